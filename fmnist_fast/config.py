@@ -1,0 +1,72 @@
+"""What is set by the environment, and what is in use.
+
+FMNIST_FAST_DATA   a folder to look for datasets in
+FMNIST_FAST_CACHE  the folder for decoded copies, or "off"
+FMNIST_FAST_CPU    the highest instruction set to use: baseline, avx2 or avx512
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from . import _core
+from .files import usable_cores
+
+_MAX_DEFAULT_THREADS = 4  # two fill about 15 GB/s, more than a training loop takes
+
+
+def data_folder() -> Path | None:
+    """$FMNIST_FAST_DATA, or None."""
+    value = os.environ.get("FMNIST_FAST_DATA")
+    return Path(value).expanduser() if value else None
+
+
+def cache_folder() -> Path | None:
+    """$FMNIST_FAST_CACHE or the user's cache folder; None where it is switched off."""
+    value = os.environ.get("FMNIST_FAST_CACHE")
+    if value == "off":
+        return None
+    if value:
+        return Path(value).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("fmnist_fast", appauthor=False)
+
+
+def default_threads() -> int:
+    """The number of worker threads of a loader that isn't told: cores, at most 4."""
+    return min(_MAX_DEFAULT_THREADS, usable_cores())
+
+
+def apply_cpu_level() -> None:
+    """Use the instruction set that $FMNIST_FAST_CPU names."""
+    level = os.environ.get("FMNIST_FAST_CPU")
+    if level:
+        try:
+            _core.set_cpu_level(level)
+        except ValueError as error:
+            raise ValueError(f"FMNIST_FAST_CPU: {error}") from None
+
+
+def show_config() -> None:
+    """Print versions, the instruction set in use, threads and folders."""
+    import numpy
+
+    from . import __version__
+
+    levels = ", ".join(_core.cpu_levels())
+    rows = {
+        "fmnist_fast": __version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "instructions": f"{_core.get_cpu_level()} (this machine has {levels})",
+        "threads": f"{default_threads()} (of {usable_cores()} usable cores)",
+        "data folder": data_folder() or "not set (FMNIST_FAST_DATA)",
+        "cache folder": cache_folder() or "off",
+    }
+    for name, value in rows.items():
+        print(f"{name:13} {value}")

@@ -1,0 +1,349 @@
+"""A dataset in memory: images, labels, and what is known about them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _core
+
+_LABEL_DTYPES = ("uint8", "int32", "int64")
+_FINGERPRINT_ROWS = 64
+
+
+class Dataset:
+    """Grayscale images with one class label each, as two arrays.
+
+    Made by :func:`load`, :func:`synthetic` or :meth:`from_arrays`.
+
+    Attributes
+    ----------
+    images : ndarray, uint8 (n, height, width), C-contiguous
+    labels : ndarray, uint8, int32 or int64 (n,), each in ``range(len(classes))``
+    classes : tuple of str
+        The name of each class.
+    name, split_name : str or None
+        Such as "fashion-mnist" and "train".
+    source : str or None
+        The folder that the files are in.
+    synthetic : bool
+        Whether the images were drawn by :func:`synthetic`.
+
+    Notes
+    -----
+    Thread safety: a dataset is not changed after it is made.
+    Buffers: `images` and `labels` are not copied; those of :func:`load` are read-only
+    and may be memory-mapped. Don't write to arrays that a loader is reading.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    name: str | None
+    split_name: str | None
+
+    def __init__(self) -> None:
+        raise TypeError("make a Dataset with load(), synthetic() or from_arrays()")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        classes: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """Make a dataset of arrays that are there already, without a copy.
+
+        Parameters
+        ----------
+        images : ndarray, uint8 (n, height, width), C-contiguous
+            A memory map will do.
+        labels : ndarray, integer (n,)
+            Each in ``range(len(classes))``. uint8, int32 and int64 are not copied.
+        classes : sequence of str, optional
+            By default "0", "1", ... up to the largest label.
+        name : str, optional
+            What to call it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An array has another dtype or shape, the lengths differ, or a label is out
+            of range.
+        """
+        return cls._make(
+            _checked_images(images), _checked_labels(labels), classes, name=name
+        )
+
+    @classmethod
+    def _make(
+        cls,
+        images: np.ndarray,
+        labels: np.ndarray,
+        classes: Sequence[str] | None,
+        *,
+        name: str | None = None,
+        split: str | None = None,
+        source: str | None = None,
+        synthetic: bool = False,
+        origin: tuple | None = None,
+    ) -> Dataset:
+        if len(images) != len(labels):
+            raise ValueError(
+                f"images and labels must agree in number, got {len(images)} images "
+                f"and {len(labels)} labels"
+            )
+        low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
+        if classes is None:
+            classes = [str(i) for i in range(max(high, 0) + 1)]
+        if low < 0 or high >= len(classes):
+            raise ValueError(
+                f"labels must be in 0..{len(classes) - 1}, one for each of the "
+                f"{len(classes)} classes, got {low} to {high}"
+            )
+        self = object.__new__(cls)
+        self.images, self.labels = images, labels
+        self.classes = tuple(map(str, classes))
+        self.name, self.split_name, self.source = name, split, source
+        self.synthetic = synthetic
+        self._origin = origin
+        return self
+
+    def _with(self, images: np.ndarray, labels: np.ndarray) -> Dataset:
+        """The same kind of dataset with other rows."""
+        return Dataset._make(
+            images,
+            labels,
+            self.classes,
+            name=self.name,
+            split=self.split_name,
+            source=self.source,
+            synthetic=self.synthetic,
+        )
+
+    # ---- rows and columns ---------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Any) -> Any:
+        """A row by integer, a column by name, rows of both columns by anything else.
+
+        ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``, ``ds["image"]``
+        and ``ds["label"]`` are the whole arrays, ``ds[2:5]`` and ``ds[[7, 1]]`` are
+        ``{"image": uint8 (n, height, width), "label": (n,)}``. Only lists, index arrays
+        and masks copy.
+        """
+        if isinstance(key, str):
+            if key not in ("image", "label"):
+                raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
+            return self.images if key == "image" else self.labels
+        if isinstance(key, slice):
+            return {"image": self.images[key], "label": self.labels[key]}
+        if isinstance(key, (list, tuple, np.ndarray)):
+            rows = _checked_rows(key, len(self))
+            return {"image": self.images[rows], "label": self.labels[rows]}
+        try:
+            row = operator.index(key)
+        except TypeError:
+            raise TypeError(
+                "a dataset is indexed by integers, slices, lists, masks, 'image' or "
+                f"'label', got {type(key).__name__}"
+            ) from None
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a dataset of {len(self)}")
+        return {"image": self.images[row], "label": int(self.labels[row])}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[i] for i in range(len(self)))
+
+    def select(self, rows: Any) -> Dataset:
+        """The dataset of these rows, in this order.
+
+        Parameters
+        ----------
+        rows : slice, range, sequence of int, or boolean mask (n,)
+            A slice or range of step 1 gives views; anything else copies.
+        """
+        if isinstance(rows, range):
+            if rows and (min(rows) < 0 or max(rows) >= len(self)):
+                raise IndexError(f"{rows} of a dataset of {len(self)}")
+            if rows.step == 1:
+                rows = slice(rows.start, max(rows.start, rows.stop))
+            else:
+                rows = np.asarray(rows, dtype=np.int64)
+        if not isinstance(rows, slice):
+            rows = _checked_rows(rows, len(self))
+        images = np.ascontiguousarray(self.images[rows])
+        return self._with(images, np.ascontiguousarray(self.labels[rows]))
+
+    def split(
+        self, fraction: float, *, seed: int = 0, stratify: bool = False
+    ) -> tuple[Dataset, Dataset]:
+        """Divide the rows at random into two datasets, each in the original order.
+
+        Parameters
+        ----------
+        fraction : float, in (0, 1)
+            Share of the rows that go to the first part, ``round(fraction * n)`` rows.
+        seed : int, in 0..2**64-1
+            The same seed gives the same division.
+        stratify : bool
+            Give every class the same share in both parts, to within one row.
+
+        Returns
+        -------
+        tuple of two Dataset
+            Both parts are copies.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
+        first = np.zeros(len(self), dtype=bool)
+        if stratify:
+            members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
+        else:
+            members = [np.arange(len(self))]
+        for i, (rows, n) in enumerate(zip(members, _shares(members, fraction))):
+            # Epochs count up from 0; splits take theirs from the other end.
+            order = _core.order(len(rows), seed=seed, epoch=2**32 - 1 - i, end=n)
+            first[rows[order.astype(np.int64)]] = True
+        return self.select(first), self.select(~first)
+
+    # ---- about the whole ----------------------------------------------------------
+
+    @functools.cached_property
+    def _moments(self) -> tuple[float, float]:
+        if self.images.size == 0:
+            raise ValueError("an empty dataset has no mean and no std")
+        total, squares = _core.pixel_sums(self.images)
+        n = self.images.size
+        # Integers until the division, so nothing cancels and each rounds once.
+        variance = (n * squares - total**2) / (255 * n) ** 2
+        return total / (255 * n), math.sqrt(variance)
+
+    @property
+    def mean(self) -> float:
+        """Mean of all pixels divided by 255, in 0..1, from exact sums."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of all pixels divided by 255, from exact sums."""
+        return self._moments[1]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell this dataset from others.
+
+        Made from the shape and up to 64 rows spread evenly, so it costs the same for
+        any size; a difference elsewhere goes unseen.
+        """
+        digest = hashlib.sha256(repr((self.images.shape, self.classes)).encode())
+        n_rows = min(len(self), _FINGERPRINT_ROWS)
+        for i in range(n_rows):
+            row = i * (len(self) - 1) // max(1, n_rows - 1)
+            digest.update(self.images[row].tobytes())
+            digest.update(int(self.labels[row]).to_bytes(8, "little"))
+        return digest.hexdigest()[:8]
+
+    def __repr__(self) -> str:
+        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
+        if self.synthetic:
+            title += " (SYNTHETIC)"
+        n, height, width = self.images.shape
+        where = f", from {self.source}" if self.source else ""
+        return (
+            f"Dataset({title}: {n:,} images of {height}x{width} uint8, "
+            f"{len(self.classes)} classes{where})"
+        )
+
+    def __reduce__(self) -> tuple:
+        if self._origin is not None:
+            return _reload, (self._origin, self.fingerprint)
+        values = dict(self.__dict__)
+        for cached in ("_moments", "fingerprint"):
+            values.pop(cached, None)
+        return _rebuild, (values,)
+
+
+def _rebuild(values: dict[str, Any]) -> Dataset:
+    dataset = object.__new__(Dataset)
+    dataset.__dict__.update(values)
+    return dataset
+
+
+def _reload(origin: tuple, fingerprint: str) -> Dataset:
+    """Read a pickled dataset again from the files it came from."""
+    from .sources import load_pair
+
+    dataset = load_pair(*origin)
+    if dataset.fingerprint != fingerprint:
+        raise ValueError(
+            f"the files in {dataset.source} have changed since this dataset was "
+            f"pickled: fingerprint {fingerprint} then, {dataset.fingerprint} now"
+        )
+    return dataset
+
+
+def _checked_images(images: np.ndarray) -> np.ndarray:
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"images must be an ndarray, got {type(images).__name__}")
+    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
+        raise ValueError(
+            "images must be uint8 of shape (n, height, width), got "
+            f"{images.dtype} {images.shape}"
+        )
+    if not images.flags.c_contiguous:
+        raise ValueError(
+            "images must be C-contiguous: pass numpy.ascontiguousarray(images)"
+        )
+    return images
+
+
+def _checked_labels(labels: np.ndarray) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be integers of shape (n,), got {labels.dtype} {labels.shape}"
+        )
+    if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
+        raise ValueError(f"labels must be below 2**63, got {labels.max()}")
+    if labels.dtype.name not in _LABEL_DTYPES or not labels.dtype.isnative:
+        labels = labels.astype(np.int32 if labels.dtype.itemsize <= 2 else np.int64)
+    return np.ascontiguousarray(labels)
+
+
+def _checked_rows(rows: Any, n: int) -> np.ndarray:
+    rows = np.asarray(rows)
+    if rows.size == 0 and rows.dtype != bool:
+        rows = rows.astype(np.int64)
+    if rows.ndim != 1 or rows.dtype.kind not in "biu":
+        raise TypeError(
+            "rows must be a slice, a range, integers or a boolean mask of one "
+            f"dimension, got {rows.dtype} {rows.shape}"
+        )
+    if rows.dtype == bool:
+        if len(rows) != n:
+            raise IndexError(f"a mask of {len(rows)} for a dataset of {n}")
+    elif rows.size and not (-n <= int(rows.min()) and int(rows.max()) < n):
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of a dataset of {n}")
+    return rows
+
+
+def _shares(members: list[np.ndarray], fraction: float) -> list[int]:
+    """How many of each group: fractions rounded down, the largest remainders up."""
+    exact = [fraction * len(rows) for rows in members]
+    shares = [math.floor(share) for share in exact]
+    missing = round(fraction * sum(map(len, members))) - sum(shares)
+    by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
+    for i in by_remainder[:missing]:
+        shares[i] += 1
+    return shares

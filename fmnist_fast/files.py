@@ -1,0 +1,103 @@
+"""Whole files in and out: reading in several threads, replacing in one step.
+
+The atomic write follows POSIX rename(2): readers see the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_together(tasks: list[Callable[[], Any]]) -> list[Any]:
+    """Run `tasks` at the same time, each in a thread, the first in this one.
+
+    Returns their results in order. If some fail, waits for the others and raises the
+    exception of the first.
+    """
+    results: list[Any] = [None] * len(tasks)
+    errors: list[BaseException | None] = [None] * len(tasks)
+
+    def run(i: int) -> None:
+        try:
+            results[i] = tasks[i]()
+        except BaseException as error:
+            errors[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(1, len(tasks))]
+    for thread in threads:
+        thread.start()
+    run(0)
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        if error is not None:
+            raise error
+    return results
+
+
+def read_into(file: BinaryIO, offset: int, out: memoryview) -> int:
+    """Fill `out` with the bytes of `file` from `offset` on, in several threads.
+
+    Returns the number of bytes read, which is less than ``len(out)`` only where the
+    file has become shorter.
+    """
+    n_parts = max(1, min(4, usable_cores(), len(out) // _PART_NBYTES))
+    if not hasattr(os, "preadv"):
+        file.seek(offset)
+        return file.readinto(out)  # type: ignore[attr-defined, no-any-return]
+
+    def read(part: int) -> int:
+        begin, end = (len(out) * i // n_parts for i in (part, part + 1))
+        done = begin
+        while done < end:
+            n = os.preadv(file.fileno(), [out[done:end]], offset + done)
+            if n == 0:
+                break
+            done += n
+        return done - begin
+
+    return sum(run_together([lambda part=part: read(part) for part in range(n_parts)]))
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its place when the block ends.
+
+    If the block raises, the temporary file is removed and `path` is as it was. With
+    `sync` the bytes are on disk before the name is.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if sync and sys.platform != "win32":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

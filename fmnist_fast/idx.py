@@ -1,0 +1,277 @@
+"""Reading and writing IDX files, plain or gzip, of all six types.
+
+The format is in src/idx.h. gzip (RFC 1952) is inflated by libdeflate where a file has
+one member, as nearly all have, and by zlib where it has several.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from ._core import FormatError
+from .files import read_into, replacing, run_together
+
+_HEAD_NBYTES = 4 + 4 * 255  # the longest IDX header
+_CHUNK_NBYTES = 1 << 16
+_GZIP_MAGIC = b"\x1f\x8b"
+# Inflate never makes more than 1032 bytes of one. A header that promises this much
+# more than the file is long is checked by inflating without keeping anything.
+_SUSPICIOUS_RATIO = 32
+_TYPES = {
+    "uint8": 0x08,
+    "int8": 0x09,
+    "int16": 0x0B,
+    "int32": 0x0C,
+    "float32": 0x0D,
+    "float64": 0x0E,
+}
+
+
+def read_idx(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Read an IDX file into an array.
+
+    Parameters
+    ----------
+    source : path or bytes-like
+        The file, or its content. gzip is told from plain IDX by content, not by name.
+    out : ndarray, optional
+        Where to put the items: C-contiguous, writable, of the file's shape and dtype.
+
+    Returns
+    -------
+    ndarray
+        uint8, int8, int16, int32, float32 or float64 in native byte order, of the
+        shape in the header; `out` if that was given.
+
+    Raises
+    ------
+    FormatError
+        The content is not IDX, or is shorter or longer than its header says. Nothing
+        is allocated on the word of a header that the file's size belies.
+    OSError
+        The file can't be read.
+    ValueError
+        `out` does not fit.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _read_content(memoryview(source).cast("B"), "IDX bytes", out)
+    path = os.fspath(source)
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_NBYTES)
+        if head[:2] == _GZIP_MAGIC:
+            return _read_gzip(head + file.read(), path, out)
+        header = _core.idx_header(head, path)
+        _check_nbytes(os.fstat(file.fileno()).st_size - header[2], header, path)
+        items = _items_for(header, path, out)
+        n_read = read_into(file, header[2], memoryview(_flat_bytes(items)))
+    _check_nbytes(n_read, header, path)
+    _core.idx_swap(items)
+    return items
+
+
+def write_idx(path: str | os.PathLike[str], array: Any) -> None:
+    """Write an array as an IDX file, gzip-compressed if `path` ends in ``.gz``.
+
+    The file appears whole or not at all, and the same array gives the same bytes: no
+    name and no time is stored.
+
+    Parameters
+    ----------
+    path : path
+        The file to write or replace.
+    array : array_like
+        uint8, int8, int16, int32, float32 or float64, of any shape whose sides are
+        below 2**32.
+
+    Raises
+    ------
+    TypeError
+        IDX has no such dtype. Cast the array first.
+    OSError
+        The file can't be written.
+    """
+    array = np.asarray(array)
+    path = os.fspath(path)
+    if array.dtype.name not in _TYPES:
+        raise TypeError(
+            f"{path}: an IDX file holds {', '.join(_TYPES)}, got {array.dtype}"
+        )
+    too_long = [side for side in array.shape if side >= 1 << 32]
+    if too_long:
+        raise ValueError(f"{path}: IDX sides are below 2**32, got {too_long[0]}")
+    header = bytes([0, 0, _TYPES[array.dtype.name], array.ndim])
+    header += np.array(array.shape, dtype=">u4").tobytes()
+    big_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
+    with replacing(path) as file:
+        if path.endswith(".gz"):
+            import deflate
+
+            content = bytearray(len(header) + big_endian.nbytes)
+            content[: len(header)] = header
+            content[len(header) :] = _flat_bytes(big_endian).data
+            file.write(deflate.gzip_compress(content, 6))
+        else:
+            file.write(header)
+            file.write(_flat_bytes(big_endian).data)
+
+
+def _flat_bytes(items: np.ndarray) -> np.ndarray:
+    return items.reshape(-1).view(np.uint8)
+
+
+def _check_nbytes(found: int, header: tuple, source: str) -> None:
+    dtype, shape, _, wanted = header
+    if found < wanted:
+        raise FormatError(
+            f"{source}: truncated: the header says {dtype} {shape}, which is {wanted} "
+            f"bytes of data, but only {found} are there"
+        )
+    if found > wanted:
+        raise FormatError(
+            f"{source}: trailing bytes: the header says {dtype} {shape}, which is "
+            f"{wanted} bytes of data, but {found} are there"
+        )
+
+
+def _items_for(header: tuple, source: str, out: np.ndarray | None) -> np.ndarray:
+    """Check `out` against the header, or allocate; only once the size is verified."""
+    dtype, shape, _, _ = header
+    if out is None:
+        if len(shape) > 64:
+            raise FormatError(f"{source}: {len(shape)} dimensions; numpy has at most 64")
+        return np.empty(shape, dtype)
+    found = f"{type(out).__name__}"
+    if isinstance(out, np.ndarray):
+        found = f"{out.dtype} {out.shape}"
+        flags = out.flags
+        if out.dtype == dtype and out.dtype.isnative and out.shape == shape:
+            if flags.c_contiguous and flags.writeable:
+                return out
+            found += " that is not both"
+    raise ValueError(
+        f"{source}: out must be C-contiguous and writable {dtype} of shape {shape}, "
+        f"got {found}"
+    )
+
+
+def _read_content(
+    content: memoryview, source: str, out: np.ndarray | None
+) -> np.ndarray:
+    if content[:2] == _GZIP_MAGIC:
+        return _read_gzip(content, source, out)
+    header = _core.idx_header(content[:_HEAD_NBYTES], source)
+    _check_nbytes(len(content) - header[2], header, source)
+    items = _items_for(header, source, out)
+    _flat_bytes(items)[:] = content[header[2] :]
+    _core.idx_swap(items)
+    return items
+
+
+def _inflate(content: Any, source: str) -> Iterator[bytes]:
+    """The inflated bytes of all members, in chunks of at most 64 KiB."""
+    content = memoryview(content)
+    position = 0
+    while position < len(content):
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        waiting: Any = b""
+        while not member.eof:
+            try:
+                chunk = member.decompress(waiting, _CHUNK_NBYTES)
+            except zlib.error as error:
+                raise FormatError(f"{source}: damaged gzip data: {error}") from None
+            waiting = member.unconsumed_tail
+            if chunk:
+                yield chunk
+            elif not waiting and not member.eof:
+                waiting = content[position : position + _CHUNK_NBYTES]
+                if len(waiting) == 0:
+                    raise FormatError(f"{source}: truncated: the gzip data ends early")
+                position += len(waiting)
+        position -= len(member.unused_data)  # these belong to the next member
+
+
+def _has_other_members(content: Any) -> bool:
+    """Whether a gzip member may start anywhere but at the front; rarely wrong."""
+    start = content.find(_GZIP_MAGIC + b"\x08", 10)
+    while start >= 0:
+        flags_to_system = content[start + 3 : start + 10]
+        if (
+            len(flags_to_system) == 7
+            and flags_to_system[0] < 0x20
+            and flags_to_system[5] in (0, 2, 4)
+            and (flags_to_system[6] < 14 or flags_to_system[6] == 255)
+        ):
+            return True
+        start = content.find(_GZIP_MAGIC + b"\x08", start + 1)
+    return False
+
+
+def _read_gzip(content: Any, source: str, out: np.ndarray | None) -> np.ndarray:
+    head = b""
+    for chunk in _inflate(content, source):
+        head += chunk
+        if len(head) >= _HEAD_NBYTES:
+            break
+    header = _core.idx_header(head[:_HEAD_NBYTES], source)
+    wanted = header[2] + header[3]
+    # The last four bytes are the inflated size of the last member, modulo 2**32.
+    stored = int.from_bytes(content[-4:], "little")
+    if stored == wanted % (1 << 32) and wanted <= _SUSPICIOUS_RATIO * len(content):
+        items = _read_one_member(content, header, source, out)
+        if items is not None:
+            return items
+    found = 0
+    for chunk in _inflate(content, source):
+        found += len(chunk)
+        if found > wanted:
+            break
+    _check_nbytes(found - header[2], header, source)
+    items = _items_for(header, source, out)
+    flat, position = _flat_bytes(items), -header[2]
+    for chunk in _inflate(content, source):
+        piece = np.frombuffer(chunk, np.uint8)[max(0, -position) :]
+        flat[max(0, position) :][: len(piece)] = piece
+        position += len(chunk)
+    _core.idx_swap(items)
+    return items
+
+
+def _read_one_member(
+    content: Any, header: tuple, source: str, out: np.ndarray | None
+) -> np.ndarray | None:
+    """Inflate at once; None if that is not all, for the careful way to judge."""
+    import deflate
+
+    dtype, shape, header_nbytes, data_nbytes = header
+    if out is not None or len(shape) > 64:
+        _items_for(header, source, out)
+    if isinstance(content, memoryview):
+        content = bytes(content)
+    try:
+        inflated, more = run_together(
+            [
+                lambda: deflate.gzip_decompress(content, header_nbytes + data_nbytes),
+                lambda: _has_other_members(content),
+            ]
+        )
+    except deflate.DeflateError:
+        return None
+    if more or len(inflated) != header_nbytes + data_nbytes:
+        return None
+    items = np.frombuffer(inflated, dtype, offset=header_nbytes).reshape(shape)
+    if out is None and dtype.itemsize == 1 and items.flags.writeable:
+        return items
+    if out is None:
+        out = np.empty(shape, dtype)  # aligned, which a view behind a header is not
+    np.copyto(out, items)
+    _core.idx_swap(out)
+    return out

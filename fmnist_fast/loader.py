@@ -1,0 +1,445 @@
+"""Loader: a dataset as shuffled, normalised batches, epoch after epoch."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import operator
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import config
+from ._core import Batches, Pipeline
+from .dataset import Dataset
+
+DTYPES = ("float32", "float16", "bfloat16", "uint8")
+LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
+LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
+# Where launchers leave a process its rank and the number of processes.
+RANK_VARIABLES = (
+    ("RANK", "WORLD_SIZE"),  # torchrun
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_NTASKS"),
+)
+
+_loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
+
+
+class Loader:
+    """Batches of a dataset, filled by native threads ahead of the training loop.
+
+    Iterating gives ``(images, labels)`` tuples of numpy arrays for one epoch; iterating
+    again gives the next epoch.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    batch_size : int
+        Rows of a batch; the last of an epoch may have fewer. With `shard`, of the part
+        of one rank.
+    shuffle : bool
+        Give every epoch an order of its own, a keyed permutation of the dataset
+        (src/order.h). Without, the order is the dataset's.
+    seed : int in 0..2**64-1, or None
+        What the orders are derived from. None takes one from the system, which
+        `state_dict` keeps.
+    dtype : "float32", "float16", "bfloat16" or "uint8"
+        Of the images. bfloat16 arrays have ml_dtypes' dtype where that package is
+        installed; else they are uint16 arrays that hold the same bits.
+    normalize : "auto", "dataset", (mean, std), "unit" or None
+        "dataset" subtracts the mean of this dataset's pixels and divides by their
+        standard deviation; a pair of numbers, of pixels in 0..1, does the same with
+        these (use the training set's for the test set); "unit" scales to 0..1; None
+        keeps 0..255. "auto" is "dataset", or None for uint8, which can't be normalised.
+        A pixel x becomes ``x * scale + bias``, each step rounded to float32.
+    layout : "NCHW", "NHWC", "NHW" or "flat"
+        (n, 1, height, width), (n, height, width, 1), (n, height, width) or
+        (n, height * width).
+    label_dtype : "int64", "int32", "uint8" or "onehot"
+        "onehot" labels are float32 (n, classes).
+    drop_last : bool
+        Leave out the last batch of an epoch if it is short.
+    shard : (rank, world), "env" or None
+        Take the part of process `rank` of `world`: the ranks' k-th batches together
+        are the k-th batch of one process with ``batch_size * world``. The rows of a
+        short last batch are divided evenly; a rank that would get none has a batch
+        less. "env" reads what torchrun, Open MPI or SLURM set.
+    threads : int in 1..256, optional
+        Worker threads; by default the usable cores, at most 4.
+    prefetch : int in 1..65536
+        Batches to keep ready. When they are small, more are kept, so that the threads
+        need not be woken for each.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not what it should be.
+
+    Notes
+    -----
+    Determinism: a batch depends on the dataset, these options, `seed`, the epoch and
+    the position in it; not on threads, prefetch, machine, or resuming.
+
+    Thread safety: one iterator may be shared by threads, each batch going to one of
+    them, and several iterators of a loader may be in use; each has an epoch of its own.
+
+    Buffers: a batch's arrays are writable and yours for as long as anything refers to
+    them; then their memory is used again.
+
+    Fork: a child process starts threads of its own; iterators that the parent made
+    raise RuntimeError there.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 256,
+        *,
+        shuffle: bool = False,
+        seed: int | None = 0,
+        dtype: str = "float32",
+        normalize: str | tuple[float, float] | None = "auto",
+        layout: str = "NCHW",
+        label_dtype: str = "int64",
+        drop_last: bool = False,
+        shard: tuple[int, int] | str | None = None,
+        threads: int | None = None,
+        prefetch: int = 4,
+    ) -> None:
+        if not isinstance(dataset, Dataset):
+            raise TypeError(
+                f"dataset must be a Dataset, got {type(dataset).__name__}; make one of "
+                "arrays with Dataset.from_arrays(images, labels)"
+            )
+        self.dataset = dataset
+        self.batch_size = _integer("batch_size", batch_size, 1, 2**40)
+        self.shuffle = _flag("shuffle", shuffle)
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little")
+        self.seed = _integer("seed", seed, 0, 2**64 - 1)
+        self.dtype = _one_of("dtype", str(dtype), DTYPES)
+        self.scale, self.bias = _scale_and_bias(normalize, self.dtype, dataset)
+        self.layout = _one_of("layout", layout, LAYOUTS)
+        self.label_dtype = _one_of("label_dtype", str(label_dtype), LABEL_DTYPES)
+        self.drop_last = _flag("drop_last", drop_last)
+        self.rank, self.world = _checked_shard(shard)
+        threads = config.default_threads() if threads is None else threads
+        self.threads = _integer("threads", threads, 1, 256)
+        self.prefetch = _integer("prefetch", prefetch, 1, 65536)
+        if self.label_dtype == "uint8" and len(dataset.classes) > 256:
+            raise ValueError(
+                f"label_dtype 'uint8' holds 256 classes, the dataset has "
+                f"{len(dataset.classes)}"
+            )
+        self._next = (0, 0)  # epoch and position of the next iterator
+        self._reset()
+        _loaders.add(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._pipeline: Pipeline | None = None  # of the newest iterator
+        self._batches: Any = lambda: None  # weak reference to the newest iterator
+        self._epoch: int | None = None  # of the newest iterator
+        self._others: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+    # ---- iteration ----------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, for this rank."""
+        whole, rest = divmod(len(self.dataset), self.batch_size * self.world)
+        return whole + (rest > self.rank and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        with self._lock:
+            epoch, position = self._next
+            pipeline = self._idle_pipeline()
+            batches = pipeline.start(
+                shuffle=self.shuffle,
+                seed=self.seed,
+                epoch=epoch,
+                begin=position,
+                batch_size=self.batch_size,
+                rank=self.rank,
+                world=self.world,
+                drop_last=self.drop_last,
+                owner=self,
+            )
+            self._next = (epoch + 1, 0)
+            self._epoch = epoch
+            self._batches = weakref.ref(batches)
+        return batches
+
+    def _idle_pipeline(self) -> Pipeline:
+        """The pipeline of the last epoch, or a new one if that is still in use."""
+        pipeline = self._pipeline
+        if pipeline is not None and not (pipeline.forked or pipeline.closed):
+            batches: Batches | None = self._batches()
+            if batches is None or batches.closed:
+                return pipeline
+            self._others.add(pipeline)  # its iterator keeps it alive
+        images = self.dataset.images
+        self._pipeline = Pipeline(
+            images,
+            self.dataset.labels,
+            dtype=self.dtype,
+            scale=self.scale,
+            bias=self.bias,
+            image_shape=_image_shape(images.shape[1:], self.layout),
+            array_dtype=_array_dtype(self.dtype),
+            label_dtype=self.label_dtype,
+            n_classes=len(self.dataset.classes),
+            rows=max(1, min(self.batch_size, len(self.dataset))),
+            threads=self.threads,
+            prefetch=self.prefetch,
+        )
+        return self._pipeline
+
+    # ---- epochs and state ---------------------------------------------------------
+
+    def _where(self) -> tuple[int, int]:
+        """Epoch and position of the next batch of the newest iterator."""
+        if self._epoch is None or self._pipeline is None:
+            return self._next
+        position = self._pipeline.position
+        n, stride = len(self.dataset), self.batch_size * self.world
+        end = n - n % stride if self.drop_last else n
+        return (self._epoch, position) if position < end else (self._epoch + 1, 0)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0, that the next batch belongs to."""
+        return self._where()[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iterator start at the beginning of `epoch`, 0..2**32-1."""
+        epoch = _integer("epoch", epoch, 0, 2**32 - 1)
+        with self._lock:
+            self._next, self._epoch = (epoch, 0), None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the newest iterator stands, as a few numbers to be kept as JSON.
+
+        The position counts samples over all ranks, so that a run may go on with
+        another number of threads, and of ranks or rows a batch.
+        """
+        with self._lock:
+            epoch, position = self._where()
+        return {
+            "version": 1,
+            "epoch": epoch,
+            "position": position,
+            "seed": self.seed,
+            "shuffle": self.shuffle,
+            "samples": len(self.dataset),
+            "dataset": self.dataset.fingerprint,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next iterator go on where `state` was taken, with its seed.
+
+        Raises ValueError naming the first entry that is missing, out of range, or that
+        differs from this loader's dataset or shuffle.
+        """
+        mine = self.state_dict()
+        if not isinstance(state, dict):
+            raise TypeError(f"state must be a dict, got {type(state).__name__}")
+        for name in mine:
+            if name not in state:
+                raise ValueError(f"state has no {name!r}")
+        for name in ("version", "samples", "dataset", "shuffle"):
+            if state[name] != mine[name]:
+                raise ValueError(
+                    f"state was taken with {name}={state[name]!r}, this loader has "
+                    f"{mine[name]!r}"
+                )
+        epoch = _integer("state['epoch']", state["epoch"], 0, 2**32 - 1)
+        n = len(self.dataset)
+        position = _integer("state['position']", state["position"], 0, max(0, n - 1))
+        seed = _integer("state['seed']", state["seed"], 0, 2**64 - 1)
+        with self._lock:
+            self.seed, self._next, self._epoch = seed, (epoch, position), None
+
+    # ---- closing ------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Join the worker threads; iterators in use raise RuntimeError.
+
+        Batches that were handed out stay valid, and a new iterator starts new threads.
+        """
+        with self._lock:
+            pipelines = [self._pipeline, *self._others]
+        for pipeline in pipelines:
+            if pipeline is not None:
+                pipeline.close()
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_lock"):
+            self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {k: v for k, v in self.__dict__.items() if k not in _RUNNING}
+        state["_next"] = self._where()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+        _loaders.add(self)
+
+    def __repr__(self) -> str:
+        shard = f", shard=({self.rank}, {self.world})" if self.world > 1 else ""
+        return (
+            f"Loader({self.dataset!r}, batch_size={self.batch_size}, "
+            f"shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype!r}{shard}: "
+            f"{len(self)} batches an epoch)"
+        )
+
+
+_RUNNING = ("_lock", "_pipeline", "_batches", "_epoch", "_others")
+
+
+def _close_all() -> None:
+    for loader in list(_loaders):
+        loader.close()
+
+
+def _renew_locks() -> None:
+    """In a forked child: a lock that another thread held would stay locked."""
+    for loader in list(_loaders):
+        loader._lock = threading.Lock()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+# ---- arguments --------------------------------------------------------------------
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> int:
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be in {low}..{high}, got {value}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    return value
+
+
+def _scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
+    """The two numbers that make a normalised pixel of one in 0..255."""
+    if isinstance(normalize, str) and normalize == "auto":
+        normalize = None if dtype == "uint8" else "dataset"
+    if normalize is None:
+        return 1.0, 0.0
+    if dtype == "uint8":
+        raise ValueError(
+            f"dtype 'uint8' can't be normalised: normalize must be None, got {normalize!r}"
+        )
+    if isinstance(normalize, str):
+        if normalize == "unit":
+            return 1 / 255, 0.0
+        if normalize != "dataset":
+            raise ValueError(
+                "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
+                f"{normalize!r}"
+            )
+        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
+        if normalize[1] == 0:
+            raise ValueError(
+                "normalize='dataset' divides by the standard deviation, which is 0: all "
+                "pixels of this dataset are equal"
+            )
+    try:
+        mean, std = map(float, normalize)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
+        ) from None
+    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
+        raise ValueError(
+            f"normalize=(mean, std) needs finite numbers and std > 0, got ({mean}, {std})"
+        )
+    return 1 / (255 * std), -mean / std
+
+
+def _checked_shard(shard: Any) -> tuple[int, int]:
+    if shard is None:
+        return 0, 1
+    if isinstance(shard, str):
+        if shard != "env":
+            raise ValueError(f"shard must be (rank, world), 'env' or None, got {shard!r}")
+        shard = _shard_from_environment()
+    try:
+        rank, world = shard
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"shard must be (rank, world), 'env' or None, got {shard!r}"
+        ) from None
+    world = _integer("shard's world", world, 1, 2**20)
+    return _integer("shard's rank", rank, 0, world - 1), world
+
+
+def _shard_from_environment() -> tuple[int, int]:
+    for names in RANK_VARIABLES:
+        values = [os.environ.get(name) for name in names]
+        if values == [None, None]:
+            continue
+        try:
+            return int(values[0]), int(values[1])  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            found = ", ".join(f"{n}={v}" for n, v in zip(names, values))
+            raise ValueError(
+                f"shard='env' needs {names[0]} and {names[1]} to be integers, found {found}"
+            ) from None
+    known = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
+    raise ValueError(
+        f"shard='env' found no rank: none of these is set: {known}. Start the processes "
+        "with torchrun, mpirun or srun, or pass shard=(rank, world)"
+    )
+
+
+def _image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    height, width = sides
+    return {
+        "NCHW": (1, height, width),
+        "NHWC": (height, width, 1),
+        "NHW": (height, width),
+        "flat": (height * width,),
+    }[layout]
+
+
+def _array_dtype(dtype: str) -> np.dtype:
+    if dtype != "bfloat16":
+        return np.dtype(dtype)
+    try:
+        import ml_dtypes
+    except ImportError:
+        return np.dtype(np.uint16)
+    return np.dtype(ml_dtypes.bfloat16)

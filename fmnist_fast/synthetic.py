@@ -1,0 +1,82 @@
+"""A drawn stand-in for Fashion-MNIST, for machines without the files.
+
+The pictures come from garments.py; this puts them into IDX files and reads them back,
+so that all that follows is as with real files. The dataset.json beside the files says
+that they are synthetic, and so does every Dataset read from them.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from . import _core, config
+from .dataset import Dataset
+from .files import replacing
+from .garments import draw
+from .idx import write_idx
+from .sources import CARD_NAME, CLASSES, FILES, find_pair, load_pair
+
+
+def synthetic(
+    n_train: int = 60000, n_test: int = 10000, seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Draw a dataset of the shape of Fashion-MNIST: ten classes of garments, 28x28.
+
+    Parameters
+    ----------
+    n_train, n_test : int
+        Images in each split, at least 1; no two splits or images share a draw.
+    seed : int, in 0..2**64-1
+        The same seed gives the same bytes on every machine.
+
+    Returns
+    -------
+    tuple of two Dataset
+        Train and test, `synthetic` is True. Their files are kept in the cache folder
+        and read the next time.
+    """
+    for name, n in (("n_train", n_train), ("n_test", n_test)):
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n < 2**32:
+            raise ValueError(f"{name} must be an integer in 1..2**32-1, got {n!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be an integer in 0..2**64-1, got {seed!r}")
+    cache = config.cache_folder()
+    if cache is not None:
+        folder = cache / f"synthetic-{n_train}-{n_test}-seed{seed}"
+        if not (folder / CARD_NAME).exists():
+            write_synthetic(folder, n_train, n_test, seed)
+        return _read(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        write_synthetic(Path(temporary), n_train, n_test, seed)
+        return _read(Path(temporary), keep=False)
+
+
+def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
+    """Draw both splits into four IDX files and a dataset.json, which comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = 0
+    for split, n in (("train", n_train), ("test", n_test)):
+        # As many of each class as n allows, in random order.
+        labels = (_core.order(n, seed=seed, epoch=first) % 10).astype(np.uint8)
+        images_name, labels_name = FILES[split]
+        write_idx(folder / images_name, draw(labels, seed=seed, first=first))
+        write_idx(folder / labels_name, labels)
+        first += n
+    card = {"name": "synthetic", "synthetic": True, "seed": seed, "classes": CLASSES}
+    with replacing(folder / CARD_NAME) as file:
+        file.write(json.dumps(card, indent=1).encode())
+
+
+def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
+    splits = []
+    for split in FILES:
+        dataset = load_pair(split, *find_pair(split, folder), False)
+        if not keep:  # the files are about to go
+            dataset.source = None
+            dataset._origin = None
+        splits.append(dataset)
+    return splits[0], splits[1]

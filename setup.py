@@ -1,0 +1,33 @@
+"""Build of the native core; everything else is in pyproject.toml."""
+
+import sys
+from pathlib import Path
+
+import numpy
+from setuptools import Extension, setup
+
+KERNELS = ["batch.c", "convert.c", "idx.c", "order.c", "pipeline.c", "stats.c"]
+
+if sys.platform == "win32":
+    compile_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"]
+else:
+    # No contraction of a * b + c into one rounding: every machine gives the same bits.
+    compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
+    compile_args += ["-Wall", "-Wextra", "-Wshadow"]
+
+headers = sorted(str(path) for path in Path("src").glob("*.h"))
+
+setup(
+    ext_modules=[
+        Extension(
+            "fmnist_fast._core",
+            ["src/_core.pyx", *(f"src/{name}" for name in KERNELS)],
+            depends=["src/kernels.pxd", *headers],
+            include_dirs=["src", numpy.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+            extra_compile_args=compile_args,
+            extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
+        )
+    ],
+    options={"build_ext": {"cython_c_in_temp": True}},
+)

@@ -1,0 +1,353 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The binding between the Python package and the C kernels.
+
+The only file that knows both. Every function checks its arguments, takes pointers,
+calls a kernel without the GIL, checks the status and returns.
+"""
+cimport cython
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
+
+from kernels cimport *
+
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd,
+                                cnp.npy_intp *dims, cnp.npy_intp *strides, void *data,
+                                int flags, void *obj)
+
+
+class FormatError(ValueError):
+    """A file is not what its format says. The message names the file."""
+
+
+cdef int check(fm_status status, str source="") except -1:
+    """Raise what `status` stands for; `source` says in which file."""
+    if status == FM_OK:
+        return 0
+    message = fm_status_message(status).decode()
+    if status == FM_NO_MEMORY:
+        raise MemoryError(message)
+    if source:
+        raise FormatError(f"{source}: {message}")
+    raise RuntimeError(message)
+
+
+# ---- instruction sets -----------------------------------------------------------
+
+CPU_LEVELS = ("baseline", "avx2", "avx512")
+cdef fm_cpu_level cpu_level = fm_cpu_detect()
+
+
+def cpu_levels():
+    """The instruction set levels that this machine can run, lowest first."""
+    return CPU_LEVELS[:fm_cpu_detect() + 1]
+
+
+def get_cpu_level():
+    """The level whose kernels new calls and loaders use."""
+    return CPU_LEVELS[cpu_level]
+
+
+def set_cpu_level(level):
+    """Use the kernels of `level` from now on; loaders at work keep theirs."""
+    global cpu_level
+    if level not in CPU_LEVELS:
+        raise ValueError(f"CPU level must be one of {', '.join(CPU_LEVELS)}, "
+                         f"got {level!r}")
+    if level not in cpu_levels():
+        raise ValueError(f"CPU level {level!r} was asked for, but this machine has "
+                         f"only {', '.join(cpu_levels())}")
+    cpu_level = <fm_cpu_level><int>CPU_LEVELS.index(level)
+
+
+# ---- IDX ------------------------------------------------------------------------
+
+cdef dict IDX_DTYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32",
+                        0x0D: "float32", 0x0E: "float64"}
+
+
+def idx_header(const uint8_t[::1] head not None, str source not None):
+    """Read and check the IDX header at the start of `head` (1024 bytes are enough).
+
+    Returns ``(dtype, shape, header_nbytes, data_nbytes)``; raises FormatError naming
+    `source` otherwise.
+    """
+    cdef fm_idx_header header
+    cdef const uint8_t *start = &head[0] if head.shape[0] else NULL
+    cdef size_t nbytes = head.shape[0]
+    cdef fm_status status
+    with nogil:
+        status = fm_idx_parse(start, nbytes, &header)
+    if status != FM_OK:
+        found = " ".join(f"{byte:02X}" for byte in bytes(head[:4]))
+        check(status, f"{source} (starts with {found or 'nothing'})")
+    shape = tuple([header.dims[i] for i in range(header.ndim)])
+    return (np.dtype(IDX_DTYPES[header.type]), shape, header.header_nbytes,
+            header.data_nbytes)
+
+
+def idx_swap(cnp.ndarray items not None):
+    """Turn big-endian items into native ones, or back, in place.
+
+    `items` must be C-contiguous and writable, with items of 1, 2, 4 or 8 bytes.
+    """
+    if not (items.flags.c_contiguous and items.flags.writeable):
+        raise ValueError("items must be C-contiguous and writable")
+    cdef uint8_t *start = <uint8_t *>cnp.PyArray_DATA(items)
+    cdef size_t n_items = cnp.PyArray_SIZE(items)
+    cdef int item_nbytes = cnp.PyArray_ITEMSIZE(items)
+    with nogil:
+        fm_idx_swap(start, n_items, item_nbytes)
+
+
+# ---- statistics, order, random numbers -------------------------------------------
+
+def pixel_sums(cnp.ndarray pixels not None):
+    """The sum of `pixels` and of their squares, exactly, as Python integers.
+
+    `pixels` must be C-contiguous uint8, of any shape.
+    """
+    if pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
+        raise ValueError(f"pixels must be C-contiguous uint8, got {pixels.dtype}")
+    cdef const uint8_t *start = <const uint8_t *>cnp.PyArray_DATA(pixels)
+    cdef size_t n = cnp.PyArray_SIZE(pixels)
+    cdef uint64_t total, squares
+    cdef fm_stats_fn *stats = fm_stats_select(cpu_level)
+    with nogil:
+        stats(start, n, &total, &squares)
+    return total, squares
+
+
+def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None):
+    """The samples at positions ``[begin, end)`` of one epoch's shuffled order.
+
+    Returns uint64 ``(end - begin,)``: a slice of a permutation of ``range(n)``.
+    """
+    end = n if end is None else end
+    if not 0 <= begin <= end <= n <= FM_ORDER_MAX_N:
+        raise ValueError(f"need 0 <= begin <= end <= n <= 2**62, got begin={begin}, "
+                         f"end={end}, n={n}")
+    cdef cnp.ndarray out = np.empty(end - begin, dtype=np.uint64)
+    cdef uint64_t *start = <uint64_t *>cnp.PyArray_DATA(out)
+    cdef uint64_t first = begin
+    cdef size_t count = end - begin
+    cdef fm_order keyed
+    cdef fm_order_fn *fill = fm_order_select(cpu_level)
+    with nogil:
+        fm_order_init(&keyed, n, 1, seed, epoch)
+        fill(&keyed, first, count, start)
+    return out
+
+
+def draw(uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
+         uint32_t draw):
+    """The four random words of one draw, as a tuple of integers below 2**32."""
+    cdef uint32_t[4] out
+    fm_rng_draw(seed, epoch, position, <fm_operation>operation, draw, out)
+    return out[0], out[1], out[2], out[3]
+
+
+# ---- batches --------------------------------------------------------------------
+
+cdef dict DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16,
+                    "bfloat16": FM_BFLOAT16, "uint8": FM_UINT8}
+cdef dict LABEL_DTYPES = {"uint8": FM_LABEL_UINT8, "int32": FM_LABEL_INT32,
+                          "int64": FM_LABEL_INT64, "onehot": FM_LABEL_ONEHOT}
+
+
+cdef class Pipeline:
+    """Worker threads and slots for one dataset and one set of options.
+
+    The caller (loader.py) has checked the arguments: `images` is C-contiguous uint8,
+    `labels` C-contiguous uint8, int32 or int64, every label fits `label_dtype`.
+    `rows` is the size of the largest batch; `image_shape` is what follows it in the
+    shape of a batch, and `array_dtype` the numpy dtype to show `dtype` as.
+    """
+    cdef fm_pipeline *pipeline
+    cdef fm_slot_layout layout
+    cdef object images, labels
+    cdef cnp.dtype array_dtype, label_array_dtype
+    cdef fm_batching batching  # of the newest epoch
+    cdef uint64_t epoch, n_taken
+    cdef readonly bint closed
+    cdef int image_ndim, label_ndim
+    cdef cnp.npy_intp[4] image_shape
+    cdef cnp.npy_intp[2] label_shape
+    cdef object __weakref__
+
+    def __cinit__(self, cnp.ndarray images not None, cnp.ndarray labels not None, *,
+                  str dtype, double scale, double bias, tuple image_shape, array_dtype,
+                  str label_dtype, size_t n_classes, uint64_t rows, int threads,
+                  uint64_t prefetch):
+        cdef fm_plan plan
+        self.images, self.labels = images, labels
+        self.array_dtype = array_dtype
+        self.label_array_dtype = np.dtype(
+            np.float32 if label_dtype == "onehot" else label_dtype)
+        self.image_ndim = 1 + len(image_shape)
+        for i, side in enumerate(image_shape):
+            self.image_shape[1 + i] = side
+        self.label_ndim = 2 if label_dtype == "onehot" else 1
+        self.label_shape[1] = n_classes
+
+        plan.images = <const uint8_t *>cnp.PyArray_DATA(images)
+        plan.labels = cnp.PyArray_DATA(labels)
+        plan.image_nbytes = <size_t>images.strides[0]
+        plan.labels_in = LABEL_DTYPES[labels.dtype.name]
+        plan.labels_out = LABEL_DTYPES[label_dtype]
+        plan.n_classes = n_classes
+        plan.dtype = DTYPES[dtype]
+        plan.scale, plan.bias = <float>scale, <float>bias
+        fm_plan_select(&plan, cpu_level)
+        check(fm_pipeline_layout(&plan, rows, &self.layout))
+        self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch)
+        if self.pipeline == NULL:
+            check(FM_NO_MEMORY)
+
+    def __dealloc__(self):
+        if self.pipeline != NULL:
+            with nogil:
+                fm_pipeline_free(self.pipeline)
+
+    def start(self, *, bint shuffle, uint64_t seed, uint32_t epoch, uint64_t begin,
+              uint64_t batch_size, uint64_t rank, uint64_t world, bint drop_last,
+              owner):
+        """Begin an epoch at global position `begin`; returns its Batches.
+
+        They keep `owner` alive until they are used up.
+        """
+        cdef fm_order keyed
+        cdef fm_status status
+        cdef uint64_t n = len(self.images)
+        cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
+                                                drop_last)
+        cdef Batches batches = Batches.__new__(Batches)
+        with nogil:
+            fm_order_init(&keyed, n, shuffle, seed, epoch)
+            status = fm_pipeline_start(self.pipeline, &keyed, &batching, &self.epoch)
+        check(status)
+        self.batching, self.n_taken = batching, 0
+        batches.pipeline, batches.epoch, batches.owner = self, self.epoch, owner
+        return batches
+
+    def close(self):
+        """Join the threads. Batches that are lent stay valid."""
+        self.closed = True
+        with nogil:
+            fm_pipeline_close(self.pipeline)
+
+    @property
+    def position(self):
+        """Positions of the newest epoch that were handed out, counting all ranks."""
+        taken = self.n_taken * self.batching.batch_size * self.batching.world
+        return min(self.batching.begin + taken, self.batching.end)
+
+    @property
+    def forked(self):
+        """Whether the threads belong to the process that this one was forked from."""
+        return fm_pipeline_forked(self.pipeline)
+
+    @property
+    def slots_nbytes(self):
+        """Bytes held in slots now."""
+        return fm_pipeline_slots_nbytes(self.pipeline)
+
+    @property
+    def slot_nbytes(self):
+        """Bytes of one slot."""
+        return self.layout.nbytes
+
+    @property
+    def window(self):
+        """The number of batches that are kept ready."""
+        return fm_pipeline_window(self.pipeline)
+
+    cdef object lend(self, uint64_t epoch, fm_slot *slot, uint64_t n_rows):
+        self.n_taken += epoch == self.epoch
+        cdef Lease lease = Lease.__new__(Lease)
+        lease.pipeline, lease.slot = self, slot
+        self.image_shape[0] = self.label_shape[0] = n_rows
+        return (lease.array(self.array_dtype, self.image_ndim, self.image_shape,
+                            slot.images),
+                lease.array(self.label_array_dtype, self.label_ndim, self.label_shape,
+                            slot.labels))
+
+
+@cython.final
+@cython.freelist(16)
+@cython.no_gc  # refers to a pipeline, which refers to no lease
+cdef class Lease:
+    """Owner of a batch's memory: the slot goes back when no array refers to it."""
+    cdef Pipeline pipeline
+    cdef fm_slot *slot
+
+    def __dealloc__(self):
+        fm_pipeline_give(self.pipeline.pipeline, self.slot)
+
+    cdef object array(self, cnp.dtype dtype, int ndim, cnp.npy_intp *shape, void *data):
+        Py_INCREF(dtype)  # the call below takes a reference over
+        out = PyArray_NewFromDescr(cnp.ndarray, dtype, ndim, shape, NULL, data,
+                                   cnp.NPY_ARRAY_CARRAY, NULL)
+        cnp.set_array_base(out, self)
+        return out
+
+
+cdef class Batches:
+    """Iterator over the batches of one epoch: ``(images, labels)`` tuples.
+
+    May be shared by Python threads; each batch goes to one of them.
+    """
+    cdef Pipeline pipeline
+    cdef uint64_t epoch
+    cdef object owner
+    cdef object __weakref__
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Pipeline pipeline = self.pipeline
+        cdef fm_slot *slot = NULL
+        cdef uint64_t n_rows = 0
+        cdef fm_status status
+        if pipeline is None:
+            raise StopIteration
+        while True:
+            with nogil:
+                status = fm_pipeline_take(pipeline.pipeline, self.epoch, 50, &slot,
+                                          &n_rows)
+            if status == FM_OK:
+                return pipeline.lend(self.epoch, slot, n_rows)
+            if status == FM_PIPELINE_FINISHED:
+                self.close()
+                raise StopIteration
+            if status != FM_PIPELINE_WAITING:
+                check(status)
+            PyErr_CheckSignals()
+
+    def close(self):
+        """Stop working ahead for this epoch; what was handed out stays valid."""
+        cdef Pipeline pipeline = self.pipeline
+        self.pipeline = self.owner = None
+        if pipeline is not None:
+            with nogil:
+                fm_pipeline_cancel(pipeline.pipeline, self.epoch)
+
+    def __dealloc__(self):
+        if self.pipeline is not None:
+            with nogil:
+                fm_pipeline_cancel(self.pipeline.pipeline, self.epoch)
+
+    @property
+    def closed(self):
+        """Whether the epoch is over or was given up."""
+        return self.pipeline is None
+
+
+fm_pipeline_setup()

@@ -1,0 +1,70 @@
+/* Which rows a batch has, and how they are filled: order -> gather -> convert, one
+   row at a time, so that a row stays in L1 from its source to its final type. */
+#ifndef FM_BATCH_H
+#define FM_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "convert.h"
+#include "order.h"
+
+/* How an epoch is cut into batches. `batch_size * world` consecutive positions make a
+   global batch, of which rank r takes the r-th part. The last global batch may be
+   short; then the ranks' parts differ by at most one row, and a rank whose part would
+   be empty has no such batch. */
+struct fm_batching {
+    uint64_t begin, end; /* positions of the epoch, end <= FM_ORDER_MAX_N */
+    uint64_t batch_size; /* at least 1; batch_size * world < 2**63 */
+    uint64_t rank, world;
+    int drop_last; /* leave the short global batch out */
+};
+
+/* The number of batches that this rank has. */
+uint64_t fm_batching_count(const struct fm_batching *batching);
+
+/* The positions [*begin, *begin + *n_rows) of this rank's batch `index`.
+   Not checked: index < fm_batching_count(batching). */
+void fm_batching_rows(const struct fm_batching *batching, uint64_t index,
+                      uint64_t *begin, uint64_t *n_rows);
+
+/* Labels come in and go out as one of these; one-hot rows are float32. */
+enum fm_label_dtype {
+    FM_LABEL_UINT8 = 0,
+    FM_LABEL_INT32 = 1,
+    FM_LABEL_INT64 = 2,
+    FM_LABEL_ONEHOT = 3
+};
+
+/* All that filling a row depends on, but for the order of the epoch. */
+struct fm_plan {
+    const uint8_t *images; /* uint8 (n_images, image_nbytes) */
+    const void *labels;    /* labels_in (n_images,) */
+    size_t image_nbytes;
+    enum fm_label_dtype labels_in;  /* not FM_LABEL_ONEHOT */
+    enum fm_label_dtype labels_out; /* whose range holds every label */
+    size_t n_classes;               /* width of a one-hot row */
+    enum fm_dtype dtype;
+    float scale, bias;
+    fm_order_fn *order;     /* kernels for the instruction set in use */
+    fm_convert_fn *convert;
+};
+
+void fm_plan_select(struct fm_plan *plan, enum fm_cpu_level level);
+
+/* Bytes of one row of images and of labels in a batch. */
+size_t fm_plan_image_nbytes(const struct fm_plan *plan);
+size_t fm_plan_label_nbytes(const struct fm_plan *plan);
+
+/* Fill `n_rows` rows with the samples at positions begin, begin + 1, ...
+   images: plan->dtype (n_rows, image_nbytes); labels: labels_out (n_rows,) or
+   float32 (n_rows, n_classes).
+   In numpy: index = permutation[begin:begin + n_rows]; images[index] converted as in
+   convert.h; labels[index].astype(labels_out) or eye(n_classes)[labels[index]].
+   Not checked: the positions are below order->n, order->n is the number of images,
+   and labels fit labels_out. */
+void fm_batch_fill(const struct fm_plan *plan, const struct fm_order *order,
+                   uint64_t begin, size_t n_rows, void *restrict images,
+                   void *restrict labels);
+
+#endif

@@ -1,0 +1,42 @@
+/* Instruction sets: which the machine has, and how a kernel is compiled for each.
+   A kernel is one always-inlined body and one wrapper per level, so that a single
+   binary holds them all. Compilers without target attributes (MSVC) and other
+   processors get the baseline alone, which on arm64 includes NEON. */
+#ifndef FM_CPU_H
+#define FM_CPU_H
+
+enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define FM_INLINE static __forceinline
+#define FM_PREFETCH(address) ((void)(address))
+#else
+#define FM_INLINE static inline __attribute__((always_inline))
+#define FM_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+#endif
+
+#if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
+#define FM_X86_LEVELS 1
+#define FM_TARGET_AVX2 __attribute__((target("avx2,f16c")))
+#define FM_TARGET_AVX512 \
+    __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+#else
+#define FM_X86_LEVELS 0
+#endif
+
+/* The highest level that this processor and operating system can run. */
+static inline enum fm_cpu_level fm_cpu_detect(void)
+{
+#if FM_X86_LEVELS
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2")) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+            return FM_CPU_AVX512;
+        return FM_CPU_AVX2;
+    }
+#endif
+    return FM_CPU_BASELINE;
+}
+
+#endif

@@ -1,0 +1,494 @@
+/* Worker threads, slots and the hand-over between workers and consumer; see
+   pipeline.h for the contract. One mutex guards everything and is never held while a
+   row is filled. Work is claimed in order, in pieces of about UNIT_NBYTES: several
+   small batches, or a range of rows of a large one. */
+#define _GNU_SOURCE /* madvise, pthread_condattr_setclock */
+
+#include "pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "thread.h"
+
+#ifndef _WIN32
+#include <sys/mman.h>
+#endif
+
+/* About 25 us of work for one core: long beside the 3 to 5 us that waking a sleeping
+   thread takes, short enough that a batch of two such pieces occupies two threads. */
+#define UNIT_NBYTES ((uint64_t)512 << 10)
+
+/* Free slots beyond the window that are kept: what a loop that holds the batch before
+   the last one gives back and takes again. */
+#define SPARE_SLOTS 2
+
+#define LABELS_ALIGNMENT 256
+#define PAGE_NBYTES 4096
+#define HUGE_PAGE_NBYTES ((size_t)2 << 20)
+
+struct fm_pipeline {
+    struct fm_plan plan;
+    struct fm_slot_layout layout;
+    uint64_t window;    /* batches claimed or ready but not taken, at most */
+    uint64_t group;     /* small batches claimed at once */
+    uint64_t unit_rows; /* rows of a large batch claimed at once */
+
+    fm_mutex mutex;
+    fm_cond work;  /* for workers: something can be claimed, or closing */
+    fm_cond ready; /* for the consumer: the next batch is ready, or closed */
+    fm_cond quiet; /* for cancel: no worker is filling */
+    fm_thread *threads;
+    int n_threads, n_started;
+    int n_idle, n_active, n_waiting; /* sleeping, filling, consumers asleep */
+    int closing;
+    unsigned fork_count; /* of the process that the threads belong to */
+
+    struct fm_order order; /* of the epoch; fixed while a worker is filling */
+    struct fm_batching batching;
+    int running;
+    uint64_t epoch; /* counts the starts */
+    uint64_t n_batches;
+    uint64_t taken;        /* batches before this one were lent */
+    uint64_t claimed;      /* batches before this one were claimed whole */
+    uint64_t claimed_rows; /* of batch `claimed` */
+
+    struct fm_slot **ring;     /* slot of batch i at i % window, taken <= i */
+    struct fm_slot *free_list; /* last given first: its memory is still cached */
+    uint64_t n_slots, n_lent;
+};
+
+struct claim {
+    uint64_t batch, n_batches; /* whole batches, or one of which only ... */
+    uint64_t row, n_rows;      /* ... these rows */
+};
+
+/* ---- slots ------------------------------------------------------------------ */
+
+static int multiply(uint64_t x, uint64_t y, uint64_t *out)
+{
+    *out = x * y;
+    return x == 0 || *out / x == y;
+}
+
+enum fm_status fm_pipeline_layout(const struct fm_plan *plan, uint64_t rows,
+                              struct fm_slot_layout *out)
+{
+    const uint64_t most = SIZE_MAX / 4;
+    uint64_t images_nbytes, labels_nbytes;
+    if (!multiply(rows, fm_plan_image_nbytes(plan), &images_nbytes) ||
+        !multiply(rows, fm_plan_label_nbytes(plan), &labels_nbytes) ||
+        images_nbytes > most || labels_nbytes > most)
+        return FM_NO_MEMORY;
+    out->rows = rows;
+    out->labels_offset =
+        (images_nbytes + LABELS_ALIGNMENT - 1) / LABELS_ALIGNMENT * LABELS_ALIGNMENT;
+    out->nbytes = out->labels_offset + labels_nbytes;
+    return FM_OK;
+}
+
+static uint8_t *memory_new(size_t nbytes)
+{
+#ifdef _WIN32
+    return _aligned_malloc(nbytes, PAGE_NBYTES);
+#else
+    void *memory = NULL;
+    size_t alignment = nbytes < HUGE_PAGE_NBYTES ? PAGE_NBYTES : HUGE_PAGE_NBYTES;
+    if (posix_memalign(&memory, alignment, nbytes) != 0)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (nbytes >= HUGE_PAGE_NBYTES) /* fewer page faults; a refusal costs nothing */
+        (void)madvise(memory, nbytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+#endif
+}
+
+static void memory_free(uint8_t *memory)
+{
+#ifdef _WIN32
+    _aligned_free(memory);
+#else
+    free(memory);
+#endif
+}
+
+static void slot_free(struct fm_pipeline *p, struct fm_slot *slot)
+{
+    memory_free(slot->images);
+    free(slot);
+    p->n_slots--;
+}
+
+static void slot_push(struct fm_pipeline *p, struct fm_slot *slot)
+{
+    slot->next_free = p->free_list;
+    p->free_list = slot;
+}
+
+/* The free slot that this worker filled last, or else the one given back last. */
+static struct fm_slot *slot_pop(struct fm_pipeline *p, int worker)
+{
+    struct fm_slot **link = &p->free_list;
+    while (*link && (*link)->worker != worker)
+        link = &(*link)->next_free;
+    if (*link == NULL)
+        link = &p->free_list;
+    struct fm_slot *slot = *link;
+    *link = slot->next_free;
+    slot->worker = worker;
+    return slot;
+}
+
+/* Make sure of `n` slots that are not lent. */
+static enum fm_status slots_reserve(struct fm_pipeline *p, uint64_t n)
+{
+    while (p->n_slots - p->n_lent < n) {
+        struct fm_slot *slot = calloc(1, sizeof *slot);
+        if (slot == NULL)
+            return FM_NO_MEMORY;
+        slot->images = memory_new((size_t)p->layout.nbytes);
+        if (slot->images == NULL) {
+            free(slot);
+            return FM_NO_MEMORY;
+        }
+        slot->labels = slot->images + p->layout.labels_offset;
+        slot->worker = -1;
+        slot_push(p, slot);
+        p->n_slots++;
+    }
+    return FM_OK;
+}
+
+/* ---- claiming and filling, by the workers ------------------------------------- */
+
+static uint64_t min_u64(uint64_t x, uint64_t y)
+{
+    return x < y ? x : y;
+}
+
+static int can_claim(const struct fm_pipeline *p)
+{
+    if (!p->running || p->claimed == p->n_batches)
+        return 0;
+    uint64_t room = p->window - (p->claimed - p->taken);
+    return p->claimed_rows > 0 || room >= min_u64(p->group, p->n_batches - p->claimed);
+}
+
+static struct claim claim_next(struct fm_pipeline *p, int worker)
+{
+    struct claim claim = {p->claimed, 1, p->claimed_rows, 0};
+    uint64_t begin, batch_rows;
+    fm_batching_rows(&p->batching, p->claimed, &begin, &batch_rows);
+    if (p->group == 1) {
+        if (p->claimed_rows == 0) {
+            struct fm_slot *slot = slot_pop(p, worker);
+            slot->units_left = (batch_rows + p->unit_rows - 1) / p->unit_rows;
+            p->ring[p->claimed % p->window] = slot;
+        }
+        claim.n_rows = min_u64(p->unit_rows, batch_rows - claim.row);
+        p->claimed_rows += claim.n_rows;
+        if (p->claimed_rows == batch_rows) {
+            p->claimed++;
+            p->claimed_rows = 0;
+        }
+        return claim;
+    }
+    claim.n_batches = min_u64(p->group, p->n_batches - p->claimed);
+    for (uint64_t i = 0; i < claim.n_batches; i++) {
+        struct fm_slot *slot = slot_pop(p, worker);
+        slot->units_left = 1;
+        p->ring[p->claimed++ % p->window] = slot;
+    }
+    return claim;
+}
+
+static void fill(const struct fm_pipeline *p, const struct claim *claim)
+{
+    for (uint64_t i = 0; i < claim->n_batches; i++) {
+        const struct fm_slot *slot = p->ring[(claim->batch + i) % p->window];
+        uint64_t begin, n_rows, row = claim->row;
+        fm_batching_rows(&p->batching, claim->batch + i, &begin, &n_rows);
+        if (claim->n_rows)
+            n_rows = claim->n_rows;
+        fm_batch_fill(&p->plan, &p->order, begin + row, (size_t)n_rows,
+                      slot->images + row * fm_plan_image_nbytes(&p->plan),
+                      slot->labels + row * fm_plan_label_nbytes(&p->plan));
+    }
+}
+
+static int next_is_ready(const struct fm_pipeline *p)
+{
+    return p->taken < p->claimed && p->ring[p->taken % p->window]->units_left == 0;
+}
+
+static void work(struct fm_pipeline *p, int worker)
+{
+    fm_mutex_lock(&p->mutex);
+    for (;;) {
+        while (!p->closing && !can_claim(p)) {
+            p->n_idle++;
+            fm_cond_wait(&p->work, &p->mutex);
+            p->n_idle--;
+        }
+        if (p->closing)
+            break;
+        struct claim claim = claim_next(p, worker);
+        p->n_active++;
+        if (p->n_idle && can_claim(p))
+            fm_cond_wake_one(&p->work);
+        fm_mutex_unlock(&p->mutex);
+        fill(p, &claim);
+        fm_mutex_lock(&p->mutex);
+        for (uint64_t i = 0; i < claim.n_batches; i++)
+            p->ring[(claim.batch + i) % p->window]->units_left--;
+        p->n_active--;
+        if (p->n_waiting && next_is_ready(p))
+            fm_cond_wake_one(&p->ready);
+        if (p->n_active == 0 && !p->running)
+            fm_cond_wake_all(&p->quiet);
+    }
+    fm_mutex_unlock(&p->mutex);
+}
+
+struct worker {
+    struct fm_pipeline *pipeline;
+    int index;
+};
+
+FM_THREAD_MAIN(worker_main, argument)
+{
+    struct worker worker = *(struct worker *)argument;
+    free(argument);
+    work(worker.pipeline, worker.index);
+    FM_THREAD_RETURN;
+}
+
+static enum fm_status start_threads(struct fm_pipeline *p)
+{
+    while (p->n_started < p->n_threads) {
+        struct worker *worker = malloc(sizeof *worker);
+        if (worker == NULL)
+            return FM_NO_MEMORY;
+        worker->pipeline = p;
+        worker->index = p->n_started;
+        if (!fm_thread_start(&p->threads[p->n_started], worker_main, worker)) {
+            free(worker);
+            return FM_NO_THREAD;
+        }
+        p->n_started++;
+    }
+    return FM_OK;
+}
+
+/* ---- the consumer's side ------------------------------------------------------ */
+
+void fm_pipeline_setup(void)
+{
+    fm_fork_watch();
+}
+
+int fm_pipeline_forked(const struct fm_pipeline *p)
+{
+    return p->fork_count != fm_fork_count();
+}
+
+struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
+                                    const struct fm_slot_layout *layout, int n_threads,
+                                    uint64_t prefetch)
+{
+    struct fm_pipeline *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return NULL;
+    p->plan = *plan;
+    p->layout = *layout;
+    uint64_t row_nbytes = fm_plan_image_nbytes(plan);
+    uint64_t batch_nbytes = layout->rows * row_nbytes;
+    p->unit_rows = row_nbytes < UNIT_NBYTES ? UNIT_NBYTES / (row_nbytes | 1) : 1;
+    if (batch_nbytes < PAGE_NBYTES) /* what a slot takes */
+        batch_nbytes = PAGE_NBYTES;
+    p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
+    p->window = (2 * UNIT_NBYTES * (uint64_t)n_threads + batch_nbytes - 1) / batch_nbytes;
+    if (p->window < prefetch)
+        p->window = prefetch;
+    p->n_threads = n_threads;
+    p->threads = calloc((size_t)n_threads, sizeof *p->threads);
+    p->ring = calloc((size_t)p->window, sizeof *p->ring);
+    if (p->threads == NULL || p->ring == NULL) {
+        free(p->threads);
+        free(p->ring);
+        free(p);
+        return NULL;
+    }
+    p->fork_count = fm_fork_count();
+    fm_mutex_init(&p->mutex);
+    fm_cond_init(&p->work);
+    fm_cond_init(&p->ready);
+    fm_cond_init(&p->quiet);
+    return p;
+}
+
+/* With the mutex held: wait for the workers and put what they filled aside. */
+static void drop_epoch(struct fm_pipeline *p)
+{
+    p->running = 0;
+    fm_cond_wake_all(&p->ready); /* a consumer in another thread has nothing to come */
+    while (p->n_active > 0)
+        fm_cond_wait(&p->quiet, &p->mutex);
+    uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
+    for (; p->taken < in_slots; p->taken++)
+        slot_push(p, p->ring[p->taken % p->window]);
+    p->claimed = p->taken;
+    p->claimed_rows = 0;
+}
+
+enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_order *order,
+                                 const struct fm_batching *batching, uint64_t *epoch)
+{
+    if (fm_pipeline_forked(p))
+        return FM_PIPELINE_FORKED;
+    fm_mutex_lock(&p->mutex);
+    drop_epoch(p);
+    enum fm_status status = p->closing ? FM_PIPELINE_CLOSED : FM_OK;
+    if (status == FM_OK) {
+        *epoch = ++p->epoch;
+        p->order = *order;
+        p->batching = *batching;
+        p->n_batches = fm_batching_count(batching);
+        p->taken = p->claimed = 0;
+        status = slots_reserve(p, min_u64(p->window, p->n_batches));
+    }
+    if (status == FM_OK)
+        status = start_threads(p);
+    if (status == FM_OK) {
+        p->running = 1;
+        fm_cond_wake_all(&p->work);
+    }
+    fm_mutex_unlock(&p->mutex);
+    return status;
+}
+
+/* With the mutex held and the next batch ready. */
+static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
+                           uint64_t *n_rows)
+{
+    p->n_lent++; /* one fewer for the workers, unless another can be had */
+    if (slots_reserve(p, min_u64(p->window, p->n_batches - p->taken - 1)) != FM_OK) {
+        p->n_lent--;
+        return FM_NO_MEMORY;
+    }
+    uint64_t begin;
+    fm_batching_rows(&p->batching, p->taken, &begin, n_rows);
+    *slot = p->ring[p->taken % p->window];
+    p->taken++;
+    if (p->n_idle && can_claim(p))
+        fm_cond_wake_one(&p->work);
+    if (p->n_waiting && next_is_ready(p))
+        fm_cond_wake_one(&p->ready);
+    return FM_OK;
+}
+
+static enum fm_status take_status(const struct fm_pipeline *p, uint64_t epoch)
+{
+    if (p->closing)
+        return FM_PIPELINE_CLOSED;
+    if (!p->running || p->epoch != epoch || p->taken == p->n_batches)
+        return FM_PIPELINE_FINISHED;
+    return next_is_ready(p) ? FM_OK : FM_PIPELINE_WAITING;
+}
+
+enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t epoch, unsigned wait_ms,
+                                struct fm_slot **slot, uint64_t *n_rows)
+{
+    if (fm_pipeline_forked(p))
+        return FM_PIPELINE_FORKED;
+    fm_mutex_lock(&p->mutex);
+    enum fm_status status = take_status(p, epoch);
+    if (status == FM_PIPELINE_WAITING) {
+        p->n_waiting++;
+        fm_cond_wait_ms(&p->ready, &p->mutex, wait_ms);
+        p->n_waiting--;
+        status = take_status(p, epoch);
+    }
+    if (status == FM_OK)
+        status = lend(p, slot, n_rows);
+    fm_mutex_unlock(&p->mutex);
+    return status;
+}
+
+void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
+{
+    if (fm_pipeline_forked(p)) /* the slot belongs to the parent's pipeline */
+        return;
+    fm_mutex_lock(&p->mutex);
+    p->n_lent--;
+    if (p->closing || p->n_slots - p->n_lent > p->window + SPARE_SLOTS)
+        slot_free(p, slot);
+    else
+        slot_push(p, slot);
+    fm_mutex_unlock(&p->mutex);
+}
+
+void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t epoch)
+{
+    if (fm_pipeline_forked(p))
+        return;
+    fm_mutex_lock(&p->mutex);
+    if (p->epoch == epoch)
+        drop_epoch(p);
+    fm_mutex_unlock(&p->mutex);
+}
+
+void fm_pipeline_close(struct fm_pipeline *p)
+{
+    if (fm_pipeline_forked(p))
+        return;
+    fm_mutex_lock(&p->mutex);
+    if (p->closing) {
+        fm_mutex_unlock(&p->mutex);
+        return;
+    }
+    p->closing = 1;
+    drop_epoch(p);
+    fm_cond_wake_all(&p->work);
+    fm_cond_wake_all(&p->ready);
+    fm_mutex_unlock(&p->mutex);
+    for (int i = 0; i < p->n_started; i++)
+        fm_thread_join(p->threads[i]);
+    fm_mutex_lock(&p->mutex);
+    while (p->free_list) {
+        struct fm_slot *slot = p->free_list;
+        p->free_list = slot->next_free;
+        slot_free(p, slot);
+    }
+    fm_mutex_unlock(&p->mutex);
+}
+
+void fm_pipeline_free(struct fm_pipeline *p)
+{
+    if (fm_pipeline_forked(p)) /* its mutex may be held for ever; the pages are shared anyway */
+        return;
+    fm_pipeline_close(p);
+    fm_mutex_destroy(&p->mutex);
+    fm_cond_destroy(&p->work);
+    fm_cond_destroy(&p->ready);
+    fm_cond_destroy(&p->quiet);
+    free(p->threads);
+    free(p->ring);
+    free(p);
+}
+
+uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *p)
+{
+    if (fm_pipeline_forked(p))
+        return 0;
+    fm_mutex_lock(&p->mutex);
+    uint64_t nbytes = p->n_slots * p->layout.nbytes;
+    fm_mutex_unlock(&p->mutex);
+    return nbytes;
+}
+
+uint64_t fm_pipeline_window(const struct fm_pipeline *p)
+{
+    return p->window;
+}

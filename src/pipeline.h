@@ -1,0 +1,82 @@
+/* Worker threads that fill batches ahead of the consumer.
+
+   A pipeline owns its threads and its slots. A slot is the memory of one batch:
+   images, padding to a multiple of 256 bytes, labels. A slot is free, being filled,
+   ready, or lent to the consumer; a lent one is not touched until it is given back.
+
+   fm_pipeline_start begins an epoch, fm_pipeline_take lends its batches in order,
+   fm_pipeline_give returns one, in any order and from any thread.
+
+   The slots that are not lent never number fewer than the window, so that work ahead
+   never waits for the consumer to give something back: holding batches costs memory,
+   not time. */
+#ifndef FM_PIPELINE_H
+#define FM_PIPELINE_H
+
+#include "batch.h"
+#include "status.h"
+
+struct fm_pipeline;
+
+struct fm_slot {
+    uint8_t *images;
+    uint8_t *labels;
+    struct fm_slot *next_free;
+    int worker;          /* who filled it last, and so may have it in its cache */
+    uint64_t units_left; /* 0 when ready */
+};
+
+/* The memory of one slot. */
+struct fm_slot_layout {
+    uint64_t rows;          /* rows of the largest batch */
+    uint64_t labels_offset; /* where the labels start */
+    uint64_t nbytes;
+};
+
+/* FM_NO_MEMORY when rows * bytes of a row don't fit the address space. */
+enum fm_status fm_pipeline_layout(const struct fm_plan *plan, uint64_t rows,
+                              struct fm_slot_layout *out);
+
+/* A pipeline without threads or slots yet; NULL when there is no memory.
+   `plan` is copied; its arrays must outlive the pipeline. `prefetch` is the number of
+   batches to keep ready, at least; when these are small, more are kept, so that every
+   thread has something to fill. */
+struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
+                                    const struct fm_slot_layout *layout, int n_threads,
+                                    uint64_t prefetch);
+
+/* Begin an epoch, dropping what is left of the one before. *epoch is its ticket: the
+   calls below do nothing with the ticket of an epoch that is over. */
+enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
+                                 const struct fm_order *order,
+                                 const struct fm_batching *batching, uint64_t *epoch);
+
+/* Lend the next batch, waiting at most `wait_ms` for it.
+   FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
+   FM_PIPELINE_FORKED or FM_NO_MEMORY; unless FM_OK, no batch is lost. */
+enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t epoch,
+                                unsigned wait_ms, struct fm_slot **slot,
+                                uint64_t *n_rows);
+
+void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
+
+/* Stop working ahead; threads and slots stay for the next epoch. */
+void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t epoch);
+
+/* Join the threads and free the slots that are not lent; for good, may be repeated. */
+void fm_pipeline_close(struct fm_pipeline *pipeline);
+
+/* Close and free all; not before every lent slot has come back. */
+void fm_pipeline_free(struct fm_pipeline *pipeline);
+
+/* Bytes in slots now, and the number of batches kept ready. */
+uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *pipeline);
+uint64_t fm_pipeline_window(const struct fm_pipeline *pipeline);
+
+/* Whether this process was forked off the one that the threads belong to. */
+int fm_pipeline_forked(const struct fm_pipeline *pipeline);
+
+/* Once per process, before the first pipeline. */
+void fm_pipeline_setup(void);
+
+#endif

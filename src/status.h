@@ -1,0 +1,50 @@
+/* Error codes of the native core and a sentence for each.
+   The binding turns a code into an exception by fm_status_message. */
+#ifndef FM_STATUS_H
+#define FM_STATUS_H
+
+enum fm_status {
+    FM_OK = 0,
+    FM_IDX_NO_HEADER,
+    FM_IDX_BAD_MAGIC,
+    FM_IDX_BAD_TYPE,
+    FM_IDX_TOO_LARGE,
+    FM_PIPELINE_WAITING,
+    FM_PIPELINE_FINISHED,
+    FM_PIPELINE_CLOSED,
+    FM_PIPELINE_FORKED,
+    FM_NO_MEMORY,
+    FM_NO_THREAD
+};
+
+static inline const char *fm_status_message(enum fm_status status)
+{
+    switch (status) {
+    case FM_OK:
+        return "no error";
+    case FM_IDX_NO_HEADER:
+        return "the file ends inside the IDX header";
+    case FM_IDX_BAD_MAGIC:
+        return "an IDX file starts with two zero bytes";
+    case FM_IDX_BAD_TYPE:
+        return "the IDX type byte must be 08, 09, 0B, 0C, 0D or 0E";
+    case FM_IDX_TOO_LARGE:
+        return "the IDX dimensions multiply to more than 2**62 bytes";
+    case FM_PIPELINE_WAITING:
+        return "the next batch is not ready yet";
+    case FM_PIPELINE_FINISHED:
+        return "the epoch has no more batches";
+    case FM_PIPELINE_CLOSED:
+        return "the loader was closed while this iterator was in use";
+    case FM_PIPELINE_FORKED:
+        return "this iterator was made before a fork and has no threads in the "
+               "child process: start a new one with iter(loader)";
+    case FM_NO_MEMORY:
+        return "there is no memory for another batch";
+    case FM_NO_THREAD:
+        return "the system refused to start a worker thread";
+    }
+    return "unknown status";
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* Threads, mutexes and condition variables: pthreads or Win32 behind a few calls. */
+#ifndef FM_THREAD_H
+#define FM_THREAD_H
+
+#include <stdint.h>
+
+#ifdef _WIN32
+
+#define WIN32_LEAN_AND_MEAN
+#include <process.h>
+#include <windows.h>
+
+typedef HANDLE fm_thread;
+typedef SRWLOCK fm_mutex;
+typedef CONDITION_VARIABLE fm_cond;
+
+#define FM_THREAD_MAIN(name, argument) static unsigned __stdcall name(void *argument)
+#define FM_THREAD_RETURN return 0
+typedef unsigned(__stdcall *fm_thread_main)(void *argument);
+
+static inline int fm_thread_start(fm_thread *thread, fm_thread_main main, void *argument)
+{
+    *thread = (HANDLE)_beginthreadex(NULL, 0, main, argument, 0, NULL);
+    return *thread != NULL;
+}
+
+static inline void fm_thread_join(fm_thread thread)
+{
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+}
+
+static inline void fm_mutex_init(fm_mutex *mutex) { InitializeSRWLock(mutex); }
+static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
+static inline void fm_mutex_lock(fm_mutex *mutex) { AcquireSRWLockExclusive(mutex); }
+static inline void fm_mutex_unlock(fm_mutex *mutex) { ReleaseSRWLockExclusive(mutex); }
+
+static inline void fm_cond_init(fm_cond *cond) { InitializeConditionVariable(cond); }
+static inline void fm_cond_destroy(fm_cond *cond) { (void)cond; }
+static inline void fm_cond_wake_one(fm_cond *cond) { WakeConditionVariable(cond); }
+static inline void fm_cond_wake_all(fm_cond *cond) { WakeAllConditionVariable(cond); }
+
+static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
+{
+    SleepConditionVariableSRW(cond, mutex, INFINITE, 0);
+}
+
+/* Returns 0 when the time has run out; it may also wake for no reason. */
+static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+{
+    return SleepConditionVariableSRW(cond, mutex, ms, 0) != 0;
+}
+
+/* How often this process has been forked off another one. */
+static inline unsigned fm_fork_count(void) { return 0; }
+static inline void fm_fork_watch(void) {}
+
+#else
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+typedef pthread_t fm_thread;
+typedef pthread_mutex_t fm_mutex;
+typedef pthread_cond_t fm_cond;
+
+#define FM_THREAD_MAIN(name, argument) static void *name(void *argument)
+#define FM_THREAD_RETURN return NULL
+typedef void *(*fm_thread_main)(void *argument);
+
+/* Signals are left to the threads that were there before. */
+static inline int fm_thread_start(fm_thread *thread, fm_thread_main main, void *argument)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(thread, NULL, main, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !failed;
+}
+
+static inline void fm_thread_join(fm_thread thread) { pthread_join(thread, NULL); }
+
+static inline void fm_mutex_init(fm_mutex *mutex) { pthread_mutex_init(mutex, NULL); }
+static inline void fm_mutex_destroy(fm_mutex *mutex) { pthread_mutex_destroy(mutex); }
+static inline void fm_mutex_lock(fm_mutex *mutex) { pthread_mutex_lock(mutex); }
+static inline void fm_mutex_unlock(fm_mutex *mutex) { pthread_mutex_unlock(mutex); }
+
+static inline void fm_cond_destroy(fm_cond *cond) { pthread_cond_destroy(cond); }
+static inline void fm_cond_wake_one(fm_cond *cond) { pthread_cond_signal(cond); }
+static inline void fm_cond_wake_all(fm_cond *cond) { pthread_cond_broadcast(cond); }
+
+static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
+{
+    pthread_cond_wait(cond, mutex);
+}
+
+#ifdef __APPLE__
+
+static inline void fm_cond_init(fm_cond *cond) { pthread_cond_init(cond, NULL); }
+
+static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+{
+    struct timespec wait = {ms / 1000, (long)(ms % 1000) * 1000000};
+    return pthread_cond_timedwait_relative_np(cond, mutex, &wait) != ETIMEDOUT;
+}
+
+#else
+
+/* The monotonic clock, so that setting the time of day neither hangs nor hurries. */
+static inline void fm_cond_init(fm_cond *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return pthread_cond_timedwait(cond, mutex, &until) != ETIMEDOUT;
+}
+
+#endif
+
+static unsigned fm_forks;
+
+static inline void fm_fork_seen(void) { fm_forks++; }
+static inline unsigned fm_fork_count(void) { return fm_forks; }
+static inline void fm_fork_watch(void) { pthread_atfork(NULL, NULL, fm_fork_seen); }
+
+#endif
+
+#endif

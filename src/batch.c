@@ -5,7 +5,7 @@
 
 /* Source rows lie anywhere in the dataset, so each is asked for this many rows before
    it is needed. Of a large row only the start: the processor finds the rest. */
-#define PREFETCH_ROWS 8
+#define PREFETCH_ROWS 6
 #define PREFETCH_NBYTES 1024
 #define CACHE_LINE 64
 

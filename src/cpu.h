@@ -19,7 +19,7 @@ enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 #define FM_X86_LEVELS 1
 #define FM_TARGET_AVX2 __attribute__((target("avx2,f16c")))
 #define FM_TARGET_AVX512 \
-    __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+    __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512vl")))
 #else
 #define FM_X86_LEVELS 0
 #endif
@@ -31,7 +31,7 @@ static inline enum fm_cpu_level fm_cpu_detect(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2")) {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+            __builtin_cpu_supports("avx512vl"))
             return FM_CPU_AVX512;
         return FM_CPU_AVX2;
     }

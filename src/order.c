@@ -40,17 +40,19 @@ void fm_order_init(struct fm_order *order, uint64_t n, int shuffle, uint64_t see
 }
 
 /* A number in [0, side) from `x` and `key`: two multiply-xorshift steps, and the high
-   word of a product in place of a remainder.
+   half of a product in place of a remainder. Sides up to 2**16, which is n up to 2**32,
+   make do with the upper 16 bits and a product of 32: a quarter faster, as vectors have
+   no instruction for the high half of a 64-bit product.
    Source: C. Wellons, "hash-prospector", lowbias32; D. Lemire, "Fast random integer
    generation in an interval", ACM TOMACS 29, 2019. */
-FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side)
+FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side, int wide)
 {
     x ^= key;
     x ^= x >> 16;
     x *= 0x7FEB352Du;
     x ^= x >> 15;
     x *= 0x846CA68Bu;
-    return (uint32_t)((uint64_t)x * side >> 32);
+    return wide ? (uint32_t)((uint64_t)x * side >> 32) : (x >> 16) * side >> 16;
 }
 
 /* x + y modulo side, for x, y < side, without leaving 32 bits. */
@@ -62,17 +64,42 @@ FM_INLINE uint32_t add_modulo(uint32_t x, uint32_t y, uint32_t side)
 
 /* One pass of the network over `count` pairs, a round at a time so that each inner
    loop is plain vector code. */
-FM_INLINE void permute_pairs(const struct fm_order *order, uint32_t *restrict left,
-                             uint32_t *restrict right, size_t count)
+FM_INLINE void permute_rounds(const struct fm_order *order, uint32_t *restrict left,
+                              uint32_t *restrict right, size_t count, int wide)
 {
     const uint32_t a = order->a, b = order->b;
     for (int round = 0; round < FM_ORDER_ROUNDS; round += 2) {
         const uint32_t key0 = order->keys[round], key1 = order->keys[round + 1];
         for (size_t i = 0; i < count; i++) {
-            uint32_t x = add_modulo(left[i], round_value(right[i], key0, a), a);
+            uint32_t x = add_modulo(left[i], round_value(right[i], key0, a, wide), a);
             left[i] = x;
-            right[i] = add_modulo(right[i], round_value(x, key1, b), b);
+            right[i] = add_modulo(right[i], round_value(x, key1, b, wide), b);
         }
+    }
+}
+
+FM_INLINE void permute_pairs(const struct fm_order *order, uint32_t *restrict left,
+                             uint32_t *restrict right, size_t count)
+{
+    if (order->a <= 65536 && order->b <= 65536)
+        permute_rounds(order, left, right, count, 0);
+    else
+        permute_rounds(order, left, right, count, 1);
+}
+
+/* left[i], right[i] = (begin + i) % a, (begin + i) / a: counting costs less than
+   dividing, and a run in which only left changes is vector code. */
+FM_INLINE void split_positions(uint64_t begin, size_t count, uint32_t a,
+                               uint32_t *restrict left, uint32_t *restrict right)
+{
+    uint32_t quotient = (uint32_t)(begin / a), remainder = (uint32_t)(begin % a);
+    for (size_t i = 0; i < count; quotient++, remainder = 0) {
+        size_t run = a - remainder < count - i ? a - remainder : count - i;
+        for (size_t j = 0; j < run; j++) {
+            left[i + j] = remainder + (uint32_t)j;
+            right[i + j] = quotient;
+        }
+        i += run;
     }
 }
 
@@ -81,20 +108,14 @@ FM_INLINE void fill_block(const struct fm_order *order, uint64_t begin, size_t c
 {
     uint32_t left[BLOCK], right[BLOCK];
     const uint32_t a = order->a;
-    uint64_t quotient = begin / a;
-    uint32_t remainder = (uint32_t)(begin % a);
-    for (size_t i = 0; i < count; i++) { /* counting up costs less than dividing */
-        left[i] = remainder;
-        right[i] = (uint32_t)quotient;
-        if (++remainder == a) {
-            remainder = 0;
-            quotient++;
-        }
-    }
+    split_positions(begin, count, a, left, right);
     permute_pairs(order, left, right, count);
-    for (size_t i = 0; i < count; i++)
+    int outside = 0;
+    for (size_t i = 0; i < count; i++) {
         out[i] = (uint64_t)right[i] * a + left[i];
-    for (size_t i = 0; i < count; i++) { /* cycle walking */
+        outside |= out[i] >= order->n;
+    }
+    for (size_t i = 0; outside && i < count; i++) { /* cycle walking */
         while (out[i] >= order->n) {
             uint32_t l = (uint32_t)(out[i] % a), r = (uint32_t)(out[i] / a);
             permute_pairs(order, &l, &r, 1);

@@ -4,6 +4,22 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
+#include <immintrin.h>
+#define FM_PAUSE() _mm_pause()
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define FM_PAUSE() __asm__ volatile("yield")
+#else
+#define FM_PAUSE() ((void)0)
+#endif
+
+/* Do nothing for about a microsecond. */
+static inline void fm_pause_us(void)
+{
+    for (int i = 0; i < 25; i++)
+        FM_PAUSE();
+}
+
 #ifdef _WIN32
 
 #define WIN32_LEAN_AND_MEAN
@@ -49,6 +65,15 @@ static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
 static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 {
     return SleepConditionVariableSRW(cond, mutex, ms, 0) != 0;
+}
+
+/* Time since some fixed moment. */
+static inline uint64_t fm_clock_us(void)
+{
+    LARGE_INTEGER ticks, per_second;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&per_second);
+    return (uint64_t)((double)ticks.QuadPart * 1e6 / (double)per_second.QuadPart);
 }
 
 /* How often this process has been forked off another one. */
@@ -133,6 +158,13 @@ static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 }
 
 #endif
+
+static inline uint64_t fm_clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 static unsigned fm_forks;
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 from setuptools import Extension, setup
 
-KERNELS = ["batch.c", "convert.c", "idx.c", "order.c", "pipeline.c", "stats.c"]
+KERNELS = ["batch.c", "convert.c", "gzip.c", "idx.c", "order.c", "pipeline.c", "stats.c"]
 
 if sys.platform == "win32":
     compile_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"]

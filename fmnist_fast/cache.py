@@ -9,7 +9,6 @@ change.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import os
@@ -26,6 +25,8 @@ _FORMAT = 1
 
 
 def _copy_path(folder: Path, path: Path) -> Path:
+    import hashlib
+
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
     return folder / "decoded" / f"{path.name}-{key}.bin"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import operator
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from .files import run_together, usable_cores
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
 _FINGERPRINT_ROWS = 64
@@ -223,7 +223,9 @@ class Dataset:
     def _moments(self) -> tuple[float, float]:
         if self.images.size == 0:
             raise ValueError("an empty dataset has no mean and no std")
-        total, squares = _core.pixel_sums(self.images)
+        parts = np.array_split(self.images, usable_cores())
+        sums = run_together([lambda part=part: _core.pixel_sums(part) for part in parts])
+        total, squares = (sum(values) for values in zip(*sums))
         n = self.images.size
         # Integers until the division, so nothing cancels and each rounds once.
         variance = (n * squares - total**2) / (255 * n) ** 2
@@ -246,6 +248,8 @@ class Dataset:
         Made from the shape and up to 64 rows spread evenly, so it costs the same for
         any size; a difference elsewhere goes unseen.
         """
+        import hashlib
+
         digest = hashlib.sha256(repr((self.images.shape, self.classes)).encode())
         n_rows = min(len(self), _FINGERPRINT_ROWS)
         for i in range(n_rows):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 _PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
 
@@ -51,7 +50,7 @@ def run_together(tasks: list[Callable[[], Any]]) -> list[Any]:
     return results
 
 
-def read_into(file: BinaryIO, offset: int, out: memoryview) -> int:
+def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
     """Fill `out` with the bytes of `file` from `offset` on, in several threads.
 
     Returns the number of bytes read, which is less than ``len(out)`` only where the
@@ -83,7 +82,7 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Bi
     `sync` the bytes are on disk before the name is.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
         with open(temporary, "xb") as file:
             yield file

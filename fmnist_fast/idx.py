@@ -7,7 +7,6 @@ one member, as nearly all have, and by zlib where it has several.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,12 +64,14 @@ def read_idx(
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _read_content(memoryview(source).cast("B"), "IDX bytes", out)
     path = os.fspath(source)
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD_NBYTES)
+        nbytes = os.fstat(file.fileno()).st_size
         if head[:2] == _GZIP_MAGIC:
-            return _read_gzip(head + file.read(), path, out)
+            content = memoryview(np.empty(nbytes, np.uint8))
+            return _read_gzip(content[: read_into(file, 0, content)], path, out)
         header = _core.idx_header(head, path)
-        _check_nbytes(os.fstat(file.fileno()).st_size - header[2], header, path)
+        _check_nbytes(nbytes - header[2], header, path)
         items = _items_for(header, path, out)
         n_read = read_into(file, header[2], memoryview(_flat_bytes(items)))
     _check_nbytes(n_read, header, path)
@@ -176,9 +177,10 @@ def _read_content(
     return items
 
 
-def _inflate(content: Any, source: str) -> Iterator[bytes]:
+def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
     """The inflated bytes of all members, in chunks of at most 64 KiB."""
-    content = memoryview(content)
+    import zlib
+
     position = 0
     while position < len(content):
         member = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -199,23 +201,7 @@ def _inflate(content: Any, source: str) -> Iterator[bytes]:
         position -= len(member.unused_data)  # these belong to the next member
 
 
-def _has_other_members(content: Any) -> bool:
-    """Whether a gzip member may start anywhere but at the front; rarely wrong."""
-    start = content.find(_GZIP_MAGIC + b"\x08", 10)
-    while start >= 0:
-        flags_to_system = content[start + 3 : start + 10]
-        if (
-            len(flags_to_system) == 7
-            and flags_to_system[0] < 0x20
-            and flags_to_system[5] in (0, 2, 4)
-            and (flags_to_system[6] < 14 or flags_to_system[6] == 255)
-        ):
-            return True
-        start = content.find(_GZIP_MAGIC + b"\x08", start + 1)
-    return False
-
-
-def _read_gzip(content: Any, source: str, out: np.ndarray | None) -> np.ndarray:
+def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:
     head = b""
     for chunk in _inflate(content, source):
         head += chunk
@@ -246,7 +232,7 @@ def _read_gzip(content: Any, source: str, out: np.ndarray | None) -> np.ndarray:
 
 
 def _read_one_member(
-    content: Any, header: tuple, source: str, out: np.ndarray | None
+    content: memoryview, header: tuple, source: str, out: np.ndarray | None
 ) -> np.ndarray | None:
     """Inflate at once; None if that is not all, for the careful way to judge."""
     import deflate
@@ -254,13 +240,11 @@ def _read_one_member(
     dtype, shape, header_nbytes, data_nbytes = header
     if out is not None or len(shape) > 64:
         _items_for(header, source, out)
-    if isinstance(content, memoryview):
-        content = bytes(content)
     try:
         inflated, more = run_together(
             [
                 lambda: deflate.gzip_decompress(content, header_nbytes + data_nbytes),
-                lambda: _has_other_members(content),
+                lambda: _core.find_gzip_member(content, 1),
             ]
         )
     except deflate.DeflateError:

@@ -7,8 +7,6 @@ those.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import warnings
 from pathlib import Path
@@ -17,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import config
-from .cache import load_copy, save_copy
 from .dataset import Dataset
 from .files import run_together
 from .idx import FormatError, read_idx
@@ -213,6 +210,8 @@ def _check_pair(
 
 def _read_card(folder: Path) -> dict[str, Any]:
     """The dataset.json beside the files, or nothing."""
+    import json
+
     path = folder / CARD_NAME
     try:
         text = path.read_text(encoding="utf-8")
@@ -233,6 +232,8 @@ def _read_file(path: Path, cache: bool, verify: bool) -> tuple[np.ndarray, bool 
 
     None stands for not verified.
     """
+    from .cache import load_copy, save_copy
+
     compressed = path.suffix == ".gz"
     folder = config.cache_folder() if cache and compressed else None
     if folder is not None:
@@ -241,7 +242,7 @@ def _read_file(path: Path, cache: bool, verify: bool) -> tuple[np.ndarray, bool 
             return copy[0], copy[1]["published"]
     published = None
     if verify:
-        items, digest = run_together([lambda: read_idx(path), lambda: _sha256(path)])
+        items, digest = run_together([lambda: read_idx(path), lambda: sha256_of(path)])
         published = is_published(path, digest, items)
     else:
         items = read_idx(path)
@@ -256,6 +257,8 @@ def _read_file(path: Path, cache: bool, verify: bool) -> tuple[np.ndarray, bool 
 
 def is_published(path: Path, digest: str, items: np.ndarray) -> bool:
     """Whether the file at `path`, with SHA-256 `digest`, holds what was published."""
+    import hashlib
+
     known = PUBLISHED.get(path.name.removesuffix(".gz"))
     if known is None:
         return False
@@ -268,7 +271,10 @@ def is_published(path: Path, digest: str, items: np.ndarray) -> bool:
     return items.dtype == np.uint8 and content.hexdigest() == known.idx_sha256
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    import hashlib
+
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):

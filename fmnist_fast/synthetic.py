@@ -7,8 +7,6 @@ that they are synthetic, and so does every Dataset read from them.
 
 from __future__ import annotations
 
-import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ import numpy as np
 from . import _core, config
 from .dataset import Dataset
 from .files import replacing
-from .garments import draw
 from .idx import write_idx
 from .sources import CARD_NAME, CLASSES, FILES, find_pair, load_pair
 
@@ -50,6 +47,8 @@ def synthetic(
         if not (folder / CARD_NAME).exists():
             write_synthetic(folder, n_train, n_test, seed)
         return _read(folder)
+    import tempfile
+
     with tempfile.TemporaryDirectory() as temporary:
         write_synthetic(Path(temporary), n_train, n_test, seed)
         return _read(Path(temporary), keep=False)
@@ -57,6 +56,10 @@ def synthetic(
 
 def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     """Draw both splits into four IDX files and a dataset.json, which comes last."""
+    import json
+
+    from .garments import draw
+
     folder.mkdir(parents=True, exist_ok=True)
     first = 0
     for split, n in (("train", n_train), ("test", n_test)):

@@ -106,6 +106,15 @@ def idx_swap(cnp.ndarray items not None):
         fm_idx_swap(start, n_items, item_nbytes)
 
 
+def find_gzip_member(const uint8_t[::1] content not None, size_t begin):
+    """Whether another gzip member may start in `content[begin:]`; rarely wrong."""
+    cdef bint found = False
+    if begin < <size_t>content.shape[0]:
+        with nogil:
+            found = fm_gzip_find_member(&content[begin], content.shape[0] - begin)
+    return found
+
+
 # ---- statistics, order, random numbers -------------------------------------------
 
 def pixel_sums(cnp.ndarray pixels not None):

@@ -40,6 +40,9 @@ cdef extern from "idx.h" nogil:
     fm_status fm_idx_parse(const uint8_t *bytes, size_t nbytes, fm_idx_header *out)
     void fm_idx_swap(uint8_t *items, size_t n_items, int item_nbytes)
 
+cdef extern from "gzip.h" nogil:
+    bint fm_gzip_find_member(const uint8_t *bytes, size_t nbytes)
+
 cdef extern from "stats.h" nogil:
     ctypedef void fm_stats_fn(const uint8_t *pixels, size_t n, uint64_t *sum,
                               uint64_t *sum_of_squares) noexcept

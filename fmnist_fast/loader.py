@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import math
-import operator
 import os
 import threading
 import weakref
@@ -16,15 +14,17 @@ import numpy as np
 from . import config
 from ._core import Batches, Pipeline
 from .dataset import Dataset
-
-DTYPES = ("float32", "float16", "bfloat16", "uint8")
-LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
-LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
-# Where launchers leave a process its rank and the number of processes.
-RANK_VARIABLES = (
-    ("RANK", "WORLD_SIZE"),  # torchrun
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("SLURM_PROCID", "SLURM_NTASKS"),
+from .options import (
+    DTYPES,
+    LABEL_DTYPES,
+    LAYOUTS,
+    array_dtype,
+    checked_flag,
+    checked_integer,
+    checked_name,
+    checked_shard,
+    image_shape,
+    scale_and_bias,
 )
 
 _loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -117,20 +117,20 @@ class Loader:
                 "arrays with Dataset.from_arrays(images, labels)"
             )
         self.dataset = dataset
-        self.batch_size = _integer("batch_size", batch_size, 1, 2**40)
-        self.shuffle = _flag("shuffle", shuffle)
+        self.batch_size = checked_integer("batch_size", batch_size, 1, 2**40)
+        self.shuffle = checked_flag("shuffle", shuffle)
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
-        self.seed = _integer("seed", seed, 0, 2**64 - 1)
-        self.dtype = _one_of("dtype", str(dtype), DTYPES)
-        self.scale, self.bias = _scale_and_bias(normalize, self.dtype, dataset)
-        self.layout = _one_of("layout", layout, LAYOUTS)
-        self.label_dtype = _one_of("label_dtype", str(label_dtype), LABEL_DTYPES)
-        self.drop_last = _flag("drop_last", drop_last)
-        self.rank, self.world = _checked_shard(shard)
+        self.seed = checked_integer("seed", seed, 0, 2**64 - 1)
+        self.dtype = checked_name("dtype", str(dtype), DTYPES)
+        self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
+        self.layout = checked_name("layout", layout, LAYOUTS)
+        self.label_dtype = checked_name("label_dtype", str(label_dtype), LABEL_DTYPES)
+        self.drop_last = checked_flag("drop_last", drop_last)
+        self.rank, self.world = checked_shard(shard)
         threads = config.default_threads() if threads is None else threads
-        self.threads = _integer("threads", threads, 1, 256)
-        self.prefetch = _integer("prefetch", prefetch, 1, 65536)
+        self.threads = checked_integer("threads", threads, 1, 256)
+        self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
         if self.label_dtype == "uint8" and len(dataset.classes) > 256:
             raise ValueError(
                 f"label_dtype 'uint8' holds 256 classes, the dataset has "
@@ -189,8 +189,8 @@ class Loader:
             dtype=self.dtype,
             scale=self.scale,
             bias=self.bias,
-            image_shape=_image_shape(images.shape[1:], self.layout),
-            array_dtype=_array_dtype(self.dtype),
+            image_shape=image_shape(images.shape[1:], self.layout),
+            array_dtype=array_dtype(self.dtype),
             label_dtype=self.label_dtype,
             n_classes=len(self.dataset.classes),
             rows=max(1, min(self.batch_size, len(self.dataset))),
@@ -217,7 +217,7 @@ class Loader:
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iterator start at the beginning of `epoch`, 0..2**32-1."""
-        epoch = _integer("epoch", epoch, 0, 2**32 - 1)
+        epoch = checked_integer("epoch", epoch, 0, 2**32 - 1)
         with self._lock:
             self._next, self._epoch = (epoch, 0), None
 
@@ -257,10 +257,12 @@ class Loader:
                     f"state was taken with {name}={state[name]!r}, this loader has "
                     f"{mine[name]!r}"
                 )
-        epoch = _integer("state['epoch']", state["epoch"], 0, 2**32 - 1)
+        epoch = checked_integer("state['epoch']", state["epoch"], 0, 2**32 - 1)
         n = len(self.dataset)
-        position = _integer("state['position']", state["position"], 0, max(0, n - 1))
-        seed = _integer("state['seed']", state["seed"], 0, 2**64 - 1)
+        position = checked_integer(
+            "state['position']", state["position"], 0, max(0, n - 1)
+        )
+        seed = checked_integer("state['seed']", state["seed"], 0, 2**64 - 1)
         with self._lock:
             self.seed, self._next, self._epoch = seed, (epoch, position), None
 
@@ -323,123 +325,3 @@ def _renew_locks() -> None:
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
-
-
-# ---- arguments --------------------------------------------------------------------
-
-
-def _integer(name: str, value: Any, low: int, high: int) -> int:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        value = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be in {low}..{high}, got {value}")
-    return value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    return value
-
-
-def _scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
-    """The two numbers that make a normalised pixel of one in 0..255."""
-    if isinstance(normalize, str) and normalize == "auto":
-        normalize = None if dtype == "uint8" else "dataset"
-    if normalize is None:
-        return 1.0, 0.0
-    if dtype == "uint8":
-        raise ValueError(
-            f"dtype 'uint8' can't be normalised: normalize must be None, got {normalize!r}"
-        )
-    if isinstance(normalize, str):
-        if normalize == "unit":
-            return 1 / 255, 0.0
-        if normalize != "dataset":
-            raise ValueError(
-                "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
-                f"{normalize!r}"
-            )
-        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
-        if normalize[1] == 0:
-            raise ValueError(
-                "normalize='dataset' divides by the standard deviation, which is 0: all "
-                "pixels of this dataset are equal"
-            )
-    try:
-        mean, std = map(float, normalize)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
-        ) from None
-    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
-        raise ValueError(
-            f"normalize=(mean, std) needs finite numbers and std > 0, got ({mean}, {std})"
-        )
-    return 1 / (255 * std), -mean / std
-
-
-def _checked_shard(shard: Any) -> tuple[int, int]:
-    if shard is None:
-        return 0, 1
-    if isinstance(shard, str):
-        if shard != "env":
-            raise ValueError(f"shard must be (rank, world), 'env' or None, got {shard!r}")
-        shard = _shard_from_environment()
-    try:
-        rank, world = shard
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"shard must be (rank, world), 'env' or None, got {shard!r}"
-        ) from None
-    world = _integer("shard's world", world, 1, 2**20)
-    return _integer("shard's rank", rank, 0, world - 1), world
-
-
-def _shard_from_environment() -> tuple[int, int]:
-    for names in RANK_VARIABLES:
-        values = [os.environ.get(name) for name in names]
-        if values == [None, None]:
-            continue
-        try:
-            return int(values[0]), int(values[1])  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            found = ", ".join(f"{n}={v}" for n, v in zip(names, values))
-            raise ValueError(
-                f"shard='env' needs {names[0]} and {names[1]} to be integers, found {found}"
-            ) from None
-    known = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
-    raise ValueError(
-        f"shard='env' found no rank: none of these is set: {known}. Start the processes "
-        "with torchrun, mpirun or srun, or pass shard=(rank, world)"
-    )
-
-
-def _image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
-    height, width = sides
-    return {
-        "NCHW": (1, height, width),
-        "NHWC": (height, width, 1),
-        "NHW": (height, width),
-        "flat": (height * width,),
-    }[layout]
-
-
-def _array_dtype(dtype: str) -> np.dtype:
-    if dtype != "bfloat16":
-        return np.dtype(dtype)
-    try:
-        import ml_dtypes
-    except ImportError:
-        return np.dtype(np.uint16)
-    return np.dtype(ml_dtypes.bfloat16)

@@ -1,0 +1,149 @@
+"""What a Loader is given: checked, and turned into what the core takes."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from typing import Any
+
+import numpy as np
+
+from .dataset import Dataset
+
+DTYPES = ("float32", "float16", "bfloat16", "uint8")
+LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
+LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
+# Where launchers leave a process its rank and the number of processes.
+RANK_VARIABLES = (
+    ("RANK", "WORLD_SIZE"),  # torchrun
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_NTASKS"),
+)
+
+
+def checked_integer(name: str, value: Any, low: int, high: int) -> int:
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be in {low}..{high}, got {value}")
+    return value
+
+
+def checked_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def checked_name(name: str, value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    return value
+
+
+def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
+    """The two numbers that make a normalised pixel of one in 0..255."""
+    if isinstance(normalize, str) and normalize == "auto":
+        normalize = None if dtype == "uint8" else "dataset"
+    if normalize is None:
+        return 1.0, 0.0
+    if dtype == "uint8":
+        raise ValueError(
+            "dtype 'uint8' can't be normalised: normalize must be None, got "
+            f"{normalize!r}"
+        )
+    if isinstance(normalize, str):
+        if normalize == "unit":
+            return 1 / 255, 0.0
+        if normalize != "dataset":
+            raise ValueError(
+                "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
+                f"{normalize!r}"
+            )
+        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
+        if normalize[1] == 0:
+            raise ValueError(
+                "normalize='dataset' divides by the standard deviation, which is 0: "
+                "all pixels of this dataset are equal"
+            )
+    try:
+        mean, std = map(float, normalize)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
+        ) from None
+    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
+        raise ValueError(
+            "normalize=(mean, std) needs finite numbers and std > 0, got "
+            f"({mean}, {std})"
+        )
+    scale, bias = 1 / (255 * std), -mean / std
+    if max(255 * scale, abs(bias)) > float(np.finfo(np.float32).max):
+        raise ValueError(
+            f"normalize=({mean}, {std}) makes pixels that are too large for float32"
+        )
+    return scale, bias
+
+
+def checked_shard(shard: Any) -> tuple[int, int]:
+    if shard is None:
+        return 0, 1
+    if isinstance(shard, str):
+        if shard != "env":
+            raise ValueError(
+                f"shard must be (rank, world), 'env' or None, got {shard!r}"
+            )
+        shard = _shard_from_environment()
+    try:
+        rank, world = shard
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"shard must be (rank, world), 'env' or None, got {shard!r}"
+        ) from None
+    world = checked_integer("shard's world", world, 1, 2**20)
+    return checked_integer("shard's rank", rank, 0, world - 1), world
+
+
+def _shard_from_environment() -> tuple[int, int]:
+    for names in RANK_VARIABLES:
+        values = [os.environ.get(name) for name in names]
+        if values == [None, None]:
+            continue
+        try:
+            return int(values[0]), int(values[1])  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            found = ", ".join(f"{n}={v}" for n, v in zip(names, values))
+            raise ValueError(
+                f"shard='env' needs {names[0]} and {names[1]} to be integers, found "
+                f"{found}"
+            ) from None
+    known = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
+    raise ValueError(
+        f"shard='env' found no rank: none of these is set: {known}. Start the "
+        "processes with torchrun, mpirun or srun, or pass shard=(rank, world)"
+    )
+
+
+def image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    height, width = sides
+    return {
+        "NCHW": (1, height, width),
+        "NHWC": (height, width, 1),
+        "NHW": (height, width),
+        "flat": (height * width,),
+    }[layout]
+
+
+def array_dtype(dtype: str) -> np.dtype:
+    if dtype != "bfloat16":
+        return np.dtype(dtype)
+    try:
+        import ml_dtypes
+    except ImportError:
+        return np.dtype(np.uint16)
+    return np.dtype(ml_dtypes.bfloat16)

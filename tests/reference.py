@@ -1,0 +1,167 @@
+"""The whole pipeline in slow, obvious numpy. The core must give the same bits.
+
+Sources are named in the C headers; what is written here was written from those, not
+from the C.
+"""
+
+import math
+
+import numpy as np
+
+ROUNDS = 8
+MASK = 0xFFFFFFFF
+
+
+def philox(counter, key):
+    """Philox4x32-10 of Salmon et al., in Python integers."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (
+            (p1 >> 32) ^ c1 ^ k0,
+            p1 & MASK,
+            (p0 >> 32) ^ c3 ^ k1,
+            p0 & MASK,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & MASK, (k1 + 0xBB67AE85) & MASK
+    return c0, c1, c2, c3
+
+
+def draw(seed, epoch, position, operation, draw):
+    """Four words: the key is the seed; the counter holds all else."""
+    counter = (position & MASK, position >> 32, epoch, operation << 16 | draw)
+    return philox(counter, (seed & MASK, seed >> 32))
+
+
+def _even_side(side):
+    side = max(16, side)
+    return side + side % 2
+
+
+def _round_value(x, key, side, wide):
+    x = x ^ key
+    x ^= x >> 16
+    x = x * 0x7FEB352D & MASK
+    x ^= x >> 15
+    x = x * 0x846CA68B & MASK
+    return x * side >> 32 if wide else (x >> 16) * side >> 16
+
+
+def _permute(x, a, b, keys):
+    left, right = x % a, x // a
+    wide = max(a, b) > 1 << 16
+    for i in range(0, ROUNDS, 2):
+        left = (left + _round_value(right, keys[i], a, wide)) % a
+        right = (right + _round_value(left, keys[i + 1], b, wide)) % b
+    return right * a + left
+
+
+def order(n, seed, epoch, begin=0, end=None):
+    """Samples at positions [begin, end): a Feistel network with cycle walking."""
+    end = n if end is None else end
+    root = math.isqrt(n)
+    a = _even_side(root + (root * root < n))
+    b = _even_side(-(-n // a))
+    keys = [word for i in range(ROUNDS // 4) for word in draw(seed, epoch, 0, 0, i)]
+    samples = []
+    for position in range(begin, end):
+        x = _permute(position, a, b, keys)
+        while x >= n:
+            x = _permute(x, a, b, keys)
+        samples.append(x)
+    return np.array(samples, dtype=np.uint64)
+
+
+def order_array(n, seed, epoch):
+    """The same for all n positions at once, in numpy, for sides up to 2**16."""
+    root = math.isqrt(n)
+    a = _even_side(root + (root * root < n))
+    b = _even_side(-(-n // a))
+    keys = [word for i in range(ROUNDS // 4) for word in draw(seed, epoch, 0, 0, i)]
+    keys = np.array(keys, dtype=np.uint64)
+    x = _permute(np.arange(n, dtype=np.uint64), np.uint64(a), np.uint64(b), keys)
+    while (x >= n).any():
+        x[x >= n] = _permute(x[x >= n], np.uint64(a), np.uint64(b), keys)
+    return x
+
+
+def scale_and_bias(normalize, images):
+    """The two float32 numbers of x * scale + bias."""
+    if normalize is None:
+        mean, std = 0.0, 1 / 255
+    elif normalize == "unit":
+        mean, std = 0.0, 1.0
+    else:
+        if normalize == "dataset":
+            total = int(images.sum(dtype=np.int64))
+            squares = int((images.astype(np.int64) ** 2).sum())
+            n = images.size
+            mean = total / (255 * n)
+            std = math.sqrt((n * squares - total**2) / (255 * n) ** 2)
+        else:
+            mean, std = normalize
+    return np.float32(1 / (255 * std)), np.float32(-mean / std)
+
+
+def to_bfloat16_bits(x):
+    """Round float32 to nearest even bfloat16; its bits as uint16."""
+    bits = x.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def convert(images, dtype, scale, bias):
+    """uint8 pixels to `dtype`; bfloat16 as uint16 bits."""
+    if dtype == "uint8":
+        return images
+    x = images.astype(np.float32) * scale + bias
+    assert x.dtype == np.float32
+    if dtype == "bfloat16":
+        return to_bfloat16_bits(x)
+    with np.errstate(over="ignore"):
+        return x.astype(dtype)
+
+
+def epoch(
+    images,
+    labels,
+    *,
+    batch_size,
+    shuffle=False,
+    seed=0,
+    epoch=0,
+    dtype="float32",
+    normalize="dataset",
+    layout="NCHW",
+    label_dtype="int64",
+    n_classes=10,
+    drop_last=False,
+    shard=(0, 1),
+    position=0,
+):
+    """All batches of one epoch, from `position` on, for one rank."""
+    n, height, width = images.shape
+    rank, world = shard
+    samples = order_array(n, seed, epoch) if shuffle else np.arange(n, dtype=np.uint64)
+    numbers = scale_and_bias(normalize, images)
+    batches = []
+    for begin in range(position, n, batch_size * world):
+        whole = samples[begin : begin + batch_size * world]
+        if len(whole) < batch_size * world and drop_last:
+            break
+        rows = np.array_split(whole, world)[rank].astype(np.int64)
+        if len(rows) == 0:
+            continue
+        x = convert(images[rows], dtype, *numbers)
+        shape = {
+            "NCHW": (len(rows), 1, height, width),
+            "NHWC": (len(rows), height, width, 1),
+            "NHW": (len(rows), height, width),
+            "flat": (len(rows), height * width),
+        }[layout]
+        if label_dtype == "onehot":
+            y = np.eye(n_classes, dtype=np.float32)[labels[rows]]
+        else:
+            y = labels[rows].astype(label_dtype)
+        batches.append((x.reshape(shape), y))
+    return batches

@@ -1,0 +1,86 @@
+"""Pixel conversion against numpy, through a loader, for every instruction set."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+import reference
+
+import fmnist_fast as ff
+from fmnist_fast.options import DTYPES
+
+EVERY_PIXEL = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+NORMALIZE = [
+    None,
+    "unit",
+    "dataset",
+    (0.2860405969887955, 0.3530242445149223),
+    (0.5, 0.5),
+    (-3.0, 1e-5),  # float16 overflows to infinity
+    (0.5, 1e4),  # float16 is subnormal
+    (0.5, 3e9),  # float16 rounds to zero
+    (0.1, 1e-36),  # close to the largest float32
+]
+
+
+def bits(array):
+    return array.view(f"u{array.itemsize}")
+
+
+def wanted(images, dtype, normalize):
+    return reference.convert(
+        images, dtype, *reference.scale_and_bias(normalize, images)
+    )
+
+
+def converted(images, **options):
+    labels = np.zeros(len(images), dtype=np.uint8)
+    loader = ff.Loader(ff.Dataset.from_arrays(images, labels), threads=1, **options)
+    return next(iter(loader))[0]
+
+
+@pytest.mark.parametrize("normalize", NORMALIZE, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_pixel_value_equals_reference(dtype, normalize, cpu_level):
+    if dtype == "uint8":
+        normalize = None
+    got = converted(EVERY_PIXEL, dtype=dtype, normalize=normalize)
+    want = wanted(EVERY_PIXEL, dtype, normalize)
+    assert np.array_equal(bits(got).ravel(), bits(want).ravel())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_width_equals_reference(dtype, cpu_level):
+    """Widths around every vector length, where tails go wrong."""
+    rng = np.random.default_rng(1)
+    for width in range(1, 131):
+        images = rng.integers(0, 256, (3, 1, width), dtype=np.uint8)
+        normalize = None if dtype == "uint8" else (0.3, 0.7)
+        got = converted(images, dtype=dtype, normalize=normalize)
+        want = wanted(images, dtype, normalize)
+        assert np.array_equal(bits(got).ravel(), bits(want).ravel()), width
+
+
+def test_unit_reaches_exactly_zero_and_one():
+    got = converted(EVERY_PIXEL, normalize="unit")
+    assert got.min() == 0.0 and got.max() == 1.0
+
+
+def test_dataset_normalisation_has_mean_0_and_std_1(small):
+    got = next(iter(ff.Loader(small, len(small))))[0].astype(np.float64)
+    assert abs(got.mean()) < 1e-6
+    assert abs(got.std() - 1) < 1e-6
+
+
+def test_bfloat16_has_the_dtype_of_ml_dtypes(small):
+    images, _ = next(iter(ff.Loader(small, 8, dtype="bfloat16")))
+    assert images.dtype == ml_dtypes.bfloat16
+    wide, _ = next(iter(ff.Loader(small, 8)))
+    assert np.array_equal(bits(images), bits(wide.astype(ml_dtypes.bfloat16)))
+
+
+def test_bfloat16_without_ml_dtypes_is_uint16(small, monkeypatch):
+    with_package = next(iter(ff.Loader(small, 8, dtype="bfloat16")))[0]
+    monkeypatch.setitem(__import__("sys").modules, "ml_dtypes", None)
+    without = next(iter(ff.Loader(small, 8, dtype="bfloat16")))[0]
+    assert without.dtype == np.uint16
+    assert np.array_equal(without, bits(with_package))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 from setuptools import Extension, setup
 
-KERNELS = ["batch.c", "convert.c", "gzip.c", "idx.c", "order.c", "pipeline.c", "stats.c"]
+KERNELS = "batch convert gzip idx order pipeline slots stats".split()
 
 if sys.platform == "win32":
     compile_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"]
@@ -21,7 +21,7 @@ setup(
     ext_modules=[
         Extension(
             "fmnist_fast._core",
-            ["src/_core.pyx", *(f"src/{name}" for name in KERNELS)],
+            ["src/_core.pyx", *(f"src/{name}.c" for name in KERNELS)],
             depends=["src/kernels.pxd", *headers],
             include_dirs=["src", numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],

@@ -214,7 +214,7 @@ cdef class Pipeline:
         plan.dtype = DTYPES[dtype]
         plan.scale, plan.bias = <float>scale, <float>bias
         fm_plan_select(&plan, cpu_level)
-        check(fm_pipeline_layout(&plan, rows, &self.layout))
+        check(fm_slots_layout(&plan, rows, &self.layout))
         self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch)
         if self.pipeline == NULL:
             check(FM_NO_MEMORY)

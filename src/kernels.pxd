@@ -91,16 +91,17 @@ cdef extern from "batch.h" nogil:
         float bias
     void fm_plan_select(fm_plan *plan, fm_cpu_level level)
 
-cdef extern from "pipeline.h" nogil:
-    struct fm_pipeline:
-        pass
+cdef extern from "slots.h" nogil:
     struct fm_slot:
         uint8_t *images
         uint8_t *labels
     struct fm_slot_layout:
         uint64_t nbytes
-    fm_status fm_pipeline_layout(const fm_plan *plan, uint64_t rows,
-                                fm_slot_layout *out)
+    fm_status fm_slots_layout(const fm_plan *plan, uint64_t rows, fm_slot_layout *out)
+
+cdef extern from "pipeline.h" nogil:
+    struct fm_pipeline:
+        pass
     fm_pipeline *fm_pipeline_new(const fm_plan *plan, const fm_slot_layout *layout,
                                  int n_threads, uint64_t prefetch)
     fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_order *order,

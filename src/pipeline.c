@@ -7,7 +7,7 @@
    (measured in virtual machines), half of what a batch takes to fill. So a consumer
    that comes for a batch that isn't ready does not sleep but fills rows itself, as one
    of the n_threads; and workers are woken only when half of the window is free. */
-#define _GNU_SOURCE /* madvise, pthread_condattr_setclock */
+#define _GNU_SOURCE /* pthread_condattr_setclock */
 
 #include "pipeline.h"
 
@@ -15,10 +15,6 @@
 #include <string.h>
 
 #include "thread.h"
-
-#ifndef _WIN32
-#include <sys/mman.h>
-#endif
 
 /* About 10 us of work for one core. */
 #define UNIT_NBYTES ((uint64_t)256 << 10)
@@ -37,13 +33,8 @@
    the last one gives back and takes again. */
 #define SPARE_SLOTS 2
 
-#define LABELS_ALIGNMENT 256
-#define PAGE_NBYTES 4096
-#define HUGE_PAGE_NBYTES ((size_t)2 << 20)
-
 struct fm_pipeline {
     struct fm_plan plan;
-    struct fm_slot_layout layout;
     uint64_t window;    /* batches claimed or ready but not taken, at most */
     uint64_t group;     /* small batches claimed at once */
     uint64_t unit_rows; /* rows of a large batch claimed at once */
@@ -72,9 +63,8 @@ struct fm_pipeline {
     uint64_t claimed;      /* batches before this one were claimed whole */
     uint64_t claimed_rows; /* of batch `claimed` */
 
-    struct fm_slot **ring;     /* slot of batch i at i % window, taken <= i */
-    struct fm_slot *free_list; /* last given first: its memory is still cached */
-    uint64_t n_slots, n_lent;
+    struct fm_slots slots;
+    struct fm_slot **ring; /* slot of batch i at i % window, taken <= i */
 };
 
 struct claim {
@@ -82,109 +72,12 @@ struct claim {
     uint64_t row, n_rows;      /* ... these rows */
 };
 
-/* ---- slots ------------------------------------------------------------------ */
-
-static int multiply(uint64_t x, uint64_t y, uint64_t *out)
-{
-    *out = x * y;
-    return x == 0 || *out / x == y;
-}
-
-enum fm_status fm_pipeline_layout(const struct fm_plan *plan, uint64_t rows,
-                              struct fm_slot_layout *out)
-{
-    const uint64_t most = SIZE_MAX / 4;
-    uint64_t images_nbytes, labels_nbytes;
-    if (!multiply(rows, fm_plan_image_nbytes(plan), &images_nbytes) ||
-        !multiply(rows, fm_plan_label_nbytes(plan), &labels_nbytes) ||
-        images_nbytes > most || labels_nbytes > most)
-        return FM_NO_MEMORY;
-    out->rows = rows;
-    out->labels_offset =
-        (images_nbytes + LABELS_ALIGNMENT - 1) / LABELS_ALIGNMENT * LABELS_ALIGNMENT;
-    out->nbytes = out->labels_offset + labels_nbytes;
-    return FM_OK;
-}
-
-static uint8_t *memory_new(size_t nbytes)
-{
-#ifdef _WIN32
-    return _aligned_malloc(nbytes, PAGE_NBYTES);
-#else
-    void *memory = NULL;
-    size_t alignment = nbytes < HUGE_PAGE_NBYTES ? PAGE_NBYTES : HUGE_PAGE_NBYTES;
-    if (posix_memalign(&memory, alignment, nbytes) != 0)
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    if (nbytes >= HUGE_PAGE_NBYTES) /* fewer page faults; a refusal costs nothing */
-        (void)madvise(memory, nbytes, MADV_HUGEPAGE);
-#endif
-    return memory;
-#endif
-}
-
-static void memory_free(uint8_t *memory)
-{
-#ifdef _WIN32
-    _aligned_free(memory);
-#else
-    free(memory);
-#endif
-}
-
-static void slot_free(struct fm_pipeline *p, struct fm_slot *slot)
-{
-    memory_free(slot->images);
-    free(slot);
-    p->n_slots--;
-}
-
-static void slot_push(struct fm_pipeline *p, struct fm_slot *slot)
-{
-    slot->next_free = p->free_list;
-    p->free_list = slot;
-}
-
-/* The free slot that this worker filled last, or else the one given back last. */
-static struct fm_slot *slot_pop(struct fm_pipeline *p, int worker)
-{
-    struct fm_slot **link = &p->free_list;
-    while (*link && (*link)->worker != worker)
-        link = &(*link)->next_free;
-    if (*link == NULL)
-        link = &p->free_list;
-    struct fm_slot *slot = *link;
-    *link = slot->next_free;
-    slot->worker = worker;
-    return slot;
-}
-
-/* Make sure of `n` slots that are not lent. */
-static enum fm_status slots_reserve(struct fm_pipeline *p, uint64_t n)
-{
-    while (p->n_slots - p->n_lent < n) {
-        struct fm_slot *slot = calloc(1, sizeof *slot);
-        if (slot == NULL)
-            return FM_NO_MEMORY;
-        slot->images = memory_new((size_t)p->layout.nbytes);
-        if (slot->images == NULL) {
-            free(slot);
-            return FM_NO_MEMORY;
-        }
-        slot->labels = slot->images + p->layout.labels_offset;
-        slot->worker = -1;
-        slot_push(p, slot);
-        p->n_slots++;
-    }
-    return FM_OK;
-}
-
-/* ---- claiming and filling ------------------------------------------------------ */
-
 static uint64_t min_u64(uint64_t x, uint64_t y)
 {
     return x < y ? x : y;
 }
+
+/* ---- claiming and filling ------------------------------------------------------ */
 
 static int can_claim(const struct fm_pipeline *p)
 {
@@ -194,14 +87,14 @@ static int can_claim(const struct fm_pipeline *p)
     return p->claimed_rows > 0 || room >= min_u64(p->group, p->n_batches - p->claimed);
 }
 
-static struct claim claim_next(struct fm_pipeline *p, int worker)
+static struct claim claim_next(struct fm_pipeline *p, int filler)
 {
     struct claim claim = {p->claimed, 1, p->claimed_rows, 0};
     uint64_t begin, batch_rows;
     fm_batching_rows(&p->batching, p->claimed, &begin, &batch_rows);
     if (p->group == 1) {
         if (p->claimed_rows == 0) {
-            struct fm_slot *slot = slot_pop(p, worker);
+            struct fm_slot *slot = fm_slots_pop(&p->slots, filler);
             slot->units_left = (batch_rows + p->unit_rows - 1) / p->unit_rows;
             p->ring[p->claimed % p->window] = slot;
         }
@@ -215,7 +108,7 @@ static struct claim claim_next(struct fm_pipeline *p, int worker)
     }
     claim.n_batches = min_u64(p->group, p->n_batches - p->claimed);
     for (uint64_t i = 0; i < claim.n_batches; i++) {
-        struct fm_slot *slot = slot_pop(p, worker);
+        struct fm_slot *slot = fm_slots_pop(&p->slots, filler);
         slot->units_left = 1;
         p->ring[p->claimed++ % p->window] = slot;
     }
@@ -242,9 +135,9 @@ static int next_is_ready(const struct fm_pipeline *p)
 }
 
 /* With the mutex held, which is released meanwhile: claim a piece and fill it. */
-static void fill_next(struct fm_pipeline *p, int worker)
+static void fill_next(struct fm_pipeline *p, int filler)
 {
-    struct claim claim = claim_next(p, worker);
+    struct claim claim = claim_next(p, filler);
     p->n_active++;
     fm_mutex_unlock(&p->mutex);
     fill(p, &claim);
@@ -343,12 +236,12 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     if (p == NULL)
         return NULL;
     p->plan = *plan;
-    p->layout = *layout;
+    p->slots.layout = *layout;
     uint64_t row_nbytes = fm_plan_image_nbytes(plan);
     uint64_t batch_nbytes = layout->rows * row_nbytes;
     p->unit_rows = row_nbytes < UNIT_NBYTES ? UNIT_NBYTES / (row_nbytes | 1) : 1;
-    if (batch_nbytes < PAGE_NBYTES) /* what a slot takes */
-        batch_nbytes = PAGE_NBYTES;
+    if (batch_nbytes < FM_PAGE_NBYTES) /* what a slot takes */
+        batch_nbytes = FM_PAGE_NBYTES;
     p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
     p->window = (2 * UNIT_NBYTES * (uint64_t)n_threads + batch_nbytes - 1) / batch_nbytes;
     if (p->window < prefetch)
@@ -379,7 +272,7 @@ static void drop_epoch(struct fm_pipeline *p)
         fm_cond_wait(&p->quiet, &p->mutex);
     uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
     for (; p->taken < in_slots; p->taken++)
-        slot_push(p, p->ring[p->taken % p->window]);
+        fm_slots_push(&p->slots, p->ring[p->taken % p->window]);
     p->claimed = p->taken;
     p->claimed_rows = 0;
 }
@@ -398,7 +291,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_order *o
         p->batching = *batching;
         p->n_batches = fm_batching_count(batching);
         p->taken = p->claimed = 0;
-        status = slots_reserve(p, min_u64(p->window, p->n_batches));
+        status = fm_slots_reserve(&p->slots, min_u64(p->window, p->n_batches));
     }
     if (status == FM_OK)
         status = start_threads(p);
@@ -414,9 +307,9 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_order *o
 static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
                            uint64_t *n_rows)
 {
-    p->n_lent++; /* one fewer for the workers, unless another can be had */
-    if (slots_reserve(p, min_u64(p->window, p->n_batches - p->taken - 1)) != FM_OK) {
-        p->n_lent--;
+    p->slots.n_lent++; /* one fewer for the workers, unless another can be had */
+    if (fm_slots_reserve(&p->slots, min_u64(p->window, p->n_batches - p->taken - 1)) != FM_OK) {
+        p->slots.n_lent--;
         return FM_NO_MEMORY;
     }
     uint64_t begin;
@@ -486,11 +379,11 @@ void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
     if (fm_pipeline_forked(p)) /* the slot belongs to the parent's pipeline */
         return;
     fm_mutex_lock(&p->mutex);
-    p->n_lent--;
-    if (p->closing || p->n_slots - p->n_lent > p->window + SPARE_SLOTS)
-        slot_free(p, slot);
+    p->slots.n_lent--;
+    if (p->closing || p->slots.n_slots - p->slots.n_lent > p->window + SPARE_SLOTS)
+        fm_slots_drop(&p->slots, slot);
     else
-        slot_push(p, slot);
+        fm_slots_push(&p->slots, slot);
     fm_mutex_unlock(&p->mutex);
 }
 
@@ -521,11 +414,7 @@ void fm_pipeline_close(struct fm_pipeline *p)
     for (int i = 0; i < p->n_started; i++)
         fm_thread_join(p->threads[i]);
     fm_mutex_lock(&p->mutex);
-    while (p->free_list) {
-        struct fm_slot *slot = p->free_list;
-        p->free_list = slot->next_free;
-        slot_free(p, slot);
-    }
+    fm_slots_drop_free(&p->slots);
     fm_mutex_unlock(&p->mutex);
 }
 
@@ -548,7 +437,7 @@ uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *p)
     if (fm_pipeline_forked(p))
         return 0;
     fm_mutex_lock(&p->mutex);
-    uint64_t nbytes = p->n_slots * p->layout.nbytes;
+    uint64_t nbytes = p->slots.n_slots * p->slots.layout.nbytes;
     fm_mutex_unlock(&p->mutex);
     return nbytes;
 }

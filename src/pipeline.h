@@ -1,8 +1,7 @@
 /* Worker threads that fill batches ahead of the consumer.
 
-   A pipeline owns its threads and its slots. A slot is the memory of one batch:
-   images, padding to a multiple of 256 bytes, labels. A slot is free, being filled,
-   ready, or lent to the consumer; a lent one is not touched until it is given back.
+   A pipeline owns its threads and its slots. A slot is free, being filled, ready, or
+   lent to the consumer; a lent one is not touched until it is given back.
 
    fm_pipeline_start begins an epoch, fm_pipeline_take lends its batches in order,
    fm_pipeline_give returns one, in any order and from any thread.
@@ -13,29 +12,9 @@
 #ifndef FM_PIPELINE_H
 #define FM_PIPELINE_H
 
-#include "batch.h"
-#include "status.h"
+#include "slots.h"
 
 struct fm_pipeline;
-
-struct fm_slot {
-    uint8_t *images;
-    uint8_t *labels;
-    struct fm_slot *next_free;
-    int worker;          /* who filled it last, and so may have it in its cache */
-    uint64_t units_left; /* 0 when ready */
-};
-
-/* The memory of one slot. */
-struct fm_slot_layout {
-    uint64_t rows;          /* rows of the largest batch */
-    uint64_t labels_offset; /* where the labels start */
-    uint64_t nbytes;
-};
-
-/* FM_NO_MEMORY when rows * bytes of a row don't fit the address space. */
-enum fm_status fm_pipeline_layout(const struct fm_plan *plan, uint64_t rows,
-                              struct fm_slot_layout *out);
 
 /* A pipeline without threads or slots yet; NULL when there is no memory.
    `plan` is copied; its arrays must outlive the pipeline. `prefetch` is the number of

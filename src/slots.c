@@ -1,0 +1,115 @@
+/* Memory of batches and the list of the free ones; see slots.h. */
+#define _GNU_SOURCE /* madvise */
+
+#include "slots.h"
+
+#include <stdlib.h>
+
+#ifndef _WIN32
+#include <sys/mman.h>
+#endif
+
+#define LABELS_ALIGNMENT 256
+#define HUGE_PAGE_NBYTES ((size_t)2 << 20)
+
+static int multiply(uint64_t x, uint64_t y, uint64_t *out)
+{
+    *out = x * y;
+    return x == 0 || *out / x == y;
+}
+
+enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
+                               struct fm_slot_layout *out)
+{
+    const uint64_t most = SIZE_MAX / 4;
+    uint64_t images_nbytes, labels_nbytes;
+    if (!multiply(rows, fm_plan_image_nbytes(plan), &images_nbytes) ||
+        !multiply(rows, fm_plan_label_nbytes(plan), &labels_nbytes) ||
+        images_nbytes > most || labels_nbytes > most)
+        return FM_NO_MEMORY;
+    out->rows = rows;
+    out->labels_offset =
+        (images_nbytes + LABELS_ALIGNMENT - 1) / LABELS_ALIGNMENT * LABELS_ALIGNMENT;
+    out->nbytes = out->labels_offset + labels_nbytes;
+    return FM_OK;
+}
+
+static uint8_t *memory_new(size_t nbytes)
+{
+#ifdef _WIN32
+    return _aligned_malloc(nbytes, FM_PAGE_NBYTES);
+#else
+    void *memory = NULL;
+    size_t alignment = nbytes < HUGE_PAGE_NBYTES ? FM_PAGE_NBYTES : HUGE_PAGE_NBYTES;
+    if (posix_memalign(&memory, alignment, nbytes) != 0)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (nbytes >= HUGE_PAGE_NBYTES) /* fewer page faults; a refusal costs nothing */
+        (void)madvise(memory, nbytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+#endif
+}
+
+static void memory_free(uint8_t *memory)
+{
+#ifdef _WIN32
+    _aligned_free(memory);
+#else
+    free(memory);
+#endif
+}
+
+enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n)
+{
+    while (slots->n_slots - slots->n_lent < n) {
+        struct fm_slot *slot = calloc(1, sizeof *slot);
+        if (slot == NULL)
+            return FM_NO_MEMORY;
+        slot->images = memory_new((size_t)slots->layout.nbytes);
+        if (slot->images == NULL) {
+            free(slot);
+            return FM_NO_MEMORY;
+        }
+        slot->labels = slot->images + slots->layout.labels_offset;
+        slot->filler = -1;
+        fm_slots_push(slots, slot);
+        slots->n_slots++;
+    }
+    return FM_OK;
+}
+
+struct fm_slot *fm_slots_pop(struct fm_slots *slots, int filler)
+{
+    struct fm_slot **link = &slots->free_list;
+    while (*link && (*link)->filler != filler)
+        link = &(*link)->next_free;
+    if (*link == NULL)
+        link = &slots->free_list;
+    struct fm_slot *slot = *link;
+    *link = slot->next_free;
+    slot->filler = filler;
+    return slot;
+}
+
+void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot)
+{
+    slot->next_free = slots->free_list;
+    slots->free_list = slot;
+}
+
+void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot)
+{
+    memory_free(slot->images);
+    free(slot);
+    slots->n_slots--;
+}
+
+void fm_slots_drop_free(struct fm_slots *slots)
+{
+    while (slots->free_list) {
+        struct fm_slot *slot = slots->free_list;
+        slots->free_list = slot->next_free;
+        fm_slots_drop(slots, slot);
+    }
+}

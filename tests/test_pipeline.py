@@ -1,0 +1,440 @@
+"""Threads, slots and their ends: held batches, breaking off, forks, signals, memory."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+import reference
+
+import fmnist_fast as ff
+
+on_posix = os.name == "posix"
+
+
+def wanted(dataset, **options):
+    return reference.epoch(dataset.images, dataset.labels, **options)
+
+
+def run_script(code, **options):
+    """Run a script in a process of its own; it must end by itself within a minute."""
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+PREAMBLE = """
+    import os, signal, sys, threading, time
+    import numpy as np
+    import fmnist_fast as ff
+    images = np.arange(3000 * 784, dtype=np.uint32).astype(np.uint8)
+    dataset = ff.Dataset.from_arrays(images.reshape(3000, 28, 28), np.arange(3000) % 10)
+"""
+
+
+def n_threads():
+    """Threads of this process, native ones too."""
+    return len(os.listdir("/proc/self/task"))
+
+
+# ---- buffers --------------------------------------------------------------------------
+
+
+def test_a_batch_stays_as_it_is_while_it_is_held(small):
+    options = {"batch_size": 16, "shuffle": True}
+    loader = ff.Loader(small, **options)
+    want = wanted(small, epoch=0, **options) + wanted(small, epoch=1, **options)
+    held = list(loader) + list(loader)
+    for (x, y), (wanted_x, wanted_y) in zip(held, want, strict=True):
+        assert np.array_equal(x, wanted_x) and np.array_equal(y, wanted_y)
+
+
+@pytest.mark.parametrize("keep", ["images", "labels", "view", "memoryview"])
+def test_any_reference_holds_the_batch(small, keep):
+    loader = ff.Loader(small, 16, shuffle=True)
+    iterator = iter(loader)
+    images, labels = next(iterator)
+    held = {
+        "images": lambda: images,
+        "labels": lambda: labels,
+        "view": lambda: images[3:5, 0, ::2].T,
+        "memoryview": lambda: memoryview(labels),
+    }[keep]()
+    before = np.array(held)
+    del images, labels
+    for _ in range(5):
+        for _ in iterator:
+            pass
+        iterator = iter(loader)
+    assert np.array_equal(np.array(held), before)
+
+
+def test_batches_outlive_loader_and_iterator(small):
+    batches = list(ff.Loader(small, 100))
+    gc.collect()
+    got = np.concatenate([images for images, _ in batches])
+    assert np.array_equal(
+        got, np.concatenate([x for x, _ in wanted(small, batch_size=100)])
+    )
+
+
+def test_batches_are_writable_and_apart(small):
+    first, second = list(ff.Loader(small, 500))
+    first[0][:] = 7.0
+    first[1][:] = -1
+    assert not (second[0] == 7.0).any() and not (second[1] == -1).any()
+
+
+def test_memory_is_used_again(small):
+    loader = ff.Loader(small, 50, threads=2, prefetch=4)
+    for _ in range(3):
+        for _ in loader:
+            pass
+    pipeline = loader._pipeline
+    # The window, two that the loop holds, and two spare ones.
+    assert pipeline.slots_nbytes <= (pipeline.window + 4) * pipeline.slot_nbytes
+
+
+def test_holding_batches_costs_memory_until_they_are_dropped(small):
+    loader = ff.Loader(small, 10)
+    held = list(loader)
+    pipeline = loader._pipeline
+    assert pipeline.slots_nbytes >= len(held) * pipeline.slot_nbytes
+    del held
+    assert pipeline.slots_nbytes <= (pipeline.window + 4) * pipeline.slot_nbytes
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_is_flat_over_1000_epochs():
+    code = """
+        def resident():
+            pages = open("/proc/self/statm").read().split()[1]
+            return int(pages) * os.sysconf("SC_PAGESIZE")
+
+        loader = ff.Loader(dataset, 128, shuffle=True, dtype="uint8", threads=2)
+        for epoch in range(1000):
+            if epoch == 10:
+                start = resident()
+            for batch in loader:
+                pass
+        del batch
+        growth = resident() - start
+        assert growth < 1 << 20, growth
+        """
+    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS")
+def test_no_memory_for_another_batch_is_an_error_and_no_batch_is_lost():
+    code = """
+        import resource
+        loader = ff.Loader(dataset, 1500, threads=1, prefetch=1, normalize="unit")
+        iterator = iter(loader)
+        held = [next(iterator)]
+        nbytes = int(open("/proc/self/statm").read().split()[0]) * 4096
+        resource.setrlimit(resource.RLIMIT_AS, (nbytes, resource.RLIM_INFINITY))
+        big = ff.Loader(dataset, 3000, normalize="unit")
+        try:
+            next(iter(big))
+        except MemoryError as error:
+            assert "no memory for another batch" in str(error), error
+        else:
+            raise SystemExit("no MemoryError")
+        resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+        assert len(next(iter(big))[0]) == 3000
+        held += list(iterator)
+        assert [len(x) for x, _ in held] == [1500, 1500]
+        """
+    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+# ---- ends -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("end", ["close", "del", "with", "break", "exception", "held"])
+def test_threads_are_joined(small, end):
+    gc.collect()
+    before = n_threads()
+    loader = ff.Loader(small, 4, threads=3)
+    iterator = iter(loader)
+    held = next(iterator)
+    time.sleep(0.05)
+    if end == "close":
+        loader.close()
+        loader.close()
+    elif end == "with":
+        with loader:
+            pass
+    elif end == "break":
+        for _ in loader:
+            break
+    elif end == "exception":
+        with pytest.raises(ZeroDivisionError):
+            for _ in loader:
+                1 / 0
+    if end != "held":
+        del held
+    del iterator, loader
+    gc.collect()
+    assert n_threads() == before
+
+
+def test_threads_start_at_the_first_iteration(small):
+    before = n_threads() if sys.platform.startswith("linux") else 0
+    loader = ff.Loader(small, 10, threads=3)
+    if before:
+        assert n_threads() == before
+    assert len(list(loader)) == 100
+
+
+def test_a_loader_without_a_name_lives_while_it_is_iterated(small):
+    assert sum(len(labels) for _, labels in ff.Loader(small, 10)) == 1000
+
+
+def test_closed_loader_ends_its_iterators_but_starts_again(small):
+    loader = ff.Loader(small, 10)
+    iterator = iter(loader)
+    images, _ = next(iterator)
+    copy = images.copy()
+    loader.close()
+    with pytest.raises(RuntimeError, match="the loader was closed while this iterator"):
+        next(iterator)
+    assert np.array_equal(images, copy)
+    assert len(list(loader)) == 100
+
+
+def test_used_up_iterator_stays_used_up(small):
+    loader = ff.Loader(small, 500)
+    iterator = iter(loader)
+    assert len(list(iterator)) == 2
+    list(loader)
+    assert next(iterator, None) is None
+
+
+def test_breaking_off_at_every_batch(small):
+    loader = ff.Loader(small, 8, shuffle=True, threads=2)
+    for stop in range(0, 125, 7):
+        for k, (images, _) in enumerate(loader):
+            if k == stop:
+                break
+        assert np.isfinite(images).all()
+    want = wanted(small, batch_size=8, shuffle=True, epoch=18)
+    assert np.array_equal(next(iter(loader))[0], want[0][0])
+
+
+def test_exit_while_workers_are_busy():
+    """In several places, for nothing may hang or crash there."""
+    for ending in ("", "sys.exit(3)", "1 / 0", "loader.close()", "os._exit(3)"):
+        code = f"""
+            loader = ff.Loader(dataset, 7, shuffle=True, threads=3)
+            iterator = iter(loader)
+            held = [next(iterator) for _ in range(5)]
+            {ending}
+            """
+        done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+        wanted_code = {"": 0, "loader.close()": 0, "1 / 0": 1}.get(ending, 3)
+        assert done.returncode == wanted_code, (ending, done.stderr)
+        assert "Fatal" not in done.stderr
+
+
+# ---- several at once ----------------------------------------------------------------------
+
+
+def test_two_loaders_at_once(small):
+    first = ff.Loader(small, 20, shuffle=True, seed=1, threads=2)
+    second = ff.Loader(small, 20, shuffle=True, seed=2, threads=2, dtype="float16")
+    got = list(zip(first, second, strict=True))
+    for k, options in enumerate(({"seed": 1}, {"seed": 2, "dtype": "float16"})):
+        want = wanted(small, batch_size=20, shuffle=True, **options)
+        for pair, (x, _) in zip(got, want, strict=True):
+            assert np.array_equal(pair[k][0], x)
+
+
+def test_two_iterators_of_one_loader_have_an_epoch_each(small):
+    loader = ff.Loader(small, 20, shuffle=True)
+    pairs = list(zip(iter(loader), iter(loader), strict=True))
+    for epoch in range(2):
+        want = wanted(small, batch_size=20, shuffle=True, epoch=epoch)
+        for pair, (x, _) in zip(pairs, want, strict=True):
+            assert np.array_equal(pair[epoch][0], x)
+    assert loader.epoch == 2
+
+
+def test_one_iterator_shared_by_threads_gives_each_batch_once(small):
+    loader = ff.Loader(small, 5, shuffle=True, threads=2)
+    for epoch in range(5):
+        iterator, got = iter(loader), []
+
+        def consume(iterator=iterator, got=got):
+            for images, _ in iterator:
+                got.append(images.tobytes())
+
+        threads = [threading.Thread(target=consume) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+        want = wanted(small, batch_size=5, shuffle=True, epoch=epoch)
+        assert sorted(got) == sorted(x.tobytes() for x, _ in want)
+
+
+def test_threads_with_an_epoch_each(small):
+    """One loader iterated by several threads at once: every epoch whole, none twice."""
+    loader, sums = ff.Loader(small, 30, shuffle=True, threads=2), []
+
+    def consume():
+        for _ in range(5):
+            sums.append(sum(int(labels.sum()) for _, labels in loader))
+
+    threads = [threading.Thread(target=consume) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert sums == [int(small.labels.sum())] * 20
+    assert loader.epoch == 20
+
+
+def test_slow_consumer_gets_the_same(small):
+    """Workers fill the window, sleep and are woken again."""
+    loader = ff.Loader(small, 100, shuffle=True, threads=2, prefetch=2)
+    got = []
+    for images, _ in loader:
+        time.sleep(0.003)
+        got.append(images)
+    want = wanted(small, batch_size=100, shuffle=True)
+    assert np.array_equal(np.concatenate(got), np.concatenate([x for x, _ in want]))
+
+
+# ---- forks and signals ----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_in_the_middle_of_an_epoch():
+    code = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork
+        loader = ff.Loader(dataset, 7, shuffle=True, threads=3)
+        iterator = iter(loader)
+        held = [next(iterator) for _ in range(5)]
+        child = os.fork()
+        if child == 0:
+            try:
+                next(iterator)
+            except RuntimeError as error:
+                assert "made before a fork" in str(error)
+            else:
+                os._exit(2)
+            del held
+            fresh = [labels for _, labels in loader]  # threads of its own
+            ok = sum(map(len, fresh)) == 3000
+            loader.close()
+            sys.exit(0 if ok else 3)  # the whole way out, with atexit
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        rest = list(iterator)
+        assert sum(len(y) for _, y in held + rest) == 3000
+        """
+    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forks_while_other_threads_take_batches():
+    """A fork may find any lock held."""
+    code = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        loader = ff.Loader(dataset, 3, shuffle=True, threads=2)
+        stop = threading.Event()
+
+        def consume():
+            while not stop.is_set():
+                for _ in loader:
+                    if stop.is_set():
+                        break
+
+        threads = [threading.Thread(target=consume) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                ok = sum(len(y) for _, y in loader) == 3000
+                os._exit(0 if ok else 3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        """
+    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
+    """A batch of 1.1 GB, which takes far longer than that to fill."""
+    code = """
+        many = np.broadcast_to(dataset.images, (120, 3000, 28, 28)).reshape(-1, 28, 28)
+        big = ff.Dataset.from_arrays(many, np.zeros(len(many), np.uint8))
+        when = []
+
+        def handler(*_):
+            when.append(time.monotonic())
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, handler)
+        loader = ff.Loader(big, len(big), normalize=None, threads=THREADS, prefetch=1)
+        iterator = iter(loader)
+        signal.setitimer(signal.ITIMER_REAL, 0.03)
+        start = time.monotonic()
+        try:
+            next(iterator)
+        except KeyboardInterrupt:
+            now = time.monotonic()
+        else:
+            raise SystemExit("the batch came first")
+        assert now - start < 0.03 + 0.1, now - start
+        images, labels = next(iterator)  # nothing was lost
+        assert np.array_equal(images[-3000:, 0], many[-3000:])
+        """
+    for threads in ("1", "2"):
+        script = textwrap.dedent(PREAMBLE) + textwrap.dedent(code)
+        done = run_script(script.replace("THREADS", threads))
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not on_posix, reason="needs SIGINT")
+def test_ctrl_c_ends_a_training_loop_at_once():
+    code = """
+        loader = ff.Loader(dataset, 7, shuffle=True, threads=2)
+        print("ready", flush=True)
+        while True:
+            for batch in loader:
+                pass
+        """
+    script = textwrap.dedent(PREAMBLE) + textwrap.dedent(code)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        process.stdout.readline()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert b"KeyboardInterrupt" in errors and process.returncode != 0

@@ -151,11 +151,12 @@ static void fill_next(struct fm_pipeline *p, int filler)
         fm_cond_wake_all(&p->quiet);
 }
 
-/* Workers that are awake beyond what n_threads leaves them. */
+/* Workers that are awake beyond what n_threads leaves them. An eager consumer has a
+   place among these, but not while it sleeps and so depends on them. */
 static int n_surplus(const struct fm_pipeline *p)
 {
     int n_awake = p->n_started - p->n_idle + p->n_woken;
-    return n_awake - (p->n_threads - p->eager);
+    return n_awake - (p->n_threads - (p->eager && p->n_waiting == 0));
 }
 
 static void wake_worker(struct fm_pipeline *p)
@@ -348,6 +349,7 @@ static enum fm_status await(struct fm_pipeline *p, uint64_t epoch, unsigned wait
             n_looks++;
         } else {
             p->n_waiting++;
+            wake_worker(p);
             fm_cond_wait_ms(&p->ready, &p->mutex, wait_ms);
             p->n_waiting--;
             return take_status(p, epoch);

@@ -321,6 +321,23 @@ def test_slow_consumer_gets_the_same(small):
     assert np.array_equal(np.concatenate(got), np.concatenate([x for x, _ in want]))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_wake_up_is_missed(threads):
+    """A consumer that sleeps through its batch gets it when 50 ms are over."""
+    images = np.zeros((32, 700, 700), np.uint8)  # a row takes longer than it looks
+    dataset = ff.Dataset.from_arrays(images, np.zeros(32, np.uint8))
+    loader = ff.Loader(dataset, 4, normalize="unit", threads=threads)
+    n_slow = 0
+    for _ in range(50):
+        loader.close()  # new threads
+        before = time.perf_counter()
+        for _ in loader:
+            now = time.perf_counter()
+            n_slow += now - before > 0.045
+            before = now
+    assert n_slow <= 3
+
+
 # ---- forks and signals ----------------------------------------------------------------------
 
 

@@ -1,0 +1,75 @@
+"""Types of the compiled core, src/_core.pyx."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+CPU_LEVELS: tuple[str, ...]
+
+class FormatError(ValueError): ...
+
+def cpu_levels() -> tuple[str, ...]: ...
+def get_cpu_level() -> str: ...
+def set_cpu_level(level: str) -> None: ...
+def idx_header(
+    head: bytes | bytearray | memoryview, source: str
+) -> tuple[np.dtype, tuple[int, ...], int, int]: ...
+def idx_swap(items: np.ndarray) -> None: ...
+def find_gzip_member(content: bytes | bytearray | memoryview, begin: int) -> bool: ...
+def pixel_sums(pixels: np.ndarray) -> tuple[int, int]: ...
+def order(
+    n: int, *, seed: int = 0, epoch: int = 0, begin: int = 0, end: int | None = None
+) -> np.ndarray: ...
+def draw(
+    seed: int, epoch: int, position: int, operation: int, draw: int
+) -> tuple[int, int, int, int]: ...
+
+class Pipeline:
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        dtype: str,
+        scale: float,
+        bias: float,
+        image_shape: tuple[int, ...],
+        array_dtype: np.dtype,
+        label_dtype: str,
+        n_classes: int,
+        rows: int,
+        threads: int,
+        prefetch: int,
+    ) -> None: ...
+    def start(
+        self,
+        *,
+        shuffle: bool,
+        seed: int,
+        epoch: int,
+        begin: int,
+        batch_size: int,
+        rank: int,
+        world: int,
+        drop_last: bool,
+        owner: object,
+    ) -> Batches: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def forked(self) -> bool: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def slots_nbytes(self) -> int: ...
+    @property
+    def slot_nbytes(self) -> int: ...
+    @property
+    def window(self) -> int: ...
+
+class Batches(Iterator[tuple[np.ndarray, np.ndarray]]):
+    def __next__(self) -> tuple[np.ndarray, np.ndarray]: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...

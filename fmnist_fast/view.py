@@ -1,0 +1,176 @@
+"""Pictures of images: a contact sheet, with the name of the class under each.
+
+Needs Pillow, which is imported when a sheet is drawn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from .files import replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+
+# Near white and near black: the sheet has its own ground, on light and dark pages.
+_GROUND = (246, 246, 244)
+_INK = (28, 28, 28)
+_FONT_SIZE = 12
+_TITLE_SIZE = 15
+_GAP = 8  # pixels between cells and around the sheet
+_LONGEST_NAME = 24  # characters; "T-shirt/top" has 11
+
+
+def contact_sheet(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    *,
+    columns: int = 16,
+    zoom: int = 2,
+    title: str | None = None,
+) -> PIL.Image.Image:
+    """Draw images in rows, enlarged without smoothing, with their classes' names.
+
+    Parameters
+    ----------
+    images : ndarray, uint8 (n, height, width), n at least 1
+        As they come with ``layout="NHW", dtype="uint8"``.
+    labels : ndarray, integer (n,)
+        Each in ``range(len(classes))``.
+    classes : sequence of str
+        Long names are cut to 24 characters.
+    columns : int
+        Images in a row, at least 1.
+    zoom : int
+        Sides of the square that a pixel becomes, at least 1.
+    title : str, optional
+        A line above the images. Say SYNTHETIC in it where the images are drawn ones.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+
+    Raises
+    ------
+    ImportError
+        Pillow is not installed.
+    TypeError, ValueError
+        An argument is not what it should be.
+    """
+    pillow = _pillow()
+    _check(images, labels, classes, columns, zoom)
+    n, height, width = images.shape
+    names = [_short(classes[int(label)]) for label in labels]
+    font, title_font = _font(_FONT_SIZE), _font(_TITLE_SIZE)
+    n_columns = min(columns, n)
+    n_rows = -(-n // n_columns)
+    # The widest name decides, so that no two can touch.
+    cell_width = max(width * zoom, *(_width(font, name) for name in names))
+    cell_height = height * zoom + _height(font) + 3
+    top = _GAP + (_height(title_font) + _GAP if title else 0)
+    sheet_width = _GAP + n_columns * (cell_width + _GAP)
+    if title:
+        sheet_width = max(sheet_width, _width(title_font, title) + 2 * _GAP)
+    size = (sheet_width, top + n_rows * (cell_height + _GAP))
+    sheet: PIL.Image.Image = pillow.Image.new("RGB", size, _GROUND)
+    draw = pillow.ImageDraw.Draw(sheet)
+    if title:
+        draw.text((_GAP, _GAP), title, fill=_INK, font=title_font)
+    for i, name in enumerate(names):
+        x = _GAP + i % n_columns * (cell_width + _GAP)
+        y = top + i // n_columns * (cell_height + _GAP)
+        tile = pillow.Image.fromarray(images[i])
+        tile = tile.resize(
+            (width * zoom, height * zoom), pillow.Image.Resampling.NEAREST
+        )
+        sheet.paste(tile, (x + (cell_width - width * zoom) // 2, y))
+        left = x + (cell_width - _width(font, name)) // 2
+        draw.text((left, y + height * zoom + 1), name, fill=_INK, font=font)
+    return sheet
+
+
+def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:
+    """Write a sheet as PNG, whole or not at all, and return its absolute path."""
+    path = Path(path).expanduser()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder is there")
+    with replacing(path) as file:
+        sheet.save(file, format="PNG", optimize=True)
+    return path.resolve()
+
+
+def _pillow() -> ModuleType:
+    try:
+        import PIL
+        import PIL.Image
+        import PIL.ImageDraw
+        import PIL.ImageFont
+    except ImportError as error:
+        raise ImportError(
+            f"pictures need Pillow ({error}): pip install pillow"
+        ) from error
+    return PIL
+
+
+def _check(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    columns: int,
+    zoom: int,
+) -> None:
+    for name, value in (("columns", columns), ("zoom", zoom)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if images.dtype != "uint8" or images.ndim != 3 or 0 in images.shape:
+        raise ValueError(
+            "images must be uint8 of shape (n, height, width) and not empty, got "
+            f"{images.dtype} {images.shape}"
+        )
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be integers of shape ({len(images)},), got "
+            f"{labels.dtype} {labels.shape}"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise ValueError(
+            f"labels must be in 0..{len(classes) - 1}, one for each of the "
+            f"{len(classes)} classes, got {low} to {high}"
+        )
+
+
+def _short(name: str) -> str:
+    """A name on one line, cut where it is very long."""
+    name = " ".join(str(name).split())
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
+
+
+def _font(size: int) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont:
+    from PIL import ImageFont
+
+    try:
+        return ImageFont.load_default(size)
+    except (ImportError, TypeError, OSError):  # without FreeType, or Pillow 10.0
+        return ImageFont.load_default()
+
+
+def _width(
+    font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont, text: str
+) -> int:
+    return -int(-font.getlength(text) // 1)  # rounded up
+
+
+def _height(font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont) -> int:
+    return int(font.getbbox("Ap/q")[3]) + 1

@@ -1,0 +1,578 @@
+"""Every command with its exit codes and messages, on small data of its own."""
+
+import gzip
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import _core, cli, sources
+from fmnist_fast.synthetic import write_synthetic
+
+NAMES = [name for pair in sources.FILES.values() for name in pair]
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """The four files of a small synthetic set, and its card. Not to be changed."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_synthetic(folder, 600, 100, 0)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    """No data but what a test makes, and an empty working folder."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line: its exit code, what it printed, and its errors."""
+
+    def run(*argv):
+        try:
+            code = cli.main([str(word) for word in argv])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def published(drawn, tmp_path, monkeypatch):
+    """A folder whose files count as the published ones; it may be changed."""
+    folder, known = tmp_path / "published", {}
+    folder.mkdir()
+    for name in NAMES:
+        content = (drawn / name).read_bytes()
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        known[name] = sources.Published(
+            sources.sha256_of(folder / f"{name}.gz"), sources.sha256_of(drawn / name)
+        )
+    monkeypatch.setattr(sources, "PUBLISHED", known)
+    return folder
+
+
+def start(*argv, **options):
+    """The program in a process of its own."""
+    command = [sys.executable, "-m", "fmnist_fast", *map(str, argv)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    root = Path(ff.__file__).parents[1]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, **(pipes | options)
+    )
+
+
+# ---- the whole --------------------------------------------------------------------
+
+
+def test_version_as_a_process():
+    process = start("--version")
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, f"fmnist-fast {ff.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", [None, "demo", "info", "verify", "convert-idx"])
+def test_help_has_examples(run, command):
+    code, out, err = run(*filter(None, [command]), "--help")
+    assert (code, err) == (0, "")
+    assert f"usage: fmnist-fast {command or '[-h]'}" in out
+    assert f"examples:\n  fmnist-fast {command or 'demo'}" in out
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("", "the following arguments are required: COMMAND"),
+        ("dmeo", "invalid choice: 'dmeo'"),
+        ("demo --epochs 0", "--epochs: must be an integer from 1 on, got '0'"),
+        ("demo --batch-size x", "--batch-size: must be an integer from 1 on, got 'x'"),
+        ("demo --threads -1", "--threads: must be an integer from 1 on, got '-1'"),
+        ("demo --output a.jpg", "--output: must end in .png, got 'a.jpg'"),
+        ("info more", "unrecognized arguments: more"),
+        ("convert-idx a", "the following arguments are required: TARGET"),
+    ],
+)
+def test_usage_errors(run, line, message):
+    code, out, err = run(*line.split())
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    "error, text",
+    [
+        (ff.FormatError("a: bad\n file"), "a: bad file"),
+        (FileNotFoundError(2, "No such file", "b"), "[Errno 2] No such file: 'b'"),
+        (ValueError("c"), "c"),
+        (TypeError("d"), "d"),
+        (ImportError("e"), "e"),
+        (RuntimeError("f"), "f"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_known_errors_are_one_line(run, monkeypatch, error, text):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("fmnist_fast.config.show_config", fail)
+    assert run("info") == (1, "", f"fmnist-fast: error: {text}\n")
+
+
+def test_errors_of_the_program_itself_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr("fmnist_fast.config.show_config", lambda: {}["x"])
+    with pytest.raises(KeyError):
+        cli.main(["info"])
+
+
+def test_ctrl_c_is_130_and_quiet(run, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fmnist_fast.config.show_config", interrupt)
+    assert run("info") == (130, "", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_ctrl_c_in_the_middle_of_a_demo(drawn):
+    process = start("demo", "--root", drawn, "--epochs", 10**7)
+    line = process.stdout.readline()
+    while line and not line.startswith("Checked"):
+        line = process.stdout.readline()
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err and "Error" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way")
+def test_a_reader_that_leaves_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    process = start("info", stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (141, "")
+
+
+# ---- demo -------------------------------------------------------------------------
+
+
+def test_demo(run, drawn, monkeypatch):
+    pillow = pytest.importorskip("PIL.Image")
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(drawn))
+    code, out, err = run("demo", "--epochs", 2, "--threads", 1)
+    assert code == 0
+    assert "Epochs" in err and "2/2" in err and "error" not in err
+    assert "SYNTHETIC (drawn garments, not the real Fashion-MNIST), 600 images" in out
+    assert f"28x28 from {drawn}" in out
+    assert "an epoch has all 600 images once, and numpy makes the same" in out
+    assert "2.4 MB an epoch" in out and "No real data" not in out
+    sheet = Path("fmnist_fast_demo.png")
+    assert f"Contact sheet: {sheet.resolve()}\n" in out
+    with pillow.open(sheet) as image:
+        assert image.size[0] > 16 * 56 and image.size[1] > 8 * 56
+    assert os.listdir() == [str(sheet)]
+
+
+def test_demo_figures_agree_with_each_other(run, drawn):
+    _, out, _ = run("demo", "--root", drawn, "--epochs", 3, "--threads", 2)
+    rows = {line[:24].strip(): line[24:].split() for line in out.splitlines()}
+    assert "2 threads" in out
+    ours = [float(word.replace(",", "")) for word in rows["fmnist_fast, 2 threads"]]
+    numpys = [float(word.replace(",", "")) for word in rows["numpy loop"]]
+    for ms, images, gb in (ours, numpys):
+        assert ms == pytest.approx(600 / images * 1e3, abs=0.006)
+        assert gb == pytest.approx(images * 784 * 5 / 1e9, abs=0.006)
+    ratio = float(rows["ratio"][0].removesuffix("x"))
+    assert ratio == pytest.approx(ours[1] / numpys[1], abs=0.006)
+
+
+def test_demo_options(run, drawn):
+    words = ["--root", drawn, "--epochs", 1, "--threads", 2, "--batch-size", 7]
+    code, out, _ = run("demo", *words, "--output", "seven.png")
+    assert code == 0
+    assert "batches of 7, normalised to float32" in out
+    assert Path("seven.png").exists()
+
+
+def test_demo_draws_where_there_is_nothing(run, monkeypatch):
+    small = ff.synthetic(300, 10)
+    monkeypatch.setattr(ff, "synthetic", lambda: small)
+    code, out, _ = run("demo", "--epochs", 1)
+    assert code == 0
+    assert "No real data: found no train-images-idx3-ubyte[.gz]" in out
+    assert "Drawing the SYNTHETIC set instead" in out
+    assert "Data: SYNTHETIC (drawn garments" in out and "300 images" in out
+
+
+def test_demo_takes_a_given_folder_at_its_word(run, tmp_path):
+    code, out, err = run("demo", "--root", tmp_path / "none")
+    assert (code, out) == (1, "")
+    assert "fmnist-fast: error: root must be a folder" in err
+    code, out, err = run("demo", "--root", tmp_path)
+    assert (code, out) == (1, "")
+    assert "fmnist-fast: error: found no train-images" in err
+
+
+def test_demo_of_published_files_says_their_name(run, published):
+    code, out, _ = run("demo", "--root", published, "--epochs", 1)
+    assert code == 0
+    assert f"Data: fashion-mnist, 600 images of 28x28 from {published}" in out
+    assert "SYNTHETIC" not in out
+
+
+def test_demo_of_other_files_warns_in_one_line(run, drawn, tmp_path):
+    for name in NAMES:
+        shutil.copy(drawn / name, tmp_path)
+    code, out, err = run("demo", "--root", tmp_path, "--epochs", 1)
+    assert code == 0
+    assert "a dataset without a name" in out
+    warning = err.splitlines()[0]
+    assert warning.startswith(f"fmnist-fast: warning: {tmp_path}")
+    assert "not the published Fashion-MNIST file" in warning
+    assert ".py:" not in err
+
+
+def test_demo_without_pillow(run, drawn, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    code, out, _ = run("demo", "--root", drawn, "--epochs", 1)
+    assert code == 0
+    assert "No contact sheet: pictures need Pillow" in out
+    assert "pip install pillow" in out
+    assert os.listdir() == []
+
+
+def test_demo_checks_the_loader(run, drawn, monkeypatch):
+    """An order that is not the loader's stands for a loader that is wrong."""
+    order = _core.order
+    monkeypatch.setattr(_core, "order", lambda n, **_: order(n)[::-1].copy())
+    code, out, err = run("demo", "--root", drawn, "--epochs", 1)
+    assert code == 1
+    assert "fmnist-fast: error: the loader's batches are not those" in err
+    assert "Checked" not in out and "ratio" not in out
+
+
+def test_demo_without_images(run, tmp_path):
+    ff.write_idx(tmp_path / NAMES[0], np.zeros((0, 28, 28), np.uint8))
+    ff.write_idx(tmp_path / NAMES[1], np.zeros(0, np.uint8))
+    code, _, err = run("demo", "--root", tmp_path)
+    assert code == 1
+    assert f"fmnist-fast: error: there are no images in {tmp_path}" in err
+
+
+def test_demo_errors_of_the_loader_and_the_sheet(run, drawn):
+    code, _, err = run("demo", "--root", drawn, "--threads", 257)
+    assert (code, err) == (
+        1,
+        "fmnist-fast: error: threads must be in 1..256, got 257\n",
+    )
+    pytest.importorskip("PIL.Image")
+    words = ["--root", drawn, "--epochs", 1, "--output", "none/a.png"]
+    code, _, err = run("demo", *words)
+    assert code == 1
+    assert "fmnist-fast: error: none" in err and "there is no folder none" in err
+
+
+# ---- info -------------------------------------------------------------------------
+
+
+def test_info(run, drawn):
+    code, out, err = run("info", "--root", drawn)
+    assert (code, err) == (0, "")
+    assert f"fmnist_fast   {ff.__version__}\n" in out and "instructions" in out
+    train, test = out.split("\ntrain:\n")[1].split("\ntest:\n")
+    assert "SYNTHETIC" in train and "SYNTHETIC" in test
+    assert str(drawn / "train-images-idx3-ubyte") in train
+    assert str(drawn / "t10k-labels-idx1-ubyte") in test
+    assert "uint8 (600, 28, 28)" in train and "uint8 (100, 28, 28)" in test
+    assert "T-shirt/top 60, " in train and "Ankle boot 10\n" in test
+    assert "published   no\n" in train
+    images = ff.load("train", drawn).images / 255
+    assert f"mean        {images.mean():.6f}\n" in train
+    assert f"std         {images.std():.6f}\n" in train
+
+
+def test_info_of_published_files(run, published):
+    code, out, _ = run("info", "--root", published)
+    assert code == 0
+    assert out.count("published   yes, by SHA-256") == 2
+    assert out.count("name        fashion-mnist\n") == 2
+    assert "SYNTHETIC" not in out
+
+
+def test_info_with_one_split(run, published):
+    for name in NAMES[:2]:
+        (published / f"{name}.gz").unlink()
+    code, out, _ = run("info", "--root", published)
+    assert code == 0
+    assert "train: not found" in out and "test:\n" in out
+
+
+def test_info_without_data(run, tmp_path):
+    code, out, err = run("info")
+    assert (code, err) == (0, "")
+    assert "train: not found" in out and "test: not found" in out
+    assert "found no train-images" in out
+    code, _, err = run("info", "--root", tmp_path / "none")
+    assert code == 1
+    assert err.startswith("fmnist-fast: error: root must be a folder")
+
+
+def test_info_of_empty_files(run, tmp_path):
+    ff.write_idx(tmp_path / NAMES[0], np.zeros((0, 28, 28), np.uint8))
+    ff.write_idx(tmp_path / NAMES[1], np.zeros(0, np.uint8))
+    code, out, _ = run("info", "--root", tmp_path)
+    assert code == 0
+    assert "uint8 (0, 28, 28)" in out and "mean" not in out
+
+
+# ---- verify -----------------------------------------------------------------------
+
+
+def verdicts(out):
+    """The first word of each line, by the name of the file."""
+    words = [line.split(maxsplit=2) for line in out.splitlines()]
+    return {Path(name.removesuffix(":")).name: word for word, name, _ in words}
+
+
+def test_verify_published_files(run, published, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(published))
+    for words in ([], ["--root", published], [published]):
+        code, out, err = run("verify", *words)
+        assert (code, err) == (0, "")
+        assert verdicts(out) == {f"{name}.gz": "ok" for name in NAMES}
+    assert out.count("; the published file\n") == 4
+    assert "uint8 (600, 28, 28)" in out and "labels 0 to 9" in out
+
+
+def test_verify_the_real_files(run, real_root):
+    code, out, _ = run("verify", real_root)
+    assert code == 0
+    assert out.count("; the published file\n") == 4
+
+
+def test_verify_other_compressions(run, published, drawn):
+    shutil.copy(drawn / NAMES[0], published)  # plain, and found first
+    path = published / f"{NAMES[1]}.gz"
+    path.write_bytes(gzip.compress((drawn / NAMES[1]).read_bytes(), 9, mtime=1))
+    code, out, _ = run("verify", published)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].endswith("; the published file")
+    assert lines[1].endswith("; the published file, in another compression")
+
+
+def test_verify_says_what_differs(run, published, drawn):
+    labels = ff.read_idx(drawn / NAMES[1])
+    ff.write_idx(published / f"{NAMES[1]}.gz", labels[::-1])
+    code, out, err = run("verify", published)
+    assert (code, err) == (1, "")
+    assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
+    digest = sources.sha256_of(published / f"{NAMES[1]}.gz")
+    wanted = sources.PUBLISHED[NAMES[1]].gzip_sha256
+    assert f"SHA-256 is {digest}, published is {wanted}\n" in out
+
+
+def test_verify_says_what_is_synthetic(run, drawn):
+    code, out, err = run("verify", drawn)
+    assert (code, err) == (1, "")
+    assert set(verdicts(out).values()) == {"DIFFERS"}
+    assert out.count("SYNTHETIC by its dataset.json") == 4
+    assert sources.PUBLISHED[NAMES[0]].idx_sha256 in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verify_damaged_files(run, published, name):
+    path = published / f"{name}.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, out, _ = run("verify", published)
+    assert code == 1
+    found = verdicts(out)
+    assert found.pop(path.name) == "DAMAGED"
+    assert set(found.values()) == {"ok"}
+    assert f"DAMAGED  {path}: truncated: the gzip data ends early" in out
+
+
+def test_verify_images_and_labels_of_different_number(run, published, drawn):
+    labels = ff.read_idx(drawn / NAMES[1])
+    ff.write_idx(published / f"{NAMES[1]}.gz", labels[:-1])
+    code, out, _ = run("verify", published)
+    assert code == 1
+    assert list(verdicts(out).values()) == ["DAMAGED", "DAMAGED", "ok", "ok"]
+    assert out.count("has 600 images, but ") == 2
+
+
+def test_verify_labels_out_of_range(run, drawn, tmp_path):
+    labels = ff.read_idx(drawn / NAMES[1]).astype(np.int8)
+    labels[5] = -3
+    shutil.copy(drawn / NAMES[0], tmp_path)
+    ff.write_idx(tmp_path / NAMES[1], labels)
+    code, out, _ = run("verify", tmp_path / NAMES[0], tmp_path / NAMES[1])
+    assert code == 1
+    assert list(verdicts(out).values()) == ["DIFFERS", "DAMAGED"]
+    assert "labels must be in 0..9" in out and "got -3 to 9" in out
+
+
+def test_verify_images_that_are_none(run, drawn, tmp_path):
+    shutil.copy(drawn / NAMES[1], tmp_path)
+    shutil.copy(drawn / NAMES[1], tmp_path / NAMES[0])
+    code, out, _ = run("verify", tmp_path / NAMES[0], tmp_path / NAMES[1])
+    assert code == 1
+    assert list(verdicts(out).values()) == ["DAMAGED", "DIFFERS"]
+    assert "images must be uint8 with 3 dimensions, found uint8 (600,)" in out
+
+
+def test_verify_named_files(run, tmp_path):
+    good, bad = tmp_path / "good.idx", tmp_path / "bad.idx"
+    ff.write_idx(good, np.arange(6, dtype=np.int32).reshape(2, 3))
+    bad.write_bytes(good.read_bytes() + b"x")
+    code, out, _ = run("verify", good)
+    only = "int32 (2, 3); only the format, the name isn't a published one"
+    assert (code, out) == (0, f"ok       {good}: {only}\n")
+    code, out, _ = run("verify", good, bad, tmp_path / "none")
+    assert code == 1
+    assert list(verdicts(out).values()) == ["ok", "DAMAGED", "MISSING"]
+    assert f"{bad}: trailing bytes: the header says int32 (2, 3)" in out
+    assert "none: no such file" in out
+    bad.write_bytes(b"\x93NUMPY")
+    _, out, _ = run("verify", bad)
+    assert f"DAMAGED  {bad}: (starts with 93" in out
+
+
+def test_verify_files_that_can_not_be_read(run, tmp_path, monkeypatch):
+    path = tmp_path / "a.idx"
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("fmnist_fast.idx.read_idx", refuse)
+    code, out, err = run("verify", path)
+    assert (code, err) == (1, "")
+    assert out == f"DAMAGED  {path}: can't be read: Permission denied\n"
+
+
+def test_verify_missing_splits(run, published, tmp_path):
+    (published / f"{NAMES[3]}.gz").unlink()
+    code, out, _ = run("verify", published)
+    assert code == 1
+    assert verdicts(out)["test"] == "MISSING"
+    assert f"{NAMES[3]} or {NAMES[3]}.gz is not beside it" in out
+    (tmp_path / "empty").mkdir()
+    code, out, err = run("verify", tmp_path / "empty")
+    assert (code, out) == (1, "")
+    assert err.startswith("fmnist-fast: error: found no train-images")
+    code, out, err = run("verify")
+    assert (code, out) == (1, "")
+    assert "found no train-images" in err
+
+
+# ---- convert-idx ------------------------------------------------------------------
+
+
+@pytest.fixture
+def items():
+    return np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("source", ["a.npy", "a.idx", "a.idx.gz"])
+@pytest.mark.parametrize("target", ["b.npy", "b", "b.gz"])
+def test_convert(run, items, source, target):
+    np.save(source, items) if source == "a.npy" else ff.write_idx(source, items)
+    code, out, err = run("convert-idx", source, target)
+    assert (code, err) == (0, "")
+    nbytes = os.path.getsize(target)
+    assert out == f"{target}: float32 (4, 3, 5), {nbytes:,} bytes, from {source}\n"
+    head = Path(target).read_bytes()[:2]
+    assert head == {"b.npy": b"\x93N", "b": b"\0\0", "b.gz": b"\x1f\x8b"}[target]
+    read = np.load(target) if target == "b.npy" else ff.read_idx(target)
+    assert read.dtype == np.float32 and np.array_equal(read, items)
+    assert sorted(os.listdir()) == sorted([source, target])
+
+
+def test_convert_does_not_overwrite_unless_told(run, items):
+    np.save("a.npy", items)
+    for target in ("b.npy", "b.idx"):
+        Path(target).write_text("mine")
+        code, out, err = run("convert-idx", "a.npy", target)
+        assert (code, out) == (1, "")
+        assert err == (
+            f"fmnist-fast: error: {target} is there already; --force replaces it\n"
+        )
+        assert Path(target).read_text() == "mine"
+        assert run("convert-idx", "--force", "a.npy", target)[0] == 0
+        assert Path(target).read_bytes()[:4] != b"mine"
+
+
+def test_convert_onto_itself(run, items):
+    np.save("a.npy", items)
+    assert run("convert-idx", "--force", "a.npy", "a.npy")[0] == 0
+    assert np.array_equal(np.load("a.npy"), items)
+
+
+def test_convert_error_leaves_the_target(run, monkeypatch, items):
+    np.save("a.npy", items)
+    shutil.copy("a.npy", "b.npy")
+
+    def fail(file, *_, **__):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", fail)
+    code, _, err = run("convert-idx", "--force", "a.npy", "b.npy")
+    assert code == 1
+    assert "error: [Errno 28] No space left on device" in err
+    assert sorted(os.listdir()) == ["a.npy", "b.npy"]
+    assert np.array_equal(np.load("b.npy"), items)
+
+
+def test_convert_bad_targets(run, items):
+    np.save("a.npy", items)
+    os.mkdir("folder")
+    _, _, err = run("convert-idx", "--force", "a.npy", "folder")
+    assert err == "fmnist-fast: error: folder is a folder; name the file to write\n"
+    code, _, err = run("convert-idx", "a.npy", "none/b")
+    assert code == 1
+    assert err == "fmnist-fast: error: there is no folder none for b\n"
+
+
+def test_convert_bad_sources(run):
+    np.save("object.npy", np.array([{}], object), allow_pickle=True)
+    np.save("int64.npy", np.arange(5))
+    whole = Path("int64.npy").read_bytes()
+    Path("short.npy").write_bytes(whole[:-1])
+    Path("head.npy").write_bytes(whole[:7])
+    Path("text").write_text("hello, world")
+    for source, message in {
+        "object.npy": "error: object.npy: Object arrays cannot be loaded",
+        "int64.npy": "error: b: an IDX file holds uint8, .*, got int64",
+        "short.npy": "error: short.npy: ",
+        "head.npy": "error: head.npy: ",
+        "text": r"error: text \(starts with 68 65 6C 6C\)",
+        "none": "error: .*No such file or directory: 'none'",
+        ".": "error: .*'.'",
+    }.items():
+        code, out, err = run("convert-idx", source, "b")
+        assert (code, out) == (1, "")
+        assert len(err.splitlines()) == 1
+        assert re.search(message, err), err
+        assert not os.path.lexists("b")

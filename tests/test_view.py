@@ -1,0 +1,164 @@
+"""The contact sheet: where pixels land, names that don't touch, and bad arguments."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from fmnist_fast import view
+from fmnist_fast.sources import CLASSES
+
+GROUND = np.array(view._GROUND)
+
+
+@pytest.fixture
+def pillow():
+    return pytest.importorskip("PIL.Image")
+
+
+def images_of(n, height=28, width=28):
+    return np.full((n, height, width), 128, np.uint8)
+
+
+def sheet_of(labels, classes=CLASSES, height=28, width=28, **options):
+    labels = np.array(labels)
+    images = images_of(len(labels), height, width)
+    return np.asarray(view.contact_sheet(images, labels, classes, **options))
+
+
+def ink(pixels):
+    """Where something is drawn."""
+    return (pixels != GROUND).any(axis=-1)
+
+
+def runs(mask):
+    """How many runs of True there are."""
+    return int(np.count_nonzero(np.diff(np.concatenate([[0], mask.astype(int)])) == 1))
+
+
+def test_pixels_are_enlarged_without_smoothing(pillow):
+    image = np.random.default_rng(0).integers(0, 256, (1, 5, 7), np.uint8)
+    sheet = view.contact_sheet(image, np.array([0]), ["a"], zoom=3)
+    assert sheet.mode == "RGB"
+    pixels = np.asarray(sheet)
+    wanted = np.repeat(image[0].repeat(3, axis=0).repeat(3, axis=1)[..., None], 3, 2)
+    assert np.array_equal(pixels[8 : 8 + 15, 8 : 8 + 21], wanted)
+
+
+@pytest.mark.parametrize("n, columns, rows", [(1, 1, 1), (16, 16, 1), (17, 16, 2)])
+def test_rows_and_columns(pillow, n, columns, rows):
+    pixels = sheet_of([3] * n)
+    grey = (pixels == 128).all(axis=-1)
+    assert grey.sum() >= n * 56 * 56
+    assert runs(grey[8 + 28]) == columns
+    assert runs(grey.sum(axis=1) >= 56) == rows
+
+
+def test_the_longest_names_do_not_touch(pillow):
+    """Each name stays apart from its neighbours, from the image and from the edge."""
+    cells = 16
+    pixels = ink(sheet_of([0, 9] * (cells // 2)))
+    names = pixels[8 + 56 :]
+    columns = np.flatnonzero(names.any(axis=0))
+    gaps = np.diff(columns)
+    # Letters are at most 7 pixels apart with the space in "Ankle boot".
+    assert np.count_nonzero(gaps >= 8) == cells - 1
+    assert columns[0] >= 4 and columns[-1] < pixels.shape[1] - 4
+    rows = np.flatnonzero(names.any(axis=1))
+    assert rows[0] >= 1 and rows[-1] < len(names) - 1
+    assert 8 <= rows[-1] - rows[0] + 1 <= 16
+
+
+def test_each_image_has_the_name_of_its_label(pillow):
+    names = [sheet_of([label])[8 + 56 :] for label in range(10)]
+    for i, name in enumerate(names):
+        assert ink(name).any()
+        for other in names[:i]:
+            assert name.shape != other.shape or not np.array_equal(name, other)
+
+
+def test_title_is_a_line_of_its_own(pillow):
+    plain, titled = sheet_of([0]), sheet_of([0], title="SYNTHETIC " * 8)
+    more = titled.shape[0] - plain.shape[0]
+    assert more > 0
+    assert np.array_equal(titled[more:, : plain.shape[1]], plain)
+    top = ink(titled[:more])
+    assert top.any()
+    assert not top[:, -4:].any()  # the sheet is widened rather than the title cut
+
+
+def test_very_long_names_are_cut_and_line_ends_removed(pillow):
+    assert view._short("Ankle boot") == "Ankle boot"
+    assert view._short("two\n lines") == "two lines"
+    assert view._short("x" * 30) == "x" * 21 + "..."
+    assert sheet_of([0], classes=["x" * 1000]).shape[1] < 400
+
+
+def test_small_and_oblong_images(pillow):
+    assert sheet_of([0], ["a"], height=1, width=1).shape[:2] > (8, 8)
+    pixels = sheet_of([0, 0], ["a"], height=3, width=50, zoom=1)
+    assert runs((pixels == 128).all(axis=-1)[8 + 1]) == 2
+
+
+def test_png_holds_the_sheet(pillow, tmp_path):
+    sheet = view.contact_sheet(images_of(2), np.array([0, 1]), CLASSES)
+    path = view.save_png(sheet, tmp_path / "a.png")
+    assert path == (tmp_path / "a.png").resolve()
+    with pillow.open(path) as read:
+        assert read.format == "PNG"
+        assert np.array_equal(np.asarray(read), np.asarray(sheet))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_png_needs_a_place(pillow, tmp_path):
+    sheet = view.contact_sheet(images_of(1), np.array([0]), CLASSES)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing"):
+        view.save_png(sheet, tmp_path / "missing" / "a.png")
+    with pytest.raises(IsADirectoryError, match="a folder is there"):
+        view.save_png(sheet, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes, error, message",
+    [
+        ({"columns": 0}, ValueError, "columns must be at least 1, got 0"),
+        ({"zoom": -1}, ValueError, "zoom must be at least 1, got -1"),
+        ({"zoom": 1.5}, TypeError, "zoom must be an integer, got 1.5"),
+        ({"columns": True}, TypeError, "columns must be an integer, got True"),
+        ({"images": images_of(2).astype("f4")}, ValueError, "got float32"),
+        ({"images": images_of(2)[:, None]}, ValueError, r"got uint8 \(2, 1, 28, 28\)"),
+        ({"images": images_of(0)}, ValueError, r"not empty, got uint8 \(0, 28, 28\)"),
+        ({"labels": np.array([0])}, ValueError, r"shape \(2,\), got int64 \(1,\)"),
+        ({"labels": np.array([0.0, 1])}, ValueError, "integers .* got float64"),
+        ({"labels": np.array([0, 10])}, ValueError, r"in 0\.\.9, .* got 0 to 10"),
+        ({"labels": np.array([-1, 0])}, ValueError, "got -1 to 0"),
+    ],
+)
+def test_bad_arguments(pillow, changes, error, message):
+    arguments = {"images": images_of(2), "labels": np.array([0, 1], np.int64)}
+    with pytest.raises(error, match=message):
+        view.contact_sheet(**(arguments | {"classes": CLASSES} | changes))
+
+
+def test_missing_pillow_says_how_to_get_it(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match="pip install pillow"):
+        view.contact_sheet(images_of(1), np.array([0]), CLASSES)
+
+
+def test_default_font_of_a_pillow_without_freetype(pillow, monkeypatch):
+    from PIL import ImageFont
+
+    if not hasattr(ImageFont, "load_default_imagefont"):
+        pytest.skip("this Pillow has no bitmap font to ask for")
+    load_default = ImageFont.load_default_imagefont
+
+    def without_freetype(size=None):
+        if size is not None:
+            raise ImportError("The _imagingft C module is not installed")
+        return load_default()
+
+    monkeypatch.setattr(ImageFont, "load_default", without_freetype)
+    assert ink(sheet_of([0, 9], title="title")[-12:]).any()

@@ -213,7 +213,7 @@ cdef class Pipeline:
         plan.n_classes = n_classes
         plan.dtype = DTYPES[dtype]
         plan.scale, plan.bias = <float>scale, <float>bias
-        fm_plan_select(&plan, cpu_level)
+        fm_plan_select(&plan, rows, cpu_level)
         check(fm_slots_layout(&plan, rows, &self.layout))
         self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch)
         if self.pipeline == NULL:

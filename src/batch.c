@@ -9,6 +9,10 @@
 #define PREFETCH_NBYTES 1024
 #define CACHE_LINE 64
 
+/* Batches from this size on are written past the caches: with those that are held and
+   those being filled they take more than a core's share of the caches. */
+#define STREAMING_NBYTES ((size_t)4 << 20)
+
 #define BLOCK 256 /* rows whose samples are computed together; 2 KiB of indices */
 
 static uint64_t min_u64(uint64_t x, uint64_t y)
@@ -41,10 +45,13 @@ void fm_batching_rows(const struct fm_batching *batching, uint64_t index,
     *n_rows = first + share_begin(n, rank + 1, world) - *begin;
 }
 
-void fm_plan_select(struct fm_plan *plan, enum fm_cpu_level level)
+void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level)
 {
+    fm_convert_fn *streaming = NULL;
+    if (n_rows >= STREAMING_NBYTES / (fm_plan_image_nbytes(plan) | 1))
+        streaming = fm_convert_select_streaming(plan->dtype, plan->image_nbytes, level);
     plan->order = fm_order_select(level);
-    plan->convert = fm_convert_select(plan->dtype, level);
+    plan->convert = streaming ? streaming : fm_convert_select(plan->dtype, level);
 }
 
 size_t fm_plan_image_nbytes(const struct fm_plan *plan)
@@ -142,4 +149,5 @@ void fm_batch_fill(const struct fm_plan *plan, const struct fm_order *order,
         fill_labels(plan, samples, n,
                     (uint8_t *)labels + done * fm_plan_label_nbytes(plan));
     }
+    fm_convert_fence();
 }

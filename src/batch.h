@@ -50,7 +50,9 @@ struct fm_plan {
     fm_convert_fn *convert;
 };
 
-void fm_plan_select(struct fm_plan *plan, enum fm_cpu_level level);
+/* Choose the kernels, for batches of at most `n_rows`. The memory of a batch must then
+   start at a multiple of 64 bytes. */
+void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level);
 
 /* Bytes of one row of images and of labels in a batch. */
 size_t fm_plan_image_nbytes(const struct fm_plan *plan);

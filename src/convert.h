@@ -19,6 +19,14 @@ typedef void fm_convert_fn(const uint8_t *restrict in, size_t n, float scale,
 
 fm_convert_fn *fm_convert_select(enum fm_dtype dtype, enum fm_cpu_level level);
 
+/* The same by stores that go past the caches, for batches that would not stay there;
+   NULL where there is none for `dtype` and rows of `n` pixels. Its output must start at
+   a multiple of 32 bytes, and fm_convert_fence must come before another thread reads
+   it. */
+fm_convert_fn *fm_convert_select_streaming(enum fm_dtype dtype, size_t n,
+                                           enum fm_cpu_level level);
+void fm_convert_fence(void);
+
 size_t fm_convert_item_nbytes(enum fm_dtype dtype);
 
 #endif

@@ -89,7 +89,7 @@ cdef extern from "batch.h" nogil:
         fm_dtype dtype
         float scale
         float bias
-    void fm_plan_select(fm_plan *plan, fm_cpu_level level)
+    void fm_plan_select(fm_plan *plan, size_t n_rows, fm_cpu_level level)
 
 cdef extern from "slots.h" nogil:
     struct fm_slot:

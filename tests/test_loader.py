@@ -95,6 +95,19 @@ def test_shards_equal_reference_and_make_up_the_whole(
         assert len({len(batches) for batches in ranks}) == 1
 
 
+@pytest.mark.parametrize("height, width", [(28, 28), (30, 30), (7, 9)])
+def test_large_batches_equal_reference(height, width, cpu_level):
+    """From 4 MB on batches are written past the caches, where rows allow it."""
+    rng = np.random.default_rng(8)
+    n = 5 * 2**20 // (4 * height * width)
+    images = rng.integers(0, 256, (n, height, width), dtype=np.uint8)
+    dataset = ff.Dataset.from_arrays(images, np.arange(n) % 10)
+    options = {"batch_size": n - 3, "shuffle": True}
+    for threads in (1, 2):
+        got = list(ff.Loader(dataset, threads=threads, **options))
+        assert same(got, wanted(dataset, **options))
+
+
 def test_large_images_are_cut_into_ranges_of_rows():
     """Batches of 9 MB, which several threads fill together."""
     rng = np.random.default_rng(5)

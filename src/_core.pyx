@@ -297,7 +297,8 @@ cdef class Lease:
     cdef fm_slot *slot
 
     def __dealloc__(self):
-        fm_pipeline_give(self.pipeline.pipeline, self.slot)
+        if self.slot != NULL:
+            fm_pipeline_give(self.pipeline.pipeline, self.slot)
 
     cdef object array(self, cnp.dtype dtype, int ndim, cnp.npy_intp *shape, void *data):
         Py_INCREF(dtype)  # the call below takes a reference over

@@ -1,0 +1,132 @@
+"""The environment, what show_config says, and importing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import _core, config
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("level", _core.cpu_levels())
+def test_the_environment_forces_an_instruction_set(level):
+    done = run("import fmnist_fast as ff; ff.show_config()", FMNIST_FAST_CPU=level)
+    assert f"instructions  {level} (this machine has" in done.stdout, done.stderr
+
+
+def test_an_unknown_instruction_set_is_an_error_at_import():
+    done = run("import fmnist_fast", FMNIST_FAST_CPU="sse9")
+    assert done.returncode == 1
+    assert (
+        "ValueError: FMNIST_FAST_CPU: CPU level must be one of baseline, avx2, avx512, "
+        "got 'sse9'" in done.stderr
+    )
+
+
+def test_an_instruction_set_that_is_not_there_is_an_error():
+    missing = set(_core.CPU_LEVELS) - set(_core.cpu_levels())
+    if not missing:
+        with pytest.raises(ValueError, match="got 'neon'"):
+            _core.set_cpu_level("neon")
+    for level in missing:
+        with pytest.raises(ValueError, match="but this machine has only baseline"):
+            _core.set_cpu_level(level)
+
+
+def test_the_highest_instruction_set_is_the_default():
+    environment = {k: v for k, v in os.environ.items() if k != "FMNIST_FAST_CPU"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from fmnist_fast import _core as c; print(c.get_cpu_level())",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == _core.cpu_levels()[-1]
+
+
+def test_show_config_says_all(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    ff.show_config()
+    shown = dict(
+        line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()
+    )
+    assert shown["fmnist_fast"] == ff.__version__
+    assert shown["data"] == f"folder   {tmp_path}"
+    assert shown["cache"] == "folder  off"
+    assert shown["threads"].startswith(str(config.default_threads()))
+
+
+def test_folders_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FMNIST_FAST_DATA", "~/data")
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "~/cache")
+    assert config.data_folder() == Path("~/data").expanduser()
+    assert config.cache_folder() == Path("~/cache").expanduser()
+    monkeypatch.delenv("FMNIST_FAST_DATA")
+    monkeypatch.delenv("FMNIST_FAST_CACHE")
+    assert config.data_folder() is None
+    assert "fmnist_fast" in str(config.cache_folder())
+
+
+def test_default_threads_are_at_most_four(monkeypatch):
+    for cores, threads in ((1, 1), (3, 3), (64, 4)):
+        monkeypatch.setattr(config, "usable_cores", lambda cores=cores: cores)
+        assert config.default_threads() == threads
+
+
+def test_the_source_tree_without_the_core_says_how_to_build_it(tmp_path):
+    package = Path(ff.__file__).parent
+    shutil.copytree(
+        package, tmp_path / "fmnist_fast", ignore=lambda *_: ["__pycache__"]
+    )
+    for core in (tmp_path / "fmnist_fast").glob("_core.*"):
+        if core.suffix != ".pyi":
+            core.unlink()
+    done = subprocess.run(  # -S: no site-packages, where the built one is
+        [sys.executable, "-S", "-c", "import fmnist_fast"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "ImportError: the compiled core of fmnist_fast is not here" in done.stderr
+    assert "pip install -e ." in done.stderr
+
+
+def test_no_framework_network_or_pickle_is_imported():
+    code = """
+import sys
+import numpy
+before = set(sys.modules)
+import fmnist_fast as ff
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(new))
+"""
+    new = set(run(code).stdout.split())
+    unwanted = {"torch", "jax", "tensorflow", "cupy", "PIL", "matplotlib", "pooch"}
+    unwanted |= {"tqdm", "socket", "ssl", "urllib", "http", "requests", "platformdirs"}
+    assert "fmnist_fast" in new and not new & unwanted
+
+
+def test_every_public_name_is_there():
+    for name in ff.__all__:
+        assert getattr(ff, name) is not None

@@ -126,7 +126,8 @@ def test_files_to_first_batch(report, rounds, real_files, tmp_path):
     cold, warm = statistics.median(cold), statistics.median(warm)
     report(
         f".gz files to first batch, after import: {cold * 1e3:.0f} ms, of which "
-        f"libdeflate alone needs {inflate * 1e3:.0f} ms; from the cache {warm * 1e3:.1f} ms"
+        f"libdeflate alone needs {inflate * 1e3:.0f} ms; from the cache "
+        f"{warm * 1e3:.1f} ms"
     )
     assert warm < cold / 3
 

@@ -1,10 +1,10 @@
 """Decoded copies of files, so that a second start needs no inflating.
 
-A copy is one file: a JSON header padded to whole pages, then the items as numpy wants
-them, ready to be memory-mapped and so shared by all processes. It is written under
-another name and renamed, and its checksum is verified whenever it is opened. It is
-taken for the file it was made from while that has the same path, size and time of
-change.
+A copy is one file: the header's size and a checksum of all that follows, a JSON header
+padded to whole pages, then the items as numpy wants them, ready to be memory-mapped and
+so shared by all processes. It is written under another name and renamed, and the
+checksum is verified whenever it is opened. It is taken for the file it was made from
+while that has the same path, size and time of change.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .files import replacing
 
 _PAGE = 4096
 _FORMAT = 1
+_PREFIX_NBYTES = 16  # header size in decimal, CRC-32 in hexadecimal, 8 characters each
 
 
 def _copy_path(folder: Path, path: Path) -> Path:
@@ -31,7 +32,8 @@ def _copy_path(folder: Path, path: Path) -> Path:
     return folder / "decoded" / f"{path.name}-{key}.bin"
 
 
-def _stamp(path: Path) -> dict[str, int]:
+def stamp_of(path: Path) -> dict[str, int]:
+    """What a copy of `path` is known by; take it before reading the file."""
     stat = path.stat()
     return {"format": _FORMAT, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
@@ -41,36 +43,39 @@ def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | N
     try:
         with open(_copy_path(folder, path), "rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        header_nbytes = int(mapped[:8])
-        header = json.loads(mapped[8:header_nbytes])
-        if {key: header[key] for key in _stamp(path)} != _stamp(path):
+        header_nbytes, checksum = int(mapped[:8]), int(mapped[8:_PREFIX_NBYTES], 16)
+        if _checksum(memoryview(mapped)[_PREFIX_NBYTES:]) != checksum:
+            return None
+        header = json.loads(mapped[_PREFIX_NBYTES:header_nbytes])
+        if header["stamp"] != stamp_of(path):
             return None
         flat = np.frombuffer(mapped, np.uint8, offset=header_nbytes)
-        items = flat.view(header["dtype"]).reshape(header["shape"])
-        if _checksum(flat) != header["crc32"]:
-            return None
-        return items, header["facts"]
+        return flat.view(header["dtype"]).reshape(header["shape"]), header["facts"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no copy, or not one of ours: make it anew
 
 
-def save_copy(folder: Path, path: Path, items: np.ndarray, facts: dict) -> None:
+def save_copy(
+    folder: Path, path: Path, stamp: dict[str, int], items: np.ndarray, facts: dict
+) -> None:
     """Keep a decoded copy of `path`, with some facts; warns if that can't be done."""
     flat = items.reshape(-1).view(np.uint8)
+    header = {
+        "stamp": stamp,
+        "dtype": items.dtype.str,
+        "shape": items.shape,
+        "facts": facts,
+    }
+    text = json.dumps(header).encode()
+    header_nbytes = -(-(_PREFIX_NBYTES + len(text)) // _PAGE) * _PAGE
+    text = text.ljust(header_nbytes - _PREFIX_NBYTES)
+    checksum = _checksum(flat, _checksum(text))
     try:
-        header = _stamp(path) | {
-            "dtype": items.dtype.str,
-            "shape": items.shape,
-            "crc32": _checksum(flat),
-            "facts": facts,
-        }
-        text = json.dumps(header).encode()
-        header_nbytes = (8 + len(text) + _PAGE - 1) // _PAGE * _PAGE
         copy = _copy_path(folder, path)
         copy.parent.mkdir(parents=True, exist_ok=True)
         # Not synced: after a power cut the checksum tells.
         with replacing(copy, sync=False) as file:
-            file.write((b"%8d" % header_nbytes) + text.ljust(header_nbytes - 8))
+            file.write((b"%8d%08x" % (header_nbytes, checksum)) + text)
             file.write(flat.data)
     except OSError as error:
         warnings.warn(
@@ -80,7 +85,7 @@ def save_copy(folder: Path, path: Path, items: np.ndarray, facts: dict) -> None:
         )
 
 
-def _checksum(flat: np.ndarray) -> int:
+def _checksum(content: Any, before: int = 0) -> int:
     import deflate
 
-    return deflate.crc32(flat)
+    return deflate.crc32(content, before)

@@ -15,6 +15,7 @@ from .files import run_together, usable_cores
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
 _FINGERPRINT_ROWS = 64
+_MAX_UNNAMED = 1 << 20  # a stray label must not cost gigabytes of made-up names
 
 
 class Dataset:
@@ -47,6 +48,9 @@ class Dataset:
     classes: tuple[str, ...]
     name: str | None
     split_name: str | None
+    source: str | None
+    synthetic: bool
+    _origin: tuple | None  # what to read again when unpickled
 
     def __init__(self) -> None:
         raise TypeError("make a Dataset with load(), synthetic() or from_arrays()")
@@ -80,7 +84,7 @@ class Dataset:
             of range.
         """
         return cls._make(
-            _checked_images(images), _checked_labels(labels), classes, name=name
+            _checked_images(images), checked_labels(labels), classes, name=name
         )
 
     @classmethod
@@ -102,7 +106,14 @@ class Dataset:
                 f"and {len(labels)} labels"
             )
         low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
+        if isinstance(classes, str):
+            raise TypeError(f"classes must be a sequence of names, got {classes!r}")
         if classes is None:
+            if high >= _MAX_UNNAMED:
+                raise ValueError(
+                    f"labels must be below {_MAX_UNNAMED} where classes are not given, "
+                    f"got {high}"
+                )
             classes = [str(i) for i in range(max(high, 0) + 1)]
         if low < 0 or high >= len(classes):
             raise ValueError(
@@ -113,8 +124,7 @@ class Dataset:
         self.images, self.labels = images, labels
         self.classes = tuple(map(str, classes))
         self.name, self.split_name, self.source = name, split, source
-        self.synthetic = synthetic
-        self._origin = origin
+        self.synthetic, self._origin = synthetic, origin
         return self
 
     def _with(self, images: np.ndarray, labels: np.ndarray) -> Dataset:
@@ -144,7 +154,9 @@ class Dataset:
         """
         if isinstance(key, str):
             if key not in ("image", "label"):
-                raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
+                raise KeyError(
+                    f"a dataset has columns 'image' and 'label', not {key!r}"
+                )
             return self.images if key == "image" else self.labels
         if isinstance(key, slice):
             return {"image": self.images[key], "label": self.labels[key]}
@@ -174,7 +186,8 @@ class Dataset:
             A slice or range of step 1 gives views; anything else copies.
         """
         if isinstance(rows, range):
-            if rows and (min(rows) < 0 or max(rows) >= len(self)):
+            ends = (rows[0], rows[-1]) if rows else (0, 0)
+            if rows and not (0 <= min(ends) and max(ends) < len(self)):
                 raise IndexError(f"{rows} of a dataset of {len(self)}")
             if rows.step == 1:
                 rows = slice(rows.start, max(rows.start, rows.stop))
@@ -206,6 +219,8 @@ class Dataset:
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
+        if not 0 <= operator.index(seed) < 2**64:
+            raise ValueError(f"seed must be in 0..2**64-1, got {seed}")
         first = np.zeros(len(self), dtype=bool)
         if stratify:
             members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
@@ -224,7 +239,7 @@ class Dataset:
         if self.images.size == 0:
             raise ValueError("an empty dataset has no mean and no std")
         parts = np.array_split(self.images, usable_cores())
-        sums = run_together([lambda part=part: _core.pixel_sums(part) for part in parts])
+        sums = run_together([functools.partial(_core.pixel_sums, p) for p in parts])
         total, squares = (sum(values) for values in zip(*sums))
         n = self.images.size
         # Integers until the division, so nothing cancels and each rounds once.
@@ -312,7 +327,8 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _checked_labels(labels: np.ndarray) -> np.ndarray:
+def checked_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as uint8, int32 or int64, without a copy where they are."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(

@@ -6,6 +6,7 @@ The atomic write follows POSIX rename(2): readers see the old file or the new on
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 _PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
+_CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
 
 
 def usable_cores() -> int:
@@ -57,21 +59,26 @@ def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
     file has become shorter.
     """
     n_parts = max(1, min(4, usable_cores(), len(out) // _PART_NBYTES))
-    if not hasattr(os, "preadv"):
+    positioned = hasattr(os, "preadv")
+    if not positioned:
+        n_parts = 1
         file.seek(offset)
-        return file.readinto(out)  # type: ignore[attr-defined, no-any-return]
 
     def read(part: int) -> int:
         begin, end = (len(out) * i // n_parts for i in (part, part + 1))
         done = begin
         while done < end:
-            n = os.preadv(file.fileno(), [out[done:end]], offset + done)
+            piece = out[done : min(end, done + _CALL_NBYTES)]
+            if positioned:
+                n = os.preadv(file.fileno(), [piece], offset + done)
+            else:
+                n = file.readinto(piece)  # type: ignore[attr-defined]
             if n == 0:
                 break
             done += n
         return done - begin
 
-    return sum(run_together([lambda part=part: read(part) for part in range(n_parts)]))
+    return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
 
 
 @contextlib.contextmanager

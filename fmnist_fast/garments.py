@@ -142,9 +142,9 @@ def _shoe(pick, *, lift, instep, shaft, dip, straps=False):
     places = front, front + 3, ball, throat, throat + pick(1, 3), back - 4, back - 1
     heights = toe * 0.4, toe, toe + 1, low, high, high - pick(*dip), high
     crown = _within(ground - _curve(X, places, heights), Y)
-    places = front, front + 3, ball, back - heel - 1, back - heel
+    bends = front, front + 3, ball, back - heel - 1, back - heel
     arch = np.where(pick(0, 1) < 0.3, 0, lift)  # none under a wedge
-    under = _within(ground - _curve(X, places, (1, 0, 0, arch, 0)), Y)
+    under = _within(ground - _curve(X, bends, (1, 0, 0, arch, 0)), Y)
     upper = _curve(X, (ball, back - np.minimum(heel, 4)), (thick, thick + lift))
     upper = _within(ground - upper, Y)
     shape, sole = _fill(-crown, under, X - front, back - X), _fill(-upper)
@@ -226,7 +226,7 @@ def _checked(labels):
     return labels
 
 
-def draw(labels, *, seed=0, first=0):
+def draw(labels: np.ndarray, *, seed: int = 0, first: int = 0) -> np.ndarray:
     """Draw one garment per label.
 
     Picture ``i`` depends on ``labels[i]``, `seed` and ``first + i`` only, so a long

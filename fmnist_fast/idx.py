@@ -7,6 +7,7 @@ one member, as nearly all have, and by zlib where it has several.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,7 +67,10 @@ def read_idx(
     path = os.fspath(source)
     with open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD_NBYTES)
-        nbytes = os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
+        if stat.S_ISFIFO(status.st_mode):  # a pipe has no size
+            return _read_content(memoryview(head + file.read()), path, out)
+        nbytes = status.st_size
         if head[:2] == _GZIP_MAGIC:
             content = memoryview(np.empty(nbytes, np.uint8))
             return _read_gzip(content[: read_into(file, 0, content)], path, out)
@@ -139,7 +143,7 @@ def _check_nbytes(found: int, header: tuple, source: str) -> None:
     if found > wanted:
         raise FormatError(
             f"{source}: trailing bytes: the header says {dtype} {shape}, which is "
-            f"{wanted} bytes of data, but {found} are there"
+            f"{wanted} bytes of data, but at least {found} are there"
         )
 
 
@@ -148,8 +152,13 @@ def _items_for(header: tuple, source: str, out: np.ndarray | None) -> np.ndarray
     dtype, shape, _, _ = header
     if out is None:
         if len(shape) > 64:
-            raise FormatError(f"{source}: {len(shape)} dimensions; numpy has at most 64")
-        return np.empty(shape, dtype)
+            raise FormatError(
+                f"{source}: {len(shape)} dimensions; numpy has at most 64"
+            )
+        try:
+            return np.empty(shape, dtype)
+        except ValueError as error:  # (0, 2**32 - 1, 2**32 - 1) is too big for numpy
+            raise FormatError(f"{source}: {dtype} {shape}: {error}") from None
     found = f"{type(out).__name__}"
     if isinstance(out, np.ndarray):
         found = f"{out.dtype} {out.shape}"
@@ -238,8 +247,8 @@ def _read_one_member(
     import deflate
 
     dtype, shape, header_nbytes, data_nbytes = header
-    if out is not None or len(shape) > 64:
-        _items_for(header, source, out)
+    if out is not None or data_nbytes == 0 or len(shape) > 64:
+        out = _items_for(header, source, out)
     try:
         inflated, more = run_together(
             [

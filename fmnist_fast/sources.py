@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import config
-from .dataset import Dataset
+from ._core import FormatError
+from .dataset import Dataset, checked_labels
 from .files import run_together
-from .idx import FormatError, read_idx
+from .idx import read_idx
 
 CLASSES = (
     "T-shirt/top",
@@ -109,12 +110,14 @@ def load(
     FormatError
         A file is damaged, isn't images or labels, or they disagree in number.
     """
-    if split not in FILES:
+    if not isinstance(split, str) or split not in FILES:
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")
     return load_pair(split, *find_pair(split, root), cache)
 
 
-def find_pair(split: str, root: str | os.PathLike[str] | None = None) -> tuple:
+def find_pair(
+    split: str, root: str | os.PathLike[str] | None = None
+) -> tuple[Path, Path]:
     """The paths of the images and of the labels file of a split."""
     if root is not None:
         bases: list[Path] = [Path(root).expanduser()]
@@ -171,18 +174,19 @@ def load_pair(split: str, images: Path, labels: Path, cache: bool) -> Dataset:
             "file of that name (its SHA-256 differs); classes are shown as numbers",
             stacklevel=3,
         )
-    published = {} if unpublished else {"name": "fashion-mnist", "classes": CLASSES}
-    known = card or published
+    known: dict[str, Any] = card
+    if verify and not unpublished:
+        known = {"name": "fashion-mnist", "classes": CLASSES}
     try:
         return Dataset._make(
             image_items,
-            label_items,
+            _read_only(checked_labels(label_items)),
             known.get("classes"),
             name=known.get("name"),
             split=split,
             source=str(images.parent),
             synthetic=bool(known.get("synthetic", False)),
-            origin=(split, images, labels, cache),
+            origin=(split, images.absolute(), labels.absolute(), cache),
         )
     except ValueError as error:
         raise FormatError(f"{labels}: {error}") from None
@@ -191,10 +195,11 @@ def load_pair(split: str, images: Path, labels: Path, cache: bool) -> Dataset:
 def _check_pair(
     images: Path, image_items: np.ndarray, labels: Path, label_items: np.ndarray
 ) -> None:
-    if image_items.dtype != np.uint8 or image_items.ndim != 3:
+    shape = image_items.shape
+    if image_items.dtype != np.uint8 or len(shape) != 3 or 0 in shape[1:]:
         raise FormatError(
             f"{images}: images must be uint8 with 3 dimensions, found "
-            f"{image_items.dtype} {image_items.shape}"
+            f"{image_items.dtype} {shape}"
         )
     if label_items.dtype.kind not in "iu" or label_items.ndim != 1:
         raise FormatError(
@@ -214,16 +219,16 @@ def _read_card(folder: Path) -> dict[str, Any]:
 
     path = folder / CARD_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        card = json.loads(path.read_text(encoding="utf-8"))
+        classes, name = card.get("classes", []), card.get("name", "")
+        if type(classes) is not list or not all(type(each) is str for each in classes):
+            raise ValueError(f"classes must be a list of names, got {classes!r}")
+        if type(name) is not str:
+            raise ValueError(f"name must be a string, got {name!r}")
+        return dict(card)
     except FileNotFoundError:
         return {}
-    try:
-        card = json.loads(text)
-        classes = card.get("classes")
-        if classes is not None and not all(isinstance(name, str) for name in classes):
-            raise ValueError("classes must be a list of names")
-        return dict(card)
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise FormatError(f"{path}: not a dataset card: {error}") from None
 
 
@@ -232,7 +237,7 @@ def _read_file(path: Path, cache: bool, verify: bool) -> tuple[np.ndarray, bool 
 
     None stands for not verified.
     """
-    from .cache import load_copy, save_copy
+    from .cache import load_copy, save_copy, stamp_of
 
     compressed = path.suffix == ".gz"
     folder = config.cache_folder() if cache and compressed else None
@@ -240,19 +245,23 @@ def _read_file(path: Path, cache: bool, verify: bool) -> tuple[np.ndarray, bool 
         copy = load_copy(folder, path)
         if copy is not None and not (verify and copy[1]["published"] is None):
             return copy[0], copy[1]["published"]
-    published = None
+    published, stamp = None, stamp_of(path)
     if verify:
         items, digest = run_together([lambda: read_idx(path), lambda: sha256_of(path)])
         published = is_published(path, digest, items)
     else:
         items = read_idx(path)
     if folder is not None:
-        save_copy(folder, path, items, {"published": published})
+        save_copy(folder, path, stamp, items, {"published": published})
         copy = load_copy(folder, path)
         if copy is not None:  # memory-mapped, and so shared by all processes
             items = copy[0]
+    return _read_only(items), published
+
+
+def _read_only(items: np.ndarray) -> np.ndarray:
     items.flags.writeable = False
-    return items, published
+    return items
 
 
 def is_published(path: Path, digest: str, items: np.ndarray) -> bool:

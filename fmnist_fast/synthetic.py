@@ -7,6 +7,7 @@ that they are synthetic, and so does every Dataset read from them.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,17 @@ def synthetic(
     cache = config.cache_folder()
     if cache is not None:
         folder = cache / f"synthetic-{n_train}-{n_test}-seed{seed}"
-        if not (folder / CARD_NAME).exists():
-            write_synthetic(folder, n_train, n_test, seed)
-        return _read(folder)
+        try:
+            if not (folder / CARD_NAME).exists():
+                write_synthetic(folder, n_train, n_test, seed)
+        except OSError as error:
+            warnings.warn(
+                f"could not keep the synthetic set in {folder}: {error}. Point "
+                "FMNIST_FAST_CACHE at a folder that can be written, or set it to 'off'",
+                stacklevel=2,
+            )
+        else:
+            return _read(folder)
     import tempfile
 
     with tempfile.TemporaryDirectory() as temporary:

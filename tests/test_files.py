@@ -1,0 +1,175 @@
+"""Whole files: tasks side by side, reads in parts, and names replaced in one step."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from fmnist_fast import files
+from fmnist_fast.files import read_into, replacing, run_together, usable_cores
+
+
+def test_there_is_a_core():
+    assert 1 <= usable_cores() <= os.cpu_count()
+
+
+def test_cores_without_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert usable_cores() == os.cpu_count()
+
+
+# ---- run_together ---------------------------------------------------------------
+
+
+def test_results_come_in_order():
+    events = [threading.Event() for _ in range(4)]
+
+    def task(i):
+        if i < 3:
+            events[i + 1].wait(5)
+        events[i].set()
+        return i
+
+    tasks = [lambda i=i: task(i) for i in range(4)]
+    assert run_together(tasks) == [0, 1, 2, 3]
+
+
+def test_tasks_run_at_the_same_time():
+    barrier = threading.Barrier(5, timeout=5)
+    assert sorted(run_together([barrier.wait] * 5)) == [0, 1, 2, 3, 4]
+
+
+def test_first_task_runs_in_this_thread():
+    threads = run_together([threading.get_ident] * 3)
+    assert threads[0] == threading.get_ident() and threads[0] not in threads[1:]
+
+
+@pytest.mark.parametrize("failing, first", [((2,), 2), ((1, 2), 1), ((0, 3), 0)])
+def test_exception_of_the_first_is_raised(failing, first):
+    finished = []
+
+    def task(i):
+        if i in failing:
+            raise KeyError(i)
+        finished.append(i)
+
+    with pytest.raises(KeyError) as caught:
+        run_together([lambda i=i: task(i) for i in range(4)])
+    assert caught.value.args == (first,)
+    assert sorted(finished) == sorted({0, 1, 2, 3} - set(failing))
+
+
+def test_others_are_waited_for_when_one_fails():
+    failed, finished = threading.Event(), []
+
+    def fail():
+        failed.set()
+        raise ValueError("the first")
+
+    def finish():
+        failed.wait(5)
+        finished.append(True)
+
+    with pytest.raises(ValueError, match="the first"):
+        run_together([fail, finish])
+    assert finished == [True]
+
+
+def test_interrupt_reaches_the_caller():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_together([interrupt, int])
+
+
+# ---- read_into ------------------------------------------------------------------
+
+
+@pytest.fixture(params=["positioned", "sequential", "one call a byte"])
+def file(tmp_path, monkeypatch, request):
+    """A file of 10,007 random bytes, on systems with and without preadv."""
+    if request.param == "sequential":
+        monkeypatch.delattr(os, "preadv", raising=False)
+    elif request.param == "one call a byte":
+        monkeypatch.setattr(files, "_CALL_NBYTES", 1)
+    monkeypatch.setattr(files, "_PART_NBYTES", 1000)
+    monkeypatch.setattr(files, "usable_cores", lambda: 3)
+    content = np.random.default_rng(0).bytes(10007)
+    (tmp_path / "a").write_bytes(content)
+    with open(tmp_path / "a", "rb", buffering=0) as opened:
+        opened.read(3)
+        yield opened
+
+
+@pytest.mark.parametrize("offset, n", [(0, 10007), (16, 9991), (5000, 7), (10, 0)])
+def test_any_range_is_read(file, offset, n):
+    out = bytearray(n)
+    assert read_into(file, offset, memoryview(out)) == n
+    with open(file.name, "rb") as again:
+        assert out == again.read()[offset : offset + n]
+
+
+@pytest.mark.parametrize("offset, n", [(0, 10008), (9000, 5000), (10007, 1)])
+def test_end_of_the_file_is_told(file, offset, n):
+    assert read_into(file, offset, memoryview(bytearray(n))) == 10007 - offset
+
+
+# ---- replacing ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_new_content_appears_at_the_end_of_the_block(tmp_path, sync):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with replacing(path, sync=sync) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("exists", [True, False])
+def test_failure_changes_nothing(tmp_path, error, exists):
+    path = tmp_path / "a"
+    if exists:
+        path.write_text("old")
+    with pytest.raises(error):
+        with replacing(path) as file:
+            file.write(b"half of the new")
+            raise error
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"] * exists
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_bytes_are_on_disk_before_the_name_if_asked(tmp_path, monkeypatch, sync):
+    steps, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: steps.append("sync"))
+    monkeypatch.setattr(
+        os, "replace", lambda *names: (steps.append("name"), replace(*names))
+    )
+    with replacing(tmp_path / "a", sync=sync):
+        pass
+    assert steps[:2] == (["sync", "name"] if sync else ["name"])
+
+
+def test_writers_at_the_same_time_leave_one_whole_file(tmp_path):
+    def write(i):
+        for _ in range(20):
+            with replacing(tmp_path / "a", sync=False) as file:
+                file.write(bytes([i]) * 10000)
+                file.write(bytes([i]) * 10000)
+
+    run_together([lambda i=i: write(i) for i in range(4)])
+    content = (tmp_path / "a").read_bytes()
+    assert len(content) == 20000 and len(set(content)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_name_may_be_a_string(tmp_path):
+    with replacing(str(tmp_path / "a")) as file:
+        file.write(b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"

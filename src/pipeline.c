@@ -238,12 +238,13 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
         return NULL;
     p->plan = *plan;
     p->slots.layout = *layout;
-    uint64_t row_nbytes = fm_plan_image_nbytes(plan);
-    uint64_t batch_nbytes = layout->rows * row_nbytes;
-    p->unit_rows = row_nbytes < UNIT_NBYTES ? UNIT_NBYTES / (row_nbytes | 1) : 1;
+    uint64_t batch_nbytes = layout->rows * fm_plan_image_nbytes(plan);
     if (batch_nbytes < FM_PAGE_NBYTES) /* what a slot takes */
         batch_nbytes = FM_PAGE_NBYTES;
     p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
+    /* Equal parts, none smaller than a unit: a remainder would keep a thread waiting. */
+    uint64_t n_units = batch_nbytes > UNIT_NBYTES ? batch_nbytes / UNIT_NBYTES : 1;
+    p->unit_rows = (layout->rows + n_units - 1) / n_units;
     p->window = (2 * UNIT_NBYTES * (uint64_t)n_threads + batch_nbytes - 1) / batch_nbytes;
     if (p->window < prefetch)
         p->window = prefetch;

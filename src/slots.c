@@ -10,6 +10,11 @@
 #endif
 
 #define LABELS_ALIGNMENT 256
+
+/* How far to look for a slot that the same thread filled. Of the few slots of large
+   batches this finds it; of the many of small ones a longer walk costs more than the
+   cache saves. */
+#define N_LOOKS 4
 #define HUGE_PAGE_NBYTES ((size_t)2 << 20)
 
 static int multiply(uint64_t x, uint64_t y, uint64_t *out)
@@ -82,9 +87,9 @@ enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n)
 struct fm_slot *fm_slots_pop(struct fm_slots *slots, int filler)
 {
     struct fm_slot **link = &slots->free_list;
-    while (*link && (*link)->filler != filler)
+    for (int i = 0; i < N_LOOKS && *link && (*link)->filler != filler; i++)
         link = &(*link)->next_free;
-    if (*link == NULL)
+    if (*link == NULL || (*link)->filler != filler)
         link = &slots->free_list;
     struct fm_slot *slot = *link;
     *link = slot->next_free;

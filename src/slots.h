@@ -36,7 +36,8 @@ enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
 /* Make sure of `n` slots that are not lent, or FM_NO_MEMORY. */
 enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n);
 
-/* Take the free slot that `filler` filled last, or else the one given back last.
+/* Take a free slot that `filler` filled last, if one was given back lately, or else
+   the one given back last.
    Not checked: there is a free one. */
 struct fm_slot *fm_slots_pop(struct fm_slots *slots, int filler);
 

@@ -110,8 +110,19 @@ static inline void fm_thread_join(fm_thread thread) { pthread_join(thread, NULL)
 
 static inline void fm_mutex_init(fm_mutex *mutex) { pthread_mutex_init(mutex, NULL); }
 static inline void fm_mutex_destroy(fm_mutex *mutex) { pthread_mutex_destroy(mutex); }
-static inline void fm_mutex_lock(fm_mutex *mutex) { pthread_mutex_lock(mutex); }
 static inline void fm_mutex_unlock(fm_mutex *mutex) { pthread_mutex_unlock(mutex); }
+
+/* Holders keep it for less than a microsecond, and to sleep and be woken takes 30: try
+   for a while first. SRW locks do that by themselves. */
+static inline void fm_mutex_lock(fm_mutex *mutex)
+{
+    for (int i = 0; i < 100; i++) {
+        if (pthread_mutex_trylock(mutex) == 0)
+            return;
+        FM_PAUSE();
+    }
+    pthread_mutex_lock(mutex);
+}
 
 static inline void fm_cond_destroy(fm_cond *cond) { pthread_cond_destroy(cond); }
 static inline void fm_cond_wake_one(fm_cond *cond) { pthread_cond_signal(cond); }

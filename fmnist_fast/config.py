@@ -31,9 +31,13 @@ def cache_folder() -> Path | None:
         return None
     if value:
         return Path(value).expanduser()
-    import platformdirs
-
-    return platformdirs.user_cache_path("fmnist_fast", appauthor=False)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "fmnist_fast"
 
 
 def default_threads() -> int:

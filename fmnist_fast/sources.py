@@ -215,19 +215,21 @@ def _check_pair(
 
 def _read_card(folder: Path) -> dict[str, Any]:
     """The dataset.json beside the files, or nothing."""
-    import json
-
     path = folder / CARD_NAME
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    import json
+
+    try:
+        card = json.loads(text.decode("utf-8"))
         classes, name = card.get("classes", []), card.get("name", "")
         if type(classes) is not list or not all(type(each) is str for each in classes):
             raise ValueError(f"classes must be a list of names, got {classes!r}")
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
         return dict(card)
-    except FileNotFoundError:
-        return {}
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise FormatError(f"{path}: not a dataset card: {error}") from None
 

@@ -103,8 +103,8 @@ static void float16_f16c(const uint8_t *restrict in, size_t n, float scale, floa
 }
 
 /* Plain stores first read the lines that they overwrite. Two threads take 17 ms for an
-   epoch of Fashion-MNIST into 32 MB each, and 8 ms past the caches; into 4 MB it is 7 ms
-   either way. */
+   epoch of Fashion-MNIST into 32 MB each, and 8 ms past the caches; into 4 MB it is
+   7 ms either way. */
 FM_TARGET_AVX2
 static void float32_streaming(const uint8_t *restrict in, size_t n, float scale,
                               float bias, void *restrict out)

@@ -242,10 +242,11 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     if (batch_nbytes < FM_PAGE_NBYTES) /* what a slot takes */
         batch_nbytes = FM_PAGE_NBYTES;
     p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
-    /* Equal parts, none smaller than a unit: a remainder would keep a thread waiting. */
+    /* Equal parts of at least a unit: a remainder would keep a thread waiting. */
     uint64_t n_units = batch_nbytes > UNIT_NBYTES ? batch_nbytes / UNIT_NBYTES : 1;
     p->unit_rows = (layout->rows + n_units - 1) / n_units;
-    p->window = (2 * UNIT_NBYTES * (uint64_t)n_threads + batch_nbytes - 1) / batch_nbytes;
+    uint64_t ahead_nbytes = 2 * UNIT_NBYTES * (uint64_t)n_threads;
+    p->window = (ahead_nbytes + batch_nbytes - 1) / batch_nbytes;
     if (p->window < prefetch)
         p->window = prefetch;
     p->n_threads = n_threads;
@@ -280,7 +281,8 @@ static void drop_epoch(struct fm_pipeline *p)
 }
 
 enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_order *order,
-                                 const struct fm_batching *batching, uint64_t *epoch)
+                                 const struct fm_batching *batching,
+                                 uint64_t *epoch)
 {
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
@@ -310,7 +312,8 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
                            uint64_t *n_rows)
 {
     p->slots.n_lent++; /* one fewer for the workers, unless another can be had */
-    if (fm_slots_reserve(&p->slots, min_u64(p->window, p->n_batches - p->taken - 1)) != FM_OK) {
+    uint64_t n_needed = min_u64(p->window, p->n_batches - p->taken - 1);
+    if (fm_slots_reserve(&p->slots, n_needed) != FM_OK) {
         p->slots.n_lent--;
         return FM_NO_MEMORY;
     }
@@ -423,7 +426,7 @@ void fm_pipeline_close(struct fm_pipeline *p)
 
 void fm_pipeline_free(struct fm_pipeline *p)
 {
-    if (fm_pipeline_forked(p)) /* its mutex may be held for ever; the pages are shared anyway */
+    if (fm_pipeline_forked(p)) /* its mutex may be held for ever */
         return;
     fm_pipeline_close(p);
     fm_mutex_destroy(&p->mutex);

@@ -34,7 +34,8 @@ typedef CONDITION_VARIABLE fm_cond;
 #define FM_THREAD_RETURN return 0
 typedef unsigned(__stdcall *fm_thread_main)(void *argument);
 
-static inline int fm_thread_start(fm_thread *thread, fm_thread_main main, void *argument)
+static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
+                                  void *argument)
 {
     *thread = (HANDLE)_beginthreadex(NULL, 0, main, argument, 0, NULL);
     return *thread != NULL;
@@ -96,7 +97,8 @@ typedef pthread_cond_t fm_cond;
 typedef void *(*fm_thread_main)(void *argument);
 
 /* Signals are left to the threads that were there before. */
-static inline int fm_thread_start(fm_thread *thread, fm_thread_main main, void *argument)
+static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
+                                  void *argument)
 {
     sigset_t all, before;
     sigfillset(&all);

@@ -151,13 +151,19 @@ def test_ctrl_c_is_130_and_quiet(run, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
 def test_ctrl_c_in_the_middle_of_a_demo(drawn):
-    process = start("demo", "--root", drawn, "--epochs", 10**7)
+    def unignore():  # a background job of a shell ignores it, and so would this
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = start("demo", "--root", drawn, "--epochs", 10**7, preexec_fn=unignore)
     line = process.stdout.readline()
     while line and not line.startswith("Checked"):
         line = process.stdout.readline()
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err and "Error" not in err
 

@@ -87,6 +87,16 @@ def test_folders_from_the_environment(monkeypatch, tmp_path):
     assert "fmnist_fast" in str(config.cache_folder())
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG base directories")
+def test_the_cache_folder_follows_xdg(monkeypatch, tmp_path):
+    monkeypatch.delenv("FMNIST_FAST_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert config.cache_folder() == tmp_path / ".cache" / "fmnist_fast"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert config.cache_folder() == tmp_path / "xdg" / "fmnist_fast"
+
+
 def test_default_threads_are_at_most_four(monkeypatch):
     for cores, threads in ((1, 1), (3, 3), (64, 4)):
         monkeypatch.setattr(config, "usable_cores", lambda cores=cores: cores)
@@ -123,7 +133,7 @@ print(*sorted(new))
 """
     new = set(run(code).stdout.split())
     unwanted = {"torch", "jax", "tensorflow", "cupy", "PIL", "matplotlib", "pooch"}
-    unwanted |= {"tqdm", "socket", "ssl", "urllib", "http", "requests", "platformdirs"}
+    unwanted |= {"tqdm", "socket", "ssl", "urllib", "http", "requests"}
     assert "fmnist_fast" in new and not new & unwanted
 
 

@@ -439,6 +439,8 @@ def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
 @pytest.mark.skipif(not on_posix, reason="needs SIGINT")
 def test_ctrl_c_ends_a_training_loop_at_once():
     code = """
+        # Started from a background job, SIGINT would be ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         loader = ff.Loader(dataset, 7, shuffle=True, threads=2)
         print("ready", flush=True)
         while True:
@@ -453,5 +455,8 @@ def test_ctrl_c_ends_a_training_loop_at_once():
         process.stdout.readline()
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        try:
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
     assert b"KeyboardInterrupt" in errors and process.returncode != 0

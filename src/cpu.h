@@ -7,12 +7,16 @@
 
 enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#define FM_INLINE static __forceinline
-#define FM_PREFETCH(address) ((void)(address))
-#else
+#if defined(__GNUC__) || defined(__clang__)
 #define FM_INLINE static inline __attribute__((always_inline))
 #define FM_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+#elif defined(_M_X64)
+#include <intrin.h>
+#define FM_INLINE static __forceinline
+#define FM_PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#else
+#define FM_INLINE static inline
+#define FM_PREFETCH(address) ((void)(address))
 #endif
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)

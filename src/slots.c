@@ -5,7 +5,9 @@
 
 #include <stdlib.h>
 
-#ifndef _WIN32
+#ifdef _WIN32
+#include <malloc.h>
+#else
 #include <sys/mman.h>
 #endif
 

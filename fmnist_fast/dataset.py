@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -54,6 +55,9 @@ class Dataset:
 
     def __init__(self) -> None:
         raise TypeError("make a Dataset with load(), synthetic() or from_arrays()")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name} of a Dataset is fixed: make another Dataset")
 
     @classmethod
     def from_arrays(
@@ -120,12 +124,18 @@ class Dataset:
                 f"labels must be in 0..{len(classes) - 1}, one for each of the "
                 f"{len(classes)} classes, got {low} to {high}"
             )
-        self = object.__new__(cls)
-        self.images, self.labels = images, labels
-        self.classes = tuple(map(str, classes))
-        self.name, self.split_name, self.source = name, split, source
-        self.synthetic, self._origin = synthetic, origin
-        return self
+        return _rebuild(
+            {
+                "images": images,
+                "labels": labels,
+                "classes": tuple(map(str, classes)),
+                "name": name,
+                "split_name": split,
+                "source": source,
+                "synthetic": synthetic,
+                "_origin": origin,
+            }
+        )
 
     def _with(self, images: np.ndarray, labels: np.ndarray) -> Dataset:
         """The same kind of dataset with other rows."""
@@ -217,6 +227,8 @@ class Dataset:
         tuple of two Dataset
             Both parts are copies.
         """
+        if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
+            raise TypeError(f"fraction must be a number, got {fraction!r}")
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
         if not 0 <= operator.index(seed) < 2**64:

@@ -6,6 +6,7 @@ The atomic write follows POSIX rename(2): readers see the old file or the new on
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import sys
@@ -88,7 +89,10 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Bi
     If the block raises, the temporary file is removed and `path` is as it was. With
     `sync` the bytes are on disk before the name is.
     """
-    path = Path(path)
+    path = Path(os.fsdecode(path))
+    if not path.parent.is_dir():
+        error = errno.ENOENT
+        raise FileNotFoundError(error, os.strerror(error), str(path))
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
         with open(temporary, "xb") as file:

@@ -64,7 +64,7 @@ def read_idx(
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _read_content(memoryview(source).cast("B"), "IDX bytes", out)
-    path = os.fspath(source)
+    path = os.fsdecode(source)
     with open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD_NBYTES)
         status = os.fstat(file.fileno())
@@ -105,7 +105,7 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
         The file can't be written.
     """
     array = np.asarray(array)
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     if array.dtype.name not in _TYPES:
         raise TypeError(
             f"{path}: an IDX file holds {', '.join(_TYPES)}, got {array.dtype}"

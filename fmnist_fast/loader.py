@@ -19,6 +19,7 @@ from .options import (
     LABEL_DTYPES,
     LAYOUTS,
     array_dtype,
+    checked_dtype,
     checked_flag,
     checked_integer,
     checked_name,
@@ -26,6 +27,8 @@ from .options import (
     image_shape,
     scale_and_bias,
 )
+
+MAX_EPOCH = 2**32 - 1  # the epoch is one word of the random numbers' counter
 
 _loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
 
@@ -121,11 +124,11 @@ class Loader:
         self.shuffle = checked_flag("shuffle", shuffle)
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
-        self.seed = checked_integer("seed", seed, 0, 2**64 - 1)
-        self.dtype = checked_name("dtype", str(dtype), DTYPES)
+        self._seed = checked_integer("seed", seed, 0, 2**64 - 1)
+        self.dtype = checked_dtype("dtype", dtype, DTYPES)
         self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
         self.layout = checked_name("layout", layout, LAYOUTS)
-        self.label_dtype = checked_name("label_dtype", str(label_dtype), LABEL_DTYPES)
+        self.label_dtype = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
         self.drop_last = checked_flag("drop_last", drop_last)
         self.rank, self.world = checked_shard(shard)
         threads = config.default_threads() if threads is None else threads
@@ -136,12 +139,24 @@ class Loader:
                 f"label_dtype 'uint8' holds 256 classes, the dataset has "
                 f"{len(dataset.classes)}"
             )
+        self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
         self._next = (0, 0)  # epoch and position of the next iterator
+        self._made = True
         self._reset()
         _loaders.add(self)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_made" in self.__dict__ and not name.startswith("_"):
+            raise AttributeError(f"{name} of a Loader is fixed: make another Loader")
+        super().__setattr__(name, value)
+
+    @property
+    def seed(self) -> int:
+        """What the orders are derived from, as given, drawn, or loaded with a state."""
+        return self._seed
+
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ask for the state
         self._pipeline: Pipeline | None = None  # of the newest iterator
         self._batches: Any = lambda: None  # weak reference to the newest iterator
         self._epoch: int | None = None  # of the newest iterator
@@ -157,7 +172,10 @@ class Loader:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with self._lock:
             epoch, position = self._next
+            if epoch > MAX_EPOCH:
+                raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
             pipeline = self._idle_pipeline()
+            self._epoch = None  # until the next one is there
             batches = pipeline.start(
                 shuffle=self.shuffle,
                 seed=self.seed,
@@ -169,9 +187,8 @@ class Loader:
                 drop_last=self.drop_last,
                 owner=self,
             )
-            self._next = (epoch + 1, 0)
-            self._epoch = epoch
             self._batches = weakref.ref(batches)
+            self._next, self._epoch = (epoch + 1, 0), epoch
         return batches
 
     def _idle_pipeline(self) -> Pipeline:
@@ -206,9 +223,10 @@ class Loader:
         if self._epoch is None or self._pipeline is None:
             return self._next
         position = self._pipeline.position
-        n, stride = len(self.dataset), self.batch_size * self.world
-        end = n - n % stride if self.drop_last else n
-        return (self._epoch, position) if position < end else (self._epoch + 1, 0)
+        rows = self.batch_size * self.world if self.drop_last else 1
+        if self._pipeline.finished or len(self.dataset) - position < rows:
+            return self._epoch + 1, 0
+        return self._epoch, position
 
     @property
     def epoch(self) -> int:
@@ -216,10 +234,15 @@ class Loader:
         return self._where()[0]
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iterator start at the beginning of `epoch`, 0..2**32-1."""
-        epoch = checked_integer("epoch", epoch, 0, 2**32 - 1)
+        """Make the next iterator start at the beginning of `epoch`, 0..2**32-1.
+
+        Right after `load_state_dict`, naming the epoch of the state keeps its position,
+        so that loops which always set the epoch resume as well.
+        """
+        epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
         with self._lock:
-            self._next, self._epoch = (epoch, 0), None
+            if self._epoch is not None or self._next[0] != epoch:
+                self._next, self._epoch = (epoch, 0), None
 
     def state_dict(self) -> dict[str, Any]:
         """Where the newest iterator stands, as a few numbers to be kept as JSON.
@@ -236,7 +259,7 @@ class Loader:
             "seed": self.seed,
             "shuffle": self.shuffle,
             "samples": len(self.dataset),
-            "dataset": self.dataset.fingerprint,
+            "dataset": self._fingerprint,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -257,14 +280,14 @@ class Loader:
                     f"state was taken with {name}={state[name]!r}, this loader has "
                     f"{mine[name]!r}"
                 )
-        epoch = checked_integer("state['epoch']", state["epoch"], 0, 2**32 - 1)
+        epoch = checked_integer("state['epoch']", state["epoch"], 0, MAX_EPOCH + 1)
         n = len(self.dataset)
         position = checked_integer(
             "state['position']", state["position"], 0, max(0, n - 1)
         )
         seed = checked_integer("state['seed']", state["seed"], 0, 2**64 - 1)
         with self._lock:
-            self.seed, self._next, self._epoch = seed, (epoch, position), None
+            self._seed, self._next, self._epoch = seed, (epoch, position), None
 
     # ---- closing ------------------------------------------------------------------
 
@@ -319,7 +342,7 @@ def _close_all() -> None:
 def _renew_locks() -> None:
     """In a forked child: a lock that another thread held would stay locked."""
     for loader in list(_loaders):
-        loader._lock = threading.Lock()
+        loader._lock = threading.RLock()
 
 
 atexit.register(_close_all)

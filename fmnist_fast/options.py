@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import numbers
 import operator
 import os
 from typing import Any
@@ -41,9 +43,17 @@ def checked_flag(name: str, value: Any) -> bool:
 
 
 def checked_name(name: str, value: Any, known: tuple[str, ...]) -> str:
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     return value
+
+
+def checked_dtype(name: str, value: Any, known: tuple[str, ...]) -> str:
+    """A name that is known, or numpy's dtype of that name."""
+    if not isinstance(value, str):
+        with contextlib.suppress(TypeError):
+            return checked_name(name, np.dtype(value).name, known)
+    return checked_name(name, value, known)
 
 
 def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
@@ -71,12 +81,12 @@ def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float,
                 "normalize='dataset' divides by the standard deviation, which is 0: "
                 "all pixels of this dataset are equal"
             )
-    try:
-        mean, std = map(float, normalize)
-    except (TypeError, ValueError):
+    pair = normalize if isinstance(normalize, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or not all(isinstance(number, numbers.Real) for number in pair):
         raise TypeError(
             f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
-        ) from None
+        )
+    mean, std = map(float, pair)
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
             "normalize=(mean, std) needs finite numbers and std > 0, got "

@@ -48,6 +48,8 @@ FOLDERS = (
     "data/fashion",
 )
 
+PUBLISHED_NAME = "fashion-mnist"
+
 CARD_NAME = "dataset.json"  # classes and origin, beside files that we made
 
 
@@ -152,10 +154,12 @@ def _find_file(folder: Path, stem: str) -> Path | None:
     return None
 
 
-def load_pair(split: str, images: Path, labels: Path, cache: bool) -> Dataset:
-    """The dataset in a pair of IDX files."""
+def load_pair(
+    split: str, images: Path, labels: Path, cache: bool, *, keep: bool = True
+) -> Dataset:
+    """The dataset in a pair of IDX files, which are to go away unless `keep`."""
     card = _read_card(images.parent)
-    verify = not card  # a card says itself what the files are
+    verify = not card.get("synthetic")  # drawn files can't be the published ones
     (image_items, images_published), (label_items, labels_published) = run_together(
         [
             lambda: _read_file(images, cache, verify),
@@ -168,15 +172,16 @@ def load_pair(split: str, images: Path, labels: Path, cache: bool) -> Dataset:
         for path, is_it in ((images, images_published), (labels, labels_published))
         if not is_it
     ]
-    if unpublished and verify:
+    another = {"name", "classes"} & card.keys() and card.get("name") != PUBLISHED_NAME
+    if unpublished and verify and not another:
         warnings.warn(
             f"{' and '.join(map(str, unpublished))}: not the published Fashion-MNIST "
-            "file of that name (its SHA-256 differs); classes are shown as numbers",
+            "file of that name (its SHA-256 differs); classes are shown as numbers "
+            f"unless a {CARD_NAME} names them",
             stacklevel=3,
         )
-    known: dict[str, Any] = card
-    if verify and not unpublished:
-        known = {"name": "fashion-mnist", "classes": CLASSES}
+    published = {} if unpublished else {"name": PUBLISHED_NAME, "classes": CLASSES}
+    known: dict[str, Any] = published | card
     try:
         return Dataset._make(
             image_items,
@@ -184,9 +189,11 @@ def load_pair(split: str, images: Path, labels: Path, cache: bool) -> Dataset:
             known.get("classes"),
             name=known.get("name"),
             split=split,
-            source=str(images.parent),
+            source=str(images.parent) if keep else None,
             synthetic=bool(known.get("synthetic", False)),
-            origin=(split, images.absolute(), labels.absolute(), cache),
+            origin=(split, images.absolute(), labels.absolute(), cache)
+            if keep
+            else None,
         )
     except ValueError as error:
         raise FormatError(f"{labels}: {error}") from None
@@ -224,8 +231,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
 
     try:
         card = json.loads(text.decode("utf-8"))
-        classes, name = card.get("classes", []), card.get("name", "")
-        if type(classes) is not list or not all(type(each) is str for each in classes):
+        classes, name = card.get("classes", [""]), card.get("name", "")
+        named = type(classes) is list and all(type(each) is str for each in classes)
+        if not named or not classes:
             raise ValueError(f"classes must be a list of names, got {classes!r}")
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")

@@ -86,9 +86,6 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
 def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
     splits = []
     for split in FILES:
-        dataset = load_pair(split, *find_pair(split, folder), False)
-        if not keep:  # the files are about to go
-            dataset.source = None
-            dataset._origin = None
-        splits.append(dataset)
+        paths = find_pair(split, folder)
+        splits.append(load_pair(split, *paths, False, keep=keep))
     return splits[0], splits[1]

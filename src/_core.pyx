@@ -184,7 +184,7 @@ cdef class Pipeline:
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef fm_batching batching  # of the newest epoch
     cdef uint64_t epoch, n_taken
-    cdef readonly bint closed
+    cdef readonly bint closed, finished
     cdef int image_ndim, label_ndim
     cdef cnp.npy_intp[4] image_shape
     cdef cnp.npy_intp[2] label_shape
@@ -207,7 +207,8 @@ cdef class Pipeline:
 
         plan.images = <const uint8_t *>cnp.PyArray_DATA(images)
         plan.labels = cnp.PyArray_DATA(labels)
-        plan.image_nbytes = <size_t>images.strides[0]
+        # Not strides[0], which may be anything where there is one image.
+        plan.image_nbytes = <size_t>images.shape[1] * <size_t>images.shape[2]
         plan.labels_in = LABEL_DTYPES[labels.dtype.name]
         plan.labels_out = LABEL_DTYPES[label_dtype]
         plan.n_classes = n_classes
@@ -229,11 +230,13 @@ cdef class Pipeline:
               owner):
         """Begin an epoch at global position `begin`; returns its Batches.
 
-        They keep `owner` alive until they are used up.
+        They keep `owner` alive.
         """
         cdef fm_order keyed
         cdef fm_status status
         cdef uint64_t n = len(self.images)
+        if min(n, batch_size) > self.layout.rows:
+            raise ValueError(f"slots hold {self.layout.rows} rows, got {batch_size}")
         cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
                                                 drop_last)
         cdef Batches batches = Batches.__new__(Batches)
@@ -241,7 +244,7 @@ cdef class Pipeline:
             fm_order_init(&keyed, n, shuffle, seed, epoch)
             status = fm_pipeline_start(self.pipeline, &keyed, &batching, &self.epoch)
         check(status)
-        self.batching, self.n_taken = batching, 0
+        self.batching, self.n_taken, self.finished = batching, 0, False
         batches.pipeline, batches.epoch, batches.owner = self, self.epoch, owner
         return batches
 
@@ -276,6 +279,11 @@ cdef class Pipeline:
     def window(self):
         """The number of batches that are kept ready."""
         return fm_pipeline_window(self.pipeline)
+
+    cdef void finish(self, uint64_t epoch) noexcept:
+        """The iterator of `epoch` has come to an end, of itself or by close()."""
+        if epoch == self.epoch:
+            self.finished = self.n_taken == fm_batching_count(&self.batching)
 
     cdef object lend(self, uint64_t epoch, fm_slot *slot, uint64_t n_rows):
         self.n_taken += epoch == self.epoch
@@ -335,6 +343,7 @@ cdef class Batches:
             if status == FM_OK:
                 return pipeline.lend(self.epoch, slot, n_rows)
             if status == FM_PIPELINE_FINISHED:
+                pipeline.finish(self.epoch)
                 self.close()
                 raise StopIteration
             if status != FM_PIPELINE_WAITING:
@@ -344,7 +353,7 @@ cdef class Batches:
     def close(self):
         """Stop working ahead for this epoch; what was handed out stays valid."""
         cdef Pipeline pipeline = self.pipeline
-        self.pipeline = self.owner = None
+        self.pipeline = None
         if pipeline is not None:
             with nogil:
                 fm_pipeline_cancel(pipeline.pipeline, self.epoch)

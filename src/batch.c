@@ -104,7 +104,8 @@ static void fill_labels(const struct fm_plan *plan, const uint64_t *samples,
         case FM_LABEL_ONEHOT: {
             float *row = (float *)labels + i * plan->n_classes;
             memset(row, 0, plan->n_classes * sizeof *row);
-            row[label] = 1.0f;
+            if ((uint64_t)label < plan->n_classes) /* it may have been overwritten */
+                row[label] = 1.0f;
             break;
         }
         }

@@ -96,6 +96,7 @@ cdef extern from "slots.h" nogil:
         uint8_t *images
         uint8_t *labels
     struct fm_slot_layout:
+        uint64_t rows
         uint64_t nbytes
     fm_status fm_slots_layout(const fm_plan *plan, uint64_t rows, fm_slot_layout *out)
 

@@ -5,8 +5,8 @@
    values that fall outside [0, n).
    Source: Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002,
    section 5, the generalized Feistel cipher. Sides a and b near sqrt(n) leave so
-   little outside that walking is rare for every n, where halves of whole bits would
-   walk up to four steps. */
+   little outside that walking is rare for every n above 256, where halves of whole bits
+   would walk up to four steps. */
 #ifndef FM_ORDER_H
 #define FM_ORDER_H
 

@@ -26,9 +26,6 @@
 /* How often a consumer looks again, about a microsecond each, before it sleeps. */
 #define N_LOOKS 30
 
-/* Pieces that a consumer fills before it lets its caller look for signals. */
-#define MAX_HELP 64
-
 /* Free slots beyond the window that are kept: what a loop that holds the batch before
    the last one gives back and takes again. */
 #define SPARE_SLOTS 2
@@ -238,7 +235,7 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
         return NULL;
     p->plan = *plan;
     p->slots.layout = *layout;
-    uint64_t batch_nbytes = layout->rows * fm_plan_image_nbytes(plan);
+    uint64_t batch_nbytes = layout->nbytes;
     if (batch_nbytes < FM_PAGE_NBYTES) /* what a slot takes */
         batch_nbytes = FM_PAGE_NBYTES;
     p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
@@ -269,10 +266,13 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
 /* With the mutex held: wait for the workers and put what they filled aside. */
 static void drop_epoch(struct fm_pipeline *p)
 {
+    const uint64_t epoch = p->epoch;
     p->running = 0;
     fm_cond_wake_all(&p->ready); /* a consumer in another thread has nothing to come */
-    while (p->n_active > 0)
+    while (p->n_active > 0 && p->epoch == epoch)
         fm_cond_wait(&p->quiet, &p->mutex);
+    if (p->epoch != epoch) /* another thread dropped it and has begun the next */
+        return;
     uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
     for (; p->taken < in_slots; p->taken++)
         fm_slots_push(&p->slots, p->ring[p->taken % p->window]);
@@ -341,11 +341,11 @@ static enum fm_status take_status(const struct fm_pipeline *p, uint64_t epoch)
 static enum fm_status await(struct fm_pipeline *p, uint64_t epoch, unsigned wait_ms)
 {
     enum fm_status status = FM_PIPELINE_WAITING;
-    int n_helped = 0, n_looks = 0;
-    while (status == FM_PIPELINE_WAITING && n_helped < MAX_HELP) {
+    const uint64_t until_us = fm_clock_us() + (uint64_t)wait_ms * 1000;
+    int n_looks = 0;
+    while (status == FM_PIPELINE_WAITING && fm_clock_us() < until_us) {
         if (can_claim(p) && p->n_active < p->n_threads) {
             fill_next(p, p->n_threads);
-            n_helped++;
         } else if (p->eager && n_looks < N_LOOKS) {
             fm_mutex_unlock(&p->mutex);
             fm_pause_us();

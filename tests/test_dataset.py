@@ -555,3 +555,24 @@ def test_pickle_of_files_is_read_in_another_folder(tmp_path, monkeypatch):
     content = pickle.dumps(ff.load("train", "data"))
     monkeypatch.chdir(tmp_path / "data")
     assert pickle.loads(content).images.max() == 1
+
+
+@pytest.mark.parametrize("name", ["images", "labels", "classes", "anything"])
+def test_a_dataset_is_fixed(name):
+    images = np.zeros((2, 3, 4), np.uint8)
+    dataset = ff.Dataset.from_arrays(images, np.zeros(2, np.uint8))
+    with pytest.raises(AttributeError, match=f"{name} of a Dataset is fixed"):
+        setattr(dataset, name, images)
+
+
+def test_split_of_a_text_says_what_was_wanted():
+    images = np.zeros((2, 3, 4), np.uint8)
+    dataset = ff.Dataset.from_arrays(images, np.zeros(2, np.uint8))
+    with pytest.raises(TypeError, match=r"fraction must be a number, got '0\.5'"):
+        dataset.split("0.5")
+
+
+def test_classes_as_one_text_are_refused():
+    images = np.zeros((2, 3, 4), np.uint8)
+    with pytest.raises(TypeError, match="classes must be a sequence of names"):
+        ff.Dataset.from_arrays(images, np.zeros(2, np.uint8), classes="abc")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from fmnist_fast import FormatError, files, idx, read_idx, write_idx
+from fmnist_fast import FormatError, _core, files, idx, read_idx, write_idx
 
 BIG_ENDIAN = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2",
               0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # fmt: skip
@@ -708,3 +708,21 @@ def test_permissions_are_those_of_any_new_file(tmp_path, mask):
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_idx(tmp_path / "no" / "images", np.zeros(3, np.uint8))
+    assert caught.value.filename == str(tmp_path / "no" / "images")
+
+
+def test_a_path_in_bytes(tmp_path):
+    path = os.fsencode(tmp_path / "items")
+    write_idx(path, np.arange(3, dtype=np.uint8))
+    (entry,) = os.scandir(os.fsencode(tmp_path))
+    assert read_idx(entry).tolist() == [0, 1, 2]
+
+
+def test_swapping_what_can_not_be_swapped():
+    with pytest.raises(ValueError, match="items must be C-contiguous and writable"):
+        _core.idx_swap(np.zeros((4, 4), np.int16)[:, ::2])

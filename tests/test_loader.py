@@ -235,6 +235,48 @@ def test_state_after_the_last_batch_is_the_next_epoch(odd):
     assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 0)
 
 
+def test_ranks_of_uneven_length_end_their_epoch_together(odd):
+    nine = odd.select(range(9))
+    for rank in range(2):
+        loader = ff.Loader(nine, 4, shard=(rank, 2))
+        list(loader)
+        state = loader.state_dict()
+        assert (state["epoch"], state["position"]) == (1, 0)
+
+
+def test_an_epoch_resumed_with_another_batch_size_ends(odd):
+    before = ff.Loader(odd, 25, drop_last=True)
+    next(iter(before))
+    after = ff.Loader(odd, 30, drop_last=True)
+    after.load_state_dict(before.state_dict())
+    assert len(list(after)) == (517 - 25) // 30
+    assert (after.state_dict()["epoch"], after.state_dict()["position"]) == (1, 0)
+
+
+def test_set_epoch_keeps_the_position_of_a_state_of_that_epoch(odd):
+    """Loops that always set the epoch resume as well."""
+    before = ff.Loader(odd, 50, shuffle=True)
+    before.set_epoch(3)
+    next(iter(before))
+    after = ff.Loader(odd, 50, shuffle=True)
+    after.load_state_dict(before.state_dict())
+    after.set_epoch(3)
+    assert same(list(after), wanted(odd, batch_size=50, shuffle=True, epoch=3)[1:])
+    after.set_epoch(3)
+    assert len(list(after)) == 11
+
+
+def test_epochs_end_at_2_to_the_32(odd):
+    loader = ff.Loader(odd, 517)
+    loader.set_epoch(2**32 - 1)
+    list(loader)
+    with pytest.raises(ValueError, match="epochs are counted to 4294967295"):
+        iter(loader)
+    copy = ff.Loader(odd, 517)
+    copy.load_state_dict(loader.state_dict())
+    assert copy.epoch == 2**32
+
+
 def test_state_survives_breaking_off_and_closing(odd):
     loader = ff.Loader(odd, 10, shuffle=True)
     for k, _ in enumerate(loader):
@@ -269,7 +311,7 @@ def test_resuming_with_another_number_of_ranks_and_rows(odd):
         ({"samples": 5}, "state was taken with samples=5, this loader has 517"),
         ({"dataset": "00000000"}, "state was taken with dataset='00000000'"),
         ({"shuffle": True}, "state was taken with shuffle=True"),
-        ({"epoch": -1}, r"state\['epoch'\] must be in 0..4294967295, got -1"),
+        ({"epoch": -1}, r"state\['epoch'\] must be in 0..4294967296, got -1"),
         ({"position": 517}, r"state\['position'\] must be in 0..516, got 517"),
         ({"seed": 2**64}, r"state\['seed'\] must be in"),
     ],
@@ -337,6 +379,27 @@ def test_drop_last_of_less_than_a_batch_is_nothing(odd):
     assert loader.epoch == 1
 
 
+@pytest.mark.parametrize("rows", [slice(516, None, 517), slice(9, 8, -1), [3]])
+def test_one_image_of_any_stride(odd, rows):
+    """numpy calls an array of one row C-contiguous whatever its stride is."""
+    one = odd.select(rows)
+    assert len(one) == 1
+    ((x, y),) = ff.Loader(one, 10, dtype="uint8", layout="NHW")
+    assert np.array_equal(x, odd.images[rows]) and np.array_equal(y, odd.labels[rows])
+    strided = ff.Dataset.from_arrays(odd.images[rows], odd.labels[rows])
+    assert np.array_equal(
+        next(iter(ff.Loader(strided, 1, dtype="uint8")))[0], x[:, None]
+    )
+
+
+def test_labels_overwritten_after_the_check_harm_nothing(odd):
+    labels = odd.labels.astype(np.int64)
+    dataset = ff.Dataset.from_arrays(odd.images, labels)
+    labels[:2] = -1, 10**9
+    _, got = next(iter(ff.Loader(dataset, 3, label_dtype="onehot")))
+    assert not got[:2].any() and got[2].sum() == 1
+
+
 # ---- arguments ----------------------------------------------------------------------
 
 
@@ -360,6 +423,8 @@ def test_drop_last_of_less_than_a_batch_is_nothing(odd):
         ({"normalize": 0.5}, TypeError, r"must be a pair of numbers \(mean, std\)"),
         ({"normalize": (1, 2, 3)}, TypeError, r"must be a pair of numbers"),
         ({"normalize": ("a", 1)}, TypeError, r"must be a pair of numbers"),
+        ({"normalize": ("0.1", "1")}, TypeError, r"must be a pair of numbers"),
+        ({"normalize": {0.1: 1, 0.3: 2}}, TypeError, r"must be a pair of numbers"),
         ({"normalize": (0.5, 0)}, ValueError, "needs finite numbers and std > 0"),
         ({"normalize": (0.5, -1)}, ValueError, "needs finite numbers and std > 0"),
         ({"normalize": (float("nan"), 1)}, ValueError, "needs finite numbers"),
@@ -392,6 +457,20 @@ def test_drop_last_of_less_than_a_batch_is_nothing(odd):
 def test_bad_arguments_say_what_was_wanted(odd, options, error, message):
     with pytest.raises(error, match=message):
         ff.Loader(odd, **options)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "dtype", "seed", "world", "dataset"])
+def test_options_are_fixed(odd, name):
+    loader = ff.Loader(odd)
+    with pytest.raises(AttributeError, match=f"{name}"):
+        setattr(loader, name, 5)
+
+
+def test_numpy_dtypes_are_taken_by_name(odd):
+    x, y = next(iter(ff.Loader(odd, 4, dtype=np.float16, label_dtype=np.int32)))
+    assert x.dtype == np.float16 and y.dtype == np.int32
+    with pytest.raises(ValueError, match=r"dtype must be one of .*, got 'float64'"):
+        ff.Loader(odd, dtype=np.float64)
 
 
 def test_arrays_instead_of_a_dataset(odd):

@@ -460,3 +460,102 @@ def test_ctrl_c_ends_a_training_loop_at_once():
         finally:
             process.kill()
     assert b"KeyboardInterrupt" in errors and process.returncode != 0
+
+
+def test_closing_in_one_thread_and_starting_in_another(small):
+    """The one that waits for the workers must not wait for the next epoch's."""
+    loader = ff.Loader(small, 16, shuffle=True, threads=2)
+    stop, n_rows = threading.Event(), []
+
+    def abandon():
+        while not stop.is_set():
+            iterator = iter(loader)
+            next(iterator, None)
+            iterator.close()
+
+    def consume():
+        for _ in range(300):
+            n_rows.append(sum(len(labels) for _, labels in loader))
+        stop.set()
+
+    threads = [threading.Thread(target=f, daemon=True) for f in (abandon, consume)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert n_rows == [1000] * 300
+
+
+def test_shared_iterator_of_a_loader_without_a_name(small):
+    """The thread that comes to the end must not close the loader under the others."""
+    for _ in range(100):
+        iterator, errors = iter(ff.Loader(small, 50, threads=1)), []
+
+        def consume(iterator=iterator, errors=errors):
+            try:
+                for _ in iterator:
+                    pass
+            except RuntimeError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=consume) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not errors
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_signal_handler_may_ask_for_the_state():
+    """Checkpointing on SIGTERM, wherever the training loop is."""
+    code = """
+        loader = ff.Loader(dataset, 1000, shuffle=True, threads=2)
+        states = []
+        signal.signal(signal.SIGALRM, lambda *_: states.append(loader.state_dict()))
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            for batch in loader:
+                loader.state_dict()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert len(states) > 50
+        where = [(state["epoch"], state["position"]) for state in states]
+        assert where == sorted(where)
+        """
+    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS")
+def test_no_room_for_a_thread_is_an_error():
+    code = """
+        import resource
+        loader = ff.Loader(dataset, 1, normalize="unit", threads=64)
+        nbytes = int(open("/proc/self/statm").read().split()[0]) * 4096
+        limit = nbytes + (40 << 20)  # not for 64 stacks
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        try:
+            iter(loader)
+        except (RuntimeError, MemoryError) as error:
+            print(type(error).__name__, error)
+        resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+        assert sum(len(y) for _, y in loader) == 3000
+        """
+    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+    assert "RuntimeError the system refused to start a worker thread" in done.stdout
+
+
+def test_few_bytes_of_pixels_but_many_of_labels_keep_to_the_prefetch():
+    labels = np.zeros(5000, np.uint8)
+    classes = [str(i) for i in range(1000)]
+    dataset = ff.Dataset.from_arrays(
+        np.zeros((5000, 8, 8), np.uint8), labels, classes=classes
+    )
+    loader = ff.Loader(dataset, 256, dtype="uint8", label_dtype="onehot", threads=2)
+    for _ in loader:
+        pass
+    assert loader._pipeline.window == 4
+    assert loader._pipeline.slots_nbytes < 10 << 20

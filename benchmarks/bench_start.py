@@ -89,11 +89,13 @@ print(json.dumps(resident() - before - loader._pipeline.slots_nbytes))
 
 def in_new_process(code, repeat=1, **environment):
     """The numbers that `code` prints in `repeat` processes."""
+    environment = os.environ | environment
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the first run compiles
     values = []
     for _ in range(repeat):
         done = subprocess.run(
             [sys.executable, "-c", code],
-            env=os.environ | environment,
+            env=environment,
             capture_output=True,
             text=True,
         )

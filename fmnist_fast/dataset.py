@@ -282,7 +282,7 @@ class Dataset:
         for i in range(n_rows):
             row = i * (len(self) - 1) // max(1, n_rows - 1)
             digest.update(self.images[row].tobytes())
-            digest.update(int(self.labels[row]).to_bytes(8, "little"))
+            digest.update(int(self.labels[row]).to_bytes(8, "little", signed=True))
         return digest.hexdigest()[:8]
 
     def __repr__(self) -> str:

@@ -63,13 +63,13 @@ def read_idx(
         `out` does not fit.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _read_content(memoryview(source).cast("B"), "IDX bytes", out)
+        return decode_idx(memoryview(source).cast("B"), "IDX bytes", out)
     path = os.fsdecode(source)
     with open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD_NBYTES)
         status = os.fstat(file.fileno())
         if stat.S_ISFIFO(status.st_mode):  # a pipe has no size
-            return _read_content(memoryview(head + file.read()), path, out)
+            return decode_idx(memoryview(head + file.read()), path, out)
         nbytes = status.st_size
         if head[:2] == _GZIP_MAGIC:
             content = memoryview(np.empty(nbytes, np.uint8))
@@ -173,9 +173,10 @@ def _items_for(header: tuple, source: str, out: np.ndarray | None) -> np.ndarray
     )
 
 
-def _read_content(
-    content: memoryview, source: str, out: np.ndarray | None
+def decode_idx(
+    content: memoryview, source: str, out: np.ndarray | None = None
 ) -> np.ndarray:
+    """What `read_idx` makes of the content of a file called `source`."""
     if content[:2] == _GZIP_MAGIC:
         return _read_gzip(content, source, out)
     header = _core.idx_header(content[:_HEAD_NBYTES], source)

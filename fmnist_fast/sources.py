@@ -17,8 +17,8 @@ import numpy as np
 from . import config
 from ._core import FormatError
 from .dataset import Dataset, checked_labels
-from .files import run_together
-from .idx import read_idx
+from .files import read_whole, run_together
+from .idx import decode_idx
 
 CLASSES = (
     "T-shirt/top",
@@ -256,11 +256,14 @@ def _read_file(path: Path, cache: bool, verify: bool) -> tuple[np.ndarray, bool 
         if copy is not None and not (verify and copy[1]["published"] is None):
             return copy[0], copy[1]["published"]
     published, stamp = None, stamp_of(path)
+    content = read_whole(path)
     if verify:
-        items, digest = run_together([lambda: read_idx(path), lambda: sha256_of(path)])
+        items, digest = run_together(
+            [lambda: decode_idx(content, str(path)), lambda: _sha256(content)]
+        )
         published = is_published(path, digest, items)
     else:
-        items = read_idx(path)
+        items = decode_idx(content, str(path))
     if folder is not None:
         save_copy(folder, path, stamp, items, {"published": published})
         copy = load_copy(folder, path)
@@ -288,6 +291,12 @@ def is_published(path: Path, digest: str, items: np.ndarray) -> bool:
     content.update(np.array(items.shape, dtype=">u4").tobytes())
     content.update(items.reshape(-1).data)
     return items.dtype == np.uint8 and content.hexdigest() == known.idx_sha256
+
+
+def _sha256(content: memoryview) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import cache, sources
+from fmnist_fast import cache, files, sources
 from fmnist_fast.cache import load_copy, save_copy, stamp_of
 
 N_IMAGES = 30
@@ -56,7 +56,7 @@ def forbid_reading(monkeypatch):
     def fail(path):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(sources, "read_idx", fail)
+    monkeypatch.setattr(sources, "read_whole", fail)
 
 
 def same(a, b):
@@ -122,13 +122,13 @@ def test_changed_size_is_seen_where_the_time_is_the_same(tmp_path, kept):
 
 def test_file_that_changes_while_it_is_read_is_read_anew(folder, root, monkeypatch):
     def read(path):
-        items = ff.read_idx(path)
+        content = files.read_whole(path)
         if "images" in path.name:
             write_pair(root, seed=1)
-        return items
+        return content
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "read_idx", read)
+        patch.setattr(sources, "read_whole", read)
         ff.load("train", root)
     found = ff.load("train", root).images
     assert np.array_equal(found, ff.read_idx(next(root.glob("*images*"))))

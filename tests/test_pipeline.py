@@ -327,15 +327,20 @@ def test_no_wake_up_is_missed(threads):
     images = np.zeros((32, 700, 700), np.uint8)  # a row takes longer than it looks
     dataset = ff.Dataset.from_arrays(images, np.zeros(32, np.uint8))
     loader = ff.Loader(dataset, 4, normalize="unit", threads=threads)
-    n_slow = 0
-    for _ in range(50):
-        loader.close()  # new threads
-        before = time.perf_counter()
-        for _ in loader:
-            now = time.perf_counter()
-            n_slow += now - before > 0.045
-            before = now
-    assert n_slow <= 3
+
+    def n_slow():
+        n = 0
+        for _ in range(50):
+            loader.close()  # new threads
+            before = time.perf_counter()
+            for _ in loader:
+                now = time.perf_counter()
+                n += now - before > 0.045
+                before = now
+        return n
+
+    # A busy machine is slow at times, a missed wake-up every time.
+    assert any(n_slow() <= 3 for _ in range(3))
 
 
 # ---- forks and signals -------------------------------------------------------------
@@ -432,7 +437,10 @@ def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
         """
     for threads in ("1", "2"):
         script = textwrap.dedent(PREAMBLE) + textwrap.dedent(code)
-        done = run_script(script.replace("THREADS", threads))
+        for _ in range(3):  # a busy machine may be late once
+            done = run_script(script.replace("THREADS", threads))
+            if done.returncode == 0:
+                break
         assert done.returncode == 0, done.stderr
 
 

@@ -5,18 +5,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import fmnist_fast as ff
 from fmnist_fast import _core
 
+# A busy machine is no failure, and neither is a temporary folder used for all examples.
+settings.register_profile(
+    "here",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("here")
+
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Keep the user's cache folder out of the tests."""
+def own_folders(tmp_path_factory):
+    """Keep the user's cache folder out of the tests, and the source tree out of the
+    search path of the processes that they start."""
+    data = os.environ.get("FMNIST_FAST_DATA")
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("FMNIST_FAST_CACHE", str(folder))
-        yield folder
+        if data:
+            patch.setenv("FMNIST_FAST_DATA", os.path.abspath(data))
+        patch.setenv("FMNIST_FAST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.chdir(tmp_path_factory.mktemp("work"))
+        yield
 
 
 @pytest.fixture(scope="session")

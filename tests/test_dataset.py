@@ -337,7 +337,7 @@ def test_split_gives_each_row_to_one_part(n, fraction, stratify):
     assert all((np.diff(part) > 0).all() for part in rows)  # in the original order
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     labels=st.lists(st.integers(0, 6), min_size=1, max_size=80),
     fraction=st.floats(0.01, 0.99),

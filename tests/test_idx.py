@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
@@ -84,11 +84,7 @@ def test_what_is_written_is_read(tmp_path, monkeypatch, dtype, shape, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=60)
 @given(
     array=st.sampled_from(DTYPES).flatmap(
         lambda dtype: st_numpy.arrays(
@@ -468,7 +464,7 @@ def test_damaged_body(way, content, level, place):
 FLIPPED = members(header_of(0x0B, 3, 4) + bytes(range(100, 124)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.dictionaries(
         st.integers(0, len(FLIPPED) - 1), st.integers(1, 255), min_size=1, max_size=4
@@ -485,7 +481,7 @@ def test_flipped_bits_never_give_a_wrong_array(flips):
     assert_same(found, slow_parse(gzip.decompress(FLIPPED)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"\0\0", b"\x1f\x8b\x08"]))
 def test_any_bytes_give_an_array_or_a_format_error(content, start):
     try:

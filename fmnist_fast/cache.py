@@ -26,16 +26,19 @@ _PREFIX_NBYTES = 16  # header size in decimal, CRC-32 in hexadecimal, 8 characte
 
 
 def _copy_path(folder: Path, path: Path) -> Path:
-    import hashlib
-
-    key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
-    return folder / "decoded" / f"{path.name}-{key}.bin"
+    key = _checksum(os.fsencode(os.path.realpath(path)))
+    return folder / "decoded" / f"{path.name}-{key:08x}.bin"
 
 
-def stamp_of(path: Path) -> dict[str, int]:
+def stamp_of(path: Path) -> dict[str, Any]:
     """What a copy of `path` is known by; take it before reading the file."""
     stat = path.stat()
-    return {"format": _FORMAT, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return {
+        "format": _FORMAT,
+        "path": os.path.realpath(path),
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+    }
 
 
 def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
@@ -56,7 +59,7 @@ def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | N
 
 
 def save_copy(
-    folder: Path, path: Path, stamp: dict[str, int], items: np.ndarray, facts: dict
+    folder: Path, path: Path, stamp: dict[str, Any], items: np.ndarray, facts: dict
 ) -> None:
     """Keep a decoded copy of `path`, with some facts; warns if that can't be done."""
     flat = items.reshape(-1).view(np.uint8)

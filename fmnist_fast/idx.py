@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _core
 from ._core import FormatError
-from .files import read_into, replacing, run_together
+from .files import read_into, read_whole, replacing, run_together
 
 _HEAD_NBYTES = 4 + 4 * 255  # the longest IDX header
 _CHUNK_NBYTES = 1 << 16
@@ -72,8 +72,7 @@ def read_idx(
             return decode_idx(memoryview(head + file.read()), path, out)
         nbytes = status.st_size
         if head[:2] == _GZIP_MAGIC:
-            content = memoryview(np.empty(nbytes, np.uint8))
-            return _read_gzip(content[: read_into(file, 0, content)], path, out)
+            return _read_gzip(read_whole(path), path, out)
         header = _core.idx_header(head, path)
         _check_nbytes(nbytes - header[2], header, path)
         items = _items_for(header, path, out)

@@ -34,6 +34,17 @@ def draw(seed, epoch, position, operation, draw):
     return philox(counter, (seed & MASK, seed >> 32))
 
 
+def has_gzip_header(content):
+    """Whether ten bytes somewhere look like the start of a gzip member (RFC 1952)."""
+    return any(
+        content[i : i + 3] == b"\x1f\x8b\x08"
+        and content[i + 3] < 0x20
+        and content[i + 8] in (0, 2, 4)
+        and (content[i + 9] < 14 or content[i + 9] == 255)
+        for i in range(len(content) - 9)
+    )
+
+
 def _even_side(side):
     side = max(16, side)
     return side + side % 2

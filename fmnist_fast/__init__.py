@@ -9,6 +9,8 @@
 ((100, 1, 28, 28), dtype('float32'), dtype('int64'))
 """
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
 
 try:
@@ -29,12 +31,74 @@ from .loader import Loader
 from .sources import load
 from .synthetic import synthetic
 
+if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
+    from .augment import (
+        CenterCrop,
+        CFunction,
+        ColorJitter,
+        Compose,
+        CutMix,
+        Cutout,
+        ElasticTransform,
+        GaussianBlur,
+        GaussianNoise,
+        MixUp,
+        Pad,
+        RandAugment,
+        RandomAdjustSharpness,
+        RandomAffine,
+        RandomApply,
+        RandomAutocontrast,
+        RandomChoice,
+        RandomCrop,
+        RandomEqualize,
+        RandomErasing,
+        RandomHorizontalFlip,
+        RandomInvert,
+        RandomPosterize,
+        RandomResizedCrop,
+        RandomRotation,
+        RandomSolarize,
+        RandomVerticalFlip,
+        Resize,
+        TrivialAugmentWide,
+    )
+
 apply_cpu_level()
 
 __all__ = [
+    "CFunction",
+    "CenterCrop",
+    "ColorJitter",
+    "Compose",
+    "CutMix",
+    "Cutout",
     "Dataset",
+    "ElasticTransform",
     "FormatError",
+    "GaussianBlur",
+    "GaussianNoise",
     "Loader",
+    "MixUp",
+    "Pad",
+    "RandAugment",
+    "RandomAdjustSharpness",
+    "RandomAffine",
+    "RandomApply",
+    "RandomAutocontrast",
+    "RandomChoice",
+    "RandomCrop",
+    "RandomEqualize",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomInvert",
+    "RandomPosterize",
+    "RandomResizedCrop",
+    "RandomRotation",
+    "RandomSolarize",
+    "RandomVerticalFlip",
+    "Resize",
+    "TrivialAugmentWide",
     "__version__",
     "load",
     "read_idx",
@@ -42,3 +106,18 @@ __all__ = [
     "synthetic",
     "write_idx",
 ]
+
+_STEPS = frozenset(__all__).difference(globals())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _STEPS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import augment
+
+    step = globals()[name] = getattr(augment, name)
+    return step
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,8 +1,10 @@
 """Types of the compiled core, src/_core.pyx."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+from .augment import Compiled
 
 CPU_LEVELS: tuple[str, ...]
 
@@ -24,12 +26,21 @@ def draw(
     seed: int, epoch: int, position: int, operation: int, draw: int
 ) -> tuple[int, int, int, int]: ...
 
+class Steps:
+    def __init__(self, compiled: Compiled, height: int, width: int) -> None: ...
+    @property
+    def compiled(self) -> Compiled: ...
+    def run(
+        self, image: np.ndarray, *, seed: int, epochs: Iterable[int], position: int
+    ) -> np.ndarray: ...
+
 class Pipeline:
     def __init__(
         self,
         images: np.ndarray,
         labels: np.ndarray,
         *,
+        steps: Steps | None,
         dtype: str,
         scale: float,
         bias: float,

@@ -7,12 +7,12 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import config
-from ._core import Batches, Pipeline
+from ._core import Batches, Pipeline, Steps
 from .dataset import Dataset
 from .options import (
     DTYPES,
@@ -27,6 +27,9 @@ from .options import (
     image_shape,
     scale_and_bias,
 )
+
+if TYPE_CHECKING:
+    from .augment import Augment, Compiled
 
 MAX_EPOCH = 2**32 - 1  # the epoch is one word of the random numbers' counter
 
@@ -65,6 +68,12 @@ class Loader:
         (n, height * width).
     label_dtype : "int64", "int32", "uint8" or "onehot"
         "onehot" labels are float32 (n, classes).
+    augment : sequence of steps, Compose, a step, the name of a recipe, or None
+        What is done to every image anew in every epoch, with random numbers of its own:
+        see `fmnist_fast.augment`. Python functions at the end of the sequence are
+        called with each finished batch, ``function(images, labels, rng)``, in the
+        thread that iterates, and return the two arrays; `rng` is a numpy Generator that
+        depends on the seed, the epoch and the position. They are slow beside the rest.
     drop_last : bool
         Leave out the last batch of an epoch if it is short.
     shard : (rank, world), "env" or None
@@ -109,6 +118,7 @@ class Loader:
         normalize: str | tuple[float, float] | None = "auto",
         layout: str = "NCHW",
         label_dtype: str = "int64",
+        augment: Augment = None,
         drop_last: bool = False,
         shard: tuple[int, int] | str | None = None,
         threads: int | None = None,
@@ -129,6 +139,8 @@ class Loader:
         self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
         self.layout = checked_name("layout", layout, LAYOUTS)
         self.label_dtype = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
+        self._compiled = self._compile(augment)
+        self.augment = tuple(augment) if isinstance(augment, list) else augment
         self.drop_last = checked_flag("drop_last", drop_last)
         self.rank, self.world = checked_shard(shard)
         threads = config.default_threads() if threads is None else threads
@@ -171,14 +183,14 @@ class Loader:
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with self._lock:
-            epoch, position = self._next
+            seed, (epoch, position) = self.seed, self._next
             if epoch > MAX_EPOCH:
                 raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
             pipeline = self._idle_pipeline()
             self._epoch = None  # until the next one is there
             batches = pipeline.start(
                 shuffle=self.shuffle,
-                seed=self.seed,
+                seed=seed,
                 epoch=epoch,
                 begin=position,
                 batch_size=self.batch_size,
@@ -188,8 +200,63 @@ class Loader:
                 owner=self,
             )
             self._batches = weakref.ref(batches)
-            self._next, self._epoch = (epoch + 1, 0), epoch
-        return batches
+            # In this order: a signal handler may look in between.
+            self._epoch, self._next = epoch, (epoch + 1, 0)
+        if self._compiled is None or not self._compiled.functions:
+            return batches
+        from .augment.functions import ChangedBatches
+
+        return ChangedBatches(
+            batches,
+            self._compiled.functions,
+            pipeline,
+            seed=seed,
+            epoch=epoch,
+            positions=(position, self.batch_size * self.world),
+            rank=self.rank,
+        )
+
+    def _compile(self, augment: Augment) -> Compiled | None:
+        if augment is None:
+            return None
+        from .augment import compile_steps  # takes time, and not every loader needs it
+
+        height, width = self.dataset.images.shape[1:]
+        compiled = compile_steps(augment, height, width, len(self.dataset.classes))
+        if compiled.mix is not None and self.label_dtype != "onehot":
+            raise ValueError(
+                "MixUp and CutMix make soft labels: label_dtype must be 'onehot', got "
+                f"{self.label_dtype!r}"
+            )
+        return compiled
+
+    def _steps(self) -> Steps | None:
+        """The steps that run in the core."""
+        compiled = self._compiled
+        if compiled is None or not (compiled.steps or compiled.mix):
+            return None
+        height, width = self.dataset.images.shape[1:]
+        return Steps(compiled, height, width)
+
+    def augment_preview(self, index: int, n: int) -> np.ndarray:
+        """Image `index` as the first `n` epochs augment it, to be looked at.
+
+        Returns uint8 (n, height, width), of the augmented size: what a loader that does
+        not shuffle gives in epochs 0 to n - 1, before mixing and before Python
+        functions. Raises IndexError, or ValueError for n < 1.
+        """
+        n = checked_integer("n", n, 1, MAX_EPOCH + 1)
+        n_images = len(self.dataset)
+        row = checked_integer("index", index, -(2**63), 2**63 - 1)
+        if not -n_images <= row < n_images:
+            raise IndexError(f"index {row} of a dataset of {n_images}")
+        image = self.dataset.images[row]
+        steps = self._steps()
+        if steps is None:
+            return np.repeat(image[None], n, axis=0)
+        return steps.run(
+            image, seed=self.seed, epochs=range(n), position=row % n_images
+        )
 
     def _idle_pipeline(self) -> Pipeline:
         """The pipeline of the last epoch, or a new one if that is still in use."""
@@ -199,14 +266,18 @@ class Loader:
             if batches is None or batches.closed:
                 return pipeline
             self._others.add(pipeline)  # its iterator keeps it alive
-        images = self.dataset.images
+        compiled = self._compiled
+        sides = self.dataset.images.shape[1:]
+        if compiled is not None:
+            sides = (compiled.height, compiled.width)
         self._pipeline = Pipeline(
-            images,
+            self.dataset.images,
             self.dataset.labels,
+            steps=self._steps(),
             dtype=self.dtype,
             scale=self.scale,
             bias=self.bias,
-            image_shape=image_shape(images.shape[1:], self.layout),
+            image_shape=image_shape(sides, self.layout),
             array_dtype=array_dtype(self.dtype),
             label_dtype=self.label_dtype,
             n_classes=len(self.dataset.classes),
@@ -324,10 +395,11 @@ class Loader:
 
     def __repr__(self) -> str:
         shard = f", shard=({self.rank}, {self.world})" if self.world > 1 else ""
+        augment = "" if self.augment is None else f", augment={self.augment!r}"
         return (
             f"Loader({self.dataset!r}, batch_size={self.batch_size}, "
-            f"shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype!r}{shard}: "
-            f"{len(self)} batches an epoch)"
+            f"shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype!r}{augment}"
+            f"{shard}: {len(self)} batches an epoch)"
         )
 
 

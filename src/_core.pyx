@@ -8,7 +8,8 @@ cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.stdint cimport uint32_t, uint64_t, uint8_t, uintptr_t
+from libc.stdlib cimport calloc, free
 
 from kernels cimport *
 
@@ -162,6 +163,117 @@ def draw(uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
     return out[0], out[1], out[2], out[3]
 
 
+# ---- augmentation ----------------------------------------------------------------
+
+cdef dict STEP_KINDS = {
+    "group": FM_STEP_GROUP, "choice": FM_STEP_CHOICE, "crop": FM_STEP_CROP,
+    "flip": FM_STEP_FLIP, "affine": FM_STEP_AFFINE, "elastic": FM_STEP_ELASTIC,
+    "resize": FM_STEP_RESIZE, "resized_crop": FM_STEP_RESIZED_CROP,
+    "tone": FM_STEP_TONE, "jitter": FM_STEP_JITTER, "blur": FM_STEP_BLUR,
+    "sharpness": FM_STEP_SHARPNESS, "noise": FM_STEP_NOISE,
+    "erasing": FM_STEP_ERASING, "cutout": FM_STEP_CUTOUT, "user": FM_STEP_USER}
+
+
+cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
+    """Turn one step that augment.py compiled into the core's struct."""
+    step.kind = STEP_KINDS[kind]
+    step.threshold = <uint64_t>(p * 4294967296.0)
+    if kind == "group" or kind == "choice":
+        step.n_inner, step.until = fields["n_inner"], fields.get("until", 0)
+    elif kind == "crop":
+        step.crop = fields
+    elif kind == "flip":
+        step.flip = fields
+    elif kind == "affine":
+        step.affine = fields
+    elif kind == "elastic":
+        step.elastic = fields
+    elif kind == "resize":
+        step.resize = fields
+    elif kind == "resized_crop":
+        step.resized_crop = fields
+    elif kind == "tone":
+        step.tone = fields
+    elif kind == "jitter":
+        step.jitter = fields
+    elif kind == "blur":
+        step.blur = fields
+    elif kind == "sharpness":
+        step.sharpness = fields
+    elif kind == "noise":
+        step.noise = fields
+    elif kind == "erasing":
+        step.erasing = fields
+    elif kind == "cutout":
+        step.cutout = fields
+    elif kind == "user":
+        step.user.function = <fm_user_fn *><uintptr_t>fields["function"]
+        step.user.data = <void *><uintptr_t>fields["data"]
+    return 0
+
+
+cdef class Steps:
+    """An augmentation in the core's form: steps and mix, for images of one size.
+
+    `compiled` is what augment.py's compile_steps returns; it has checked everything.
+    """
+    cdef fm_step *memory
+    cdef fm_steps steps
+    cdef fm_mix mix
+    cdef readonly object compiled  # keeps the user's functions alive
+
+    def __cinit__(self, compiled, size_t height, size_t width):
+        cdef size_t i, n_steps = len(compiled.steps)
+        self.compiled = compiled
+        self.memory = <fm_step *>calloc(n_steps + 1, sizeof(fm_step))
+        if self.memory == NULL:
+            raise MemoryError()
+        for i in range(n_steps):
+            kind, p, fields = compiled.steps[i]
+            set_step(&self.memory[i], kind, p, fields)
+        self.steps.steps, self.steps.n_steps = self.memory, n_steps
+        self.steps.height, self.steps.width = height, width
+        self.steps.out_height = compiled.height
+        self.steps.out_width = compiled.width
+        fm_steps_select(&self.steps, cpu_level)
+        if compiled.mix is not None:
+            p, fields = compiled.mix
+            self.mix.operation = FM_DRAW_AUGMENT + n_steps
+            self.mix.threshold = <uint64_t>(<double>p * 4294967296.0)
+            self.mix.n_kinds = len(fields["kinds"])
+            for i in range(self.mix.n_kinds):
+                kind, alpha, until = fields["kinds"][i]
+                self.mix.kinds[i] = fm_mix_part(kind, alpha, until)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    def run(self, const uint8_t[:, ::1] image not None, *, uint64_t seed, epochs,
+            uint64_t position):
+        """`image` as the sample at `position`, which is its index too, gets in each of
+        `epochs`: uint8 (len(epochs), height, width). Without the mix.
+        """
+        if (image.shape[0], image.shape[1]) != (self.steps.height, self.steps.width):
+            raise ValueError(f"image must be ({self.steps.height}, "
+                             f"{self.steps.width}), got ({image.shape[0]}, "
+                             f"{image.shape[1]})")
+        cdef cnp.ndarray memory = np.empty(fm_steps_memory_nbytes(&self.steps) + 64,
+                                           np.uint8)
+        cdef uintptr_t address = <uintptr_t>cnp.PyArray_DATA(memory)
+        cdef void *aligned = <void *>((address + 63) // 64 * 64)
+        cdef cnp.npy_intp[2] shape = [self.steps.out_height, self.steps.out_width]
+        cdef const uint8_t *pixels
+        cdef uint32_t epoch
+        images = []
+        for epoch in epochs:
+            with nogil:
+                pixels = fm_steps_run(&self.steps, seed, epoch, position, position,
+                                      &image[0, 0], aligned)
+            images.append(cnp.PyArray_SimpleNewFromData(
+                2, shape, cnp.NPY_UINT8, <void *>pixels).copy())
+        return np.stack(images)
+
+
 # ---- batches --------------------------------------------------------------------
 
 cdef dict DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16,
@@ -176,14 +288,16 @@ cdef class Pipeline:
     The caller (loader.py) has checked the arguments: `images` is C-contiguous uint8,
     `labels` C-contiguous uint8, int32 or int64, every label fits `label_dtype`.
     `rows` is the size of the largest batch; `image_shape` is what follows it in the
-    shape of a batch, and `array_dtype` the numpy dtype to show `dtype` as.
+    shape of a batch, and `array_dtype` the numpy dtype to show `dtype` as. `steps` is
+    the augmentation, or None.
     """
     cdef fm_pipeline *pipeline
     cdef fm_slot_layout layout
     cdef object images, labels
+    cdef Steps steps
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef fm_batching batching  # of the newest epoch
-    cdef uint64_t epoch, n_taken
+    cdef uint64_t ticket, n_taken  # of the newest epoch
     cdef readonly bint closed, finished
     cdef int image_ndim, label_ndim
     cdef cnp.npy_intp[4] image_shape
@@ -191,11 +305,11 @@ cdef class Pipeline:
     cdef object __weakref__
 
     def __cinit__(self, cnp.ndarray images not None, cnp.ndarray labels not None, *,
-                  str dtype, double scale, double bias, tuple image_shape, array_dtype,
+                  Steps steps, str dtype, double scale, double bias, tuple image_shape, array_dtype,
                   str label_dtype, size_t n_classes, uint64_t rows, int threads,
                   uint64_t prefetch):
         cdef fm_plan plan
-        self.images, self.labels = images, labels
+        self.images, self.labels, self.steps = images, labels, steps
         self.array_dtype = array_dtype
         self.label_array_dtype = np.dtype(
             np.float32 if label_dtype == "onehot" else label_dtype)
@@ -209,6 +323,12 @@ cdef class Pipeline:
         plan.labels = cnp.PyArray_DATA(labels)
         # Not strides[0], which may be anything where there is one image.
         plan.image_nbytes = <size_t>images.shape[1] * <size_t>images.shape[2]
+        plan.n_pixels, plan.steps, plan.mix = plan.image_nbytes, NULL, NULL
+        if steps is not None:
+            plan.n_pixels = steps.steps.out_height * steps.steps.out_width
+            plan.steps = &steps.steps
+            if steps.mix.n_kinds:
+                plan.mix = &steps.mix
         plan.labels_in = LABEL_DTYPES[labels.dtype.name]
         plan.labels_out = LABEL_DTYPES[label_dtype]
         plan.n_classes = n_classes
@@ -232,7 +352,7 @@ cdef class Pipeline:
 
         They keep `owner` alive.
         """
-        cdef fm_order keyed
+        cdef fm_epoch keyed
         cdef fm_status status
         cdef uint64_t n = len(self.images)
         if min(n, batch_size) > self.layout.rows:
@@ -241,11 +361,12 @@ cdef class Pipeline:
                                                 drop_last)
         cdef Batches batches = Batches.__new__(Batches)
         with nogil:
-            fm_order_init(&keyed, n, shuffle, seed, epoch)
-            status = fm_pipeline_start(self.pipeline, &keyed, &batching, &self.epoch)
+            keyed.seed, keyed.number = seed, epoch
+            fm_order_init(&keyed.order, n, shuffle, seed, epoch)
+            status = fm_pipeline_start(self.pipeline, &keyed, &batching, &self.ticket)
         check(status)
         self.batching, self.n_taken, self.finished = batching, 0, False
-        batches.pipeline, batches.epoch, batches.owner = self, self.epoch, owner
+        batches.pipeline, batches.ticket, batches.owner = self, self.ticket, owner
         return batches
 
     def close(self):
@@ -280,13 +401,13 @@ cdef class Pipeline:
         """The number of batches that are kept ready."""
         return fm_pipeline_window(self.pipeline)
 
-    cdef void finish(self, uint64_t epoch) noexcept:
-        """The iterator of `epoch` has come to an end, of itself or by close()."""
-        if epoch == self.epoch:
+    cdef void finish(self, uint64_t ticket) noexcept:
+        """The iterator of `ticket` has come to an end, of itself or by close()."""
+        if ticket == self.ticket:
             self.finished = self.n_taken == fm_batching_count(&self.batching)
 
-    cdef object lend(self, uint64_t epoch, fm_slot *slot, uint64_t n_rows):
-        self.n_taken += epoch == self.epoch
+    cdef object lend(self, uint64_t ticket, fm_slot *slot, uint64_t n_rows):
+        self.n_taken += ticket == self.ticket
         cdef Lease lease = Lease.__new__(Lease)
         lease.pipeline, lease.slot = self, slot
         self.image_shape[0] = self.label_shape[0] = n_rows
@@ -322,7 +443,7 @@ cdef class Batches:
     May be shared by Python threads; each batch goes to one of them.
     """
     cdef Pipeline pipeline
-    cdef uint64_t epoch
+    cdef uint64_t ticket
     cdef object owner
     cdef object __weakref__
 
@@ -338,12 +459,12 @@ cdef class Batches:
             raise StopIteration
         while True:
             with nogil:
-                status = fm_pipeline_take(pipeline.pipeline, self.epoch, 50, &slot,
+                status = fm_pipeline_take(pipeline.pipeline, self.ticket, 50, &slot,
                                           &n_rows)
             if status == FM_OK:
-                return pipeline.lend(self.epoch, slot, n_rows)
+                return pipeline.lend(self.ticket, slot, n_rows)
             if status == FM_PIPELINE_FINISHED:
-                pipeline.finish(self.epoch)
+                pipeline.finish(self.ticket)
                 self.close()
                 raise StopIteration
             if status != FM_PIPELINE_WAITING:
@@ -356,12 +477,12 @@ cdef class Batches:
         self.pipeline = None
         if pipeline is not None:
             with nogil:
-                fm_pipeline_cancel(pipeline.pipeline, self.epoch)
+                fm_pipeline_cancel(pipeline.pipeline, self.ticket)
 
     def __dealloc__(self):
         if self.pipeline is not None:
             with nogil:
-                fm_pipeline_cancel(self.pipeline.pipeline, self.epoch)
+                fm_pipeline_cancel(self.pipeline.pipeline, self.ticket)
 
     @property
     def closed(self):

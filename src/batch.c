@@ -37,26 +37,32 @@ uint64_t fm_batching_count(const struct fm_batching *batching)
 void fm_batching_rows(const struct fm_batching *batching, uint64_t index,
                       uint64_t *begin, uint64_t *n_rows)
 {
-    uint64_t rank = batching->rank, world = batching->world;
-    uint64_t stride = batching->batch_size * world;
-    uint64_t first = batching->begin + index * stride;
-    uint64_t n = min_u64(stride, batching->end - first);
+    uint64_t rank = batching->rank, world = batching->world, first, n;
+    fm_batching_global(batching, index, &first, &n);
     *begin = first + share_begin(n, rank, world);
     *n_rows = first + share_begin(n, rank + 1, world) - *begin;
+}
+
+void fm_batching_global(const struct fm_batching *batching, uint64_t index,
+                        uint64_t *begin, uint64_t *n_rows)
+{
+    uint64_t stride = batching->batch_size * batching->world;
+    *begin = batching->begin + index * stride;
+    *n_rows = min_u64(stride, batching->end - *begin);
 }
 
 void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level)
 {
     fm_convert_fn *streaming = NULL;
     if (n_rows >= STREAMING_NBYTES / (fm_plan_image_nbytes(plan) | 1))
-        streaming = fm_convert_select_streaming(plan->dtype, plan->image_nbytes, level);
+        streaming = fm_convert_select_streaming(plan->dtype, plan->n_pixels, level);
     plan->order = fm_order_select(level);
     plan->convert = streaming ? streaming : fm_convert_select(plan->dtype, level);
 }
 
 size_t fm_plan_image_nbytes(const struct fm_plan *plan)
 {
-    return plan->image_nbytes * fm_convert_item_nbytes(plan->dtype);
+    return plan->n_pixels * fm_convert_item_nbytes(plan->dtype);
 }
 
 size_t fm_plan_label_nbytes(const struct fm_plan *plan)
@@ -122,8 +128,66 @@ static void prefetch_row(const struct fm_plan *plan, uint64_t sample)
     FM_PREFETCH(row + nbytes - 1); /* rows need not start on a line */
 }
 
-static void fill_images(const struct fm_plan *plan, const uint64_t *samples,
-                        size_t n_rows, uint8_t *restrict images)
+static size_t mixed_nbytes(const struct fm_plan *plan)
+{
+    return plan->mix ? (plan->n_pixels + 63) / 64 * 64 : 0;
+}
+
+size_t fm_plan_memory_nbytes(const struct fm_plan *plan)
+{
+    return plan->steps ? mixed_nbytes(plan) + fm_steps_memory_nbytes(plan->steps) : 0;
+}
+
+/* Pixels of the sample at `position`, augmented. */
+static const uint8_t *augmented(const struct fm_plan *plan,
+                                const struct fm_epoch *epoch, uint64_t position,
+                                uint64_t sample, uint8_t *memory)
+{
+    return fm_steps_run(plan->steps, epoch->seed, epoch->number, position, sample,
+                        plan->images + sample * plan->image_nbytes,
+                        memory + mixed_nbytes(plan));
+}
+
+/* What a row is filled from, beside its sample. */
+struct rows {
+    const struct fm_epoch *epoch;
+    uint64_t global_begin, global_n_rows, begin;
+    uint8_t *memory;
+    struct fm_mixture *mixtures; /* of every row, where samples are mixed */
+    uint64_t *partners;          /* their samples */
+};
+
+/* The pixels of row i: its sample's own, if there is nothing to do, or in memory. */
+static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *rows,
+                                 size_t i, uint64_t sample)
+{
+    const struct fm_steps *steps = plan->steps;
+    const struct fm_epoch *epoch = rows->epoch;
+    const uint64_t position = rows->begin + i;
+    if (steps == NULL)
+        return plan->images + sample * plan->image_nbytes;
+    const uint8_t *pixels = augmented(plan, epoch, position, sample, rows->memory);
+    if (plan->mix == NULL)
+        return pixels;
+    struct fm_mixture *mixture = &rows->mixtures[i];
+    const uint64_t index = position - rows->global_begin;
+    fm_mix_draw(plan->mix, epoch->seed, epoch->number, position, index,
+                rows->global_n_rows, steps->out_height, steps->out_width, mixture);
+    rows->partners[i] = sample;
+    if (mixture->partner == index)
+        return pixels;
+    const uint64_t other = rows->global_begin + mixture->partner;
+    plan->order(&epoch->order, other, 1, &rows->partners[i]);
+    memcpy(rows->memory, pixels, plan->n_pixels);
+    pixels = augmented(plan, epoch, other, rows->partners[i], rows->memory);
+    fm_mix_apply(mixture, pixels, steps->out_height, steps->out_width, steps->level,
+                 rows->memory);
+    return rows->memory;
+}
+
+static void fill_images(const struct fm_plan *plan, const struct rows *rows,
+                        const uint64_t *samples, size_t n_rows,
+                        uint8_t *restrict images)
 {
     const size_t row_nbytes = fm_plan_image_nbytes(plan);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)
@@ -131,24 +195,44 @@ static void fill_images(const struct fm_plan *plan, const uint64_t *samples,
     for (size_t i = 0; i < n_rows; i++) {
         if (i + PREFETCH_ROWS < n_rows)
             prefetch_row(plan, samples[i + PREFETCH_ROWS]);
-        plan->convert(plan->images + samples[i] * plan->image_nbytes,
-                      plan->image_nbytes, plan->scale, plan->bias,
-                      images + i * row_nbytes);
+        plan->convert(row_pixels(plan, rows, i, samples[i]), plan->n_pixels,
+                      plan->scale, plan->bias, images + i * row_nbytes);
     }
 }
 
-void fm_batch_fill(const struct fm_plan *plan, const struct fm_order *order,
-                   uint64_t begin, size_t n_rows, void *restrict images,
+/* Make one-hot rows soft: what is not the sample's own share is its partner's. */
+static void mix_labels(const struct fm_plan *plan, const struct rows *rows,
+                       const uint64_t *samples, size_t n_rows, float *restrict labels)
+{
+    for (size_t i = 0; i < n_rows; i++, labels += plan->n_classes) {
+        uint64_t own = (uint64_t)read_label(plan, samples[i]);
+        uint64_t other = (uint64_t)read_label(plan, rows->partners[i]);
+        if (own < plan->n_classes)
+            labels[own] = rows->mixtures[i].share;
+        if (other < plan->n_classes)
+            labels[other] += 1.0f - rows->mixtures[i].share;
+    }
+}
+
+void fm_batch_fill(const struct fm_plan *plan, const struct fm_epoch *epoch,
+                   uint64_t global_begin, uint64_t global_n_rows, uint64_t begin,
+                   size_t n_rows, void *memory, void *restrict images,
                    void *restrict labels)
 {
-    uint64_t samples[BLOCK];
+    uint64_t samples[BLOCK], partners[BLOCK];
+    struct fm_mixture mixtures[BLOCK];
+    struct rows rows = {epoch,  global_begin, global_n_rows, begin,
+                        memory, mixtures,     partners};
     for (size_t done = 0; done < n_rows; done += BLOCK) {
         size_t n = n_rows - done < BLOCK ? n_rows - done : BLOCK;
-        plan->order(order, begin + done, n, samples);
-        fill_images(plan, samples, n,
+        uint8_t *to = (uint8_t *)labels + done * fm_plan_label_nbytes(plan);
+        rows.begin = begin + done;
+        plan->order(&epoch->order, rows.begin, n, samples);
+        fill_images(plan, &rows, samples, n,
                     (uint8_t *)images + done * fm_plan_image_nbytes(plan));
-        fill_labels(plan, samples, n,
-                    (uint8_t *)labels + done * fm_plan_label_nbytes(plan));
+        fill_labels(plan, samples, n, to);
+        if (plan->mix)
+            mix_labels(plan, &rows, samples, n, (float *)to);
     }
     fm_convert_fence();
 }

@@ -1,11 +1,14 @@
-/* Which rows a batch has, and how they are filled: order -> gather -> convert, one
-   row at a time, so that a row stays in L1 from its source to its final type. */
+/* Which rows a batch has, and how they are filled: order -> gather -> augment ->
+   convert, one row at a time, so that a row stays in L1 from its source to its final
+   type. */
 #ifndef FM_BATCH_H
 #define FM_BATCH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "augment/mix.h"
+#include "augment/steps.h"
 #include "convert.h"
 #include "order.h"
 
@@ -28,6 +31,10 @@ uint64_t fm_batching_count(const struct fm_batching *batching);
 void fm_batching_rows(const struct fm_batching *batching, uint64_t index,
                       uint64_t *begin, uint64_t *n_rows);
 
+/* Those of the whole global batch that it is a part of. */
+void fm_batching_global(const struct fm_batching *batching, uint64_t index,
+                        uint64_t *begin, uint64_t *n_rows);
+
 /* Labels come in and go out as one of these; one-hot rows are float32. */
 enum fm_label_dtype {
     FM_LABEL_UINT8 = 0,
@@ -36,11 +43,21 @@ enum fm_label_dtype {
     FM_LABEL_ONEHOT = 3
 };
 
-/* All that filling a row depends on, but for the order of the epoch. */
+/* What all rows of an epoch have in common. */
+struct fm_epoch {
+    struct fm_order order;
+    uint64_t seed;
+    uint32_t number;
+};
+
+/* All that filling a row depends on, but for the epoch. */
 struct fm_plan {
     const uint8_t *images; /* uint8 (n_images, image_nbytes) */
     const void *labels;    /* labels_in (n_images,) */
-    size_t image_nbytes;
+    size_t image_nbytes;            /* of the source, and pixels of a row ... */
+    size_t n_pixels;                /* ... of a batch */
+    const struct fm_steps *steps;   /* NULL: no augmentation, n_pixels = image_nbytes */
+    const struct fm_mix *mix;       /* NULL: no mixing; else steps is not NULL */
     enum fm_label_dtype labels_in;  /* not FM_LABEL_ONEHOT */
     enum fm_label_dtype labels_out; /* whose range holds every label */
     size_t n_classes;               /* width of a one-hot row */
@@ -58,15 +75,21 @@ void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level
 size_t fm_plan_image_nbytes(const struct fm_plan *plan);
 size_t fm_plan_label_nbytes(const struct fm_plan *plan);
 
-/* Fill `n_rows` rows with the samples at positions begin, begin + 1, ...
-   images: plan->dtype (n_rows, image_nbytes); labels: labels_out (n_rows,) or
-   float32 (n_rows, n_classes).
-   In numpy: index = permutation[begin:begin + n_rows]; images[index] converted as in
-   convert.h; labels[index].astype(labels_out) or eye(n_classes)[labels[index]].
-   Not checked: the positions are below order->n, order->n is the number of images,
-   and labels fit labels_out. */
-void fm_batch_fill(const struct fm_plan *plan, const struct fm_order *order,
-                   uint64_t begin, size_t n_rows, void *restrict images,
+/* Bytes of memory that a thread needs to augment; 0 without steps. */
+size_t fm_plan_memory_nbytes(const struct fm_plan *plan);
+
+/* Fill `n_rows` rows with the samples at positions begin, begin + 1, ..., which are
+   part of the global batch of global_n_rows from position global_begin on.
+   images: plan->dtype (n_rows, n_pixels); labels: labels_out (n_rows,) or float32
+   (n_rows, n_classes). memory: what fm_plan_memory_nbytes says, from a multiple of 64.
+   In numpy: index = permutation[begin:begin + n_rows]; images[index], augmented as in
+   steps.h and mix.h, converted as in convert.h; labels[index].astype(labels_out) or
+   eye(n_classes)[labels[index]], of both samples if mixed.
+   Not checked: the positions are below order.n, order.n is the number of images,
+   labels fit labels_out, and labels are one-hot where samples are mixed. */
+void fm_batch_fill(const struct fm_plan *plan, const struct fm_epoch *epoch,
+                   uint64_t global_begin, uint64_t global_n_rows, uint64_t begin,
+                   size_t n_rows, void *memory, void *restrict images,
                    void *restrict labels);
 
 #endif

@@ -28,6 +28,22 @@ enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 #define FM_X86_LEVELS 0
 #endif
 
+/* A kernel for each level: name_levels[level], out of one always-inlined body `name`.
+   `params` and `args` are its parameters and their names, both in parentheses. */
+#if FM_X86_LEVELS
+#define FM_LEVELS(name, params, args)                                                 \
+    static void name##_baseline params { name args; }                                 \
+    FM_TARGET_AVX2 static void name##_avx2 params { name args; }                      \
+    FM_TARGET_AVX512 static void name##_avx512 params { name args; }                  \
+    static void(*const name##_levels[3]) params = {name##_baseline, name##_avx2,      \
+                                                   name##_avx512}
+#else
+#define FM_LEVELS(name, params, args)                                                 \
+    static void name##_baseline params { name args; }                                 \
+    static void(*const name##_levels[3]) params = {name##_baseline, name##_baseline,  \
+                                                   name##_baseline}
+#endif
+
 /* The highest level that this processor and operating system can run. */
 static inline enum fm_cpu_level fm_cpu_detect(void)
 {

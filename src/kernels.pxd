@@ -26,6 +26,7 @@ cdef extern from "cpu.h" nogil:
 cdef extern from "rng.h" nogil:
     enum fm_operation:
         FM_DRAW_ORDER
+        FM_DRAW_AUGMENT
     void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
                      fm_operation operation, uint32_t draw, uint32_t *out)
 
@@ -65,6 +66,148 @@ cdef extern from "convert.h" nogil:
         FM_BFLOAT16
         FM_UINT8
 
+# The fields of a step, as dicts of these names: see fmnist_fast/augment.py.
+cdef extern from "augment/steps.h" nogil:
+    struct fm_range:
+        double low
+        double high
+        uint32_t n_levels
+        int random_sign
+    struct fm_crop:
+        int64_t top
+        int64_t left
+        uint64_t n_tops
+        uint64_t n_lefts
+        size_t height
+        size_t width
+        int mode
+        uint8_t fill
+    struct fm_flip:
+        int vertical
+        int alternating
+    struct fm_affine:
+        fm_range angle
+        fm_range translate_x
+        fm_range translate_y
+        fm_range scale
+        fm_range shear_x
+        fm_range shear_y
+        int counter_clockwise
+        int shear_tangent
+        int truncate
+        double center_x
+        double center_y
+        int interpolation
+        uint8_t fill
+    struct fm_elastic:
+        double alpha_x
+        double alpha_y
+        double sigma_x
+        double sigma_y
+        int interpolation
+        uint8_t fill
+    struct fm_resize:
+        size_t height
+        size_t width
+        int interpolation
+        int antialias
+    struct fm_resized_crop:
+        fm_range scale
+        fm_range log_ratio
+        size_t fallback_height
+        size_t fallback_width
+        fm_resize resize
+    struct fm_tone:
+        int kind
+        fm_range value
+    struct fm_jitter:
+        fm_range brightness
+        fm_range contrast
+    struct fm_blur:
+        size_t size_x
+        size_t size_y
+        fm_range sigma
+    struct fm_sharpness:
+        fm_range factor
+    struct fm_noise:
+        double mean
+        double sigma
+    struct fm_erasing:
+        fm_range scale
+        fm_range log_ratio
+        int random
+        uint8_t value
+    struct fm_cutout:
+        uint64_t size
+        uint8_t value
+    ctypedef void fm_user_fn(uint8_t *pixels, int64_t height, int64_t width,
+                             const uint32_t *random, void *data) noexcept
+    struct fm_user:
+        fm_user_fn *function
+        void *data
+    enum fm_step_kind:
+        FM_STEP_GROUP
+        FM_STEP_CHOICE
+        FM_STEP_CROP
+        FM_STEP_FLIP
+        FM_STEP_AFFINE
+        FM_STEP_ELASTIC
+        FM_STEP_RESIZE
+        FM_STEP_RESIZED_CROP
+        FM_STEP_TONE
+        FM_STEP_JITTER
+        FM_STEP_BLUR
+        FM_STEP_SHARPNESS
+        FM_STEP_NOISE
+        FM_STEP_ERASING
+        FM_STEP_CUTOUT
+        FM_STEP_USER
+    struct fm_step:
+        fm_step_kind kind
+        uint64_t threshold
+        size_t n_inner
+        uint64_t until
+        fm_crop crop
+        fm_flip flip
+        fm_affine affine
+        fm_elastic elastic
+        fm_resize resize
+        fm_resized_crop resized_crop
+        fm_tone tone
+        fm_jitter jitter
+        fm_blur blur
+        fm_sharpness sharpness
+        fm_noise noise
+        fm_erasing erasing
+        fm_cutout cutout
+        fm_user user
+    struct fm_steps:
+        const fm_step *steps
+        size_t n_steps
+        size_t height
+        size_t width
+        size_t out_height
+        size_t out_width
+    void fm_steps_select(fm_steps *steps, fm_cpu_level level)
+    size_t fm_steps_memory_nbytes(const fm_steps *steps)
+    const uint8_t *fm_steps_run(const fm_steps *steps, uint64_t seed, uint32_t epoch,
+                                uint64_t position, uint64_t sample,
+                                const uint8_t *image, void *memory)
+
+cdef extern from "augment/mix.h" nogil:
+    enum fm_mix_kind:
+        FM_MIXUP
+        FM_CUTMIX
+    struct fm_mix_part:
+        fm_mix_kind kind
+        double alpha
+        uint64_t until
+    struct fm_mix:
+        uint32_t operation
+        uint64_t threshold
+        size_t n_kinds
+        fm_mix_part kinds[8]
+
 cdef extern from "batch.h" nogil:
     enum fm_label_dtype:
         FM_LABEL_UINT8
@@ -79,10 +222,17 @@ cdef extern from "batch.h" nogil:
         uint64_t world
         int drop_last
     uint64_t fm_batching_count(const fm_batching *batching)
+    struct fm_epoch:
+        fm_order order
+        uint64_t seed
+        uint32_t number
     struct fm_plan:
         const uint8_t *images
         const void *labels
         size_t image_nbytes
+        size_t n_pixels
+        const fm_steps *steps
+        const fm_mix *mix
         fm_label_dtype labels_in
         fm_label_dtype labels_out
         size_t n_classes
@@ -105,12 +255,12 @@ cdef extern from "pipeline.h" nogil:
         pass
     fm_pipeline *fm_pipeline_new(const fm_plan *plan, const fm_slot_layout *layout,
                                  int n_threads, uint64_t prefetch)
-    fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_order *order,
-                                const fm_batching *batching, uint64_t *epoch)
-    fm_status fm_pipeline_take(fm_pipeline *pipeline, uint64_t epoch, unsigned wait_ms,
+    fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_epoch *epoch,
+                                const fm_batching *batching, uint64_t *ticket)
+    fm_status fm_pipeline_take(fm_pipeline *pipeline, uint64_t ticket, unsigned wait_ms,
                                fm_slot **slot, uint64_t *n_rows)
     void fm_pipeline_give(fm_pipeline *pipeline, fm_slot *slot)
-    void fm_pipeline_cancel(fm_pipeline *pipeline, uint64_t epoch)
+    void fm_pipeline_cancel(fm_pipeline *pipeline, uint64_t ticket)
     void fm_pipeline_close(fm_pipeline *pipeline)
     void fm_pipeline_free(fm_pipeline *pipeline)
     uint64_t fm_pipeline_slots_nbytes(fm_pipeline *pipeline)

@@ -51,10 +51,10 @@ struct fm_pipeline {
     int closing;
     unsigned fork_count; /* of the process that the threads belong to */
 
-    struct fm_order order; /* of the epoch; fixed while a worker is filling */
+    struct fm_epoch epoch; /* fixed while a worker is filling */
     struct fm_batching batching;
     int running;
-    uint64_t epoch; /* counts the starts */
+    uint64_t ticket; /* counts the starts */
     uint64_t n_batches;
     uint64_t taken;        /* batches before this one were lent */
     uint64_t claimed;      /* batches before this one were claimed whole */
@@ -62,6 +62,13 @@ struct fm_pipeline {
 
     struct fm_slots slots;
     struct fm_slot **ring; /* slot of batch i at i % window, taken <= i */
+
+    /* Where images are augmented: worker i's memory is part i; a consumer that fills
+       takes one of as many that follow, by the numbers at the end of `unused`. */
+    uint8_t *memory; /* NULL where nothing is augmented */
+    size_t memory_nbytes; /* of one part */
+    int *unused;
+    int n_unused;
 };
 
 struct claim {
@@ -112,15 +119,19 @@ static struct claim claim_next(struct fm_pipeline *p, int filler)
     return claim;
 }
 
-static void fill(const struct fm_pipeline *p, const struct claim *claim)
+static void fill(const struct fm_pipeline *p, const struct claim *claim, int part)
 {
+    uint8_t *memory = p->memory ? p->memory + (size_t)part * p->memory_nbytes : NULL;
     for (uint64_t i = 0; i < claim->n_batches; i++) {
         const struct fm_slot *slot = p->ring[(claim->batch + i) % p->window];
-        uint64_t begin, n_rows, row = claim->row;
+        uint64_t global_begin, global_n_rows, begin, n_rows, row = claim->row;
+        fm_batching_global(&p->batching, claim->batch + i, &global_begin,
+                           &global_n_rows);
         fm_batching_rows(&p->batching, claim->batch + i, &begin, &n_rows);
         if (claim->n_rows)
             n_rows = claim->n_rows;
-        fm_batch_fill(&p->plan, &p->order, begin + row, (size_t)n_rows,
+        fm_batch_fill(&p->plan, &p->epoch, global_begin, global_n_rows, begin + row,
+                      (size_t)n_rows, memory,
                       slot->images + row * fm_plan_image_nbytes(&p->plan),
                       slot->labels + row * fm_plan_label_nbytes(&p->plan));
     }
@@ -135,10 +146,15 @@ static int next_is_ready(const struct fm_pipeline *p)
 static void fill_next(struct fm_pipeline *p, int filler)
 {
     struct claim claim = claim_next(p, filler);
+    /* There is one: consumers fill only while fewer than n_threads are active. */
+    const int is_consumer = filler == p->n_threads;
+    const int part = is_consumer ? p->unused[--p->n_unused] : filler;
     p->n_active++;
     fm_mutex_unlock(&p->mutex);
-    fill(p, &claim);
+    fill(p, &claim, part);
     fm_mutex_lock(&p->mutex);
+    if (is_consumer)
+        p->unused[p->n_unused++] = part;
     for (uint64_t i = 0; i < claim.n_batches; i++)
         p->ring[(claim.batch + i) % p->window]->units_left--;
     p->n_active--;
@@ -226,6 +242,21 @@ int fm_pipeline_forked(const struct fm_pipeline *p)
     return p->fork_count != fm_fork_count();
 }
 
+/* To whole pages, so that threads share none. */
+static size_t align_up(size_t nbytes)
+{
+    return (nbytes + FM_PAGE_NBYTES - 1) / FM_PAGE_NBYTES * FM_PAGE_NBYTES;
+}
+
+static void free_parts(struct fm_pipeline *p)
+{
+    fm_memory_free(p->memory);
+    free(p->unused);
+    free(p->threads);
+    free(p->ring);
+    free(p);
+}
+
 struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
                                     const struct fm_slot_layout *layout, int n_threads,
                                     uint64_t prefetch)
@@ -249,11 +280,19 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     p->n_threads = n_threads;
     p->threads = calloc((size_t)n_threads, sizeof *p->threads);
     p->ring = calloc((size_t)p->window, sizeof *p->ring);
-    if (p->threads == NULL || p->ring == NULL) {
-        free(p->threads);
-        free(p->ring);
-        free(p);
+    p->unused = calloc((size_t)n_threads, sizeof *p->unused);
+    p->memory_nbytes = align_up(fm_plan_memory_nbytes(plan));
+    const size_t n_parts = 2 * (size_t)n_threads;
+    if (p->memory_nbytes && p->memory_nbytes <= SIZE_MAX / n_parts)
+        p->memory = fm_memory_new(n_parts * p->memory_nbytes);
+    if (p->threads == NULL || p->ring == NULL || p->unused == NULL ||
+        (p->memory_nbytes && p->memory == NULL)) {
+        free_parts(p);
         return NULL;
+    }
+    while (p->n_unused < n_threads) {
+        p->unused[p->n_unused] = n_threads + p->n_unused;
+        p->n_unused++;
     }
     p->fork_count = fm_fork_count();
     fm_mutex_init(&p->mutex);
@@ -266,12 +305,12 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
 /* With the mutex held: wait for the workers and put what they filled aside. */
 static void drop_epoch(struct fm_pipeline *p)
 {
-    const uint64_t epoch = p->epoch;
+    const uint64_t ticket = p->ticket;
     p->running = 0;
     fm_cond_wake_all(&p->ready); /* a consumer in another thread has nothing to come */
-    while (p->n_active > 0 && p->epoch == epoch)
+    while (p->n_active > 0 && p->ticket == ticket)
         fm_cond_wait(&p->quiet, &p->mutex);
-    if (p->epoch != epoch) /* another thread dropped it and has begun the next */
+    if (p->ticket != ticket) /* another thread dropped it and has begun the next */
         return;
     uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
     for (; p->taken < in_slots; p->taken++)
@@ -280,9 +319,9 @@ static void drop_epoch(struct fm_pipeline *p)
     p->claimed_rows = 0;
 }
 
-enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_order *order,
+enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *epoch,
                                  const struct fm_batching *batching,
-                                 uint64_t *epoch)
+                                 uint64_t *ticket)
 {
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
@@ -290,8 +329,8 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_order *o
     drop_epoch(p);
     enum fm_status status = p->closing ? FM_PIPELINE_CLOSED : FM_OK;
     if (status == FM_OK) {
-        *epoch = ++p->epoch;
-        p->order = *order;
+        *ticket = ++p->ticket;
+        p->epoch = *epoch;
         p->batching = *batching;
         p->n_batches = fm_batching_count(batching);
         p->taken = p->claimed = 0;
@@ -327,18 +366,18 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
     return FM_OK;
 }
 
-static enum fm_status take_status(const struct fm_pipeline *p, uint64_t epoch)
+static enum fm_status take_status(const struct fm_pipeline *p, uint64_t ticket)
 {
     if (p->closing)
         return FM_PIPELINE_CLOSED;
-    if (!p->running || p->epoch != epoch || p->taken == p->n_batches)
+    if (!p->running || p->ticket != ticket || p->taken == p->n_batches)
         return FM_PIPELINE_FINISHED;
     return next_is_ready(p) ? FM_OK : FM_PIPELINE_WAITING;
 }
 
 /* With the mutex held: fill, look again and at last sleep until the next batch is
    ready. */
-static enum fm_status await(struct fm_pipeline *p, uint64_t epoch, unsigned wait_ms)
+static enum fm_status await(struct fm_pipeline *p, uint64_t ticket, unsigned wait_ms)
 {
     enum fm_status status = FM_PIPELINE_WAITING;
     const uint64_t until_us = fm_clock_us() + (uint64_t)wait_ms * 1000;
@@ -356,23 +395,24 @@ static enum fm_status await(struct fm_pipeline *p, uint64_t epoch, unsigned wait
             wake_worker(p);
             fm_cond_wait_ms(&p->ready, &p->mutex, wait_ms);
             p->n_waiting--;
-            return take_status(p, epoch);
+            return take_status(p, ticket);
         }
-        status = take_status(p, epoch);
+        status = take_status(p, ticket);
     }
     return status;
 }
 
-enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t epoch, unsigned wait_ms,
-                                struct fm_slot **slot, uint64_t *n_rows)
+enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
+                                unsigned wait_ms, struct fm_slot **slot,
+                                uint64_t *n_rows)
 {
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
     fm_mutex_lock(&p->mutex);
     p->eager = fm_clock_us() - p->left_us < EAGER_US;
-    enum fm_status status = take_status(p, epoch);
+    enum fm_status status = take_status(p, ticket);
     if (status == FM_PIPELINE_WAITING)
-        status = await(p, epoch, wait_ms);
+        status = await(p, ticket, wait_ms);
     if (status == FM_OK)
         status = lend(p, slot, n_rows);
     p->left_us = fm_clock_us();
@@ -393,12 +433,12 @@ void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
     fm_mutex_unlock(&p->mutex);
 }
 
-void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t epoch)
+void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t ticket)
 {
     if (fm_pipeline_forked(p))
         return;
     fm_mutex_lock(&p->mutex);
-    if (p->epoch == epoch)
+    if (p->ticket == ticket)
         drop_epoch(p);
     fm_mutex_unlock(&p->mutex);
 }
@@ -433,9 +473,7 @@ void fm_pipeline_free(struct fm_pipeline *p)
     fm_cond_destroy(&p->work);
     fm_cond_destroy(&p->ready);
     fm_cond_destroy(&p->quiet);
-    free(p->threads);
-    free(p->ring);
-    free(p);
+    free_parts(p);
 }
 
 uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *p)

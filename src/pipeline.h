@@ -24,23 +24,23 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
                                     const struct fm_slot_layout *layout, int n_threads,
                                     uint64_t prefetch);
 
-/* Begin an epoch, dropping what is left of the one before. *epoch is its ticket: the
+/* Begin an epoch, dropping what is left of the one before. *ticket stands for it: the
    calls below do nothing with the ticket of an epoch that is over. */
 enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
-                                 const struct fm_order *order,
-                                 const struct fm_batching *batching, uint64_t *epoch);
+                                 const struct fm_epoch *epoch,
+                                 const struct fm_batching *batching, uint64_t *ticket);
 
 /* Lend the next batch, waiting at most `wait_ms` for it.
    FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
    FM_PIPELINE_FORKED or FM_NO_MEMORY; unless FM_OK, no batch is lost. */
-enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t epoch,
+enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
                                 uint64_t *n_rows);
 
 void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
 
 /* Stop working ahead; threads and slots stay for the next epoch. */
-void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t epoch);
+void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t ticket);
 
 /* Join the threads and free the slots that are not lent; for good, may be repeated. */
 void fm_pipeline_close(struct fm_pipeline *pipeline);

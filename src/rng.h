@@ -8,8 +8,29 @@
 #include <stdint.h>
 
 /* Who draws. The value is part of the counter, so that no two uses of the same seed,
-   epoch and position ever see the same words. */
-enum fm_operation { FM_DRAW_ORDER = 0 };
+   epoch and position ever see the same words. Step i of an augmentation draws as
+   FM_DRAW_AUGMENT + i. */
+enum fm_operation { FM_DRAW_ORDER = 0, FM_DRAW_AUGMENT = 1 };
+
+/* What two words of the counter are multiplied with in each round. */
+#define FM_PHILOX_FACTOR_0 0xD2511F53u
+#define FM_PHILOX_FACTOR_1 0xCD9E8D57u
+
+/* What the two words of the key grow by from round to round. */
+#define FM_PHILOX_KEY_0 0x9E3779B9u
+#define FM_PHILOX_KEY_1 0xBB67AE85u
+
+/* One of the ten rounds, on a counter of four words. */
+static inline void fm_philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
+                                   uint32_t *c3, uint32_t k0, uint32_t k1)
+{
+    uint64_t p0 = (uint64_t)FM_PHILOX_FACTOR_0 * *c0;
+    uint64_t p1 = (uint64_t)FM_PHILOX_FACTOR_1 * *c2;
+    *c0 = (uint32_t)(p1 >> 32) ^ *c1 ^ k0;
+    *c1 = (uint32_t)p1;
+    *c2 = (uint32_t)(p0 >> 32) ^ *c3 ^ k1;
+    *c3 = (uint32_t)p0;
+}
 
 /* Four words for one draw of one sample.
    The key is the seed; the counter holds (position, epoch, operation and draw). */
@@ -17,23 +38,16 @@ static inline void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
                                enum fm_operation operation, uint32_t draw,
                                uint32_t out[4])
 {
-    uint32_t c0 = (uint32_t)position, c1 = (uint32_t)(position >> 32);
-    uint32_t c2 = epoch, c3 = ((uint32_t)operation << 16) | (draw & 0xFFFFu);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    out[0] = (uint32_t)position;
+    out[1] = (uint32_t)(position >> 32);
+    out[2] = epoch;
+    out[3] = ((uint32_t)operation << 16) | (draw & 0xFFFFu);
     for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0;
-        uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        fm_philox_round(&out[0], &out[1], &out[2], &out[3], k0, k1);
+        k0 += FM_PHILOX_KEY_0;
+        k1 += FM_PHILOX_KEY_1;
     }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
 }
 
 #endif

@@ -41,7 +41,7 @@ enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
     return FM_OK;
 }
 
-static uint8_t *memory_new(size_t nbytes)
+void *fm_memory_new(size_t nbytes)
 {
 #ifdef _WIN32
     return _aligned_malloc(nbytes, FM_PAGE_NBYTES);
@@ -58,7 +58,7 @@ static uint8_t *memory_new(size_t nbytes)
 #endif
 }
 
-static void memory_free(uint8_t *memory)
+void fm_memory_free(void *memory)
 {
 #ifdef _WIN32
     _aligned_free(memory);
@@ -73,7 +73,7 @@ enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n)
         struct fm_slot *slot = calloc(1, sizeof *slot);
         if (slot == NULL)
             return FM_NO_MEMORY;
-        slot->images = memory_new((size_t)slots->layout.nbytes);
+        slot->images = fm_memory_new((size_t)slots->layout.nbytes);
         if (slot->images == NULL) {
             free(slot);
             return FM_NO_MEMORY;
@@ -107,7 +107,7 @@ void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot)
 
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot)
 {
-    memory_free(slot->images);
+    fm_memory_free(slot->images);
     free(slot);
     slots->n_slots--;
 }

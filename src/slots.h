@@ -43,6 +43,10 @@ struct fm_slot *fm_slots_pop(struct fm_slots *slots, int filler);
 
 void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot);
 
+/* Memory that starts at a multiple of FM_PAGE_NBYTES; NULL when there is none. */
+void *fm_memory_new(size_t nbytes);
+void fm_memory_free(void *memory);
+
 /* Free a slot that is in no list, or all that are in the free list. */
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot);
 void fm_slots_drop_free(struct fm_slots *slots);

@@ -4,9 +4,11 @@ Sources are named in the C headers; what is written here was written from those,
 from the C.
 """
 
+import functools
 import math
 
 import numpy as np
+import reference_steps
 
 ROUNDS = 8
 MASK = 0xFFFFFFFF
@@ -97,6 +99,10 @@ def order_array(n, seed, epoch):
     return x
 
 
+# For the many epochs of few images, where walking the cycles takes longest.
+_cached_order = functools.lru_cache(maxsize=32)(order_array)
+
+
 def scale_and_bias(normalize, images):
     """The two float32 numbers of x * scale + bias."""
     if normalize is None:
@@ -149,30 +155,44 @@ def epoch(
     drop_last=False,
     shard=(0, 1),
     position=0,
+    augment=None,
 ):
-    """All batches of one epoch, from `position` on, for one rank."""
+    """All batches of one epoch, from `position` on, for one rank.
+
+    augment: what fmnist_fast.augment.compile_steps gives.
+    """
     n, height, width = images.shape
     rank, world = shard
-    samples = order_array(n, seed, epoch) if shuffle else np.arange(n, dtype=np.uint64)
+    samples = np.arange(n, dtype=np.uint64)
+    if shuffle:
+        samples = _cached_order(n, seed, epoch)
     numbers = scale_and_bias(normalize, images)
     batches = []
     for begin in range(position, n, batch_size * world):
-        whole = samples[begin : begin + batch_size * world]
+        whole = samples[begin : begin + batch_size * world].astype(np.int64)
         if len(whole) < batch_size * world and drop_last:
             break
-        rows = np.array_split(whole, world)[rank].astype(np.int64)
-        if len(rows) == 0:
+        mine = np.array_split(np.arange(len(whole)), world)[rank]
+        if len(mine) == 0:
             continue
-        x = convert(images[rows], dtype, *numbers)
-        shape = {
-            "NCHW": (len(rows), 1, height, width),
-            "NHWC": (len(rows), height, width, 1),
-            "NHW": (len(rows), height, width),
-            "flat": (len(rows), height * width),
-        }[layout]
+        pixels = images[whole[mine]]
+        y = labels[whole[mine]]
         if label_dtype == "onehot":
-            y = np.eye(n_classes, dtype=np.float32)[labels[rows]]
-        else:
-            y = labels[rows].astype(label_dtype)
+            y = np.eye(n_classes, dtype=np.float32)[y]
+        if augment is not None:
+            run = seed, epoch, begin
+            pixels, shares = reference_steps.batch(augment, images, whole, mine, *run)
+            height, width = pixels.shape[1:]
+            if augment.mix is not None:
+                y = reference_steps.soft_labels(labels[whole], n_classes, mine, shares)
+        x = convert(pixels, dtype, *numbers)
+        shape = {
+            "NCHW": (len(x), 1, height, width),
+            "NHWC": (len(x), height, width, 1),
+            "NHW": (len(x), height, width),
+            "flat": (len(x), height * width),
+        }[layout]
+        if label_dtype != "onehot":
+            y = y.astype(label_dtype)
         batches.append((x.reshape(shape), y))
     return batches

@@ -1,0 +1,78 @@
+"""Steps that look at a pixel's neighbours (src/augment/filter.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..options import checked_integer
+from .checks import LARGE, both, number, ordered, probability
+from .step import Flat, Step, constant, drawn, pair
+
+MAX_KERNEL = 255  # FM_BLUR_MAX_SIZE
+
+
+def _kernel(name: str, value: Any) -> int:
+    size = checked_integer(name, value, 1, MAX_KERNEL)
+    if size % 2 == 0:
+        raise ValueError(f"{name} must be odd, got {size}")
+    return size
+
+
+def _sigmas(name: str, value: Any) -> Any:
+    check = number(1e-3, 1e3)
+    return ordered(check, 2)(name, both(check)(name, value))
+
+
+@dataclass(frozen=True)
+class GaussianBlur(Step):
+    """Blur with a Gaussian of random width.
+
+    Parameters
+    ----------
+    kernel_size : int or (x, y)
+        Pixels that the Gaussian is cut to: odd, 1..255, and half of it less than the
+        image's side.
+    sigma : float or (low, high)
+        Standard deviation in pixels, uniform, 0.001..1000.
+    """
+
+    kernel_size: int | Sequence[int]
+    sigma: float | Sequence[float] = (0.1, 2.0)
+
+    def __post_init__(self) -> None:
+        self._check(kernel_size=both(_kernel), sigma=_sigmas)
+
+    def _compile(self, height: int, width: int) -> Flat:
+        size_x, size_y = pair(self.kernel_size)
+        if size_x // 2 >= width or size_y // 2 >= height:
+            raise self._error(
+                f"half of kernel_size must be less than the image's sides, got "
+                f"{self.kernel_size} (x, y) for an image of {height}x{width}"
+            )
+        fields = {"size_x": size_x, "size_y": size_y, "sigma": drawn(*pair(self.sigma))}
+        return [("blur", 1.0, fields)], height, width
+
+
+@dataclass(frozen=True)
+class RandomAdjustSharpness(Step):
+    """Sharpen or smooth.
+
+    Parameters
+    ----------
+    sharpness_factor : float
+        From 0: 0 smooths, 1 changes nothing, 2 sharpens.
+    p : float in 0..1
+        Probability.
+    """
+
+    sharpness_factor: float
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        self._check(sharpness_factor=number(0, LARGE), p=probability)
+
+    def _compile(self, height: int, width: int) -> Flat:
+        fields = {"factor": constant(self.sharpness_factor)}
+        return [("sharpness", self.p, fields)], height, width

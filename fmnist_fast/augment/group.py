@@ -1,0 +1,231 @@
+"""Steps made of steps (groups and choices in src/augment/steps.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any
+
+from .checks import SMALL, is_sequence, number, optional, probability, several
+from .step import Flat, FlatStep, Mix, Step
+
+MAX_FLAT_STEPS = 65_000  # an operation is 16 bits of the random numbers' counter
+MAX_DEPTH = 32
+ALWAYS = 2**32  # `until` of the last of several alternatives
+
+
+def cumulated(shares: Sequence[float]) -> list[int]:
+    """Up to where each share goes, in parts of 2**32."""
+    sums = list(accumulate(shares))
+    return [round(ALWAYS * (upto / sums[-1])) for upto in sums[:-1]] + [ALWAYS]
+
+
+def group(inner: list[FlatStep], p: float = 1.0, until: int = ALWAYS) -> list[FlatStep]:
+    return [("group", p, {"n_inner": len(inner), "until": until}), *inner]
+
+
+def choice(alternatives: Sequence[tuple[float, list[FlatStep]]]) -> list[FlatStep]:
+    """One of several lists of steps, each with its share."""
+    inner = []
+    untils = cumulated([share for share, _ in alternatives])
+    for (_, steps), until in zip(alternatives, untils):
+        inner += group(steps, until=until)
+    return [("choice", 1.0, {"n_inner": len(inner)}), *inner]
+
+
+def _checked_item(name: str, value: Any) -> Any:
+    if isinstance(value, type):
+        raise TypeError(
+            f"{name}: {value.__name__} is a class, give an instance: "
+            f"{value.__name__}(...)"
+        )
+    if not isinstance(value, Step) and not callable(value):
+        raise TypeError(f"{name} must be made of steps, got {value!r}")
+    return value
+
+
+def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
+    if not is_sequence(value):
+        raise TypeError(f"{name} must be a list of steps, got {value!r}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    return several(_checked_item, len(value))(name, value)
+
+
+def flatten(items: Sequence[Any]) -> Iterator[Any]:
+    for item in items:
+        if isinstance(item, Compose):
+            yield from flatten(item.transforms)
+        else:
+            yield item
+
+
+def compile_all(items: Sequence[Step], height: int, width: int) -> Flat:
+    out = []
+    for item in items:
+        steps, height, width = item._compile(height, width)
+        out += steps
+        if len(out) > MAX_FLAT_STEPS:
+            raise ValueError(
+                f"augment must be at most {MAX_FLAT_STEPS:,} steps of the core, got "
+                f"{len(out):,} or more"
+            )
+    return out, height, width
+
+
+class _Container(Step):
+    transforms: Sequence[Any]
+
+    def _check_depth(self) -> None:
+        depth = 1 + max(getattr(item, "_depth", 0) for item in self.transforms)
+        if depth > MAX_DEPTH:
+            raise self._error(f"steps stand at most {MAX_DEPTH} deep inside each other")
+        object.__setattr__(self, "_depth", depth)
+
+    def _check_inner(self) -> None:
+        """All for single images, or all mixes."""
+        self._check_depth()
+        items = list(flatten(self.transforms))
+        for item in items:
+            if not isinstance(item, Step):
+                raise self._error(
+                    "a Python function gets the finished batch, and must be at the end "
+                    f"of augment instead, got {item!r} inside"
+                )
+        for before, after in pairwise(items):
+            if before._is_mix != after._is_mix:
+                mix, image = sorted((before, after), key=lambda item: not item._is_mix)
+                raise self._error(
+                    f"{type(mix).__name__} mixes the images of a batch, and can't "
+                    f"stand together with {type(image).__name__}"
+                )
+        object.__setattr__(self, "_is_mix", items[0]._is_mix)
+
+    def _mix(self, n_classes: int) -> Mix:
+        items = list(flatten(self.transforms))
+        if len(items) > 1:
+            raise self._error(
+                f"a batch is mixed once, got {len(items)} mixes: RandomChoice takes "
+                "one of several"
+            )
+        return mix_of(items[0], n_classes)
+
+
+def mix_of(step: Any, n_classes: int) -> Mix:
+    out: Mix = step._mix(n_classes)
+    return out
+
+
+@dataclass(frozen=True)
+class Compose(_Container):
+    """Several steps, one after the other: the same as a list of them.
+
+    Parameters
+    ----------
+    transforms : sequence of steps
+
+    Examples
+    --------
+    >>> import fmnist_fast as ff
+    >>> ff.Compose([ff.RandomInvert(), ff.CenterCrop(24)]).transforms
+    (RandomInvert(p=0.5), CenterCrop(size=(24, 24)))
+    """
+
+    transforms: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        self._check(transforms=checked_steps)
+        self._check_depth()
+
+    def _compile(self, height: int, width: int) -> Flat:
+        return compile_all(self.transforms, height, width)
+
+
+@dataclass(frozen=True)
+class RandomApply(_Container):
+    """Several steps, all or none.
+
+    Parameters
+    ----------
+    transforms : sequence of steps
+        They must keep the size of the image, unless p is 1. Or one mix.
+    p : float in 0..1
+        Probability of all.
+    """
+
+    transforms: Sequence[Any]
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        self._check(transforms=checked_steps, p=probability)
+        self._check_inner()
+
+    def _compile(self, height: int, width: int) -> Flat:
+        inner, *size = compile_all(self.transforms, height, width)
+        if self.p < 1 and size != [height, width]:
+            raise self._error(
+                f"its steps make {size[0]}x{size[1]} of {height}x{width}; with p="
+                f"{self.p:g} they must keep the size, or a batch had images of two"
+            )
+        return group(inner, self.p), size[0], size[1]
+
+    def _mix(self, n_classes: int) -> Mix:
+        p, kinds = super()._mix(n_classes)
+        return self.p * p, kinds
+
+
+@dataclass(frozen=True)
+class RandomChoice(_Container):
+    """One of several steps.
+
+    Parameters
+    ----------
+    transforms : sequence of steps
+        All must make images of one size. Or several mixes. A Compose is one step.
+    p : sequence of float, optional
+        How probable each is, as shares of their sum; by default all are equally.
+
+    Examples
+    --------
+    >>> import fmnist_fast as ff
+    >>> ff.RandomChoice([ff.MixUp(alpha=0.2), ff.CutMix()], p=[1, 3]).p
+    (1.0, 3.0)
+    """
+
+    transforms: Sequence[Any]
+    p: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        self._check(transforms=checked_steps)
+        self._check(p=optional(several(number(0, 1e9), len(self.transforms))))
+        if self.p is not None and sum(self.p) < SMALL:
+            raise self._error(f"p must have a sum above 0, got {self.p}")
+        self._check_inner()
+
+    @property
+    def _shares(self) -> Sequence[float]:
+        return self.p or (1.0,) * len(self.transforms)
+
+    def _compile(self, height: int, width: int) -> Flat:
+        compiled = [compile_all([item], height, width) for item in self.transforms]
+        sizes = [(size[1], size[2]) for size in compiled]
+        if len(set(sizes)) > 1:
+            found = ", ".join(
+                f"{type(item).__name__} {size[0]}x{size[1]}"
+                for item, size in zip(self.transforms, sizes)
+            )
+            raise self._error(
+                f"all steps must make images of one size, of {height}x{width} got "
+                f"{found}"
+            )
+        alternatives = [(p, flat[0]) for p, flat in zip(self._shares, compiled)]
+        return choice(alternatives), *sizes[0]
+
+    def _mix(self, n_classes: int) -> Mix:
+        chance, parts = 0.0, []
+        for share, item in zip(self._shares, self.transforms):
+            p, kinds = mix_of(item, n_classes)
+            chance += p * share
+            parts += [(kind, alpha, p * share * part) for kind, alpha, part in kinds]
+        return chance / sum(self._shares), parts

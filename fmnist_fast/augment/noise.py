@@ -1,0 +1,35 @@
+"""Noise (src/augment/noise.h)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import checked_flag
+from .checks import LARGE, any_number, number
+from .step import Flat, Step
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Step):
+    """Add a normal number to every pixel.
+
+    Parameters
+    ----------
+    mean, sigma : float
+        Mean and standard deviation, in shares of white (1 is 255); sigma from 0.
+    clip : True
+        Results are cut to 0..255; pixels are bytes and can hold nothing else.
+    """
+
+    mean: float = 0.0
+    sigma: float = 0.1
+    clip: bool = True
+
+    def __post_init__(self) -> None:
+        self._check(mean=any_number, sigma=number(0, LARGE), clip=checked_flag)
+        if not self.clip:
+            raise self._error("clip must be True, got False: pixels are bytes")
+
+    def _compile(self, height: int, width: int) -> Flat:
+        fields = {"mean": self.mean, "sigma": self.sigma}
+        return [("noise", 1.0, fields)], height, width

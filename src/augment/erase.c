@@ -1,0 +1,65 @@
+/* Rectangles painted over; see erase.h. */
+#include "erase.h"
+
+#include "field.h"
+
+#define N_TRIES 10
+
+int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t width,
+                    struct fm_draws *draws, struct fm_box *out)
+{
+    const double n_pixels = (double)(height * width);
+    for (int i = 0; i < N_TRIES; i++) {
+        double area = fm_draws_range(draws, &erasing->scale) * n_pixels;
+        double aspect = fm_exp(fm_draws_range(draws, &erasing->log_ratio));
+        out->height = (size_t)fm_round(sqrt(area * aspect));
+        out->width = (size_t)fm_round(sqrt(area / aspect));
+        if (out->height < height && out->width < width) {
+            out->top = fm_draws_below(draws, height - out->height + 1);
+            out->left = fm_draws_below(draws, width - out->width + 1);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
+                    struct fm_draws *draws, struct fm_box *out)
+{
+    const int64_t size = (int64_t)cutout->size;
+    const int64_t sides[2] = {(int64_t)height, (int64_t)width};
+    size_t begins[2], nexts[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t begin = fm_draws_below(draws, (uint64_t)sides[i]) - size / 2;
+        int64_t end = begin + size;
+        begins[i] = (size_t)(begin < 0 ? 0 : begin);
+        nexts[i] = (size_t)(end > sides[i] ? sides[i] : end);
+    }
+    *out = (struct fm_box){begins[0], begins[1], nexts[0] - begins[0],
+                           nexts[1] - begins[1]};
+}
+
+void fm_erase_constant(const struct fm_box *box, uint8_t value, size_t width,
+                       uint8_t *pixels)
+{
+    pixels += box->top * width + box->left;
+    for (size_t y = 0; y < box->height; y++, pixels += width)
+        for (size_t x = 0; x < box->width; x++)
+            pixels[x] = value;
+}
+
+void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
+                     enum fm_cpu_level level, uint8_t *pixels)
+{
+    fm_field_fn *const field = fm_field_select(level);
+    uint32_t words[FM_FIELD_CHUNK];
+    size_t n_taken = 0; /* bytes of the field */
+    pixels += box->top * width + box->left;
+    for (size_t y = 0; y < box->height; y++, pixels += width)
+        for (size_t x = 0; x < box->width; x++, n_taken++) {
+            size_t i = n_taken / 4;
+            if (n_taken % (4 * FM_FIELD_CHUNK) == 0)
+                field(key, i / FM_FIELD_CHUNK, words);
+            pixels[x] = (uint8_t)(words[i % FM_FIELD_CHUNK] >> (n_taken % 4 * 8));
+        }
+}

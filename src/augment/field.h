@@ -1,0 +1,17 @@
+/* Random words for every pixel. They come from a stream of their own, whose key is two
+   words of the sample's: there is room for 2**16 draws, and an image may need more. */
+#ifndef FM_AUGMENT_FIELD_H
+#define FM_AUGMENT_FIELD_H
+
+#include "draw.h"
+
+/* The field in chunks of 64 words: word 16 j + i of chunk c is word j of the counter
+   16 c + i. */
+#define FM_FIELD_CHUNK 64
+
+typedef void fm_field_fn(const uint32_t key[2], uint64_t chunk,
+                         uint32_t out[FM_FIELD_CHUNK]);
+
+fm_field_fn *fm_field_select(enum fm_cpu_level level);
+
+#endif

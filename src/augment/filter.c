@@ -1,0 +1,142 @@
+/* Neighbourhood filters; see filter.h. Rows are float32 with room for whole vectors, so
+   that the loops below have no tails. */
+#include "filter.h"
+
+#include "../lanes.h"
+
+#define LANES FM_LANES_COUNT
+
+static size_t align_up(size_t n, size_t alignment)
+{
+    return (n + alignment - 1) / alignment * alignment;
+}
+
+size_t fm_filter_work_nbytes(size_t height, size_t width)
+{
+    const size_t stride = align_up(width, LANES);
+    /* the image as floats, a row of means, and a row with its reflections */
+    return 4 * (height * stride + 2 * stride + FM_BLUR_MAX_SIZE + 3 * LANES);
+}
+
+static size_t reflected(int64_t i, int64_t n)
+{
+    return (size_t)(i < 0 ? -i : i < n ? i : 2 * (n - 1) - i);
+}
+
+/* weights[k] of a Gaussian around k = size / 2, which sum to one. */
+static void gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
+{
+    double values[FM_BLUR_MAX_SIZE], total = 0.0;
+    for (size_t k = 0; k < size; k++) {
+        double x = (double)k - (double)(size / 2);
+        double power = -(x * x) / (2.0 * sigma * sigma);
+        values[k] = fm_exp(power < -700.0 ? -700.0 : power);
+        total += values[k];
+    }
+    for (size_t k = 0; k < size; k++)
+        weights[k] = (float)(values[k] / total);
+}
+
+FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width,
+                         const float *across, size_t size_x, const float *down,
+                         size_t size_y, float *restrict image, uint8_t *restrict out)
+{
+    static const float zeros[LANES];
+    const size_t stride = align_up(width, LANES), half = size_x / 2;
+    float *const means = image + height * stride;
+    /* Its first pixel stands at a multiple of LANES, its reflections around it. */
+    float *const row = means + stride + align_up(half, LANES);
+    for (size_t y = 0; y < height; y++) {
+        for (size_t x = 0; x < width; x++)
+            image[y * stride + x] = (float)in[y * width + x];
+        for (size_t x = width; x < stride; x++)
+            image[y * stride + x] = 0.0f;
+    }
+    for (size_t y = 0; y < height; y++, out += width) {
+        const float *sources[FM_BLUR_MAX_SIZE];
+        for (size_t k = 0; k < size_y; k++) {
+            int64_t from = (int64_t)(y + k) - (int64_t)(size_y / 2);
+            sources[k] = image + reflected(from, (int64_t)height) * stride;
+        }
+        for (size_t x = 0; x < stride; x += LANES) {
+            fm_lanes sum = fm_lanes_load(zeros);
+            for (size_t k = 0; k < size_y; k++) {
+                fm_lanes source = fm_lanes_load(sources[k] + x);
+                sum = fm_lanes_add(sum, fm_lanes_scale(source, down[k]));
+            }
+            fm_lanes_store(row + x, sum);
+        }
+        for (size_t k = 1; k <= half; k++) {
+            *(row - k) = row[k];
+            row[width - 1 + k] = row[width - 1 - k];
+        }
+        for (size_t x = 0; x < stride; x += LANES) {
+            fm_lanes sum = fm_lanes_load(zeros);
+            for (size_t k = 0; k < size_x; k++) {
+                fm_lanes source = fm_lanes_load(row - half + x + k);
+                sum = fm_lanes_add(sum, fm_lanes_scale(source, across[k]));
+            }
+            fm_lanes_store(means + x, sum);
+        }
+        for (size_t x = 0; x < width; x++) {
+            float rounded = means[x] + 0.5f;
+            rounded = rounded > 255.0f ? 255.0f : rounded;
+            out[x] = (uint8_t)(int32_t)rounded;
+        }
+    }
+}
+
+FM_LEVELS(correlate,
+          (const uint8_t *restrict in, size_t height, size_t width, const float *across,
+           size_t size_x, const float *down, size_t size_y, float *restrict image,
+           uint8_t *restrict out),
+          (in, height, width, across, size_x, down, size_y, image, out));
+
+void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
+                   const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
+                   void *restrict work, uint8_t *restrict out)
+{
+    float across[FM_BLUR_MAX_SIZE], down[FM_BLUR_MAX_SIZE];
+    gaussian(blur->size_x, sigma, across);
+    gaussian(blur->size_y, sigma, down);
+    correlate_levels[level](in, height, width, across, blur->size_x, down, blur->size_y,
+                            work, out);
+}
+
+FM_INLINE void sharpen(const uint8_t *restrict in, size_t height, size_t width,
+                       float rest, uint8_t *restrict out)
+{
+    memcpy(out, in, height * width);
+    if (height <= 2 || width <= 2)
+        return;
+    /* All between the first and the last of the inner pixels in one run, which is
+       longer than any row; the outermost ones get their values back. */
+    const size_t begin = width + 1, end = (height - 1) * width - 1;
+    for (size_t i = begin; i < end; i++) { /* 16 bits: twice as many at once */
+        const uint8_t *above = in + i - width, *row = in + i, *below = in + i + width;
+        uint16_t sum = (uint16_t)(above[-1] + above[0] + above[1]);
+        sum = (uint16_t)(sum + row[-1] + 5 * row[0] + row[1]);
+        sum = (uint16_t)(sum + below[-1] + below[0] + below[1]);
+        out[i] = (uint8_t)((uint16_t)(2 * sum + 13) / 26);
+    }
+    for (size_t i = begin; i < end; i++) {
+        float pixel = in[i], sharp = pixel + ((float)out[i] - pixel) * rest;
+        sharp = sharp < 0.0f ? 0.0f : sharp;
+        out[i] = (uint8_t)(int32_t)(sharp > 255.0f ? 255.0f : sharp);
+    }
+    for (size_t y = 1; y + 1 < height; y++) {
+        out[y * width] = in[y * width];
+        out[y * width + width - 1] = in[y * width + width - 1];
+    }
+}
+
+FM_LEVELS(sharpen,
+          (const uint8_t *restrict in, size_t height, size_t width, float rest,
+           uint8_t *restrict out),
+          (in, height, width, rest, out));
+
+void fm_sharpness_apply(const uint8_t *restrict in, size_t height, size_t width,
+                        double factor, enum fm_cpu_level level, uint8_t *restrict out)
+{
+    sharpen_levels[level](in, height, width, (float)(1.0 - factor), out);
+}

@@ -1,0 +1,401 @@
+/* Running the steps; see steps.h. */
+#include "steps.h"
+
+#define SLACK 64 /* kernels write whole vectors */
+
+/* The image on its way, and what is still to be done to it. */
+struct canvas {
+    const struct fm_steps *steps;
+    uint64_t seed, position, sample;
+    uint32_t epoch;
+    const uint8_t *pixels; /* the source, or one of the buffers */
+    size_t height, width;
+    uint8_t *buffers[2], *work;
+    enum { NOTHING, WINDOW, MAP, TABLE } pending;
+    struct fm_window window;
+    struct fm_map map;
+    enum fm_interpolation interpolation; /* of the map */
+    uint8_t fill;
+    uint8_t table[256];
+};
+
+static size_t align_up(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
+static size_t larger(size_t x, size_t y)
+{
+    return x > y ? x : y;
+}
+
+/* Follow the size of the image through steps [begin, end), and note what the largest
+   needs. The alternatives of a choice all start from the same size. */
+static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *height,
+                    size_t *width)
+{
+    for (size_t i = begin; i < end; i += 1 + steps->steps[i].n_inner) {
+        const struct fm_step *step = &steps->steps[i];
+        const size_t in_height = *height, in_width = *width;
+        size_t work = 0;
+        switch (step->kind) {
+        case FM_STEP_GROUP:
+            measure(steps, i + 1, i + 1 + step->n_inner, height, width);
+            break;
+        case FM_STEP_CHOICE:
+            for (size_t k = i + 1; k <= i + step->n_inner;
+                 k += 1 + steps->steps[k].n_inner) {
+                *height = in_height, *width = in_width;
+                measure(steps, k, k + 1, height, width);
+            }
+            break;
+        case FM_STEP_CROP:
+            *height = step->crop.height, *width = step->crop.width;
+            break;
+        case FM_STEP_RESIZE:
+            *height = step->resize.height, *width = step->resize.width;
+            work = fm_resample_work_nbytes(in_height, in_width, *height, *width);
+            break;
+        case FM_STEP_RESIZED_CROP:
+            *height = step->resized_crop.resize.height;
+            *width = step->resized_crop.resize.width;
+            work = fm_resample_work_nbytes(in_height, in_width, *height, *width);
+            break;
+        case FM_STEP_AFFINE:
+        case FM_STEP_ELASTIC:
+            work = fm_warp_work_nbytes(in_height, in_width);
+            break;
+        case FM_STEP_BLUR:
+            work = fm_filter_work_nbytes(in_height, in_width);
+            break;
+        default:
+            break;
+        }
+        steps->max_nbytes = larger(steps->max_nbytes, *height * *width);
+        steps->work_nbytes = larger(steps->work_nbytes, work);
+    }
+}
+
+void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
+{
+    size_t height = steps->height, width = steps->width;
+    steps->max_nbytes = height * width;
+    steps->work_nbytes = 0;
+    measure(steps, 0, steps->n_steps, &height, &width);
+    steps->level = level;
+    steps->window = fm_window_select(level);
+}
+
+size_t fm_steps_memory_nbytes(const struct fm_steps *steps)
+{
+    return 2 * align_up(steps->max_nbytes + SLACK) + align_up(steps->work_nbytes);
+}
+
+/* ---- the canvas ---------------------------------------------------------------- */
+
+static uint8_t *other_buffer(const struct canvas *canvas)
+{
+    return canvas->buffers[canvas->pixels == canvas->buffers[0]];
+}
+
+/* Do what is pending. */
+static void settle(struct canvas *canvas)
+{
+    uint8_t *out = other_buffer(canvas);
+    const enum fm_cpu_level level = canvas->steps->level;
+    switch (canvas->pending) {
+    case NOTHING:
+        return;
+    case WINDOW:
+        canvas->steps->window(canvas->pixels, canvas->height, canvas->width,
+                              &canvas->window, out);
+        canvas->height = canvas->window.height;
+        canvas->width = canvas->window.width;
+        break;
+    case MAP:
+        fm_warp_affine(canvas->pixels, canvas->height, canvas->width, &canvas->map,
+                       canvas->interpolation, canvas->fill, level, canvas->work, out);
+        break;
+    case TABLE:
+        fm_tone_apply(canvas->pixels, canvas->height * canvas->width, canvas->table,
+                      out);
+        break;
+    }
+    canvas->pixels = out;
+    canvas->pending = NOTHING;
+}
+
+/* Pixels to be changed in place. */
+static uint8_t *own_pixels(struct canvas *canvas)
+{
+    settle(canvas);
+    for (int i = 0; i < 2; i++)
+        if (canvas->pixels == canvas->buffers[i])
+            return canvas->buffers[i];
+    memcpy(canvas->buffers[0], canvas->pixels, canvas->height * canvas->width);
+    canvas->pixels = canvas->buffers[0];
+    return canvas->buffers[0];
+}
+
+/* The whole image, to be turned over by the flips that follow. */
+static void begin_window(struct canvas *canvas)
+{
+    struct fm_window whole = {0, 0, canvas->height, canvas->width, 0, 0,
+                              FM_PAD_CONSTANT, 0};
+    if (canvas->pending == WINDOW)
+        return;
+    settle(canvas);
+    canvas->window = whole;
+    canvas->pending = WINDOW;
+}
+
+/* A window of an image that was only turned over is the mirrored window, turned over:
+   padding looks the same from both sides. */
+static void crop(struct canvas *canvas, const struct fm_window *window)
+{
+    const struct fm_window *before = &canvas->window;
+    struct fm_window after = *window;
+    int only_flips = canvas->pending == WINDOW && before->top == 0 &&
+                     before->left == 0 && before->height == canvas->height &&
+                     before->width == canvas->width;
+    if (only_flips) {
+        after.flip_y = before->flip_y;
+        after.flip_x = before->flip_x;
+        if (after.flip_y)
+            after.top = (int64_t)before->height - window->top - (int64_t)window->height;
+        if (after.flip_x)
+            after.left = (int64_t)before->width - window->left - (int64_t)window->width;
+    } else {
+        settle(canvas);
+    }
+    canvas->window = after;
+    canvas->pending = WINDOW;
+}
+
+static void affine(struct canvas *canvas, const struct fm_affine *step,
+                   struct fm_draws *draws)
+{
+    struct fm_map map;
+    fm_affine_draw(step, draws, &map);
+    if (canvas->pending == MAP && canvas->interpolation == step->interpolation &&
+        canvas->fill == step->fill) {
+        fm_map_compose(&canvas->map, &map, &canvas->map);
+        return;
+    }
+    settle(canvas);
+    canvas->map = map;
+    canvas->interpolation = step->interpolation;
+    canvas->fill = step->fill;
+    canvas->pending = MAP;
+}
+
+static void tone(struct canvas *canvas, enum fm_tone_kind kind, double value)
+{
+    uint8_t table[256];
+    if (fm_tone_needs_pixels(kind) || canvas->pending != TABLE) {
+        settle(canvas);
+        fm_tone_table(kind, value, canvas->pixels, canvas->height * canvas->width,
+                      canvas->table);
+        canvas->pending = TABLE;
+        return;
+    }
+    fm_tone_table(kind, value, NULL, 0, table);
+    fm_tone_apply(canvas->table, sizeof table, table, canvas->table);
+}
+
+static void jitter(struct canvas *canvas, const struct fm_jitter *step,
+                   struct fm_draws *draws)
+{
+    const int contrast_first = fm_draws_word(draws) >> 31;
+    const double brightness = fm_draws_range(draws, &step->brightness);
+    const double contrast = fm_draws_range(draws, &step->contrast);
+    for (int i = 0; i < 2; i++) {
+        if (i == contrast_first && brightness != 1.0)
+            tone(canvas, FM_TONE_BRIGHTNESS, brightness);
+        if (i != contrast_first && contrast != 1.0)
+            tone(canvas, FM_TONE_CONTRAST, contrast);
+    }
+}
+
+static void flip(struct canvas *canvas, const struct fm_flip *step)
+{
+    begin_window(canvas);
+    if (step->vertical)
+        canvas->window.flip_y ^= 1;
+    else
+        canvas->window.flip_x ^= 1;
+}
+
+static void erase(struct canvas *canvas, const struct fm_step *step,
+                  struct fm_draws *draws)
+{
+    struct fm_box box;
+    uint32_t key[2];
+    uint8_t *pixels = own_pixels(canvas);
+    if (step->kind == FM_STEP_CUTOUT) {
+        fm_cutout_draw(&step->cutout, canvas->height, canvas->width, draws, &box);
+        fm_erase_constant(&box, step->cutout.value, canvas->width, pixels);
+    } else if (fm_erasing_draw(&step->erasing, canvas->height, canvas->width, draws,
+                               &box)) {
+        if (step->erasing.random) {
+            key[0] = fm_draws_word(draws);
+            key[1] = fm_draws_word(draws);
+            fm_erase_random(&box, key, canvas->width, canvas->steps->level, pixels);
+        } else {
+            fm_erase_constant(&box, step->erasing.value, canvas->width, pixels);
+        }
+    }
+}
+
+static void resize(struct canvas *canvas, const struct fm_resize *step,
+                   const struct fm_box *box)
+{
+    uint8_t *out = other_buffer(canvas);
+    fm_resample(canvas->pixels, canvas->width, box, step, canvas->steps->level,
+                canvas->work, out);
+    canvas->pixels = out;
+    canvas->height = step->height;
+    canvas->width = step->width;
+}
+
+static void run_user(struct canvas *canvas, const struct fm_user *user,
+                     const struct fm_draws *draws)
+{
+    uint32_t random[4];
+    uint8_t *pixels = own_pixels(canvas);
+    fm_rng_draw(draws->seed, draws->epoch, draws->position,
+                (enum fm_operation)draws->operation, 1, random);
+    user->function(pixels, (int64_t)canvas->height, (int64_t)canvas->width, random,
+                   user->data);
+}
+
+/* One step of those that settle what is pending first. */
+static void run_filter(struct canvas *canvas, const struct fm_step *step,
+                       struct fm_draws *draws)
+{
+    const enum fm_cpu_level level = canvas->steps->level;
+    struct fm_box box = {0, 0, canvas->height, canvas->width};
+    uint8_t *out = other_buffer(canvas);
+    switch (step->kind) {
+    case FM_STEP_RESIZE:
+        resize(canvas, &step->resize, &box);
+        return;
+    case FM_STEP_RESIZED_CROP:
+        fm_resized_crop_draw(&step->resized_crop, canvas->height, canvas->width, draws,
+                             &box);
+        resize(canvas, &step->resized_crop.resize, &box);
+        return;
+    case FM_STEP_ELASTIC:
+        fm_warp_elastic(canvas->pixels, canvas->height, canvas->width, &step->elastic,
+                        draws, level, canvas->work, out);
+        break;
+    case FM_STEP_BLUR:
+        fm_blur_apply(canvas->pixels, canvas->height, canvas->width, &step->blur,
+                      fm_draws_range(draws, &step->blur.sigma), level, canvas->work,
+                      out);
+        break;
+    case FM_STEP_SHARPNESS:
+        fm_sharpness_apply(canvas->pixels, canvas->height, canvas->width,
+                           fm_draws_range(draws, &step->sharpness.factor), level, out);
+        break;
+    default:
+        fm_noise_apply(canvas->pixels, canvas->height * canvas->width, &step->noise,
+                       draws, level, out);
+        break;
+    }
+    canvas->pixels = out;
+}
+
+static void run_step(struct canvas *canvas, const struct fm_step *step,
+                     struct fm_draws *draws)
+{
+    struct fm_window window;
+    switch (step->kind) {
+    case FM_STEP_CROP:
+        fm_crop_draw(&step->crop, draws, &window);
+        crop(canvas, &window);
+        break;
+    case FM_STEP_FLIP:
+        flip(canvas, &step->flip);
+        break;
+    case FM_STEP_AFFINE:
+        affine(canvas, &step->affine, draws);
+        break;
+    case FM_STEP_TONE:
+        tone(canvas, step->tone.kind, fm_draws_range(draws, &step->tone.value));
+        break;
+    case FM_STEP_JITTER:
+        jitter(canvas, &step->jitter, draws);
+        break;
+    case FM_STEP_ERASING:
+    case FM_STEP_CUTOUT:
+        erase(canvas, step, draws);
+        break;
+    case FM_STEP_USER:
+        run_user(canvas, &step->user, draws);
+        break;
+    default:
+        settle(canvas);
+        run_filter(canvas, step, draws);
+        break;
+    }
+}
+
+/* ---- groups, choices and coins ------------------------------------------------- */
+
+static int applies(const struct canvas *canvas, const struct fm_step *step,
+                   struct fm_draws *draws)
+{
+    if (step->kind != FM_STEP_FLIP || !step->flip.alternating)
+        return fm_draws_coin(draws, step->threshold);
+    struct fm_draws first;
+    fm_draws_begin(&first, draws->seed, 0, canvas->sample, draws->operation);
+    return ((fm_draws_word(&first) >> 31) + canvas->epoch) & 1;
+}
+
+static void run_steps(struct canvas *canvas, size_t begin, size_t end)
+{
+    const struct fm_step *const all = canvas->steps->steps;
+    for (size_t i = begin; i < end; i += 1 + all[i].n_inner) {
+        const struct fm_step *step = &all[i];
+        struct fm_draws draws;
+        fm_draws_begin(&draws, canvas->seed, canvas->epoch, canvas->position,
+                       FM_DRAW_AUGMENT + (uint32_t)i);
+        if (!applies(canvas, step, &draws))
+            continue;
+        if (step->kind == FM_STEP_GROUP) {
+            run_steps(canvas, i + 1, i + 1 + step->n_inner);
+        } else if (step->kind == FM_STEP_CHOICE) {
+            const uint32_t pick = fm_draws_word(&draws);
+            size_t chosen = i + 1;
+            while (pick >= all[chosen].until)
+                chosen += 1 + all[chosen].n_inner;
+            run_steps(canvas, chosen, chosen + 1 + all[chosen].n_inner);
+        } else {
+            run_step(canvas, step, &draws);
+        }
+    }
+}
+
+const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
+                            uint64_t position, uint64_t sample, const uint8_t *image,
+                            void *memory)
+{
+    struct canvas canvas;
+    const size_t buffer_nbytes = align_up(steps->max_nbytes + SLACK);
+    canvas.steps = steps;
+    canvas.seed = seed;
+    canvas.epoch = epoch;
+    canvas.position = position;
+    canvas.sample = sample;
+    canvas.pixels = image;
+    canvas.height = steps->height;
+    canvas.width = steps->width;
+    canvas.buffers[0] = memory;
+    canvas.buffers[1] = canvas.buffers[0] + buffer_nbytes;
+    canvas.work = canvas.buffers[1] + buffer_nbytes;
+    canvas.pending = NOTHING;
+    run_steps(&canvas, 0, steps->n_steps);
+    settle(&canvas);
+    return canvas.pixels;
+}

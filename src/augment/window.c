@@ -1,0 +1,175 @@
+/* Crops, pads and flips; see window.h. */
+#include "window.h"
+
+#if FM_X86_LEVELS
+#include <immintrin.h>
+#endif
+
+/* The source index that `mode` puts at index i of a side of n pixels; -1: fill. */
+static int64_t source_index(int64_t i, int64_t n, enum fm_padding_mode mode)
+{
+    if (0 <= i && i < n)
+        return i;
+    switch (mode) {
+    case FM_PAD_EDGE:
+        return i < 0 ? 0 : n - 1;
+    case FM_PAD_REFLECT:
+        return i < 0 ? -i : 2 * (n - 1) - i;
+    case FM_PAD_SYMMETRIC:
+        return i < 0 ? -1 - i : 2 * n - 1 - i;
+    default:
+        return -1;
+    }
+}
+
+static int64_t clip(int64_t x, int64_t low, int64_t high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+/* Row `row` of the window, before it is turned over. */
+static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
+                                 const struct fm_window *window, size_t row)
+{
+    int64_t y = window->flip_y ? (int64_t)(window->height - 1 - row) : (int64_t)row;
+    y = source_index(window->top + y, (int64_t)height, window->mode);
+    return y < 0 ? NULL : in + (size_t)y * width;
+}
+
+static void window_any(const uint8_t *restrict in, size_t height, size_t width,
+                       const struct fm_window *window, uint8_t *restrict out)
+{
+    const int64_t n = (int64_t)window->width, left = window->left;
+    /* Columns [begin, end) lie in the source. */
+    const int64_t begin = clip(-left, 0, n);
+    const int64_t end = clip((int64_t)width - left, begin, n);
+    for (size_t row = 0; row < window->height; row++, out += n) {
+        const uint8_t *source = source_row(in, height, width, window, row);
+        if (source == NULL) {
+            memset(out, window->fill, (size_t)n);
+            continue;
+        }
+        for (int64_t x = 0; x < n; x = x == begin - 1 ? end : x + 1) {
+            if (x == begin && begin < end) {
+                x = end;
+                if (x == n)
+                    break;
+            }
+            int64_t i = source_index(left + x, (int64_t)width, window->mode);
+            out[window->flip_x ? n - 1 - x : x] = i < 0 ? window->fill : source[i];
+        }
+        const size_t n_inside = (size_t)(end - begin);
+        if (!window->flip_x) {
+            memcpy(out + begin, source + left + begin, n_inside);
+        } else {
+            const uint8_t *last = source + left + end - 1;
+            uint8_t *turned = out + n - end;
+            for (size_t i = 0; i < n_inside; i++)
+                turned[i] = *(last - i);
+        }
+    }
+}
+
+#if FM_X86_LEVELS
+
+#define LANES 32
+
+/* 32 bytes from `source` on; those outside [begin, end) are anything. */
+FM_TARGET_AVX2
+static __m256i load_within(const uint8_t *source, const uint8_t *begin,
+                           const uint8_t *end)
+{
+    if (source >= begin && end - source >= LANES)
+        return _mm256_loadu_si256((const __m256i *)source);
+    uint8_t bytes[LANES] = {0};
+    for (int i = 0; i < LANES; i++)
+        if (source + i >= begin && source + i < end)
+            bytes[i] = source[i];
+    return _mm256_loadu_si256((const __m256i *)bytes);
+}
+
+/* 0xFF in lane i where begin <= i < end. */
+FM_TARGET_AVX2
+static __m256i lanes_between(int64_t begin, int64_t end)
+{
+    const __m256i lane = _mm256_setr_epi8(
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+    const __m256i from = _mm256_set1_epi8((char)(clip(begin, 0, LANES) - 1));
+    const __m256i to = _mm256_set1_epi8((char)clip(end, 0, LANES));
+    return _mm256_and_si256(_mm256_cmpgt_epi8(lane, from), _mm256_cmpgt_epi8(to, lane));
+}
+
+/* Rows of up to 32 pixels with a constant around them: a row is one load and one store,
+   which may run into the next row, to be overwritten by it. */
+FM_TARGET_AVX2
+static void window_narrow(const uint8_t *restrict in, size_t height, size_t width,
+                          const struct fm_window *window, uint8_t *restrict out)
+{
+    const int64_t n = (int64_t)window->width, n_rows = (int64_t)window->height;
+    /* Lane i holds source column `column + i`. When turned over, the last lane comes
+       first, and lane 31 holds the last column of the window. */
+    const int64_t column = window->left + (window->flip_x ? n - LANES : 0);
+    const __m256i inside = lanes_between(-column, (int64_t)width - column);
+    const __m256i fill = _mm256_set1_epi8((char)window->fill);
+    const __m256i backwards = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+    const uint8_t *const end = in + height * width;
+    /* Source rows first, first + step, ...; those of out in [begin, until) exist. */
+    const int64_t step = window->flip_y ? -1 : 1;
+    const int64_t first = window->top + (window->flip_y ? n_rows - 1 : 0);
+    const int64_t last_row = (int64_t)height - 1;
+    const int64_t begin = clip(step > 0 ? -first : first - last_row, 0, n_rows);
+    const int64_t until = clip(step > 0 ? last_row - first + 1 : first + 1, begin,
+                               n_rows);
+    for (int64_t row = 0; row < begin; row++)
+        _mm256_storeu_si256((__m256i *)(out + row * n), fill);
+    for (int64_t row = begin; row < until; row++) {
+        const uint8_t *source = in + (first + step * row) * (int64_t)width + column;
+        __m256i pixels = load_within(source, in, end);
+        pixels = _mm256_blendv_epi8(fill, pixels, inside);
+        if (window->flip_x)
+            pixels = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pixels, backwards),
+                                              0x4E);
+        _mm256_storeu_si256((__m256i *)(out + row * n), pixels);
+    }
+    for (int64_t row = until; row < n_rows; row++)
+        _mm256_storeu_si256((__m256i *)(out + row * n), fill);
+}
+
+FM_TARGET_AVX2
+static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
+                        const struct fm_window *window, uint8_t *restrict out)
+{
+    if (window->width <= LANES && window->mode == FM_PAD_CONSTANT)
+        window_narrow(in, height, width, window, out);
+    else
+        window_any(in, height, width, window, out);
+}
+
+fm_window_fn *fm_window_select(enum fm_cpu_level level)
+{
+    return level >= FM_CPU_AVX2 ? window_avx2 : window_any;
+}
+
+#else
+
+fm_window_fn *fm_window_select(enum fm_cpu_level level)
+{
+    (void)level;
+    return window_any;
+}
+
+#endif
+
+void fm_crop_draw(const struct fm_crop *crop, struct fm_draws *draws,
+                  struct fm_window *out)
+{
+    memset(out, 0, sizeof *out);
+    out->top = crop->top + fm_draws_below(draws, crop->n_tops);
+    out->left = crop->left + fm_draws_below(draws, crop->n_lefts);
+    out->height = crop->height;
+    out->width = crop->width;
+    out->mode = crop->mode;
+    out->fill = crop->fill;
+}

@@ -1,0 +1,67 @@
+/* Eight floats at once, for loops that keep sums in registers: compilers unroll such
+   loops over arrays into single floats instead. GCC and clang turn these into the
+   vectors of whatever instruction set a function is compiled for. */
+#ifndef FM_LANES_H
+#define FM_LANES_H
+
+#include <string.h>
+
+#include "cpu.h"
+
+#define FM_LANES_COUNT 8
+
+#if defined(__GNUC__) || defined(__clang__)
+
+typedef float fm_lanes __attribute__((vector_size(4 * FM_LANES_COUNT)));
+/* The same anywhere in memory. */
+typedef float fm_lanes_memory
+    __attribute__((vector_size(4 * FM_LANES_COUNT), aligned(4), may_alias));
+
+#define fm_lanes_load(from) ((fm_lanes) * (const fm_lanes_memory *)(from))
+#define fm_lanes_store(to, x) ((void)(*(fm_lanes_memory *)(to) = (x)))
+#define fm_lanes_add(x, y) ((x) + (y))
+#define fm_lanes_sub(x, y) ((x) - (y))
+#define fm_lanes_scale(x, factor) ((x) * (factor))
+
+#else
+
+typedef struct {
+    float at[FM_LANES_COUNT];
+} fm_lanes;
+
+FM_INLINE fm_lanes fm_lanes_load(const float *from)
+{
+    fm_lanes out;
+    memcpy(&out, from, sizeof out);
+    return out;
+}
+
+FM_INLINE void fm_lanes_store(float *to, fm_lanes x)
+{
+    memcpy(to, &x, sizeof x);
+}
+
+FM_INLINE fm_lanes fm_lanes_add(fm_lanes x, fm_lanes y)
+{
+    for (int i = 0; i < FM_LANES_COUNT; i++)
+        x.at[i] += y.at[i];
+    return x;
+}
+
+FM_INLINE fm_lanes fm_lanes_sub(fm_lanes x, fm_lanes y)
+{
+    for (int i = 0; i < FM_LANES_COUNT; i++)
+        x.at[i] -= y.at[i];
+    return x;
+}
+
+FM_INLINE fm_lanes fm_lanes_scale(fm_lanes x, float factor)
+{
+    for (int i = 0; i < FM_LANES_COUNT; i++)
+        x.at[i] *= factor;
+    return x;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,506 @@
+"""Loader(augment=...): what is taken, what functions get, previews, and the ends."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import reference
+
+import fmnist_fast as ff
+from fmnist_fast.augment import compile_steps
+
+RAW = {"dtype": "uint8", "normalize": None, "layout": "NHW"}
+CROP_FLIP = [ff.RandomCrop((5, 7), padding=2), ff.RandomHorizontalFlip()]
+
+
+@pytest.fixture(scope="module")
+def few(odd):
+    return odd.select(range(53))
+
+
+def same(got, want):
+    assert len(got) == len(want)
+    return all(
+        x.tobytes() == y.tobytes() and x.shape == y.shape
+        for ours, theirs in zip(got, want)
+        for x, y in zip(ours, theirs)
+    )
+
+
+def wanted(dataset, augment, **options):
+    n_classes = len(dataset.classes)
+    compiled = compile_steps(augment, *dataset.images.shape[1:], n_classes)
+    options = {"n_classes": n_classes, "augment": compiled, **options}
+    return reference.epoch(dataset.images, dataset.labels, **options)
+
+
+def negative(images, labels, rng):
+    return -images, labels
+
+
+def shifted(images, labels, rng):
+    """A new array, of random numbers."""
+    return images + rng.random(dtype=np.float32), labels
+
+
+def noted(images, labels, rng):
+    """Its random numbers in place of the images."""
+    return rng.integers(0, 2**62, 3), labels
+
+
+# ---- what is taken ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        CROP_FLIP,
+        tuple(CROP_FLIP),
+        ff.Compose(CROP_FLIP),
+        [ff.Compose(CROP_FLIP[:1]), CROP_FLIP[1]],
+    ],
+)
+def test_lists_and_compose_are_the_same(few, augment):
+    options = {"batch_size": 10, "shuffle": True, "seed": 3}
+    want = wanted(few, CROP_FLIP, **options)
+    assert same(list(ff.Loader(few, augment=augment, **options)), want)
+
+
+@pytest.mark.parametrize("name", ["standard", "standard+erasing", "strong"])
+def test_recipes_fit_the_images(few, name):
+    options = {"batch_size": 10, "shuffle": True, "seed": 3}
+    loader = ff.Loader(few, augment=name, **options)
+    assert loader.augment == name
+    assert same(list(loader), wanted(few, name, **options))
+
+
+def test_a_step_alone_and_none(few):
+    invert = ff.RandomInvert(1)
+    ((images, _),) = ff.Loader(few, 100, augment=invert, **RAW)
+    assert np.array_equal(images, 255 - few.images)
+    plain, none = ff.Loader(few, 10), ff.Loader(few, 10, augment=None)
+    assert same(list(none), list(plain))
+
+
+def test_another_size_after_the_steps(few):
+    for layout, shape in [("NCHW", (53, 1, 3, 4)), ("flat", (53, 12))]:
+        loader = ff.Loader(few, 60, layout=layout, augment=[ff.CenterCrop((3, 4))])
+        assert [images.shape for images, _ in loader] == [shape]
+
+
+def test_mixes_have_soft_labels(few):
+    loader = ff.Loader(few, 60, augment=[ff.MixUp()], label_dtype="onehot")
+    ((_, labels),) = loader
+    assert labels.shape == (53, 3)
+    assert np.allclose(labels.sum(axis=1), 1) and (labels.max(axis=1) < 1).any()
+
+
+@pytest.mark.parametrize(
+    "augment, error, message",
+    [
+        ([], ValueError, "augment must not be empty; augment=None turns augmentation"),
+        (
+            "standart",
+            ValueError,
+            "one of the recipes standard, .* did you mean 'standa",
+        ),
+        (3, TypeError, "augment must be a list of steps, a step, .* got 3"),
+        ([ff.RandomInvert], TypeError, "RandomInvert is a class, give an instance"),
+        ([ff.RandomCrop(28)], ValueError, "a crop of 28x28 is larger than the image"),
+        ([ff.MixUp()], ValueError, "label_dtype must be 'onehot', got 'int64'"),
+        (
+            [ff.RandomApply([ff.CutMix()], 0)],
+            ValueError,
+            "MixUp and CutMix make soft labels: label_dtype must be 'onehot'",
+        ),
+        (
+            [negative, ff.RandomInvert()],
+            ValueError,
+            "RandomInvert must come before neg",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(few, augment, error, message):
+    with pytest.raises(error, match=message):
+        ff.Loader(few, 10, augment=augment)
+
+
+def test_the_number_of_classes_is_the_datasets(few):
+    augment = [ff.CutMix(num_classes=4)]
+    with pytest.raises(ValueError, match="must be the dataset's, 3, got 4"):
+        ff.Loader(few, 10, augment=augment, label_dtype="onehot")
+
+
+def test_batches_beyond_the_memory_are_an_error(small):
+    loader = ff.Loader(small, 1000, augment=[ff.Pad(32000)])
+    with pytest.raises(MemoryError):
+        iter(loader)
+    assert len(list(ff.Loader(small, 1000))) == 1
+
+
+def test_augment_is_fixed(few):
+    steps = list(CROP_FLIP)
+    loader = ff.Loader(few, 10, augment=steps)
+    steps.clear()
+    assert loader.augment == tuple(CROP_FLIP)
+    with pytest.raises(AttributeError, match="augment of a Loader is fixed"):
+        loader.augment = None
+
+
+def test_repr_mentions_augment(few):
+    assert "augment" not in repr(ff.Loader(few))
+    assert "dtype='float32', augment='strong': 1 " in repr(
+        ff.Loader(few, augment="strong")
+    )
+    text = repr(ff.Loader(few, augment=[ff.RandomInvert()], shard=(0, 2)))
+    assert "augment=(RandomInvert(p=0.5),), shard=(0, 2): " in text
+
+
+def test_no_images_no_batches():
+    nothing = ff.Dataset.from_arrays(
+        np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8), classes=["a", "b"]
+    )
+    for augment in ("standard", [ff.Resize(9), ff.MixUp(), negative]):
+        loader = ff.Loader(
+            nothing, 10, shuffle=True, label_dtype="onehot", augment=augment
+        )
+        assert len(loader) == 0 and list(loader) == [] and list(loader) == []
+        assert loader.epoch == 2
+        with pytest.raises(IndexError, match="index 0 of a dataset of 0"):
+            loader.augment_preview(0, 1)
+
+
+# ---- state, pickling, shards --------------------------------------------------------
+
+
+def test_the_state_is_the_same_with_and_without(few):
+    states = []
+    for augment in (None, "strong", [negative]):
+        loader = ff.Loader(few, 10, shuffle=True, seed=5, augment=augment)
+        states.append([loader.state_dict()])
+        for _ in range(2):
+            states[-1] += [loader.state_dict() for _ in loader]
+    assert states[0] == states[1] == states[2]
+    assert states[0][2]["position"] == 20
+
+
+@pytest.mark.parametrize("augment", ["strong", [*CROP_FLIP, shifted], [noted]])
+def test_resuming_at_every_batch(few, augment):
+    options = {"shuffle": True, "seed": 5, "augment": augment}
+    whole = ff.Loader(few, 10, **options)
+    want = [*whole, *whole]
+    for k in range(len(want)):
+        loader, got = ff.Loader(few, 10, threads=1, **options), []
+        while len(got) < k:
+            for batch in loader:
+                got.append(batch)
+                if len(got) == k:
+                    break
+        again = ff.Loader(few, 10, threads=3, prefetch=1, **options)
+        again.load_state_dict(json.loads(json.dumps(loader.state_dict())))
+        while len(got) < len(want):
+            got += again
+        assert same(got, want)
+
+
+@pytest.mark.parametrize("augment", ["strong", [*CROP_FLIP, shifted]])
+def test_a_pickled_loader_goes_on_where_it_was(few, augment):
+    loader = ff.Loader(few, 10, shuffle=True, augment=augment)
+    iterator = iter(loader)
+    next(iterator)
+    again = pickle.loads(pickle.dumps(loader))
+    assert repr(again) == repr(loader)
+    assert same(list(again), list(iterator))
+    assert same(list(again), list(loader))
+
+
+def test_what_can_not_be_pickled_says_so(few):
+    loader = ff.Loader(few, augment=[lambda images, labels, rng: (images, labels)])
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(loader)
+    loader = ff.Loader(few, augment=[ff.CFunction(SimpleNamespace(address=4096))])
+    with pytest.raises(TypeError, match="CFunction can't be pickled"):
+        pickle.dumps(loader)
+
+
+def test_shards_together_are_the_whole(few):
+    options = {"shuffle": True, "augment": "strong"}
+    ranks = [list(ff.Loader(few, 4, shard=(rank, 3), **options)) for rank in range(3)]
+    for k, (images, _) in enumerate(ff.Loader(few, 12, **options)):
+        parts = [batches[k][0] for batches in ranks if k < len(batches)]
+        assert np.array_equal(np.concatenate(parts), images)
+
+
+# ---- Python functions ---------------------------------------------------------------
+
+
+def test_functions_change_the_batches_in_turn(few):
+    options = {"batch_size": 10, "shuffle": True}
+    plain = wanted(few, CROP_FLIP, **options)
+
+    def doubled(images, labels, rng):
+        images *= 2  # in place: the batch is ours
+        return images, labels + 100
+
+    augment = [*CROP_FLIP, negative, doubled]
+    for _ in range(2):
+        got = list(ff.Loader(few, augment=augment, **options))
+        want = [(-2 * images, labels + 100) for images, labels in plain]
+        assert same(got, want)
+    (batch,) = ff.Loader(few, 60, augment=negative, **RAW)
+    assert np.array_equal(batch[0], -few.images)
+
+
+def test_functions_run_in_the_iterating_thread(few):
+    seen = set()
+
+    def note(images, labels, rng):
+        seen.add(threading.get_ident())
+        return images, labels
+
+    assert len(list(ff.Loader(few, 10, threads=3, augment=[note]))) == 6
+    assert seen == {threading.get_ident()}
+
+
+def test_random_numbers_depend_on_seed_epoch_position_and_rank(few):
+    draws = {}
+    for seed in (0, 1, 2**64 - 1):
+        for rank in range(2):
+            loader = ff.Loader(few, 5, seed=seed, shard=(rank, 2), augment=[noted])
+            for epoch in range(2):
+                for k, (numbers, _) in enumerate(loader):
+                    draws[seed, rank, epoch, k] = tuple(numbers.tolist())
+    assert len(draws) == len(set(draws.values())) == 3 * 2 * (6 + 5)
+    loader = ff.Loader(few, 5, seed=1, shard=(1, 2), threads=1, augment=[noted])
+    loader.set_epoch(1)
+    for k, (numbers, _) in enumerate(loader):
+        assert tuple(numbers.tolist()) == draws[1, 1, 1, k]
+
+
+def test_functions_share_the_random_numbers_of_a_batch(few):
+    def draw(images, labels, rng):
+        drawn.append(rng.random())
+        return images, labels
+
+    drawn = []
+    list(ff.Loader(few, 60, augment=[draw, draw]))
+    first, second = drawn
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "out, found",
+    [
+        (None, "<class 'NoneType'>"),
+        ((1, 2, 3), "3 values"),
+        ([1, 2], "<class 'list'>"),
+        (np.zeros((2, 3)), "<class 'numpy.ndarray'>"),
+    ],
+)
+def test_functions_must_return_a_pair(few, out, found):
+    def wrong(images, labels, rng):
+        return out
+
+    loader = ff.Loader(few, augment=[wrong])
+    message = (
+        rf"augment: <function .*wrong.*> must return \(images, labels\), got {found}"
+    )
+    with pytest.raises(TypeError, match=message):
+        next(iter(loader))
+
+
+def test_an_exception_reaches_the_user_and_the_loader_goes_on(few):
+    class Own(Exception):
+        pass
+
+    def fail(images, labels, rng):
+        if fails:
+            raise Own("third")
+        return images, labels
+
+    fails = []
+    loader = ff.Loader(few, 10, augment=[fail])
+    iterator = iter(loader)
+    held = [next(iterator), next(iterator)]
+    fails.append(1)
+    with pytest.raises(Own, match="third"):
+        next(iterator)
+    fails.clear()
+    held += iterator  # the batch that failed is gone, the others are not
+    want = list(ff.Loader(few, 10))
+    assert same(held, [*want[:2], *want[3:]])
+    fails.append(1)
+    with pytest.raises(Own):
+        list(loader)
+    fails.clear()
+    assert same(list(loader), want)
+    assert loader.epoch == 3
+
+
+def test_closing_with_functions(few):
+    loader = ff.Loader(few, 10, augment=[negative])
+    iterator = iter(loader)
+    assert iter(iterator) is iterator and not iterator.closed
+    held = next(iterator)
+    iterator.close()
+    assert iterator.closed and list(iterator) == []
+    iterator = iter(loader)
+    loader.close()
+    with pytest.raises(RuntimeError, match="the loader was closed"):
+        next(iterator)
+    assert len(list(loader)) == 6
+    assert np.array_equal(held[0], next(iter(ff.Loader(few, 10, augment=negative)))[0])
+
+
+def test_breaking_off_uses_the_memory_again(small):
+    loader = ff.Loader(small, 10, augment=[negative])
+    for _ in range(30):
+        for _ in loader:
+            break
+    pipeline = loader._pipeline
+    list(zip(range(3), loader))
+    assert loader._pipeline is pipeline
+
+
+def test_one_iterator_with_functions_shared_by_threads(small):
+    """Each batch goes to one thread, with the random numbers of its position."""
+    loader = ff.Loader(
+        small, 7, augment=[lambda x, y, rng: (x[:, 0, 0, 0], rng.random())]
+    )
+    want = {draw: x.tobytes() for x, draw in loader}
+    assert len(want) == 143
+    loader.set_epoch(0)
+    got, iterator = [], iter(loader)
+
+    def take():
+        got.extend((draw, x.tobytes()) for x, draw in iterator)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(got) == 143 and dict(got) == want
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forks_with_augmentation():
+    """Iterators of the parent raise in the child, whatever locks were held."""
+    code = """
+        import os, signal, sys, threading, warnings
+        import fmnist_fast as ff
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork
+        dataset = ff.synthetic(3000, 10)[0]
+        augment = [ff.RandomErasing(), ff.Cutout(4), lambda x, y, rng: (x, y)]
+        loader = ff.Loader(dataset, 7, shuffle=True, threads=2, augment=augment)
+        iterator = iter(loader)
+        held = [next(iterator) for _ in range(5)]
+        lock, stop = iterator._lock, threading.Event()
+
+        def hold():
+            with lock:
+                held_lock.set()
+                stop.wait(30)
+
+        held_lock = threading.Event()
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held_lock.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            try:
+                next(iterator)
+            except RuntimeError as error:
+                assert "made before a fork" in str(error)
+            else:
+                os._exit(2)
+            os._exit(0 if sum(len(y) for _, y in loader) == 3000 else 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        stop.set()
+        thread.join()
+        assert sum(len(y) for _, y in held + list(iterator)) == 3000
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_signal_handler_may_take_a_batch(small):
+    loader = ff.Loader(small, 10, augment=[negative])
+    iterator, taken = iter(loader), []
+    before = signal.signal(signal.SIGALRM, lambda *_: taken.extend(zip([0], iterator)))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        n = sum(1 for _ in iterator)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert n + len(taken) == 100
+
+
+# ---- preview ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        "standard",
+        [ff.RandomHorizontalFlip(mode="alternating"), ff.Resize((9, 4))],
+        [ff.TrivialAugmentWide(), ff.GaussianNoise()],
+    ],
+)
+def test_preview_is_what_epochs_give(few, augment):
+    loader = ff.Loader(few, 10, seed=4, augment=augment, **RAW)
+    epochs = [np.concatenate([images for images, _ in loader]) for _ in range(5)]
+    before = loader.state_dict()
+    for index in (0, 7, 52, -1, -53):
+        shown = loader.augment_preview(index, 5)
+        assert shown.dtype == np.uint8 and shown.shape == (5, *epochs[0].shape[1:])
+        assert np.array_equal(shown, [images[index] for images in epochs])
+    assert np.array_equal(
+        loader.augment_preview(np.int64(3), np.uint8(2)), loader.augment_preview(3, 2)
+    )
+    assert loader.state_dict() == before
+
+
+def test_preview_is_the_same_for_all_that_comes_after(few):
+    steps = [ff.RandomErasing(1), ff.RandomInvert()]
+    mixed = [*steps, ff.MixUp(), negative]
+    want = ff.Loader(few, 10, augment=steps, **RAW).augment_preview(2, 6)
+    loader = ff.Loader(few, 7, shuffle=True, augment=mixed, label_dtype="onehot")
+    assert np.array_equal(loader.augment_preview(2, 6), want)
+    for augment in (None, [negative], [ff.CutMix()]):
+        loader = ff.Loader(few, augment=augment, label_dtype="onehot")
+        shown = loader.augment_preview(2, 3)
+        assert np.array_equal(shown, [few.images[2]] * 3)
+        shown[:] = 0  # a copy
+        assert few.images[2].any()
+
+
+@pytest.mark.parametrize(
+    "index, n, error, message",
+    [
+        (53, 1, IndexError, "index 53 of a dataset of 53"),
+        (-54, 1, IndexError, "index -54 of a dataset of 53"),
+        (1.0, 1, TypeError, "index must be an integer, got 1.0"),
+        (0, 0, ValueError, r"n must be in 1\.\.4294967296, got 0"),
+        (0, True, TypeError, "n must be an integer, got True"),
+    ],
+)
+def test_bad_previews_are_refused(few, index, n, error, message):
+    with pytest.raises(error, match=message):
+        ff.Loader(few, augment="standard").augment_preview(index, n)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import Dataset
 
 _PROGRAM = "fmnist-fast"
+_MAX_COUNT = 1000  # versions of an image in a row of a sheet
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -72,6 +73,12 @@ def _run_demo(arguments: argparse.Namespace) -> int:
     from .demo import demo
 
     return demo(arguments)
+
+
+def _run_augment(arguments: argparse.Namespace) -> int:
+    from .preview import preview
+
+    return preview(arguments)
 
 
 def _run_verify(arguments: argparse.Namespace) -> int:
@@ -188,6 +195,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _count(text: str) -> int:
+    value = _positive(text)
+    if value > _MAX_COUNT:
+        raise argparse.ArgumentTypeError(f"must be at most {_MAX_COUNT}, got {value}")
+    return value
+
+
 def _png(text: str) -> str:
     if not text.lower().endswith(".png"):
         raise argparse.ArgumentTypeError(f"must end in .png, got {text!r}")
@@ -200,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Fashion-MNIST and other IDX files as training batches, fast.",
         epilog="""examples:
   fmnist-fast demo                          load, shuffle, normalise; how fast is it?
+  fmnist-fast augment --augment strong      what augmentation does, as a picture
   fmnist-fast info                          what is installed, which data is found
   fmnist-fast verify --root data            are the files the published ones?
   fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
@@ -251,6 +266,47 @@ Where there are no files, a SYNTHETIC set is drawn and used.""",
         default="fmnist_fast_demo.png",
         metavar="SHEET.png",
         help="the contact sheet; default: fmnist_fast_demo.png",
+    )
+    augment = add(
+        "augment",
+        _run_augment,
+        "Draw augmented versions of images.",
+        """  fmnist-fast augment
+  fmnist-fast augment --augment strong --index 0 5 9 --output strong.png
+  fmnist-fast augment --augment "RandomRotation(20), RandomErasing(p=1)" --count 8
+
+A row for each image: the original, and what it becomes in epochs 0, 1, ... Where there
+are no files, a SYNTHETIC set is drawn and used.""",
+    )
+    augment.add_argument(
+        "--augment",
+        default="standard",
+        metavar="TEXT",
+        help="recipe (standard, standard+erasing, strong), or steps as in Python; "
+        "default: standard",
+    )
+    augment.add_argument(
+        "--split", choices=list(sources.FILES), default="train", help="default: train"
+    )
+    augment.add_argument(
+        "--index",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="I",
+        help="of one or several images; default: 0",
+    )
+    augment.add_argument(
+        "--count", type=_count, default=15, help="versions of each; default: 15"
+    )
+    augment.add_argument("--seed", type=int, default=0, help="default: 0")
+    augment.add_argument(
+        "-o",
+        "--output",
+        type=_png,
+        default="fmnist_fast_augment.png",
+        metavar="SHEET.png",
+        help="the contact sheet; default: fmnist_fast_augment.png",
     )
     add(
         "info",

@@ -27,7 +27,7 @@ def demo(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from .loader import Loader
 
-    train = _find_or_draw(arguments.root)
+    train = find_or_draw("train", arguments.root)
     if len(train) == 0:
         raise ValueError(f"there are no images in {train.source}")
     n, (height, width) = f"{len(train):,}", train.images.shape[1:]
@@ -49,9 +49,10 @@ def shown_name(dataset: Dataset) -> str:
     return mark if dataset.synthetic else dataset.name or "a dataset without a name"
 
 
-def _find_or_draw(root: str | None) -> Dataset:
+def find_or_draw(split: str, root: str | None) -> Dataset:
+    """A split of the real data, or of the synthetic where there is none."""
     try:
-        return sources.load("train", root)
+        return sources.load(split, root)
     except FileNotFoundError as error:
         if root is not None:
             raise
@@ -61,7 +62,7 @@ def _find_or_draw(root: str | None) -> Dataset:
     print(f"No real data: {reason}.")
     print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
     sys.stdout.flush()
-    return synthetic()[0]
+    return synthetic()[("train", "test").index(split)]
 
 
 def _numpy_epoch(

@@ -1,4 +1,4 @@
-"""Pictures of images: a contact sheet, with the name of the class under each.
+"""Pictures of images: a contact sheet, with a class or another caption under each.
 
 Needs Pillow, which is imported when a sheet is drawn.
 """
@@ -45,6 +45,30 @@ def contact_sheet(
         Each in ``range(len(classes))``.
     classes : sequence of str
         Long names are cut to 24 characters.
+    columns, zoom, title
+        As in `captioned_sheet`, which this is with the names as captions.
+    """
+    _check_labels(images, labels, classes)
+    names = [classes[int(label)] for label in labels]
+    return captioned_sheet(images, names, columns=columns, zoom=zoom, title=title)
+
+
+def captioned_sheet(
+    images: Sequence[np.ndarray] | np.ndarray,
+    captions: Sequence[str],
+    *,
+    columns: int = 16,
+    zoom: int = 2,
+    title: str | None = None,
+) -> PIL.Image.Image:
+    """Draw images in rows, enlarged without smoothing, with a line of text under each.
+
+    Parameters
+    ----------
+    images : sequence of n at least 1 ndarrays, uint8 (height, width)
+        The largest decides the size of all cells; smaller ones are centred.
+    captions : sequence of n str
+        Long ones are cut to 24 characters.
     columns : int
         Images in a row, at least 1.
     zoom : int
@@ -65,17 +89,18 @@ def contact_sheet(
         An argument is not what it should be.
     """
     pillow = _pillow()
-    _check(images, labels, classes, columns, zoom)
-    n, height, width = images.shape
-    names = [_short(classes[int(label)]) for label in labels]
+    _check(images, captions, columns, zoom)
+    captions = [_short(caption) for caption in captions]
     font, title_font = _font(_FONT_SIZE), _font(_TITLE_SIZE)
-    n_columns = min(columns, n)
-    n_rows = -(-n // n_columns)
-    # The widest name decides, so that no two can touch.
-    cell_width = max(width * zoom, *(_width(font, name) for name in names))
-    cell_height = height * zoom + _height(font) + 3
+    n_columns = min(columns, len(images))
+    n_rows = -(-len(images) // n_columns)
+    height = zoom * max(len(image) for image in images)
+    # The widest caption decides, so that no two can touch.
+    width = zoom * max(image.shape[1] for image in images)
+    width = max(width, *(_width(font, caption) for caption in captions))
+    cell_height = height + _height(font) + 3
     top = _GAP + (_height(title_font) + _GAP if title else 0)
-    sheet_width = _GAP + n_columns * (cell_width + _GAP)
+    sheet_width = _GAP + n_columns * (width + _GAP)
     if title:
         sheet_width = max(sheet_width, _width(title_font, title) + 2 * _GAP)
     size = (sheet_width, top + n_rows * (cell_height + _GAP))
@@ -83,16 +108,18 @@ def contact_sheet(
     draw = pillow.ImageDraw.Draw(sheet)
     if title:
         draw.text((_GAP, _GAP), title, fill=_INK, font=title_font)
-    for i, name in enumerate(names):
-        x = _GAP + i % n_columns * (cell_width + _GAP)
+    for i, (image, caption) in enumerate(zip(images, captions)):
+        x = _GAP + i % n_columns * (width + _GAP)
         y = top + i // n_columns * (cell_height + _GAP)
-        tile = pillow.Image.fromarray(images[i])
+        tile = pillow.Image.fromarray(image)
         tile = tile.resize(
-            (width * zoom, height * zoom), pillow.Image.Resampling.NEAREST
+            (tile.width * zoom, tile.height * zoom), pillow.Image.Resampling.NEAREST
         )
-        sheet.paste(tile, (x + (cell_width - width * zoom) // 2, y))
-        left = x + (cell_width - _width(font, name)) // 2
-        draw.text((left, y + height * zoom + 1), name, fill=_INK, font=font)
+        sheet.paste(
+            tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2)
+        )
+        left = x + (width - _width(font, caption)) // 2
+        draw.text((left, y + height + 1), caption, fill=_INK, font=font)
     return sheet
 
 
@@ -122,9 +149,8 @@ def _pillow() -> ModuleType:
 
 
 def _check(
-    images: np.ndarray,
-    labels: np.ndarray,
-    classes: Sequence[str],
+    images: Sequence[np.ndarray] | np.ndarray,
+    captions: Sequence[str],
     columns: int,
     zoom: int,
 ) -> None:
@@ -133,6 +159,22 @@ def _check(
             raise TypeError(f"{name} must be an integer, got {value!r}")
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    for image in images:
+        if image.dtype != "uint8" or image.ndim != 2 or 0 in image.shape:
+            raise ValueError(
+                "images must be uint8 of shape (height, width) and not empty, got "
+                f"{image.dtype} {image.shape}"
+            )
+    if len(images) == 0 or len(captions) != len(images):
+        raise ValueError(
+            f"there must be one caption for each image, got {len(captions)} for "
+            f"{len(images)} images"
+        )
+
+
+def _check_labels(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> None:
     if images.dtype != "uint8" or images.ndim != 3 or 0 in images.shape:
         raise ValueError(
             "images must be uint8 of shape (n, height, width) and not empty, got "

@@ -79,13 +79,20 @@ FM_TARGET_AVX2
 static __m256i load_within(const uint8_t *source, const uint8_t *begin,
                            const uint8_t *end)
 {
-    if (source >= begin && end - source >= LANES)
+    uint8_t bytes[3 * LANES] = {0};
+    const int64_t before = begin - source, behind = source + LANES - end;
+    if (before <= 0 && behind <= 0)
         return _mm256_loadu_si256((const __m256i *)source);
-    uint8_t bytes[LANES] = {0};
-    for (int i = 0; i < LANES; i++)
-        if (source + i >= begin && source + i < end)
-            bytes[i] = source[i];
-    return _mm256_loadu_si256((const __m256i *)bytes);
+    /* The nearest 32 bytes that are there, or fewer, moved to their lanes. */
+    const int64_t n = end - begin < LANES ? end - begin : LANES;
+    const uint8_t *from = before > 0 ? begin : end - n;
+    if (n == LANES)
+        _mm256_storeu_si256((__m256i *)(bytes + LANES),
+                            _mm256_loadu_si256((const __m256i *)from));
+    else
+        memcpy(bytes + LANES, from, (size_t)n);
+    const int64_t lane = clip(source - from, -LANES, LANES);
+    return _mm256_loadu_si256((const __m256i *)(bytes + LANES + lane));
 }
 
 /* 0xFF in lane i where begin <= i < end. */

@@ -141,10 +141,11 @@ size_t fm_plan_memory_nbytes(const struct fm_plan *plan)
 /* Pixels of the sample at `position`, augmented. */
 static const uint8_t *augmented(const struct fm_plan *plan,
                                 const struct fm_epoch *epoch, uint64_t position,
-                                uint64_t sample, uint8_t *memory)
+                                uint64_t sample, const struct fm_ahead *ahead,
+                                size_t lane, uint8_t *memory)
 {
     return fm_steps_run(plan->steps, epoch->seed, epoch->number, position, sample,
-                        plan->images + sample * plan->image_nbytes,
+                        plan->images + sample * plan->image_nbytes, ahead, lane,
                         memory + mixed_nbytes(plan));
 }
 
@@ -153,6 +154,7 @@ struct rows {
     const struct fm_epoch *epoch;
     uint64_t global_begin, global_n_rows, begin;
     uint8_t *memory;
+    struct fm_ahead *ahead;      /* of the rows that are next */
     struct fm_mixture *mixtures; /* of every row, where samples are mixed */
     uint64_t *partners;          /* their samples */
 };
@@ -166,7 +168,11 @@ static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *
     const uint64_t position = rows->begin + i;
     if (steps == NULL)
         return plan->images + sample * plan->image_nbytes;
-    const uint8_t *pixels = augmented(plan, epoch, position, sample, rows->memory);
+    const size_t lane = i % FM_FIELD_SAMPLES;
+    if (lane == 0)
+        fm_steps_look_ahead(steps, epoch->seed, epoch->number, position, rows->ahead);
+    const uint8_t *pixels = augmented(plan, epoch, position, sample, rows->ahead, lane,
+                                      rows->memory);
     if (plan->mix == NULL)
         return pixels;
     struct fm_mixture *mixture = &rows->mixtures[i];
@@ -179,7 +185,7 @@ static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *
     const uint64_t other = rows->global_begin + mixture->partner;
     plan->order(&epoch->order, other, 1, &rows->partners[i]);
     memcpy(rows->memory, pixels, plan->n_pixels);
-    pixels = augmented(plan, epoch, other, rows->partners[i], rows->memory);
+    pixels = augmented(plan, epoch, other, rows->partners[i], NULL, 0, rows->memory);
     fm_mix_apply(mixture, pixels, steps->out_height, steps->out_width, steps->level,
                  rows->memory);
     return rows->memory;
@@ -221,8 +227,9 @@ void fm_batch_fill(const struct fm_plan *plan, const struct fm_epoch *epoch,
 {
     uint64_t samples[BLOCK], partners[BLOCK];
     struct fm_mixture mixtures[BLOCK];
+    struct fm_ahead ahead;
     struct rows rows = {epoch,  global_begin, global_n_rows, begin,
-                        memory, mixtures,     partners};
+                        memory, &ahead,       mixtures,      partners};
     for (size_t done = 0; done < n_rows; done += BLOCK) {
         size_t n = n_rows - done < BLOCK ? n_rows - done : BLOCK;
         uint8_t *to = (uint8_t *)labels + done * fm_plan_label_nbytes(plan);

@@ -17,6 +17,7 @@ struct fm_draws {
     uint64_t seed, position;
     uint32_t epoch, operation;
     uint32_t n_taken; /* words of the stream that were read */
+    uint32_t n_known; /* words that were there from the start: 0 or 4 */
     uint32_t words[4];
 };
 
@@ -36,13 +37,13 @@ static inline void fm_draws_begin(struct fm_draws *draws, uint64_t seed, uint32_
     draws->epoch = epoch;
     draws->position = position;
     draws->operation = operation;
-    draws->n_taken = 0;
+    draws->n_taken = draws->n_known = 0;
 }
 
 static inline uint32_t fm_draws_word(struct fm_draws *draws)
 {
     uint32_t i = draws->n_taken++;
-    if (i % 4 == 0)
+    if (i % 4 == 0 && i >= draws->n_known)
         fm_rng_draw(draws->seed, draws->epoch, draws->position,
                     (enum fm_operation)draws->operation, i / 4, draws->words);
     return draws->words[i % 4];

@@ -29,10 +29,10 @@ int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t widt
 void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out);
 
-/* pixels: uint8, rows of `width`, painted in place.
+/* pixels: uint8, rows of `width`, painted in place, with room for 31 bytes behind.
    Not checked: the box lies in the image. */
 void fm_erase_constant(const struct fm_box *box, uint8_t value, size_t width,
-                       uint8_t *pixels);
+                       enum fm_cpu_level level, uint8_t *pixels);
 void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
                      enum fm_cpu_level level, uint8_t *pixels);
 

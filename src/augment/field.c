@@ -5,24 +5,43 @@
 #include <immintrin.h>
 #endif
 
-#define N_COUNTERS 16 /* of a chunk; a chunk's first is a multiple of it: no carries */
+#define N_COUNTERS 16 /* of a chunk of 64 words */
+
+/* The ten rounds of sixteen counters. */
+static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
+{
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < N_COUNTERS; i++)
+            fm_philox_round(&out[i], &out[16 + i], &out[32 + i], &out[48 + i], k0, k1);
+        k0 += FM_PHILOX_KEY_0;
+        k1 += FM_PHILOX_KEY_1;
+    }
+}
+
+/* Counters whose first two words count from `first` on. */
+FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
+                             uint32_t out[FM_FIELD_CHUNK])
+{
+    for (uint32_t i = 0; i < N_COUNTERS; i++) {
+        out[i] = (uint32_t)(first + i);
+        out[16 + i] = (uint32_t)((first + i) >> 32);
+        out[32 + i] = c2;
+        out[48 + i] = c3;
+    }
+}
 
 static void field_any(const uint32_t key[2], uint64_t chunk,
                       uint32_t out[FM_FIELD_CHUNK])
 {
-    uint32_t *c0 = out, *c1 = out + 16, *c2 = out + 32, *c3 = out + 48;
-    uint32_t k0 = key[0], k1 = key[1];
-    for (uint32_t i = 0; i < N_COUNTERS; i++) {
-        c0[i] = (uint32_t)(N_COUNTERS * chunk) + i;
-        c1[i] = (uint32_t)(N_COUNTERS * chunk >> 32);
-        c2[i] = c3[i] = 0;
-    }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < N_COUNTERS; i++)
-            fm_philox_round(&c0[i], &c1[i], &c2[i], &c3[i], k0, k1);
-        k0 += FM_PHILOX_KEY_0;
-        k1 += FM_PHILOX_KEY_1;
-    }
+    fill_counters(N_COUNTERS * chunk, 0, 0, out);
+    rounds_any(key[0], key[1], out);
+}
+
+static void draws_any(uint64_t seed, uint32_t epoch, uint64_t position,
+                      uint32_t operation, uint32_t out[FM_FIELD_CHUNK])
+{
+    fill_counters(position, epoch, operation << 16, out);
+    rounds_any((uint32_t)seed, (uint32_t)(seed >> 32), out);
 }
 
 #if FM_X86_LEVELS
@@ -39,18 +58,12 @@ static inline void multiply(__m256i x, uint32_t factor, __m256i *high, __m256i *
 }
 
 FM_TARGET_AVX2
-static void field_avx2(const uint32_t key[2], uint64_t chunk,
-                       uint32_t out[FM_FIELD_CHUNK])
+static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
 {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     __m256i c[2][4]; /* two times eight counters */
-    for (int i = 0; i < 2; i++) {
-        uint32_t first = (uint32_t)(N_COUNTERS * chunk) + 8 * (uint32_t)i;
-        c[i][0] = _mm256_add_epi32(lane, _mm256_set1_epi32((int)first));
-        c[i][1] = _mm256_set1_epi32((int)(N_COUNTERS * chunk >> 32));
-        c[i][2] = c[i][3] = _mm256_setzero_si256();
-    }
-    uint32_t k0 = key[0], k1 = key[1];
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 4; j++)
+            c[i][j] = _mm256_loadu_si256((const __m256i *)(out + 16 * j + 8 * i));
     for (int round = 0; round < 10; round++) {
         const __m256i keys[2] = {_mm256_set1_epi32((int)k0),
                                  _mm256_set1_epi32((int)k1)};
@@ -71,9 +84,30 @@ static void field_avx2(const uint32_t key[2], uint64_t chunk,
             _mm256_storeu_si256((__m256i *)(out + 16 * j + 8 * i), c[i][j]);
 }
 
+FM_TARGET_AVX2
+static void field_avx2(const uint32_t key[2], uint64_t chunk,
+                       uint32_t out[FM_FIELD_CHUNK])
+{
+    fill_counters(N_COUNTERS * chunk, 0, 0, out);
+    rounds_avx2(key[0], key[1], out);
+}
+
+FM_TARGET_AVX2
+static void draws_avx2(uint64_t seed, uint32_t epoch, uint64_t position,
+                       uint32_t operation, uint32_t out[FM_FIELD_CHUNK])
+{
+    fill_counters(position, epoch, operation << 16, out);
+    rounds_avx2((uint32_t)seed, (uint32_t)(seed >> 32), out);
+}
+
 fm_field_fn *fm_field_select(enum fm_cpu_level level)
 {
     return level >= FM_CPU_AVX2 ? field_avx2 : field_any;
+}
+
+fm_field_draws_fn *fm_field_draws_select(enum fm_cpu_level level)
+{
+    return level >= FM_CPU_AVX2 ? draws_avx2 : draws_any;
 }
 
 #else
@@ -82,6 +116,12 @@ fm_field_fn *fm_field_select(enum fm_cpu_level level)
 {
     (void)level;
     return field_any;
+}
+
+fm_field_draws_fn *fm_field_draws_select(enum fm_cpu_level level)
+{
+    (void)level;
+    return draws_any;
 }
 
 #endif

@@ -8,6 +8,8 @@ struct canvas {
     const struct fm_steps *steps;
     uint64_t seed, position, sample;
     uint32_t epoch;
+    const struct fm_ahead *ahead; /* NULL: nothing is known */
+    size_t lane;
     const uint8_t *pixels; /* the source, or one of the buffers */
     size_t height, width;
     uint8_t *buffers[2], *work;
@@ -84,6 +86,7 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
     measure(steps, 0, steps->n_steps, &height, &width);
     steps->level = level;
     steps->window = fm_window_select(level);
+    steps->draws = fm_field_draws_select(level);
 }
 
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps)
@@ -229,20 +232,21 @@ static void flip(struct canvas *canvas, const struct fm_flip *step)
 static void erase(struct canvas *canvas, const struct fm_step *step,
                   struct fm_draws *draws)
 {
+    const enum fm_cpu_level level = canvas->steps->level;
     struct fm_box box;
     uint32_t key[2];
     uint8_t *pixels = own_pixels(canvas);
     if (step->kind == FM_STEP_CUTOUT) {
         fm_cutout_draw(&step->cutout, canvas->height, canvas->width, draws, &box);
-        fm_erase_constant(&box, step->cutout.value, canvas->width, pixels);
+        fm_erase_constant(&box, step->cutout.value, canvas->width, level, pixels);
     } else if (fm_erasing_draw(&step->erasing, canvas->height, canvas->width, draws,
                                &box)) {
         if (step->erasing.random) {
             key[0] = fm_draws_word(draws);
             key[1] = fm_draws_word(draws);
-            fm_erase_random(&box, key, canvas->width, canvas->steps->level, pixels);
+            fm_erase_random(&box, key, canvas->width, level, pixels);
         } else {
-            fm_erase_constant(&box, step->erasing.value, canvas->width, pixels);
+            fm_erase_constant(&box, step->erasing.value, canvas->width, level, pixels);
         }
     }
 }
@@ -361,6 +365,12 @@ static void run_steps(struct canvas *canvas, size_t begin, size_t end)
         struct fm_draws draws;
         fm_draws_begin(&draws, canvas->seed, canvas->epoch, canvas->position,
                        FM_DRAW_AUGMENT + (uint32_t)i);
+        if (canvas->ahead && i < FM_STEPS_AHEAD) {
+            draws.n_known = 4;
+            for (size_t j = 0; j < 4; j++)
+                draws.words[j] =
+                    canvas->ahead->words[i][FM_FIELD_SAMPLES * j + canvas->lane];
+        }
         if (!applies(canvas, step, &draws))
             continue;
         if (step->kind == FM_STEP_GROUP) {
@@ -377,9 +387,16 @@ static void run_steps(struct canvas *canvas, size_t begin, size_t end)
     }
 }
 
+void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
+                         uint64_t position, struct fm_ahead *out)
+{
+    for (uint32_t i = 0; i < FM_STEPS_AHEAD && i < steps->n_steps; i++)
+        steps->draws(seed, epoch, position, FM_DRAW_AUGMENT + i, out->words[i]);
+}
+
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                             uint64_t position, uint64_t sample, const uint8_t *image,
-                            void *memory)
+                            const struct fm_ahead *ahead, size_t lane, void *memory)
 {
     struct canvas canvas;
     const size_t buffer_nbytes = align_up(steps->max_nbytes + SLACK);
@@ -388,6 +405,8 @@ const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_
     canvas.epoch = epoch;
     canvas.position = position;
     canvas.sample = sample;
+    canvas.ahead = ahead;
+    canvas.lane = lane;
     canvas.pixels = image;
     canvas.height = steps->height;
     canvas.width = steps->width;

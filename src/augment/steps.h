@@ -8,6 +8,7 @@
 #define FM_AUGMENT_STEPS_H
 
 #include "erase.h"
+#include "field.h"
 #include "filter.h"
 #include "mix.h"
 #include "noise.h"
@@ -75,7 +76,8 @@ struct fm_steps {
     size_t max_nbytes;            /* pixels of the largest image on the way */
     size_t work_nbytes;           /* what the largest step needs beside */
     enum fm_cpu_level level;
-    fm_window_fn *window; /* for the instruction set in use */
+    fm_window_fn *window; /* kernels for the instruction set in use */
+    fm_field_draws_fn *draws;
 };
 
 /* Fill in max_nbytes, work_nbytes and the kernels; the other members are given. */
@@ -84,11 +86,21 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level);
 /* Bytes of memory that one thread needs; it must start at a multiple of 64. */
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps);
 
-/* Run the steps over one image. Returns its pixels, uint8 (out_height, out_width):
+/* Draw 0 of the first steps, for FM_FIELD_SAMPLES samples at once. */
+#define FM_STEPS_AHEAD 4
+struct fm_ahead {
+    uint32_t words[FM_STEPS_AHEAD][FM_FIELD_CHUNK];
+};
+
+void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
+                         uint64_t position, struct fm_ahead *out);
+
+/* Run the steps over one image. ahead: what fm_steps_look_ahead says of positions that
+   `position` is number `lane` of; or NULL. Returns its pixels, uint8 (out_height, out_width):
    in memory, or image itself when nothing was done.
    Not checked: every step fits the size of the image when its turn comes. */
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                             uint64_t position, uint64_t sample, const uint8_t *image,
-                            void *memory);
+                            const struct fm_ahead *ahead, size_t lane, void *memory);
 
 #endif

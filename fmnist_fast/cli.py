@@ -267,6 +267,41 @@ Where there are no files, a SYNTHETIC set is drawn and used.""",
         metavar="SHEET.png",
         help="the contact sheet; default: fmnist_fast_demo.png",
     )
+    _add_augment(add)
+    add(
+        "info",
+        _info,
+        "Show versions, folders and the data that is found.",
+        "  fmnist-fast info\n  fmnist-fast info --root data",
+    )
+    verify = add(
+        "verify",
+        _run_verify,
+        "Check files: SHA-256, header, counts, labels.",
+        """  fmnist-fast verify
+  fmnist-fast verify --root data
+  fmnist-fast verify train-images-idx3-ubyte.gz mine.idx
+
+A line for each file: ok, DIFFERS (readable, but not the published Fashion-MNIST file
+of that name), DAMAGED or MISSING. The exit code is 0 if all are ok, else 1.""",
+    )
+    verify.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
+    convert = add(
+        "convert-idx",
+        _convert_idx,
+        "Convert between IDX, gzip-compressed IDX and .npy files.",
+        """  fmnist-fast convert-idx train-images-idx3-ubyte.gz train-images.npy
+  fmnist-fast convert-idx labels.npy labels-idx1-ubyte.gz
+  fmnist-fast convert-idx --force a.idx.gz a.idx""",
+    )
+    convert.add_argument("source", metavar="SOURCE", help="IDX, gzip IDX or .npy file")
+    convert.add_argument(
+        "target", metavar="TARGET", help=".npy, .gz (gzip IDX), or any name (IDX)"
+    )
+    convert.add_argument("--force", action="store_true", help="replace TARGET")
+
+
+def _add_augment(add: Callable[..., argparse.ArgumentParser]) -> None:
     augment = add(
         "augment",
         _run_augment,
@@ -308,34 +343,3 @@ are no files, a SYNTHETIC set is drawn and used.""",
         metavar="SHEET.png",
         help="the contact sheet; default: fmnist_fast_augment.png",
     )
-    add(
-        "info",
-        _info,
-        "Show versions, folders and the data that is found.",
-        "  fmnist-fast info\n  fmnist-fast info --root data",
-    )
-    verify = add(
-        "verify",
-        _run_verify,
-        "Check files: SHA-256, header, counts, labels.",
-        """  fmnist-fast verify
-  fmnist-fast verify --root data
-  fmnist-fast verify train-images-idx3-ubyte.gz mine.idx
-
-A line for each file: ok, DIFFERS (readable, but not the published Fashion-MNIST file
-of that name), DAMAGED or MISSING. The exit code is 0 if all are ok, else 1.""",
-    )
-    verify.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
-    convert = add(
-        "convert-idx",
-        _convert_idx,
-        "Convert between IDX, gzip-compressed IDX and .npy files.",
-        """  fmnist-fast convert-idx train-images-idx3-ubyte.gz train-images.npy
-  fmnist-fast convert-idx labels.npy labels-idx1-ubyte.gz
-  fmnist-fast convert-idx --force a.idx.gz a.idx""",
-    )
-    convert.add_argument("source", metavar="SOURCE", help="IDX, gzip IDX or .npy file")
-    convert.add_argument(
-        "target", metavar="TARGET", help=".npy, .gz (gzip IDX), or any name (IDX)"
-    )
-    convert.add_argument("--force", action="store_true", help="replace TARGET")

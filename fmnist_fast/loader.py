@@ -72,8 +72,9 @@ class Loader:
         What is done to every image anew in every epoch, with random numbers of its own:
         see `fmnist_fast.augment`. Python functions at the end of the sequence are
         called with each finished batch, ``function(images, labels, rng)``, in the
-        thread that iterates, and return the two arrays; `rng` is a numpy Generator that
-        depends on the seed, the epoch and the position. They are slow beside the rest.
+        thread that iterates, and return a tuple of two; `rng` is a numpy Generator that
+        depends on the seed, the epoch, the batch's position and the rank. They are slow
+        beside the rest.
     drop_last : bool
         Leave out the last batch of an epoch if it is short.
     shard : (rank, world), "env" or None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from . import Dataset
 
-_CELL = 112  # pixels: images of 28x28 are drawn four times as large
+_CELL = 112  # pixels, about: images of 28x28 are drawn four times as large
 _LONGEST_TEXT = 80  # characters of --augment in the title
 
 
@@ -25,7 +25,8 @@ def preview(arguments: argparse.Namespace) -> int:
     augment = parse_steps(arguments.augment)
     dataset = find_or_draw(arguments.split, arguments.root)
     _check_indices(arguments.index, dataset)
-    compiled = compile_steps(augment, *dataset.images.shape[1:], len(dataset.classes))
+    height, width = dataset.images.shape[1:]
+    compiled = compile_steps(augment, height, width, len(dataset.classes))
     print(f"Steps: {', '.join(map(repr, compiled.source))}")
     if compiled.mix is not None:
         print("Not shown: MixUp and CutMix, which need the other images of a batch.")
@@ -39,7 +40,7 @@ def preview(arguments: argparse.Namespace) -> int:
         images,
         ["original", *epochs] * len(arguments.index),
         columns=1 + arguments.count,
-        zoom=max(1, _CELL // max(max(image.shape) for image in images)),
+        zoom=max(1, round(_CELL / max(max(image.shape) for image in images))),
         title=f"{shown_name(dataset)}: {_shortened(arguments.augment)}",
     )
     print(f"Contact sheet: {view.save_png(sheet, arguments.output)}")

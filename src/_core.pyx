@@ -175,7 +175,7 @@ cdef dict STEP_KINDS = {
 
 
 cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
-    """Turn one step that augment.py compiled into the core's struct."""
+    """Turn one step that compile_steps made into the core's struct."""
     step.kind = STEP_KINDS[kind]
     step.threshold = <uint64_t>(p * 4294967296.0)
     if kind == "group" or kind == "choice":
@@ -215,7 +215,7 @@ cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
 cdef class Steps:
     """An augmentation in the core's form: steps and mix, for images of one size.
 
-    `compiled` is what augment.py's compile_steps returns; it has checked everything.
+    `compiled` is what compile_steps returns; it has checked everything.
     """
     cdef fm_step *memory
     cdef fm_steps steps

@@ -66,7 +66,7 @@ cdef extern from "convert.h" nogil:
         FM_BFLOAT16
         FM_UINT8
 
-# The fields of a step, as dicts of these names: see fmnist_fast/augment.py.
+# The fields of a step, as dicts of these names: see fmnist_fast/augment.
 cdef extern from "augment/steps.h" nogil:
     struct fm_range:
         double low

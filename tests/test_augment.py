@@ -1195,6 +1195,7 @@ def test_an_unknown_recipe_names_the_near_ones(name, near):
     [
         ("RandomInvert()", (RandomInvert(),)),
         ("RandomInvert(),", (RandomInvert(),)),
+        ("RandomInvert(),\n    Pad(\n1)", (RandomInvert(), Pad(1))),
         ("[RandomInvert(0.1), Pad(1)]", (RandomInvert(0.1), Pad(1))),
         (
             "RandomCrop(28, padding=4), RandomHorizontalFlip()",

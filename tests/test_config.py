@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import fmnist_fast as ff
+import fmnist_fast.augment
 from fmnist_fast import _core, config
 
 
@@ -143,6 +144,43 @@ print(*sorted(set(sys.modules) - before))
     assert "fmnist_fast" in new and not new & unwanted
 
 
+def test_augmentation_is_imported_when_it_is_asked_for():
+    code = """
+import sys
+import numpy as np
+import fmnist_fast as ff
+
+def loaded():
+    return {name[20:] for name in sys.modules if name.startswith("fmnist_fast.augment")}
+
+images = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+dataset = ff.Dataset.from_arrays(images, np.arange(4))
+assert len(list(ff.Loader(dataset, 2, shuffle=True))) == 2
+assert not hasattr(ff, "RandomCorp") and "RandomCrop" in dir(ff)
+assert loaded() == set(), loaded()
+ff.RandomCrop(2)
+assert loaded() == {"", "checks", "step", "window"}, loaded()
+assert "RandomCrop" in vars(ff)
+list(ff.Loader(dataset, 2, augment=[ff.RandomCrop(2)]))
+assert loaded() == {"", "checks", "step", "window", "group", "compile"}, loaded()
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_public_name_is_there():
-    for name in ff.__all__:
-        assert getattr(ff, name) is not None
+    for module in (ff, ff.augment):
+        assert len(set(module.__all__)) == len(module.__all__)
+        assert set(module.__all__) <= set(dir(module))
+        for name in module.__all__:
+            assert getattr(module, name) is not None
+        with pytest.raises(AttributeError, match=f"'{module.__name__}' has no attr"):
+            module.RandomCorp  # noqa: B018
+
+
+def test_modules_and_public_names_of_steps_agree():
+    for name, module in ff.augment._MODULES.items():
+        value = getattr(ff.augment, name)
+        if isinstance(value, type):
+            assert value.__module__ == f"fmnist_fast.augment.{module}"
+    assert set(ff.augment._MODULES) == set(ff.augment.__all__)

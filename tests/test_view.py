@@ -100,6 +100,38 @@ def test_small_and_oblong_images(pillow):
     assert runs((pixels == 128).all(axis=-1)[8 + 1]) == 2
 
 
+def test_images_of_several_sizes_are_centred_in_cells_of_the_largest(pillow):
+    images = [np.full((4, 10), 100, np.uint8), np.full((20, 30), 200, np.uint8)]
+    sheet = view.captioned_sheet(images, ["a", "b"], zoom=2)
+    pixels = np.asarray(sheet)[..., 0]
+    assert (pixels[8 + 16 : 8 + 24, 8 + 20 : 8 + 40] == 100).all()
+    assert (pixels[: 8 + 40] == 100).sum() == 8 * 20
+    assert (pixels[8 : 8 + 40, 8 + 60 + 8 : 8 + 60 + 8 + 60] == 200).all()
+
+
+def test_captions_stand_for_names(pillow):
+    images, labels = images_of(3), np.array([0, 9, 5])
+    names = [CLASSES[label] for label in labels]
+    want = view.contact_sheet(images, labels, CLASSES, columns=2, zoom=3, title="x")
+    found = view.captioned_sheet(list(images), names, columns=2, zoom=3, title="x")
+    assert np.array_equal(np.asarray(found), np.asarray(want))
+
+
+@pytest.mark.parametrize(
+    "images, captions, message",
+    [
+        ([], [], "one caption for each image, got 0 for 0 images"),
+        (images_of(2), ["a"], "one caption for each image, got 1 for 2 images"),
+        ([np.zeros((2, 2))], ["a"], r"images must be uint8 .* got float64 \(2, 2\)"),
+        ([np.zeros((2, 0), np.uint8)], ["a"], r"not empty, got uint8 \(2, 0\)"),
+        (images_of(2)[None], ["a"], r"\(height, width\) .* got uint8 \(2, 28, 28\)"),
+    ],
+)
+def test_bad_images_and_captions(pillow, images, captions, message):
+    with pytest.raises(ValueError, match=message):
+        view.captioned_sheet(images, captions)
+
+
 def test_png_holds_the_sheet(pillow, tmp_path):
     sheet = view.contact_sheet(images_of(2), np.array([0, 1]), CLASSES)
     path = view.save_png(sheet, tmp_path / "a.png")

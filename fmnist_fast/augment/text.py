@@ -48,7 +48,7 @@ def parse_steps(text: str) -> str | tuple[Step, ...]:
     if len(text) > MAX_TEXT:
         raise ValueError(f"augment must have at most {MAX_TEXT:,} characters")
     try:
-        tree: Any = ast.parse(text, mode="eval").body
+        tree: Any = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError(
             f"augment is not a list of steps: {text[:80]!r}: {error}"

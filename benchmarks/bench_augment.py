@@ -179,8 +179,8 @@ def test_cost_is_linear_in_pixels(name, rounds, measured, report):
         costs[side] = float(np.median(times)) / images.size * 1e9
     text = ", ".join(f"{cost:.2f} at {side}" for side, cost in costs.items())
     report(f"{name}: ns a pixel: {text}")
-    if measured:  # small images also pay for what comes once per image
-        assert max(costs[64], costs[128]) < COST_PER_PIXEL_SPREAD * costs[28] * NOISE
+    if measured:  # small images pay more for what comes once per image, or fit a vector
+        assert costs[128] < COST_PER_PIXEL_SPREAD * costs[64]
 
 
 def test_nothing_is_allocated_per_batch(train, rounds, measured, report):

@@ -36,8 +36,8 @@ static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
     return y < 0 ? NULL : in + (size_t)y * width;
 }
 
-static void window_any(const uint8_t *restrict in, size_t height, size_t width,
-                       const struct fm_window *window, uint8_t *restrict out)
+FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t width,
+                           const struct fm_window *window, uint8_t *restrict out)
 {
     const int64_t n = (int64_t)window->width, left = window->left;
     /* Columns [begin, end) lie in the source. */
@@ -69,6 +69,11 @@ static void window_any(const uint8_t *restrict in, size_t height, size_t width,
         }
     }
 }
+
+FM_LEVELS(copy_window,
+          (const uint8_t *restrict in, size_t height, size_t width,
+           const struct fm_window *window, uint8_t *restrict out),
+          (in, height, width, window, out));
 
 #if FM_X86_LEVELS
 
@@ -151,20 +156,19 @@ static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
     if (window->width <= LANES && window->mode == FM_PAD_CONSTANT)
         window_narrow(in, height, width, window, out);
     else
-        window_any(in, height, width, window, out);
+        copy_window_levels[FM_CPU_AVX2](in, height, width, window, out);
 }
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level)
 {
-    return level >= FM_CPU_AVX2 ? window_avx2 : window_any;
+    return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_levels[level];
 }
 
 #else
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level)
 {
-    (void)level;
-    return window_any;
+    return copy_window_levels[level];
 }
 
 #endif

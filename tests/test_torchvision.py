@@ -436,7 +436,7 @@ def our_displacement(step, shape, i):
 @pytest.mark.parametrize("alpha, sigma", ELASTIC)
 def test_elastic_warps_are_close(images, alpha, sigma, interpolation):
     step = ff.ElasticTransform(alpha, sigma, interpolation)
-    shape = images.shape[1:]
+    images, shape = images[:25], images.shape[1:]
 
     def elastic(image, i):
         # torchvision counts from -1 to 1 over the width or height.

@@ -1,5 +1,5 @@
-/* Neighbourhood filters; see filter.h. Rows are float32 with room for whole vectors, so
-   that the loops below have no tails. */
+/* Neighbourhood filters; see filter.h. Vectors run over the ends of rows, into the next
+   one or room behind, so that short rows have no tails. */
 #include "filter.h"
 
 #include "../lanes.h"
@@ -13,9 +13,9 @@ static size_t align_up(size_t n, size_t alignment)
 
 size_t fm_filter_work_nbytes(size_t height, size_t width)
 {
-    const size_t stride = align_up(width, LANES);
-    /* the image as floats, a row of means, and a row with its reflections */
-    return 4 * (height * stride + 2 * stride + FM_BLUR_MAX_SIZE + 3 * LANES);
+    /* the image as floats, the means, and a row with its reflections */
+    return 4 * (2 * (height * width + LANES) + align_up(width, LANES) +
+                FM_BLUR_MAX_SIZE + 3 * LANES);
 }
 
 static size_t reflected(int64_t i, int64_t n)
@@ -42,23 +42,21 @@ FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width
                          size_t size_y, float *restrict image, uint8_t *restrict out)
 {
     static const float zeros[LANES];
-    const size_t stride = align_up(width, LANES), half = size_x / 2;
-    float *const means = image + height * stride;
+    const size_t n = height * width, half = size_x / 2;
+    float *const means = image + n + LANES;
     /* Its first pixel stands at a multiple of LANES, its reflections around it. */
-    float *const row = means + stride + align_up(half, LANES);
+    float *const row = means + n + LANES + align_up(half, LANES);
+    for (size_t i = 0; i < n; i++)
+        image[i] = in[i];
+    for (size_t i = n; i < n + LANES; i++)
+        image[i] = 0.0f;
     for (size_t y = 0; y < height; y++) {
-        for (size_t x = 0; x < width; x++)
-            image[y * stride + x] = (float)in[y * width + x];
-        for (size_t x = width; x < stride; x++)
-            image[y * stride + x] = 0.0f;
-    }
-    for (size_t y = 0; y < height; y++, out += width) {
         const float *sources[FM_BLUR_MAX_SIZE];
         for (size_t k = 0; k < size_y; k++) {
             int64_t from = (int64_t)(y + k) - (int64_t)(size_y / 2);
-            sources[k] = image + reflected(from, (int64_t)height) * stride;
+            sources[k] = image + reflected(from, (int64_t)height) * width;
         }
-        for (size_t x = 0; x < stride; x += LANES) {
+        for (size_t x = 0; x < width; x += LANES) {
             fm_lanes sum = fm_lanes_load(zeros);
             for (size_t k = 0; k < size_y; k++) {
                 fm_lanes source = fm_lanes_load(sources[k] + x);
@@ -70,19 +68,18 @@ FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width
             *(row - k) = row[k];
             row[width - 1 + k] = row[width - 1 - k];
         }
-        for (size_t x = 0; x < stride; x += LANES) {
+        for (size_t x = 0; x < width; x += LANES) {
             fm_lanes sum = fm_lanes_load(zeros);
             for (size_t k = 0; k < size_x; k++) {
                 fm_lanes source = fm_lanes_load(row - half + x + k);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, across[k]));
             }
-            fm_lanes_store(means + x, sum);
+            fm_lanes_store(means + y * width + x, sum);
         }
-        for (size_t x = 0; x < width; x++) {
-            float rounded = means[x] + 0.5f;
-            rounded = rounded > 255.0f ? 255.0f : rounded;
-            out[x] = (uint8_t)(int32_t)rounded;
-        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        float mean = means[i] + 0.5f;
+        out[i] = (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
     }
 }
 

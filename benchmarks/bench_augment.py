@@ -66,11 +66,17 @@ def loader(data, augment=None, **options):
 
 
 def check_epoch(data, epoch):
-    """Every sample once, by its labels."""
-    counts = sum(
-        y.sum(0) if y.ndim == 2 else np.bincount(y, minlength=10) for _, y in epoch
-    )
-    assert np.allclose(counts, np.bincount(data.labels, minlength=10), atol=1e-2)
+    """Every sample once, by its labels; mixed ones sum to one a row."""
+    counts, mixed = np.zeros(10), 0.0
+    for _, y in epoch:
+        if y.ndim == 2:
+            mixed += float(y.sum(dtype=np.float64))
+        else:
+            counts += np.bincount(y, minlength=10)
+    if mixed:
+        assert abs(mixed - len(data)) < 0.1
+    else:
+        assert np.array_equal(counts, np.bincount(data.labels, minlength=10))
 
 
 def milliseconds(text):

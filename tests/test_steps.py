@@ -689,3 +689,22 @@ def test_extended_boxes_have_the_variance_of_the_gaussian():
         x = np.arange(-side, side + 1)
         assert abs(row.sum() - 1) < 1e-5
         assert abs((row[:, 0] * x**2).sum() / sigma**2 - 1) < 1e-3
+
+
+def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
+    """Its first alternative shrinks the image; the second works on it at full size."""
+    long_way = [ff.RandomRotation(10, "bilinear"), ff.GaussianBlur(31), ff.Resize(4)]
+    steps = [ff.RandomChoice([ff.Resize(4), ff.Compose(long_way)])]
+    images = np.random.default_rng(0).integers(0, 256, (8, 300, 300), np.uint8)
+    compiled = compile_steps(steps, 300, 300, 10)
+    core = ff._core.Steps(compiled, 300, 300)
+    for position, image in enumerate(images):
+        got = core.run(image, seed=1, epochs=[0], position=position)[0]
+        want = reference_steps.run(compiled, image, 1, 0, position, position)
+        assert np.array_equal(got, want)
+
+
+def test_an_image_of_another_size_is_refused():
+    core = ff._core.Steps(compile_steps([ff.RandomInvert()], 5, 7, 10), 5, 7)
+    with pytest.raises(ValueError, match=r"image must be \(5, 7\), got \(7, 5\)"):
+        core.run(np.zeros((7, 5), np.uint8), seed=0, epochs=[0], position=0)

@@ -119,9 +119,8 @@ FM_INLINE void weigh(const uint8_t *restrict in, size_t width, const struct fm_b
 {
     const size_t height = rows->n_out, n_out = columns->n_out;
     const size_t stride = align_up(box->width), turned = align_up(height);
-    float *restrict image = memory, *restrict down = image + box->height * stride;
-    float *restrict across = down + height * stride;
-    float *restrict both = across + box->width * turned;
+    float *image = memory, *down = image + box->height * stride;
+    float *across = down + height * stride, *both = across + box->width * turned;
     in += box->top * width + box->left;
     for (size_t y = 0; y < box->height; y++, image += stride, in += width)
         for (size_t x = 0; x < stride; x++)

@@ -6,14 +6,34 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import sources
-from ._core import FormatError
+from .. import sources
+from .._core import FormatError
+from .arguments import add_root
 
 if TYPE_CHECKING:
     import argparse
 
+    from . import Add
 
-def verify(arguments: argparse.Namespace) -> int:
+
+def add(add_command: Add) -> None:
+    """Add the command to the command line."""
+    command = add_command(
+        "verify",
+        run,
+        "Check files: SHA-256, header, counts, labels.",
+        """  fmnist-fast verify
+  fmnist-fast verify --root data
+  fmnist-fast verify train-images-idx3-ubyte.gz mine.idx
+
+A line for each file: ok, DIFFERS (readable, but not the published Fashion-MNIST file
+of that name), DAMAGED or MISSING. The exit code is 0 if all are ok, else 1.""",
+    )
+    command.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
+    add_root(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     named = [Path(path) for path in arguments.paths]
     paths = [path for path in named if not path.is_dir()]
@@ -40,7 +60,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def _verify_file(path: Path) -> tuple[str, str]:
     """ "ok", "DIFFERS", "DAMAGED" or "MISSING", and why."""
-    from .idx import read_idx
+    from ..idx import read_idx
 
     try:
         items = read_idx(path)

@@ -11,21 +11,49 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import sources
+from .arguments import add_root, png, positive
+from .found import find_or_draw, shown_name
 
 if TYPE_CHECKING:
     import argparse
 
     import numpy as np
 
-    from . import Dataset, Loader
+    from .. import Dataset, Loader
+    from . import Add
 
 _SHEET_IMAGES = 128  # at most, on the contact sheet
 
 
-def demo(arguments: argparse.Namespace) -> int:
+def add(add_command: Add) -> None:
+    """Add the command to the command line."""
+    command = add_command(
+        "demo",
+        run,
+        "Run shuffled epochs, beside a numpy loop, and draw a batch.",
+        """  fmnist-fast demo
+  fmnist-fast demo --root data --epochs 20 --batch-size 512 --threads 1
+
+Where there are no files, a SYNTHETIC set is drawn and used.""",
+    )
+    command.add_argument("--epochs", type=positive, default=5, help="default: 5")
+    command.add_argument(
+        "--batch-size", type=positive, default=128, help="default: 128"
+    )
+    command.add_argument("--threads", type=positive, help="default: cores, at most 4")
+    command.add_argument(
+        "--output",
+        type=png,
+        default="fmnist_fast_demo.png",
+        metavar="SHEET.png",
+        help="the contact sheet; default: fmnist_fast_demo.png",
+    )
+    add_root(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    from .loader import Loader
+    from ..loader import Loader
 
     train = find_or_draw("train", arguments.root)
     if len(train) == 0:
@@ -41,28 +69,6 @@ def demo(arguments: argparse.Namespace) -> int:
         _print_speed(loader, *_time_epochs(loader, arguments.epochs))
     _write_sheet(train, arguments)
     return 0
-
-
-def shown_name(dataset: Dataset) -> str:
-    """What to call a dataset, in capitals where it is synthetic."""
-    mark = "SYNTHETIC (drawn garments, not the real Fashion-MNIST)"
-    return mark if dataset.synthetic else dataset.name or "a dataset without a name"
-
-
-def find_or_draw(split: str, root: str | None) -> Dataset:
-    """A split of the real data, or of the synthetic where there is none."""
-    try:
-        return sources.load(split, root)
-    except FileNotFoundError as error:
-        if root is not None:
-            raise
-        reason = str(error).partition(". ")[0]
-    from . import synthetic
-
-    print(f"No real data: {reason}.")
-    print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
-    sys.stdout.flush()
-    return synthetic()[("train", "test").index(split)]
 
 
 def _numpy_epoch(
@@ -85,7 +91,7 @@ def _check_epoch(loader: Loader) -> None:
     """Compare the first epoch with numpy's, bit for bit."""
     import numpy as np
 
-    from . import _core
+    from .. import _core
 
     n, n_seen = len(loader.dataset), 0
     order = _core.order(n, seed=loader.seed, epoch=loader.epoch)
@@ -146,8 +152,8 @@ def _print_speed(loader: Loader, ours: float, numpys: float) -> None:
 
 
 def _write_sheet(train: Dataset, arguments: argparse.Namespace) -> None:
-    from . import view
-    from .loader import Loader
+    from .. import view
+    from ..loader import Loader
 
     rows = min(arguments.batch_size, _SHEET_IMAGES)
     batches = Loader(train, rows, shuffle=True, dtype="uint8", layout="NHW", threads=1)

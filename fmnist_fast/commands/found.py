@@ -1,0 +1,33 @@
+"""The data that a command works on: the real one where it is found, else drawn."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from .. import sources
+
+if TYPE_CHECKING:
+    from .. import Dataset
+
+
+def shown_name(dataset: Dataset) -> str:
+    """What to call a dataset, in capitals where it is synthetic."""
+    mark = "SYNTHETIC (drawn garments, not the real Fashion-MNIST)"
+    return mark if dataset.synthetic else dataset.name or "a dataset without a name"
+
+
+def find_or_draw(split: str, root: str | None) -> Dataset:
+    """A split of the real data, or of the synthetic where there is none."""
+    try:
+        return sources.load(split, root)
+    except FileNotFoundError as error:
+        if root is not None:
+            raise
+        reason = str(error).partition(". ")[0]
+    from .. import synthetic
+
+    print(f"No real data: {reason}.")
+    print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
+    sys.stdout.flush()
+    return synthetic()[("train", "test").index(split)]

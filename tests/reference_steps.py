@@ -264,21 +264,30 @@ def extended_box(rows, sigma):
     def row(i):
         return rows[reflected(i, n)]
 
-    s = row(-r)
-    for i in range(-r + 1, r + 1):
+    s = np.zeros_like(rows[0])
+    for i in range(-1 - r, r):
         s = s + row(i)
     out = np.empty_like(rows)
     for i in range(n):
-        if i:
-            s = (s + row(i + r)) - row(i - 1 - r)
+        s = s + (row(i + r) - row(i - 1 - r))
         out[i] = (s + edge * (row(i - r - 1) + row(i + r + 1))) * inverse
     return out
 
 
-def displacement(noise, height, width, alpha, sigma_x, sigma_y):
-    """Noise in 0..65535, column by column, to displacements in 2**-16 pixel."""
-    field = (2 * noise.astype(np.int64) + 1 - 65536).astype(F) * F(2**-16)
-    field = field.reshape(width, height)
+def elastic_noise(draws, height, width):
+    """Both fields of noise in float32, (width, height) each."""
+    across = -(-height // 32) * 32
+    n = -(-width * across // 128)
+    words = draws.field(64 * n).reshape(n, 1, 64)
+    both = [words >> shift & 0xFF for shift in (0, 8, 16, 24)]
+    for first in (0, 2):
+        field = np.concatenate(both[first : first + 2], axis=1).reshape(-1)
+        field = field[: width * across].reshape(width, across)[:, :height]
+        yield (2 * field.astype(np.int64) - 255).astype(F) * F(2**-8)
+
+
+def displacement(field, alpha, sigma_x, sigma_y):
+    """Noise, (width, height), to displacements in 2**-16 pixel, (height, width)."""
     for sigma in (sigma_x, sigma_y):
         for _ in range(3 if sigma else 0):
             field = extended_box(field, sigma)
@@ -290,11 +299,12 @@ def displacement(noise, height, width, alpha, sigma_x, sigma_y):
 
 def elastic(image, step, draws):
     height, width = image.shape
-    words = draws.field(height * width)
-    sides = height, width
-    sigmas = step.sigma_x, step.sigma_y
-    dx = displacement(words & 0xFFFF, *sides, step.alpha_x, *sigmas)
-    dy = displacement(words >> 16, *sides, step.alpha_y, *sigmas)
+    dx, dy = (
+        displacement(noise, alpha, step.sigma_x, step.sigma_y)
+        for noise, alpha in zip(
+            elastic_noise(draws, height, width), (step.alpha_x, step.alpha_y)
+        )
+    )
     y, x = np.ogrid[:height, :width]
     x, y = (x << 16) + dx, (y << 16) + dy
     return sample_at(image, x, y, step.interpolation, step.fill)

@@ -41,7 +41,6 @@ FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width
                          const float *across, size_t size_x, const float *down,
                          size_t size_y, float *restrict image, uint8_t *restrict out)
 {
-    static const float zeros[LANES];
     const size_t n = height * width, half = size_x / 2;
     float *const means = image + n + LANES;
     /* Its first pixel stands at a multiple of LANES, its reflections around it. */
@@ -57,7 +56,7 @@ FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width
             sources[k] = image + reflected(from, (int64_t)height) * width;
         }
         for (size_t x = 0; x < width; x += LANES) {
-            fm_lanes sum = fm_lanes_load(zeros);
+            fm_lanes sum = fm_lanes_zero();
             for (size_t k = 0; k < size_y; k++) {
                 fm_lanes source = fm_lanes_load(sources[k] + x);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, down[k]));
@@ -69,7 +68,7 @@ FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width
             row[width - 1 + k] = row[width - 1 - k];
         }
         for (size_t x = 0; x < width; x += LANES) {
-            fm_lanes sum = fm_lanes_load(zeros);
+            fm_lanes sum = fm_lanes_zero();
             for (size_t k = 0; k < size_x; k++) {
                 fm_lanes source = fm_lanes_load(row - half + x + k);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, across[k]));

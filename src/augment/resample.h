@@ -4,7 +4,8 @@
 #ifndef FM_AUGMENT_RESAMPLE_H
 #define FM_AUGMENT_RESAMPLE_H
 
-#include "warp.h"
+#include "draw.h"
+#include "quads.h"
 
 /* Words: coin. */
 struct fm_resize {

@@ -64,8 +64,10 @@ static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *he
             work = fm_resample_work_nbytes(in_height, in_width, *height, *width);
             break;
         case FM_STEP_AFFINE:
-        case FM_STEP_ELASTIC:
             work = fm_warp_work_nbytes(in_height, in_width);
+            break;
+        case FM_STEP_ELASTIC:
+            work = fm_elastic_work_nbytes(in_height, in_width);
             break;
         case FM_STEP_BLUR:
             work = fm_filter_work_nbytes(in_height, in_width);
@@ -290,8 +292,8 @@ static void run_filter(struct canvas *canvas, const struct fm_step *step,
         resize(canvas, &step->resized_crop.resize, &box);
         return;
     case FM_STEP_ELASTIC:
-        fm_warp_elastic(canvas->pixels, canvas->height, canvas->width, &step->elastic,
-                        draws, level, canvas->work, out);
+        fm_elastic_apply(canvas->pixels, canvas->height, canvas->width, &step->elastic,
+                         draws, level, canvas->work, out);
         break;
     case FM_STEP_BLUR:
         fm_blur_apply(canvas->pixels, canvas->height, canvas->width, &step->blur,

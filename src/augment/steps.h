@@ -7,6 +7,7 @@
 #ifndef FM_AUGMENT_STEPS_H
 #define FM_AUGMENT_STEPS_H
 
+#include "elastic.h"
 #include "erase.h"
 #include "field.h"
 #include "filter.h"

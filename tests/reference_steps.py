@@ -320,13 +320,13 @@ def triangle(n_in, n_out, antialias):
     for i in range(n_out):
         center = (i + 0.5) * scale
         begin = max(0, math.floor(center - support + 0.5))
-        end = min(n_in, math.floor(center + support + 0.5))
-        places = range(begin, end)
-        weights = [max(0.0, 1 - abs((k + 0.5 - center) / support)) for k in places]
-        total = 0.0
+        end = min(n_in, begin + math.ceil(2 * support))
+        inverse, places = 1.0 / support, range(begin, end)
+        weights = [F(max(0.0, 1 - abs(k + 0.5 - center) * inverse)) for k in places]
+        total = F(0)
         for weight in weights:
-            total += weight
-        yield begin, [F(weight / total) for weight in weights]
+            total = total + weight
+        yield begin, [weight * (F(1) / total) for weight in weights]
 
 
 def resampled_rows(rows, n_out, antialias):

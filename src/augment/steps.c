@@ -200,11 +200,11 @@ static void tone(struct canvas *canvas, enum fm_tone_kind kind, double value)
     if (fm_tone_needs_pixels(kind) || canvas->pending != TABLE) {
         settle(canvas);
         fm_tone_table(kind, value, canvas->pixels, canvas->height * canvas->width,
-                      canvas->table);
+                      canvas->steps->level, canvas->table);
         canvas->pending = TABLE;
         return;
     }
-    fm_tone_table(kind, value, NULL, 0, table);
+    fm_tone_table(kind, value, NULL, 0, canvas->steps->level, table);
     fm_tone_apply(canvas->table, sizeof table, table, canvas->table);
 }
 

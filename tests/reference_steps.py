@@ -27,13 +27,21 @@ def fm_round(x):
     return float(round(x))
 
 
+def polynomial(c, x):
+    """Even and odd powers each by Horner's rule."""
+    even = odd = 0.0
+    for a in c[::2][::-1]:
+        even = even * (x * x) + a
+    for a in c[1::2][::-1]:
+        odd = odd * (x * x) + a
+    return even + x * odd
+
+
 def fm_exp(x):
     k = fm_round(x * float.fromhex("0x1.71547652b82fep0"))
     r = x - k * float.fromhex("0x1.62e42fefa38p-1")
     r -= k * float.fromhex("0x1.ef35793c7673p-45")
-    total = 0.0
-    for n in range(13, -1, -1):
-        total = total * r + 1.0 / math.factorial(n)
+    total = polynomial([1.0 / math.factorial(n) for n in range(14)], r)
     return total * 2.0 ** int(k)
 
 
@@ -42,20 +50,17 @@ def fm_log(x):
     k = (bits - 0x3FE6A09E667F3BCD) >> 52
     (m,) = struct.unpack("<d", struct.pack("<q", bits - (k << 52)))
     s = (m - 1.0) / (m + 1.0)
-    z, total = s * s, 0.0
-    for n in range(21, 0, -2):
-        total = total * z + 1.0 / n
+    total = polynomial([1.0 / n for n in range(1, 22, 2)], s * s)
     return float(k) * float.fromhex("0x1.62e42fefa39efp-1") + 2.0 * s * total
 
 
 def fm_sin_cos(degrees):
     quarters = fm_round(degrees / 90.0)
     x = (degrees - quarters * 90.0) * float.fromhex("0x1.1df46a2529d39p-6")
-    s = c = 0.0
-    for n in range(8, -1, -1):
-        s = s * (x * x) + (-1.0) ** n / math.factorial(2 * n + 1)
-        c = c * (x * x) + (-1.0) ** n / math.factorial(2 * n)
-    s = x * s
+    signs = [(-1.0) ** n for n in range(9)]
+    of_sine = [sign / math.factorial(2 * n + 1) for n, sign in enumerate(signs)]
+    of_cosine = [sign / math.factorial(2 * n) for n, sign in enumerate(signs)]
+    s, c = x * polynomial(of_sine, x * x), polynomial(of_cosine, x * x)
     return [(s, c), (c, -s), (-s, -c), (-c, s)][int(quarters) & 3]
 
 

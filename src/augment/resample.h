@@ -4,8 +4,8 @@
 #ifndef FM_AUGMENT_RESAMPLE_H
 #define FM_AUGMENT_RESAMPLE_H
 
-#include "draw.h"
 #include "quads.h"
+#include "window.h"
 
 /* Words: coin. */
 struct fm_resize {
@@ -22,10 +22,6 @@ struct fm_resized_crop {
     struct fm_range scale, log_ratio;
     size_t fallback_height, fallback_width;
     struct fm_resize resize;
-};
-
-struct fm_box {
-    size_t top, left, height, width;
 };
 
 void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,

@@ -145,9 +145,10 @@ static uint8_t *own_pixels(struct canvas *canvas)
 /* The whole image, to be turned over by the flips that follow. */
 static void begin_window(struct canvas *canvas)
 {
-    struct fm_window whole = {0, 0, canvas->height, canvas->width, 0, 0,
-                              FM_PAD_CONSTANT, 0};
-    if (canvas->pending == WINDOW)
+    struct fm_window whole = {0};
+    whole.height = canvas->height;
+    whole.width = canvas->width;
+    if (canvas->pending == WINDOW && canvas->window.hole.height == 0)
         return;
     settle(canvas);
     canvas->window = whole;
@@ -162,7 +163,7 @@ static void crop(struct canvas *canvas, const struct fm_window *window)
     struct fm_window after = *window;
     int only_flips = canvas->pending == WINDOW && before->top == 0 &&
                      before->left == 0 && before->height == canvas->height &&
-                     before->width == canvas->width;
+                     before->width == canvas->width && before->hole.height == 0;
     if (only_flips) {
         after.flip_y = before->flip_y;
         after.flip_x = before->flip_x;
@@ -231,26 +232,38 @@ static void flip(struct canvas *canvas, const struct fm_flip *step)
         canvas->window.flip_x ^= 1;
 }
 
-static void erase(struct canvas *canvas, const struct fm_step *step,
-                  struct fm_draws *draws)
+/* Paint a box of the window that is pending. */
+static void erase(struct canvas *canvas, const struct fm_box *box, uint8_t value)
 {
-    const enum fm_cpu_level level = canvas->steps->level;
+    canvas->window.hole = *box;
+    canvas->window.hole_value = value;
+}
+
+static void erasing(struct canvas *canvas, const struct fm_erasing *step,
+                    struct fm_draws *draws)
+{
     struct fm_box box;
-    uint32_t key[2];
-    uint8_t *pixels = own_pixels(canvas);
-    if (step->kind == FM_STEP_CUTOUT) {
-        fm_cutout_draw(&step->cutout, canvas->height, canvas->width, draws, &box);
-        fm_erase_constant(&box, step->cutout.value, canvas->width, level, pixels);
-    } else if (fm_erasing_draw(&step->erasing, canvas->height, canvas->width, draws,
-                               &box)) {
-        if (step->erasing.random) {
-            key[0] = fm_draws_word(draws);
-            key[1] = fm_draws_word(draws);
-            fm_erase_random(&box, key, canvas->width, level, pixels);
-        } else {
-            fm_erase_constant(&box, step->erasing.value, canvas->width, level, pixels);
-        }
+    begin_window(canvas);
+    const size_t height = canvas->window.height, width = canvas->window.width;
+    if (!fm_erasing_draw(step, height, width, draws, &box))
+        return;
+    if (step->random) {
+        uint32_t key[2];
+        key[0] = fm_draws_word(draws);
+        key[1] = fm_draws_word(draws);
+        fm_erase_random(&box, key, width, canvas->steps->level, own_pixels(canvas));
+    } else {
+        erase(canvas, &box, step->value);
     }
+}
+
+static void cutout(struct canvas *canvas, const struct fm_cutout *step,
+                   struct fm_draws *draws)
+{
+    struct fm_box box;
+    begin_window(canvas);
+    fm_cutout_draw(step, canvas->window.height, canvas->window.width, draws, &box);
+    erase(canvas, &box, step->value);
 }
 
 static void resize(struct canvas *canvas, const struct fm_resize *step,
@@ -334,8 +347,10 @@ static void run_step(struct canvas *canvas, const struct fm_step *step,
         jitter(canvas, &step->jitter, draws);
         break;
     case FM_STEP_ERASING:
+        erasing(canvas, &step->erasing, draws);
+        break;
     case FM_STEP_CUTOUT:
-        erase(canvas, step, draws);
+        cutout(canvas, &step->cutout, draws);
         break;
     case FM_STEP_USER:
         run_user(canvas, &step->user, draws);

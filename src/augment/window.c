@@ -83,27 +83,6 @@ FM_LEVELS(copy_window,
 
 #define LANES 32
 
-/* 32 bytes from `source` on; those outside [begin, end) are anything. */
-FM_TARGET_AVX2
-static __m256i load_within(const uint8_t *source, const uint8_t *begin,
-                           const uint8_t *end)
-{
-    uint8_t bytes[3 * LANES] = {0};
-    const int64_t before = begin - source, behind = source + LANES - end;
-    if (before <= 0 && behind <= 0)
-        return _mm256_loadu_si256((const __m256i *)source);
-    /* The nearest 32 bytes that are there, or fewer, moved to their lanes. */
-    const int64_t n = end - begin < LANES ? end - begin : LANES;
-    const uint8_t *from = before > 0 ? begin : end - n;
-    if (n == LANES)
-        _mm256_storeu_si256((__m256i *)(bytes + LANES),
-                            _mm256_loadu_si256((const __m256i *)from));
-    else
-        memcpy(bytes + LANES, from, (size_t)n);
-    const int64_t lane = clip(source - from, -LANES, LANES);
-    return _mm256_loadu_si256((const __m256i *)(bytes + LANES + lane));
-}
-
 /* 0xFF in lane i where begin <= i < end. */
 FM_TARGET_AVX2
 static __m256i lanes_between(int64_t begin, int64_t end)
@@ -119,10 +98,9 @@ static __m256i lanes_between(int64_t begin, int64_t end)
 /* Rows of up to 32 pixels with a constant around them: a row is one load and one store,
    which may run into the next row, to be overwritten by it. */
 struct narrow {
-    const uint8_t *in, *end;
+    const uint8_t *source;        /* lane 0 of row 0 of the source */
     int64_t height, width;        /* of the source */
-    int64_t first, step, column;  /* row of the source that comes first, and to the
-                                     next; column in lane 0 */
+    int64_t first, step;          /* row of the source that comes first, to the next */
     int64_t n;                    /* pixels of a row of the window */
     int flip_x;
     __m256i inside, fill, value;
@@ -146,9 +124,8 @@ static inline void narrow_rows(const struct narrow *narrow, int64_t begin, int64
     for (int64_t row = begin; row < from; row++)
         _mm256_storeu_si256((__m256i *)(out + row * rows.n), outside);
     for (int64_t row = from; row < to; row++) {
-        const uint8_t *source =
-            rows.in + (rows.first + rows.step * row) * rows.width + rows.column;
-        __m256i pixels = load_within(source, rows.in, rows.end);
+        const uint8_t *source = rows.source + (rows.first + rows.step * row) * rows.width;
+        __m256i pixels = _mm256_loadu_si256((const __m256i *)source);
         pixels = _mm256_blendv_epi8(rows.fill, pixels, rows.inside);
         if (rows.flip_x)
             pixels = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pixels, backwards),
@@ -165,22 +142,25 @@ static void window_narrow(const uint8_t *restrict in, size_t height, size_t widt
                           const struct fm_window *window, uint8_t *restrict out)
 {
     const struct fm_box *const box = &window->hole;
-    const int64_t n_rows = (int64_t)window->height;
-    struct narrow rows;
-    rows.in = in;
-    rows.end = in + height * width;
-    rows.height = (int64_t)height;
-    rows.width = (int64_t)width;
-    rows.n = (int64_t)window->width;
-    rows.step = window->flip_y ? -1 : 1;
-    rows.first = window->top + (window->flip_y ? n_rows - 1 : 0);
+    const int64_t n = (int64_t)window->width, n_rows = (int64_t)window->height;
+    const int64_t side = (int64_t)width;
     /* When turned over, the last lane comes first, and lane 31 holds the last column of
-       the window. */
-    rows.flip_x = window->flip_x;
-    rows.column = window->left + (window->flip_x ? rows.n - LANES : 0);
-    rows.inside = lanes_between(-rows.column, rows.width - rows.column);
-    rows.fill = _mm256_set1_epi8((char)window->fill);
-    rows.value = _mm256_set1_epi8((char)window->hole_value);
+       the window. Beside the source there is nothing to read. */
+    int64_t column = window->left + (window->flip_x ? n - LANES : 0);
+    column = clip(column, -LANES, side);
+    const __m256i inside = lanes_between(-column, side - column);
+    if (column == -LANES || column == side)
+        column = 0;
+    const struct narrow rows = {in + column,
+                                (int64_t)height,
+                                side,
+                                window->top + (window->flip_y ? n_rows - 1 : 0),
+                                window->flip_y ? -1 : 1,
+                                n,
+                                window->flip_x,
+                                inside,
+                                _mm256_set1_epi8((char)window->fill),
+                                _mm256_set1_epi8((char)window->hole_value)};
     const __m256i none = _mm256_setzero_si256();
     if (box->height == 0) {
         narrow_rows(&rows, 0, n_rows, none, out);
@@ -221,15 +201,3 @@ fm_window_fn *fm_window_select(enum fm_cpu_level level)
 }
 
 #endif
-
-void fm_crop_draw(const struct fm_crop *crop, struct fm_draws *draws,
-                  struct fm_window *out)
-{
-    memset(out, 0, sizeof *out);
-    out->top = crop->top + fm_draws_below(draws, crop->n_tops);
-    out->left = crop->left + fm_draws_below(draws, crop->n_lefts);
-    out->height = crop->height;
-    out->width = crop->width;
-    out->mode = crop->mode;
-    out->fill = crop->fill;
-}

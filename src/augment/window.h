@@ -44,8 +44,8 @@ struct fm_flip {
     int vertical, alternating;
 };
 
-/* in: uint8 (height, width); out: uint8 (window->height, window->width), with room for
-   31 bytes behind.
+/* in: uint8 (height, width), of which up to 31 bytes before and behind may be read; out:
+   uint8 (window->height, window->width), with room for 31 bytes behind.
    In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip;
    out[hole] = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most
@@ -54,9 +54,5 @@ typedef void fm_window_fn(const uint8_t *restrict in, size_t height, size_t widt
                           const struct fm_window *window, uint8_t *restrict out);
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level);
-
-/* The window that a crop takes; its coin has been read. */
-void fm_crop_draw(const struct fm_crop *crop, struct fm_draws *draws,
-                  struct fm_window *out);
 
 #endif

@@ -6,7 +6,7 @@
 /* The image on its way, and what is still to be done to it. */
 struct canvas {
     const struct fm_steps *steps;
-    uint64_t seed, position, sample;
+    uint64_t seed, sample, position;
     uint32_t epoch;
     const struct fm_ahead *ahead; /* NULL: nothing is known */
     size_t lane;

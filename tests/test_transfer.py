@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import os
+import random
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -17,8 +18,8 @@ from fmnist_fast.connection import TransferError
 from fmnist_fast.remote import RemoteFile
 from fmnist_fast.transfer import Downloader
 
-BODY = bytes(range(256)) * 1000
-N = len(BODY)
+N = 256_000
+BODY = random.Random(0).randbytes(N)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ class Delivery:
                 self._retrieve(url, downloader)
                 return
             except TransferError as error:
-                if error.restart and resume:  # it costs one more try, not a failure
+                if error.restart:  # it had bytes of ours to continue, and has none now
                     self.say(f"{url} {error}; fetching it from the start")
                     resume = False
                     continue

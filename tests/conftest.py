@@ -93,7 +93,8 @@ def http(no_proxies):
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     """A certificate authority that only these tests know, and its file."""
-    trustme = pytest.importorskip("trustme")
+    import trustme
+
     authority = trustme.CA()
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))

@@ -227,8 +227,9 @@ def test_requests_own_variable_comes_first(https, authority, monkeypatch):
     assert get(https.serve("/a", content(BODY)), plain=False) == (200, BODY)
 
 
-def test_a_bundle_that_is_missing_is_named(https, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_bundle_that_is_missing_is_named(https, monkeypatch, variable):
+    monkeypatch.setenv(variable, "/nowhere/ca.pem")
     with pytest.raises(OSError, match=r"invalid path: /nowhere/ca\.pem"):
         get(https.serve("/a", content(BODY)))
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import logging
+import os
 import random
 import threading
+from pathlib import Path
 
 import pooch
 import pytest
@@ -104,7 +106,19 @@ def test_a_server_that_lies_each_time_is_given_up(https, deliver):
 
     good = https.serve("/b", content(BODY))
     assert deliver(https.serve("/a", lie), good) == BODY
-    assert len(https.asked) < 10
+    half = f"bytes={N // 2}-"
+    assert https.ranges() == [None, half, None, None, half, None]
+    assert [path for path, _ in https.asked] == ["/a"] * 4 + ["/b"] * 2
+
+
+def test_a_server_without_right_ranges_is_asked_for_all(https, deliver):
+    def answer(handler):
+        lie = respond(206, {"Content-Range": f"bytes 0-{N - 1}/{N}"}, [BODY])
+        (lie if handler.headers.get("Range") else content(BODY))(handler)
+
+    broken = https.serve("/a", content(BODY, cut=1000), status(404))
+    assert deliver(broken, https.serve("/b", answer)) == BODY
+    assert https.ranges() == [None, "bytes=1000-", "bytes=1000-", None]
 
 
 def test_the_next_mirror_continues_the_part(https, deliver):
@@ -132,6 +146,21 @@ def test_a_checked_file_of_a_killed_process_is_used(https, deliver, tmp_path):
     (staging / NAME).write_bytes(BODY)
     assert deliver(https.serve("/a", status(404))) == BODY
     assert not https.asked
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders can't be synced")
+def test_bytes_are_on_disk_before_the_name_and_the_name_at_the_end(
+    https, deliver, monkeypatch
+):
+    steps, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: steps.append("sync"))
+    monkeypatch.setattr(
+        os,
+        "replace",
+        lambda old, new: (steps.append(Path(new).name), replace(old, new)),
+    )
+    deliver(https.serve("/a", content(BODY)))
+    assert [steps[0], *steps[-2:]] == ["sync", NAME, "sync"] and len(steps) == 4
 
 
 def test_an_old_file_is_replaced(https, deliver, tmp_path):
@@ -247,27 +276,32 @@ def test_a_second_try_from_the_start_is_told(https, deliver, capsys):
     assert "fetching it from the start" in capsys.readouterr().err
 
 
-def test_nothing_is_shown_unless_asked_for(https, deliver, capsys):
-    deliver(https.serve("/a", status(500), content(BODY)))
-    assert capsys.readouterr() == ("", "")
+@pytest.fixture
+def logged():
+    """What pooch logs."""
+    logged = []
 
-
-def test_only_this_thread_is_silent():
-    logger, seen = pooch.get_logger(), []
-
-    class Seen(logging.Handler):
+    class Handler(logging.Handler):
         def emit(self, record):
-            seen.append(record.getMessage())
+            logged.append(record.getMessage())
 
-    handler = Seen()
-    logger.addHandler(handler)
-    try:
-        with mirrors._silent(logger):
-            logger.info("this")
-            other = threading.Thread(target=logger.info, args=("other",))
-            other.start()
-            other.join()
-        logger.info("after")
-    finally:
-        logger.removeHandler(handler)
-    assert seen == ["other", "after"]
+    handler = Handler()
+    pooch.get_logger().addHandler(handler)
+    yield logged
+    pooch.get_logger().removeHandler(handler)
+
+
+def test_nothing_is_shown_unless_asked_for(https, deliver, capsys, logged):
+    deliver(https.serve("/a", status(500), content(BODY)))
+    assert capsys.readouterr() == ("", "") and not logged
+
+
+def test_only_this_thread_is_silent(logged):
+    logger = pooch.get_logger()
+    with mirrors._silent(logger):
+        logger.info("this")
+        other = threading.Thread(target=logger.info, args=("other",))
+        other.start()
+        other.join()
+    logger.info("after")
+    assert logged == ["other", "after"]

@@ -200,7 +200,7 @@ def test_a_server_that_drips_where_no_body_comes(http, monkeypatch, start, piece
 
     begin = time.monotonic()
     fails("takes too long to answer", http.serve("/a", drip), again=True)
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 5
     http.stopping.set()
 
 

@@ -42,7 +42,7 @@ def fetch(
     ----------
     files : sequence of RemoteFile
     folder : path
-        Made where it is missing.
+        Made where it is missing; ``~`` is the user's home.
     progress : bool
         Show a bar on stderr, and say there what goes wrong on the way.
     replace : bool
@@ -52,7 +52,7 @@ def fetch(
     Returns
     -------
     list of Path
-        The paths of `files` in `folder`, in their order; each has the published hash.
+        The absolute paths of `files`, in their order; each has the published hash.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def fetch(
     OSError
         The folder can't be written, or the disk is full.
     """
-    folder = Path(folder)
+    folder = Path(os.path.expanduser(folder)).absolute()
     for file in files:
         _check(file)
     missing = [file for file in files if not _is_there(folder, file, replace)]
@@ -103,7 +103,7 @@ def _fetch_missing(
 
 def by_hand(files: Sequence[RemoteFile], folder: str | os.PathLike[str]) -> str:
     """Which files to put where, from which URLs and with which hashes."""
-    lines = [f"Put into {os.path.abspath(folder)}:"]
+    lines = [f"Put into {Path(os.path.expanduser(folder)).absolute()}:"]
     for file in files:
         algorithm, known = published_hash(file)
         size = f"{file.nbytes} bytes, " if file.nbytes else ""

@@ -81,9 +81,7 @@ class Delivery:
         Raises TransferError with what each of the URLs had against it.
         """
         reasons = []
-        urls = sorted(
-            self.file.urls, key=lambda url: not url.lower().startswith("https:")
-        )
+        urls = sorted(self.file.urls, key=lambda url: not url.startswith("https:"))
         with tqdm.tqdm(
             total=self.file.nbytes,
             desc=self.file.name,
@@ -119,7 +117,7 @@ class Delivery:
                 self._retrieve(url, downloader)
                 return
             except TransferError as error:
-                if error.restart:  # it had bytes of ours to continue, and has none now
+                if error.restart:  # only ever said of a part that was continued
                     self.say(f"{url} {error}; fetching it from the start")
                     resume = False
                     continue

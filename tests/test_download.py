@@ -58,8 +58,14 @@ def test_files_come_in_order_and_leave_nothing_else(two, tmp_path):
     assert sorted(folder.iterdir()) == paths
 
 
-def test_the_folder_may_be_a_string(two, tmp_path):
-    assert fetch(two[0], str(tmp_path), progress=False)[0] == tmp_path / "a.gz"
+@pytest.mark.parametrize("folder", ["data", "~/data", "./~data"])
+def test_the_folder_may_be_a_string(two, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    path = tmp_path / folder.replace("~/", "") / "a.gz"
+    assert fetch(two[0], folder, progress=False)[0] == path
+    assert path.read_bytes() == BODY
 
 
 def test_no_files_need_no_folder(tmp_path):

@@ -75,30 +75,28 @@ def fetch(
             "FMNIST_FAST_OFFLINE is set, so nothing is fetched. "
             f"{by_hand(missing, folder)}"
         )
-    for i, file in enumerate(missing):
-        try:
-            _fetch_missing(file, folder, progress, replace)
-        except DownloadError as error:
-            text = f"{error}\n{by_hand(missing[i:], folder)}"
-            raise DownloadError(text) from None
+    if missing:
+        _fetch_missing(missing, folder, progress, replace)
     return [folder / file.name for file in files]
 
 
 def _fetch_missing(
-    file: RemoteFile, folder: Path, progress: bool, replace: bool
+    missing: list[RemoteFile], folder: Path, progress: bool, replace: bool
 ) -> None:
     from .connection import TransferError
     from .lock import locked
     from .mirrors import Delivery
 
-    delivery = Delivery(file, folder, published_hash(file), progress=progress)
-    with locked(delivery.lock, delivery.say_waiting):
-        if _is_there(folder, file, replace):  # by now
-            return
-        try:
-            delivery.run()
-        except TransferError as error:
-            raise DownloadError(str(error)) from None
+    for i, file in enumerate(missing):
+        delivery = Delivery(file, folder, published_hash(file), progress=progress)
+        with locked(delivery.lock, delivery.say_waiting):
+            if _is_there(folder, file, replace):  # by now
+                continue
+            try:
+                delivery.run()
+            except TransferError as error:
+                text = f"{error}\n{by_hand(missing[i:], folder)}"
+                raise DownloadError(text) from None
 
 
 def by_hand(files: Sequence[RemoteFile], folder: str | os.PathLike[str]) -> str:
@@ -126,6 +124,7 @@ def _check(file: RemoteFile) -> None:
 
 
 def published_hash(file: RemoteFile) -> tuple[str, str]:
+    """The algorithm and the hash that `file` is known by, the stronger if two are."""
     if file.sha256:
         return "sha256", file.sha256.lower()
     return "md5", str(file.md5).lower()

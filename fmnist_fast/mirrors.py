@@ -1,8 +1,7 @@
 """One file from its mirrors into a folder: which URL, how often, and its hash.
 
-pooch checks the hash. While a file is on its way, all there is of it lies in a hidden
-folder beside it: a partial file that the next try continues, and the lock of who is at
-it.
+pooch checks the hash. While a file is on its way there are two hidden names beside it:
+a folder with a partial file, for the next try to continue, and a lock.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Delivery:
     Attributes
     ----------
     lock : Path
-        To be held during `run`; it stands in the folder of the partial file.
+        To be held during `run`.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Delivery:
         self.folder = folder
         self.known_hash = ":".join(known_hash)
         self.staging = folder / f".{file.name}.fetching"
-        self.lock = self.staging / "lock"
+        self.lock = folder / f".{file.name}.lock"
         self.progress = progress
 
     def say(self, message: str) -> None:
@@ -76,10 +75,23 @@ class Delivery:
         self.say(f"waiting for another process that fetches it into {self.folder}")
 
     def run(self) -> None:
-        """Fetch the file from the first mirror that has it, and give it its name.
+        """Fetch the file and give it its name.
 
         Raises TransferError with what each of the URLs had against it.
         """
+        self.staging.mkdir(exist_ok=True)
+        try:
+            self._fetch()
+            os.replace(self.staging / self.file.name, self.folder / self.file.name)
+            sync_folder(self.folder)
+            for left in self.staging.iterdir():  # by processes that were killed
+                left.unlink()
+        finally:
+            with contextlib.suppress(OSError):  # a partial file stays
+                self.staging.rmdir()
+
+    def _fetch(self) -> None:
+        """Fetch the file into the staging folder from the first mirror that has it."""
         reasons = []
         urls = sorted(self.file.urls, key=lambda url: not url.startswith("https:"))
         with tqdm.tqdm(
@@ -101,11 +113,6 @@ class Delivery:
                 raise TransferError(
                     "\n".join([f"could not fetch {self.file.name}:", *reasons])
                 )
-        os.replace(self.staging / self.file.name, self.folder / self.file.name)
-        sync_folder(self.folder)
-        for left in self.staging.iterdir():  # by processes that were killed
-            if left != self.lock:
-                left.unlink()
 
     def _fetch_from(self, url: str, bar: Any) -> None:
         """Fetch `url` into the staging folder, in several tries where that may help."""

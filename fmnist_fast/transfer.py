@@ -80,18 +80,22 @@ class Downloader:
             response = connection.open(url, self._headers(url, offset))
             begin, total = _checked_answer(response, offset)
             self._check_total(total)
+            total = self.file.nbytes or total
             self.resumed = begin > 0
             try:
                 if not self.resumed:
                     self.forget()
                     self._origin.write_text(f"{url}\n{_validator(response)}", "utf-8")
                 with open(self.part, "ab") as out:
-                    self._copy(connection, out, begin, self.file.nbytes or total)
+                    nbytes = self._copy(connection, out, begin, total)
                     out.flush()
                     os.fsync(out.fileno())
             except OSError as error:  # such as a full disk, which names no file
                 error.filename = error.filename or str(self.part)
                 raise
+        if total is None and nbytes > _MAX_NBYTES:
+            self.forget()
+            raise TransferError(f"sends more than {_MAX_NBYTES} bytes")
 
     def _headers(self, url: str, offset: int) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
@@ -112,8 +116,8 @@ class Downloader:
 
     def _copy(
         self, connection: Connection, out: BinaryIO, begin: int, total: int | None
-    ) -> None:
-        """Append the body to `out`, which has `begin` of `total` bytes."""
+    ) -> int:
+        """Append the body to `out`, from byte `begin` of `total` on; its new size."""
         self.bar.total = total
         self.bar.initial = self.bar.n = nbytes = begin
         self.bar.refresh()
@@ -133,11 +137,9 @@ class Downloader:
                 if rate < _MIN_RATE:
                     raise TransferError(f"sends {rate:.0f} bytes a second", again=True)
                 window_end, window_begin = time.monotonic() + _WINDOW_SECONDS, nbytes
-        if total is None and nbytes == end:
-            self.forget()
-            raise TransferError(f"sends more than {_MAX_NBYTES} bytes")
         if total is not None and nbytes < total:
             raise TransferError(f"ends after {nbytes} of {total} bytes", again=True)
+        return nbytes
 
 
 def nbytes_of(path: Path) -> int:

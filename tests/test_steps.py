@@ -6,6 +6,9 @@ import functools
 import itertools
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,7 +262,30 @@ def policies(h, w):
     }
 
 
-FAMILIES = [windows, warps, sizes, tones, filters, policies]
+def boxes(h, w):
+    """Painted boxes that windows are still to be taken of, and the other way round."""
+    flips = [ff.RandomHorizontalFlip(), ff.RandomVerticalFlip()]
+    box = ff.RandomErasing(p=0.8, scale=(0.1, 0.6), value=200)
+    return {
+        "box": [box],
+        "box, flips": [box, *flips],
+        "flips, box, flips": [*flips, box, *flips],
+        "two boxes": [ff.Cutout(max(1, h // 2), fill=9), box, *flips],
+        "box, crop": [box, *flips, ff.RandomCrop((h, w), padding=3, fill=7)],
+        "crop, box, crop": [
+            ff.RandomCrop((h, w), padding=(5, 2), fill=31),
+            *flips,
+            box,
+            ff.RandomCrop((max(1, h - 1), max(1, w - 1))),
+            box,
+        ],
+        "box, turn, box": [box, ff.RandomRotation(20), box],
+        "box, tone, box": [box, ff.RandomInvert(), box],
+        "pad far, box": [ff.Pad((40, 3), fill=8), *flips, box],
+    }
+
+
+FAMILIES = [windows, warps, sizes, tones, filters, boxes, policies]
 SHAPES = [(28, 28), (5, 7), (9, 1), (1, 9), (1, 1), (33, 65), (130, 40)]
 
 
@@ -298,6 +324,16 @@ def test_every_case_changes_some_images_but_those_that_should_not(family):
     for name, (_, want) in cases.items():
         is_unchanged = np.array_equal(want[0][0], dataset.images[order])
         assert is_unchanged == (name in UNCHANGED), name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pages are guarded by mprotect")
+@pytest.mark.parametrize("shape", [(28, 28), (8, 16), (1, 1)], ids=str)
+def test_nothing_around_the_images_is_read(shape):
+    """Kernels load whole vectors; in a dataset only neighbours may be in them."""
+    program = Path(__file__).with_name("guarded_images.py")
+    words = [sys.executable, str(program), *map(str, shape)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_c_functions_get_the_words_of_the_reference(odd):

@@ -101,7 +101,8 @@ FM_INLINE void box_columns(const float *restrict in, size_t n, size_t stride,
         for (int64_t i = -1 - r; i < r; i++) {
             const float *row = in + lane + reflected(i, side) * stride;
             for (int k = 0; k < SUMS; k++)
-                sums[k] = fm_lanes_add(sums[k], fm_lanes_load(row + k * FM_LANES_COUNT));
+                sums[k] =
+                    fm_lanes_add(sums[k], fm_lanes_load(row + k * FM_LANES_COUNT));
         }
         for (int64_t i = 0; i < side; i++) {
             const float *first = in + lane + reflected(i - r - 1, side) * stride;

@@ -1,5 +1,6 @@
-/* Rectangles painted over, with random bytes or as holes of a window (window.h): RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout
-   (DeVries and Taylor, arXiv:1708.04552). */
+/* Rectangles painted over, with random bytes or as holes of a window (window.h):
+   RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout (DeVries and Taylor,
+   arXiv:1708.04552). */
 #ifndef FM_AUGMENT_ERASE_H
 #define FM_AUGMENT_ERASE_H
 

@@ -279,8 +279,9 @@ static int is_near(int64_t first, int64_t step, size_t n)
 }
 
 /* The first n_rows rows from `at` on. */
-static void read_rows_any(const struct fm_quads *quads, struct fm_lattice at, size_t n_rows,
-                          size_t width, int32_t *restrict work, uint8_t *restrict out)
+static void read_rows_any(const struct fm_quads *quads, struct fm_lattice at,
+                          size_t n_rows, size_t width, int32_t *restrict work,
+                          uint8_t *restrict out)
 {
     int32_t *xs = work, *ys = work + width;
     for (size_t row = 0; row < n_rows; row++, out += width) {
@@ -295,8 +296,9 @@ static void read_rows_any(const struct fm_quads *quads, struct fm_lattice at, si
 #if FM_X86_LEVELS
 
 FM_TARGET_AVX2
-static void read_rows_avx2(const struct fm_quads *quads, struct fm_lattice at, size_t n_rows,
-                           size_t width, int32_t *restrict work, uint8_t *restrict out)
+static void read_rows_avx2(const struct fm_quads *quads, struct fm_lattice at,
+                           size_t n_rows, size_t width, int32_t *restrict work,
+                           uint8_t *restrict out)
 {
     const struct reader reader = reader_of(quads);
     for (size_t row = 0; row < n_rows; row++, out += width) {

@@ -100,8 +100,8 @@ void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t e
 
 /* Run the steps over one image. ahead: what fm_steps_look_ahead says of positions that
    `position` is number `lane` of; or NULL. alone: nothing but the image may be read;
-   else FM_STEPS_AROUND bytes before and behind it may be, too. Returns its pixels, uint8 (out_height,
-   out_width): in memory, or image itself when nothing was done.
+   else FM_STEPS_AROUND bytes before and behind it may be, too. Returns its pixels,
+   uint8 (out_height, out_width): in memory, or image itself when nothing was done.
    Not checked: every step fits the size of the image when its turn comes. */
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                             uint64_t position, uint64_t sample, const uint8_t *image,

@@ -1,5 +1,5 @@
-/* Affine warps: every output pixel is taken from some place in the source image, by bilinear
-   interpolation or from the nearest pixel. Outside the source there is `fill`.
+/* Affine warps: every output pixel is taken from some place in the source image, by
+   bilinear interpolation or from the nearest pixel. Outside the source there is `fill`.
 
    Places are in fixed point, 16 bits behind the point; bilinear weights have 7, so that
    a place is off by at most 1/256 pixel in each direction, and a pixel by less than one

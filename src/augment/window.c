@@ -95,13 +95,13 @@ static __m256i lanes_between(int64_t begin, int64_t end)
     return _mm256_and_si256(_mm256_cmpgt_epi8(lane, from), _mm256_cmpgt_epi8(to, lane));
 }
 
-/* Rows of up to 32 pixels with a constant around them: a row is one load and one store,
-   which may run into the next row, to be overwritten by it. */
+/* A window with rows of up to 32 pixels and a constant around them: a row is one load
+   and one store, which may run into the next row, to be overwritten by it. */
 struct narrow {
-    const uint8_t *source;        /* lane 0 of row 0 of the source */
-    int64_t height, width;        /* of the source */
-    int64_t first, step;          /* row of the source that comes first, to the next */
-    int64_t n;                    /* pixels of a row of the window */
+    const uint8_t *source; /* lane 0 of row 0 of the source */
+    int64_t height, width; /* of the source */
+    int64_t first, step;   /* row of the source that comes first, to the next */
+    int64_t n;             /* pixels of a row of the window */
     int flip_x;
     __m256i inside, fill, value;
 };
@@ -124,7 +124,8 @@ static inline void narrow_rows(const struct narrow *narrow, int64_t begin, int64
     for (int64_t row = begin; row < from; row++)
         _mm256_storeu_si256((__m256i *)(out + row * rows.n), outside);
     for (int64_t row = from; row < to; row++) {
-        const uint8_t *source = rows.source + (rows.first + rows.step * row) * rows.width;
+        const int64_t y = rows.first + rows.step * row;
+        const uint8_t *source = rows.source + y * rows.width;
         __m256i pixels = _mm256_loadu_si256((const __m256i *)source);
         pixels = _mm256_blendv_epi8(rows.fill, pixels, rows.inside);
         if (rows.flip_x)

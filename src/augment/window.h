@@ -44,8 +44,8 @@ struct fm_flip {
     int vertical, alternating;
 };
 
-/* in: uint8 (height, width), of which up to 31 bytes before and behind may be read; out:
-   uint8 (window->height, window->width), with room for 31 bytes behind.
+/* in: uint8 (height, width), around which up to 31 bytes may be read before and behind;
+   out: uint8 (window->height, window->width), with room for 31 bytes behind.
    In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip;
    out[hole] = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most

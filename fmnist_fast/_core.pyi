@@ -1,6 +1,6 @@
 """Types of the compiled core, src/_core.pyx."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class Pipeline:
         rows: int,
         threads: int,
         prefetch: int,
+        slots: Sequence[np.ndarray],
     ) -> None: ...
     def start(
         self,
@@ -78,6 +79,8 @@ class Pipeline:
     def slots_nbytes(self) -> int: ...
     @property
     def slot_nbytes(self) -> int: ...
+    @property
+    def n_lent(self) -> int: ...
     @property
     def window(self) -> int: ...
 

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .options import (
     checked_integer,
     checked_name,
     checked_shard,
+    checked_slots,
     image_shape,
     scale_and_bias,
 )
@@ -87,6 +88,13 @@ class Loader:
     prefetch : int in 1..65536
         Batches to keep ready. When they are small, more are kept, so that the threads
         need not be woken for each.
+    slots : sequence of arrays or buffers, optional
+        Memory to keep batches in, one each, such as pinned or shared memory: at least
+        `slot_nbytes` bytes from a multiple of 64 on, writable and contiguous. Exactly
+        `prefetch` of them hold batches ahead; you may hold as many batches as there are
+        more, then iterating raises RuntimeError until one is let go of. A loader with
+        slots has one iterator in use at a time, can't be pickled, and does not iterate
+        in a forked child.
 
     Raises
     ------
@@ -124,6 +132,7 @@ class Loader:
         shard: tuple[int, int] | str | None = None,
         threads: int | None = None,
         prefetch: int = 4,
+        slots: Sequence[Any] | None = None,
     ) -> None:
         if not isinstance(dataset, Dataset):
             raise TypeError(
@@ -147,6 +156,7 @@ class Loader:
         threads = config.default_threads() if threads is None else threads
         self.threads = checked_integer("threads", threads, 1, 256)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
+        self._slots = checked_slots(slots, self.prefetch)
         if self.label_dtype == "uint8" and len(dataset.classes) > 256:
             raise ValueError(
                 f"label_dtype 'uint8' holds 256 classes, the dataset has "
@@ -156,6 +166,8 @@ class Loader:
         self._next = (0, 0)  # epoch and position of the next iterator
         self._made = True
         self._reset()
+        if self._slots:
+            self._idle_pipeline()  # which checks their size
         _loaders.add(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -267,11 +279,35 @@ class Loader:
             if batches is None or batches.closed:
                 return pipeline
             self._others.add(pipeline)  # its iterator keeps it alive
+        if self._slots and pipeline is not None:
+            self._check_slots_are_free(pipeline)
+        self._pipeline = self._new_pipeline()
+        return self._pipeline
+
+    @staticmethod
+    def _check_slots_are_free(pipeline: Pipeline) -> None:
+        """For another pipeline than `pipeline`, which has them now."""
+        if pipeline.forked:
+            raise RuntimeError(
+                "the supplied slots belong to the process that this one was forked "
+                "from: make a Loader with slots of its own"
+            )
+        if not pipeline.closed:
+            raise RuntimeError(
+                "the supplied slots are in use by another iterator of this loader"
+            )
+        if pipeline.n_lent:
+            raise RuntimeError(
+                f"{pipeline.n_lent} batches from before close() are still in use, and "
+                "so are the supplied slots that they are in"
+            )
+
+    def _new_pipeline(self) -> Pipeline:
         compiled = self._compiled
         sides = self.dataset.images.shape[1:]
         if compiled is not None:
             sides = (compiled.height, compiled.width)
-        self._pipeline = Pipeline(
+        return Pipeline(
             self.dataset.images,
             self.dataset.labels,
             steps=self._steps(),
@@ -285,8 +321,16 @@ class Loader:
             rows=max(1, min(self.batch_size, len(self.dataset))),
             threads=self.threads,
             prefetch=self.prefetch,
+            slots=self._slots,
         )
-        return self._pipeline
+
+    @property
+    def slot_nbytes(self) -> int:
+        """Bytes that a batch takes: images, padding to a multiple of 256, labels."""
+        with self._lock:
+            if self._pipeline is None:
+                self._pipeline = self._new_pipeline()
+            return self._pipeline.slot_nbytes
 
     # ---- epochs and state ---------------------------------------------------------
 
@@ -385,6 +429,8 @@ class Loader:
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._slots:
+            raise TypeError("a Loader with supplied slots can't be pickled")
         state = {k: v for k, v in self.__dict__.items() if k not in _RUNNING}
         state["_next"] = self._where()
         return state

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import numbers
 import operator
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from .dataset import Dataset
 DTYPES = ("float32", "float16", "bfloat16", "uint8")
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
+SLOT_ALIGNMENT = 64  # bytes; batches are stored by whole cache lines
 # Where launchers leave a process its rank and the number of processes.
 RANK_VARIABLES = (
     ("RANK", "WORLD_SIZE"),  # torchrun
@@ -137,6 +140,46 @@ def _shard_from_environment() -> tuple[int, int]:
         f"shard='env' found no rank: none of these is set: {known}. Start the "
         "processes with torchrun, mpirun or srun, or pass shard=(rank, world)"
     )
+
+
+def checked_slots(slots: Any, prefetch: int) -> tuple[np.ndarray, ...]:
+    """Supplied memory as arrays of bytes, without a copy."""
+    if slots is None:
+        return ()
+    if isinstance(slots, (str, bytes, np.ndarray)) or not isinstance(slots, Sequence):
+        raise TypeError(
+            f"slots must be a sequence of arrays or buffers, got {type(slots).__name__}"
+        )
+    if len(slots) <= prefetch:
+        raise ValueError(
+            f"slots must be more than prefetch={prefetch}, which are kept for batches "
+            f"ahead, got {len(slots)}"
+        )
+    arrays = tuple(_checked_slot(i, slot) for i, slot in enumerate(slots))
+    ends = sorted((slot.ctypes.data, slot.ctypes.data + slot.nbytes) for slot in arrays)
+    if any(begin < end for (_, end), (begin, _) in itertools.pairwise(ends)):
+        raise ValueError("slots must not overlap")
+    return arrays
+
+
+def _checked_slot(i: int, slot: Any) -> np.ndarray:
+    if not isinstance(slot, np.ndarray):
+        try:
+            slot = np.asarray(memoryview(slot))
+        except TypeError:
+            raise TypeError(
+                f"slots[{i}] must be an array or a buffer, got {type(slot).__name__}"
+            ) from None
+    if not slot.flags.c_contiguous:
+        raise ValueError(f"slots[{i}] must be C-contiguous")
+    if not slot.flags.writeable:
+        raise ValueError(f"slots[{i}] must be writable")
+    if slot.ctypes.data % SLOT_ALIGNMENT:
+        raise ValueError(
+            f"slots[{i}] must start at a multiple of {SLOT_ALIGNMENT} bytes, got "
+            f"{slot.ctypes.data:#x}"
+        )
+    return slot.reshape(-1).view(np.uint8)
 
 
 def image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:

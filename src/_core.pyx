@@ -289,11 +289,12 @@ cdef class Pipeline:
     `labels` C-contiguous uint8, int32 or int64, every label fits `label_dtype`.
     `rows` is the size of the largest batch; `image_shape` is what follows it in the
     shape of a batch, and `array_dtype` the numpy dtype to show `dtype` as. `steps` is
-    the augmentation, or None.
+    the augmentation, or None. `slots` are writable, aligned arrays to keep batches in;
+    none: memory is taken from the system.
     """
     cdef fm_pipeline *pipeline
     cdef fm_slot_layout layout
-    cdef object images, labels
+    cdef object images, labels, slots
     cdef Steps steps
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef fm_batching batching  # of the newest epoch
@@ -305,10 +306,11 @@ cdef class Pipeline:
     cdef object __weakref__
 
     def __cinit__(self, cnp.ndarray images not None, cnp.ndarray labels not None, *,
-                  Steps steps, str dtype, double scale, double bias, tuple image_shape, array_dtype,
-                  str label_dtype, size_t n_classes, uint64_t rows, int threads,
-                  uint64_t prefetch):
+                  Steps steps, str dtype, double scale, double bias,
+                  tuple image_shape, array_dtype, str label_dtype, size_t n_classes,
+                  uint64_t rows, int threads, uint64_t prefetch, slots):
         cdef fm_plan plan
+        cdef cnp.ndarray addresses
         self.images, self.labels, self.steps = images, labels, steps
         self.array_dtype = array_dtype
         self.label_array_dtype = np.dtype(
@@ -336,7 +338,15 @@ cdef class Pipeline:
         plan.scale, plan.bias = <float>scale, <float>bias
         fm_plan_select(&plan, rows, cpu_level)
         check(fm_slots_layout(&plan, rows, &self.layout))
-        self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch)
+        for slot in slots:
+            if slot.nbytes < self.layout.nbytes:
+                raise ValueError(f"a slot takes {self.layout.nbytes} bytes, got "
+                                 f"{slot.nbytes}")
+        self.slots = slots
+        addresses = np.array([slot.ctypes.data for slot in slots], dtype=np.uintp)
+        self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch,
+                                        <void **>cnp.PyArray_DATA(addresses),
+                                        len(slots))
         if self.pipeline == NULL:
             check(FM_NO_MEMORY)
 
@@ -395,6 +405,11 @@ cdef class Pipeline:
     def slot_nbytes(self):
         """Bytes of one slot."""
         return self.layout.nbytes
+
+    @property
+    def n_lent(self):
+        """The number of batches that somebody holds."""
+        return fm_pipeline_n_lent(self.pipeline)
 
     @property
     def window(self):

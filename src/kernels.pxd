@@ -255,7 +255,8 @@ cdef extern from "pipeline.h" nogil:
     struct fm_pipeline:
         pass
     fm_pipeline *fm_pipeline_new(const fm_plan *plan, const fm_slot_layout *layout,
-                                 int n_threads, uint64_t prefetch)
+                                 int n_threads, uint64_t prefetch,
+                                 void *const *memories, uint64_t n_memories)
     fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_epoch *epoch,
                                 const fm_batching *batching, uint64_t *ticket)
     fm_status fm_pipeline_take(fm_pipeline *pipeline, uint64_t ticket, unsigned wait_ms,
@@ -265,6 +266,7 @@ cdef extern from "pipeline.h" nogil:
     void fm_pipeline_close(fm_pipeline *pipeline)
     void fm_pipeline_free(fm_pipeline *pipeline)
     uint64_t fm_pipeline_slots_nbytes(fm_pipeline *pipeline)
+    uint64_t fm_pipeline_n_lent(fm_pipeline *pipeline)
     uint64_t fm_pipeline_window(const fm_pipeline *pipeline)
     bint fm_pipeline_forked(const fm_pipeline *pipeline)
     void fm_pipeline_setup()

@@ -259,7 +259,8 @@ static void free_parts(struct fm_pipeline *p)
 
 struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
                                     const struct fm_slot_layout *layout, int n_threads,
-                                    uint64_t prefetch)
+                                    uint64_t prefetch, void *const *memories,
+                                    uint64_t n_memories)
 {
     struct fm_pipeline *p = calloc(1, sizeof *p);
     if (p == NULL)
@@ -275,8 +276,9 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     p->unit_rows = (layout->rows + n_units - 1) / n_units;
     uint64_t ahead_nbytes = 2 * UNIT_NBYTES * (uint64_t)n_threads;
     p->window = (ahead_nbytes + batch_nbytes - 1) / batch_nbytes;
-    if (p->window < prefetch)
+    if (p->window < prefetch || n_memories)
         p->window = prefetch;
+    p->group = min_u64(p->group, (p->window + 1) / 2);
     p->n_threads = n_threads;
     p->threads = calloc((size_t)n_threads, sizeof *p->threads);
     p->ring = calloc((size_t)p->window, sizeof *p->ring);
@@ -285,8 +287,12 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     const size_t n_parts = 2 * (size_t)n_threads;
     if (p->memory_nbytes && p->memory_nbytes <= SIZE_MAX / n_parts)
         p->memory = fm_memory_new(n_parts * p->memory_nbytes);
+    enum fm_status status = FM_OK;
+    for (uint64_t i = 0; i < n_memories && status == FM_OK; i++)
+        status = fm_slots_supply(&p->slots, memories[i]);
     if (p->threads == NULL || p->ring == NULL || p->unused == NULL ||
-        (p->memory_nbytes && p->memory == NULL)) {
+        (p->memory_nbytes && p->memory == NULL) || status != FM_OK) {
+        fm_slots_drop_free(&p->slots);
         free_parts(p);
         return NULL;
     }
@@ -352,9 +358,10 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
 {
     p->slots.n_lent++; /* one fewer for the workers, unless another can be had */
     uint64_t n_needed = min_u64(p->window, p->n_batches - p->taken - 1);
-    if (fm_slots_reserve(&p->slots, n_needed) != FM_OK) {
+    enum fm_status status = fm_slots_reserve(&p->slots, n_needed);
+    if (status != FM_OK) {
         p->slots.n_lent--;
-        return FM_NO_MEMORY;
+        return status;
     }
     uint64_t begin;
     fm_batching_rows(&p->batching, p->taken, &begin, n_rows);
@@ -426,7 +433,9 @@ void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
         return;
     fm_mutex_lock(&p->mutex);
     p->slots.n_lent--;
-    if (p->closing || p->slots.n_slots - p->slots.n_lent > p->window + SPARE_SLOTS)
+    const uint64_t n_unlent = p->slots.n_slots - p->slots.n_lent;
+    const int is_spare = n_unlent > p->window + SPARE_SLOTS && !p->slots.are_supplied;
+    if (p->closing || is_spare)
         fm_slots_drop(&p->slots, slot);
     else
         fm_slots_push(&p->slots, slot);
@@ -484,6 +493,16 @@ uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *p)
     uint64_t nbytes = p->slots.n_slots * p->slots.layout.nbytes;
     fm_mutex_unlock(&p->mutex);
     return nbytes;
+}
+
+uint64_t fm_pipeline_n_lent(struct fm_pipeline *p)
+{
+    if (fm_pipeline_forked(p))
+        return 0;
+    fm_mutex_lock(&p->mutex);
+    uint64_t n_lent = p->slots.n_lent;
+    fm_mutex_unlock(&p->mutex);
+    return n_lent;
 }
 
 uint64_t fm_pipeline_window(const struct fm_pipeline *p)

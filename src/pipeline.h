@@ -19,10 +19,13 @@ struct fm_pipeline;
 /* A pipeline without threads or slots yet; NULL when there is no memory.
    `plan` is copied; its arrays must outlive the pipeline. `prefetch` is the number of
    batches to keep ready, at least; when these are small, more are kept, so that every
-   thread has something to fill. */
+   thread has something to fill. With n_memories > 0 the slots are in these memories and
+   no others (fm_slots_supply), and exactly `prefetch` < n_memories batches are kept
+   ready. */
 struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
                                     const struct fm_slot_layout *layout, int n_threads,
-                                    uint64_t prefetch);
+                                    uint64_t prefetch, void *const *memories,
+                                    uint64_t n_memories);
 
 /* Begin an epoch, dropping what is left of the one before. *ticket stands for it: the
    calls below do nothing with the ticket of an epoch that is over. */
@@ -32,7 +35,8 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
 
 /* Lend the next batch, waiting at most `wait_ms` for it.
    FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
-   FM_PIPELINE_FORKED or FM_NO_MEMORY; unless FM_OK, no batch is lost. */
+   FM_PIPELINE_FORKED, FM_NO_MEMORY or FM_SLOTS_IN_USE; unless FM_OK, no batch is
+   lost. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
                                 uint64_t *n_rows);
@@ -48,8 +52,9 @@ void fm_pipeline_close(struct fm_pipeline *pipeline);
 /* Close and free all; not before every lent slot has come back. */
 void fm_pipeline_free(struct fm_pipeline *pipeline);
 
-/* Bytes in slots now, and the number of batches kept ready. */
+/* Bytes in slots now, slots that are lent, and the number of batches kept ready. */
 uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *pipeline);
+uint64_t fm_pipeline_n_lent(struct fm_pipeline *pipeline);
 uint64_t fm_pipeline_window(const struct fm_pipeline *pipeline);
 
 /* Whether this process was forked off the one that the threads belong to. */

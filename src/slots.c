@@ -67,21 +67,38 @@ void fm_memory_free(void *memory)
 #endif
 }
 
+static enum fm_status add_slot(struct fm_slots *slots, void *memory)
+{
+    struct fm_slot *slot = calloc(1, sizeof *slot);
+    if (slot == NULL)
+        return FM_NO_MEMORY;
+    slot->images = memory;
+    slot->labels = slot->images + slots->layout.labels_offset;
+    slot->filler = -1;
+    fm_slots_push(slots, slot);
+    slots->n_slots++;
+    return FM_OK;
+}
+
+enum fm_status fm_slots_supply(struct fm_slots *slots, void *memory)
+{
+    slots->are_supplied = 1;
+    return add_slot(slots, memory);
+}
+
 enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n)
 {
     while (slots->n_slots - slots->n_lent < n) {
-        struct fm_slot *slot = calloc(1, sizeof *slot);
-        if (slot == NULL)
+        if (slots->are_supplied)
+            return FM_SLOTS_IN_USE;
+        void *memory = fm_memory_new((size_t)slots->layout.nbytes);
+        if (memory == NULL)
             return FM_NO_MEMORY;
-        slot->images = fm_memory_new((size_t)slots->layout.nbytes);
-        if (slot->images == NULL) {
-            free(slot);
-            return FM_NO_MEMORY;
+        enum fm_status status = add_slot(slots, memory);
+        if (status != FM_OK) {
+            fm_memory_free(memory);
+            return status;
         }
-        slot->labels = slot->images + slots->layout.labels_offset;
-        slot->filler = -1;
-        fm_slots_push(slots, slot);
-        slots->n_slots++;
     }
     return FM_OK;
 }
@@ -107,7 +124,8 @@ void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot)
 
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot)
 {
-    fm_memory_free(slot->images);
+    if (!slots->are_supplied)
+        fm_memory_free(slot->images);
     free(slot);
     slots->n_slots--;
 }

@@ -25,6 +25,7 @@ struct fm_slot_layout {
 
 struct fm_slots {
     struct fm_slot_layout layout;
+    int are_supplied; /* the memory is somebody else's, and there is no more */
     struct fm_slot *free_list;
     uint64_t n_slots, n_lent;
 };
@@ -33,7 +34,11 @@ struct fm_slots {
 enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
                                struct fm_slot_layout *out);
 
-/* Make sure of `n` slots that are not lent, or FM_NO_MEMORY. */
+/* A slot in memory that is not ours, layout.nbytes from a multiple of 64 on. */
+enum fm_status fm_slots_supply(struct fm_slots *slots, void *memory);
+
+/* Make sure of `n` slots that are not lent; else FM_NO_MEMORY, or FM_SLOTS_IN_USE where
+   they are supplied. */
 enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n);
 
 /* Take a free slot that `filler` filled last, if one was given back lately, or else

@@ -14,6 +14,7 @@ enum fm_status {
     FM_PIPELINE_CLOSED,
     FM_PIPELINE_FORKED,
     FM_NO_MEMORY,
+    FM_SLOTS_IN_USE,
     FM_NO_THREAD
 };
 
@@ -41,6 +42,9 @@ static inline const char *fm_status_message(enum fm_status status)
                "child process: start a new one with iter(loader)";
     case FM_NO_MEMORY:
         return "there is no memory for another batch";
+    case FM_SLOTS_IN_USE:
+        return "all supplied slots but those for batches ahead are still in use: let "
+               "go of earlier batches, or supply more slots";
     case FM_NO_THREAD:
         return "the system refused to start a worker thread";
     }

@@ -28,6 +28,7 @@ from .config import apply_cpu_level, show_config
 from .dataset import Dataset
 from .idx import read_idx, write_idx
 from .loader import Loader
+from .photos import convert
 from .sources import load
 from .synthetic import synthetic
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
+    from .photo_folder import convert_folder
 
 apply_cpu_level()
 
@@ -100,6 +102,8 @@ __all__ = [
     "Resize",
     "TrivialAugmentWide",
     "__version__",
+    "convert",
+    "convert_folder",
     "load",
     "read_idx",
     "show_config",
@@ -107,12 +111,16 @@ __all__ = [
     "write_idx",
 ]
 
-_STEPS = frozenset(__all__).difference(globals())
+_LAZY = frozenset(__all__).difference(globals())
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _STEPS:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "convert_folder":
+        from .photo_folder import convert_folder
+
+        return convert_folder
     from . import augment
 
     step = globals()[name] = getattr(augment, name)

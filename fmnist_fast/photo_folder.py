@@ -114,6 +114,7 @@ def convert_folder(
         photos = find_photos(source, splits, classes, skipped)
         store = PhotoStore(part, splits, classes, photos)
         if store.n_photos == 0:
+            shutil.rmtree(part)
             raise ValueError(f"{source}: no photos in {len(classes)} subfolders")
         with store.open():
             _append_all(store, source, threads, progress)
@@ -214,5 +215,5 @@ def _check_folders(source: Path, target: Path, part: Path) -> None:
         shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(f"{target} is there already: name another, or remove it")
-    if part.exists() and not (part / PROGRESS_NAME).is_dir():
+    if os.path.lexists(part) and not (part / PROGRESS_NAME).is_dir():
         raise FileExistsError(f"{part} is there, and is not from an interrupted run")

@@ -140,6 +140,33 @@ def test_photo_box_equals_numpy(pixels, limit):
     assert _core.photo_box(pixels, limit) == photo_box(pixels, limit)
 
 
+@given(
+    st.integers(1, 4),
+    st.integers(1, 70),
+    st.sampled_from([0, 5, 12, 250, 255]),
+    st.integers(0, 600),
+    st.lists(st.tuples(*[st.integers(0, 69)] * 2, st.integers(0, 255)), max_size=4),
+)
+def test_photo_box_of_wide_rows_equals_numpy(height, width, level, limit, dots):
+    """Rows longer than what is looked at together, with single pixels that differ."""
+    pixels = np.full((height, width, 3), level, np.uint8)
+    for y, x, value in dots:
+        pixels[y % height, x % width, value % 3] = value
+    assert _core.photo_box(pixels, limit) == photo_box(pixels, limit)
+
+
+def test_photo_box_of_any_two_colours():
+    """Around the limit of each channel, for every level of the ground."""
+    for level in range(0, 256, 3):
+        for limit in (0, 2, 3, 487, 100_000, 3 * 255**2):
+            for value in range(max(0, level - 24), min(256, level + 25)):
+                pixels = np.full((1, 17, 3), level, np.uint8)
+                pixels[0, 8] = (level, value, value)
+                far = 2 * (value - level) ** 2 > limit
+                want = (0, 1, 8, 9) if far else (1, 0, 17, 0)
+                assert _core.photo_box(pixels, limit) == want
+
+
 @pytest.mark.parametrize("shape", [(0, 4, 3), (4, 0, 3), (4, 4, 4)])
 def test_photo_box_needs_rgb(shape):
     with pytest.raises(ValueError, match=r"pixels must have shape \(height, width, 3"):

@@ -9,6 +9,7 @@
 ((100, 1, 28, 28), dtype('float32'), dtype('int64'))
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -28,7 +29,6 @@ from .config import apply_cpu_level, show_config
 from .dataset import Dataset
 from .idx import read_idx, write_idx
 from .loader import Loader
-from .photos import convert
 from .sources import load
 from .synthetic import synthetic
 
@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         TrivialAugmentWide,
     )
     from .photo_folder import convert_folder
+    from .photos import convert
 
 apply_cpu_level()
 
@@ -112,19 +113,16 @@ __all__ = [
 ]
 
 _LAZY = frozenset(__all__).difference(globals())
+# Where these are; steps of augmentation, all others, are in augment.
+_MODULES = {"convert": "photos", "convert_folder": "photo_folder"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "convert_folder":
-        from .photo_folder import convert_folder
-
-        return convert_folder
-    from . import augment
-
-    step = globals()[name] = getattr(augment, name)
-    return step
+    module = importlib.import_module(f".{_MODULES.get(name, 'augment')}", __name__)
+    value = globals()[name] = getattr(module, name)
+    return value
 
 
 def __dir__() -> list[str]:

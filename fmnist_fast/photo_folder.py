@@ -163,7 +163,12 @@ def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -
 def _converted(
     store: PhotoStore, source: Path, threads: int
 ) -> Generator[tuple[Photo, np.ndarray | str]]:
-    """The photos that are left, each with its image or what is wrong with it."""
+    """The photos that are left, each with its image or what is wrong with it.
+
+    By threads: Pillow decodes and the core looks for margins without the GIL, and
+    processes, which need a start of their own, made no more of them (430 against 360
+    photos of 762x1000 a second in one run, 710 against 810 in another).
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     waiting: deque[tuple[Photo, Any]] = deque()

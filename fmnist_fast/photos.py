@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
 SIDE = 28
-MAX_PIXELS = 1 << 26  # 8192 x 8192: 470 MB, in Pillow's four bytes and our three each
+MAX_PIXELS = 1 << 26  # 8192x8192: about 0.5 GB, twice that if turned or transparent
 
 # "Within 5 % of the maximum possible intensity in RGB space": of the diagonal of the
 # cube of colours, sqrt(3) * 255; this is the square of that, 487.7, in integers.

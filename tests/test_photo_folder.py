@@ -164,9 +164,11 @@ def test_decompression_bomb(tmp_path):
 
     def chunk(kind, content):
         code = zlib.crc32(kind + content)
-        return len(content).to_bytes(4) + kind + content + code.to_bytes(4)
+        return (
+            len(content).to_bytes(4, "big") + kind + content + code.to_bytes(4, "big")
+        )
 
-    header = (65000).to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])
+    header = (65000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
     path = tmp_path / "bomb.png"
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"

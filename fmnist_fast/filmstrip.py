@@ -49,8 +49,7 @@ def draw_filmstrip(
         tile = _fitted(pixels)
         corner = ((_FRAME - tile.width) // 2, (_FRAME - tile.height) // 2)
         strip.paste(tile, (x + corner[0], _GAP + corner[1]))
-        height, width = pixels.shape[:2]
-        captions = (f"{i + 1}. {name}", f"{width} x {height}")
+        captions = (f"{i + 1}. {name}", f"{pixels.shape[1]} x {pixels.shape[0]}")
         for line, text in enumerate(captions):
             left = x + (_FRAME - round(font.getlength(text))) // 2
             draw.text((left, _GAP + _FRAME + 4 + line * _LINE), text, _INK, font)

@@ -130,10 +130,10 @@ def steps_of_file(path: str | os.PathLike[str]) -> list[tuple[str, np.ndarray]]:
     ImportError
         Pillow is not installed.
     OSError
-        The file can't be opened.
+        The system can't read the file.
     FormatError
-        It isn't a photo, or can't be read or converted. Nothing else is raised,
-        whatever is in the file. Every message names the file.
+        It isn't a photo, or can't be decoded or converted; the message names the file.
+        Nothing else is raised, whatever is in the file.
     """
     pillow = pillow_image()
     # Opening a pipe would wait for a writer.
@@ -147,6 +147,8 @@ def steps_of_file(path: str | os.PathLike[str]) -> list[tuple[str, np.ndarray]]:
         known = ", ".join(formats)
         raise FormatError(f"{path}: not a photo in {known}, or damaged") from None
     except Exception as error:  # decoders raise what they like on damaged files
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the system, not of a decoder
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{path}: {reason}") from error
 

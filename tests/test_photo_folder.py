@@ -191,6 +191,19 @@ def test_whatever_a_decoder_raises_names_the_file(tmp_path, monkeypatch):
         photo_files.steps_of_file(path)
 
 
+def test_errors_of_the_system_are_not_the_files_fault(folder, tmp_path, monkeypatch):
+    def fail(image):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(photo_files, "convert_in_steps", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        photo_files.steps_of_file(folder / "bag" / "1.bmp")
+    with pytest.raises(
+        ValueError, match=r"the first is bag/1\.bmp: Input/output error$"
+    ):
+        ff.convert_folder(folder, tmp_path / "mine")
+
+
 def test_random_damage_never_escapes(tmp_path):
     """Bytes changed anywhere give an image or a FormatError."""
     rng = np.random.default_rng(3)

@@ -7,7 +7,7 @@ import numpy
 from setuptools import Extension, setup
 
 KERNELS = "batch convert gzip idx order photos pipeline slots stats".split()
-AUGMENT = "erase field filter mix noise resample steps tone warp window".split()
+AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp window"
 
 if sys.platform == "win32":
     compile_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"]
@@ -25,7 +25,7 @@ else:
     ]
 
 sources = [f"src/{name}.c" for name in KERNELS]
-sources += [f"src/augment/{name}.c" for name in AUGMENT]
+sources += [f"src/augment/{name}.c" for name in AUGMENT.split()]
 headers = sorted(str(path) for path in Path("src").rglob("*.h"))
 
 setup(

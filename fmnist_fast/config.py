@@ -1,8 +1,9 @@
 """What is set by the environment, and what is in use.
 
-FMNIST_FAST_DATA   a folder to look for datasets in
-FMNIST_FAST_CACHE  the folder for decoded copies, or "off"
-FMNIST_FAST_CPU    the highest instruction set to use: baseline, avx2 or avx512
+FMNIST_FAST_DATA     a folder to look for datasets in
+FMNIST_FAST_CACHE    the folder for decoded copies, or "off"
+FMNIST_FAST_CPU      the highest instruction set to use: baseline, avx2 or avx512
+FMNIST_FAST_OFFLINE  1 to refuse downloads; "", 0, false, no and off are as if not set
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ def cache_folder() -> Path | None:
     return Path(base).expanduser() / "fmnist_fast"
 
 
+def offline() -> bool:
+    """Whether $FMNIST_FAST_OFFLINE forbids the network."""
+    value = os.environ.get("FMNIST_FAST_OFFLINE", "")
+    return value.strip().lower() not in ("", "0", "false", "no", "off")
+
+
 def default_threads() -> int:
     """The number of worker threads of a loader that isn't told: cores, at most 4."""
     return min(_MAX_DEFAULT_THREADS, usable_cores())
@@ -71,6 +78,7 @@ def show_config() -> None:
         "threads": f"{default_threads()} (of {usable_cores()} usable cores)",
         "data folder": data_folder() or "not set (FMNIST_FAST_DATA)",
         "cache folder": cache_folder() or "off",
+        "downloads": "never (FMNIST_FAST_OFFLINE)" if offline() else "when asked for",
     }
     for name, value in rows.items():
         print(f"{name:13} {value}")

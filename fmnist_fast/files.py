@@ -115,9 +115,15 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Bi
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    if sync and sys.platform != "win32":
-        folder = os.open(path.parent, os.O_RDONLY)
+    if sync:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in `folder` on disk, where a system has a way to."""
+    if sys.platform != "win32":
+        opened = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(opened)
         finally:
-            os.close(folder)
+            os.close(opened)

@@ -41,9 +41,8 @@ else:
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock `path` while the block runs; threads and processes take turns.
 
-    `waiting` is called once if somebody else holds it. The file and its folder are made
-    where they are missing; at the end the file is removed, and the folder if nothing
-    else is in it.
+    `waiting` is called once if somebody else holds it. The folder is made where it is
+    missing; at the end the file is removed.
     """
     file = _acquire(path, waiting)
     try:
@@ -54,18 +53,13 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink()
         file.close()
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
 
 
 def _acquire(path: Path, waiting: Callable[[], None]) -> BinaryIO:
     told = False
+    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            file = open(path, "ab")
-        except FileNotFoundError:  # the last holder has just removed the folder
-            continue
+        file = open(path, "ab")
         held = False
         try:
             # The last holder may have removed the file before we locked it: then it

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._core import FormatError
-from .files import usable_cores
+from .files import sync_folder, usable_cores
 from .lock import locked
 from .photo_files import (
     Photo,
@@ -126,6 +126,7 @@ def convert_folder(
     if target.is_dir():
         target.rmdir()  # it is empty; Windows would not replace it
     part.rename(target)
+    sync_folder(target.parent)
     shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
     n_images, n_bad = store.state.n_images, store.state.n_bad
     return Converted(target, tuple(classes), n_images, n_bad, skipped[0])

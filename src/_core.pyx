@@ -285,7 +285,7 @@ cdef class Steps:
         for epoch in epochs:
             with nogil:
                 pixels = fm_steps_run(&self.steps, seed, epoch, position, position,
-                                      &image[0, 0], NULL, 0, aligned)
+                                      &image[0, 0], 1, NULL, 0, aligned)
             images.append(cnp.PyArray_SimpleNewFromData(
                 2, shape, cnp.NPY_UINT8, <void *>pixels).copy())
         return np.stack(images)

@@ -144,8 +144,11 @@ static const uint8_t *augmented(const struct fm_plan *plan,
                                 uint64_t sample, const struct fm_ahead *ahead,
                                 size_t lane, uint8_t *memory)
 {
+    const uint64_t n_behind = epoch->order.n - 1 - sample;
+    const int alone = sample * plan->image_nbytes < FM_STEPS_AROUND ||
+                      n_behind * plan->image_nbytes < FM_STEPS_AROUND;
     return fm_steps_run(plan->steps, epoch->seed, epoch->number, position, sample,
-                        plan->images + sample * plan->image_nbytes, ahead, lane,
+                        plan->images + sample * plan->image_nbytes, alone, ahead, lane,
                         memory + mixed_nbytes(plan));
 }
 

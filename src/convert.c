@@ -79,8 +79,39 @@ WRAPPER(float16_baseline, , to_float16)
 
 #if FM_X86_LEVELS
 
-WRAPPER(float32_avx2, FM_TARGET_AVX2, to_float32)
-WRAPPER(float32_avx512, FM_TARGET_AVX512, to_float32)
+/* By hand: compilers take 32 or 64 pixels at once and leave the last 16 of 28 x 28 to
+   single floats, which costs a tenth of an epoch of random crops. */
+FM_TARGET_AVX2
+static void float32_avx2(const uint8_t *restrict in, size_t n, float scale, float bias,
+                         void *restrict out)
+{
+    float *pixels = out;
+    const __m256 scales = _mm256_set1_ps(scale), biases = _mm256_set1_ps(bias);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m128i bytes = _mm_loadl_epi64((const __m128i *)(in + i));
+        __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+        _mm256_storeu_ps(pixels + i, _mm256_add_ps(_mm256_mul_ps(x, scales), biases));
+    }
+    for (; i < n; i++)
+        pixels[i] = (float)in[i] * scale + bias;
+}
+
+FM_TARGET_AVX512
+static void float32_avx512(const uint8_t *restrict in, size_t n, float scale,
+                           float bias, void *restrict out)
+{
+    float *pixels = out;
+    const __m512 scales = _mm512_set1_ps(scale), biases = _mm512_set1_ps(bias);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(in + i));
+        __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+        _mm512_storeu_ps(pixels + i, _mm512_add_ps(_mm512_mul_ps(x, scales), biases));
+    }
+    float32_avx2(in + i, n - i, scale, bias, pixels + i);
+}
+
 WRAPPER(bfloat16_avx2, FM_TARGET_AVX2, to_bfloat16)
 WRAPPER(bfloat16_avx512, FM_TARGET_AVX512, to_bfloat16)
 

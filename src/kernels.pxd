@@ -198,8 +198,8 @@ cdef extern from "augment/steps.h" nogil:
     size_t fm_steps_memory_nbytes(const fm_steps *steps)
     const uint8_t *fm_steps_run(const fm_steps *steps, uint64_t seed, uint32_t epoch,
                                 uint64_t position, uint64_t sample,
-                                const uint8_t *image, const void *ahead, size_t lane,
-                                void *memory)
+                                const uint8_t *image, int alone, const void *ahead,
+                                size_t lane, void *memory)
 
 cdef extern from "augment/mix.h" nogil:
     enum fm_mix_kind:

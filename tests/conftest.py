@@ -67,3 +67,44 @@ def cpu_level(request):
     _core.set_cpu_level(request.param)
     yield request.param
     _core.set_cpu_level(before)
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    """Reach 127.0.0.1 directly and trust no certificates but the usual ones."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
+
+
+@pytest.fixture
+def http(no_proxies):
+    """An HTTP server."""
+    from server import Server
+
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A certificate authority that only these tests know, and its file."""
+    import trustme
+
+    authority = trustme.CA()
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return authority, path
+
+
+@pytest.fixture
+def https(no_proxies, authority):
+    """An HTTPS server with a certificate of `authority`."""
+    from server import Server
+
+    with Server(authority[0].issue_cert("127.0.0.1")) as server:
+        yield server

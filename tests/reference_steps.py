@@ -27,13 +27,21 @@ def fm_round(x):
     return float(round(x))
 
 
+def polynomial(c, x):
+    """Even and odd powers each by Horner's rule."""
+    even = odd = 0.0
+    for a in c[::2][::-1]:
+        even = even * (x * x) + a
+    for a in c[1::2][::-1]:
+        odd = odd * (x * x) + a
+    return even + x * odd
+
+
 def fm_exp(x):
     k = fm_round(x * float.fromhex("0x1.71547652b82fep0"))
     r = x - k * float.fromhex("0x1.62e42fefa38p-1")
     r -= k * float.fromhex("0x1.ef35793c7673p-45")
-    total = 0.0
-    for n in range(13, -1, -1):
-        total = total * r + 1.0 / math.factorial(n)
+    total = polynomial([1.0 / math.factorial(n) for n in range(14)], r)
     return total * 2.0 ** int(k)
 
 
@@ -42,20 +50,17 @@ def fm_log(x):
     k = (bits - 0x3FE6A09E667F3BCD) >> 52
     (m,) = struct.unpack("<d", struct.pack("<q", bits - (k << 52)))
     s = (m - 1.0) / (m + 1.0)
-    z, total = s * s, 0.0
-    for n in range(21, 0, -2):
-        total = total * z + 1.0 / n
+    total = polynomial([1.0 / n for n in range(1, 22, 2)], s * s)
     return float(k) * float.fromhex("0x1.62e42fefa39efp-1") + 2.0 * s * total
 
 
 def fm_sin_cos(degrees):
     quarters = fm_round(degrees / 90.0)
     x = (degrees - quarters * 90.0) * float.fromhex("0x1.1df46a2529d39p-6")
-    s = c = 0.0
-    for n in range(8, -1, -1):
-        s = s * (x * x) + (-1.0) ** n / math.factorial(2 * n + 1)
-        c = c * (x * x) + (-1.0) ** n / math.factorial(2 * n)
-    s = x * s
+    signs = [(-1.0) ** n for n in range(9)]
+    of_sine = [sign / math.factorial(2 * n + 1) for n, sign in enumerate(signs)]
+    of_cosine = [sign / math.factorial(2 * n) for n, sign in enumerate(signs)]
+    s, c = x * polynomial(of_sine, x * x), polynomial(of_cosine, x * x)
     return [(s, c), (c, -s), (-s, -c), (-c, s)][int(quarters) & 3]
 
 
@@ -264,21 +269,30 @@ def extended_box(rows, sigma):
     def row(i):
         return rows[reflected(i, n)]
 
-    s = row(-r)
-    for i in range(-r + 1, r + 1):
+    s = np.zeros_like(rows[0])
+    for i in range(-1 - r, r):
         s = s + row(i)
     out = np.empty_like(rows)
     for i in range(n):
-        if i:
-            s = (s + row(i + r)) - row(i - 1 - r)
+        s = s + (row(i + r) - row(i - 1 - r))
         out[i] = (s + edge * (row(i - r - 1) + row(i + r + 1))) * inverse
     return out
 
 
-def displacement(noise, height, width, alpha, sigma_x, sigma_y):
-    """Noise in 0..65535, column by column, to displacements in 2**-16 pixel."""
-    field = (2 * noise.astype(np.int64) + 1 - 65536).astype(F) * F(2**-16)
-    field = field.reshape(width, height)
+def elastic_noise(draws, height, width):
+    """Both fields of noise in float32, (width, height) each."""
+    across = -(-height // 32) * 32
+    n = -(-width * across // 128)
+    words = draws.field(64 * n).reshape(n, 1, 64)
+    both = [words >> shift & 0xFF for shift in (0, 8, 16, 24)]
+    for first in (0, 2):
+        field = np.concatenate(both[first : first + 2], axis=1).reshape(-1)
+        field = field[: width * across].reshape(width, across)[:, :height]
+        yield (2 * field.astype(np.int64) - 255).astype(F) * F(2**-8)
+
+
+def displacement(field, alpha, sigma_x, sigma_y):
+    """Noise, (width, height), to displacements in 2**-16 pixel, (height, width)."""
     for sigma in (sigma_x, sigma_y):
         for _ in range(3 if sigma else 0):
             field = extended_box(field, sigma)
@@ -290,11 +304,12 @@ def displacement(noise, height, width, alpha, sigma_x, sigma_y):
 
 def elastic(image, step, draws):
     height, width = image.shape
-    words = draws.field(height * width)
-    sides = height, width
-    sigmas = step.sigma_x, step.sigma_y
-    dx = displacement(words & 0xFFFF, *sides, step.alpha_x, *sigmas)
-    dy = displacement(words >> 16, *sides, step.alpha_y, *sigmas)
+    dx, dy = (
+        displacement(noise, alpha, step.sigma_x, step.sigma_y)
+        for noise, alpha in zip(
+            elastic_noise(draws, height, width), (step.alpha_x, step.alpha_y)
+        )
+    )
     y, x = np.ogrid[:height, :width]
     x, y = (x << 16) + dx, (y << 16) + dy
     return sample_at(image, x, y, step.interpolation, step.fill)
@@ -310,13 +325,13 @@ def triangle(n_in, n_out, antialias):
     for i in range(n_out):
         center = (i + 0.5) * scale
         begin = max(0, math.floor(center - support + 0.5))
-        end = min(n_in, math.floor(center + support + 0.5))
-        places = range(begin, end)
-        weights = [max(0.0, 1 - abs((k + 0.5 - center) / support)) for k in places]
-        total = 0.0
+        end = min(n_in, begin + math.ceil(2 * support))
+        inverse, places = 1.0 / support, range(begin, end)
+        weights = [F(max(0.0, 1 - abs(k + 0.5 - center) * inverse)) for k in places]
+        total = F(0)
         for weight in weights:
-            total += weight
-        yield begin, [F(weight / total) for weight in weights]
+            total = total + weight
+        yield begin, [weight * (F(1) / total) for weight in weights]
 
 
 def resampled_rows(rows, n_out, antialias):

@@ -72,6 +72,7 @@ def test_the_highest_instruction_set_is_the_default():
 def test_show_config_says_all(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
     ff.show_config()
     shown = dict(
         line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()
@@ -79,7 +80,21 @@ def test_show_config_says_all(capsys, monkeypatch, tmp_path):
     assert shown["fmnist_fast"] == ff.__version__
     assert shown["data"] == f"folder   {tmp_path}"
     assert shown["cache"] == "folder  off"
+    assert shown["downloads"] == "when asked for"
     assert shown["threads"].startswith(str(config.default_threads()))
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on", "2"])
+def test_downloads_can_be_forbidden(capsys, monkeypatch, value):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", value)
+    ff.show_config()
+    assert "downloads     never (FMNIST_FAST_OFFLINE)\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "NO", " off "])
+def test_words_that_do_not_forbid_them(monkeypatch, value):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", value)
+    assert not config.offline()
 
 
 def test_folders_from_the_environment(monkeypatch, tmp_path):

@@ -424,10 +424,10 @@ ELASTIC = [(50.0, 5.0), (90.0, 4.0), ((20.0, 60.0), (2.0, 5.0)), (8.0, 0.0)]
 
 def our_displacement(step, shape, i):
     """That of image i, in pixels: float64 (height, width, 2)."""
-    words = draws_of(i).field(shape[0] * shape[1])
+    noise = reference_steps.elastic_noise(draws_of(i), *shape)
     fields = [
-        reference_steps.displacement(noise, *shape, alpha, *step.sigma)
-        for noise, alpha in zip((words & 0xFFFF, words >> 16), step.alpha)
+        reference_steps.displacement(each, alpha, *step.sigma)
+        for each, alpha in zip(noise, step.alpha)
     ]
     return np.stack(fields, axis=2) * 2.0**-16
 

@@ -1,4 +1,4 @@
-"""Rotation, affine maps and elastic fields (src/augment/warp.h)."""
+"""Rotation, affine maps and elastic fields (src/augment/warp.h, elastic.h)."""
 
 from __future__ import annotations
 

@@ -106,13 +106,17 @@ static inline double fm_exp2_int(int64_t exponent)
     return out;
 }
 
-/* c[0] + x (c[1] + x (c[2] + ...)), n coefficients. */
+/* c[0] + x (c[1] + x (c[2] + ...)), n coefficients: the even and the odd powers side by
+   side, as each product waits for the one before. */
 FM_INLINE double fm_polynomial(const double *c, int n, double x)
 {
-    double sum = c[n - 1];
-    for (int i = n - 2; i >= 0; i--)
-        sum = sum * x + c[i];
-    return sum;
+    const double square = x * x;
+    double even = c[(n - 1) / 2 * 2], odd = c[n / 2 * 2 - 1];
+    for (int i = (n - 1) / 2 * 2 - 2; i >= 0; i -= 2)
+        even = even * square + c[i];
+    for (int i = n / 2 * 2 - 3; i >= 1; i -= 2)
+        odd = odd * square + c[i];
+    return even + x * odd;
 }
 
 /* exp(x) for |x| <= 700, to 2 units in the last place: exp(k ln 2 + r) with

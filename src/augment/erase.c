@@ -39,37 +39,6 @@ void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
                            nexts[1] - begins[1]};
 }
 
-/* Up to 32 pixels of a row are painted by one load and one store. */
-#define LANES 32
-
-FM_INLINE void paint(const struct fm_box *box, uint8_t value, size_t width,
-                     uint8_t *restrict pixels)
-{
-    uint8_t kept[LANES];
-    pixels += box->top * width + box->left;
-    if (box->width > LANES) {
-        for (size_t y = 0; y < box->height; y++, pixels += width)
-            memset(pixels, value, box->width);
-        return;
-    }
-    for (size_t x = 0; x < LANES; x++)
-        kept[x] = x < box->width ? 0 : 0xFF;
-    for (size_t y = 0; y < box->height; y++, pixels += width)
-        for (size_t x = 0; x < LANES; x++)
-            pixels[x] = (uint8_t)((pixels[x] & kept[x]) | (value & ~kept[x]));
-}
-
-FM_LEVELS(paint,
-          (const struct fm_box *box, uint8_t value, size_t width,
-           uint8_t *restrict pixels),
-          (box, value, width, pixels));
-
-void fm_erase_constant(const struct fm_box *box, uint8_t value, size_t width,
-                       enum fm_cpu_level level, uint8_t *pixels)
-{
-    paint_levels[level](box, value, width, pixels);
-}
-
 void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
                      enum fm_cpu_level level, uint8_t *pixels)
 {

@@ -1,9 +1,9 @@
-/* Rectangles painted over: RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout
+/* Rectangles painted over, with random bytes or as holes of a window (window.h): RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout
    (DeVries and Taylor, arXiv:1708.04552). */
 #ifndef FM_AUGMENT_ERASE_H
 #define FM_AUGMENT_ERASE_H
 
-#include "resample.h"
+#include "window.h"
 
 /* A rectangle of random area (share `scale`) and aspect ratio height / width
    (log-uniform), smaller than the image both ways; nothing after ten tries.
@@ -29,10 +29,8 @@ int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t widt
 void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out);
 
-/* pixels: uint8, rows of `width`, painted in place, with room for 31 bytes behind.
+/* pixels: uint8, rows of `width`; the box is painted in place with random bytes.
    Not checked: the box lies in the image. */
-void fm_erase_constant(const struct fm_box *box, uint8_t value, size_t width,
-                       enum fm_cpu_level level, uint8_t *pixels);
 void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
                      enum fm_cpu_level level, uint8_t *pixels);
 

@@ -100,14 +100,65 @@ static void draws_avx2(uint64_t seed, uint32_t epoch, uint64_t position,
     rounds_avx2((uint32_t)seed, (uint32_t)(seed >> 32), out);
 }
 
+/* A counter takes 64 bits a word here, of which products ignore the upper half, so that
+   nothing has to be put back in its place between rounds. */
+FM_TARGET_AVX512
+static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
+{
+    const __m512i factor_0 = _mm512_set1_epi64(FM_PHILOX_FACTOR_0);
+    const __m512i factor_1 = _mm512_set1_epi64(FM_PHILOX_FACTOR_1);
+    __m512i c[2][4]; /* two times eight counters */
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 4; j++)
+            c[i][j] = _mm512_cvtepu32_epi64(
+                _mm256_loadu_si256((const __m256i *)(out + 16 * j + 8 * i)));
+    for (int round = 0; round < 10; round++) {
+        const __m512i key_0 = _mm512_set1_epi64(k0), key_1 = _mm512_set1_epi64(k1);
+        for (int i = 0; i < 2; i++) {
+            __m512i p0 = _mm512_mul_epu32(c[i][0], factor_0);
+            __m512i p1 = _mm512_mul_epu32(c[i][2], factor_1);
+            c[i][0] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c[i][1],
+                                                key_0, 0x96); /* a ^ b ^ c */
+            c[i][2] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c[i][3],
+                                                key_1, 0x96);
+            c[i][1] = p1;
+            c[i][3] = p0;
+        }
+        k0 += FM_PHILOX_KEY_0;
+        k1 += FM_PHILOX_KEY_1;
+    }
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 4; j++)
+            _mm256_storeu_si256((__m256i *)(out + 16 * j + 8 * i),
+                                _mm512_cvtepi64_epi32(c[i][j]));
+}
+
+FM_TARGET_AVX512
+static void field_avx512(const uint32_t key[2], uint64_t chunk,
+                         uint32_t out[FM_FIELD_CHUNK])
+{
+    fill_counters(N_COUNTERS * chunk, 0, 0, out);
+    rounds_avx512(key[0], key[1], out);
+}
+
+FM_TARGET_AVX512
+static void draws_avx512(uint64_t seed, uint32_t epoch, uint64_t position,
+                         uint32_t operation, uint32_t out[FM_FIELD_CHUNK])
+{
+    fill_counters(position, epoch, operation << 16, out);
+    rounds_avx512((uint32_t)seed, (uint32_t)(seed >> 32), out);
+}
+
 fm_field_fn *fm_field_select(enum fm_cpu_level level)
 {
-    return level >= FM_CPU_AVX2 ? field_avx2 : field_any;
+    static fm_field_fn *const levels[3] = {field_any, field_avx2, field_avx512};
+    return levels[level];
 }
 
 fm_field_draws_fn *fm_field_draws_select(enum fm_cpu_level level)
 {
-    return level >= FM_CPU_AVX2 ? draws_avx2 : draws_any;
+    static fm_field_draws_fn *const levels[3] = {draws_any, draws_avx2, draws_avx512};
+    return levels[level];
 }
 
 #else

@@ -11,11 +11,19 @@ static size_t align_up(size_t n, size_t alignment)
     return (n + alignment - 1) / alignment * alignment;
 }
 
+/* Floats from row to row where each has its reflections around it; the first pixel of
+   a row stands at a multiple of LANES. */
+static size_t reflecting_stride(size_t width, size_t half)
+{
+    return 2 * align_up(half, LANES) + align_up(width, LANES);
+}
+
 size_t fm_filter_work_nbytes(size_t height, size_t width)
 {
-    /* the image as floats, the means, and a row with its reflections */
-    return 4 * (2 * (height * width + LANES) + align_up(width, LANES) +
-                FM_BLUR_MAX_SIZE + 3 * LANES);
+    const size_t half = width < FM_BLUR_MAX_SIZE / 2 ? width : FM_BLUR_MAX_SIZE / 2;
+    /* the image as floats, or the means; and rows with their reflections */
+    return 4 * (align_up(height * width, LANES) + LANES +
+                height * reflecting_stride(width, half));
 }
 
 static size_t reflected(int64_t i, int64_t n)
@@ -30,34 +38,37 @@ static void gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
     for (size_t k = 0; k < size; k++) {
         double x = (double)k - (double)(size / 2);
         double power = -(x * x) / (2.0 * sigma * sigma);
-        values[k] = fm_exp(power < -700.0 ? -700.0 : power);
+        values[k] = k > size / 2 ? values[size - 1 - k]
+                                 : fm_exp(power < -700.0 ? -700.0 : power);
         total += values[k];
     }
     for (size_t k = 0; k < size; k++)
         weights[k] = (float)(values[k] / total);
 }
 
-FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width,
-                         const float *across, size_t size_x, const float *down,
-                         size_t size_y, float *restrict image, uint8_t *restrict out)
+/* All columns before all rows: a row that was just stored can't be loaded from other
+   places than it was stored to without waiting, which made it twice as slow. */
+FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t width,
+                               const float *across, size_t size_x, const float *down,
+                               size_t size_y, float *restrict image,
+                               uint8_t *restrict out)
 {
-    static const float zeros[LANES];
     const size_t n = height * width, half = size_x / 2;
-    float *const means = image + n + LANES;
-    /* Its first pixel stands at a multiple of LANES, its reflections around it. */
-    float *const row = means + n + LANES + align_up(half, LANES);
+    const size_t stride = reflecting_stride(width, half);
+    float *const rows = image + align_up(n, LANES) + LANES + align_up(half, LANES);
     for (size_t i = 0; i < n; i++)
         image[i] = in[i];
     for (size_t i = n; i < n + LANES; i++)
         image[i] = 0.0f;
     for (size_t y = 0; y < height; y++) {
         const float *sources[FM_BLUR_MAX_SIZE];
+        float *const row = rows + y * stride;
         for (size_t k = 0; k < size_y; k++) {
             int64_t from = (int64_t)(y + k) - (int64_t)(size_y / 2);
             sources[k] = image + reflected(from, (int64_t)height) * width;
         }
         for (size_t x = 0; x < width; x += LANES) {
-            fm_lanes sum = fm_lanes_load(zeros);
+            fm_lanes sum = fm_lanes_zero();
             for (size_t k = 0; k < size_y; k++) {
                 fm_lanes source = fm_lanes_load(sources[k] + x);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, down[k]));
@@ -68,19 +79,34 @@ FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width
             *(row - k) = row[k];
             row[width - 1 + k] = row[width - 1 - k];
         }
+    }
+    float *const means = image; /* which is needed no more */
+    for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x += LANES) {
-            fm_lanes sum = fm_lanes_load(zeros);
+            fm_lanes sum = fm_lanes_zero();
             for (size_t k = 0; k < size_x; k++) {
-                fm_lanes source = fm_lanes_load(row - half + x + k);
+                fm_lanes source = fm_lanes_load(rows + y * stride - half + x + k);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, across[k]));
             }
             fm_lanes_store(means + y * width + x, sum);
         }
-    }
     for (size_t i = 0; i < n; i++) {
         float mean = means[i] + 0.5f;
         out[i] = (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
     }
+}
+
+/* The usual sizes are known to the compiler. */
+FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width,
+                         const float *across, size_t size_x, const float *down,
+                         size_t size_y, float *restrict image, uint8_t *restrict out)
+{
+    if (size_x == 3 && size_y == 3)
+        correlate_sizes(in, height, width, across, 3, down, 3, image, out);
+    else if (size_x == 5 && size_y == 5)
+        correlate_sizes(in, height, width, across, 5, down, 5, image, out);
+    else
+        correlate_sizes(in, height, width, across, size_x, down, size_y, image, out);
 }
 
 FM_LEVELS(correlate,
@@ -95,7 +121,10 @@ void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
 {
     float across[FM_BLUR_MAX_SIZE], down[FM_BLUR_MAX_SIZE];
     gaussian(blur->size_x, sigma, across);
-    gaussian(blur->size_y, sigma, down);
+    if (blur->size_y == blur->size_x)
+        memcpy(down, across, blur->size_x * sizeof *down);
+    else
+        gaussian(blur->size_y, sigma, down);
     correlate_levels[level](in, height, width, across, blur->size_x, down, blur->size_y,
                             work, out);
 }

@@ -2,6 +2,7 @@
 #include "resample.h"
 
 #include "../lanes.h"
+#include "transpose.h"
 
 #define N_TRIES 10
 
@@ -10,7 +11,7 @@
    are 0. */
 struct axis {
     size_t n_out, n_taps;
-    uint32_t *begins;
+    int32_t *begins;
     float *weights;
 };
 
@@ -22,13 +23,7 @@ static double support_of(size_t n_in, size_t n_out, int antialias)
 
 static size_t align_up(size_t n)
 {
-    return (n + FM_LANES_COUNT - 1) / FM_LANES_COUNT * FM_LANES_COUNT;
-}
-
-static double triangle(double x, double support)
-{
-    const double height = 1.0 - fabs(support == 1.0 ? x : x / support);
-    return height < 0.0 ? 0.0 : height;
+    return (n + FM_TRANSPOSE_SIDE - 1) / FM_TRANSPOSE_SIDE * FM_TRANSPOSE_SIDE;
 }
 
 /* As many as an interval of twice the support can hold; 2 when enlarging. */
@@ -37,9 +32,10 @@ static size_t n_taps_of(size_t n_in, size_t n_out, int antialias)
     return (size_t)ceil(2.0 * support_of(n_in, n_out, antialias));
 }
 
+/* Begins, weights, and their sums. */
 static size_t axis_nbytes(size_t n_in, size_t n_out)
 {
-    return n_out * (4 + 4 * n_taps_of(n_in, n_out, 1));
+    return 4 * n_out * (2 + n_taps_of(n_in, n_out, 1));
 }
 
 size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
@@ -47,36 +43,55 @@ size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
 {
     /* both axes; the image, and what the passes make of it (see weigh) */
     return axis_nbytes(height, out_height) + axis_nbytes(width, out_width) +
-           4 * (align_up(width) * (height + out_height) +
-                align_up(out_height) * (width + out_width));
+           4 * (align_up(width) * (height + align_up(out_height)) +
+                align_up(out_height) * (align_up(width) + align_up(out_width)));
 }
+
+FM_INLINE void fill_weights(size_t n_in, size_t n_out, size_t n_taps, double support,
+                            int32_t *restrict begins, float *restrict totals,
+                            float *restrict weights)
+{
+    const double scale = (double)n_in / (double)n_out, inverse = 1.0 / support;
+    const int32_t n = (int32_t)n_in;
+    for (size_t i = 0; i < n_out; i++) {
+        double first = ((double)(int32_t)i + 0.5) * scale - support + 0.5;
+        begins[i] = (int32_t)(first < 0.0 ? 0.0 : first);
+        totals[i] = 0.0f;
+    }
+    for (int32_t k = 0; k < (int32_t)n_taps; k++)
+        for (size_t i = 0; i < n_out; i++) {
+            const double center = ((double)(int32_t)i + 0.5) * scale;
+            const double x = (double)(begins[i] + k) + 0.5 - center;
+            double height = 1.0 - fabs(x) * inverse;
+            height = height < 0.0 ? 0.0 : height;
+            height = begins[i] + k < n ? height : 0.0;
+            totals[i] += (float)height;
+            weights[(size_t)k * n_out + i] = (float)height;
+        }
+    for (size_t i = 0; i < n_out; i++)
+        totals[i] = 1.0f / totals[i];
+    for (size_t k = 0; k < n_taps; k++)
+        for (size_t i = 0; i < n_out; i++)
+            weights[k * n_out + i] *= totals[i];
+}
+
+FM_LEVELS(fill_weights,
+          (size_t n_in, size_t n_out, size_t n_taps, double support,
+           int32_t *restrict begins, float *restrict totals, float *restrict weights),
+          (n_in, n_out, n_taps, support, begins, totals, weights));
 
 /* Prepare the axis that makes n_out pixels of n_in, at `memory`; returns its end. */
 static uint8_t *axis_init(struct axis *axis, size_t n_in, size_t n_out, int antialias,
-                          uint8_t *memory)
+                          enum fm_cpu_level level, uint8_t *memory)
 {
-    const double scale = (double)n_in / (double)n_out;
-    const double support = support_of(n_in, n_out, antialias);
+    float *totals = (float *)memory;
     axis->n_taps = n_taps_of(n_in, n_out, antialias);
     axis->n_out = n_out;
-    axis->begins = (uint32_t *)memory;
+    axis->begins = (int32_t *)(totals + n_out);
     axis->weights = (float *)(axis->begins + n_out);
-    for (size_t i = 0; i < n_out; i++) {
-        const double center = ((double)i + 0.5) * scale;
-        const int64_t first = fm_floor(center - support + 0.5);
-        const int64_t next = fm_floor(center + support + 0.5);
-        const size_t begin = first < 0 ? 0 : (size_t)first;
-        const size_t end = next > (int64_t)n_in ? n_in : (size_t)next;
-        double total = 0.0;
-        for (size_t k = begin; k < end; k++)
-            total += triangle((double)k + 0.5 - center, support);
-        for (size_t k = 0; k < axis->n_taps; k++) {
-            double x = (double)(begin + k) + 0.5 - center;
-            axis->weights[k * n_out + i] =
-                begin + k < end ? (float)(triangle(x, support) / total) : 0.0f;
-        }
-        axis->begins[i] = (uint32_t)begin;
-    }
+    fill_weights_levels[level](n_in, n_out, axis->n_taps,
+                               support_of(n_in, n_out, antialias), axis->begins, totals,
+                               axis->weights);
     return (uint8_t *)(axis->weights + n_out * axis->n_taps);
 }
 
@@ -92,12 +107,12 @@ static void nearest(const uint8_t *restrict in, size_t width, const struct fm_bo
 }
 
 /* One pass, down the columns of `in`: float32 (n_in, stride) to (axis->n_out, stride),
-   with rows of zeros behind those that an output has. */
+   stride a multiple of FM_LANES_COUNT. */
 FM_INLINE void weigh_columns(const float *restrict in, size_t stride,
                              const struct axis *axis, float *restrict out)
 {
     for (size_t i = 0; i < axis->n_out; i++, out += stride) {
-        const float *row = in + axis->begins[i] * stride;
+        const float *row = in + (size_t)axis->begins[i] * stride;
         for (size_t x = 0; x < stride; x += FM_LANES_COUNT) {
             const float *from = row + x;
             fm_lanes sum = fm_lanes_scale(fm_lanes_load(from), axis->weights[i]);
@@ -113,36 +128,94 @@ FM_INLINE void weigh_columns(const float *restrict in, size_t stride,
     }
 }
 
-FM_INLINE void weigh(const uint8_t *restrict in, size_t width, const struct fm_box *box,
-                     const struct axis *rows, const struct axis *columns,
-                     float *restrict memory, uint8_t *restrict out)
+FM_LEVELS(weigh_columns,
+          (const float *restrict in, size_t stride, const struct axis *axis,
+           float *restrict out),
+          (in, stride, axis, out));
+
+/* The box as floats, in rows of `stride`. */
+FM_INLINE void spread(const uint8_t *restrict in, size_t width,
+                      const struct fm_box *box, size_t stride, float *restrict out)
 {
-    const size_t height = rows->n_out, n_out = columns->n_out;
-    const size_t stride = align_up(box->width), turned = align_up(height);
-    float *image = memory, *down = image + box->height * stride;
-    float *across = down + height * stride, *both = across + box->width * turned;
     in += box->top * width + box->left;
-    for (size_t y = 0; y < box->height; y++, image += stride, in += width)
-        for (size_t x = 0; x < stride; x++)
-            image[x] = x < box->width ? in[x] : 0.0f;
-    weigh_columns(memory, stride, rows, down);
-    /* Rows become columns, so that the second pass is the same as the first. */
-    for (size_t x = 0; x < box->width; x++)
-        for (size_t y = 0; y < turned; y++)
-            across[x * turned + y] = y < height ? down[y * stride + x] : 0.0f;
-    weigh_columns(across, turned, columns, both);
-    for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < n_out; x++) {
-            float mean = both[x * turned + y] + 0.5f;
-            out[y * n_out + x] = (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
+    for (size_t y = 0; y < box->height; y++, out += stride, in += width) {
+        for (size_t x = 0; x < box->width; x++)
+            out[x] = in[x];
+        for (size_t x = box->width; x < stride; x++)
+            out[x] = 0.0f;
+    }
+}
+
+FM_LEVELS(spread,
+          (const uint8_t *restrict in, size_t width, const struct fm_box *box,
+           size_t stride, float *restrict out),
+          (in, width, box, stride, out));
+
+/* Round to pixels, and turn columns into rows: in, float32 (n_columns, stride), both
+   padded to squares of FM_TRANSPOSE_SIDE; out, uint8 (n_rows, n_columns). */
+static void gather_any(const float *restrict in, size_t stride, size_t n_rows,
+                       size_t n_columns, uint8_t *restrict out)
+{
+    for (size_t y = 0; y < n_rows; y++)
+        for (size_t x = 0; x < n_columns; x++) {
+            float mean = in[x * stride + y] + 0.5f;
+            out[y * n_columns + x] = (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
         }
 }
 
-FM_LEVELS(weigh,
-          (const uint8_t *restrict in, size_t width, const struct fm_box *box,
-           const struct axis *rows, const struct axis *columns, float *restrict memory,
-           uint8_t *restrict out),
-          (in, width, box, rows, columns, memory, out));
+#if FM_X86_LEVELS
+
+/* The last eight columns first: what runs over the end of a row lies in the first
+   columns of the next one. */
+FM_TARGET_AVX2
+static void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
+                        size_t n_columns, uint8_t *restrict out)
+{
+    const __m256 half = _mm256_set1_ps(0.5f), most = _mm256_set1_ps(255.0f);
+    for (size_t y = 0; y < n_rows; y += 8)
+        for (size_t x = align_up(n_columns); x > 0;) {
+            __m256 rows[8];
+            x -= 8;
+            for (size_t i = 0; i < 8; i++)
+                rows[i] = _mm256_loadu_ps(in + (x + i) * stride + y);
+            fm_transpose_rows_avx2(rows);
+            for (size_t i = 0; i < 8 && y + i < n_rows; i++) {
+                __m256 mean = _mm256_min_ps(_mm256_add_ps(rows[i], half), most);
+                __m256i whole = _mm256_cvttps_epi32(mean);
+                __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole),
+                                                 _mm256_extracti128_si256(whole, 1));
+                _mm_storel_epi64((__m128i *)(out + (y + i) * n_columns + x),
+                                 _mm_packus_epi16(words, words));
+            }
+        }
+}
+
+#endif
+
+static void weigh(const uint8_t *restrict in, size_t width, const struct fm_box *box,
+                  const struct axis *rows, const struct axis *columns,
+                  enum fm_cpu_level level, float *restrict memory,
+                  uint8_t *restrict out)
+{
+    const size_t height = rows->n_out, n_out = columns->n_out;
+    const size_t stride = align_up(box->width), turned = align_up(height);
+    float *down = memory + box->height * stride, *across = down + turned * stride;
+    float *both = across + stride * turned;
+    spread_levels[level](in, width, box, stride, memory);
+    weigh_columns_levels[level](memory, stride, rows, down);
+    memset(down + height * stride, 0, (turned - height) * stride * sizeof *down);
+    /* Rows become columns, so that the second pass is the same as the first. */
+    fm_transpose(down, stride, turned, stride, turned, level, across);
+    weigh_columns_levels[level](across, turned, columns, both);
+    memset(both + n_out * turned, 0, (align_up(n_out) - n_out) * turned * sizeof *both);
+#if FM_X86_LEVELS
+    if (level >= FM_CPU_AVX2) {
+        gather_avx2(both, turned, height, n_out, out);
+        return;
+    }
+#endif
+    gather_any(both, turned, height, n_out, out);
+}
 
 void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                  const struct fm_resize *resize, enum fm_cpu_level level,
@@ -154,9 +227,13 @@ void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *
         return;
     }
     uint8_t *memory = work;
-    memory = axis_init(&rows, box->height, resize->height, resize->antialias, memory);
-    memory = axis_init(&columns, box->width, resize->width, resize->antialias, memory);
-    weigh_levels[level](in, width, box, &rows, &columns, (float *)memory, out);
+    memory = axis_init(&rows, box->height, resize->height, resize->antialias, level,
+                       memory);
+    columns = rows;
+    if (box->width != box->height || resize->width != resize->height)
+        memory = axis_init(&columns, box->width, resize->width, resize->antialias,
+                           level, memory);
+    weigh(in, width, box, &rows, &columns, level, (float *)memory, out);
 }
 
 void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,

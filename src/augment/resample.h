@@ -4,7 +4,8 @@
 #ifndef FM_AUGMENT_RESAMPLE_H
 #define FM_AUGMENT_RESAMPLE_H
 
-#include "warp.h"
+#include "quads.h"
+#include "window.h"
 
 /* Words: coin. */
 struct fm_resize {
@@ -23,17 +24,14 @@ struct fm_resized_crop {
     struct fm_resize resize;
 };
 
-struct fm_box {
-    size_t top, left, height, width;
-};
-
 void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,
                           size_t width, struct fm_draws *draws, struct fm_box *out);
 
 size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
                                size_t out_width);
 
-/* in: uint8, rows of `width` pixels; out: uint8 (resize->height, resize->width).
+/* in: uint8, rows of `width` pixels; out: uint8 (resize->height, resize->width), with
+   room for 7 bytes behind.
    In numpy: (rows @ in[box] @ cols.T + 0.5) with the two weight matrices in float32,
    summed from left to right, vertically first.
    Not checked: the box is not empty and lies in the image. */

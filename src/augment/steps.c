@@ -1,12 +1,12 @@
 /* Running the steps; see steps.h. */
 #include "steps.h"
 
-#define SLACK 64 /* kernels write whole vectors */
+#define SLACK 64 /* kernels read and write whole vectors */
 
 /* The image on its way, and what is still to be done to it. */
 struct canvas {
     const struct fm_steps *steps;
-    uint64_t seed, position, sample;
+    uint64_t seed, sample, position;
     uint32_t epoch;
     const struct fm_ahead *ahead; /* NULL: nothing is known */
     size_t lane;
@@ -64,8 +64,10 @@ static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *he
             work = fm_resample_work_nbytes(in_height, in_width, *height, *width);
             break;
         case FM_STEP_AFFINE:
-        case FM_STEP_ELASTIC:
             work = fm_warp_work_nbytes(in_height, in_width);
+            break;
+        case FM_STEP_ELASTIC:
+            work = fm_elastic_work_nbytes(in_height, in_width);
             break;
         case FM_STEP_BLUR:
             work = fm_filter_work_nbytes(in_height, in_width);
@@ -91,7 +93,8 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
 
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps)
 {
-    return 2 * align_up(steps->max_nbytes + SLACK) + align_up(steps->work_nbytes);
+    return SLACK + 2 * align_up(steps->max_nbytes + SLACK) +
+           align_up(steps->work_nbytes);
 }
 
 /* ---- the canvas ---------------------------------------------------------------- */
@@ -140,39 +143,47 @@ static uint8_t *own_pixels(struct canvas *canvas)
     return canvas->buffers[0];
 }
 
-/* The whole image, to be turned over by the flips that follow. */
+/* The whole image, to be changed by the flips and boxes that follow. */
 static void begin_window(struct canvas *canvas)
 {
-    struct fm_window whole = {0, 0, canvas->height, canvas->width, 0, 0,
-                              FM_PAD_CONSTANT, 0};
-    if (canvas->pending == WINDOW)
+    struct fm_window *const window = &canvas->window;
+    if (canvas->pending == WINDOW && window->hole.height == 0)
         return;
     settle(canvas);
-    canvas->window = whole;
+    window->top = window->left = 0;
+    window->height = canvas->height;
+    window->width = canvas->width;
+    window->flip_y = window->flip_x = 0;
+    window->mode = FM_PAD_CONSTANT;
+    window->hole.height = 0;
     canvas->pending = WINDOW;
 }
 
 /* A window of an image that was only turned over is the mirrored window, turned over:
    padding looks the same from both sides. */
-static void crop(struct canvas *canvas, const struct fm_window *window)
+static void crop(struct canvas *canvas, const struct fm_crop *step,
+                 struct fm_draws *draws)
 {
-    const struct fm_window *before = &canvas->window;
-    struct fm_window after = *window;
-    int only_flips = canvas->pending == WINDOW && before->top == 0 &&
-                     before->left == 0 && before->height == canvas->height &&
-                     before->width == canvas->width;
-    if (only_flips) {
-        after.flip_y = before->flip_y;
-        after.flip_x = before->flip_x;
-        if (after.flip_y)
-            after.top = (int64_t)before->height - window->top - (int64_t)window->height;
-        if (after.flip_x)
-            after.left = (int64_t)before->width - window->left - (int64_t)window->width;
-    } else {
+    /* Field by field: a copy would wait for what was just stored in smaller pieces. */
+    struct fm_window *const window = &canvas->window;
+    begin_window(canvas);
+    if (window->height != canvas->height || window->width != canvas->width ||
+        window->top != 0 || window->left != 0) {
         settle(canvas);
+        begin_window(canvas);
     }
-    canvas->window = after;
-    canvas->pending = WINDOW;
+    int64_t top = step->top + fm_draws_below(draws, step->n_tops);
+    int64_t left = step->left + fm_draws_below(draws, step->n_lefts);
+    if (window->flip_y)
+        top = (int64_t)window->height - top - (int64_t)step->height;
+    if (window->flip_x)
+        left = (int64_t)window->width - left - (int64_t)step->width;
+    window->top = top;
+    window->left = left;
+    window->height = step->height;
+    window->width = step->width;
+    window->mode = step->mode;
+    window->fill = step->fill;
 }
 
 static void affine(struct canvas *canvas, const struct fm_affine *step,
@@ -198,11 +209,11 @@ static void tone(struct canvas *canvas, enum fm_tone_kind kind, double value)
     if (fm_tone_needs_pixels(kind) || canvas->pending != TABLE) {
         settle(canvas);
         fm_tone_table(kind, value, canvas->pixels, canvas->height * canvas->width,
-                      canvas->table);
+                      canvas->steps->level, canvas->table);
         canvas->pending = TABLE;
         return;
     }
-    fm_tone_table(kind, value, NULL, 0, table);
+    fm_tone_table(kind, value, NULL, 0, canvas->steps->level, table);
     fm_tone_apply(canvas->table, sizeof table, table, canvas->table);
 }
 
@@ -229,26 +240,38 @@ static void flip(struct canvas *canvas, const struct fm_flip *step)
         canvas->window.flip_x ^= 1;
 }
 
-static void erase(struct canvas *canvas, const struct fm_step *step,
-                  struct fm_draws *draws)
+/* Paint a box of the window that is pending. */
+static void erase(struct canvas *canvas, const struct fm_box *box, uint8_t value)
 {
-    const enum fm_cpu_level level = canvas->steps->level;
+    canvas->window.hole = *box;
+    canvas->window.hole_value = value;
+}
+
+static void erasing(struct canvas *canvas, const struct fm_erasing *step,
+                    struct fm_draws *draws)
+{
     struct fm_box box;
-    uint32_t key[2];
-    uint8_t *pixels = own_pixels(canvas);
-    if (step->kind == FM_STEP_CUTOUT) {
-        fm_cutout_draw(&step->cutout, canvas->height, canvas->width, draws, &box);
-        fm_erase_constant(&box, step->cutout.value, canvas->width, level, pixels);
-    } else if (fm_erasing_draw(&step->erasing, canvas->height, canvas->width, draws,
-                               &box)) {
-        if (step->erasing.random) {
-            key[0] = fm_draws_word(draws);
-            key[1] = fm_draws_word(draws);
-            fm_erase_random(&box, key, canvas->width, level, pixels);
-        } else {
-            fm_erase_constant(&box, step->erasing.value, canvas->width, level, pixels);
-        }
+    begin_window(canvas);
+    const size_t height = canvas->window.height, width = canvas->window.width;
+    if (!fm_erasing_draw(step, height, width, draws, &box))
+        return;
+    if (step->random) {
+        uint32_t key[2];
+        key[0] = fm_draws_word(draws);
+        key[1] = fm_draws_word(draws);
+        fm_erase_random(&box, key, width, canvas->steps->level, own_pixels(canvas));
+    } else {
+        erase(canvas, &box, step->value);
     }
+}
+
+static void cutout(struct canvas *canvas, const struct fm_cutout *step,
+                   struct fm_draws *draws)
+{
+    struct fm_box box;
+    begin_window(canvas);
+    fm_cutout_draw(step, canvas->window.height, canvas->window.width, draws, &box);
+    erase(canvas, &box, step->value);
 }
 
 static void resize(struct canvas *canvas, const struct fm_resize *step,
@@ -290,8 +313,8 @@ static void run_filter(struct canvas *canvas, const struct fm_step *step,
         resize(canvas, &step->resized_crop.resize, &box);
         return;
     case FM_STEP_ELASTIC:
-        fm_warp_elastic(canvas->pixels, canvas->height, canvas->width, &step->elastic,
-                        draws, level, canvas->work, out);
+        fm_elastic_apply(canvas->pixels, canvas->height, canvas->width, &step->elastic,
+                         draws, level, canvas->work, out);
         break;
     case FM_STEP_BLUR:
         fm_blur_apply(canvas->pixels, canvas->height, canvas->width, &step->blur,
@@ -313,11 +336,9 @@ static void run_filter(struct canvas *canvas, const struct fm_step *step,
 static void run_step(struct canvas *canvas, const struct fm_step *step,
                      struct fm_draws *draws)
 {
-    struct fm_window window;
     switch (step->kind) {
     case FM_STEP_CROP:
-        fm_crop_draw(&step->crop, draws, &window);
-        crop(canvas, &window);
+        crop(canvas, &step->crop, draws);
         break;
     case FM_STEP_FLIP:
         flip(canvas, &step->flip);
@@ -332,8 +353,10 @@ static void run_step(struct canvas *canvas, const struct fm_step *step,
         jitter(canvas, &step->jitter, draws);
         break;
     case FM_STEP_ERASING:
+        erasing(canvas, &step->erasing, draws);
+        break;
     case FM_STEP_CUTOUT:
-        erase(canvas, step, draws);
+        cutout(canvas, &step->cutout, draws);
         break;
     case FM_STEP_USER:
         run_user(canvas, &step->user, draws);
@@ -396,7 +419,8 @@ void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t e
 
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                             uint64_t position, uint64_t sample, const uint8_t *image,
-                            const struct fm_ahead *ahead, size_t lane, void *memory)
+                            int alone, const struct fm_ahead *ahead, size_t lane,
+                            void *memory)
 {
     struct canvas canvas;
     const size_t buffer_nbytes = align_up(steps->max_nbytes + SLACK);
@@ -410,10 +434,12 @@ const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_
     canvas.pixels = image;
     canvas.height = steps->height;
     canvas.width = steps->width;
-    canvas.buffers[0] = memory;
+    canvas.buffers[0] = (uint8_t *)memory + SLACK;
     canvas.buffers[1] = canvas.buffers[0] + buffer_nbytes;
     canvas.work = canvas.buffers[1] + buffer_nbytes;
     canvas.pending = NOTHING;
+    if (alone)
+        canvas.pixels = memcpy(canvas.buffers[0], image, steps->height * steps->width);
     run_steps(&canvas, 0, steps->n_steps);
     settle(&canvas);
     return canvas.pixels;

@@ -7,6 +7,7 @@
 #ifndef FM_AUGMENT_STEPS_H
 #define FM_AUGMENT_STEPS_H
 
+#include "elastic.h"
 #include "erase.h"
 #include "field.h"
 #include "filter.h"
@@ -95,12 +96,16 @@ struct fm_ahead {
 void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                          uint64_t position, struct fm_ahead *out);
 
+#define FM_STEPS_AROUND 31
+
 /* Run the steps over one image. ahead: what fm_steps_look_ahead says of positions that
-   `position` is number `lane` of; or NULL. Returns its pixels, uint8 (out_height,
+   `position` is number `lane` of; or NULL. alone: nothing but the image may be read;
+   else FM_STEPS_AROUND bytes before and behind it may be, too. Returns its pixels, uint8 (out_height,
    out_width): in memory, or image itself when nothing was done.
    Not checked: every step fits the size of the image when its turn comes. */
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                             uint64_t position, uint64_t sample, const uint8_t *image,
-                            const struct fm_ahead *ahead, size_t lane, void *memory);
+                            int alone, const struct fm_ahead *ahead, size_t lane,
+                            void *memory);
 
 #endif

@@ -8,23 +8,29 @@ int fm_tone_needs_pixels(enum fm_tone_kind kind)
            kind == FM_TONE_EQUALIZE;
 }
 
-static uint8_t cut(float x)
+FM_INLINE uint8_t cut(float x)
 {
-    return (uint8_t)(x < 0.0f ? 0.0f : x > 255.0f ? 255.0f : x);
+    x = x < 0.0f ? 0.0f : x;
+    return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
 }
 
-static void contrast_table(float factor, float rest, const uint8_t *pixels, size_t n,
-                           uint8_t table[256])
+FM_INLINE void contrast_table(float factor, float rest, const uint8_t *pixels, size_t n,
+                              uint8_t table[256])
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += pixels[i];
+    for (size_t begin = 0; begin < n; begin += 1 << 16) { /* of 32 bits: vectors */
+        const size_t count = n - begin < 1 << 16 ? n - begin : 1 << 16;
+        uint32_t part = 0;
+        for (size_t i = 0; i < count; i++)
+            part += pixels[begin + i];
+        sum += part;
+    }
     float mean = rest * (float)((double)sum / (double)n);
     for (int v = 0; v < 256; v++)
         table[v] = cut((float)v * factor + mean);
 }
 
-static void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table[256])
+FM_INLINE void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table[256])
 {
     uint8_t low = 255, high = 0;
     for (size_t i = 0; i < n; i++) {
@@ -36,34 +42,39 @@ static void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table[25
         table[v] = low < high ? cut((float)(v - low) / scale) : (uint8_t)v;
 }
 
-static void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256])
+FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256])
 {
     /* Four histograms, so that equal neighbours do not wait for each other. */
-    uint32_t counts[4][256] = {{0}};
+    uint32_t counts[4][256] = {{0}}, below[256], n_below = 0;
     size_t i = 0;
     for (; i + 4 <= n; i += 4)
         for (int j = 0; j < 4; j++)
             counts[j][pixels[i + j]]++;
     for (; i < n; i++)
         counts[0][pixels[i]]++;
-    double below[256], n_below = 0; /* whole; vectors know no integer division */
-    uint64_t last = 0;
+    for (int v = 0; v < 256; v++)
+        counts[0][v] += counts[1][v] + counts[2][v] + counts[3][v];
     for (int v = 0; v < 256; v++) {
-        uint32_t count = counts[0][v] + counts[1][v] + counts[2][v] + counts[3][v];
-        last = count ? count : last;
         below[v] = n_below;
-        n_below += count;
+        n_below += counts[0][v];
     }
-    const uint64_t step = (n - last) / 255;
-    const double half = (double)(step / 2), whole = (double)step;
+    int brightest = 255;
+    while (brightest > 0 && counts[0][brightest] == 0)
+        brightest--;
+    const uint64_t step = (n - counts[0][brightest]) / 255;
+    /* (below + step / 2) / step without a division: the half that is added keeps the
+       product farther from whole numbers than its rounding errors reach. */
+    const double half = (double)(step / 2) + 0.5;
+    const double inverse = 1.0 / (double)(step ? step : 1);
     for (int v = 0; v < 256; v++) {
-        double level = step ? (below[v] + half) / whole : v;
-        table[v] = (uint8_t)(int32_t)(level > 255 ? 255 : level);
+        double level = ((double)below[v] + half) * inverse;
+        level = level > 255.0 ? 255.0 : level;
+        table[v] = (uint8_t)(step ? (int32_t)level : v);
     }
 }
 
-void fm_tone_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
-                   size_t n, uint8_t table[256])
+FM_INLINE void make_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
+                          size_t n, uint8_t table[256])
 {
     const int bits = (int)fm_round(value);
     switch (kind) {
@@ -93,6 +104,17 @@ void fm_tone_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
         equalize_table(pixels, n, table);
         break;
     }
+}
+
+FM_LEVELS(make_table,
+          (enum fm_tone_kind kind, double value, const uint8_t *pixels, size_t n,
+           uint8_t table[256]),
+          (kind, value, pixels, n, table));
+
+void fm_tone_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
+                   size_t n, enum fm_cpu_level level, uint8_t table[256])
+{
+    make_table_levels[level](kind, value, pixels, n, table);
 }
 
 void fm_tone_apply(const uint8_t *in, size_t n, const uint8_t table[256], uint8_t *out)

@@ -32,7 +32,7 @@ int fm_tone_needs_pixels(enum fm_tone_kind kind);
 
 /* table[v] = the new value of v. pixels: uint8 (n,), may be NULL where not needed. */
 void fm_tone_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
-                   size_t n, uint8_t table[256]);
+                   size_t n, enum fm_cpu_level level, uint8_t table[256]);
 
 /* In numpy: table[in]. out may be in. */
 void fm_tone_apply(const uint8_t *in, size_t n, const uint8_t table[256], uint8_t *out);

@@ -1,4 +1,4 @@
-/* Warps: every output pixel is taken from some place in the source image, by bilinear
+/* Affine warps: every output pixel is taken from some place in the source image, by bilinear
    interpolation or from the nearest pixel. Outside the source there is `fill`.
 
    Places are in fixed point, 16 bits behind the point; bilinear weights have 7, so that
@@ -9,11 +9,9 @@
 #define FM_AUGMENT_WARP_H
 
 #include "draw.h"
-#include <stddef.h>
+#include "quads.h"
 
 #define FM_WARP_MAX_SIDE 16384 /* places must fit 32 bits */
-
-enum fm_interpolation { FM_NEAREST = 0, FM_BILINEAR = 1 };
 
 /* From output to source, both measured from the centre of the image, in pixels:
    x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y + m[5]. */
@@ -34,21 +32,6 @@ struct fm_affine {
     uint8_t fill;
 };
 
-/* Displacements: white noise, uniform in (-1, 1), smoothed by a Gaussian of standard
-   deviation sigma pixels and multiplied by alpha / 2, as in torchvision's
-   ElasticTransform. The Gaussian is FM_ELASTIC_PASSES extended box filters in a row,
-   which cost the same for every sigma: Gwosdek et al., "Theoretical foundations of
-   Gaussian convolution by extended box filtering", SSVM 2011. They reflect at the
-   edges. Both fields are smoothed by sigma_x along x and by sigma_y along y.
-   Words: coin, and two that are the key of the noise. The low half of word i of the
-   field is dx's noise and the high half dy's, at x = i / height, y = i % height. */
-#define FM_ELASTIC_PASSES 3
-struct fm_elastic {
-    double alpha_x, alpha_y, sigma_x, sigma_y;
-    enum fm_interpolation interpolation;
-    uint8_t fill;
-};
-
 /* The map of an affine step; its coin has been read. */
 void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
                     struct fm_map *out);
@@ -57,7 +40,7 @@ void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
 void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
                     struct fm_map *out);
 
-/* What the kernels below take for `work`, in bytes, from a multiple of 64 on. */
+/* What the kernel below takes for `work`, in bytes, from a multiple of 64 on. */
 size_t fm_warp_work_nbytes(size_t height, size_t width);
 
 /* in, out: uint8 (height, width), out with room for 31 bytes behind.
@@ -68,9 +51,5 @@ void fm_warp_affine(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_map *map, enum fm_interpolation interpolation,
                     uint8_t fill, enum fm_cpu_level level, void *restrict work,
                     uint8_t *restrict out);
-void fm_warp_elastic(const uint8_t *restrict in, size_t height, size_t width,
-                     const struct fm_elastic *elastic, struct fm_draws *draws,
-                     enum fm_cpu_level level, void *restrict work,
-                     uint8_t *restrict out);
 
 #endif

@@ -68,6 +68,10 @@ FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t wid
                 turned[i] = *(last - i);
         }
     }
+    const struct fm_box *hole = &window->hole;
+    out -= window->height * window->width;
+    for (size_t row = hole->top; row < hole->top + hole->height; row++)
+        memset(out + row * window->width + hole->left, window->hole_value, hole->width);
 }
 
 FM_LEVELS(copy_window,
@@ -78,27 +82,6 @@ FM_LEVELS(copy_window,
 #if FM_X86_LEVELS
 
 #define LANES 32
-
-/* 32 bytes from `source` on; those outside [begin, end) are anything. */
-FM_TARGET_AVX2
-static __m256i load_within(const uint8_t *source, const uint8_t *begin,
-                           const uint8_t *end)
-{
-    uint8_t bytes[3 * LANES] = {0};
-    const int64_t before = begin - source, behind = source + LANES - end;
-    if (before <= 0 && behind <= 0)
-        return _mm256_loadu_si256((const __m256i *)source);
-    /* The nearest 32 bytes that are there, or fewer, moved to their lanes. */
-    const int64_t n = end - begin < LANES ? end - begin : LANES;
-    const uint8_t *from = before > 0 ? begin : end - n;
-    if (n == LANES)
-        _mm256_storeu_si256((__m256i *)(bytes + LANES),
-                            _mm256_loadu_si256((const __m256i *)from));
-    else
-        memcpy(bytes + LANES, from, (size_t)n);
-    const int64_t lane = clip(source - from, -LANES, LANES);
-    return _mm256_loadu_si256((const __m256i *)(bytes + LANES + lane));
-}
 
 /* 0xFF in lane i where begin <= i < end. */
 FM_TARGET_AVX2
@@ -114,54 +97,100 @@ static __m256i lanes_between(int64_t begin, int64_t end)
 
 /* Rows of up to 32 pixels with a constant around them: a row is one load and one store,
    which may run into the next row, to be overwritten by it. */
+struct narrow {
+    const uint8_t *source;        /* lane 0 of row 0 of the source */
+    int64_t height, width;        /* of the source */
+    int64_t first, step;          /* row of the source that comes first, to the next */
+    int64_t n;                    /* pixels of a row of the window */
+    int flip_x;
+    __m256i inside, fill, value;
+};
+
+/* Rows [begin, end) of the window, with `value` in the lanes of `hole`. */
+FM_TARGET_AVX2
+static inline void narrow_rows(const struct narrow *narrow, int64_t begin, int64_t end,
+                               __m256i hole, uint8_t *restrict out)
+{
+    const struct narrow rows = *narrow;
+    const __m256i backwards = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+    const __m256i outside = _mm256_blendv_epi8(rows.fill, rows.value, hole);
+    /* Rows [from, to) of those exist in the source. */
+    const int64_t last = rows.height - 1;
+    int64_t from = rows.step > 0 ? -rows.first : rows.first - last;
+    int64_t to = rows.step > 0 ? last - rows.first + 1 : rows.first + 1;
+    from = clip(from, begin, end);
+    to = clip(to, from, end);
+    for (int64_t row = begin; row < from; row++)
+        _mm256_storeu_si256((__m256i *)(out + row * rows.n), outside);
+    for (int64_t row = from; row < to; row++) {
+        const uint8_t *source = rows.source + (rows.first + rows.step * row) * rows.width;
+        __m256i pixels = _mm256_loadu_si256((const __m256i *)source);
+        pixels = _mm256_blendv_epi8(rows.fill, pixels, rows.inside);
+        if (rows.flip_x)
+            pixels = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pixels, backwards),
+                                              0x4E);
+        pixels = _mm256_blendv_epi8(pixels, rows.value, hole);
+        _mm256_storeu_si256((__m256i *)(out + row * rows.n), pixels);
+    }
+    for (int64_t row = to; row < end; row++)
+        _mm256_storeu_si256((__m256i *)(out + row * rows.n), outside);
+}
+
 FM_TARGET_AVX2
 static void window_narrow(const uint8_t *restrict in, size_t height, size_t width,
                           const struct fm_window *window, uint8_t *restrict out)
 {
+    const struct fm_box *const box = &window->hole;
     const int64_t n = (int64_t)window->width, n_rows = (int64_t)window->height;
-    /* Lane i holds source column `column + i`. When turned over, the last lane comes
-       first, and lane 31 holds the last column of the window. */
-    const int64_t column = window->left + (window->flip_x ? n - LANES : 0);
-    const __m256i inside = lanes_between(-column, (int64_t)width - column);
-    const __m256i fill = _mm256_set1_epi8((char)window->fill);
-    const __m256i backwards = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-    const uint8_t *const end = in + height * width;
-    /* Source rows first, first + step, ...; those of out in [begin, until) exist. */
-    const int64_t step = window->flip_y ? -1 : 1;
-    const int64_t first = window->top + (window->flip_y ? n_rows - 1 : 0);
-    const int64_t last_row = (int64_t)height - 1;
-    const int64_t begin = clip(step > 0 ? -first : first - last_row, 0, n_rows);
-    const int64_t until = clip(step > 0 ? last_row - first + 1 : first + 1, begin,
-                               n_rows);
-    for (int64_t row = 0; row < begin; row++)
-        _mm256_storeu_si256((__m256i *)(out + row * n), fill);
-    for (int64_t row = begin; row < until; row++) {
-        const uint8_t *source = in + (first + step * row) * (int64_t)width + column;
-        __m256i pixels = load_within(source, in, end);
-        pixels = _mm256_blendv_epi8(fill, pixels, inside);
-        if (window->flip_x)
-            pixels = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pixels, backwards),
-                                              0x4E);
-        _mm256_storeu_si256((__m256i *)(out + row * n), pixels);
+    const int64_t side = (int64_t)width;
+    /* When turned over, the last lane comes first, and lane 31 holds the last column of
+       the window. Beside the source there is nothing to read. */
+    int64_t column = window->left + (window->flip_x ? n - LANES : 0);
+    column = clip(column, -LANES, side);
+    const __m256i inside = lanes_between(-column, side - column);
+    if (column == -LANES || column == side)
+        column = 0;
+    const struct narrow rows = {in + column,
+                                (int64_t)height,
+                                side,
+                                window->top + (window->flip_y ? n_rows - 1 : 0),
+                                window->flip_y ? -1 : 1,
+                                n,
+                                window->flip_x,
+                                inside,
+                                _mm256_set1_epi8((char)window->fill),
+                                _mm256_set1_epi8((char)window->hole_value)};
+    const __m256i none = _mm256_setzero_si256();
+    if (box->height == 0) {
+        narrow_rows(&rows, 0, n_rows, none, out);
+        return;
     }
-    for (int64_t row = until; row < n_rows; row++)
-        _mm256_storeu_si256((__m256i *)(out + row * n), fill);
+    const int64_t top = (int64_t)box->top, bottom = top + (int64_t)box->height;
+    narrow_rows(&rows, 0, top, none, out);
+    narrow_rows(&rows, top, bottom,
+                lanes_between((int64_t)box->left, (int64_t)(box->left + box->width)),
+                out);
+    narrow_rows(&rows, bottom, n_rows, none, out);
 }
 
-FM_TARGET_AVX2
+static int is_narrow(const struct fm_window *window)
+{
+    return window->width <= LANES && window->mode == FM_PAD_CONSTANT;
+}
+
 static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
                         const struct fm_window *window, uint8_t *restrict out)
 {
-    if (window->width <= LANES && window->mode == FM_PAD_CONSTANT)
+    if (is_narrow(window))
         window_narrow(in, height, width, window, out);
     else
-        copy_window_levels[FM_CPU_AVX2](in, height, width, window, out);
+        copy_window_avx2(in, height, width, window, out);
 }
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level)
 {
-    return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_levels[level];
+    return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_baseline;
 }
 
 #else
@@ -172,15 +201,3 @@ fm_window_fn *fm_window_select(enum fm_cpu_level level)
 }
 
 #endif
-
-void fm_crop_draw(const struct fm_crop *crop, struct fm_draws *draws,
-                  struct fm_window *out)
-{
-    memset(out, 0, sizeof *out);
-    out->top = crop->top + fm_draws_below(draws, crop->n_tops);
-    out->left = crop->left + fm_draws_below(draws, crop->n_lefts);
-    out->height = crop->height;
-    out->width = crop->width;
-    out->mode = crop->mode;
-    out->fill = crop->fill;
-}

@@ -12,13 +12,20 @@ enum fm_padding_mode {
     FM_PAD_SYMMETRIC = 3, /* c b a|a b c|c b a */
 };
 
-/* A rectangle of an image, which may reach over its edges, turned over perhaps. */
+/* A rectangle that lies in an image. */
+struct fm_box {
+    size_t top, left, height, width;
+};
+
+/* A rectangle of an image, which may reach over its edges, turned over perhaps, and
+   then with a hole: a box of one value, none if its height is 0. */
 struct fm_window {
     int64_t top, left;
     size_t height, width;
     int flip_y, flip_x;
     enum fm_padding_mode mode;
-    uint8_t fill;
+    uint8_t fill, hole_value;
+    struct fm_box hole;
 };
 
 /* A window of height x width, its place one of n_tops x n_lefts from (top, left) on.
@@ -37,18 +44,15 @@ struct fm_flip {
     int vertical, alternating;
 };
 
-/* in: uint8 (height, width); out: uint8 (window->height, window->width), with room for
-   31 bytes behind.
-   In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip.
+/* in: uint8 (height, width), of which up to 31 bytes before and behind may be read; out:
+   uint8 (window->height, window->width), with room for 31 bytes behind.
+   In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip;
+   out[hole] = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most
    the side; out does not overlap in. */
 typedef void fm_window_fn(const uint8_t *restrict in, size_t height, size_t width,
                           const struct fm_window *window, uint8_t *restrict out);
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level);
-
-/* The window that a crop takes; its coin has been read. */
-void fm_crop_draw(const struct fm_crop *crop, struct fm_draws *draws,
-                  struct fm_window *out);
 
 #endif

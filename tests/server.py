@@ -1,0 +1,129 @@
+"""HTTP and HTTPS servers on this machine that answer as a test wants them to."""
+
+import re
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server:
+    """A server on 127.0.0.1, a context manager.
+
+    Attributes
+    ----------
+    routes : dict
+        What to do for a path, or for "*": a function of the request's handler.
+    asked : list of (path, headers)
+        The requests so far.
+    stopping : threading.Event
+        What a handler that hangs waits for.
+    """
+
+    def __init__(self, certificate=None):
+        self.routes, self.asked, self.stopping = {}, [], threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.asked.append((self.path, dict(self.headers)))
+                route = server.routes.get(self.path) or server.routes.get("*")
+                self.server_stopping = server.stopping
+                route(self) if route else self.send_error(404)
+
+            do_CONNECT = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):  # clients that hang up are what is tested
+                pass
+
+        self._server = Quiet(("127.0.0.1", 0), Handler)
+        self.address = self._server.server_address
+        self.base = f"http://127.0.0.1:{self.address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+            # The handshake is left to the handler's thread: a client that refuses the
+            # certificate must not stop the server.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+            self.base = self.base.replace("http", "https", 1)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def serve(self, path, *answers):
+        """Answer requests for `path` in turn, the last answer for ever; the URL."""
+        left = list(answers)
+
+        def route(handler):
+            answer = left.pop(0) if len(left) > 1 else left[0]
+            answer(handler)
+
+        self.routes[path] = route
+        return self.base + path
+
+    def ranges(self):
+        """The Range header of each request so far, None where there was none."""
+        return [headers.get("Range") for _, headers in self.asked]
+
+
+def status(code, **headers):
+    """Answer `code` and no body."""
+    return respond(code, {"Content-Length": "0", **headers}, [])
+
+
+def redirect(url, code=302):
+    """Send the client to `url`."""
+    return status(code, Location=url)
+
+
+def respond(code, headers, pieces, *, hang=False):
+    """Answer with these headers and pieces of a body, as they are; then hang."""
+
+    def answer(handler):
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        for piece in pieces:
+            handler.wfile.write(piece)
+            if handler.server_stopping.is_set():
+                return
+        if hang:
+            handler.server_stopping.wait(20)
+
+    return answer
+
+
+def content(body, *, cut=None, hang=False, ranges=True, etag=None, **headers):
+    """Answer with `body` or the range asked for, but only `cut` bytes of it."""
+
+    def answer(handler):
+        sent, code, own = body, 200, dict(headers)
+        if etag:
+            own["ETag"] = etag
+        asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        if asked and ranges and handler.headers.get("If-Range", etag) == etag:
+            begin = int(asked[1])
+            if begin >= len(body):
+                return status(416)(handler)
+            sent, code = body[begin:], 206
+            own["Content-Range"] = f"bytes {begin}-{len(body) - 1}/{len(body)}"
+        own.setdefault("Content-Length", str(len(sent)))
+        respond(code, own, [sent[:cut]], hang=hang)(handler)
+
+    return answer

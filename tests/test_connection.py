@@ -1,0 +1,283 @@
+"""A request: redirects, time-outs, certificates and proxies, against real servers."""
+
+import gc
+import re
+import socket
+import threading
+import time
+
+import pytest
+from server import content, redirect, respond, status
+
+from fmnist_fast import connection
+from fmnist_fast.connection import Connection, TransferError
+
+BODY = bytes(range(256)) * 40
+
+
+def get(url, *, plain=True, headers=None):
+    """The status and the whole body."""
+    with Connection(plain=plain) as opened:
+        response = opened.open(url, headers or {})
+        return response.status_code, b"".join(iter(lambda: opened.read(1000), b""))
+
+
+def fails(message, url, *, again, plain=True):
+    with pytest.raises(TransferError, match=message) as caught:
+        get(url, plain=plain)
+    assert caught.value.again is again
+
+
+@pytest.fixture(autouse=True)
+def threads_end():
+    """No thread outlives its connection for long."""
+    yield
+    for thread in threading.enumerate():
+        if "_work" in thread.name:
+            thread.join(5)
+            assert not thread.is_alive()
+    gc.collect()  # a socket that wasn't closed warns now, in the test at fault
+
+
+def test_headers_and_body(http):
+    url = http.serve("/a", content(BODY))
+    assert get(url, headers={"X-Own": "b"}) == (200, BODY)
+    [(path, headers)] = http.asked
+    assert path == "/a" and headers["X-Own"] == "b"
+    assert headers["User-Agent"].startswith("fmnist_fast/")
+
+
+def test_an_answer_is_returned_whatever_its_status(http):
+    assert get(http.serve("/a", status(500))) == (500, b"")
+
+
+def test_bytes_are_not_decoded(http):
+    url = http.serve("/a", content(b"not gzip", Content_Encoding="gzip"))
+    assert get(url) == (200, b"not gzip")
+
+
+def test_chunks(http):
+    pieces = [b"5\r\nabcde\r\n", b"2;ext=1\r\nfg\r\n", b"0\r\n\r\n"]
+    url = http.serve("/a", respond(200, {"Transfer-Encoding": "chunked"}, pieces))
+    assert get(url) == (200, b"abcdefg")
+
+
+def test_pieces_come_as_they_are_sent(http):
+    url = http.serve("/a", respond(200, {"Content-Length": "9"}, [b"abc"], hang=True))
+    with Connection(plain=True) as opened:
+        opened.open(url, {})
+        assert opened.read(1000) == b"abc"
+        http.stopping.set()
+        with pytest.raises(TransferError, match=r"fails: .*3 bytes read, 6 more"):
+            opened.read(1000)
+
+
+# ---- redirects ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(http, code):
+    http.serve("/c", content(BODY))
+    http.serve("/b/x", redirect("../c", code))
+    assert get(http.serve("/a", redirect(f"{http.base}/b/x", code)))[1] == BODY
+
+
+def test_redirects_end(http):
+    fails("redirects more than 10 times", http.serve("/a", redirect("/a")), again=False)
+    assert len(http.asked) == 11
+
+
+def test_ten_redirects_are_followed(http):
+    for i in range(10):
+        http.serve(f"/{i}", redirect(f"/{i + 1}"))
+    http.serve("/10", content(BODY))
+    assert get(f"{http.base}/0") == (200, BODY)
+
+
+def test_the_body_of_a_redirect_is_not_waited_for(http):
+    endless = respond(302, {"Location": "/b"}, iter(lambda: b"x" * 1000, None))
+    http.serve("/b", content(BODY))
+    assert get(http.serve("/a", endless)) == (200, BODY)
+
+
+@pytest.mark.parametrize(
+    "target, message",
+    [
+        ("file:///etc/passwd", "'file:///etc/passwd' is neither https nor http"),
+        ("ftp://127.0.0.1/a", "is neither https nor http"),
+        ("http://[1", "redirects to no URL: Invalid IPv6 URL"),
+        ("http://*a/", "fails: URL has an invalid label"),
+        ("http://127.0.0.1:99999/", "fails: Failed to parse"),
+    ],
+)
+def test_redirects_to_what_is_no_web_address(http, target, message):
+    fails(message, http.serve("/a", redirect(target)), again=False)
+
+
+def test_encryption_is_not_lost_by_a_redirect(http, https, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    plain = http.serve("/a", content(BODY))
+    message = re.escape(f"'{plain}' is not encrypted, which is only allowed where")
+    fails(message, https.serve("/a", redirect(plain)), plain=False, again=False)
+    assert len(https.asked) == 1 and not http.asked
+    assert get(f"{https.base}/a", plain=True) == (200, BODY)
+
+
+def test_http_is_refused_before_it_is_asked(http):
+    fails("is not encrypted", http.serve("/a", content(BODY)), plain=False, again=False)
+    assert not http.asked
+
+
+def test_http_may_lead_to_https(http, https, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    target = https.serve("/a", content(BODY))
+    assert get(http.serve("/a", redirect(target))) == (200, BODY)
+
+
+# ---- what goes wrong --------------------------------------------------------------
+
+
+def test_nobody_listens(no_proxies):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        fails("fails: .*refused", url, again=True)
+
+
+def test_a_name_that_is_unknown(no_proxies):
+    fails("fails: .*nobody.invalid", "http://nobody.invalid/", again=True)
+
+
+@pytest.mark.parametrize("url", ["nowhere", "", "//a/b", "ftp://a/b", "file:///a"])
+def test_what_is_no_web_address(no_proxies, url):
+    fails("is neither https nor http", url, again=False)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://*a/", "http://a..b/"])
+def test_what_has_no_host(no_proxies, url):
+    fails("fails: |can't be asked for: ", url, again=False)
+
+
+def test_a_server_that_hangs_up(http):
+    url = http.serve("/a", lambda handler: handler.connection.close())
+    fails("fails: ", url, again=True)
+
+
+def test_a_server_that_speaks_something_else(http):
+    url = http.serve("/a", lambda handler: handler.wfile.write(b"220 hello\r\n"))
+    fails("fails: .*220 hello", url, again=True)
+
+
+def test_a_server_that_says_nothing(http, monkeypatch):
+    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
+    url = http.serve("/a", lambda handler: handler.server_stopping.wait(20))
+    fails("takes too long to answer", url, again=True)
+
+
+def test_a_server_that_stops_sending(http, monkeypatch):
+    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
+    url = http.serve("/a", content(BODY, cut=100, hang=True))
+    fails("takes too long to answer", url, again=True)
+
+
+@pytest.mark.parametrize(
+    "start, piece",
+    [
+        (b"", b"H"),  # before the header
+        (b"HTTP/1.1 200 OK\r\n", b"A"),  # in it
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
+    ],
+)
+def test_a_server_that_drips_where_no_body_comes(http, monkeypatch, start, piece):
+    """Every byte starts the socket's own time-out anew."""
+    monkeypatch.setattr(connection, "_PATIENCE_SECONDS", 0.3)
+
+    def drip(handler):
+        handler.wfile.write(start)
+        while not handler.server_stopping.wait(0.02):
+            handler.wfile.write(piece)
+
+    begin = time.monotonic()
+    fails("takes too long to answer", http.serve("/a", drip), again=True)
+    assert time.monotonic() - begin < 5
+    http.stopping.set()
+
+
+# ---- certificates and proxies -------------------------------------------------------
+
+
+def test_an_unknown_authority_is_not_trusted(https):
+    url = https.serve("/a", content(BODY))
+    fails("is not trusted: .*CERTIFICATE_VERIFY_FAILED", url, again=False)
+    assert not https.asked
+
+
+@pytest.mark.parametrize(
+    "variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"]
+)
+def test_the_environment_names_authorities(https, authority, monkeypatch, variable):
+    monkeypatch.setenv(variable, str(authority[1]))
+    assert get(https.serve("/a", content(BODY)), plain=False) == (200, BODY)
+
+
+def test_requests_own_variable_comes_first(https, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority[1]))
+    assert get(https.serve("/a", content(BODY)), plain=False) == (200, BODY)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_bundle_that_is_missing_is_named(https, monkeypatch, variable):
+    monkeypatch.setenv(variable, "/nowhere/ca.pem")
+    with pytest.raises(OSError, match=r"invalid path: /nowhere/ca\.pem"):
+        get(https.serve("/a", content(BODY)))
+
+
+def test_a_certificate_for_another_host_is_not_trusted(https, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    url = https.serve("/a", content(BODY)).replace("127.0.0.1", "localhost")
+    fails("is not trusted: .*localhost", url, again=False)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_http_goes_through_a_proxy(http, monkeypatch, variable):
+    monkeypatch.setenv(variable, http.base)
+    http.serve("http://files.invalid/a", content(BODY))
+    assert get("http://files.invalid/a") == (200, BODY)
+
+
+def test_https_goes_through_a_proxy(http, https, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    monkeypatch.setenv("HTTPS_PROXY", http.base)
+    http.routes["*"] = tunnel
+    assert get(https.serve("/a", content(BODY)), plain=False) == (200, BODY)
+    assert [path for path, _ in http.asked] == [f"127.0.0.1:{https.address[1]}"]
+
+
+def test_some_hosts_need_no_proxy(http, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert get(http.serve("/a", content(BODY))) == (200, BODY)
+
+
+def test_a_proxy_that_is_down(http, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
+    fails("fails: .*refused", http.serve("/a", content(BODY)), again=True)
+
+
+def tunnel(handler):
+    """What a proxy does when asked to CONNECT."""
+    host, port = handler.path.split(":")
+    handler.send_response(200)
+    handler.end_headers()
+
+    def copy(source, target):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+
+    with socket.create_connection((host, int(port))) as server:
+        back = threading.Thread(target=copy, args=(server, handler.connection))
+        back.start()
+        copy(handler.connection, server)
+        back.join(5)

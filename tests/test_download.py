@@ -1,0 +1,391 @@
+"""fetch: what is there, many processes, holders that are killed, and no network."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from server import content, redirect, respond, status
+
+import fmnist_fast as ff
+from fmnist_fast import connection, mirrors
+from fmnist_fast.download import DownloadError, by_hand, fetch
+from fmnist_fast.remote import RemoteFile
+
+N = 300_000
+BODIES = {name: random.Random(name).randbytes(N) for name in ("a.gz", "b.gz")}
+BODY = BODIES["a.gz"]
+
+
+def remote(url, *more, name="a.gz", body=BODY, **known):
+    known = known or {"sha256": hashlib.sha256(body).hexdigest(), "nbytes": len(body)}
+    return RemoteFile(name, (url, *more), **known)
+
+
+@pytest.fixture(autouse=True)
+def trusted(no_proxies, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    monkeypatch.setattr(mirrors, "_BACKOFF_SECONDS", 0.01)
+
+
+@pytest.fixture
+def two(https):
+    """Two files and what they hold."""
+    files = [
+        remote(https.serve(f"/{name}", content(body, etag='"1"')), name=name, body=body)
+        for name, body in BODIES.items()
+    ]
+    return files, list(BODIES.values())
+
+
+# ---- what is there ----------------------------------------------------------------
+
+
+def test_files_come_in_order_and_leave_nothing_else(two, tmp_path):
+    folder = tmp_path / "made" / "when needed"
+    paths = fetch(two[0], folder, progress=False)
+    assert paths == [folder / name for name in BODIES]
+    assert [path.read_bytes() for path in paths] == two[1]
+    assert sorted(folder.iterdir()) == paths
+
+
+@pytest.mark.parametrize("folder", ["data", "~/data", "./~data"])
+def test_the_folder_may_be_a_string(two, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    path = tmp_path / folder.replace("~/", "") / "a.gz"
+    assert fetch(two[0], folder, progress=False)[0] == path
+    assert path.read_bytes() == BODY
+
+
+def test_no_files_need_no_folder(tmp_path):
+    assert fetch([], tmp_path / "a") == [] and not (tmp_path / "a").exists()
+
+
+def test_what_is_there_is_not_fetched_again(two, https, tmp_path, capsys):
+    (tmp_path / "a.gz").write_bytes(BODY)
+    fetch(two[0], tmp_path)
+    assert [path for path, _ in https.asked] == ["/b.gz"]
+    fetch(two[0], tmp_path)
+    assert len(https.asked) == 1
+    assert "a.gz" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_hashes_may_be_in_capitals(https, tmp_path, algorithm):
+    known = {algorithm: hashlib.new(algorithm, BODY).hexdigest().upper()}
+    file = remote(https.serve("/a", content(BODY)), **known)
+    for _ in range(2):
+        fetch([file], tmp_path, progress=False)
+    assert len(https.asked) == 1
+
+
+def test_another_file_of_that_name_is_left_alone(two, https, tmp_path):
+    (tmp_path / "b.gz").write_bytes(b"mine")
+    wanted = two[0][1].sha256
+    message = (
+        rf"b\.gz: not the published file of that name: wanted sha256 {wanted}, found "
+        rf"{hashlib.sha256(b'mine').hexdigest()}\. Remove it, or ask for it to be repl"
+    )
+    with pytest.raises(ff.FormatError, match=message):
+        fetch(two[0], tmp_path)
+    assert not https.asked
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+def test_it_is_replaced_when_that_is_asked_for(two, tmp_path):
+    (tmp_path / "b.gz").write_bytes(b"mine")
+    fetch(two[0], tmp_path, progress=False, replace=True)
+    assert (tmp_path / "b.gz").read_bytes() == two[1][1]
+
+
+def test_it_stays_until_there_is_another(https, tmp_path):
+    (tmp_path / "a.gz").write_bytes(b"mine")
+    with pytest.raises(DownloadError, match="answers 404"):
+        fetch([remote(f"{https.base}/no")], tmp_path, progress=False, replace=True)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+def test_a_folder_of_that_name_is_an_error(two, tmp_path):
+    (tmp_path / "a.gz").mkdir()
+    with pytest.raises(OSError, match=r"a\.gz"):
+        fetch(two[0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "/etc/passwd", "../a", "a/b", "a\\b", "C:a", ".hidden", "a\n", "é"],
+)
+def test_names_are_plain(https, tmp_path, name):
+    file = remote(https.serve("/a", content(BODY)), name=name)
+    with pytest.raises(ValueError, match=re.escape(f"digit, got {name!r}")):
+        fetch([file], tmp_path)
+    assert not https.asked and not list(tmp_path.iterdir())
+
+
+def test_names_are_never_the_servers(https, tmp_path):
+    other = content(BODY, Content_Disposition="attachment; filename=../evil")
+    https.serve("/evil", other)
+    file = remote(https.serve("/a", redirect("/evil")))
+    assert fetch([file], tmp_path, progress=False) == list(tmp_path.iterdir())
+
+
+def test_a_hash_must_be_known(tmp_path):
+    file = RemoteFile("a.gz", ("https://127.0.0.1/a",), nbytes=N)
+    with pytest.raises(ValueError, match=r"a\.gz: a published SHA-256 or MD5 must be"):
+        fetch([file], tmp_path)
+
+
+def test_a_url_must_be_known(tmp_path):
+    file = RemoteFile("a.gz", (), md5="0" * 32)
+    with pytest.raises(ValueError, match=r"a\.gz: a URL must be known"):
+        fetch([file], tmp_path)
+
+
+# ---- no network -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on", "2"])
+def test_offline_says_what_to_put_where(https, tmp_path, monkeypatch, value):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", value)
+    monkeypatch.chdir(tmp_path)
+    md5 = hashlib.md5(BODY).hexdigest()
+    files = [remote("https://x/a", "http://y/a"), remote("https://x/b", md5=md5)]
+    with pytest.raises(DownloadError) as caught:
+        fetch(files, "data")
+    assert str(caught.value).splitlines() == [
+        "FMNIST_FAST_OFFLINE is set, so nothing is fetched. Put into "
+        f"{tmp_path / 'data'}:",
+        f"  a.gz ({N} bytes, SHA-256 {files[0].sha256}) from https://x/a or http://y/a",
+        f"  a.gz (MD5 {md5}) from https://x/b",
+    ]
+    assert not https.asked and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "NO", " off "])
+def test_not_offline(two, tmp_path, monkeypatch, value):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", value)
+    fetch(two[0], tmp_path, progress=False)
+
+
+def test_what_is_there_needs_no_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    (tmp_path / "a.gz").write_bytes(BODY)
+    assert fetch([remote("https://x/a")], tmp_path) == [tmp_path / "a.gz"]
+
+
+def test_no_network_says_what_to_put_where_too(two, https, tmp_path):
+    files = [two[0][0], remote("https://127.0.0.1:9/b", name="b.gz")]
+    with pytest.raises(DownloadError) as caught:
+        fetch([*files, remote("https://x/c", name="c.gz")], tmp_path, progress=False)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "could not fetch b.gz:"
+    assert re.match(r"  https://127\.0\.0\.1:9/b fails: .*refused", lines[1])
+    assert lines[2:4] == [
+        f"Put into {tmp_path}:",
+        f"  b.gz ({N} bytes, SHA-256 {files[1].sha256}) from https://127.0.0.1:9/b",
+    ]
+    assert lines[4].startswith("  c.gz") and len(lines) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
+
+
+def test_the_error_can_be_shown_before(tmp_path):
+    file = remote("https://x/a")
+    assert by_hand([file], tmp_path).startswith(f"Put into {tmp_path}:\n  a.gz (")
+
+
+# ---- processes --------------------------------------------------------------------
+
+FETCH = """
+import json, sys
+from fmnist_fast.download import fetch
+from fmnist_fast.remote import RemoteFile
+
+fetch([RemoteFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
+"""
+
+
+def start(files, folder):
+    """A process that fetches `files`."""
+    known = json.dumps([vars(file) for file in files])
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, known, str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_many_processes_share_one_download(https, tmp_path):
+    """The server answers when all others have said that they wait."""
+    go = threading.Event()
+
+    def late(handler):
+        go.wait(20)
+        content(BODY)(handler)
+
+    file = remote(https.serve("/a", late))
+    processes, said = [start([file], tmp_path) for _ in range(4)], []
+
+    def read(process):
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "a.gz: waiting for another process" in line:
+                said.append(line)
+                if len(said) == 3:
+                    go.set()
+        process.stderr.close()
+        assert not process.wait(20), "".join(lines)
+
+    threads = [threading.Thread(target=read, args=(each,)) for each in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [process.returncode for process in processes] == [0] * 4
+    assert len(said) == 3 and len(https.asked) == 1
+    assert (tmp_path / "a.gz").read_bytes() == BODY
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
+
+
+def test_many_threads_share_one_download(two, https, tmp_path):
+    threads = [
+        threading.Thread(target=fetch, args=(*two[:1], tmp_path)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path for path, _ in https.asked) == ["/a.gz", "/b.gz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == list(BODIES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("killed_by", [signal.SIGINT, signal.SIGKILL])
+def test_the_next_call_continues_where_one_was_killed(https, tmp_path, killed_by):
+    half = content(BODY, cut=N // 2, hang=True, etag='"1"')
+    file = remote(https.serve("/a", half, content(BODY, etag='"1"')))
+    process = start([file], tmp_path)
+    part = tmp_path / ".a.gz.fetching" / "part"
+    while not (part.exists() and part.stat().st_size > N // 4):
+        assert process.poll() is None
+        https.stopping.wait(0.01)
+    process.send_signal(killed_by)
+    process.communicate(timeout=20)
+    assert process.returncode == -killed_by
+    assert not (tmp_path / "a.gz").exists()
+    done = part.stat().st_size
+    fetch([file], tmp_path, progress=False)
+    assert https.ranges() == [None, f"bytes={done}-"]
+    assert https.asked[1][1]["If-Range"] == '"1"'
+    assert (tmp_path / "a.gz").read_bytes() == BODY
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
+
+
+# ---- servers and disks ------------------------------------------------------------
+
+
+def endless(handler):
+    respond(200, {}, iter(lambda: b"x" * 10_000, None))(handler)
+
+
+@pytest.mark.parametrize(
+    "answer, message",
+    [
+        (status(404), "answers 404 Not Found"),
+        (status(500), "answers 500 Internal Server Error"),
+        (redirect("/bad"), "redirects more than 10 times"),
+        (redirect("file:///etc/passwd"), "is neither https nor http"),
+        (content(b"x" * N), "has another file: SHA256 hash"),
+        (content(b"short"), "has a file of 5 bytes, wanted 300000"),
+        (content(BODY, cut=0), "fails: .*0 bytes read, 300000 more expected"),
+        (content(BODY, cut=0, hang=True), "takes too long to answer"),
+        (endless, "has another file: SHA256 hash"),
+    ],
+)
+def test_a_bad_mirror_costs_nothing_but_time(
+    https, tmp_path, monkeypatch, answer, message, capsys
+):
+    if "long" in message:
+        monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
+    bad, good = https.serve("/bad", answer), https.serve("/good", content(BODY))
+    fetch([remote(bad, good)], tmp_path)
+    assert (tmp_path / "a.gz").read_bytes() == BODY
+    assert re.search(f"given up: {bad} .*{message}", capsys.readouterr().err)
+    (tmp_path / "a.gz").unlink()
+    with pytest.raises(DownloadError, match=f"  {bad} .*{message}"):
+        fetch([remote(bad)], tmp_path, progress=False)
+    assert not (tmp_path / "a.gz").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+def test_a_folder_that_cannot_be_written(two, https):
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "b.gz").write_bytes(BODIES["b.gz"])
+        folder.chmod(0o555)
+        os.seteuid(65534 if root else os.geteuid())  # root may write everywhere
+        try:
+            assert fetch(two[0][1:], folder) == [folder / "b.gz"]
+            with pytest.raises(PermissionError, match=r"\.a\.gz\.lock"):
+                fetch(two[0], folder)
+        finally:
+            os.seteuid(0 if root else os.geteuid())
+            folder.chmod(0o755)
+    assert not https.asked
+
+
+def test_a_file_where_the_folder_should_be(two, tmp_path):
+    (tmp_path / "data").touch()
+    with pytest.raises(OSError, match="data"):
+        fetch(two[0], tmp_path / "data")
+
+
+def test_a_full_disk_is_told_and_can_be_emptied(two, https, tmp_path, monkeypatch):
+    def full(fd):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space left on device: '.*part'"):
+            fetch(two[0], tmp_path, progress=False)
+    assert not (tmp_path / "a.gz").exists() and len(https.asked) == 1
+    fetch(two[0], tmp_path, progress=False)
+    assert (tmp_path / "a.gz").read_bytes() == BODY
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
+    (tmp_path / "a.gz").write_bytes(BODY)
+    code = f"""
+import sys
+from fmnist_fast.download import fetch
+from fmnist_fast.remote import RemoteFile
+
+fetch([RemoteFile("a.gz", ("https://x",), {hashlib.sha256(BODY).hexdigest()!r})], ".")
+print(sorted({{"pooch", "requests", "tqdm", "ssl", "socket"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_published_file(real_root, https, tmp_path):
+    """A real file by real hashes."""
+    name = "t10k-labels-idx1-ubyte.gz"
+    body = (real_root / name).read_bytes()
+    sha256 = ff.sources.PUBLISHED[name.removesuffix(".gz")].gzip_sha256
+    url = https.serve("/a", content(body))
+    fetch([RemoteFile(name, (url,), sha256)], tmp_path, progress=False)
+    assert (tmp_path / name).read_bytes() == body

@@ -168,8 +168,8 @@ def _converted(
 
     By threads: Pillow decodes and the core looks for margins without the GIL. On two
     quiet cores two of them make 700 photos of 762x1000 a second; two processes made 350
-    of one set of photos and 900 of another, need a second to start, and ask a caller
-    for an ``if __name__ == "__main__"``.
+    of one set of photos and 900 of another, take longer to start, and ask a caller for
+    an ``if __name__ == "__main__"``.
     """
     from concurrent.futures import ThreadPoolExecutor
 

@@ -65,17 +65,18 @@ def real_photos():
             yield f"{file}, on a ground", framed
 
 
-def by_imagemagick(pixels, *operations):
-    """What Debian's ImageMagick makes of RGB pixels: gray, 8 bits."""
+def by_imagemagick(*words, pixels=None):
+    """What Debian's ImageMagick makes of RGB pixels, or of a file that `words` name."""
     program = Path("/usr/bin/convert")
     if not program.exists():
         pytest.skip("ImageMagick is not installed at /usr/bin/convert")
-    size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+    content = None
+    if pixels is not None:
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        words = ("-size", size, "-depth", "8", "rgb:-", *words)
+        content = np.ascontiguousarray(pixels).tobytes()
     done = subprocess.run(
-        [program, "-size", size, "-depth", "8", "rgb:-", *operations, "pgm:-"],
-        input=np.ascontiguousarray(pixels).tobytes(),
-        capture_output=True,
-        check=True,
+        [program, *words, "pnm:-"], input=content, capture_output=True, check=True
     )
     from PIL import Image
 
@@ -93,7 +94,7 @@ def test_real_photos_are_as_imagemagick_makes_them():
     ).split()
     differences = {}
     for name, pixels in real_photos():
-        theirs = by_imagemagick(pixels, *operations).astype(int)
+        theirs = by_imagemagick(*operations, pixels=pixels).astype(int)
         differences[name] = np.abs(ff.convert(pixels) - theirs).mean()
     assert len(differences) >= 50
     worst = max(differences, key=differences.get)
@@ -381,6 +382,44 @@ def test_exif_orientation(pillow, orientation):
     exif[0x0112] = orientation
     image = saved(pillow, turned, "PNG", exif=exif)
     assert np.array_equal(photos.to_rgb(image), pixels)
+
+
+@pytest.mark.parametrize(
+    "mode, suffix",
+    [
+        ("RGBA", "png"),
+        ("RGBA", "webp"),
+        ("LA", "png"),
+        ("P", "gif"),
+        ("P", "png"),
+        ("1", "png"),
+        ("I;16", "png"),
+        ("I;16", "tif"),
+        ("CMYK", "jpg"),
+        ("CMYK", "tif"),
+        ("turned", "jpg"),
+    ],
+)
+def test_files_are_decoded_as_by_imagemagick(pillow, tmp_path, mode, suffix):
+    path = tmp_path / f"a.{suffix}"
+    options = {"lossless": True, "exact": True} if suffix == "webp" else {}
+    colours = np.random.default_rng(0).integers(0, 256, (6, 8, 4), np.uint8)
+    image = pillow.fromarray(colours).resize((48, 36))
+    if mode == "I;16":
+        image = pillow.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 250)
+    elif mode == "turned":
+        options["exif"] = pillow.Exif()
+        options["exif"][0x0112] = 5
+        image = image.convert("RGB")
+    else:
+        image = (image if "A" in mode else image.convert("RGB")).convert(mode)
+    image.save(path, **options)
+    ground = "-background white -flatten -colorspace sRGB -type TrueColor -depth 8"
+    theirs = by_imagemagick(path, "-auto-orient", "+repage", *ground.split())
+    with pillow.open(path) as opened:
+        found = photos.to_rgb(opened)
+    assert found.shape == theirs.shape
+    assert np.abs(found.astype(int) - theirs).max() <= 1
 
 
 def test_the_first_frame_of_an_animation(pillow):

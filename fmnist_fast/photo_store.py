@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from .files import replacing
-from .idx import idx_header
+from .idx import header_of
 from .photo_files import Photo
 from .photos import SIDE
 from .sources import CARD_NAME, FILES
@@ -113,8 +113,8 @@ class PhotoStore:
     def _layout(self, name: str, n: int) -> tuple[bytes, int]:
         """The header of an IDX file of `n` items, and the bytes of an item."""
         if "labels" in name:
-            return idx_header(self._label_dtype, (n,)), self._label_dtype.itemsize
-        return idx_header(np.dtype(np.uint8), (n, SIDE, SIDE)), SIDE * SIDE
+            return header_of(self._label_dtype, (n,)), self._label_dtype.itemsize
+        return header_of(np.dtype(np.uint8), (n, SIDE, SIDE)), SIDE * SIDE
 
     def append(self, photo: Photo, result: np.ndarray | str) -> None:
         """Add the next photo: its image, or what is wrong with it."""

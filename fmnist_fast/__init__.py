@@ -9,6 +9,7 @@
 ((100, 1, 28, 28), dtype('float32'), dtype('int64'))
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -63,6 +64,8 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
+    from .photo_folder import convert_folder
+    from .photos import convert
 
 apply_cpu_level()
 
@@ -100,6 +103,8 @@ __all__ = [
     "Resize",
     "TrivialAugmentWide",
     "__version__",
+    "convert",
+    "convert_folder",
     "load",
     "read_idx",
     "show_config",
@@ -107,16 +112,17 @@ __all__ = [
     "write_idx",
 ]
 
-_STEPS = frozenset(__all__).difference(globals())
+_LAZY = frozenset(__all__).difference(globals())
+# Where these are; steps of augmentation, all others, are in augment.
+_MODULES = {"convert": "photos", "convert_folder": "photo_folder"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _STEPS:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import augment
-
-    step = globals()[name] = getattr(augment, name)
-    return step
+    module = importlib.import_module(f".{_MODULES.get(name, 'augment')}", __name__)
+    value = globals()[name] = getattr(module, name)
+    return value
 
 
 def __dir__() -> list[str]:

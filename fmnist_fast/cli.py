@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import __version__
-from .commands import augment, convert_idx, demo, info, verify
+from .commands import augment, convert, convert_idx, demo, info, verify
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
   fmnist-fast augment --augment strong      what augmentation does, as a picture
   fmnist-fast info                          what is installed, which data is found
   fmnist-fast verify --root data            are the files the published ones?
+  fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
   fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
 
 'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
@@ -94,6 +95,6 @@ $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for no
         command.set_defaults(run=run)
         return command
 
-    for module in (demo, augment, info, verify, convert_idx):
+    for module in (demo, augment, info, verify, convert, convert_idx):
         module.add(add_command)
     return parser

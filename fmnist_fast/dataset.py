@@ -249,6 +249,12 @@ class Dataset:
 
     # ---- to look at ---------------------------------------------------------------
 
+    @property
+    def title(self) -> str:
+        """What to write above pictures: "name/split", and that it is SYNTHETIC."""
+        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
+        return f"{title} (SYNTHETIC)" if self.synthetic else title
+
     def show(self, rows: Any = None, **options: Any) -> PIL.Image.Image:
         """Draw images with the names of their classes, as a contact sheet.
 
@@ -335,13 +341,10 @@ class Dataset:
         return f"{crc:08x}"
 
     def __repr__(self) -> str:
-        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
-        if self.synthetic:
-            title += " (SYNTHETIC)"
         n, height, width = self.images.shape
         where = f", from {self.source}" if self.source else ""
         return (
-            f"Dataset({title}: {n:,} images of {height}x{width} uint8, "
+            f"Dataset({self.title}: {n:,} images of {height}x{width} uint8, "
             f"{len(self.classes)} classes{where})"
         )
 

@@ -27,12 +27,6 @@ _SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
 _MAX_LISTED = 20  # names of classes in an error message
 
 
-def title_of(dataset: Dataset) -> str:
-    """What stands above pictures of `dataset`: its name and split, and SYNTHETIC."""
-    title = "/".join(filter(None, [dataset.name, dataset.split_name])) or "arrays"
-    return f"SYNTHETIC, drawn: {title}" if dataset.synthetic else title
-
-
 def dataset_sheet(
     dataset: Dataset,
     rows: Any = None,
@@ -50,10 +44,8 @@ def dataset_sheet(
     captions = [dataset.classes[label] for label in labels]
     if numbers:
         captions = [f"{row} {name}" for row, name in zip(chosen, captions)]
-    n = f"{len(chosen):,} of {len(dataset):,} images"
-    return _sheet(
-        dataset.images[chosen], captions, columns, zoom, f"{title_of(dataset)}: {n}"
-    )
+    title = f"{dataset.title}: {len(chosen):,} of {len(dataset):,} images"
+    return _sheet(dataset.images[chosen], captions, columns, zoom, title)
 
 
 def batch_sheet(
@@ -80,7 +72,7 @@ def batch_sheet(
         )
     pixels = _pixels(loader, images[:count])
     captions = _captions(labels[:count], loader.dataset.classes)
-    title = f"{title_of(loader.dataset)}: {len(pixels):,} of a batch of {len(images):,}"
+    title = f"{loader.dataset.title}: {len(pixels):,} of a batch of {len(images):,}"
     return _sheet(pixels, captions, columns, zoom, title)
 
 

@@ -20,6 +20,7 @@ _MAX_CLASSES = 30  # with a picture each; the alphabet and four more
 _SIDE = 56  # pixels, about: images of 28x28 are shown twice as large
 # Dark on amber: readable on any page.
 _MARK = "background:#f5b301;color:#1c1c1c;padding:1px 6px;border-radius:3px"
+_CELLS = "display:flex;flex-wrap:wrap;align-items:flex-end;gap:10px 6px;margin:8px 0"
 _CELL = "width:84px;text-align:center;font-size:12px;line-height:1.3"
 _NAME = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
 
@@ -37,20 +38,20 @@ def dataset_html(dataset: Dataset) -> str:
     more = len(counts) - len(cells)
     rest = f"<div>and {more:,} more classes</div>" if more else ""
     return (
-        f'<div style="max-width:760px">{_title(dataset)}'
-        '<div style="display:flex;flex-wrap:wrap;gap:10px 6px;margin-top:8px">'
+        f'<div style="max-width:460px">{_title(dataset)}'
+        f'<div style="{_CELLS}">'
         f"{''.join(cells)}</div>{rest}</div>"
     )
 
 
 def _title(dataset: Dataset) -> str:
-    name = "/".join(filter(None, [dataset.name, dataset.split_name])) or "arrays"
     n, height, width = dataset.images.shape
-    mark = f' <b style="{_MARK}">SYNTHETIC</b>' if dataset.synthetic else ""
+    mark = _MARK if dataset.synthetic else ""
     where = f"<br><small>{escape(dataset.source)}</small>" if dataset.source else ""
     return (
-        f'<div style="overflow-wrap:anywhere"><b>{escape(name)}</b>{mark} {n:,} images '
-        f"of {height}x{width} uint8, {len(dataset.classes):,} classes{where}</div>"
+        '<div style="overflow-wrap:anywhere">'
+        f'<b style="{mark}">{escape(dataset.title)}</b> {n:,} images of '
+        f"{height}x{width} uint8, {len(dataset.classes):,} classes{where}</div>"
     )
 
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .look import title_of
-
 if TYPE_CHECKING:
     import matplotlib.figure
 
@@ -37,8 +35,10 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     axes.bar_label(bars, [f"{count:,}" for count in n], padding=3)
     axes.invert_yaxis()  # the first class on top
     axes.margins(x=0.15, y=0.02)
+    axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("images")
-    axes.set_title(_plain(f"{title_of(dataset)}: {len(dataset):,} images"))
+    axes.set_title(_plain(f"{dataset.title}: {len(dataset):,} images"))
     return figure
 
 
@@ -60,7 +60,7 @@ def means(dataset: Dataset) -> matplotlib.figure.Figure:
         axes.set_title(_plain(name), fontsize="small")
         if np.isnan(image[0, 0]):
             axes.text(0.5, 0.5, "no images", ha="center", transform=axes.transAxes)
-    figure.suptitle(_plain(f"{title_of(dataset)}: mean images"))
+    figure.suptitle(_plain(f"{dataset.title}: mean images"))
     return figure
 
 
@@ -76,6 +76,7 @@ def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
     axes = figure.add_subplot()
     axes.stairs(100 * n / n.sum(), np.arange(257) - 0.5, fill=True)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlim(-2, 257)
     axes.set_xticks([0, 64, 128, 192, 255])
     axes.set_xlabel("grey level, 0 black")
@@ -83,7 +84,7 @@ def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
     moments = (
         f"mean {255 * dataset.mean:.1f}, standard deviation {255 * dataset.std:.1f}"
     )
-    axes.set_title(_plain(f"{title_of(dataset)}: {moments}"))
+    axes.set_title(_plain(f"{dataset.title}: {moments}"))
     return figure
 
 

@@ -77,7 +77,7 @@ set is drawn and used.""",
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from .. import view
-    from .found import find_or_draw
+    from .found import check_indices, find_or_draw
 
     options = {
         name: value
@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         given = "class" if "classes" in options else next(iter(options))
         raise ValueError(f"--plot draws all of a split: leave out --{given}")
     dataset = find_or_draw(arguments.split, arguments.root)
+    check_indices(arguments.index or [], dataset)
     if arguments.plot:
         picture = _figure(dataset, arguments.plot)
     else:

@@ -255,7 +255,17 @@ class Dataset:
         title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
         return f"{title} (SYNTHETIC)" if self.synthetic else title
 
-    def show(self, rows: Any = None, **options: Any) -> PIL.Image.Image:
+    def show(
+        self,
+        rows: Any = None,
+        *,
+        classes: str | int | Sequence[str | int] | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        columns: int = 8,
+        zoom: int | None = None,
+        numbers: bool = False,
+    ) -> PIL.Image.Image:
         """Draw images with the names of their classes, as a contact sheet.
 
         Parameters
@@ -268,13 +278,13 @@ class Dataset:
             At most so many; by default 32, or all of `rows`.
         seed : int, in 0..2**64-1, optional
             Draw `count` at random instead of taking the first.
-        columns : int, optional
-            Images in a row, by default 8.
+        columns : int
+            Images in a row, at least 1.
         zoom : int, optional
             Sides of the square that a pixel becomes; by default such that images have
             sides of about 84.
-        numbers : bool, optional
-            Whether to write the number of its row before each name.
+        numbers : bool
+            Write the number of its row before each name.
 
         Returns
         -------
@@ -289,9 +299,10 @@ class Dataset:
             A row or class is not there, nothing is left to show, or an argument is not
             what it should be.
         """
-        from .look import dataset_sheet
+        from .look import chosen_rows, dataset_sheet
 
-        return dataset_sheet(self, rows, **options)
+        chosen = chosen_rows(self, rows, classes=classes, count=count, seed=seed)
+        return dataset_sheet(self, chosen, columns, zoom, numbers)
 
     def _repr_html_(self) -> str:
         """What notebooks show: an image, the name and the count of each class."""

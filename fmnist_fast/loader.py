@@ -262,7 +262,12 @@ class Loader:
         )
 
     def show(
-        self, batch: tuple[np.ndarray, np.ndarray], **options: Any
+        self,
+        batch: tuple[np.ndarray, np.ndarray],
+        *,
+        count: int = 32,
+        columns: int = 8,
+        zoom: int | None = None,
     ) -> PIL.Image.Image:
         """Draw a batch of this loader as a contact sheet, its normalisation undone.
 
@@ -273,7 +278,9 @@ class Loader:
         ----------
         batch : tuple of two ndarray
             Images and labels as this loader gives them, in any layout and dtype.
-        count, columns, zoom : int, optional
+        count : int, in 1..10000
+            At most so many of its images.
+        columns, zoom
             As in `Dataset.show`.
 
         Returns
@@ -291,7 +298,7 @@ class Loader:
         """
         from .look import batch_sheet
 
-        return batch_sheet(self, batch, **options)
+        return batch_sheet(self, batch, count, columns, zoom)
 
     @property
     def image_sides(self) -> tuple[int, int]:

@@ -14,14 +14,14 @@ import numpy as np
 
 from . import _core, view
 from .dataset import Dataset, checked_rows
-from .options import checked_integer
+from .options import checked_flag, checked_integer
 
 if TYPE_CHECKING:
     import PIL.Image
 
     from .loader import Loader
 
-COUNT, COLUMNS = 32, 8  # four rows of eight
+_COUNT = 32  # four rows of eight
 _MAX_COUNT = 10_000  # a sheet of more takes gigabytes
 _SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
 _MAX_LISTED = 20  # names of classes in an error message
@@ -29,20 +29,14 @@ _MAX_LISTED = 20  # names of classes in an error message
 
 def dataset_sheet(
     dataset: Dataset,
-    rows: Any = None,
-    *,
-    classes: Any = None,
-    count: int | None = None,
-    seed: int | None = None,
-    columns: int = COLUMNS,
-    zoom: int | None = None,
-    numbers: bool = False,
+    chosen: np.ndarray,
+    columns: int,
+    zoom: int | None,
+    numbers: bool,
 ) -> PIL.Image.Image:
-    """The contact sheet of `Dataset.show`, which see."""
-    chosen = chosen_rows(dataset, rows, classes=classes, count=count, seed=seed)
-    labels = dataset.labels[chosen]
-    captions = [dataset.classes[label] for label in labels]
-    if numbers:
+    """The contact sheet of `Dataset.show`, of the rows that `chosen_rows` chose."""
+    captions = [dataset.classes[label] for label in dataset.labels[chosen]]
+    if checked_flag("numbers", numbers):
         captions = [f"{row} {name}" for row, name in zip(chosen, captions)]
     title = f"{dataset.title}: {len(chosen):,} of {len(dataset):,} images"
     return _sheet(dataset.images[chosen], captions, columns, zoom, title)
@@ -51,10 +45,9 @@ def dataset_sheet(
 def batch_sheet(
     loader: Loader,
     batch: tuple[np.ndarray, np.ndarray],
-    *,
-    count: int = COUNT,
-    columns: int = COLUMNS,
-    zoom: int | None = None,
+    count: int,
+    columns: int,
+    zoom: int | None,
 ) -> PIL.Image.Image:
     """The contact sheet of `Loader.show`, which see."""
     count = checked_integer("count", count, 1, _MAX_COUNT)
@@ -89,7 +82,7 @@ def chosen_rows(
     Costs no memory that grows with the dataset, unless rows or classes are named.
     """
     if count is None:
-        count = COUNT if rows is None else _MAX_COUNT + 1
+        count = _COUNT if rows is None else _MAX_COUNT + 1
     else:
         count = checked_integer("count", count, 1, _MAX_COUNT)
     pool = None if rows is None else _row_numbers(rows, len(dataset))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .dataset import Dataset
 
 _MAX_CLASSES = 100  # that a figure has room for
-_COLUMNS = 5  # of mean images
+_LONGEST_NAME, _LONGEST_TITLE = 24, 80  # characters
+_COLUMNS, _MANY = 5, 25  # of mean images; twice as many columns for more classes
 _PART_NBYTES = 1 << 20  # of images looked at together: they stay in the cache
 
 
@@ -31,10 +32,13 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     n = np.bincount(dataset.labels, minlength=len(dataset.classes))
     figure = _figure(6.4, 1.0 + 0.3 * len(n))
     axes = figure.add_subplot()
-    bars = axes.barh([_plain(name) for name in _distinct(dataset.classes)], n)
+    bars = axes.barh(
+        [_plain(name, _LONGEST_NAME) for name in _distinct(dataset.classes)], n
+    )
     axes.bar_label(bars, [f"{count:,}" for count in n], padding=3)
     axes.invert_yaxis()  # the first class on top
-    axes.margins(x=0.15, y=0.02)
+    axes.margins(y=0.02)
+    axes.set_xlim(0, 1.15 * max(1, n.max()))  # with room for the numbers
     axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("images")
@@ -49,15 +53,16 @@ def means(dataset: Dataset) -> matplotlib.figure.Figure:
     """
     _check_classes(dataset)
     images = mean_images(dataset)
-    n_columns = min(_COLUMNS, len(images))
+    n_columns = min(len(images), _COLUMNS if len(images) <= _MANY else 2 * _COLUMNS)
     n_rows = -(-len(images) // n_columns)
-    figure = _figure(1.5 * n_columns, 0.5 + 1.7 * n_rows)
+    height = 1.5 * min(3.0, images.shape[1] / images.shape[2])
+    figure = _figure(max(4.0, 1.5 * n_columns), 0.4 + (0.25 + height) * n_rows)
     for i, (image, name) in enumerate(zip(images, dataset.classes)):
         axes = figure.add_subplot(n_rows, n_columns, i + 1)
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_title(_plain(name), fontsize="small")
+        axes.set_title(_plain(name, _LONGEST_NAME), fontsize="small")
         if np.isnan(image[0, 0]):
             axes.text(0.5, 0.5, "no images", ha="center", transform=axes.transAxes)
     figure.suptitle(_plain(f"{dataset.title}: mean images"))
@@ -71,12 +76,15 @@ def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
     """
     if dataset.images.size == 0:
         raise ValueError("an empty dataset has no histogram of pixels")
-    n = pixel_counts(dataset)
+    shares = 100 * pixel_counts(dataset) / dataset.images.size
+    low, high = shares[shares > 0].min(), shares.max()
     figure = _figure(6.4, 3.6)
     axes = figure.add_subplot()
-    axes.stairs(100 * n / n.sum(), np.arange(257) - 0.5, fill=True)
+    axes.stairs(shares, np.arange(257) - 0.5, fill=True)
     axes.set_yscale("log")
+    axes.set_ylim(min(low / 2, high / 20), 2 * high)  # more than a decade
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.tick_params(axis="y", which="minor", labelleft=False)
     axes.set_xlim(-2, 257)
     axes.set_xticks([0, 64, 128, 192, 255])
     axes.set_xlabel("grey level, 0 black")
@@ -140,9 +148,11 @@ def _figure(width: float, height: float) -> matplotlib.figure.Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _plain(text: str) -> str:
-    """Text on one line, in which matplotlib sees no formula."""
-    return " ".join(text.split()).replace("$", r"\$")
+def _plain(text: str, longest: int = _LONGEST_TITLE) -> str:
+    """Text on one line, cut where it is long, in which matplotlib sees no formula."""
+    text = " ".join(text.split())
+    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return text.replace("$", r"\$")
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:

@@ -115,6 +115,7 @@ def test_seed_draws_without_repetition(odd):
         (None, {"count": 0}, ValueError, r"count must be in 1\.\.10000, got 0"),
         (None, {"seed": -1}, ValueError, r"seed must be in 0\.\..*, got -1"),
         (None, {"seed": "a"}, TypeError, "seed must be an integer, got 'a'"),
+        (None, {"numbers": 1}, TypeError, "numbers must be True or False, got 1"),
         (None, {"columns": 0}, ValueError, "columns must be at least 1, got 0"),
     ],
 )

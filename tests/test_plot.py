@@ -132,6 +132,24 @@ def test_histogram(matplotlib, small):
     assert drawn(figure).std() > 10
 
 
+def test_figures_of_little_and_of_much(matplotlib):
+    """Warnings, which are errors here, would tell of labels without room."""
+    none = made_of(np.zeros((0, 2, 2), np.uint8), np.zeros(0, int), classes=["a"] * 3)
+    one = made_of(np.full((2, 1, 90), 7, np.uint8), [0, 0], classes=["x" * 500])
+    many = made_of(np.zeros((100, 9, 2), np.uint8), np.arange(100))
+    for dataset in (none, one, many):
+        for draw in (plot.counts, plot.means):
+            assert drawn(draw(dataset)).std() > 10
+    (axes,) = plot.counts(none).axes
+    assert axes.get_xlim()[0] == 0
+    (axes,) = plot.histogram(one).axes
+    low, high = axes.get_ylim()
+    assert low < 10 < 100 < high
+    assert plot.means(one).axes[0].get_title() == "x" * 21 + "..."
+    places = [axes.get_subplotspec().colspan.start for axes in plot.means(many).axes]
+    assert max(places) == 9
+
+
 def test_pyplot_and_its_state_are_left_alone(matplotlib, small, monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     before = matplotlib.rcParams.copy()  # dict() would choose a backend

@@ -32,9 +32,8 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     n = np.bincount(dataset.labels, minlength=len(dataset.classes))
     figure = _figure(6.4, 1.0 + 0.3 * len(n))
     axes = figure.add_subplot()
-    bars = axes.barh(
-        [_plain(name, _LONGEST_NAME) for name in _distinct(dataset.classes)], n
-    )
+    names = [_plain(name, _LONGEST_NAME) for name in dataset.classes]
+    bars = axes.barh(range(len(n)), n, tick_label=names)
     axes.bar_label(bars, [f"{count:,}" for count in n], padding=3)
     axes.invert_yaxis()  # the first class on top
     axes.margins(y=0.02)
@@ -153,10 +152,3 @@ def _plain(text: str, longest: int = _LONGEST_TITLE) -> str:
     text = " ".join(text.split())
     text = text if len(text) <= longest else f"{text[: longest - 3]}..."
     return text.replace("$", r"\$")
-
-
-def _distinct(names: tuple[str, ...]) -> list[str]:
-    """Names with their numbers where two are equal, which would share a bar."""
-    if len(set(names)) == len(names):
-        return list(names)
-    return [f"{i} {name}" for i, name in enumerate(names)]

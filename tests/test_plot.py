@@ -96,7 +96,7 @@ def test_classes_of_one_name_have_a_bar_each(matplotlib):
     dataset = made_of(np.zeros((3, 1, 1), np.uint8), [0, 1, 1], classes=["a", "a"])
     (axes,) = plot.counts(dataset).axes
     assert [bar.get_width() for bar in axes.patches] == [1, 2]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["0 a", "1 a"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "a"]
 
 
 def test_means(matplotlib, small):
@@ -136,7 +136,7 @@ def test_figures_of_little_and_of_much(matplotlib):
     """Warnings, which are errors here, would tell of labels without room."""
     none = made_of(np.zeros((0, 2, 2), np.uint8), np.zeros(0, int), classes=["a"] * 3)
     one = made_of(np.full((2, 1, 90), 7, np.uint8), [0, 0], classes=["x" * 500])
-    many = made_of(np.zeros((100, 9, 2), np.uint8), np.arange(100))
+    many = made_of(np.zeros((26, 9, 2), np.uint8), np.arange(26))
     for dataset in (none, one, many):
         for draw in (plot.counts, plot.means):
             assert drawn(draw(dataset)).std() > 10

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .loader import Loader
 
 _COUNT = 32  # four rows of eight
-_MAX_COUNT = 10_000  # a sheet of more takes gigabytes
+_MAX_COUNT = 10_000  # a sheet of so many takes 300 MB
 _SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
 _MAX_LISTED = 20  # names of classes in an error message
 

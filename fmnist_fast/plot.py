@@ -104,11 +104,10 @@ def mean_images(dataset: Dataset) -> np.ndarray:
     n_classes, sides = len(dataset.classes), dataset.images.shape[1:]
     sums = np.zeros((n_classes, *sides), np.int64)
     for part in _parts(dataset):
-        labels = dataset.labels[part]
-        order = np.argsort(labels, kind="stable")
-        present, begins = np.unique(labels[order], return_index=True)
-        images = dataset.images[part][order]
-        sums[present] += np.add.reduceat(images, begins, axis=0, dtype=np.int64)
+        images, labels = dataset.images[part], dataset.labels[part]
+        for label in np.unique(labels):
+            # A part has at most 2**20 images, whose sums fit.
+            sums[label] += images[labels == label].sum(axis=0, dtype=np.uint32)
     n = np.bincount(dataset.labels, minlength=n_classes)[:, None, None]
     with np.errstate(invalid="ignore"):  # 0 / 0 is nan, as said
         return sums / n

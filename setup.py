@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 from setuptools import Extension, setup
 
-KERNELS = "batch convert gzip idx order pipeline slots stats".split()
+KERNELS = "batch convert gzip idx order pipeline png slots stats".split()
 AUGMENT = "erase field filter mix noise resample steps tone warp window".split()
 
 if sys.platform == "win32":

@@ -8,6 +8,7 @@ cdef extern from "status.h" nogil:
         FM_IDX_BAD_MAGIC
         FM_IDX_BAD_TYPE
         FM_IDX_TOO_LARGE
+        FM_PNG_BAD_FILTER
         FM_PIPELINE_WAITING
         FM_PIPELINE_FINISHED
         FM_PIPELINE_CLOSED
@@ -43,6 +44,10 @@ cdef extern from "idx.h" nogil:
 
 cdef extern from "gzip.h" nogil:
     bint fm_gzip_find_member(const uint8_t *bytes, size_t nbytes)
+
+cdef extern from "png.h" nogil:
+    fm_status fm_png_unfilter(const uint8_t *filtered, size_t height, size_t width,
+                              uint8_t *out)
 
 cdef extern from "stats.h" nogil:
     ctypedef void fm_stats_fn(const uint8_t *pixels, size_t n, uint64_t *sum,

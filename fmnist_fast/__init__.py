@@ -63,11 +63,13 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
+    from .card import Card
 
 apply_cpu_level()
 
 __all__ = [
     "CFunction",
+    "Card",
     "CenterCrop",
     "ColorJitter",
     "Compose",
@@ -107,16 +109,16 @@ __all__ = [
     "write_idx",
 ]
 
-_STEPS = frozenset(__all__).difference(globals())
+_LATER = frozenset(__all__).difference(globals())
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _STEPS:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import augment
+    from . import augment, card
 
-    step = globals()[name] = getattr(augment, name)
-    return step
+    found = globals()[name] = getattr(card if name == "Card" else augment, name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,14 @@ import numpy as np
 
 from . import _core
 from .files import run_together, usable_cores
-from .rows import Pictures, checked_format, checked_rows, first_part, kept_rows
+from .rows import (
+    Pictures,
+    check_same_kind,
+    checked_format,
+    checked_rows,
+    first_part,
+    kept_rows,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -349,7 +356,7 @@ class Dataset:
             One isn't a Dataset, or has other classes or images of another size.
         """
         for other in others:
-            self._check_same_kind(other)
+            check_same_kind(self, other)
         parts = (self, *others)
 
         def common(name: str) -> Any:
@@ -367,18 +374,6 @@ class Dataset:
             format=self.format,
             card=common("_card"),
         )
-
-    def _check_same_kind(self, other: Any) -> None:
-        if not isinstance(other, Dataset):
-            raise TypeError(f"a Dataset is wanted, got {type(other).__name__}")
-        size, other_size = self.images.shape[1:], other.images.shape[1:]
-        if size != other_size:
-            raise ValueError(f"images must be of the size {size}, got {other_size}")
-        if self.classes != other.classes:
-            pairs = zip(self.classes, other.classes)
-            found = next((f"{a!r} and {b!r}" for a, b in pairs if a != b), None)
-            found = found or f"{len(self.classes)} and {len(other.classes)} of them"
-            raise ValueError(f"datasets must have the same classes, got {found}")
 
     # ---- about the whole ----------------------------------------------------------
 

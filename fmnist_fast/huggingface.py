@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._core import FormatError
+from .cards import CARDS
+from .config import default_threads
 from .dataset import Dataset
-from .files import run_together, usable_cores
+from .files import run_together
 from .png import read_png, write_png
 
 if TYPE_CHECKING:
@@ -114,7 +116,9 @@ def _checked_columns(
 def _known(ds: datasets.Dataset) -> dict[str, Any]:
     """What the info of `ds` says, as arguments of Dataset._make."""
     info = ds.info
-    name = (info.dataset_name or "").replace("_", "-") or None
+    name = info.dataset_name or None
+    if name is not None and name.replace("_", "-") in CARDS:
+        name = name.replace("_", "-")  # Hugging Face has "fashion_mnist"
     texts = {
         "description": info.description,
         "citation": info.citation,
@@ -166,7 +170,7 @@ def _decode_all(
                 )
             out[i] = pixels
 
-    n_parts = usable_cores()
+    n_parts = default_threads()
     run_together([functools.partial(decode, part) for part in range(n_parts)])
 
 

@@ -80,6 +80,20 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
     return rows
 
 
+def check_same_kind(first: Dataset, other: Any) -> None:
+    """Raise unless the rows of `other` can follow those of `first`."""
+    if not isinstance(other, type(first)):
+        raise TypeError(f"a Dataset is wanted, got {type(other).__name__}")
+    size, other_size = first.images.shape[1:], other.images.shape[1:]
+    if size != other_size:
+        raise ValueError(f"images must be of the size {size}, got {other_size}")
+    if first.classes != other.classes:
+        pairs = zip(first.classes, other.classes)
+        found = next((f"{a!r} and {b!r}" for a, b in pairs if a != b), None)
+        found = found or f"{len(first.classes)} and {len(other.classes)} of them"
+        raise ValueError(f"datasets must have the same classes, got {found}")
+
+
 def kept_rows(
     dataset: Dataset, function: Callable[[Any], Any], batched: bool, batch_size: int
 ) -> np.ndarray:

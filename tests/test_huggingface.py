@@ -226,20 +226,31 @@ def test_there_and_back(odd):
     assert found.classes == odd.classes
 
 
-def test_there_and_back_keeps_what_is_known(real_train):
-    part = real_train.select(slice(20))
-    ds = part.to_huggingface()
-    assert ds.info.license == "MIT" and "Zalando" in ds.info.description
-    assert str(ds.split) == "train"
+@pytest.mark.parametrize(
+    "theirs, ours, licence",
+    [
+        ("kmnist", "kmnist", "CC BY-SA 4.0"),
+        ("fashion_mnist", "fashion-mnist", "MIT"),
+        ("my_photos", "my_photos", ""),
+        (None, None, ""),
+    ],
+)
+def test_names_and_cards_are_kept(odd, theirs, ours, licence):
+    dataset = Dataset.from_arrays(odd.images, odd.labels, name=ours)
+    ds = dataset.to_huggingface()
+    assert ds.info.license.startswith(licence)
+    ds.info.dataset_name = theirs
     found = Dataset.from_huggingface(ds)
-    assert found.info == part.info and found.fingerprint == part.fingerprint
-    assert repr(found).startswith("Dataset(fashion-mnist/train: 20 images")
+    assert found.name == ours and found.fingerprint == dataset.fingerprint
+    assert found.info.citation == dataset.info.citation
+    assert found.info.licence == dataset.info.licence
 
 
 def test_synthetic_stays_synthetic(small):
     ds = small.select(slice(9)).to_huggingface().shuffle(seed=0)
     assert "SYNTHETIC" in ds.info.description
     found = Dataset.from_huggingface(ds)
+    assert found.split_name == str(ds.split) == "train"
     assert found.synthetic and "SYNTHETIC" in repr(found) + str(found.info)
 
 

@@ -21,7 +21,7 @@ FORMATS = ("numpy", "pil")
 
 
 def checked_format(name: Any) -> str:
-    """ "numpy" or "pil", which needs Pillow."""
+    """The name of a format; raises where it is unknown or its package is missing."""
     if name not in FORMATS:
         raise ValueError(f"format must be 'numpy' or 'pil', got {name!r}")
     if name == "pil":

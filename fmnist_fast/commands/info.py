@@ -21,13 +21,20 @@ def add(add_command: Add) -> None:
         "info",
         run,
         "Show versions, folders and the data that is found.",
-        "  fmnist-fast info\n  fmnist-fast info --root data",
+        "  fmnist-fast info\n  fmnist-fast info --root data\n  fmnist-fast info --card",
     )
     add_root(command)
+    command.add_argument(
+        "--card",
+        action="store_true",
+        help="what the data is: description, licence, citation, how it was made",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    if arguments.card:
+        return _print_card(arguments.root)
     from ..config import show_config
 
     show_config()
@@ -49,17 +56,25 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_dataset(split: str, dataset: Dataset, paths: tuple[Path, Path]) -> None:
-    import numpy as np
+def _print_card(root: str | None) -> int:
+    missing = []
+    for split in sources.FILES:
+        try:
+            print(sources.load(split, root).info)
+            return 0
+        except FileNotFoundError as error:
+            missing.append(error)
+    raise missing[0]
 
+
+def _print_dataset(split: str, dataset: Dataset, paths: tuple[Path, Path]) -> None:
     from .found import shown_name
 
     published = all(
         sources.is_published(path, sources.sha256_of(path), items)
         for path, items in zip(paths, (dataset.images, dataset.labels), strict=True)
     )
-    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    pairs = zip(dataset.classes, counts, strict=True)
+    pairs = zip(dataset.classes, dataset.class_counts, strict=True)
     rows = {
         "name": shown_name(dataset),
         "files": ", ".join(map(str, paths)),

@@ -145,8 +145,8 @@ static const uint8_t *augmented(const struct fm_plan *plan,
                                 size_t lane, uint8_t *memory)
 {
     const uint64_t n_behind = epoch->order.n - 1 - sample;
-    const int alone = sample * plan->image_nbytes < FM_STEPS_AROUND ||
-                      n_behind * plan->image_nbytes < FM_STEPS_AROUND;
+    const int alone = sample * plan->image_nbytes < FM_WINDOW_AROUND ||
+                      n_behind * plan->image_nbytes < FM_WINDOW_AROUND;
     return fm_steps_run(plan->steps, epoch->seed, epoch->number, position, sample,
                         plan->images + sample * plan->image_nbytes, alone, ahead, lane,
                         memory + mixed_nbytes(plan));

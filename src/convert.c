@@ -1,4 +1,5 @@
-/* Pixel conversion: one body per output type, compiled for each instruction set.
+/* Pixel conversion: a body for each output type, compiled for each instruction set or
+   by hand.
    The build turns contraction of a * b + c into one rounding off, so that all of them
    give the same bits. float16 rounding without F16C follows the IEEE 754 encoding:
    add half a unit to the significand and let the carry reach the exponent. */

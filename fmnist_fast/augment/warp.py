@@ -23,7 +23,7 @@ from .checks import (
 )
 from .step import Flat, FlatStep, Step, constant, drawn, pair
 
-MAX_WARP_SIDE = 16384  # FM_WARP_MAX_SIDE
+MAX_WARP_SIDE = 16384  # FM_QUADS_MAX_SIDE
 
 
 class Warp(Step):

@@ -106,8 +106,8 @@ static inline double fm_exp2_int(int64_t exponent)
     return out;
 }
 
-/* c[0] + x (c[1] + x (c[2] + ...)), n coefficients: the even and the odd powers side by
-   side, as each product waits for the one before. */
+/* c[0] + x (c[1] + x (c[2] + ...)), n >= 2 coefficients: the even and the odd powers
+   side by side, as each product waits for the one before. */
 FM_INLINE double fm_polynomial(const double *c, int n, double x)
 {
     const double square = x * x;
@@ -119,7 +119,7 @@ FM_INLINE double fm_polynomial(const double *c, int n, double x)
     return even + x * odd;
 }
 
-/* exp(x) for |x| <= 700, to 2 units in the last place: exp(k ln 2 + r) with
+/* exp(x) for |x| <= 700, to 3 units in the last place: exp(k ln 2 + r) with
    |r| <= ln(2) / 2, where the Taylor series needs 14 terms. */
 static inline double fm_exp(double x)
 {
@@ -133,7 +133,7 @@ static inline double fm_exp(double x)
     return fm_polynomial(c, 14, r) * fm_exp2_int((int64_t)k);
 }
 
-/* ln(x) for normal x > 0, to 2e-16 of max(1, |ln x|): x = 2**k m with m in
+/* ln(x) for normal x > 0, to 3e-16 of max(1, |ln x|): x = 2**k m with m in
    [sqrt(1/2), sqrt(2)), and ln m = 2 artanh((m - 1) / (m + 1)) by its series. */
 static inline double fm_log(double x)
 {
@@ -150,7 +150,7 @@ static inline double fm_log(double x)
     return (double)k * 0x1.62e42fefa39efp-1 + 2.0 * s * fm_polynomial(c, 11, s * s);
 }
 
-/* Sine and cosine of an angle in degrees, |degrees| < 2**40, to 2e-16: the quarter
+/* Sine and cosine of an angle in degrees, |degrees| < 2**40, to 3e-16: the quarter
    turns are taken off exactly, and Taylor series do the rest, up to 45 degrees. */
 static inline void fm_sin_cos(double degrees, double *sine, double *cosine)
 {

@@ -8,6 +8,9 @@
 
 #define ONE FM_QUADS_ONE
 #define LANES FM_ELASTIC_LANES
+_Static_assert(LANES % FM_TRANSPOSE_SIDE == 0 && LANES % FM_LANES_COUNT == 0 &&
+                   FM_FIELD_CHUNK % LANES == 0,
+               "rows are whole vectors, and whole parts of chunks");
 
 static size_t align_up(size_t n)
 {
@@ -147,7 +150,7 @@ static void smooth(float *buffers[2], size_t n, size_t stride, double sigma,
 
 FM_INLINE int32_t whole(float x)
 {
-    const float bound = (float)(1 << 29); /* with FM_WARP_MAX_SIDE below 2**31 */
+    const float bound = (float)(1 << 29); /* with FM_QUADS_MAX_SIDE below 2**31 */
     x = x < -bound ? -bound : x;
     return (int32_t)(x > bound ? bound : x);
 }

@@ -29,10 +29,12 @@ struct fm_elastic {
 /* What fm_elastic_apply takes for `work`, in bytes, from a multiple of 64 on. */
 size_t fm_elastic_work_nbytes(size_t height, size_t width);
 
-/* in, out: uint8 (height, width), out with room for 31 bytes behind.
+/* in, out: uint8 (height, width), out with room for 15 bytes behind.
    In numpy: as fm_warp_affine, from places (x + dx, y + dy); dx and dy are cut to whole
-   2**-16 pixels.
-   Not checked: sides up to FM_WARP_MAX_SIDE; out does not overlap in. */
+   2**-16 pixels. One pass of the filter, in float32: s = the sum of rows -1 - r to
+   r - 1 from left to right; then for each row i: s = s + (in[i + r] - in[i - r - 1]);
+   out[i] = (s + (in[i - r - 1] + in[i + r + 1]) * edge) * scale.
+   Not checked: sides up to FM_QUADS_MAX_SIDE; out does not overlap in. */
 void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
                       const struct fm_elastic *elastic, struct fm_draws *draws,
                       enum fm_cpu_level level, void *restrict work,

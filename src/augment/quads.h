@@ -32,17 +32,20 @@ struct fm_lattice {
 /* What fm_quads_make takes for `work`, in bytes: a multiple of 64. */
 size_t fm_quads_nbytes(size_t height, size_t width);
 
-/* in: uint8 (height, width), which is not needed any more afterwards. */
+#define FM_QUADS_MAX_SIDE 16384 /* places must fit 32 bits */
+
+/* in: uint8 (height, width), which is not needed any more afterwards.
+   Not checked: sides up to FM_QUADS_MAX_SIDE. */
 struct fm_quads fm_quads_make(const uint8_t *restrict in, size_t height, size_t width,
                               enum fm_interpolation interpolation, uint8_t fill,
                               enum fm_cpu_level level, uint8_t *restrict work);
 
 /* out[i] = the source at place (x[i], y[i]), i < n, clipped to the fill around it.
-   Up to 15 places more are read, and as many pixels written. */
+   Up to 15 places more are read, whatever they are, and as many pixels written. */
 void fm_quads_read(const struct fm_quads *quads, const int32_t *restrict x,
                    const int32_t *restrict y, size_t n, uint8_t *restrict out);
 
-/* out: uint8 (n_rows, width), with room for 31 bytes behind. work: int32 (2, width +
+/* out: uint8 (n_rows, width), with room for 15 bytes behind. work: int32 (2, width +
    15), for places. */
 void fm_quads_read_lattice(const struct fm_quads *quads, struct fm_lattice at,
                            size_t n_rows, size_t width, int32_t *restrict work,

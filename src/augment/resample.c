@@ -4,7 +4,13 @@
 #include "../lanes.h"
 #include "transpose.h"
 
+#if FM_X86_LEVELS
+#include <immintrin.h>
+#endif
+
 #define N_TRIES 10
+
+_Static_assert(FM_TRANSPOSE_SIDE % FM_LANES_COUNT == 0, "rows are whole vectors");
 
 /* Weights of one axis: output i of n_out is the sum over k < n_taps of
    weights[k * n_out + i] * in[begins[i] + k]. Weights beyond those that an output has

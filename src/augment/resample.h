@@ -33,7 +33,8 @@ size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
 /* in: uint8, rows of `width` pixels; out: uint8 (resize->height, resize->width), with
    room for 7 bytes behind.
    In numpy: (rows @ in[box] @ cols.T + 0.5) with the two weight matrices in float32,
-   summed from left to right, vertically first.
+   summed from left to right, vertically first. A weight is the height of the triangle,
+   rounded to float32, times 1 / the float32 sum of these from left to right.
    Not checked: the box is not empty and lies in the image. */
 void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                  const struct fm_resize *resize, enum fm_cpu_level level,

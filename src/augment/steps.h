@@ -1,9 +1,9 @@
 /* The steps of an augmentation, run over one image: a flat list in which groups and
    choices come before what is inside them. Step i draws as operation i + 1.
 
-   Crops and flips, affine maps, and tone tables are not applied at once: following
-   steps of the same sort are composed with them, and the image is copied, resampled or
-   looked up once. */
+   Crops, flips and boxes, affine maps, and tone tables are not applied at once:
+   following steps of the same sort are composed with them, and the image is copied,
+   resampled or looked up once. */
 #ifndef FM_AUGMENT_STEPS_H
 #define FM_AUGMENT_STEPS_H
 
@@ -96,11 +96,9 @@ struct fm_ahead {
 void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                          uint64_t position, struct fm_ahead *out);
 
-#define FM_STEPS_AROUND 31
-
 /* Run the steps over one image. ahead: what fm_steps_look_ahead says of positions that
    `position` is number `lane` of; or NULL. alone: nothing but the image may be read;
-   else FM_STEPS_AROUND bytes before and behind it may be, too. Returns its pixels,
+   else FM_WINDOW_AROUND bytes before and behind it may be, too. Returns its pixels,
    uint8 (out_height, out_width): in memory, or image itself when nothing was done.
    Not checked: every step fits the size of the image when its turn comes. */
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,

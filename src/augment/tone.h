@@ -30,7 +30,8 @@ struct fm_jitter {
 /* Whether the table depends on the image: then `pixels` must be as they are by then. */
 int fm_tone_needs_pixels(enum fm_tone_kind kind);
 
-/* table[v] = the new value of v. pixels: uint8 (n,), may be NULL where not needed. */
+/* table[v] = the new value of v. pixels: uint8 (n,), may be NULL where not needed.
+   Not checked: n < 2**32. */
 void fm_tone_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
                    size_t n, enum fm_cpu_level level, uint8_t table[256]);
 

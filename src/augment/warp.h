@@ -11,8 +11,6 @@
 #include "draw.h"
 #include "quads.h"
 
-#define FM_WARP_MAX_SIDE 16384 /* places must fit 32 bits */
-
 /* From output to source, both measured from the centre of the image, in pixels:
    x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y + m[5]. */
 struct fm_map {
@@ -43,10 +41,10 @@ void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
 /* What the kernel below takes for `work`, in bytes, from a multiple of 64 on. */
 size_t fm_warp_work_nbytes(size_t height, size_t width);
 
-/* in, out: uint8 (height, width), out with room for 31 bytes behind.
+/* in, out: uint8 (height, width), out with room for 15 bytes behind.
    In numpy: x, y = places(map), clipped to -1..width and -1..height;
-   bilinear(np.pad(in, 2, constant_values=fill), x, y), see tests/reference.py.
-   Not checked: sides up to FM_WARP_MAX_SIDE; out does not overlap in. */
+   bilinear(np.pad(in, 2, constant_values=fill), x, y), see tests/reference_steps.py.
+   Not checked: sides up to FM_QUADS_MAX_SIDE; out does not overlap in. */
 void fm_warp_affine(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_map *map, enum fm_interpolation interpolation,
                     uint8_t fill, enum fm_cpu_level level, void *restrict work,

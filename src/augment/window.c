@@ -36,42 +36,64 @@ static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
     return y < 0 ? NULL : in + (size_t)y * width;
 }
 
+void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
+                     uint8_t *pixels)
+{
+    pixels += box->top * width + box->left;
+    for (size_t row = 0; row < box->height; row++)
+        memset(pixels + row * width, value, box->width);
+}
+
+/* One row, of which columns [begin, end) lie in the source. */
+FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
+                        const struct fm_window *window, int64_t begin, int64_t end,
+                        uint8_t *restrict out)
+{
+    const int64_t n = (int64_t)window->width, left = window->left;
+    for (int64_t x = 0; x < n; x = x == begin - 1 ? end : x + 1) {
+        if (x == begin && begin < end) {
+            x = end;
+            if (x == n)
+                break;
+        }
+        int64_t i = source_index(left + x, (int64_t)width, window->mode);
+        out[window->flip_x ? n - 1 - x : x] = i < 0 ? window->fill : source[i];
+    }
+    if (begin == end)
+        return;
+    if (!window->flip_x) {
+        memcpy(out + begin, source + left + begin, (size_t)(end - begin));
+    } else {
+        const uint8_t *last = source + left + end - 1;
+        uint8_t *turned = out + n - end;
+        for (int64_t i = 0; i < end - begin; i++)
+            turned[i] = *(last - i);
+    }
+}
+
 FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t width,
                            const struct fm_window *window, uint8_t *restrict out)
 {
-    const int64_t n = (int64_t)window->width, left = window->left;
-    /* Columns [begin, end) lie in the source. */
-    const int64_t begin = clip(-left, 0, n);
-    const int64_t end = clip((int64_t)width - left, begin, n);
-    for (size_t row = 0; row < window->height; row++, out += n) {
-        const uint8_t *source = source_row(in, height, width, window, row);
-        if (source == NULL) {
-            memset(out, window->fill, (size_t)n);
-            continue;
-        }
-        for (int64_t x = 0; x < n; x = x == begin - 1 ? end : x + 1) {
-            if (x == begin && begin < end) {
-                x = end;
-                if (x == n)
-                    break;
-            }
-            int64_t i = source_index(left + x, (int64_t)width, window->mode);
-            out[window->flip_x ? n - 1 - x : x] = i < 0 ? window->fill : source[i];
-        }
-        const size_t n_inside = (size_t)(end - begin);
-        if (!window->flip_x) {
-            memcpy(out + begin, source + left + begin, n_inside);
-        } else {
-            const uint8_t *last = source + left + end - 1;
-            uint8_t *turned = out + n - end;
-            for (size_t i = 0; i < n_inside; i++)
-                turned[i] = *(last - i);
-        }
+    const int64_t n = (int64_t)window->width;
+    const int64_t begin = clip(-window->left, 0, n);
+    const int64_t end = clip((int64_t)width - window->left, begin, n);
+    const int is_part = window->top >= 0 &&
+                        window->top + (int64_t)window->height <= (int64_t)height;
+    if (is_part && n == (int64_t)width && begin == 0 && end == n && !window->flip_y &&
+        !window->flip_x) { /* whole rows, as they are */
+        memcpy(out, in + (size_t)window->top * width, window->height * width);
+        fm_window_paint(&window->hole, window->hole_value, width, out);
+        return;
     }
-    const struct fm_box *hole = &window->hole;
-    out -= window->height * window->width;
-    for (size_t row = hole->top; row < hole->top + hole->height; row++)
-        memset(out + row * window->width + hole->left, window->hole_value, hole->width);
+    for (size_t row = 0; row < window->height; row++) {
+        const uint8_t *source = source_row(in, height, width, window, row);
+        uint8_t *to = out + row * window->width;
+        if (source == NULL)
+            memset(to, window->fill, window->width);
+        else
+            copy_row(source, width, window, begin, end, to);
+    }
+    fm_window_paint(&window->hole, window->hole_value, window->width, out);
 }
 
 FM_LEVELS(copy_window,
@@ -82,6 +104,7 @@ FM_LEVELS(copy_window,
 #if FM_X86_LEVELS
 
 #define LANES 32
+_Static_assert(LANES - 1 == FM_WINDOW_AROUND, "a load reaches over one pixel's sides");
 
 /* 0xFF in lane i where begin <= i < end. */
 FM_TARGET_AVX2
@@ -175,23 +198,18 @@ static void window_narrow(const uint8_t *restrict in, size_t height, size_t widt
     narrow_rows(&rows, bottom, n_rows, none, out);
 }
 
-static int is_narrow(const struct fm_window *window)
-{
-    return window->width <= LANES && window->mode == FM_PAD_CONSTANT;
-}
-
 static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
                         const struct fm_window *window, uint8_t *restrict out)
 {
-    if (is_narrow(window))
+    if (window->width <= LANES && window->mode == FM_PAD_CONSTANT)
         window_narrow(in, height, width, window, out);
     else
-        copy_window_avx2(in, height, width, window, out);
+        copy_window_levels[FM_CPU_AVX2](in, height, width, window, out);
 }
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level)
 {
-    return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_baseline;
+    return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_levels[level];
 }
 
 #else

@@ -44,8 +44,11 @@ struct fm_flip {
     int vertical, alternating;
 };
 
-/* in: uint8 (height, width), around which up to 31 bytes may be read before and behind;
-   out: uint8 (window->height, window->width), with room for 31 bytes behind.
+/* Bytes before and behind an image that whole vectors read, to throw them away. */
+#define FM_WINDOW_AROUND 31
+
+/* in: uint8 (height, width), around which FM_WINDOW_AROUND bytes may be read; out: uint8
+   (window->height, window->width), with room for 31 bytes behind.
    In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip;
    out[hole] = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most
@@ -54,5 +57,9 @@ typedef void fm_window_fn(const uint8_t *restrict in, size_t height, size_t widt
                           const struct fm_window *window, uint8_t *restrict out);
 
 fm_window_fn *fm_window_select(enum fm_cpu_level level);
+
+/* In numpy: pixels[box] = value, uint8 with rows of `width`. */
+void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
+                     uint8_t *pixels);
 
 #endif

@@ -2,9 +2,11 @@
 device still reads from."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -285,3 +287,21 @@ def test_torch_is_not_imported_unless_it_is_asked_for():
     program = "import sys, fmnist_fast; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True)
     assert done.stdout.split() == [b"False"]
+
+
+# ---- several processes --------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs gloo and libuv")
+def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
+    program = Path(__file__).with_name("ranks.py")
+    words = "-m torch.distributed.run --standalone --nproc-per-node 4".split()
+    done = subprocess.run(
+        [sys.executable, *words, str(program)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"ranks agree, {1000 - 5 * 24} rows after the state\n"

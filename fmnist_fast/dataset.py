@@ -36,6 +36,8 @@ class Dataset:
         The folder that the files are in.
     synthetic : bool
         Whether the images were drawn by :func:`synthetic`.
+    extra : dict of str to ndarray (n,)
+        What else is known of each image, by name; empty for most datasets.
 
     Notes
     -----
@@ -51,6 +53,7 @@ class Dataset:
     split_name: str | None
     source: str | None
     synthetic: bool
+    extra: dict[str, np.ndarray]
     _origin: tuple | None  # what to read again when unpickled
 
     def __init__(self) -> None:
@@ -102,6 +105,7 @@ class Dataset:
         split: str | None = None,
         source: str | None = None,
         synthetic: bool = False,
+        extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
     ) -> Dataset:
         if len(images) != len(labels):
@@ -133,11 +137,17 @@ class Dataset:
                 "split_name": split,
                 "source": source,
                 "synthetic": synthetic,
+                "extra": extra or {},
                 "_origin": origin,
             }
         )
 
-    def _with(self, images: np.ndarray, labels: np.ndarray) -> Dataset:
+    def _with(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        extra: dict[str, np.ndarray] | None = None,
+    ) -> Dataset:
         """The same kind of dataset with other rows."""
         return Dataset._make(
             images,
@@ -147,6 +157,7 @@ class Dataset:
             split=self.split_name,
             source=self.source,
             synthetic=self.synthetic,
+            extra=extra,
         )
 
     # ---- rows and columns ---------------------------------------------------------
@@ -206,7 +217,11 @@ class Dataset:
         if not isinstance(rows, slice):
             rows = _checked_rows(rows, len(self))
         images = np.ascontiguousarray(self.images[rows])
-        return self._with(images, np.ascontiguousarray(self.labels[rows]))
+        extra = {
+            name: np.ascontiguousarray(column[rows])
+            for name, column in self.extra.items()
+        }
+        return self._with(images, np.ascontiguousarray(self.labels[rows]), extra)
 
     def split(
         self, fraction: float, *, seed: int = 0, stratify: bool = False
@@ -313,7 +328,7 @@ def _rebuild(values: dict[str, Any]) -> Dataset:
 
 def _reload(origin: tuple, fingerprint: str) -> Dataset:
     """Read a pickled dataset again from the files it came from."""
-    from .sources import load_pair
+    from .pairs import load_pair
 
     dataset = load_pair(*origin)
     if dataset.fingerprint != fingerprint:

@@ -14,9 +14,11 @@ import numpy as np
 
 from . import _core, config
 from .dataset import Dataset
+from .family import CLASSES, FILES
 from .files import replacing
 from .idx import write_idx
-from .sources import CARD_NAME, CLASSES, FILES, find_pair, load_pair
+from .pairs import CARD_NAME, load_pair
+from .sources import find_pair
 
 
 def synthetic(

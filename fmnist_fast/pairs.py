@@ -11,7 +11,7 @@ import numpy as np
 from . import config
 from ._core import FormatError
 from .dataset import Dataset, checked_labels
-from .family import DEFAULT, MEMBERS, owner_of
+from .family import DEFAULT, MEMBERS
 from .files import read_whole, run_together
 from .identity import doubt, known_sha256, sha256_of_bytes
 from .idx import decode_idx
@@ -43,15 +43,17 @@ def load_pair(
             lambda: _read_file(labels, cache, member, synthetic, is_images=False),
         ]
     )
+    identified = None
     if member is None:
-        member = _owner(image_hash, label_hash)
+        member = identified = _owner(image_hash, label_hash)
     label_items, extra = _split_columns(member, labels, label_items)
     _check_pair(images, image_items, labels, label_items)
     known: dict[str, Any] = {}
     if member is not None:
         hashes = {images: image_hash, labels: label_hash}
-        if not synthetic and not _warn_of_others(
-            member, hashes, len(image_items), card
+        n = len(image_items)
+        if identified or (
+            not synthetic and not _warn_of_others(member, hashes, n, card)
         ):
             known = {"name": member.name, "classes": member.classes}
         label_items = _from_zero(member, labels, label_items)
@@ -81,10 +83,14 @@ def _rows_of(member: Member | None, split: str) -> slice:
 
 
 def _owner(image_hash: str | None, label_hash: str | None) -> Member | None:
-    """Whose both files are."""
-    owners = [sha256 and owner_of(sha256) for sha256 in (image_hash, label_hash)]
-    if owners[0] and owners[1] and owners[0][0] is owners[1][0]:
-        return owners[0][0]
+    """Whose published pair that is."""
+    if image_hash is None or label_hash is None:
+        return None
+    for member in MEMBERS.values():
+        for part in member.splits.values():
+            if image_hash in member.sha256_of(part.images):
+                is_pair = label_hash in member.sha256_of(part.labels)
+                return member if is_pair else None
     return None
 
 

@@ -506,7 +506,7 @@ def test_verify_other_compressions(run, published, drawn):
     assert code == 0
     lines = out.splitlines()
     assert lines[0].endswith("; the published Fashion-MNIST file")
-    assert lines[1].endswith("; the published Fashion-MNIST file, in another compression")
+    assert lines[1].endswith("Fashion-MNIST file, in another compression")
 
 
 def test_verify_says_what_differs(run, published, drawn):

@@ -28,7 +28,6 @@ from .config import apply_cpu_level, show_config
 from .dataset import Dataset
 from .idx import read_idx, write_idx
 from .loader import Loader
-from .sources import load
 from .synthetic import synthetic
 
 if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
@@ -63,6 +62,7 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
+    from .sources import load
 
 apply_cpu_level()
 
@@ -107,16 +107,20 @@ __all__ = [
     "write_idx",
 ]
 
-_STEPS = frozenset(__all__).difference(globals())
+_LATER = frozenset(__all__).difference(globals())
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _STEPS:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import augment
+    if name == "load":
+        from .sources import load as found
+    else:
+        from . import augment
 
-    step = globals()[name] = getattr(augment, name)
-    return step
+        found = getattr(augment, name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -34,29 +34,26 @@ def load_pair(
     `name` is the member of the family that they are named after. With None they are
     told by their hashes, or else are nobody's.
     """
-    member = None if name is None else MEMBERS[name]
+    named = None if name is None else MEMBERS[name]
     card = _read_card(images.parent)
     synthetic = bool(card.get("synthetic", False))
     (image_items, image_hash), (label_items, label_hash) = run_together(
         [
-            lambda: _read_file(images, cache, member, synthetic, is_images=True),
-            lambda: _read_file(labels, cache, member, synthetic, is_images=False),
+            lambda: _read_file(images, cache, named, synthetic, is_images=True),
+            lambda: _read_file(labels, cache, named, synthetic, is_images=False),
         ]
     )
-    identified = None
-    if member is None:
-        member = identified = _owner(image_hash, label_hash)
+    member = named or _owner(image_hash, label_hash)
     label_items, extra = _split_columns(member, labels, label_items)
     _check_pair(images, image_items, labels, label_items)
-    known: dict[str, Any] = {}
-    if member is not None:
+    label_items = _from_zero(member, labels, label_items)
+    published = member is not None and not synthetic
+    if published and named is not None:
         hashes = {images: image_hash, labels: label_hash}
-        n = len(image_items)
-        if identified or (
-            not synthetic and not _warn_of_others(member, hashes, n, card)
-        ):
-            known = {"name": member.name, "classes": member.classes}
-        label_items = _from_zero(member, labels, label_items)
+        published = not _warn_of_others(named, hashes, len(image_items), card)
+    known: dict[str, Any] = {}
+    if published and member is not None:
+        known = {"name": member.name, "classes": member.classes}
     known |= card
     rows = _rows_of(member, split)
     try:
@@ -68,7 +65,7 @@ def load_pair(
             split=split,
             source=str(images.parent) if keep else None,
             synthetic=synthetic,
-            extra={name: _read_only(column[rows]) for name, column in extra.items()},
+            extra={key: _read_only(column[rows]) for key, column in extra.items()},
             origin=(split, images.absolute(), labels.absolute(), cache, name)
             if keep
             else None,
@@ -153,11 +150,11 @@ def _split_columns(
     return first, dict(zip(member.columns, others))
 
 
-def _from_zero(member: Member, labels: Path, items: np.ndarray) -> np.ndarray:
+def _from_zero(member: Member | None, labels: Path, items: np.ndarray) -> np.ndarray:
     """Labels that count from 0, whatever the files count from."""
-    first = member.first_label
-    if first == 0 or len(items) == 0:
+    if member is None or member.first_label == 0 or len(items) == 0:
         return items
+    first = member.first_label
     low, high, last = (
         int(items.min()),
         int(items.max()),

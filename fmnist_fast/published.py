@@ -177,10 +177,7 @@ REMOTE: dict[str, tuple[RemoteFile, ...]] = {
     "emnist": (
         RemoteFile(
             "emnist-gzip.zip",
-            (
-                "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
-                "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip",
-            ),
+            ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
             "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e",
             "58c8d27c78d21e728a6bc7b3cc06412e",
             561753746,

@@ -74,23 +74,27 @@ def find_pair(
 ) -> tuple[Path, Path]:
     """The paths of the images and of the labels file of a split."""
     member = find_member(name)
-    stems = check_split(member, split).images, member.splits[split].labels
+    part = check_split(member, split)
+    # A root without a name is taken at its word; load() warns.
+    strict = root is None or name != DEFAULT
     bases, passed = _bases(root), ""
     for base in bases:
         for folder in member.folders:
-            found = [_find_file(base / folder, stem) for stem in stems]
-            if found[0] and found[1]:
-                other = None
-                if folder in _SHARED_FOLDERS and (root is None or name != DEFAULT):
-                    other = _other_owner(member, found[1])
-                if other is None:
-                    return found[0], found[1]
-                passed += f"; {found[1]} is {other.title}'s: pass name={other.name!r}"
-            for path, stem in zip(found, reversed(stems)):
-                if path and not (found[0] and found[1]):
-                    raise FileNotFoundError(
-                        f"{path} is there, but {stem} or {stem}.gz is not beside it"
-                    )
+            images = _find_file(base / folder, part.images)
+            labels = _find_file(base / folder, part.labels)
+            if images is None and labels is None:
+                continue
+            if images is None or labels is None:
+                there, stem = images or labels, part.labels if images else part.images
+                raise FileNotFoundError(
+                    f"{there} is there, but {stem} or {stem}.gz is not beside it"
+                )
+            other = None
+            if strict and folder in _SHARED_FOLDERS:
+                other = _other_owner(member, labels)
+            if other is None:
+                return images, labels
+            passed += f"; {labels} is {other.title}'s: pass name={other.name!r}"
     raise FileNotFoundError(_what_is_missing(member, split, bases, root, passed))
 
 

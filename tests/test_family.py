@@ -540,3 +540,57 @@ def test_verify_what_no_hash_tells(tmp_path, member, capsys):
         code = cli.main(["verify", "--name", "emnist/digits", "--root", str(tmp_path)])
     assert code == 0
     assert capsys.readouterr().out.count("only the format, no SHA-256") == 4
+
+
+# ---- fetching for real ------------------------------------------------------------
+
+
+@pytest.fixture
+def serve(http, monkeypatch, nowhere):
+    """Have a dataset's files on a server, with hashes of their own."""
+    from server import content
+
+    def serve(name, bodies):
+        known, remote = family.MEMBERS[name], []
+        for file in known.remote:
+            body = bodies[file.name]
+            http.routes[f"/{file.name}"] = content(body)
+            remote.append(
+                dataclasses.replace(
+                    file,
+                    urls=(f"{http.base}/{file.name}",),
+                    sha256=hashlib.sha256(body).hexdigest(),
+                    nbytes=len(body),
+                )
+            )
+        changed = dataclasses.replace(known, remote=tuple(remote))
+        monkeypatch.setitem(family.MEMBERS, name, changed)
+
+    return serve
+
+
+def test_load_fetches_and_knows_what_it_fetched(tmp_path, serve, http):
+    known = family.MEMBERS["kmnist"]
+    for part in known.splits.values():
+        write_pair(tmp_path, part, np.arange(N, dtype=np.uint8) % 10)
+    serve(
+        "kmnist",
+        {file.name: (tmp_path / file.name).read_bytes() for file in known.remote},
+    )
+    for _ in range(2):
+        dataset = ff.load("test", name="kmnist", download=True)  # without a warning
+        assert dataset.name == "kmnist" and dataset.classes[9] == "wo"
+        assert np.array_equal(dataset.images, images_of())
+        assert [path for path, _ in http.asked] == [
+            f"/{stem}.gz" for stem in family.FILES["test"]
+        ]
+
+
+def test_emnist_is_fetched_once_for_all(tmp_path, serve, http, member):
+    write_emnist_zip(tmp_path / "emnist-gzip.zip")
+    for name in ("emnist/letters", "emnist/digits"):
+        member(name)
+        serve(name, {"emnist-gzip.zip": (tmp_path / "emnist-gzip.zip").read_bytes()})
+        dataset = ff.load("train", name=name, download=True)
+        assert np.array_equal(dataset.images, images_of().transpose(0, 2, 1))
+    assert len(http.asked) == 1

@@ -229,7 +229,6 @@ def _what_is_missing(
     places = ", ".join(map(str, bases)) or "nowhere: FMNIST_FAST_DATA is not set"
     remote = member.remote_of(split)
     size = sum(file.nbytes or 0 for file in remote) / 1e6
-    hosts = dict.fromkeys(file.urls[0].rpartition("/")[0] + "/" for file in remote)
     try:
         target = f"to {_target(member, root)}"
     except FileNotFoundError:
@@ -242,7 +241,7 @@ def _what_is_missing(
     return (
         f"found no {part.images}[.gz] and {part.labels}[.gz] in {places}{passed}. "
         f"download=True or 'fmnist-fast download {member.name}' fetches "
-        f"{' and '.join(file.name for file in remote)} ({size:.1f} MB) from "
-        f"{', '.join(hosts)} {target}. Or put the files there, pass root=FOLDER, set "
+        f"{' and '.join(file.urls[0] for file in remote)} ({size:.1f} MB) "
+        f"{target}. Or put the files there, pass root=FOLDER, set "
         f"FMNIST_FAST_DATA=FOLDER{stand_in}"
     )

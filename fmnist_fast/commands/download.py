@@ -20,7 +20,7 @@ def add(add_command: Add) -> None:
         "Fetch the published files of datasets, those that are not there yet.",
         f"""  fmnist-fast download
   fmnist-fast download mnist qmnist --to data
-  fmnist-fast download emnist/letters       536 MB, all of EMNIST is in one file
+  fmnist-fast download emnist/letters       562 MB, all of EMNIST is in one file
 
 Names: {", ".join(family.MEMBERS)}.
 Each dataset goes into a folder of its own in DIR.""",

@@ -9,6 +9,7 @@
 ((100, 1, 28, 28), dtype('float32'), dtype('int64'))
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -62,6 +63,8 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
+    from .photo_folder import convert_folder
+    from .photos import convert
     from .sources import load
 
 apply_cpu_level()
@@ -100,6 +103,8 @@ __all__ = [
     "Resize",
     "TrivialAugmentWide",
     "__version__",
+    "convert",
+    "convert_folder",
     "load",
     "read_idx",
     "show_config",
@@ -107,20 +112,21 @@ __all__ = [
     "write_idx",
 ]
 
-_LATER = frozenset(__all__).difference(globals())
+_LAZY = frozenset(__all__).difference(globals())
+# Where these are; steps of augmentation, all others, are in augment.
+_MODULES = {
+    "convert": "photos",
+    "convert_folder": "photo_folder",
+    "load": "sources",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "load":
-        from .sources import load as found
-    else:
-        from . import augment
-
-        found = getattr(augment, name)
-    globals()[name] = found
-    return found
+    module = importlib.import_module(f".{_MODULES.get(name, 'augment')}", __name__)
+    value = globals()[name] = getattr(module, name)
+    return value
 
 
 def __dir__() -> list[str]:

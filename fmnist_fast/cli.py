@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import __version__
-from .commands import augment, convert_idx, demo, download, info, verify
+from .commands import augment, convert, convert_idx, demo, download, info, show, verify
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -68,9 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="""examples:
   fmnist-fast demo                          load, shuffle, normalise; how fast is it?
   fmnist-fast download mnist                fetch the published files of a dataset
+  fmnist-fast show --class Bag -o bags.png  images with their classes, as a picture
   fmnist-fast augment --augment strong      what augmentation does, as a picture
   fmnist-fast info                          what is installed, which data is found
   fmnist-fast verify --root data            are the files the published ones?
+  fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
   fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
 
 'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
@@ -95,6 +97,6 @@ $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for no
         command.set_defaults(run=run)
         return command
 
-    for module in (demo, download, augment, info, verify, convert_idx):
+    for module in (demo, download, show, augment, info, verify, convert, convert_idx):
         module.add(add_command)
     return parser

@@ -7,12 +7,15 @@ import math
 import numbers
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
 from .files import run_together, usable_cores
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
 _FINGERPRINT_ROWS = 64
@@ -182,7 +185,7 @@ class Dataset:
         if isinstance(key, slice):
             return {"image": self.images[key], "label": self.labels[key]}
         if isinstance(key, (list, tuple, np.ndarray)):
-            rows = _checked_rows(key, len(self))
+            rows = checked_rows(key, len(self))
             return {"image": self.images[rows], "label": self.labels[rows]}
         try:
             row = operator.index(key)
@@ -215,7 +218,7 @@ class Dataset:
             else:
                 rows = np.asarray(rows, dtype=np.int64)
         if not isinstance(rows, slice):
-            rows = _checked_rows(rows, len(self))
+            rows = checked_rows(rows, len(self))
         images = np.ascontiguousarray(self.images[rows])
         extra = {
             name: np.ascontiguousarray(column[rows])
@@ -259,6 +262,69 @@ class Dataset:
             first[rows[order.astype(np.int64)]] = True
         return self.select(first), self.select(~first)
 
+    # ---- to look at ---------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """What to write above pictures: "name/split", and that it is SYNTHETIC."""
+        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
+        return f"{title} (SYNTHETIC)" if self.synthetic else title
+
+    def show(
+        self,
+        rows: Any = None,
+        *,
+        classes: str | int | Sequence[str | int] | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        columns: int = 8,
+        zoom: int | None = None,
+        numbers: bool = False,
+    ) -> PIL.Image.Image:
+        """Draw images with the names of their classes, as a contact sheet.
+
+        Parameters
+        ----------
+        rows : int, slice, range, sequence of int, or boolean mask (n,), optional
+            Which ones, in this order; by default from the first on.
+        classes : str, int, or sequence of them, optional
+            Only these, by name or number.
+        count : int, in 1..10000, optional
+            At most so many; by default 32, or all of `rows`.
+        seed : int, in 0..2**64-1, optional
+            Draw `count` at random instead of taking the first.
+        columns : int
+            Images in a row, at least 1.
+        zoom : int, optional
+            Sides of the square that a pixel becomes; by default such that images have
+            sides of about 84.
+        numbers : bool
+            Write the number of its row before each name.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB. Notebooks display it; ``.save("sheet.png")`` keeps it.
+
+        Raises
+        ------
+        ImportError
+            Pillow is not installed.
+        IndexError, TypeError, ValueError
+            A row or class is not there, nothing is left to show, or an argument is not
+            what it should be.
+        """
+        from .look import chosen_rows, dataset_sheet
+
+        chosen = chosen_rows(self, rows, classes=classes, count=count, seed=seed)
+        return dataset_sheet(self, chosen, columns, zoom, numbers)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: an image, the name and the count of each class."""
+        from .notebook import dataset_html
+
+        return dataset_html(self)
+
     # ---- about the whole ----------------------------------------------------------
 
     @functools.cached_property
@@ -301,13 +367,10 @@ class Dataset:
         return f"{crc:08x}"
 
     def __repr__(self) -> str:
-        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
-        if self.synthetic:
-            title += " (SYNTHETIC)"
         n, height, width = self.images.shape
         where = f", from {self.source}" if self.source else ""
         return (
-            f"Dataset({title}: {n:,} images of {height}x{width} uint8, "
+            f"Dataset({self.title}: {n:,} images of {height}x{width} uint8, "
             f"{len(self.classes)} classes{where})"
         )
 
@@ -368,7 +431,8 @@ def checked_labels(labels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(labels)
 
 
-def _checked_rows(rows: Any, n: int) -> np.ndarray:
+def checked_rows(rows: Any, n: int) -> np.ndarray:
+    """Row numbers, maybe negative, or a mask, each within a dataset of `n`."""
     rows = np.asarray(rows)
     if rows.size == 0 and rows.dtype != bool:
         rows = rows.astype(np.int64)

@@ -112,8 +112,7 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     too_long = [side for side in array.shape if side >= 1 << 32]
     if too_long:
         raise ValueError(f"{path}: IDX sides are below 2**32, got {too_long[0]}")
-    header = bytes([0, 0, _TYPES[array.dtype.name], array.ndim])
-    header += np.array(array.shape, dtype=">u4").tobytes()
+    header = header_of(array.dtype, array.shape)
     big_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
     with replacing(path) as file:
         if path.endswith(".gz"):
@@ -126,6 +125,12 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
         else:
             file.write(header)
             file.write(_flat_bytes(big_endian).data)
+
+
+def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    """The header of an IDX file of `shape`, whose sides are below 2**32."""
+    sides = np.array(shape, dtype=">u4").tobytes()
+    return bytes([0, 0, _TYPES[dtype.name], len(shape)]) + sides
 
 
 def _flat_bytes(items: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    import PIL.Image
+
     from .augment import Augment, Compiled
 
 MAX_EPOCH = 2**32 - 1  # the epoch is one word of the random numbers' counter
@@ -271,6 +273,53 @@ class Loader:
             image, seed=self.seed, epochs=range(n), position=row % n_images
         )
 
+    def show(
+        self,
+        batch: tuple[np.ndarray, np.ndarray],
+        *,
+        count: int = 32,
+        columns: int = 8,
+        zoom: int | None = None,
+    ) -> PIL.Image.Image:
+        """Draw a batch of this loader as a contact sheet, its normalisation undone.
+
+        Values beyond black and white are drawn as these. Mixed labels are given as
+        shares: "Bag 70%, Coat 30%".
+
+        Parameters
+        ----------
+        batch : tuple of two ndarray
+            Images and labels as this loader gives them, in any layout and dtype.
+        count : int, in 1..10000
+            At most so many of its images.
+        columns, zoom
+            As in `Dataset.show`.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB.
+
+        Raises
+        ------
+        ImportError
+            Pillow is not installed.
+        TypeError, ValueError
+            The batch is not one of this loader, or an argument is not what it should
+            be.
+        """
+        from .look import batch_sheet
+
+        return batch_sheet(self, batch, count, columns, zoom)
+
+    @property
+    def image_sides(self) -> tuple[int, int]:
+        """Height and width of the images in its batches, which steps may change."""
+        if self._compiled is not None:
+            return self._compiled.height, self._compiled.width
+        height, width = self.dataset.images.shape[1:]
+        return height, width
+
     def _idle_pipeline(self) -> Pipeline:
         """The pipeline of the last epoch, or a new one if that is still in use."""
         pipeline = self._pipeline
@@ -303,10 +352,6 @@ class Loader:
             )
 
     def _new_pipeline(self) -> Pipeline:
-        compiled = self._compiled
-        sides = self.dataset.images.shape[1:]
-        if compiled is not None:
-            sides = (compiled.height, compiled.width)
         return Pipeline(
             self.dataset.images,
             self.dataset.labels,
@@ -314,7 +359,7 @@ class Loader:
             dtype=self.dtype,
             scale=self.scale,
             bias=self.bias,
-            image_shape=image_shape(sides, self.layout),
+            image_shape=image_shape(self.image_sides, self.layout),
             array_dtype=array_dtype(self.dtype),
             label_dtype=self.label_dtype,
             n_classes=len(self.dataset.classes),

@@ -116,7 +116,7 @@ def find_gzip_member(const uint8_t[::1] content not None, size_t begin):
     return found
 
 
-# ---- statistics, order, random numbers -------------------------------------------
+# ---- statistics, photos, order, random numbers -----------------------------------
 
 def pixel_sums(cnp.ndarray pixels not None):
     """The sum of `pixels` and of their squares, exactly, as Python integers.
@@ -132,6 +132,23 @@ def pixel_sums(cnp.ndarray pixels not None):
     with nogil:
         stats(start, n, &total, &squares)
     return total, squares
+
+
+def photo_box(const uint8_t[:, :, ::1] pixels not None, int limit):
+    """Where `pixels`, uint8 (height, width, 3), stop being close to their corners.
+
+    Returns ``(top, bottom, left, right)``; colours are close whose squared differences
+    sum to at most `limit`. Where all are, a begin is the side and an end is 0.
+    """
+    cdef size_t height = pixels.shape[0], width = pixels.shape[1]
+    if height == 0 or width == 0 or pixels.shape[2] != 3:
+        raise ValueError("pixels must have shape (height, width, 3) and not be empty, "
+                         f"got ({height}, {width}, {pixels.shape[2]})")
+    cdef const uint8_t *start = &pixels[0, 0, 0]
+    cdef fm_photos_box box
+    with nogil:
+        fm_photos_trim(start, height, width, limit, &box)
+    return box.top, box.bottom, box.left, box.right
 
 
 def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None):

@@ -44,6 +44,12 @@ cdef extern from "idx.h" nogil:
 cdef extern from "gzip.h" nogil:
     bint fm_gzip_find_member(const uint8_t *bytes, size_t nbytes)
 
+cdef extern from "photos.h" nogil:
+    struct fm_photos_box:
+        size_t top, bottom, left, right
+    void fm_photos_trim(const uint8_t *pixels, size_t height, size_t width, int limit,
+                        fm_photos_box *box)
+
 cdef extern from "stats.h" nogil:
     ctypedef void fm_stats_fn(const uint8_t *pixels, size_t n, uint64_t *sum,
                               uint64_t *sum_of_squares) noexcept

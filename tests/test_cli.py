@@ -98,7 +98,8 @@ def test_version_as_a_process():
 
 
 @pytest.mark.parametrize(
-    "command", [None, "demo", "download", "augment", "info", "verify", "convert-idx"]
+    "command",
+    [None, "demo", "download", "augment", "info", "verify", "convert", "convert-idx"],
 )
 def test_help_has_examples(run, command):
     code, out, err = run(*filter(None, [command]), "--help")
@@ -122,6 +123,8 @@ def test_help_has_examples(run, command):
         ("augment --split all", "--split: invalid choice: 'all'"),
         ("augment --index", "--index: expected at least one argument"),
         ("info more", "unrecognized arguments: more"),
+        ("convert", "the following arguments are required: PHOTO|FOLDER"),
+        ("convert a --threads 0", "--threads: must be an integer from 1 on, got '0'"),
         ("convert-idx a", "the following arguments are required: TARGET"),
     ],
 )
@@ -703,3 +706,110 @@ def test_convert_bad_sources(run):
         assert len(err.splitlines()) == 1
         assert re.search(message, err), err
         assert not os.path.lexists("b")
+
+
+# ---- convert ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def photo():
+    """photo.png, a dark square on a light ground."""
+    from PIL import Image
+
+    pixels = np.full((90, 60, 3), 253, np.uint8)
+    pixels[20:60, 10:50] = np.arange(40, dtype=np.uint8)[:, None, None]
+    Image.fromarray(pixels).save("photo.png")
+    return pixels
+
+
+def test_convert_a_photo(run, photo):
+    from PIL import Image
+
+    out = Path("photo-28x28.png")
+    assert run("convert", "photo.png") == (0, f"Image: {out.resolve()}\n", "")
+    with Image.open(out) as image:
+        assert image.mode == "L"
+        assert np.array_equal(np.asarray(image), ff.convert(photo))
+
+
+def test_convert_draws_the_steps(run, photo):
+    from PIL import Image
+
+    out = Path("photo-steps.png")
+    code, text, _ = run("convert", "photo.png", "--steps")
+    assert (code, text) == (0, f"Film strip: {out.resolve()}\n")
+    with Image.open(out) as image:
+        pixels = np.asarray(image)
+    for i, x in enumerate(range(12, pixels.shape[1], 224 + 12)):
+        frame = pixels[12 : 12 + 224, x : x + 224]
+        assert len(np.unique(frame)) > 10, i
+        gap = pixels[12:-12, x - 12 : x]
+        assert (gap == gap[0, 0]).all()  # names stay in their columns
+    last = pixels[12 : 12 + 224, -12 - 224 : -12]
+    want = ff.convert(photo).repeat(8, axis=0).repeat(8, axis=1)
+    assert np.array_equal(last, np.repeat(want[..., None], 3, axis=2))
+
+
+def test_convert_steps_of_a_large_and_a_flat_photo(run):
+    from PIL import Image
+
+    pixels = np.full((1000, 3, 3), 255, np.uint8)
+    pixels[1:-1, 1:] = np.arange(998, dtype=np.uint16).astype(np.uint8)[:, None, None]
+    Image.fromarray(pixels).save("thin.png")
+    assert run("convert", "thin.png", "--steps", "-o", "strip.png")[0] == 0
+    with Image.open("strip.png") as image:
+        assert image.size == (12 + 7 * 236, 12 + 224 + 52)
+
+
+def test_convert_a_folder(run, photo):
+    for name in ("a", "b"):
+        os.makedirs(f"photos/{name}")
+        shutil.copy("photo.png", f"photos/{name}/1.png")
+    assert run("convert", "photos", "-o", "mine") == (
+        0,
+        f"train: 2 images in 2 classes\nWritten to {Path('mine').resolve()}\n",
+        "",
+    )
+    Path("photos/a/notes.txt").touch()
+    for i in range(22):
+        Path(f"photos/b/bad{i:02}.png").touch()
+    code, out, err = run("convert", "photos", "-o", "other", "--threads", 1)
+    assert code == 1
+    assert "Left out, files that aren't called as photos: 1\n" in out
+    lines = err.splitlines()
+    assert lines[0] == "Photos that could not be converted: 22"
+    assert lines[1].startswith("  b/bad00.png: not a photo in ")
+    assert lines[-1] == f"  and 2 more, in {Path('other/bad-photos.txt').resolve()}"
+    assert len(lines) == 22
+    assert len(ff.load("train", root="other")) == 2
+
+
+def test_convert_shows_progress_on_a_terminal(run, photo, monkeypatch):
+    os.makedirs("photos/a")
+    shutil.copy("photo.png", "photos/a/1.png")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert "1/1" in run("convert", "photos", "-o", "mine")[2]
+
+
+def test_convert_errors(run, photo):
+    from PIL import Image
+
+    Path("bad.jpg").write_text("bad")
+    Image.new("RGB", (9, 9)).save("blank.png")
+    os.mkdir("folder")
+    for line, message in {
+        "bad.jpg": "bad.jpg: not a photo in ",
+        "blank.png": "blank.png: the image is blank: all of its 9x9 pixels are within "
+        "5 % of the colour of a corner",
+        "none.jpg": "[Errno 2] No such file or directory: 'none.jpg'",
+        "photo.png -o a.jpg": "the output for a photo must end in .png, got a.jpg",
+        "photo.png -o none/a.png": "none/a.png: there is no folder none",
+        "folder": "say which folder to make of folder: -o OUT",
+        "folder -o x": "folder: wanted a subfolder for each class, found none",
+        "folder --steps": "--steps is for one photo, and folder is a folder",
+    }.items():
+        code, out, err = run("convert", *line.split())
+        assert (code, out) == (1, ""), line
+        assert err.startswith(f"fmnist-fast: error: {message}"), line
+    os.mkfifo("pipe.png")
+    assert "pipe.png: not a regular file" in run("convert", "pipe.png")[2]

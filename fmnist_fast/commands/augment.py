@@ -11,7 +11,6 @@ from .arguments import add_root, png, positive
 if TYPE_CHECKING:
     import numpy as np
 
-    from .. import Dataset
     from . import Add
 
 _MAX_COUNT = 1000  # versions of an image in a row of a sheet
@@ -70,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     from .. import view
     from ..augment import compile_steps, parse_steps
     from ..loader import Loader
-    from .found import find_or_draw, shown_name
+    from .found import check_indices, find_or_draw, shown_name
 
     augment = parse_steps(arguments.augment)
     dataset = find_or_draw(arguments.split, arguments.root)
-    _check_indices(arguments.index, dataset)
+    check_indices(arguments.index, dataset)
     height, width = dataset.images.shape[1:]
     compiled = compile_steps(augment, height, width, len(dataset.classes))
     print(f"Steps: {', '.join(map(repr, compiled.source))}")
@@ -102,15 +101,6 @@ def _count(text: str) -> int:
     if value > _MAX_COUNT:
         raise argparse.ArgumentTypeError(f"must be at most {_MAX_COUNT}, got {value}")
     return value
-
-
-def _check_indices(indices: list[int], dataset: Dataset) -> None:
-    n = len(dataset)
-    if n == 0:
-        raise ValueError(f"there are no images in {dataset.source}")
-    for index in indices:
-        if not -n <= index < n:
-            raise ValueError(f"--index must be in {-n}..{n - 1}, got {index}")
 
 
 def _shortened(text: str) -> str:

@@ -31,3 +31,13 @@ def find_or_draw(split: str, root: str | None) -> Dataset:
     print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
     sys.stdout.flush()
     return synthetic()[("train", "test").index(split)]
+
+
+def check_indices(indices: list[int], dataset: Dataset) -> None:
+    """Raise ValueError where --index names what is not in `dataset`."""
+    n = len(dataset)
+    if n == 0:
+        raise ValueError(f"there are no images in {dataset.source}")
+    for index in indices:
+        if not -n <= index < n:
+            raise ValueError(f"--index must be in {-n}..{n - 1}, got {index}")

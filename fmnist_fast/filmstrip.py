@@ -1,0 +1,73 @@
+"""What each step makes of a photo, side by side.
+
+Needs Pillow, which is imported when a strip is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_GROUND = (226, 226, 224)  # unlike the white that photos and canvases have
+_INK = (28, 28, 28)
+_FRAME = 224  # pixels: 28 of 8x8
+_GAP = 12
+_FONT_SIZE = 14
+_LINE = 20
+
+
+def draw_filmstrip(
+    frames: Sequence[tuple[str, np.ndarray]],
+) -> PIL.Image.Image:
+    """Draw `frames` in a row, each with its name and its size below.
+
+    Parameters
+    ----------
+    frames : sequence of (str, ndarray), at least one
+        As `convert_in_steps` yields them: uint8 (height, width, 3) or (height, width).
+        Small ones are enlarged without smoothing, large ones reduced.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_FONT_SIZE)
+    width = _GAP + len(frames) * (_FRAME + _GAP)
+    size = (width, _GAP + _FRAME + 2 * _LINE + _GAP)
+    strip = Image.new("RGB", size, _GROUND)
+    draw = ImageDraw.Draw(strip)
+    for i, (name, pixels) in enumerate(frames):
+        x = _GAP + i * (_FRAME + _GAP)
+        tile = _fitted(pixels)
+        corner = ((_FRAME - tile.width) // 2, (_FRAME - tile.height) // 2)
+        strip.paste(tile, (x + corner[0], _GAP + corner[1]))
+        captions = (f"{i + 1}. {name}", f"{pixels.shape[1]} x {pixels.shape[0]}")
+        for line, text in enumerate(captions):
+            left = x + (_FRAME - round(font.getlength(text))) // 2
+            draw.text((left, _GAP + _FRAME + 4 + line * _LINE), text, _INK, font)
+    return strip
+
+
+def _fitted(pixels: np.ndarray) -> PIL.Image.Image:
+    """The picture with a longest edge of at most _FRAME."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    longest = max(image.size)
+    if longest <= _FRAME:
+        zoom = _FRAME // longest
+        size = (image.width * zoom, image.height * zoom)
+        return image.resize(size, Image.Resampling.NEAREST)
+    size = (
+        max(1, round(image.width * _FRAME / longest)),
+        max(1, round(image.height * _FRAME / longest)),
+    )
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)

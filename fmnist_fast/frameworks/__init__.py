@@ -1,0 +1,1 @@
+"""Adapters to frameworks, each imported when it is asked for, none required."""

@@ -1,0 +1,137 @@
+"""Feeding a CUDA device out of pinned slots.
+
+A batch crosses the bus as it lies in its slot, bytes of pixels and labels in one copy,
+on a stream of its own. Streams wait for each other by events, and the host waits for a
+copy only before it gives the slot back to be filled again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..loader import Loader
+
+_IN_FLIGHT = 4  # batches whose copies may be under way
+
+
+class CudaFeed:
+    """Batches of a loader of uint8 images as tensors on a CUDA device.
+
+    Parameters
+    ----------
+    make_loader : callable
+        Makes the loader, uint8 and not normalised, with the slots that it is given.
+    prefetch : int
+        Slots that the loader keeps for batches ahead.
+    device : torch.device
+    dtype : torch.dtype
+        Of the images; all but uint8 are ``pixel * scale + bias``, rounded to float32
+        twice and then cast.
+    fixed_buffers : bool
+        Whether every batch comes in the same two tensors.
+    streams : object
+        What copies and waits; by default :class:`CudaStreams` of the device.
+    """
+
+    def __init__(
+        self,
+        make_loader: Callable[[Any], Loader],
+        *,
+        prefetch: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        scale: float,
+        bias: float,
+        fixed_buffers: bool = False,
+        streams: Any = None,
+    ) -> None:
+        self._streams = CudaStreams(device) if streams is None else streams
+        nbytes = make_loader(None).slot_nbytes
+        n_slots = prefetch + _IN_FLIGHT + 1  # and the one that is taken next
+        pinned = [self._streams.slot(nbytes) for _ in range(n_slots)]
+        self._slots = {slot.data_ptr(): slot for slot in pinned}
+        self.loader = make_loader([slot.numpy() for slot in pinned])
+        self._dtype, self._fixed_buffers = dtype, fixed_buffers
+        # As the loader rounds them.
+        self._scale, self._bias = float(np.float32(scale)), float(np.float32(bias))
+        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
+
+    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The batches of the next epoch."""
+        for images, labels in self.loader:
+            self._give_back(_IN_FLIGHT - 1)
+            slot = self._slots[images.__array_interface__["data"][0]]
+            offset = labels.__array_interface__["data"][0] - slot.data_ptr()
+            shapes = images.shape, labels.shape
+            label_dtype, nbytes = labels.dtype, labels.nbytes
+            staged, copied = self._streams.send(slot)
+            self._copies.append((copied, (images, labels)))
+            del images, labels
+            n_pixels = int(np.prod(shapes[0]))
+            pixels = staged[:n_pixels].view(shapes[0])
+            bytes_ = staged[offset : offset + nbytes]
+            yield self._finished(
+                pixels, bytes_.view(_torch_dtype(label_dtype)).view(shapes[1])
+            )
+
+    def _give_back(self, n_kept: int) -> None:
+        """Let go of slots that were copied; of all but `n_kept`, after waiting."""
+        while self._copies:
+            copied, _ = self._copies[0]
+            if len(self._copies) <= n_kept and not copied.query():
+                return
+            copied.synchronize()
+            self._copies.popleft()
+
+    def _finished(
+        self, pixels: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """On the consumer's stream: normalise, cast, and copy out of what was sent."""
+        if self._dtype is torch.uint8:
+            images = pixels
+        else:
+            images = pixels.to(torch.float32).mul_(self._scale).add_(self._bias)
+            images = images.to(self._dtype)
+        if not self._fixed_buffers:
+            return (images.clone() if images is pixels else images), labels.clone()
+        if self._buffers is None:
+            self._buffers = torch.empty_like(images), torch.empty_like(labels)
+        self._buffers[0].copy_(images)
+        self._buffers[1].copy_(labels)
+        return self._buffers
+
+
+class CudaStreams:
+    """Pinned slots, and copies to a device on a stream of their own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def slot(self, nbytes: int) -> torch.Tensor:
+        """Pinned memory for a batch, which starts at a page."""
+        return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+
+    def send(self, slot: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """A copy of `slot` on the device, and the event after which it is made.
+
+        The consumer's stream waits for it; the host does not.
+        """
+        consumer = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(self._stream):
+            staged = torch.empty_like(slot, device=self._device)
+            staged.copy_(slot, non_blocking=True)
+            copied = self._stream.record_event()
+        consumer.wait_event(copied)
+        staged.record_stream(consumer)  # not to be used again before it has read it
+        return staged, copied
+
+
+def _torch_dtype(dtype: np.dtype) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, dtype)).dtype

@@ -1,0 +1,150 @@
+"""``fmnist-fast show``: its options, its messages, and what it writes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import cli, view
+from fmnist_fast.synthetic import write_synthetic
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The files of a small synthetic set."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_synthetic(folder, 300, 100, 0)
+    return folder
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run ``show`` in an empty folder: exit code, what it printed, and its errors."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(*argv):
+        try:
+            code = cli.main(["show", *map(str, argv)])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def pillow():
+    return pytest.importorskip("PIL.Image")
+
+
+def pixels(pillow, path):
+    with pillow.open(path) as image:
+        assert image.mode == "RGB" and image.format == "PNG"
+        return np.asarray(image)
+
+
+def test_help_has_examples(run):
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    assert "examples:\n  fmnist-fast show\n" in out
+
+
+def test_the_first_images(run, drawn, pillow):
+    code, out, err = run("--root", drawn)
+    sheet = Path("fmnist_fast_show.png")
+    assert (code, out, err) == (0, f"Contact sheet: {sheet.resolve()}\n", "")
+    assert os.listdir() == [str(sheet)]
+    want = np.asarray(ff.load("train", drawn).show())
+    assert np.array_equal(pixels(pillow, sheet), want)
+
+
+@pytest.mark.parametrize(
+    "words, rows, options",
+    [
+        ("--class Bag", None, {"classes": ["Bag"]}),
+        ("--index 5 0 -1", [5, 0, -1], {}),
+        ("--count 3 --seed 0 --columns 2", None, {"count": 3, "seed": 0, "columns": 2}),
+        ("--zoom 1 --numbers", None, {"zoom": 1, "numbers": True}),
+    ],
+)
+def test_options(run, drawn, pillow, words, rows, options):
+    code, _, err = run(
+        "--root", drawn, "--split", "test", *words.split(), "-o", "a.png"
+    )
+    assert (code, err) == (0, "")
+    want = np.asarray(ff.load("test", drawn).show(rows, **options))
+    assert np.array_equal(pixels(pillow, "a.png"), want)
+
+
+def test_several_classes_some_of_two_words(run, drawn, pillow):
+    assert run("--root", drawn, "--class", "Bag", "Ankle boot", "-o", "a.png")[0] == 0
+    want = np.asarray(ff.load("train", drawn).show(classes=["Bag", "Ankle boot"]))
+    assert np.array_equal(pixels(pillow, "a.png"), want)
+
+
+@pytest.mark.parametrize("name", ["counts", "means", "histogram"])
+def test_figures(run, drawn, pillow, name):
+    pytest.importorskip("matplotlib")
+    code, out, err = run("--root", drawn, "--plot", name, "-o", "a.png")
+    assert (code, out, err) == (0, f"Figure: {Path('a.png').resolve()}\n", "")
+    assert os.listdir() == ["a.png"]
+    found = pixels(pillow, "a.png")
+    assert found.shape[1] >= 700 and found.std() > 10
+
+
+def test_without_real_files(run, pillow, monkeypatch):
+    small, titles, draw = ff.synthetic(300, 10), [], view.captioned_sheet
+    monkeypatch.setattr(ff, "synthetic", lambda: small)
+
+    def keep(*arguments, title, **options):
+        titles.append(title)
+        return draw(*arguments, title=title, **options)
+
+    monkeypatch.setattr(view, "captioned_sheet", keep)
+    code, out, _ = run("--split", "test")
+    assert code == 0
+    assert "No real data: " in out and "Drawing the SYNTHETIC set" in out
+    assert titles == ["synthetic/test (SYNTHETIC): 10 of 10 images"]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("--class bag", "got 'bag'; did you mean 'Bag'?"),
+        ("--index 300", "--index must be in -300..299, got 300"),
+        ("--seed -1", "seed must be in 0..18446744073709551615, got -1"),
+        ("--count 10001", "count must be in 1..10000, got 10001"),
+        ("--index 0 --class 9", "classes must be among T-shirt/top, Trouser"),
+        ("-o none/a.png", "there is no folder none"),
+        ("--plot means --class Bag", "--plot draws all of a split: leave out --class"),
+        ("--plot means --seed 0", "--plot draws all of a split: leave out --seed"),
+    ],
+)
+def test_errors(run, drawn, pillow, words, message):
+    code, _, err = run("--root", drawn, *words.split())
+    assert code == 1 and len(err.splitlines()) == 1
+    assert err.startswith("fmnist-fast: error: ") and message in err
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("--count 0", "--count: must be an integer from 1 on, got '0'"),
+        ("--zoom x", "--zoom: must be an integer from 1 on, got 'x'"),
+        ("--columns -1", "--columns: must be an integer from 1 on, got '-1'"),
+        ("--output a.jpg", "--output: must end in .png, got 'a.jpg'"),
+        ("--plot pixels", "--plot: invalid choice: 'pixels'"),
+        ("--class", "--class: expected at least one argument"),
+    ],
+)
+def test_usage_errors(run, words, message):
+    code, out, err = run(*words.split())
+    assert (code, out) == (2, "") and message in err

@@ -1,0 +1,287 @@
+"""Tensors of batches: the same bytes as numpy's, on the CPU and by way of slots that a
+device still reads from."""
+
+import json
+import pickle
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+torch = pytest.importorskip("torch")
+from fmnist_fast.frameworks import torch as adapter  # noqa: E402
+from fmnist_fast.frameworks.cuda import CudaFeed  # noqa: E402
+from fmnist_fast.frameworks.torch import TorchLoader  # noqa: E402
+
+OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
+
+
+def bits(tensor):
+    return tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+# ---- on the CPU ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
+@pytest.mark.parametrize("label_dtype", ["int64", "int32", "uint8", "onehot"])
+def test_bytes_are_the_loaders(small, dtype, label_dtype):
+    options = OPTIONS | {"dtype": dtype, "label_dtype": label_dtype}
+    ours, numpys = TorchLoader(small, **options), ff.Loader(small, **options)
+    assert len(ours) == len(numpys)
+    for _ in range(2):
+        for (x, y), (want_x, want_y) in zip(ours, numpys, strict=True):
+            assert x.shape == want_x.shape and y.shape == want_y.shape
+            assert str(x.dtype) == f"torch.{dtype}"
+            assert bits(x) == want_x.tobytes() and bits(y) == want_y.tobytes()
+
+
+def test_dtypes_of_torch_are_as_good_as_names(small):
+    dtypes = {"dtype": torch.bfloat16, "label_dtype": torch.int32}
+    x, y = next(iter(TorchLoader(small, **dtypes)))
+    assert x.dtype == torch.bfloat16 and y.dtype == torch.int32
+
+
+def test_tensors_share_the_memory_of_the_batch_and_keep_it(small, monkeypatch):
+    addresses = []
+    from_numpy = torch.from_numpy
+
+    def spy(array):
+        addresses.append(array.ctypes.data)
+        return from_numpy(array)
+
+    monkeypatch.setattr(torch, "from_numpy", spy)
+    held = list(TorchLoader(small, **OPTIONS))
+    assert [tensor.data_ptr() for batch in held for tensor in batch] == addresses
+    want = list(ff.Loader(small, **OPTIONS))
+    for (x, y), (want_x, want_y) in zip(held, want, strict=True):
+        assert bits(x) == want_x.tobytes() and bits(y) == want_y.tobytes()
+
+
+def test_channels_last(small):
+    x, _ = next(iter(TorchLoader(small, channels_last=True, **OPTIONS)))
+    want, _ = next(iter(TorchLoader(small, **OPTIONS)))
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert x.shape == want.shape and torch.equal(x, want)
+
+
+def test_state_goes_on_in_another_loader(small):
+    run = TorchLoader(small, augment="standard", **OPTIONS)
+    batches = iter(run)
+    for _ in range(5):
+        next(batches)
+    state = json.loads(json.dumps(run.state_dict()))
+    resumed = TorchLoader(small, augment="standard", threads=1, **OPTIONS)
+    resumed.load_state_dict(state)
+    assert resumed.epoch == 0
+    for (x, y), (want_x, want_y) in zip(resumed, batches, strict=True):
+        assert torch.equal(x, want_x) and torch.equal(y, want_y)
+
+
+def train(loader, model, optimizer, until):
+    """Steps until `until` were made or the second epoch ends; where it stands then."""
+    step = 0
+    while loader.epoch < 2:
+        for images, labels in loader:
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            if step == until:
+                return loader.state_dict(), model.state_dict(), optimizer.state_dict()
+    return model.state_dict()
+
+
+def parts(small):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    return TorchLoader(small, augment="standard", **OPTIONS), model, optimizer
+
+
+def test_a_resumed_run_ends_in_the_same_weights(small):
+    whole = train(*parts(small), until=None)
+    stopped = pickle.loads(pickle.dumps(train(*parts(small), until=21)))
+    again = parts(small)
+    for part, state in zip(again, stopped):
+        part.load_state_dict(state)
+    resumed = train(*again, until=None)
+    for name, weights in whole.items():
+        assert torch.equal(weights, resumed[name])
+
+
+@pytest.mark.parametrize("shard", [None, (1, 2)])
+def test_workers_of_a_dataloader_share_each_batch(small, shard):
+    whole = TorchLoader(small, shard=shard, **OPTIONS)
+    workers = torch.utils.data.DataLoader(whole, batch_size=None, num_workers=2)
+    for epoch in range(2):
+        whole.set_epoch(epoch)
+        labels = torch.cat([y for _, y in workers])
+        want = [y for _, y in ff.Loader(small, shard=shard, **OPTIONS | {"seed": 5})]
+        if epoch == 0:
+            assert labels.tolist() == np.concatenate(want).tolist()
+            first = labels
+    assert labels.tolist() != first.tolist()  # another epoch, another order
+
+
+def test_workers_that_can_not_share_a_batch_are_an_error(small, monkeypatch):
+    info = SimpleNamespace(id=0, num_workers=2)
+    monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
+    with pytest.raises(ValueError, match=r"multiple of the 2 workers .*, got 63"):
+        iter(TorchLoader(small, batch_size=63))
+    loader = TorchLoader(small)
+    loader.device = torch.device("cuda", 0)
+    with pytest.raises(RuntimeError, match="can't run in a worker of a DataLoader"):
+        iter(loader)
+
+
+# ---- by way of pinned slots ---------------------------------------------------------
+
+
+class SlowStreams:
+    """Copies whose events come late, and which notice slots that change before."""
+
+    def __init__(self, delay=3):
+        self.delay, self.n_sent, self.events = delay, 0, []
+
+    def slot(self, nbytes):
+        return torch.empty(nbytes, dtype=torch.uint8)
+
+    def send(self, slot):
+        self.n_sent += 1
+        self.events.append(SlowCopy(self, slot))
+        return self.events[-1].sent.clone(), self.events[-1]
+
+    @property
+    def n_spoiled(self):
+        return sum(event.is_spoiled for event in self.events)
+
+
+class SlowCopy:
+    def __init__(self, streams, slot):
+        self.streams, self.number, self.slot = streams, streams.n_sent, slot
+        self.sent, self.is_done, self.is_spoiled = slot.clone(), False, False
+
+    def query(self):
+        if self.streams.n_sent >= self.number + self.streams.delay:
+            self.synchronize()
+        return self.is_done
+
+    def synchronize(self):
+        if not self.is_done:
+            self.is_spoiled = not torch.equal(self.slot, self.sent)
+            self.is_done = True
+
+
+def feed_of(dataset, streams, feed=CudaFeed, *, dtype=torch.float32, **options):
+    raw = OPTIONS | {"dtype": "uint8", "prefetch": 2, "threads": 2} | options
+    fixed = raw.pop("fixed_buffers", False)
+    return feed(
+        lambda slots: ff.Loader(dataset, slots=slots, **raw),
+        prefetch=2,
+        device=torch.device("cpu"),
+        dtype=dtype,
+        scale=1 / (255 * dataset.std),
+        bias=-dataset.mean / dataset.std,
+        fixed_buffers=fixed,
+        streams=streams,
+    )
+
+
+@pytest.mark.parametrize("delay", [1, 3, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
+def test_what_a_device_gets_is_what_the_cpu_gets(small, dtype, delay):
+    streams = SlowStreams(delay)
+    feed = feed_of(small, streams, dtype=getattr(torch, dtype), label_dtype="onehot")
+    want = TorchLoader(small, dtype=dtype, label_dtype="onehot", **OPTIONS)
+    for _ in range(2):
+        for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+            assert bits(x) == bits(want_x) and bits(y) == bits(want_y)
+    assert streams.n_sent == 2 * len(want) and streams.n_spoiled == 0
+
+
+class HastyFeed(CudaFeed):
+    """Gives slots back at once, without waiting for what reads from them."""
+
+    def _give_back(self, n_kept):
+        while self._copies:
+            event, _ = self._copies.popleft()
+            self.unread = [*getattr(self, "unread", []), event]
+
+
+def test_slots_that_are_given_back_too_early_are_noticed(small):
+    """The control: without events, the same check must fail."""
+    streams = SlowStreams()
+    feed = feed_of(small, streams, HastyFeed)
+    for _ in range(3):
+        for _ in feed.batches():
+            pass
+    for event in feed.unread:
+        event.synchronize()
+    assert streams.n_spoiled > 0
+
+
+def test_fixed_buffers_are_the_same_tensors(small):
+    feed = feed_of(small, SlowStreams(), fixed_buffers=True, drop_last=True)
+    want = TorchLoader(small, drop_last=True, **OPTIONS)
+    seen = set()
+    for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+        seen.add((x.data_ptr(), y.data_ptr()))
+        assert torch.equal(x, want_x) and torch.equal(y, want_y)
+    assert len(seen) == 1
+
+
+# ---- bad input ----------------------------------------------------------------------
+
+
+def test_devices_that_there_are_not(small):
+    with pytest.raises(ValueError, match=r"device must be 'cpu' or 'cuda"):
+        TorchLoader(small, device="toaster")
+    with pytest.raises(ValueError, match=r"device must be .*, got 'meta'"):
+        TorchLoader(small, device="meta")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match=r"'cuda:0' was asked for, .* no CUDA"):
+            TorchLoader(small, device="cuda:0")
+
+
+def test_a_device_beyond_the_last(small, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"'cuda:2' .* only 2 CUDA devices"):
+        TorchLoader(small, device="cuda:2")
+
+
+def test_options_that_do_not_go_together(small):
+    with pytest.raises(ValueError, match=r"channels_last goes with .*, got 'flat'"):
+        TorchLoader(small, channels_last=True, layout="flat")
+    with pytest.raises(ValueError, match="fixed_buffers are for CUDA devices"):
+        TorchLoader(small, fixed_buffers=True)
+    with pytest.raises(ValueError, match="dtype must be one of"):
+        TorchLoader(small, dtype=torch.float64)
+
+
+def test_fixed_buffers_need_batches_of_one_size(small, monkeypatch):
+    monkeypatch.setattr(adapter, "_checked_device", lambda _: torch.device("cuda", 0))
+    with pytest.raises(ValueError, match="1000 images are no multiple of 64"):
+        TorchLoader(small, fixed_buffers=True, device="cuda", **OPTIONS)
+
+
+def test_without_torch_the_error_says_how_to_get_it():
+    program = (
+        "import sys; sys.modules['torch'] = None\nimport fmnist_fast.frameworks.torch"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (
+        b"ImportError: fmnist_fast.frameworks.torch needs PyTorch: pip" in done.stderr
+    )
+
+
+def test_torch_is_not_imported_unless_it_is_asked_for():
+    program = "import sys, fmnist_fast; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert done.stdout.split() == [b"False"]

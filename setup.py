@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 from setuptools import Extension, setup
 
-KERNELS = "batch convert gzip idx order photos pipeline slots stats".split()
+KERNELS = "batch convert gzip idx order photos pipeline png slots stats".split()
 AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp window"
 
 if sys.platform == "win32":

@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
+    from .card import Card
     from .photo_folder import convert_folder
     from .photos import convert
     from .sources import load
@@ -71,6 +72,7 @@ apply_cpu_level()
 
 __all__ = [
     "CFunction",
+    "Card",
     "CenterCrop",
     "ColorJitter",
     "Compose",
@@ -115,6 +117,7 @@ __all__ = [
 _LAZY = frozenset(__all__).difference(globals())
 # Where these are; steps of augmentation, all others, are in augment.
 _MODULES = {
+    "Card": "card",
     "convert": "photos",
     "convert_folder": "photo_folder",
     "load": "sources",

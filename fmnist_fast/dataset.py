@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import functools
 import math
-import numbers
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
 from .files import run_together, usable_cores
+from .rows import (
+    Pictures,
+    check_same_kind,
+    checked_format,
+    checked_rows,
+    first_part,
+    kept_rows,
+)
 
 if TYPE_CHECKING:
+    import datasets
     import PIL.Image
+
+    from .card import Card
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
 _FINGERPRINT_ROWS = 64
@@ -41,6 +51,8 @@ class Dataset:
         Whether the images were drawn by :func:`synthetic`.
     extra : dict of str to ndarray (n,)
         What else is known of each image, by name; empty for most datasets.
+    format : "numpy" or "pil"
+        What rows and columns give images as: see :meth:`with_format`.
 
     Notes
     -----
@@ -57,6 +69,8 @@ class Dataset:
     source: str | None
     synthetic: bool
     extra: dict[str, np.ndarray]
+    format: str
+    _card: dict[str, Any]  # what a dataset.json says
     _origin: tuple | None  # what to read again when unpickled
 
     def __init__(self) -> None:
@@ -110,6 +124,8 @@ class Dataset:
         synthetic: bool = False,
         extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
+        format: str = "numpy",
+        card: dict[str, Any] | None = None,
     ) -> Dataset:
         if len(images) != len(labels):
             raise ValueError(
@@ -141,6 +157,8 @@ class Dataset:
                 "source": source,
                 "synthetic": synthetic,
                 "extra": extra or {},
+                "format": format,
+                "_card": card or {},
                 "_origin": origin,
             }
         )
@@ -161,7 +179,41 @@ class Dataset:
             source=self.source,
             synthetic=self.synthetic,
             extra=extra,
+            format=self.format,
+            card=self._card,
         )
+
+    @classmethod
+    def from_huggingface(
+        cls, ds: datasets.Dataset, *, image: str = "image", label: str = "label"
+    ) -> Dataset:
+        """Make a dataset of one of Hugging Face's, decoding its image files.
+
+        Parameters
+        ----------
+        ds : datasets.Dataset
+            One split. Its classes' names, its name and what its `info` says are kept.
+        image : str
+            The column of images: a `datasets.Image` of grayscale images of one size.
+            Plain PNGs are decoded here, all other files by Pillow in threads.
+        label : str
+            The column of labels: a `datasets.ClassLabel` or integers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `ds` or a column is of another kind, or an image or label is missing,
+            damaged or unlike the others; the message names the row.
+        """
+        from .huggingface import from_huggingface
+
+        return from_huggingface(ds, image, label)
+
+    def to_huggingface(self) -> datasets.Dataset:
+        """A `datasets.Dataset` in memory, its images as PNG files; needs `datasets`."""
+        from .huggingface import to_huggingface
+
+        return to_huggingface(self)
 
     # ---- rows and columns ---------------------------------------------------------
 
@@ -174,19 +226,20 @@ class Dataset:
         ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``, ``ds["image"]``
         and ``ds["label"]`` are the whole arrays, ``ds[2:5]`` and ``ds[[7, 1]]`` are
         ``{"image": uint8 (n, height, width), "label": (n,)}``. Only lists, index arrays
-        and masks copy.
+        and masks copy. With the format "pil" an image is a Pillow image, and several
+        are a sequence that makes them when asked.
         """
         if isinstance(key, str):
-            if key not in ("image", "label"):
-                raise KeyError(
-                    f"a dataset has columns 'image' and 'label', not {key!r}"
-                )
-            return self.images if key == "image" else self.labels
-        if isinstance(key, slice):
-            return {"image": self.images[key], "label": self.labels[key]}
-        if isinstance(key, (list, tuple, np.ndarray)):
-            rows = checked_rows(key, len(self))
-            return {"image": self.images[rows], "label": self.labels[rows]}
+            if key == "image":
+                # No call where that can be: the view made next takes only 70 ns.
+                return self.images if self.format == "numpy" else Pictures(self.images)
+            if key == "label":
+                return self.labels
+            raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
+        if isinstance(key, (slice, list, tuple, np.ndarray)):
+            if not isinstance(key, slice):
+                key = checked_rows(key, len(self))
+            return {"image": self._shown(self.images[key]), "label": self.labels[key]}
         try:
             row = operator.index(key)
         except TypeError:
@@ -196,10 +249,39 @@ class Dataset:
             ) from None
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of a dataset of {len(self)}")
-        return {"image": self.images[row], "label": int(self.labels[row])}
+        images = self.images if self.format == "numpy" else Pictures(self.images)
+        return {"image": images[row], "label": self.labels.item(row)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self[i] for i in range(len(self)))
+        for image, label in zip(self._shown(self.images), self.labels):
+            yield {"image": image, "label": int(label)}
+
+    def _shown(self, images: np.ndarray) -> Any:
+        return images if self.format == "numpy" else Pictures(images)
+
+    def with_format(self, format: str) -> Dataset:
+        """The same dataset whose rows and columns give images in another form.
+
+        Parameters
+        ----------
+        format : "numpy" or "pil"
+            Arrays, or Pillow images of mode L. `images`, and what loaders read, stay
+            arrays.
+
+        Returns
+        -------
+        Dataset
+            With the same memory. What is selected, split or unpickled from it keeps
+            the format.
+
+        Raises
+        ------
+        ValueError
+            `format` is another.
+        ImportError
+            Pillow is not installed.
+        """
+        return _rebuild(self.__dict__ | {"format": checked_format(format)})
 
     def select(self, rows: Any) -> Dataset:
         """The dataset of these rows, in this order.
@@ -245,22 +327,74 @@ class Dataset:
         tuple of two Dataset
             Both parts are copies.
         """
-        if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
-            raise TypeError(f"fraction must be a number, got {fraction!r}")
-        if not 0 < fraction < 1:
-            raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
-        if not 0 <= operator.index(seed) < 2**64:
-            raise ValueError(f"seed must be in 0..2**64-1, got {seed}")
-        first = np.zeros(len(self), dtype=bool)
-        if stratify:
-            members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
-        else:
-            members = [np.arange(len(self))]
-        for i, (rows, n) in enumerate(zip(members, _shares(members, fraction))):
-            # Epochs count up from 0; splits take theirs from the other end.
-            order = _core.order(len(rows), seed=seed, epoch=2**32 - 1 - i, end=n)
-            first[rows[order.astype(np.int64)]] = True
+        first = first_part(self.labels, fraction, seed, stratify)
         return self.select(first), self.select(~first)
+
+    def filter(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        batched: bool = False,
+        batch_size: int = 1000,
+    ) -> Dataset:
+        """The dataset of the rows for which `function` returns True.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a row, as ``ds[i]`` gives it, and returns a bool; with `batched` takes
+            up to `batch_size` rows, as ``ds[begin:end]`` gives them, and returns a bool
+            for each. A mask over all rows needs no function:
+            ``ds.select(ds.labels == 9)``.
+
+        Returns
+        -------
+        Dataset
+            A copy.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The function returned something else, or an argument isn't what it should
+            be.
+        """
+        return self.select(kept_rows(self, function, batched, batch_size))
+
+    def concatenate(self, *others: Dataset) -> Dataset:
+        """The dataset of the rows of this one, then those of `others`, as a copy.
+
+        `name`, `split_name`, `source` and the card are kept where all have the same,
+        columns of `extra` where all have them; it is `synthetic` if one of them is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            One isn't a Dataset, or has other classes or images of another size.
+        """
+        for other in others:
+            check_same_kind(self, other)
+        parts = (self, *others)
+
+        def common(name: str) -> Any:
+            first = getattr(self, name)
+            return first if all(getattr(p, name) == first for p in parts) else None
+
+        return Dataset._make(
+            np.concatenate([part.images for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            self.classes,
+            name=common("name"),
+            split=common("split_name"),
+            source=common("source"),
+            synthetic=any(part.synthetic for part in parts),
+            extra={
+                name: np.concatenate([part.extra[name] for part in parts])
+                for name in self.extra
+                if all(name in part.extra for part in parts)
+            },
+            format=self.format,
+            card=common("_card"),
+        )
 
     # ---- to look at ---------------------------------------------------------------
 
@@ -327,6 +461,37 @@ class Dataset:
 
     # ---- about the whole ----------------------------------------------------------
 
+    @property
+    def info(self) -> Card:
+        """The card: description, citation, licence, authors, how it was made.
+
+        That of the dataset of this `name` if it is a known one, with what a
+        ``dataset.json`` beside the files says; else what can be seen.
+        """
+        from .card import card_of
+
+        return card_of(self)
+
+    def int2str(self, labels: Any) -> str | list[str]:
+        """The class name of a label, or the list of those of a sequence of labels."""
+        from .classes import names_of
+
+        return names_of(self.classes, labels)
+
+    def str2int(self, names: str | Sequence[str]) -> int | list[int]:
+        """The label of a class name, or the list of those of a sequence of names.
+
+        Raises ValueError for a name that isn't there, with near ones in the message.
+        """
+        from .classes import labels_of
+
+        return labels_of(self.classes, names)
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """How many rows each class has, int64 (len(classes),)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
     @functools.cached_property
     def _moments(self) -> tuple[float, float]:
         if self.images.size == 0:
@@ -376,7 +541,7 @@ class Dataset:
 
     def __reduce__(self) -> tuple:
         if self._origin is not None:
-            return _reload, (self._origin, self.fingerprint)
+            return _reload, (self._origin, self.fingerprint, self.format)
         values = dict(self.__dict__)
         for cached in ("_moments", "fingerprint"):
             values.pop(cached, None)
@@ -389,7 +554,7 @@ def _rebuild(values: dict[str, Any]) -> Dataset:
     return dataset
 
 
-def _reload(origin: tuple, fingerprint: str) -> Dataset:
+def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
     """Read a pickled dataset again from the files it came from."""
     from .pairs import load_pair
 
@@ -399,7 +564,7 @@ def _reload(origin: tuple, fingerprint: str) -> Dataset:
             f"the files in {dataset.source} have changed since this dataset was "
             f"pickled: fingerprint {fingerprint} then, {dataset.fingerprint} now"
         )
-    return dataset
+    return dataset.with_format(format)
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:
@@ -429,32 +594,3 @@ def checked_labels(labels: np.ndarray) -> np.ndarray:
     if labels.dtype.name not in _LABEL_DTYPES or not labels.dtype.isnative:
         labels = labels.astype(np.int32 if labels.dtype.itemsize <= 2 else np.int64)
     return np.ascontiguousarray(labels)
-
-
-def checked_rows(rows: Any, n: int) -> np.ndarray:
-    """Row numbers, maybe negative, or a mask, each within a dataset of `n`."""
-    rows = np.asarray(rows)
-    if rows.size == 0 and rows.dtype != bool:
-        rows = rows.astype(np.int64)
-    if rows.ndim != 1 or rows.dtype.kind not in "biu":
-        raise TypeError(
-            "rows must be a slice, a range, integers or a boolean mask of one "
-            f"dimension, got {rows.dtype} {rows.shape}"
-        )
-    if rows.dtype == bool:
-        if len(rows) != n:
-            raise IndexError(f"a mask of {len(rows)} for a dataset of {n}")
-    elif rows.size and not (-n <= int(rows.min()) and int(rows.max()) < n):
-        raise IndexError(f"rows {rows.min()} to {rows.max()} of a dataset of {n}")
-    return rows
-
-
-def _shares(members: list[np.ndarray], fraction: float) -> list[int]:
-    """How many of each group: fractions rounded down, the largest remainders up."""
-    exact = [fraction * len(rows) for rows in members]
-    shares = [math.floor(share) for share in exact]
-    missing = round(fraction * sum(map(len, members))) - sum(shares)
-    by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
-    for i in by_remainder[:missing]:
-        shares[i] += 1
-    return shares

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, view
-from .dataset import Dataset, checked_rows
+from .dataset import Dataset
 from .options import checked_flag, checked_integer
+from .rows import checked_rows
 
 if TYPE_CHECKING:
     import PIL.Image

@@ -69,6 +69,7 @@ def load_pair(
             origin=(split, images.absolute(), labels.absolute(), cache, name)
             if keep
             else None,
+            card=card,
         )
     except ValueError as error:
         raise FormatError(f"{labels}: {error}") from None
@@ -177,6 +178,8 @@ def _read_card(folder: Path) -> dict[str, Any]:
         return {}
     import json
 
+    from .card import card_fields
+
     try:
         card = json.loads(text.decode("utf-8"))
         classes, name = card.get("classes", [""]), card.get("name", "")
@@ -185,6 +188,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
             raise ValueError(f"classes must be a list of names, got {classes!r}")
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
+        card_fields(card)
         return dict(card)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise FormatError(f"{path}: not a dataset card: {error}") from None

@@ -116,6 +116,29 @@ def find_gzip_member(const uint8_t[::1] content not None, size_t begin):
     return found
 
 
+def png_unfilter(const uint8_t[::1] filtered not None, cnp.ndarray out not None,
+                 str source not None):
+    """Undo the filters of an inflated 8-bit grayscale PNG into `out`.
+
+    `out` must be C-contiguous uint8 of shape (height, width), `filtered` have
+    ``height * (1 + width)`` bytes. Raises FormatError naming `source` where a filter
+    isn't one of PNG's.
+    """
+    if (out.dtype != np.uint8 or out.ndim != 2 or 0 in (<object>out).shape
+            or not (out.flags.c_contiguous and out.flags.writeable)):
+        raise ValueError("out must be C-contiguous, writable uint8 of shape "
+                         f"(height, width), got {out.dtype} {(<object>out).shape}")
+    cdef size_t height = cnp.PyArray_DIM(out, 0), width = cnp.PyArray_DIM(out, 1)
+    if <size_t>filtered.shape[0] != height * (1 + width):
+        raise ValueError(f"filtered must have {height * (1 + width)} bytes for "
+                         f"{height}x{width} pixels, got {filtered.shape[0]}")
+    cdef uint8_t *start = <uint8_t *>cnp.PyArray_DATA(out)
+    cdef fm_status status
+    with nogil:
+        status = fm_png_unfilter(&filtered[0], height, width, start)
+    check(status, source)
+
+
 # ---- statistics, photos, order, random numbers -----------------------------------
 
 def pixel_sums(cnp.ndarray pixels not None):

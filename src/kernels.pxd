@@ -8,6 +8,7 @@ cdef extern from "status.h" nogil:
         FM_IDX_BAD_MAGIC
         FM_IDX_BAD_TYPE
         FM_IDX_TOO_LARGE
+        FM_PNG_BAD_FILTER
         FM_PIPELINE_WAITING
         FM_PIPELINE_FINISHED
         FM_PIPELINE_CLOSED
@@ -49,6 +50,10 @@ cdef extern from "photos.h" nogil:
         size_t top, bottom, left, right
     void fm_photos_trim(const uint8_t *pixels, size_t height, size_t width, int limit,
                         fm_photos_box *box)
+
+cdef extern from "png.h" nogil:
+    fm_status fm_png_unfilter(const uint8_t *filtered, size_t height, size_t width,
+                              uint8_t *out)
 
 cdef extern from "stats.h" nogil:
     ctypedef void fm_stats_fn(const uint8_t *pixels, size_t n, uint64_t *sum,

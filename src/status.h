@@ -9,6 +9,7 @@ enum fm_status {
     FM_IDX_BAD_MAGIC,
     FM_IDX_BAD_TYPE,
     FM_IDX_TOO_LARGE,
+    FM_PNG_BAD_FILTER,
     FM_PIPELINE_WAITING,
     FM_PIPELINE_FINISHED,
     FM_PIPELINE_CLOSED,
@@ -31,6 +32,8 @@ static inline const char *fm_status_message(enum fm_status status)
         return "the IDX type byte must be 08, 09, 0B, 0C, 0D or 0E";
     case FM_IDX_TOO_LARGE:
         return "the IDX dimensions multiply to more than 2**62 bytes";
+    case FM_PNG_BAD_FILTER:
+        return "the filter of a PNG row must be 0 to 4";
     case FM_PIPELINE_WAITING:
         return "the next batch is not ready yet";
     case FM_PIPELINE_FINISHED:

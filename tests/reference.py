@@ -196,3 +196,16 @@ def epoch(
             y = y.astype(label_dtype)
         batches.append((x.reshape(shape), y))
     return batches
+
+
+def png_unfilter(filtered, height, width):
+    """PNG's filters undone, pixel by pixel; `filtered` is uint8 (height, 1 + width)."""
+    out = np.zeros((height + 1, width + 1), int)  # a border of zeros above and left
+    for y in range(height):
+        for x in range(width):
+            left, above, corner = out[y + 1, x], out[y, x + 1], out[y, x]
+            guess = left + above - corner
+            nearest = min((left, above, corner), key=lambda pixel: abs(guess - pixel))
+            foretold = [0, left, above, (left + above) // 2, nearest][filtered[y, 0]]
+            out[y + 1, x + 1] = (int(filtered[y, 1 + x]) + foretold) % 256
+    return out[1:, 1:].astype(np.uint8)

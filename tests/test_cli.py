@@ -476,6 +476,18 @@ def test_info_of_empty_files(run, tmp_path):
     assert "uint8 (0, 28, 28)" in out and "mean" not in out
 
 
+def test_card(run, drawn, published, tmp_path):
+    code, out, err = run("info", "--card", "--root", drawn)
+    assert (code, err) == (0, "")
+    assert out.startswith("synthetic (SYNTHETIC: drawn by a program")
+    (published / f"{NAMES[0]}.gz").unlink()
+    (published / f"{NAMES[1]}.gz").unlink()
+    code, out, _ = run("info", "--card", "--root", published)
+    assert code == 0 and "licence   MIT\n" in out and "@misc{xiao2017fashion," in out
+    code, out, err = run("info", "--card", "--root", tmp_path)
+    assert (code, out) == (1, "") and "found no train-images" in err
+
+
 # ---- verify -----------------------------------------------------------------------
 
 

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import FormatError, cli, family, identity, sources
+from fmnist_fast import FormatError, cli, family, identity
+from fmnist_fast.cards import CARDS
+from fmnist_fast.pairs import load_pair
 
 MERGED = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 SHARED = ("fashion-mnist", "mnist", "kmnist")
@@ -132,6 +134,13 @@ def test_no_two_files_share_a_hash():
 )
 def test_classes(name, classes):
     assert family.MEMBERS[name].classes == tuple(classes)
+
+
+@pytest.mark.parametrize("name", family.MEMBERS)
+def test_cards_have_the_same_names_and_counts(name):
+    splits = family.MEMBERS[name].splits
+    for split, n in CARDS[name].splits.items():
+        assert splits[split].n_items == n
 
 
 def test_published_md5_of_the_real_files(real_root):
@@ -277,7 +286,7 @@ def test_the_upright_copy_is_only_for_who_wants_it(tmp_path, member, monkeypatch
     for _ in range(2):
         upright = ff.load("test", tmp_path, name="emnist/digits").images
         assert np.array_equal(upright, stored.transpose(0, 2, 1))
-        as_stored = sources.load_pair("test", *paths, True, None).images
+        as_stored = load_pair("test", *paths, True, None).images
         assert np.array_equal(as_stored, stored)
 
 
@@ -385,6 +394,17 @@ def test_qmnist_labels_of_another_shape(tmp_path, member, shape):
     message = r"labels of QMNIST must be integers of shape \(n, 8\), found int32 "
     with pytest.raises(FormatError, match=message + re.escape(str(shape))):
         ff.load("train", tmp_path, name="qmnist")
+
+
+def test_extra_in_other_copies(qmnist):
+    dataset = ff.load("test", qmnist[0], name="qmnist")
+    ids = dataset.extra["writer_id"].tolist()
+    assert dataset.concatenate(dataset).extra["writer_id"].tolist() == ids * 2
+    plain = ff.Dataset.from_arrays(dataset.images, dataset.labels)
+    assert plain.concatenate(dataset).extra == {}
+    assert dataset.with_format("pil").extra["writer_id"].tolist() == ids
+    few = dataset.filter(lambda row: row["label"] == 3)
+    assert few.extra["writer_id"].tolist() == [ids[3]]
 
 
 def test_most_datasets_have_nothing_extra(small):

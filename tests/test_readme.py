@@ -18,6 +18,13 @@ def test_the_package_docstring_runs():
     assert doctest.testmod(ff).failed == 0
 
 
+def test_the_examples_of_the_dataset_run():
+    pytest.importorskip("PIL.Image")
+    path = ROOT / "docs" / "dataset.md"
+    found = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
+    assert found.attempted >= 20 and found.failed == 0
+
+
 def test_the_first_example_runs(tmp_path, monkeypatch):
     write_synthetic(tmp_path, 600, 100, 0)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))

@@ -22,17 +22,25 @@ def add(add_command: Add) -> None:
         "info",
         run,
         "Show versions, folders and the data that is found.",
-        "  fmnist-fast info\n  fmnist-fast info --name mnist --root data",
+        "  fmnist-fast info\n  fmnist-fast info --name mnist --root data\n"
+        "  fmnist-fast info --card",
     )
     add_name(command, family.DEFAULT)
     add_root(command)
+    command.add_argument(
+        "--card",
+        action="store_true",
+        help="what the data is: description, licence, citation, how it was made",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    member = family.find_member(arguments.name)
+    if arguments.card:
+        return _print_card(member, arguments.root)
     from ..config import show_config
 
-    member = family.find_member(arguments.name)
     show_config()
     missing = []
     for split in member.splits:
@@ -52,15 +60,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _print_card(member: Member, root: str | None) -> int:
+    missing = []
+    for split in member.splits:
+        try:
+            print(sources.load(split, root, name=member.name).info)
+            return 0
+        except FileNotFoundError as error:
+            missing.append(error)
+    raise missing[0]
+
+
 def _print_dataset(
     split: str, dataset: Dataset, member: Member, paths: tuple[Path, Path]
 ) -> None:
-    import numpy as np
-
     from .found import shown_name
 
-    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    pairs = zip(dataset.classes, counts, strict=True)
+    pairs = zip(dataset.classes, dataset.class_counts, strict=True)
     rows = {
         "name": shown_name(dataset),
         "files": ", ".join(map(str, paths)),

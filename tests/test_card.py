@@ -1,0 +1,140 @@
+"""Cards: which one a dataset has, what it says, and what a dataset.json may add."""
+
+import dataclasses
+import json
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import family
+from fmnist_fast.cards import CARDS, SYNTHETIC
+
+IMAGES = np.zeros((6, 4, 3), np.uint8)
+LABELS = np.array([2, 0, 1, 2, 0, 2], np.int32)
+
+
+def folder_with(folder, card):
+    images, labels = (folder / name for name in family.FILES["train"])
+    ff.write_idx(images, IMAGES)
+    ff.write_idx(labels, LABELS.astype(np.uint8))
+    (folder / "dataset.json").write_text(json.dumps(card))
+    return folder
+
+
+def test_card_of_arrays_says_what_is_seen():
+    dataset = ff.Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c"])
+    assert dataset.info == ff.Card(
+        splits={"all": 6},
+        features={"image": "grayscale, uint8 (4, 3)", "label": "int32, 0..2"},
+        classes=("a", "b", "c"),
+    )
+    text = str(dataset.info)
+    assert text.startswith("a dataset without a name\n----")
+    assert "classes   a, b, c" in text and "licence" not in text
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_known_cards_are_whole(name):
+    card = CARDS[name]
+    for field in (
+        "description",
+        "citation",
+        "homepage",
+        "licence",
+        "authors",
+        "splits",
+    ):
+        assert getattr(card, field), field
+    assert re.fullmatch(r"@\w+\{\w+,\n(  .*\n)+\}", card.citation)
+    assert card.citation.count("{") == card.citation.count("}")
+    assert card.task == "image classification" and not card.synthetic
+    assert max(map(len, str(card).splitlines())) <= 80
+
+
+def test_card_of_a_known_name():
+    dataset = ff.Dataset.from_arrays(IMAGES, LABELS, name="kmnist")
+    card = dataset.info
+    assert card.splits == {"train": 60000, "test": 10000}
+    assert card.citation == CARDS["kmnist"].citation and card.name == "kmnist"
+    assert card.features["image"] == "grayscale, uint8 (4, 3)"
+    assert "CC BY-SA 4.0" in str(card)
+
+
+def test_card_of_the_published_files(real_train):
+    card = real_train.select([0, 5]).info
+    assert card == real_train.info
+    assert (card.licence, card.authors[0]) == ("MIT", "Han Xiao")
+    assert card.classes[9] == "Ankle boot" and len(card.made) == 7
+    assert "1708.07747" in card.citation
+
+
+def test_cards_of_the_synthetic_set_say_so(small):
+    for dataset in (small, small.select([1]), small.split(0.5)[0], small[:2]):
+        if isinstance(dataset, ff.Dataset):
+            assert dataset.info.synthetic
+            assert str(dataset.info).startswith("synthetic (SYNTHETIC: drawn by")
+            assert dataset.info.description == SYNTHETIC.description
+    assert small.info.splits == {"train": 1000}
+
+
+def test_a_synthetic_set_by_another_name_has_the_synthetic_card(tmp_path):
+    card = {"name": "fashion-mnist", "synthetic": True, "description": "real photos"}
+    dataset = ff.load("train", folder_with(tmp_path, card))
+    assert dataset.info.synthetic and "(SYNTHETIC" in str(dataset.info)
+    assert dataset.info.citation == ""
+
+
+def test_dataset_json_is_part_of_the_card(tmp_path):
+    card = {
+        "name": "mine",
+        "classes": ["a", "b", "c"],
+        "description": "My own photos.",
+        "license": "CC0",
+        "authors": ["A", "B"],
+        "made": ["Taken.", "Converted."],
+        "seed": 3,
+    }
+    dataset = ff.load("train", folder_with(tmp_path, card))
+    found = dataset.info
+    assert (found.name, found.description, found.licence) == (
+        "mine",
+        "My own photos.",
+        "CC0",
+    )
+    assert found.authors == ("A", "B") and found.splits == {"train": 6}
+    assert "How it was made:\n1. Taken.\n2. Converted." in str(found)
+    assert pickle.loads(pickle.dumps(dataset)).info == found
+    part = dataset.select([3])
+    assert pickle.loads(pickle.dumps(part)).info.description == "My own photos."
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("description", 3, "description must be a string, got 3"),
+        ("license", ["MIT"], r"licence must be a string, got \['MIT'\]"),
+        ("authors", "me", "authors must be a list of strings, got 'me'"),
+        ("made", [1], r"made must be a list of strings, got \[1\]"),
+    ],
+)
+def test_bad_fields_of_dataset_json(tmp_path, field, value, message):
+    folder_with(tmp_path, {"name": "mine", field: value})
+    with pytest.raises(ff.FormatError, match=rf"dataset\.json: not a .* {message}"):
+        ff.load("train", tmp_path)
+
+
+def test_many_classes_are_not_all_shown():
+    classes = [f"class {i}" for i in range(100)]
+    dataset = ff.Dataset.from_arrays(IMAGES, LABELS, classes=classes)
+    assert (
+        "classes   100: class 0, class 1, class 2, class 3, class 4, ... class 99"
+        in (str(dataset.info))
+    )
+
+
+def test_cards_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CARDS["mnist"].licence = "none"

@@ -1,0 +1,266 @@
+"""To and from Hugging Face's datasets, compared with what these decode themselves."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import Dataset, huggingface
+
+hf = pytest.importorskip("datasets")
+Image = pytest.importorskip("PIL.Image")
+
+CLASSES = ["a", "b", "c"]
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 6, 5), np.uint8)
+LABELS = [2, 0, 1, 1, 0, 2, 2]
+
+
+def file_of(array, format="PNG", **options):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, format, **options)
+    return file.getvalue()
+
+
+def dataset_of(files, labels=None, feature=None, of_labels=None, **names):
+    """A datasets.Dataset of image files in memory, given as bytes or as a path."""
+    labels = [0] * len(files) if labels is None else labels
+    image, label = names.get("image", "image"), names.get("label", "label")
+    features = hf.Features(
+        {
+            image: feature or hf.Image(),
+            label: of_labels or hf.ClassLabel(names=CLASSES),
+        }
+    )
+    rows = [
+        each
+        if each is None or isinstance(each, dict)
+        else {"bytes": each, "path": None}
+        for each in files
+    ]
+    return hf.Dataset.from_dict({image: rows, label: labels}, features=features)
+
+
+def decoded(ds, image="image"):
+    return np.stack([np.asarray(row[image]) for row in ds])
+
+
+@pytest.fixture(scope="module")
+def seven():
+    return dataset_of([file_of(image) for image in IMAGES], LABELS)
+
+
+# ---- from -------------------------------------------------------------------------
+
+
+def test_pixels_labels_and_classes(seven):
+    found = Dataset.from_huggingface(seven)
+    assert np.array_equal(found.images, IMAGES)
+    assert np.array_equal(found.images, decoded(seven))
+    assert found.labels.tolist() == LABELS and found.labels.dtype == np.uint8
+    assert found.classes == ("a", "b", "c")
+    assert (found.name, found.split_name, found.synthetic) == (None, None, False)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16])
+def test_slices_of_any_size(seven, size, monkeypatch):
+    monkeypatch.setattr(huggingface, "_SLICE", size)
+    assert np.array_equal(Dataset.from_huggingface(seven).images, IMAGES)
+
+
+def test_selected_shuffled_and_concatenated_rows(seven):
+    shuffled = seven.shuffle(seed=1).select([6, 2, 2, 0])
+    both = hf.concatenate_datasets([seven.select(range(2, 5)), shuffled])
+    for ds in (shuffled, both, seven.with_format("numpy").select([3])):
+        found = Dataset.from_huggingface(ds)
+        assert np.array_equal(found.images, decoded(ds.with_format(None)))
+        assert found.labels.tolist() == ds.with_format(None)["label"][:]
+
+
+def test_rows_on_disk(seven, tmp_path):
+    seven.save_to_disk(tmp_path / "saved", num_shards=2)
+    found = Dataset.from_huggingface(hf.load_from_disk(tmp_path / "saved"))
+    assert np.array_equal(found.images, IMAGES) and found.labels.tolist() == LABELS
+
+
+def test_files_of_other_kinds_are_decoded_by_pillow():
+    smooth = np.add.outer(np.arange(24) * 5, np.arange(16) * 3).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees
+    files = [
+        file_of(smooth),
+        file_of(smooth, "JPEG"),
+        file_of(smooth, "BMP"),
+        file_of(smooth, "PNG", exif=exif),
+    ]
+    ds = dataset_of(files)
+    found = Dataset.from_huggingface(ds).images
+    assert np.array_equal(found, decoded(ds))
+    assert np.array_equal(found[3], smooth[::-1, ::-1])
+
+
+def test_files_by_path(tmp_path):
+    (tmp_path / "a.png").write_bytes(file_of(IMAGES[3]))
+    path = str(tmp_path / "a.png")
+    ds = dataset_of([{"bytes": None, "path": path}])
+    assert np.array_equal(Dataset.from_huggingface(ds).images, IMAGES[3:4])
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(ff.FormatError, match=r"row 0: can't be read: .*a\.png"):
+        Dataset.from_huggingface(ds)
+
+
+def test_the_mode_of_the_feature_is_followed():
+    colour = np.stack([IMAGES[0]] * 3, axis=-1)
+    ds = dataset_of([file_of(colour), file_of(IMAGES[1])], feature=hf.Image(mode="L"))
+    found = Dataset.from_huggingface(ds)
+    assert np.array_equal(found.images, decoded(ds))
+    ds = dataset_of([file_of(IMAGES[1])], feature=hf.Image(mode="RGB"))
+    with pytest.raises(ValueError, match=r"row 0: images must be grayscale .* 'RGB'"):
+        Dataset.from_huggingface(ds)
+
+
+def test_columns_by_other_names_and_plain_integers():
+    files = [file_of(image) for image in IMAGES]
+    value = hf.Value("int32")
+    names = {"image": "photo", "label": "kind"}
+    ds = dataset_of(files, LABELS, of_labels=value, **names)
+    found = Dataset.from_huggingface(ds, **names)
+    assert np.array_equal(found.images, IMAGES)
+    assert found.labels.tolist() == LABELS and found.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("row", [0, 3, 6])
+@pytest.mark.parametrize(
+    "bad, error, message",
+    [
+        (None, ValueError, "has no image"),
+        (b"", ff.FormatError, "no readable image: cannot identify"),
+        (b"no image", ff.FormatError, "no readable image: cannot identify"),
+        (file_of(IMAGES[0])[:60], ff.FormatError, "no readable image: "),
+        (file_of(np.zeros((6, 5, 3), np.uint8)), ValueError, "grayscale .* got 'RGB'"),
+        (file_of(np.zeros((6, 5), np.uint16)), ValueError, "grayscale .* got 'I;16'"),
+        (file_of(np.zeros((5, 6), np.uint8)), ValueError, r"\(., .\), got \(., .\)"),
+    ],
+    ids=range(7),
+)
+def test_bad_images_are_named_by_their_row(row, bad, error, message):
+    files = [file_of(image) for image in IMAGES]
+    files[row] = bad
+    # The others are unlike the first where that one has another size.
+    wanted = 1 if row == 0 and "got (" in message.replace("\\", "") else row
+    with pytest.raises(error, match=f"^row {wanted}:? .*{message}"):
+        Dataset.from_huggingface(dataset_of(files))
+
+
+def test_the_first_of_several_bad_rows_is_named(seven):
+    files = [file_of(image) for image in IMAGES]
+    files[2] = files[5] = b"bad"
+    with pytest.raises(ff.FormatError, match="row 2: no readable image"):
+        Dataset.from_huggingface(dataset_of(files))
+
+
+@pytest.mark.parametrize("missing", [None, -1])
+def test_missing_labels(missing):
+    labels = [*LABELS[:4], missing, *LABELS[5:]]
+    ds = dataset_of([file_of(image) for image in IMAGES], labels)
+    with pytest.raises(ValueError, match=r"row 4 has no label: .* with ds\.filter"):
+        Dataset.from_huggingface(ds)
+    some = ds.filter(lambda label: label not in (None, -1), input_columns="label")
+    assert len(Dataset.from_huggingface(some)) == 6
+
+
+def test_other_arguments(seven):
+    with pytest.raises(
+        TypeError, match=r"must be a datasets\.Dataset, got builtins\.s"
+    ):
+        Dataset.from_huggingface("fashion_mnist")
+    both = hf.DatasetDict({"train": seven})
+    with pytest.raises(
+        TypeError, match=r"got datasets\..*DatasetDict: pass one of its"
+    ):
+        Dataset.from_huggingface(both)
+    with pytest.raises(
+        ValueError, match=r"ds has columns \['image', 'label'\], not 'x'"
+    ):
+        Dataset.from_huggingface(seven, image="x")
+    with pytest.raises(
+        TypeError, match=r"column 'label' must be a datasets\.Image, got"
+    ):
+        Dataset.from_huggingface(seven, image="label")
+    texts = dataset_of([file_of(IMAGES[0])], ["a"], of_labels=hf.Value("string"))
+    with pytest.raises(
+        TypeError, match=r"ClassLabel or integers, got .*see ds\.class_"
+    ):
+        Dataset.from_huggingface(texts)
+    with pytest.raises(ValueError, match="ds has no rows"):
+        Dataset.from_huggingface(seven.select([]))
+
+
+@pytest.mark.parametrize("call", ["from", "to"])
+def test_without_datasets(monkeypatch, odd, call):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ImportError, match=r"are needed \(.*\): pip install datasets"):
+        Dataset.from_huggingface(None) if call == "from" else odd.to_huggingface()
+
+
+def test_without_pillow(monkeypatch, seven):
+    jpeg = dataset_of([file_of(IMAGES[0], "JPEG")])
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert len(Dataset.from_huggingface(seven)) == 7
+    with pytest.raises(ImportError, match=r"row 0 is no plain PNG .* install pillow"):
+        Dataset.from_huggingface(jpeg)
+
+
+# ---- to ---------------------------------------------------------------------------
+
+
+def test_there_and_back(odd):
+    ds = odd.to_huggingface()
+    assert ds.features["label"].names == list(odd.classes)
+    assert np.array_equal(decoded(ds), odd.images)
+    assert ds["label"][:] == odd.labels.tolist()
+    found = Dataset.from_huggingface(ds)
+    assert np.array_equal(found.images, odd.images)
+    assert np.array_equal(found.labels, odd.labels)
+    assert found.classes == odd.classes
+
+
+@pytest.mark.parametrize(
+    "theirs, ours, licence",
+    [
+        ("kmnist", "kmnist", "CC BY-SA 4.0"),
+        ("fashion_mnist", "fashion-mnist", "MIT"),
+        ("my_photos", "my_photos", ""),
+        (None, None, ""),
+    ],
+)
+def test_names_and_cards_are_kept(odd, theirs, ours, licence):
+    dataset = Dataset.from_arrays(odd.images, odd.labels, name=ours)
+    ds = dataset.to_huggingface()
+    assert ds.info.license.startswith(licence)
+    ds.info.dataset_name = theirs
+    found = Dataset.from_huggingface(ds)
+    assert found.name == ours and found.fingerprint == dataset.fingerprint
+    assert found.info.citation == dataset.info.citation
+    assert found.info.licence == dataset.info.licence
+
+
+def test_synthetic_stays_synthetic(small):
+    ds = small.select(slice(9)).to_huggingface().shuffle(seed=0)
+    assert "SYNTHETIC" in ds.info.description
+    found = Dataset.from_huggingface(ds)
+    assert found.split_name == str(ds.split) == "train"
+    assert found.synthetic and "SYNTHETIC" in repr(found) + str(found.info)
+
+
+def test_an_empty_dataset(odd):
+    ds = odd.select([]).to_huggingface()
+    assert len(ds) == 0 and ds.column_names == ["image", "label"]
+
+
+def test_files_can_be_written_and_read_again(odd, tmp_path):
+    path = str(tmp_path / "odd.parquet")
+    odd.to_huggingface().to_parquet(path)
+    ds = hf.Dataset.from_parquet(path, cache_dir=str(tmp_path / "cache"))
+    assert np.array_equal(Dataset.from_huggingface(ds).images, odd.images)

@@ -20,7 +20,6 @@ _KINDS = {
 }
 _MAX_LISTED = 12
 
-
 Found = tuple[str | None, Path, Path]  # whose files, the images and the labels
 
 
@@ -94,6 +93,8 @@ def find_any(split: str, folder: Path) -> Found | None:
 
 
 def _is_idx(path: Path) -> bool:
+    if path.name.startswith("."):  # such as one that is being written
+        return False
     words = _words(path.name.removesuffix(".gz"))
     return any(
         word in ("ubyte", "idx") or re.fullmatch(r"idx\d", word) for word in words

@@ -55,6 +55,11 @@ def test_plain_goes_before_gzip(tmp_path):
     assert len(ff.load("train", name=tmp_path)) == 6
 
 
+def test_hidden_files_are_nobodys(tmp_path):
+    write(tmp_path, "train-images.idx", "train-labels.idx", ".train-images.idx.x.part")
+    assert len(ff.load("train", name=tmp_path)) == 6
+
+
 def test_name_of_the_family_goes_before_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mnist", "train-images.idx", "train-labels.idx")

@@ -29,7 +29,6 @@ from .config import apply_cpu_level, show_config
 from .dataset import Dataset
 from .idx import read_idx, write_idx
 from .loader import Loader
-from .sources import load
 from .synthetic import synthetic
 
 if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
@@ -67,6 +66,7 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
     from .card import Card
     from .photo_folder import convert_folder
     from .photos import convert
+    from .sources import load
 
 apply_cpu_level()
 
@@ -120,6 +120,7 @@ _MODULES = {
     "Card": "card",
     "convert": "photos",
     "convert_folder": "photo_folder",
+    "load": "sources",
 }
 
 

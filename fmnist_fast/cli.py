@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import __version__
-from .commands import augment, convert, convert_idx, demo, info, show, verify
+from .commands import augment, convert, convert_idx, demo, download, info, show, verify
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Fashion-MNIST and other IDX files as training batches, fast.",
         epilog="""examples:
   fmnist-fast demo                          load, shuffle, normalise; how fast is it?
+  fmnist-fast download mnist                fetch the published files of a dataset
   fmnist-fast show --class Bag -o bags.png  images with their classes, as a picture
   fmnist-fast augment --augment strong      what augmentation does, as a picture
   fmnist-fast info                          what is installed, which data is found
@@ -96,6 +97,6 @@ $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for no
         command.set_defaults(run=run)
         return command
 
-    for module in (demo, show, augment, info, verify, convert, convert_idx):
+    for module in (demo, download, show, augment, info, verify, convert, convert_idx):
         module.add(add_command)
     return parser

@@ -49,6 +49,8 @@ class Dataset:
         The folder that the files are in.
     synthetic : bool
         Whether the images were drawn by :func:`synthetic`.
+    extra : dict of str to ndarray (n,)
+        What else is known of each image, by name; empty for most datasets.
     format : "numpy" or "pil"
         What rows and columns give images as: see :meth:`with_format`.
 
@@ -66,6 +68,7 @@ class Dataset:
     split_name: str | None
     source: str | None
     synthetic: bool
+    extra: dict[str, np.ndarray]
     format: str
     _card: dict[str, Any]  # what a dataset.json says
     _origin: tuple | None  # what to read again when unpickled
@@ -119,6 +122,7 @@ class Dataset:
         split: str | None = None,
         source: str | None = None,
         synthetic: bool = False,
+        extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
         format: str = "numpy",
         card: dict[str, Any] | None = None,
@@ -152,13 +156,19 @@ class Dataset:
                 "split_name": split,
                 "source": source,
                 "synthetic": synthetic,
+                "extra": extra or {},
                 "format": format,
                 "_card": card or {},
                 "_origin": origin,
             }
         )
 
-    def _with(self, images: np.ndarray, labels: np.ndarray) -> Dataset:
+    def _with(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        extra: dict[str, np.ndarray] | None = None,
+    ) -> Dataset:
         """The same kind of dataset with other rows."""
         return Dataset._make(
             images,
@@ -168,6 +178,7 @@ class Dataset:
             split=self.split_name,
             source=self.source,
             synthetic=self.synthetic,
+            extra=extra,
             format=self.format,
             card=self._card,
         )
@@ -291,7 +302,11 @@ class Dataset:
         if not isinstance(rows, slice):
             rows = checked_rows(rows, len(self))
         images = np.ascontiguousarray(self.images[rows])
-        return self._with(images, np.ascontiguousarray(self.labels[rows]))
+        extra = {
+            name: np.ascontiguousarray(column[rows])
+            for name, column in self.extra.items()
+        }
+        return self._with(images, np.ascontiguousarray(self.labels[rows]), extra)
 
     def split(
         self, fraction: float, *, seed: int = 0, stratify: bool = False
@@ -348,8 +363,8 @@ class Dataset:
     def concatenate(self, *others: Dataset) -> Dataset:
         """The dataset of the rows of this one, then those of `others`, as a copy.
 
-        `name`, `split_name`, `source` and the card are kept where all have the same;
-        it is `synthetic` if one of them is.
+        `name`, `split_name`, `source` and the card are kept where all have the same,
+        columns of `extra` where all have them; it is `synthetic` if one of them is.
 
         Raises
         ------
@@ -372,6 +387,11 @@ class Dataset:
             split=common("split_name"),
             source=common("source"),
             synthetic=any(part.synthetic for part in parts),
+            extra={
+                name: np.concatenate([part.extra[name] for part in parts])
+                for name in self.extra
+                if all(name in part.extra for part in parts)
+            },
             format=self.format,
             card=common("_card"),
         )
@@ -536,7 +556,7 @@ def _rebuild(values: dict[str, Any]) -> Dataset:
 
 def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
     """Read a pickled dataset again from the files it came from."""
-    from .sources import load_pair
+    from .pairs import load_pair
 
     dataset = load_pair(*origin)
     if dataset.fingerprint != fingerprint:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._core import FormatError
+from .family import FILES
 from .photos import convert_in_steps
-from .sources import FILES
 
 # What Pillow decodes by itself (for EPS, say, it would start another program), and how
 # their files are called. JPEG comprises the MPO of cameras.

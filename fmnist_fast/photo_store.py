@@ -18,11 +18,12 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from .family import FILES
 from .files import replacing
 from .idx import header_of
+from .pairs import CARD_NAME
 from .photo_files import Photo
 from .photos import SIDE
-from .sources import CARD_NAME, FILES
 
 BAD_NAME = "bad-photos.txt"  # a line for each photo that could not be converted
 PROGRESS_NAME = ".progress"

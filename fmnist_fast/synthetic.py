@@ -16,7 +16,6 @@ from . import _core, config
 from .dataset import Dataset
 from .files import replacing
 from .idx import write_idx
-from .sources import CARD_NAME, CLASSES, FILES, find_pair, load_pair
 
 
 def synthetic(
@@ -42,6 +41,8 @@ def synthetic(
             raise ValueError(f"{name} must be an integer in 1..2**32-1, got {n!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be an integer in 0..2**64-1, got {seed!r}")
+    from .pairs import CARD_NAME
+
     cache = config.cache_folder()
     if cache is not None:
         folder = cache / f"synthetic-{n_train}-{n_test}-seed{seed}"
@@ -67,7 +68,9 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     """Draw both splits into four IDX files and a dataset.json, which comes last."""
     import json
 
+    from .family import CLASSES, FILES
     from .garments import draw
+    from .pairs import CARD_NAME
 
     folder.mkdir(parents=True, exist_ok=True)
     first = 0
@@ -84,6 +87,10 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
 
 
 def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
+    from .family import FILES
+    from .pairs import load_pair
+    from .sources import find_pair
+
     splits = []
     for split in FILES:
         paths = find_pair(split, folder)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import cache, files, sources
+from fmnist_fast import cache, family, files, pairs
 from fmnist_fast.cache import load_copy, save_copy, stamp_of
 
 N_IMAGES = 30
@@ -34,7 +34,7 @@ def root(tmp_path):
 
 def write_pair(root, seed=0):
     rng = np.random.default_rng(seed)
-    images_name, labels_name = sources.FILES["train"]
+    images_name, labels_name = family.FILES["train"]
     images = rng.integers(0, 256, (N_IMAGES, 8, 6), np.uint8)
     ff.write_idx(root / f"{images_name}.gz", images)
     ff.write_idx(root / f"{labels_name}.gz", rng.integers(0, 10, N_IMAGES, np.uint8))
@@ -56,7 +56,7 @@ def forbid_reading(monkeypatch):
     def fail(path):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(sources, "read_whole", fail)
+    monkeypatch.setattr(pairs, "read_whole", fail)
 
 
 def same(a, b):
@@ -128,7 +128,7 @@ def test_file_that_changes_while_it_is_read_is_read_anew(folder, root, monkeypat
         return content
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "read_whole", read)
+        patch.setattr(pairs, "read_whole", read)
         ff.load("train", root)
     found = ff.load("train", root).images
     assert np.array_equal(found, ff.read_idx(next(root.glob("*images*"))))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import sources
+from fmnist_fast import family
 from fmnist_fast.cards import CARDS, SYNTHETIC
 
 IMAGES = np.zeros((6, 4, 3), np.uint8)
@@ -17,7 +17,7 @@ LABELS = np.array([2, 0, 1, 2, 0, 2], np.int32)
 
 
 def folder_with(folder, card):
-    images, labels = (folder / name for name in sources.FILES["train"])
+    images, labels = (folder / name for name in family.FILES["train"])
     ff.write_idx(images, IMAGES)
     ff.write_idx(labels, LABELS.astype(np.uint8))
     (folder / "dataset.json").write_text(json.dumps(card))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
+from fmnist_fast import family
 
-CLASSES = ff.sources.CLASSES
+CLASSES = family.CLASSES
 
 
 @pytest.fixture

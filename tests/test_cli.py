@@ -1,5 +1,6 @@
 """Every command with its exit codes and messages, on small data of its own."""
 
+import dataclasses
 import gzip
 import os
 import re
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import _core, cli, sources, view
+from fmnist_fast import _core, cli, family, identity, view
 from fmnist_fast.synthetic import write_synthetic
 
-NAMES = [name for pair in sources.FILES.values() for name in pair]
+NAMES = [name for pair in family.FILES.values() for name in pair]
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +62,18 @@ def published(drawn, tmp_path, monkeypatch):
     for name in NAMES:
         content = (drawn / name).read_bytes()
         (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
-        known[name] = sources.Published(
-            sources.sha256_of(folder / f"{name}.gz"), sources.sha256_of(drawn / name)
+        known[name] = (
+            identity.sha256_of(folder / f"{name}.gz"),
+            identity.sha256_of(drawn / name),
         )
-    monkeypatch.setattr(sources, "PUBLISHED", known)
+    member = family.MEMBERS["fashion-mnist"]
+    remote = [
+        dataclasses.replace(file, sha256=known[file.name.removesuffix(".gz")][0])
+        for file in member.remote
+    ]
+    inflated = {name: hashes[1] for name, hashes in known.items()}
+    member = dataclasses.replace(member, remote=tuple(remote), idx_sha256=inflated)
+    monkeypatch.setitem(family.MEMBERS, member.name, member)
     return folder
 
 
@@ -89,7 +98,8 @@ def test_version_as_a_process():
 
 
 @pytest.mark.parametrize(
-    "command", [None, "demo", "augment", "info", "verify", "convert", "convert-idx"]
+    "command",
+    [None, "demo", "download", "augment", "info", "verify", "convert", "convert-idx"],
 )
 def test_help_has_examples(run, command):
     code, out, err = run(*filter(None, [command]), "--help")
@@ -493,14 +503,14 @@ def test_verify_published_files(run, published, monkeypatch):
         code, out, err = run("verify", *words)
         assert (code, err) == (0, "")
         assert verdicts(out) == {f"{name}.gz": "ok" for name in NAMES}
-    assert out.count("; the published file\n") == 4
+    assert out.count("; the published Fashion-MNIST file\n") == 4
     assert "uint8 (600, 28, 28)" in out and "labels 0 to 9" in out
 
 
 def test_verify_the_real_files(run, real_root):
     code, out, _ = run("verify", real_root)
     assert code == 0
-    assert out.count("; the published file\n") == 4
+    assert out.count("; the published Fashion-MNIST file\n") == 4
 
 
 def test_verify_other_compressions(run, published, drawn):
@@ -510,8 +520,8 @@ def test_verify_other_compressions(run, published, drawn):
     code, out, _ = run("verify", published)
     assert code == 0
     lines = out.splitlines()
-    assert lines[0].endswith("; the published file")
-    assert lines[1].endswith("; the published file, in another compression")
+    assert lines[0].endswith("; the published Fashion-MNIST file")
+    assert lines[1].endswith("Fashion-MNIST file, in another compression")
 
 
 def test_verify_says_what_differs(run, published, drawn):
@@ -520,8 +530,8 @@ def test_verify_says_what_differs(run, published, drawn):
     code, out, err = run("verify", published)
     assert (code, err) == (1, "")
     assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
-    digest = sources.sha256_of(published / f"{NAMES[1]}.gz")
-    wanted = sources.PUBLISHED[NAMES[1]].gzip_sha256
+    digest = identity.sha256_of(published / f"{NAMES[1]}.gz")
+    wanted = family.MEMBERS["fashion-mnist"].sha256_of(NAMES[1])[0]
     assert f"SHA-256 is {digest}, published is {wanted}\n" in out
 
 
@@ -530,7 +540,7 @@ def test_verify_says_what_is_synthetic(run, drawn):
     assert (code, err) == (1, "")
     assert set(verdicts(out).values()) == {"DIFFERS"}
     assert out.count("SYNTHETIC by its dataset.json") == 4
-    assert sources.PUBLISHED[NAMES[0]].idx_sha256 in out
+    assert family.MEMBERS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fmnist_fast as ff
-from fmnist_fast import Dataset, _core, sources
+from fmnist_fast import Dataset, _core, family
 
 IMAGES = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
 LABELS = np.array([2, 0, 1, 2, 0, 2], np.uint8)
@@ -526,7 +526,7 @@ def test_pickle_of_selected_rows_holds_them(small):
 
 
 def write_pair(folder, brightness):
-    images, labels = (folder / name for name in sources.FILES["train"])
+    images, labels = (folder / name for name in family.FILES["train"])
     ff.write_idx(images, np.full((20, 3, 3), brightness, np.uint8))
     ff.write_idx(labels, np.zeros(20, np.uint8))
     (folder / "dataset.json").write_text(json.dumps({"classes": ["all"]}))
@@ -543,7 +543,7 @@ def test_pickle_of_files_that_changed(tmp_path):
 def test_pickle_of_files_that_are_gone(tmp_path):
     write_pair(tmp_path, 1)
     content = pickle.dumps(ff.load("train", tmp_path))
-    (tmp_path / sources.FILES["train"][0]).unlink()
+    (tmp_path / family.FILES["train"][0]).unlink()
     with pytest.raises(FileNotFoundError):
         pickle.loads(content)
 

@@ -19,6 +19,7 @@ from server import content, redirect, respond, status
 import fmnist_fast as ff
 from fmnist_fast import connection, mirrors
 from fmnist_fast.download import DownloadError, by_hand, fetch
+from fmnist_fast.family import MEMBERS
 from fmnist_fast.remote import RemoteFile
 
 N = 300_000
@@ -209,6 +210,7 @@ def test_the_error_can_be_shown_before(tmp_path):
 FETCH = """
 import json, sys
 from fmnist_fast.download import fetch
+from fmnist_fast.family import MEMBERS
 from fmnist_fast.remote import RemoteFile
 
 fetch([RemoteFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
@@ -370,6 +372,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
     code = f"""
 import sys
 from fmnist_fast.download import fetch
+from fmnist_fast.family import MEMBERS
 from fmnist_fast.remote import RemoteFile
 
 fetch([RemoteFile("a.gz", ("https://x",), {hashlib.sha256(BODY).hexdigest()!r})], ".")
@@ -385,7 +388,7 @@ def test_a_published_file(real_root, https, tmp_path):
     """A real file by real hashes."""
     name = "t10k-labels-idx1-ubyte.gz"
     body = (real_root / name).read_bytes()
-    sha256 = ff.sources.PUBLISHED[name.removesuffix(".gz")].gzip_sha256
+    sha256, _ = MEMBERS["fashion-mnist"].sha256_of(name.removesuffix(".gz"))
     url = https.serve("/a", content(body))
     fetch([RemoteFile(name, (url,), sha256)], tmp_path, progress=False)
     assert (tmp_path / name).read_bytes() == body

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import FormatError, sources
+from fmnist_fast import FormatError, identity
+from fmnist_fast.family import FILES, MEMBERS
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -403,21 +404,22 @@ def test_card_that_is_not_text(tmp_path):
 # ---- hashes ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stem", sources.PUBLISHED)
+@pytest.mark.parametrize("stem", [stem for pair in FILES.values() for stem in pair])
 def test_hashes_are_those_of_the_published_files(real_root, stem):
-    path = real_root / f"{stem}.gz"
-    published = sources.PUBLISHED[stem]
-    assert sources.sha256_of(path) == published.gzip_sha256
-    items = ff.read_idx(path)
-    assert sources.is_published(path, published.gzip_sha256, items)
-    assert sources.is_published(path, "of another compressor", items)
-    assert not sources.is_published(path, "of another compressor", items[:-1])
-    assert not sources.is_published(path.with_name("x"), published.gzip_sha256, items)
+    path, member = real_root / f"{stem}.gz", MEMBERS["fashion-mnist"]
+    compressed, inflated = member.sha256_of(stem)
+    digest, items = identity.sha256_of(path), ff.read_idx(path)
+    assert digest == compressed == identity.known_sha256(digest, items)
+    assert identity.known_sha256("of another compressor", items) == inflated
+    assert identity.known_sha256("another", items[:-1]) == "another"
+    assert identity.is_published(member, path, compressed)
+    assert identity.is_published(member, path, inflated)
+    assert identity.is_published(member, path, "another") is False
+    assert identity.is_published(member, path.with_name("x"), compressed) is None
 
 
 def test_headers_of_empty_files_are_published_by_nobody(tmp_path):
     stem = NAMES["test"][1]
     (tmp_path / stem).write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 0))
-    digest = sources.sha256_of(tmp_path / stem)
-    items = ff.read_idx(tmp_path / stem)
-    assert not sources.is_published(tmp_path / stem, digest, items)
+    digest = identity.sha256_of(tmp_path / stem)
+    assert identity.known_sha256(digest, ff.read_idx(tmp_path / stem)) == digest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fmnist_fast import view
-from fmnist_fast.sources import CLASSES
+from fmnist_fast.family import CLASSES
 
 GROUND = np.array(view._GROUND)
 

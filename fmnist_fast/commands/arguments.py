@@ -10,6 +10,17 @@ def add_root(command: argparse.ArgumentParser) -> None:
     command.add_argument("--root", metavar="DIR", help="folder with the files")
 
 
+def add_name(command: argparse.ArgumentParser, default: str | None) -> None:
+    """Add --name, the dataset of the family."""
+    command.add_argument(
+        "--name",
+        metavar="NAME",
+        default=default,
+        help="which dataset, such as mnist or emnist/letters; default: "
+        f"{default or 'whichever published files they are'}",
+    )
+
+
 def positive(text: str) -> int:
     """An integer from 1 on."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .. import sources
+from .. import family
 from .arguments import add_root, png, positive
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ are no files, a SYNTHETIC set is drawn and used.""",
         "default: standard",
     )
     command.add_argument(
-        "--split", choices=list(sources.FILES), default="train", help="default: train"
+        "--split", choices=list(family.FILES), default="train", help="default: train"
     )
     command.add_argument(
         "--index",

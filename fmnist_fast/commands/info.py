@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import sources
-from .arguments import add_root
+from .. import family, sources
+from .arguments import add_name, add_root
 
 if TYPE_CHECKING:
     import argparse
 
     from .. import Dataset
+    from ..member import Member
     from . import Add
 
 
@@ -21,8 +22,10 @@ def add(add_command: Add) -> None:
         "info",
         run,
         "Show versions, folders and the data that is found.",
-        "  fmnist-fast info\n  fmnist-fast info --root data\n  fmnist-fast info --card",
+        "  fmnist-fast info\n  fmnist-fast info --name mnist --root data\n"
+        "  fmnist-fast info --card",
     )
+    add_name(command, family.DEFAULT)
     add_root(command)
     command.add_argument(
         "--card",
@@ -33,52 +36,51 @@ def add(add_command: Add) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    member = family.find_member(arguments.name)
     if arguments.card:
-        return _print_card(arguments.root)
+        return _print_card(member, arguments.root)
     from ..config import show_config
 
     show_config()
     missing = []
-    for split in sources.FILES:
+    for split in member.splits:
         try:
-            dataset = sources.load(split, arguments.root)
-            paths = sources.find_pair(split, arguments.root)
+            dataset = sources.load(split, arguments.root, name=member.name)
+            paths = sources.find_pair(split, arguments.root, member.name)
         except FileNotFoundError as error:
             missing.append(error)
             print(f"\n{split}: not found")
             continue
         print()
-        _print_dataset(split, dataset, paths)
-    if len(missing) == len(sources.FILES):
+        _print_dataset(split, dataset, member, paths)
+    if len(missing) == len(member.splits):
         if arguments.root is not None:
             raise missing[0]
         print(f"\n{missing[0]}")
     return 0
 
 
-def _print_card(root: str | None) -> int:
+def _print_card(member: Member, root: str | None) -> int:
     missing = []
-    for split in sources.FILES:
+    for split in member.splits:
         try:
-            print(sources.load(split, root).info)
+            print(sources.load(split, root, name=member.name).info)
             return 0
         except FileNotFoundError as error:
             missing.append(error)
     raise missing[0]
 
 
-def _print_dataset(split: str, dataset: Dataset, paths: tuple[Path, Path]) -> None:
+def _print_dataset(
+    split: str, dataset: Dataset, member: Member, paths: tuple[Path, Path]
+) -> None:
     from .found import shown_name
 
-    published = all(
-        sources.is_published(path, sources.sha256_of(path), items)
-        for path, items in zip(paths, (dataset.images, dataset.labels), strict=True)
-    )
     pairs = zip(dataset.classes, dataset.class_counts, strict=True)
     rows = {
         "name": shown_name(dataset),
         "files": ", ".join(map(str, paths)),
-        "published": "yes, by SHA-256" if published else "no",
+        "published": _published(member, paths),
         "images": f"{dataset.images.dtype} {dataset.images.shape}",
         "classes": ", ".join(f"{name} {count}" for name, count in pairs),
     }
@@ -87,3 +89,16 @@ def _print_dataset(split: str, dataset: Dataset, paths: tuple[Path, Path]) -> No
     print(f"{split}:")
     for name, value in rows.items():
         print(f"  {name:11} {value}")
+
+
+def _published(member: Member, paths: tuple[Path, Path]) -> str:
+    from ..identity import is_published, known_sha256, sha256_of
+    from ..idx import read_idx
+
+    states = [
+        is_published(member, path, known_sha256(sha256_of(path), read_idx(path)))
+        for path in paths
+    ]
+    if None in states and False not in states:
+        return "can't be told: no SHA-256 of such files is known"
+    return "yes, by SHA-256" if all(states) else "no"

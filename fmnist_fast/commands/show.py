@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import sources
+from .. import family
 from .arguments import add_root, png, positive
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add(add_command: Add) -> None:
 set is drawn and used.""",
     )
     command.add_argument(
-        "--split", choices=list(sources.FILES), default="train", help="default: train"
+        "--split", choices=list(family.FILES), default="train", help="default: train"
     )
     command.add_argument(
         "--class",

@@ -6,13 +6,15 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import sources
+from .. import family, sources
 from .._core import FormatError
-from .arguments import add_root
+from ..pairs import CARD_NAME, load_pair
+from .arguments import add_name, add_root
 
 if TYPE_CHECKING:
     import argparse
 
+    from ..member import Member
     from . import Add
 
 
@@ -24,12 +26,15 @@ def add(add_command: Add) -> None:
         "Check files: SHA-256, header, counts, labels.",
         """  fmnist-fast verify
   fmnist-fast verify --root data
+  fmnist-fast verify --name emnist/letters
   fmnist-fast verify train-images-idx3-ubyte.gz mine.idx
 
-A line for each file: ok, DIFFERS (readable, but not the published Fashion-MNIST file
-of that name), DAMAGED or MISSING. The exit code is 0 if all are ok, else 1.""",
+A line for each file: ok, DIFFERS (readable, but not the published file of that name;
+without --name any dataset's will do), DAMAGED or MISSING. The exit code is 0 if all
+are ok, else 1.""",
     )
     command.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
+    add_name(command, None)
     add_root(command)
 
 
@@ -40,17 +45,19 @@ def run(arguments: argparse.Namespace) -> int:
     folders: list[Any] = [path for path in named if path.is_dir()]
     if arguments.root is not None or not named:
         folders.append(arguments.root)
+    member = family.find_member(arguments.name or family.DEFAULT)
+    members = [member] if arguments.name else list(family.MEMBERS.values())
     absent = []
     for folder in folders:
-        for split in sources.FILES:
+        for split in member.splits:
             try:
-                paths += sources.find_pair(split, folder)
+                paths += sources.find_pair(split, folder, member.name)
             except FileNotFoundError as error:
                 absent.append((split, error))
     if not paths:
         raise absent[0][1]
-    verdicts = {path: _verify_file(path) for path in paths}
-    _verify_pairs(verdicts)
+    verdicts = {path: _verify_file(path, members) for path in paths}
+    _verify_pairs(verdicts, member)
     for path, (verdict, why) in verdicts.items():
         print(f"{verdict:8} {path}: {why}")
     for split, reason in absent:
@@ -58,13 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
     return int(bool(absent) or any(verdict != "ok" for verdict, _ in verdicts.values()))
 
 
-def _verify_file(path: Path) -> tuple[str, str]:
-    """ "ok", "DIFFERS", "DAMAGED" or "MISSING", and why."""
+def _verify_file(path: Path, members: list[Member]) -> tuple[str, str]:
+    """ "ok", "DIFFERS", "DAMAGED" or "MISSING" for one of `members`, and why."""
+    from ..identity import is_published, known_sha256, sha256_of
     from ..idx import read_idx
 
     try:
         items = read_idx(path)
-        digest = sources.sha256_of(path)
+        digest = sha256_of(path)
     except FileNotFoundError:
         return "MISSING", "no such file"
     except OSError as error:
@@ -72,19 +80,29 @@ def _verify_file(path: Path) -> tuple[str, str]:
     except FormatError as error:
         return "DAMAGED", _without(error, path)
     header = f"{items.dtype} {items.shape}"
-    known = sources.PUBLISHED.get(path.name.removesuffix(".gz"))
-    if known is None:
+    stem = path.name.removesuffix(".gz")
+    named = [m for m in members if any(stem in _stems(m, s) for s in m.splits)]
+    if not named:
         return "ok", f"{header}; only the format, the name isn't a published one"
     if "labels" in path.name and items.size:
         header += f", labels {items.min()} to {items.max()}"
-    if sources.is_published(path, digest, items):
-        how = "" if digest in known else ", in another compression"
-        return "ok", f"{header}; the published file{how}"
-    wanted = known[0] if path.suffix == ".gz" else known[1]
+    known = known_sha256(digest, items)
+    for member in named:
+        if is_published(member, path, known):
+            how = "" if digest in member.sha256_of(stem) else ", in another compression"
+            return "ok", f"{header}; the published {member.title} file{how}"
+    compressed, inflated = named[0].sha256_of(stem)
+    if is_published(named[0], path, known) is None:
+        return "ok", f"{header}; only the format, no SHA-256 of such a file is known"
+    wanted = compressed if path.suffix == ".gz" else inflated
     return "DIFFERS", f"{header}; SHA-256 is {digest}, published is {wanted}"
 
 
-def _verify_pairs(verdicts: dict[Path, tuple[str, str]]) -> None:
+def _stems(member: Member, split: str) -> tuple[str, str]:
+    return member.splits[split].images, member.splits[split].labels
+
+
+def _verify_pairs(verdicts: dict[Path, tuple[str, str]], member: Member) -> None:
     """Where both files of a split are readable, see whether they go together."""
     readable = {
         (path.parent, path.name.removesuffix(".gz")): path
@@ -92,20 +110,24 @@ def _verify_pairs(verdicts: dict[Path, tuple[str, str]]) -> None:
         if verdict in ("ok", "DIFFERS")
     }
     for folder in dict.fromkeys(folder for folder, _ in readable):
-        for split, names in sources.FILES.items():
-            pair = [readable.get((folder, name)) for name in names]
+        for split in member.splits:
+            pair = [readable.get((folder, name)) for name in _stems(member, split)]
             if pair[0] and pair[1]:
-                _verify_pair(split, pair[0], pair[1], verdicts)
+                _verify_pair(split, pair[0], pair[1], verdicts, member)
 
 
 def _verify_pair(
-    split: str, images: Path, labels: Path, verdicts: dict[Path, tuple[str, str]]
+    split: str,
+    images: Path,
+    labels: Path,
+    verdicts: dict[Path, tuple[str, str]],
+    member: Member,
 ) -> None:
     pair = [images, labels]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that they aren't published is known
-            dataset = sources.load_pair(split, images, labels, False)
+            dataset = load_pair(split, images, labels, False, member.name)
     except FormatError as error:
         guilty = [path for path in pair if str(error).startswith(f"{path}: ")]
         for path in guilty or pair:
@@ -114,7 +136,7 @@ def _verify_pair(
     if dataset.synthetic:
         for path in pair:
             verdict, why = verdicts[path]
-            verdicts[path] = verdict, f"SYNTHETIC by its {sources.CARD_NAME}; {why}"
+            verdicts[path] = verdict, f"SYNTHETIC by its {CARD_NAME}; {why}"
 
 
 def _without(error: Exception, path: Path) -> str:

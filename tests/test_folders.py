@@ -1,0 +1,145 @@
+"""Any folder of IDX files: which of its files make a split."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import family
+
+
+def write(folder, *names, n=6):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        is_images = "images" in name or "idx3" in name
+        items = np.zeros((n, 5, 4) if is_images else n, np.uint8)
+        ff.write_idx(folder / name, items)
+
+
+@pytest.mark.parametrize(
+    "split, images, labels",
+    [
+        ("train", "train-images.idx3-ubyte", "train-labels.idx1-ubyte"),
+        ("test", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"),
+        ("test", "mine-test-images-idx3-ubyte.gz", "mine-test-labels-idx1-ubyte.gz"),
+        ("val", "val_images.idx", "val_labels.idx"),
+        ("Val", "VAL-IMAGES-IDX3-UBYTE", "VAL-LABELS-IDX1-UBYTE"),
+        ("train", "x.train.idx3", "y.train.idx1"),
+    ],
+)
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_split_is_found(tmp_path, split, images, labels, as_path):
+    write(tmp_path / "mine", images.lower(), labels.lower())
+    for name in (images, labels):
+        (tmp_path / "mine" / name.lower()).rename(tmp_path / "mine" / name)
+    dataset = ff.load(split, name=as_path(tmp_path / "mine"))
+    assert (len(dataset), dataset.name, dataset.split_name) == (6, None, split)
+
+
+def test_as_root_too(tmp_path):
+    write(tmp_path, "train-images.idx3-ubyte", "train-labels.idx1-ubyte")
+    assert len(ff.load("train", tmp_path)) == 6
+
+
+def test_card_beside_the_files(tmp_path):
+    write(tmp_path, "train-images.idx", "train-labels.idx")
+    (tmp_path / "dataset.json").write_text('{"name": "pets", "classes": ["cat"]}')
+    dataset = ff.load("train", name=tmp_path)
+    assert (dataset.name, dataset.classes) == ("pets", ("cat",))
+
+
+def test_plain_goes_before_gzip(tmp_path):
+    write(tmp_path, "train-images.idx.gz", "train-labels.idx.gz", n=3)
+    write(tmp_path, "train-images.idx", "train-labels.idx", n=6)
+    assert len(ff.load("train", name=tmp_path)) == 6
+
+
+def test_hidden_files_are_nobodys(tmp_path):
+    write(tmp_path, "train-images.idx", "train-labels.idx", ".train-images.idx.x.part")
+    assert len(ff.load("train", name=tmp_path)) == 6
+
+
+def test_name_of_the_family_goes_before_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mnist", "train-images.idx", "train-labels.idx")
+    write(tmp_path / "mine", "train-images.idx", "train-labels.idx")
+    assert len(ff.load("train", name="./mnist")) == 6
+    assert len(ff.load("train", name="mine")) == 6
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    with pytest.raises(FileNotFoundError, match="fmnist-fast download mnist"):
+        ff.load("train", name="mnist")
+
+
+def test_names_of_the_family_bring_what_is_to_be_put_right(tmp_path):
+    part = family.MEMBERS["emnist/letters"].splits["test"]
+    images = np.arange(6 * 20, dtype=np.uint8).reshape(6, 5, 4)
+    ff.write_idx(tmp_path / part.images, images)
+    ff.write_idx(tmp_path / part.labels, np.full(6, 26, np.uint8))
+    with pytest.warns(UserWarning, match="EMNIST Letters file .*it has 6 items"):
+        dataset = ff.load("test", name=tmp_path)
+    assert np.array_equal(dataset.images, images.transpose(0, 2, 1))
+    assert set(dataset.labels) == {25}
+
+
+def test_published_files_are_known_under_any_name(tmp_path, real_root):
+    for stem, name in zip(family.FILES["test"], ("images.idx3", "labels.idx1")):
+        (tmp_path / f"any-test-{name}.gz").symlink_to(real_root / f"{stem}.gz")
+    dataset = ff.load("test", name=tmp_path, cache=False)
+    assert dataset.name == "fashion-mnist" and dataset.classes[8] == "Bag"
+
+
+# ---- errors -----------------------------------------------------------------------
+
+
+def test_more_than_one_fits(tmp_path):
+    write(tmp_path, "a-train-images.idx", "b-train-images.idx", "train-labels.idx")
+    message = (
+        r"^more than one file of images of the split 'train' in .*: its name must have "
+        r"train, and idx3 or image or images; there are a-train-images\.idx, b-train-"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        ff.load("train", name=tmp_path)
+
+
+def test_none_fits(tmp_path):
+    write(tmp_path, *(f"{i:02}-val-images.idx" for i in range(15)))
+    message = (
+        r"^no file of images of the split 'test' .* t10k or test, .* there are "
+        r"00-val-images\.idx, .*, 11-val-images\.idx and 3 more$"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        ff.load("test", name=tmp_path)
+
+
+def test_no_idx_file_at_all(tmp_path):
+    (tmp_path / "train-images.npy").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no IDX file in .*: its name"
+    ):
+        ff.load("train", name=tmp_path)
+    with pytest.raises(FileNotFoundError, match="found no train-images-idx3-ubyte"):
+        ff.load("train", tmp_path)
+
+
+def test_no_folder(tmp_path):
+    (tmp_path / "x").touch()
+    for name, what in (("x", "a file"), ("y", "missing")):
+        message = f"name must be a dataset or a folder, but .*{name} is {what}"
+        with pytest.raises(FileNotFoundError, match=message):
+            ff.load("train", name=tmp_path / name)
+
+
+@pytest.mark.parametrize("split", ["", None, "a/b", 3])
+def test_split_that_is_no_word(tmp_path, split):
+    message = f"split must be a word such as 'train', got {split!r}"
+    with pytest.raises(ValueError, match=message):
+        ff.load(split, name=tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"root": "x"}, {"download": True}])
+def test_a_folder_is_enough(tmp_path, options):
+    message = f"{next(iter(options))} goes with the name of a dataset, got folder "
+    with pytest.raises(ValueError, match=message):
+        ff.load("train", name=tmp_path, **options)

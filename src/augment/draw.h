@@ -17,9 +17,12 @@ struct fm_draws {
     uint64_t seed, position;
     uint32_t epoch, operation;
     uint32_t n_taken; /* words of the stream that were read */
-    uint32_t n_known; /* words that were there from the start: 0 or 4 */
+    uint32_t n_known; /* words that were there from the start, a multiple of 4 */
+    const uint32_t *known; /* number i at known[i * FM_DRAWS_STRIDE] */
     uint32_t words[4];
 };
+
+#define FM_DRAWS_STRIDE 16 /* words of as many samples are made at once (field.h) */
 
 /* A real number from `low` to `high`: uniform where n_levels is 0 or 1, else one of
    n_levels equally spaced values, both ends among them. With `random_sign`, negated
@@ -38,12 +41,15 @@ static inline void fm_draws_begin(struct fm_draws *draws, uint64_t seed, uint32_
     draws->position = position;
     draws->operation = operation;
     draws->n_taken = draws->n_known = 0;
+    draws->known = NULL;
 }
 
 static inline uint32_t fm_draws_word(struct fm_draws *draws)
 {
     uint32_t i = draws->n_taken++;
-    if (i % 4 == 0 && i >= draws->n_known)
+    if (i < draws->n_known)
+        return draws->known[i * FM_DRAWS_STRIDE];
+    if (i % 4 == 0)
         fm_rng_draw(draws->seed, draws->epoch, draws->position,
                     (enum fm_operation)draws->operation, i / 4, draws->words);
     return draws->words[i % 4];

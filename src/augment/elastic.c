@@ -17,9 +17,18 @@ static size_t align_up(size_t n)
     return (n + LANES - 1) / LANES * LANES;
 }
 
+/* From row to row of both fields: a cache line more than they have, as rows of 4 KiB
+   would share the same few places of the cache. */
+static size_t stride_of(size_t side)
+{
+    return 2 * align_up(side) + 16;
+}
+
 static size_t fields_count(size_t height, size_t width)
 {
-    return 2 * align_up(width) * align_up(height);
+    const size_t columns = align_up(width) * stride_of(height);
+    const size_t rows = align_up(height) * stride_of(width);
+    return columns > rows ? columns : rows;
 }
 
 size_t fm_elastic_work_nbytes(size_t height, size_t width)
@@ -30,7 +39,7 @@ size_t fm_elastic_work_nbytes(size_t height, size_t width)
 
 /* ---- noise --------------------------------------------------------------------- */
 
-/* out: float32 (width, 2 * across), whose rows are columns of the image. */
+/* out: float32 (width, stride of 2 * across), whose rows are columns of the image. */
 FM_INLINE void fill_noise(const uint32_t key[2], fm_field_fn *field, size_t width,
                           size_t across, float *restrict out)
 {
@@ -51,7 +60,7 @@ FM_INLINE void fill_noise(const uint32_t key[2], fm_field_fn *field, size_t widt
         y += LANES;
         if (y == across) {
             y = 0;
-            out += 2 * across;
+            out += stride_of(across);
         }
     }
 }
@@ -90,14 +99,15 @@ static struct box_filter box_of(double sigma)
                                (float)(1.0 / (2.0 * r + 1.0 + 2.0 * edge))};
 }
 
-/* Filter columns: in, out float32 (n, stride), stride a multiple of LANES. Four sums at
-   once, as each waits for its own last value. */
-FM_INLINE void box_columns(const float *restrict in, size_t n, size_t stride,
+/* Filter columns: in, out float32 (n, n_lanes) with rows of stride_of. Four sums at once,
+   as each waits for its own last value. */
+FM_INLINE void box_columns(const float *restrict in, size_t n, size_t n_lanes,
                            struct box_filter box, float *restrict out)
 {
     enum { SUMS = LANES / FM_LANES_COUNT };
     const int64_t r = box.radius, side = (int64_t)n;
-    for (size_t lane = 0; lane < stride; lane += LANES) {
+    const size_t stride = stride_of(n_lanes / 2);
+    for (size_t lane = 0; lane < n_lanes; lane += LANES) {
         fm_lanes sums[SUMS];
         for (int k = 0; k < SUMS; k++)
             sums[k] = fm_lanes_zero();
@@ -126,13 +136,13 @@ FM_INLINE void box_columns(const float *restrict in, size_t n, size_t stride,
 }
 
 FM_LEVELS(box_columns,
-          (const float *restrict in, size_t n, size_t stride, struct box_filter box,
+          (const float *restrict in, size_t n, size_t n_lanes, struct box_filter box,
            float *restrict out),
-          (in, n, stride, box, out));
+          (in, n, n_lanes, box, out));
 
-/* Smooth the columns of buffers[0], float32 (n, stride), by way of buffers[1]; the
+/* Smooth the columns of buffers[0], float32 (n, n_lanes), by way of buffers[1]; the
    result is in buffers[0], which may have changed places with the other. */
-static void smooth(float *buffers[2], size_t n, size_t stride, double sigma,
+static void smooth(float *buffers[2], size_t n, size_t n_lanes, double sigma,
                    enum fm_cpu_level level)
 {
     if (sigma == 0)
@@ -140,7 +150,7 @@ static void smooth(float *buffers[2], size_t n, size_t stride, double sigma,
     const struct box_filter box = box_of(sigma);
     for (int pass = 0; pass < FM_ELASTIC_PASSES; pass++) {
         float *from = buffers[0];
-        box_columns_levels[level](from, n, stride, box, buffers[1]);
+        box_columns_levels[level](from, n, n_lanes, box, buffers[1]);
         buffers[0] = buffers[1];
         buffers[1] = from;
     }
@@ -155,11 +165,13 @@ FM_INLINE int32_t whole(float x)
     return (int32_t)(x > bound ? bound : x);
 }
 
-/* Where pixels are plus their displacements: fields, out (height, 2 * along). */
+/* Where pixels are plus their displacements: fields, out (height, 2 * along) with rows
+   of stride_of. */
 FM_INLINE void displace(const float *restrict fields, size_t height, size_t along,
                         float scale_x, float scale_y, int32_t *restrict out)
 {
-    for (size_t y = 0; y < height; y++, fields += 2 * along, out += 2 * along) {
+    const size_t stride = stride_of(along);
+    for (size_t y = 0; y < height; y++, fields += stride, out += stride) {
         const float *dx = fields, *dy = fields + along;
         int32_t *xs = out, *ys = out + along;
         for (size_t begin = 0; begin < along; begin += LANES)
@@ -191,11 +203,11 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
     fill_noise_levels[level](key, fm_field_select(level), width, across, buffers[0]);
     smooth(buffers, width, 2 * across, elastic->sigma_x, level);
     /* Columns that the image does not have become lanes that nobody looks at. */
-    memset(buffers[0] + 2 * across * width, 0,
-           2 * across * (along - width) * sizeof(float));
-    for (int i = 0; i < 2; i++)
-        fm_transpose(buffers[0] + (size_t)i * across, 2 * across, along, across,
-                     2 * along, level, buffers[1] + (size_t)i * along);
+    memset(buffers[0] + stride_of(across) * width, 0,
+           stride_of(across) * (along - width) * sizeof(float));
+    for (size_t i = 0; i < 2; i++)
+        fm_transpose(buffers[0] + i * across, stride_of(across), along, across,
+                     stride_of(along), level, buffers[1] + i * along);
     float *spare = buffers[0];
     buffers[0] = buffers[1];
     buffers[1] = spare;
@@ -204,6 +216,6 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
     displace_levels[level](buffers[0], height, along,
                            (float)(elastic->alpha_x / 2 * ONE),
                            (float)(elastic->alpha_y / 2 * ONE), places);
-    for (size_t y = 0; y < height; y++, places += 2 * along)
+    for (size_t y = 0; y < height; y++, places += stride_of(along))
         fm_quads_read(&quads, places, places + along, width, out + y * width);
 }

@@ -38,9 +38,10 @@ static void field_any(const uint32_t key[2], uint64_t chunk,
 }
 
 static void draws_any(uint64_t seed, uint32_t epoch, uint64_t position,
-                      uint32_t operation, uint32_t out[FM_FIELD_CHUNK])
+                      uint32_t operation, uint32_t draw,
+                      uint32_t out[FM_FIELD_CHUNK])
 {
-    fill_counters(position, epoch, operation << 16, out);
+    fill_counters(position, epoch, operation << 16 | draw, out);
     rounds_any((uint32_t)seed, (uint32_t)(seed >> 32), out);
 }
 
@@ -94,9 +95,10 @@ static void field_avx2(const uint32_t key[2], uint64_t chunk,
 
 FM_TARGET_AVX2
 static void draws_avx2(uint64_t seed, uint32_t epoch, uint64_t position,
-                       uint32_t operation, uint32_t out[FM_FIELD_CHUNK])
+                       uint32_t operation, uint32_t draw,
+                       uint32_t out[FM_FIELD_CHUNK])
 {
-    fill_counters(position, epoch, operation << 16, out);
+    fill_counters(position, epoch, operation << 16 | draw, out);
     rounds_avx2((uint32_t)seed, (uint32_t)(seed >> 32), out);
 }
 
@@ -143,9 +145,10 @@ static void field_avx512(const uint32_t key[2], uint64_t chunk,
 
 FM_TARGET_AVX512
 static void draws_avx512(uint64_t seed, uint32_t epoch, uint64_t position,
-                         uint32_t operation, uint32_t out[FM_FIELD_CHUNK])
+                         uint32_t operation, uint32_t draw,
+                         uint32_t out[FM_FIELD_CHUNK])
 {
-    fill_counters(position, epoch, operation << 16, out);
+    fill_counters(position, epoch, operation << 16 | draw, out);
     rounds_avx512((uint32_t)seed, (uint32_t)(seed >> 32), out);
 }
 

@@ -14,12 +14,13 @@ typedef void fm_field_fn(const uint32_t key[2], uint64_t chunk,
 
 fm_field_fn *fm_field_select(enum fm_cpu_level level);
 
-/* Draw 0 of sixteen samples, from `position` on: word j of sample i at out[16 j + i].
+/* A draw of sixteen samples, from `position` on: word j of sample i at out[16 j + i].
    One at a time they take as long as cropping a small image. */
-#define FM_FIELD_SAMPLES 16
+#define FM_FIELD_SAMPLES FM_DRAWS_STRIDE
 
 typedef void fm_field_draws_fn(uint64_t seed, uint32_t epoch, uint64_t position,
-                               uint32_t operation, uint32_t out[FM_FIELD_CHUNK]);
+                               uint32_t operation, uint32_t draw,
+                               uint32_t out[FM_FIELD_CHUNK]);
 
 fm_field_draws_fn *fm_field_draws_select(enum fm_cpu_level level);
 

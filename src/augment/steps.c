@@ -402,6 +402,12 @@ static int applies(const struct canvas *canvas, const struct fm_step *step,
     return ((fm_draws_word(&first) >> 31) + canvas->epoch) & 1;
 }
 
+static uint32_t n_draws_ahead(const struct fm_step *step)
+{
+    return 1 + (step->kind == FM_STEP_AFFINE || step->kind == FM_STEP_RESIZED_CROP ||
+                step->kind == FM_STEP_ERASING);
+}
+
 static void run_steps(struct canvas *canvas, size_t begin, size_t end)
 {
     const struct fm_step *const all = canvas->steps->steps;
@@ -411,10 +417,8 @@ static void run_steps(struct canvas *canvas, size_t begin, size_t end)
         fm_draws_begin(&draws, canvas->seed, canvas->epoch, canvas->position,
                        FM_DRAW_AUGMENT + (uint32_t)i);
         if (canvas->ahead && i < FM_STEPS_AHEAD) {
-            draws.n_known = 4;
-            for (size_t j = 0; j < 4; j++)
-                draws.words[j] =
-                    canvas->ahead->words[i][FM_FIELD_SAMPLES * j + canvas->lane];
+            draws.n_known = 4 * n_draws_ahead(step);
+            draws.known = canvas->ahead->words[i] + canvas->lane;
         }
         if (!applies(canvas, step, &draws))
             continue;
@@ -436,7 +440,9 @@ void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t e
                          uint64_t position, struct fm_ahead *out)
 {
     for (uint32_t i = 0; i < FM_STEPS_AHEAD && i < steps->n_steps; i++)
-        steps->draws(seed, epoch, position, FM_DRAW_AUGMENT + i, out->words[i]);
+        for (uint32_t draw = 0; draw < n_draws_ahead(&steps->steps[i]); draw++)
+            steps->draws(seed, epoch, position, FM_DRAW_AUGMENT + i, draw,
+                         out->words[i] + draw * FM_FIELD_CHUNK);
 }
 
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,

@@ -99,8 +99,8 @@ static struct box_filter box_of(double sigma)
                                (float)(1.0 / (2.0 * r + 1.0 + 2.0 * edge))};
 }
 
-/* Filter columns: in, out float32 (n, n_lanes) with rows of stride_of. Four sums at once,
-   as each waits for its own last value. */
+/* Filter columns: in, out float32 (n, n_lanes) with rows of stride_of. Four sums at
+   once, as each waits for its own last value. */
 FM_INLINE void box_columns(const float *restrict in, size_t n, size_t n_lanes,
                            struct box_filter box, float *restrict out)
 {

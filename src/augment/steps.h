@@ -87,8 +87,8 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level);
 /* Bytes of memory that one thread needs; it must start at a multiple of 64. */
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps);
 
-/* The first draws of the first steps, for FM_FIELD_SAMPLES samples at once: two draws of
-   steps that take more than four words, one of the others. */
+/* The first draws of the first steps, for FM_FIELD_SAMPLES samples at once: two draws
+   of steps that take more than four words, one of the others. */
 #define FM_STEPS_AHEAD 4
 struct fm_ahead {
     uint32_t words[FM_STEPS_AHEAD][2 * FM_FIELD_CHUNK];

@@ -129,23 +129,39 @@ struct narrow {
     __m256i inside, fill, value;
 };
 
-/* Rows [begin, end) of the window, with `value` in the lanes of `hole`. */
+/* The part of the window's rows that is a hole. Which rows these are is looked up and
+   not asked for: branches at random rows are mispredicted. */
+struct narrow_hole {
+    size_t top, height;
+    __m256i lanes[2]; /* of other rows, none; and of these */
+};
+
 FM_TARGET_AVX2
-static inline void narrow_rows(const struct narrow *narrow, int64_t begin, int64_t end,
-                               __m256i hole, uint8_t *restrict out)
+static inline void store_row(const struct narrow *rows, const struct narrow_hole *hole,
+                             int64_t row, __m256i pixels, uint8_t *restrict out)
+{
+    if (hole) /* known where this is compiled into */
+        pixels = _mm256_blendv_epi8(
+            pixels, rows->value,
+            hole->lanes[(size_t)row - hole->top < hole->height]);
+    _mm256_storeu_si256((__m256i *)(out + row * rows->n), pixels);
+}
+
+FM_TARGET_AVX2
+FM_INLINE void narrow_rows(const struct narrow *narrow, const struct narrow_hole *hole,
+                           size_t n_rows, uint8_t *restrict out)
 {
     const struct narrow rows = *narrow;
     const __m256i backwards = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-    const __m256i outside = _mm256_blendv_epi8(rows.fill, rows.value, hole);
-    /* Rows [from, to) of those exist in the source. */
-    const int64_t last = rows.height - 1;
+    /* Rows [from, to) exist in the source. */
+    const int64_t last = rows.height - 1, end = (int64_t)n_rows;
     int64_t from = rows.step > 0 ? -rows.first : rows.first - last;
     int64_t to = rows.step > 0 ? last - rows.first + 1 : rows.first + 1;
-    from = clip(from, begin, end);
+    from = clip(from, 0, end);
     to = clip(to, from, end);
-    for (int64_t row = begin; row < from; row++)
-        _mm256_storeu_si256((__m256i *)(out + row * rows.n), outside);
+    for (int64_t row = 0; row < from; row++)
+        store_row(&rows, hole, row, rows.fill, out);
     for (int64_t row = from; row < to; row++) {
         const int64_t y = rows.first + rows.step * row;
         const uint8_t *source = rows.source + y * rows.width;
@@ -154,11 +170,10 @@ static inline void narrow_rows(const struct narrow *narrow, int64_t begin, int64
         if (rows.flip_x)
             pixels = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pixels, backwards),
                                               0x4E);
-        pixels = _mm256_blendv_epi8(pixels, rows.value, hole);
-        _mm256_storeu_si256((__m256i *)(out + row * rows.n), pixels);
+        store_row(&rows, hole, row, pixels, out);
     }
     for (int64_t row = to; row < end; row++)
-        _mm256_storeu_si256((__m256i *)(out + row * rows.n), outside);
+        store_row(&rows, hole, row, rows.fill, out);
 }
 
 FM_TARGET_AVX2
@@ -185,17 +200,15 @@ static void window_narrow(const uint8_t *restrict in, size_t height, size_t widt
                                 inside,
                                 _mm256_set1_epi8((char)window->fill),
                                 _mm256_set1_epi8((char)window->hole_value)};
-    const __m256i none = _mm256_setzero_si256();
     if (box->height == 0) {
-        narrow_rows(&rows, 0, n_rows, none, out);
+        narrow_rows(&rows, NULL, window->height, out);
         return;
     }
-    const int64_t top = (int64_t)box->top, bottom = top + (int64_t)box->height;
-    narrow_rows(&rows, 0, top, none, out);
-    narrow_rows(&rows, top, bottom,
-                lanes_between((int64_t)box->left, (int64_t)(box->left + box->width)),
-                out);
-    narrow_rows(&rows, bottom, n_rows, none, out);
+    const struct narrow_hole hole = {
+        box->top, box->height,
+        {_mm256_setzero_si256(), lanes_between((int64_t)box->left,
+                                               (int64_t)(box->left + box->width))}};
+    narrow_rows(&rows, &hole, window->height, out);
 }
 
 static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,

@@ -47,8 +47,8 @@ struct fm_flip {
 /* Bytes before and behind an image that whole vectors read, to throw them away. */
 #define FM_WINDOW_AROUND 31
 
-/* in: uint8 (height, width), around which FM_WINDOW_AROUND bytes may be read; out: uint8
-   (window->height, window->width), with room for 31 bytes behind.
+/* in: uint8 (height, width), around which FM_WINDOW_AROUND bytes may be read; out:
+   uint8 (window->height, window->width), with room for 31 bytes behind.
    In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip;
    out[hole] = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most

@@ -40,9 +40,16 @@ def main(argv: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except _KNOWN_ERRORS as error:
-        text = str(error) or type(error).__name__
-        print(f"{_PROGRAM}: error: {' '.join(text.split())}", file=sys.stderr)
+        print(f"{_PROGRAM}: error: {_text_of(error)}", file=sys.stderr)
         return 1
+
+
+def _text_of(error: BaseException) -> str:
+    """In one line, but for a list of what to fetch by hand."""
+    from .download import DownloadError
+
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, DownloadError) else " ".join(text.split())
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast import _core, cli, family, identity, view
+from fmnist_fast.cards import CARDS
 from fmnist_fast.synthetic import write_synthetic
 
 NAMES = [name for pair in family.FILES.values() for name in pair]
@@ -484,8 +485,19 @@ def test_card(run, drawn, published, tmp_path):
     (published / f"{NAMES[1]}.gz").unlink()
     code, out, _ = run("info", "--card", "--root", published)
     assert code == 0 and "licence   MIT\n" in out and "@misc{xiao2017fashion," in out
+    assert run("info", "--root", published)[1].endswith(out)
+    assert run("info", "--card")[1] == str(CARDS["fashion-mnist"]) + "\n"
     code, out, err = run("info", "--card", "--root", tmp_path)
     assert (code, out) == (1, "") and "found no train-images" in err
+
+
+def test_what_to_fetch_by_hand_keeps_its_lines(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    code, out, err = run("download", "mnist", "--to", tmp_path)
+    assert (code, out) == (1, "")
+    first, *files = err.splitlines()
+    assert first.startswith("fmnist-fast: error: FMNIST_FAST_OFFLINE is set")
+    assert len(files) == 4 and all("SHA-256" in line for line in files)
 
 
 # ---- verify -----------------------------------------------------------------------

@@ -21,7 +21,7 @@ def add(add_command: Add) -> None:
     command = add_command(
         "info",
         run,
-        "Show versions, folders and the data that is found.",
+        "Show versions, folders, the data that is found, and what it is.",
         "  fmnist-fast info\n  fmnist-fast info --name mnist --root data\n"
         "  fmnist-fast info --card",
     )
@@ -30,7 +30,7 @@ def add(add_command: Add) -> None:
     command.add_argument(
         "--card",
         action="store_true",
-        help="what the data is: description, licence, citation, how it was made",
+        help="only what the data is: description, licence, citation, how it was made",
     )
 
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..config import show_config
 
     show_config()
-    missing = []
+    missing, card = [], None
     for split in member.splits:
         try:
             dataset = sources.load(split, arguments.root, name=member.name)
@@ -53,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         print()
         _print_dataset(split, dataset, member, paths)
+        card = dataset.info
+    if card is not None:
+        print(f"\n{card}")
     if len(missing) == len(member.splits):
         if arguments.root is not None:
             raise missing[0]
@@ -68,7 +71,12 @@ def _print_card(member: Member, root: str | None) -> int:
             return 0
         except FileNotFoundError as error:
             missing.append(error)
-    raise missing[0]
+    if root is not None:
+        raise missing[0]
+    from ..cards import CARDS
+
+    print(CARDS[member.name])
+    return 0
 
 
 def _print_dataset(

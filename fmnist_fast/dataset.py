@@ -209,6 +209,25 @@ class Dataset:
 
         return from_huggingface(ds, image, label)
 
+    def to_sklearn(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows as scikit-learn takes them, ``X, y = dataset.to_sklearn()``.
+
+        Returns
+        -------
+        tuple of ndarray
+            float32 (n, height * width), pixels divided by 255; int64 (n,), the labels.
+            Both are copies. For more than fits memory, and for ``partial_fit``, a
+            Loader with ``layout="flat"`` gives the same in batches.
+        """
+        from .loader import Loader
+
+        n = len(self)
+        options = {"layout": "flat", "normalize": "unit", "batch_size": max(1, n)}
+        for images, labels in Loader(self, **options):  # type: ignore[arg-type]
+            return images, labels
+        height, width = self.images.shape[1:]
+        return np.zeros((0, height * width), np.float32), np.zeros(0, np.int64)
+
     def to_huggingface(self) -> datasets.Dataset:
         """A `datasets.Dataset` in memory, its images as PNG files; needs `datasets`."""
         from .huggingface import to_huggingface

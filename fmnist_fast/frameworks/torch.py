@@ -11,6 +11,7 @@ from typing import Any
 from ..dataset import Dataset
 from ..loader import Loader
 from ..options import checked_flag, scale_and_bias
+from .adapter import Adapter
 
 try:
     import torch
@@ -38,7 +39,7 @@ _LABELS: dict[Any, str] = {
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-class TorchLoader(IterableDataset):
+class TorchLoader(Adapter, IterableDataset):
     """A :class:`fmnist_fast.Loader` whose batches are tensors.
 
     Iterating gives ``(images, labels)`` for one epoch; iterating again gives the next.
@@ -143,10 +144,6 @@ class TorchLoader(IterableDataset):
         self.loader = feed.loader
         return feed
 
-    def __len__(self) -> int:
-        """Batches of a whole epoch, for this rank."""
-        return len(self.loader)
-
     def __iter__(self) -> Iterator[Batch]:
         loader = self._share_of_worker()
         if self._feed is not None:
@@ -180,35 +177,6 @@ class TorchLoader(IterableDataset):
         loader.load_state_dict(whole.state_dict())
         whole.set_epoch(whole.epoch + 1)
         return loader
-
-    # ---- epochs and state ---------------------------------------------------------
-
-    @property
-    def epoch(self) -> int:
-        """The epoch, from 0, that the next batch belongs to."""
-        return self.loader.epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next iterator start at the beginning of `epoch`."""
-        self.loader.set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the newest iterator stands: see Loader.state_dict."""
-        return self.loader.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next iterator go on where the state was taken."""
-        self.loader.load_state_dict(state_dict)
-
-    def close(self) -> None:
-        """Join the worker threads; iterators in use raise RuntimeError."""
-        self.loader.close()
-
-    def __enter__(self) -> TorchLoader:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"

@@ -1,0 +1,46 @@
+"""What the adapters to all frameworks have of a Loader: its epochs, state and end."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ..loader import Loader
+
+Self = TypeVar("Self", bound="Adapter")
+
+
+class Adapter:
+    """Something that hands out the batches of `loader` in another form."""
+
+    loader: Loader
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, for this rank."""
+        return len(self.loader)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0, that the next batch belongs to."""
+        return self.loader.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iterator start at the beginning of `epoch`."""
+        self.loader.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the newest iterator stands: see Loader.state_dict."""
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next iterator go on where the state was taken."""
+        self.loader.load_state_dict(state_dict)
+
+    def close(self) -> None:
+        """Join the worker threads; iterators in use raise RuntimeError."""
+        self.loader.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

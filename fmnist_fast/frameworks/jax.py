@@ -1,0 +1,111 @@
+"""Batches as JAX arrays.
+
+from fmnist_fast.frameworks.jax import JaxLoader
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..dataset import Dataset
+from ..loader import Loader
+from .adapter import Adapter
+
+try:
+    import jax
+except ModuleNotFoundError as error:
+    if error.name != "jax":
+        raise
+    raise ImportError("fmnist_fast.frameworks.jax needs JAX: pip install jax") from None
+
+_LABEL_DTYPES = ("int32", "uint8", "onehot")
+
+
+class JaxLoader(Adapter):
+    """A :class:`fmnist_fast.Loader` whose batches are JAX arrays.
+
+    Iterating gives ``(images, labels)`` for one epoch; iterating again gives the next.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    batch_size : int
+        Of one process.
+    sharding : jax.Device or jax.sharding.Sharding, optional
+        Where the arrays go, as for ``jax.device_put``: a device, or a sharding that
+        spreads rows over several. By default JAX's default device.
+    label_dtype : "int32", "uint8" or "onehot"
+        JAX makes int32 of int64.
+    **options
+        As for Loader: shuffle, seed, dtype, normalize, layout, augment, drop_last,
+        shard, threads, prefetch. JAX's convolutions like layout "NHWC".
+
+    Raises
+    ------
+    TypeError, ValueError
+        As Loader; `sharding` is something else, or needs batches of one size.
+
+    Notes
+    -----
+    Determinism: as Loader.
+
+    Buffers: arrays are yours. On the CPU JAX aliases numpy's memory, also where it is
+    told not to; so it is given a copy there, which nobody writes to. On other devices
+    a batch's memory is used again when the transfer, which JAX makes later, is over.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 256,
+        *,
+        sharding: Any = None,
+        label_dtype: str = "int32",
+        **options: Any,
+    ) -> None:
+        if label_dtype not in _LABEL_DTYPES:
+            raise ValueError(
+                f"label_dtype must be one of {', '.join(_LABEL_DTYPES)}, got "
+                f"{label_dtype!r}"
+            )
+        self.loader = Loader(dataset, batch_size, label_dtype=label_dtype, **options)
+        self.sharding = sharding
+        if sharding is not None and not isinstance(sharding, jax.Device):
+            self._check_sharding(sharding)
+
+    def _check_sharding(self, sharding: Any) -> None:
+        if not isinstance(sharding, jax.sharding.Sharding):
+            raise TypeError(
+                "sharding must be a jax.Device, a jax.sharding.Sharding or None, got "
+                f"{type(sharding).__name__}"
+            )
+        loader, n = self.loader, len(self.loader.dataset)
+        n_devices = len(sharding.device_set)
+        rest = n % (loader.batch_size * loader.world) if not loader.drop_last else 0
+        for rows in (loader.batch_size, rest):
+            if rows % n_devices:
+                raise ValueError(
+                    f"a batch of {rows} rows can't be divided evenly among {n_devices} "
+                    "devices: choose another batch_size, or pass drop_last=True"
+                )
+
+    def __iter__(self) -> Iterator[tuple[jax.Array, jax.Array]]:
+        sharding = self.sharding
+        if sharding is None and jax.default_backend() == "cpu":
+            make = jax.numpy.array  # which copies, in less time than the two below
+            for images, labels in self.loader:
+                yield make(images), make(labels)
+            return
+        is_cpu = sharding is not None and _is_on_cpu(sharding)
+        for images, labels in self.loader:
+            batch = (images.copy(), labels.copy()) if is_cpu else (images, labels)
+            yield jax.device_put(batch, sharding)
+
+    def __repr__(self) -> str:
+        return f"JaxLoader({self.loader!r}, sharding={self.sharding!r})"
+
+
+def _is_on_cpu(sharding: Any) -> bool:
+    devices = {sharding} if isinstance(sharding, jax.Device) else sharding.device_set
+    return any(device.platform == "cpu" for device in devices)

@@ -1,0 +1,105 @@
+"""Batches as JAX arrays: the same values, in memory of their own, on any devices."""
+
+import mmap
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+jax = pytest.importorskip("jax")
+from fmnist_fast.frameworks.jax import JaxLoader  # noqa: E402
+
+OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
+@pytest.mark.parametrize("label_dtype", ["int32", "uint8", "onehot"])
+def test_values_are_the_loaders(small, dtype, label_dtype):
+    options = OPTIONS | {"dtype": dtype, "label_dtype": label_dtype}
+    ours, numpys = JaxLoader(small, **options), ff.Loader(small, **options)
+    assert len(ours) == len(numpys)
+    for (x, y), (want_x, want_y) in zip(ours, numpys, strict=True):
+        assert x.dtype == dtype and x.shape == want_x.shape
+        assert np.asarray(x).tobytes() == want_x.tobytes()
+        assert y.dtype == want_y.dtype and np.array_equal(y, want_y)
+
+
+@pytest.mark.parametrize("sharding", [None, jax.devices()[0]], ids=["default", "named"])
+def test_arrays_do_not_alias_the_batch(small, sharding):
+    nbytes = ff.Loader(small, **OPTIONS).slot_nbytes
+    slots = [mmap.mmap(-1, nbytes) for _ in range(6)]
+    begins = np.array([np.frombuffer(slot, np.uint8).ctypes.data for slot in slots])
+    loader = JaxLoader(small, sharding=sharding, slots=slots, prefetch=4, **OPTIONS)
+    held = list(loader)
+    for array in (array for pair in held for array in pair):
+        offset = array.unsafe_buffer_pointer() - begins
+        assert not ((0 <= offset) & (offset < nbytes)).any()
+    want = list(ff.Loader(small, label_dtype="int32", **OPTIONS))
+    for (x, y), (want_x, want_y) in zip(held, want, strict=True):
+        assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
+
+
+def test_state_goes_on(small):
+    run = JaxLoader(small, **OPTIONS)
+    batches = iter(run)
+    next(batches), next(batches)
+    resumed = JaxLoader(small, **OPTIONS)
+    resumed.load_state_dict(run.state_dict())
+    for (x, y), (want_x, want_y) in zip(resumed, batches, strict=True):
+        assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
+    assert resumed.epoch == 1
+
+
+def test_a_device_can_be_named(small):
+    device = jax.devices()[0]
+    x, _ = next(iter(JaxLoader(small, sharding=device)))
+    assert x.devices() == {device}
+
+
+SHARDED = """
+import jax, numpy as np, fmnist_fast as ff
+from fmnist_fast.frameworks.jax import JaxLoader
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+small = ff.synthetic(1000, 100)[0]
+sharding = NamedSharding(Mesh(np.array(jax.devices()), "rows"), PartitionSpec("rows"))
+loader = JaxLoader(small, 40, shuffle=True, sharding=sharding)
+for (x, y), (want_x, want_y) in zip(loader, ff.Loader(small, 40, shuffle=True)):
+    assert len(x.sharding.device_set) == len(y.sharding.device_set) == 4
+    assert x.addressable_shards[0].data.shape == (10, 1, 28, 28)
+    assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
+for batch_size in (42, 300):
+    try:
+        JaxLoader(small, batch_size, sharding=sharding)
+    except ValueError as error:
+        print(error)
+JaxLoader(small, 300, sharding=sharding, drop_last=True)
+"""
+
+
+def test_rows_are_spread_over_devices(monkeypatch, small):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    words = [sys.executable, "-c", SHARDED]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"a batch of {rows} rows can't be divided evenly among 4 devices: choose "
+        "another batch_size, or pass drop_last=True"
+        for rows in (42,)
+    ]
+
+
+def test_bad_arguments(small):
+    with pytest.raises(ValueError, match=r"label_dtype must be one of .*, got 'int64'"):
+        JaxLoader(small, label_dtype="int64")
+    with pytest.raises(TypeError, match=r"jax.sharding.Sharding or None, got str"):
+        JaxLoader(small, sharding="gpu")
+
+
+def test_without_jax_the_error_says_how_to_get_it():
+    program = "import sys; sys.modules['jax'] = None; import fmnist_fast.frameworks.jax"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert b"ImportError: fmnist_fast.frameworks.jax needs JAX: pip" in done.stderr

@@ -30,20 +30,23 @@ FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
     }
 }
 
-static void field_any(const uint32_t key[2], uint64_t chunk,
-                      uint32_t out[FM_FIELD_CHUNK])
-{
-    fill_counters(N_COUNTERS * chunk, 0, 0, out);
-    rounds_any(key[0], key[1], out);
-}
+/* Both functions of field.h out of the ten rounds for an instruction set. */
+#define FIELD(level, target, rounds)                                                  \
+    target static void field_##level(const uint32_t key[2], uint64_t chunk,           \
+                                     uint32_t out[FM_FIELD_CHUNK])                    \
+    {                                                                                 \
+        fill_counters(N_COUNTERS * chunk, 0, 0, out);                                 \
+        rounds(key[0], key[1], out);                                                  \
+    }                                                                                 \
+    target static void draws_##level(uint64_t seed, uint32_t epoch,                   \
+                                     uint64_t position, uint32_t operation,           \
+                                     uint32_t draw, uint32_t out[FM_FIELD_CHUNK])     \
+    {                                                                                 \
+        fill_counters(position, epoch, operation << 16 | draw, out);                  \
+        rounds((uint32_t)seed, (uint32_t)(seed >> 32), out);                          \
+    }
 
-static void draws_any(uint64_t seed, uint32_t epoch, uint64_t position,
-                      uint32_t operation, uint32_t draw,
-                      uint32_t out[FM_FIELD_CHUNK])
-{
-    fill_counters(position, epoch, operation << 16 | draw, out);
-    rounds_any((uint32_t)seed, (uint32_t)(seed >> 32), out);
-}
+FIELD(any, , rounds_any)
 
 #if FM_X86_LEVELS
 
@@ -85,23 +88,6 @@ static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
             _mm256_storeu_si256((__m256i *)(out + 16 * j + 8 * i), c[i][j]);
 }
 
-FM_TARGET_AVX2
-static void field_avx2(const uint32_t key[2], uint64_t chunk,
-                       uint32_t out[FM_FIELD_CHUNK])
-{
-    fill_counters(N_COUNTERS * chunk, 0, 0, out);
-    rounds_avx2(key[0], key[1], out);
-}
-
-FM_TARGET_AVX2
-static void draws_avx2(uint64_t seed, uint32_t epoch, uint64_t position,
-                       uint32_t operation, uint32_t draw,
-                       uint32_t out[FM_FIELD_CHUNK])
-{
-    fill_counters(position, epoch, operation << 16 | draw, out);
-    rounds_avx2((uint32_t)seed, (uint32_t)(seed >> 32), out);
-}
-
 /* A counter takes 64 bits a word here, of which products ignore the upper half, so that
    nothing has to be put back in its place between rounds. */
 FM_TARGET_AVX512
@@ -135,22 +121,8 @@ static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK]
                                 _mm512_cvtepi64_epi32(c[i][j]));
 }
 
-FM_TARGET_AVX512
-static void field_avx512(const uint32_t key[2], uint64_t chunk,
-                         uint32_t out[FM_FIELD_CHUNK])
-{
-    fill_counters(N_COUNTERS * chunk, 0, 0, out);
-    rounds_avx512(key[0], key[1], out);
-}
-
-FM_TARGET_AVX512
-static void draws_avx512(uint64_t seed, uint32_t epoch, uint64_t position,
-                         uint32_t operation, uint32_t draw,
-                         uint32_t out[FM_FIELD_CHUNK])
-{
-    fill_counters(position, epoch, operation << 16 | draw, out);
-    rounds_avx512((uint32_t)seed, (uint32_t)(seed >> 32), out);
-}
+FIELD(avx2, FM_TARGET_AVX2, rounds_avx2)
+FIELD(avx512, FM_TARGET_AVX512, rounds_avx512)
 
 fm_field_fn *fm_field_select(enum fm_cpu_level level)
 {

@@ -4,6 +4,8 @@ device still reads from."""
 import json
 import os
 import pickle
+import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -305,3 +307,32 @@ def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"ranks agree, {1000 - 5 * 24} rows after the state\n"
+
+
+# ---- a run that is killed -----------------------------------------------------------
+
+
+def run_training(folder, kill_at=None):
+    program = Path(__file__).with_name("training.py")
+    words = [sys.executable, str(program), str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if kill_at is not None and int(line) >= kill_at:
+                process.kill()
+                return
+    assert process.returncode == 0
+
+
+def test_a_killed_run_ends_in_the_weights_of_one_that_was_not(small, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    run_training(whole, kill_at=1)  # leaves a seed of its own in the first checkpoint
+    shutil.copytree(whole, killed)
+    run_training(whole)
+    for step in sorted(random.sample(range(2, 84), 2)):
+        run_training(killed, kill_at=step)
+    run_training(killed)
+    want, got = (torch.load(folder / "weights.pt") for folder in (whole, killed))
+    assert want.keys() == got.keys()
+    for name, weights in want.items():
+        assert torch.equal(weights, got[name]), name

@@ -46,10 +46,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _text_of(error: BaseException) -> str:
     """In one line, but for a list of what to fetch by hand."""
-    from .download import DownloadError
-
-    text = str(error) or type(error).__name__
-    return text if isinstance(error, DownloadError) else " ".join(text.split())
+    kind = type(error).__name__  # the class itself is not worth an import
+    text = str(error) or kind
+    return text if kind == "DownloadError" else " ".join(text.split())
 
 
 @contextlib.contextmanager

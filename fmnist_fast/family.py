@@ -184,6 +184,7 @@ def _near(name: object) -> str:
 
     plain = {re.sub("[^a-z0-9]", "", known): known for known in MEMBERS}
     wanted = re.sub("[^a-z0-9]", "", str(name).lower())
+    wanted = {"fmnist": "fashionmnist", "emnist": "emnistbalanced"}.get(wanted, wanted)
     found = difflib.get_close_matches(wanted, plain, n=1)
     return f": do you mean {plain[found[0]]!r}?" if found else ""
 

@@ -169,6 +169,12 @@ def _from_zero(member: Member | None, labels: Path, items: np.ndarray) -> np.nda
     return items - items.dtype.type(first)
 
 
+def is_another(folder: Path) -> bool:
+    """Whether the card in `folder` says that its files are nobody's published ones."""
+    card = _read_card(folder)
+    return bool(card) and card.get("name") not in MEMBERS
+
+
 def _read_card(folder: Path) -> dict[str, Any]:
     """The dataset.json beside the files, or nothing."""
     path = folder / CARD_NAME

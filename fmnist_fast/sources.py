@@ -11,7 +11,7 @@ from .dataset import Dataset
 from .family import DEFAULT, check_split, find_member, owner_of
 from .folders import Found, find_any, find_named, is_folder
 from .member import Member
-from .pairs import load_pair
+from .pairs import CARD_NAME, is_another, load_pair
 
 _SHARED_FOLDERS = ("", "raw")  # where another dataset's files may have the same names
 
@@ -143,19 +143,35 @@ def _locate(
             )
         return find_named(split, name)
     member = find_member(name)
-    check_split(member, split)
+    # What a root without a name holds may be anything.
+    folder = None
+    if root is not None and member.name == DEFAULT and Path(root).expanduser().is_dir():
+        folder = Path(root).expanduser()
+    found = None
+    if folder is not None and split not in member.splits and str(split).isalnum():
+        found = find_any(split, folder)
+        if found is not None:
+            return found
+    part = check_split(member, split)
     try:
         return member.name, *find_pair(split, root, member.name)
     except FileNotFoundError:
-        if download:
-            images, labels = fetch_splits(member, [split], root)
-            return member.name, images, labels
-        found = None
-        if root is not None and member.name == DEFAULT:
-            found = _any_others(member, split, Path(root).expanduser())
-        if found is None:
-            raise
-        return found
+        half = folder and (
+            _find_file(folder, part.images) or _find_file(folder, part.labels)
+        )
+        if folder is not None and not half and is_another(folder):
+            raise FileNotFoundError(
+                f"{folder} is a dataset of its own by its {CARD_NAME}, and has no "
+                f"split {split!r}"
+            ) from None
+        if not download:
+            if folder is not None:
+                found = _any_others(member, split, folder)
+            if found is None:
+                raise
+            return found
+    images, labels = fetch_splits(member, [split], root)
+    return member.name, images, labels
 
 
 def _any_others(member: Member, split: str, folder: Path) -> Found | None:

@@ -5,6 +5,7 @@ Needs Pillow, which is imported when a sheet is drawn.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ _INK = (28, 28, 28)
 _FONT_SIZE = 12
 _TITLE_SIZE = 15
 _GAP = 8  # pixels between cells and around the sheet
-_LONGEST_NAME = 24  # characters; "T-shirt/top" has 11
+_LONGEST_NAME = 40  # characters; two classes with their shares have 31
+_MAX_PIXELS = 1 << 27  # of a sheet: 400 MB
 
 
 def contact_sheet(
@@ -44,7 +46,7 @@ def contact_sheet(
     labels : ndarray, integer (n,)
         Each in ``range(len(classes))``.
     classes : sequence of str
-        Long names are cut to 24 characters.
+        Long names are cut to 40 characters.
     columns, zoom, title
         As in `captioned_sheet`, which this is with the names as captions.
     """
@@ -68,7 +70,7 @@ def captioned_sheet(
     images : sequence of n at least 1 ndarrays, uint8 (height, width)
         The largest decides the size of all cells; smaller ones are centred.
     captions : sequence of n str
-        Long ones are cut to 24 characters.
+        Long ones are cut to 40 characters.
     columns : int
         Images in a row, at least 1.
     zoom : int
@@ -91,7 +93,8 @@ def captioned_sheet(
     pillow = _pillow()
     _check(images, captions, columns, zoom)
     captions = [_short(caption) for caption in captions]
-    font, title_font = _font(_FONT_SIZE), _font(_TITLE_SIZE)
+    font = _font(_FONT_SIZE, "".join(captions))
+    title_font = _font(_TITLE_SIZE, title or "")
     n_columns = min(columns, len(images))
     n_rows = -(-len(images) // n_columns)
     height = zoom * max(len(image) for image in images)
@@ -104,6 +107,11 @@ def captioned_sheet(
     if title:
         sheet_width = max(sheet_width, _width(title_font, title) + 2 * _GAP)
     size = (sheet_width, top + n_rows * (cell_height + _GAP))
+    if size[0] * size[1] > _MAX_PIXELS:
+        raise ValueError(
+            f"a sheet of {len(images)} images with zoom={zoom} has {size[0]}x{size[1]} "
+            f"pixels, more than {_MAX_PIXELS:,}: zoom less, or show fewer"
+        )
     sheet: PIL.Image.Image = pillow.Image.new("RGB", size, _GROUND)
     draw = pillow.ImageDraw.Draw(sheet)
     if title:
@@ -199,13 +207,27 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
 
 
-def _font(size: int) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont:
+def _font(size: int, text: str) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont:
+    """Pillow's own font; for text that it lacks, the one of matplotlib if installed."""
     from PIL import ImageFont
 
     try:
+        if not text.isascii():
+            with contextlib.suppress(OSError):
+                return ImageFont.truetype(_dejavu(), size)
         return ImageFont.load_default(size)
     except (ImportError, TypeError, OSError):  # without FreeType, or Pillow 10.0
         return ImageFont.load_default()
+
+
+def _dejavu() -> str:
+    """Where matplotlib has DejaVu Sans: Latin, Greek, Cyrillic, Arabic and more."""
+    import importlib.util
+
+    found = importlib.util.find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise FileNotFoundError("matplotlib is not installed")
+    return str(Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf")
 
 
 def _width(

@@ -837,3 +837,15 @@ def test_convert_errors(run, photo):
         assert err.startswith(f"fmnist-fast: error: {message}"), line
     os.mkfifo("pipe.png")
     assert "pipe.png: not a regular file" in run("convert", "pipe.png")[2]
+
+
+def test_verify_ones_own_dataset(run, tmp_path):
+    ff.write_idx(tmp_path / NAMES[0], np.zeros((4, 3, 3), np.uint8))
+    ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8) % 2)
+    (tmp_path / "dataset.json").write_text('{"name": "mine", "classes": ["a", "b"]}')
+    code, out, _ = run("verify", tmp_path)
+    assert code == 0 and "MISSING" not in out
+    assert out.count("of mine by its dataset.json") == 2
+    ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8))
+    code, out, _ = run("verify", tmp_path)
+    assert code == 1 and "DAMAGED" in out

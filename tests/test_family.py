@@ -163,6 +163,8 @@ def test_published_md5_of_the_real_files(real_root):
         ("emnist-letters", "emnist/letters"),
         ("emnist/by_class", "emnist/byclass"),
         ("kminst", "kmnist"),
+        ("fmnist", "fashion-mnist"),
+        ("emnist", "emnist/balanced"),
     ],
 )
 def test_unknown_name_has_the_nearest(name, near):

@@ -423,3 +423,31 @@ def test_headers_of_empty_files_are_published_by_nobody(tmp_path):
     (tmp_path / stem).write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 0))
     digest = identity.sha256_of(tmp_path / stem)
     assert identity.known_sha256(digest, ff.read_idx(tmp_path / stem)) == digest
+
+
+# ---- a folder of one's own --------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Train alone, with a card, and another split of the same kind."""
+    for word in ("train", "val"):
+        ff.write_idx(tmp_path / f"{word}-images-idx3-ubyte", np.zeros((4, 3, 3), "u1"))
+        ff.write_idx(
+            tmp_path / f"{word}-labels-idx1-ubyte", np.arange(4, dtype="u1") % 2
+        )
+    (tmp_path / "dataset.json").write_text('{"name": "mine", "classes": ["a", "b"]}')
+    return tmp_path
+
+
+def test_other_splits_of_a_root(own):
+    assert ff.load("val", root=own).classes == ("a", "b")
+    with pytest.raises(ValueError, match="must be 'train' or 'test', got 'nothing'"):
+        ff.load("nothing", root=own.parent)
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_nothing_is_fetched_into_a_dataset_of_its_own(own, download):
+    with pytest.raises(FileNotFoundError, match=r"dataset of its own .* split 'test'"):
+        ff.load("test", root=own, download=download)
+    assert not (own / "fashion-mnist").exists()

@@ -73,6 +73,12 @@ def test_channels_last(small):
     assert x.shape == want.shape and torch.equal(x, want)
 
 
+def test_preview_is_the_loaders(small):
+    steps = {"augment": "standard", "seed": 3}
+    ours, numpys = TorchLoader(small, **steps), ff.Loader(small, **steps)
+    assert np.array_equal(ours.augment_preview(5, 4), numpys.augment_preview(5, 4))
+
+
 def test_state_goes_on_in_another_loader(small):
     run = TorchLoader(small, augment="standard", **OPTIONS)
     batches = iter(run)

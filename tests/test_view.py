@@ -90,7 +90,7 @@ def test_title_is_a_line_of_its_own(pillow):
 def test_very_long_names_are_cut_and_line_ends_removed(pillow):
     assert view._short("Ankle boot") == "Ankle boot"
     assert view._short("two\n lines") == "two lines"
-    assert view._short("x" * 30) == "x" * 21 + "..."
+    assert view._short("x" * 50) == "x" * 37 + "..."
     assert sheet_of([0], classes=["x" * 1000]).shape[1] < 400
 
 
@@ -194,3 +194,26 @@ def test_default_font_of_a_pillow_without_freetype(pillow, monkeypatch):
 
     monkeypatch.setattr(ImageFont, "load_default", without_freetype)
     assert ink(sheet_of([0, 9], title="title")[-12:]).any()
+
+
+def test_a_sheet_that_would_not_fit_memory_is_refused():
+    images = np.zeros((4, 28, 28), np.uint8)
+    with pytest.raises(ValueError, match=r"4 images with zoom=9999 has .* zoom less"):
+        view.captioned_sheet(images, ["a"] * 4, zoom=9999)
+
+
+def test_letters_that_pillows_font_lacks_are_drawn_where_matplotlib_is():
+    pytest.importorskip("matplotlib")
+    images = np.zeros((2, 28, 28), np.uint8)
+
+    def text_of(caption):
+        sheet = np.asarray(view.captioned_sheet(images, [caption, caption], zoom=3))
+        return sheet[-20:].tobytes()
+
+    assert len({text_of(caption) for caption in ("Ü", "Ω", "ж", "\ufffe")}) == 4
+
+
+def test_without_matplotlib_pillows_font_is_used(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    sheet = view.captioned_sheet(np.zeros((1, 28, 28), np.uint8), ["Ü"])
+    assert sheet.width > 28

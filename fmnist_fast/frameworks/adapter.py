@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..loader import Loader
 
 Self = TypeVar("Self", bound="Adapter")
@@ -34,6 +36,10 @@ class Adapter:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Make the next iterator go on where the state was taken."""
         self.loader.load_state_dict(state_dict)
+
+    def augment_preview(self, index: int, n: int) -> np.ndarray:
+        """Image `index` as the first `n` epochs augment it: see Loader."""
+        return self.loader.augment_preview(index, n)
 
     def close(self) -> None:
         """Join the worker threads; iterators in use raise RuntimeError."""

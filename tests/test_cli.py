@@ -121,7 +121,6 @@ def test_help_has_examples(run, command):
         ("augment --output a.jpg", "--output: must end in .png, got 'a.jpg'"),
         ("augment --count 0", "--count: must be an integer from 1 on, got '0'"),
         ("augment --count 1001", "--count: must be at most 1000, got 1001"),
-        ("augment --split all", "--split: invalid choice: 'all'"),
         ("augment --index", "--index: expected at least one argument"),
         ("info more", "unrecognized arguments: more"),
         ("convert", "the following arguments are required: PHOTO|FOLDER"),
@@ -849,3 +848,16 @@ def test_verify_ones_own_dataset(run, tmp_path):
     ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8))
     code, out, _ = run("verify", tmp_path)
     assert code == 1 and "DAMAGED" in out
+
+
+@pytest.mark.parametrize("command", ["show", "augment"])
+def test_another_dataset_is_shown_by_its_name(run, tmp_path, command):
+    (tmp_path / "mnist").mkdir()
+    ff.write_idx(tmp_path / "mnist" / NAMES[2], np.zeros((4, 28, 28), np.uint8))
+    ff.write_idx(tmp_path / "mnist" / NAMES[3], np.arange(4, dtype=np.uint8))
+    words = [command, "--name", "mnist", "--root", tmp_path, "--output", "x.png"]
+    assert run(*words, "--split", "test")[0] == 0 and Path("x.png").exists()
+    code, _, err = run(command, "--name", "mnist", "--split", "all")
+    assert code == 1 and "split of mnist must be 'train' or 'test', got 'all'" in err
+    code, _, err = run(command, "--name", "kmnist")  # no stand-in for another dataset
+    assert code == 1 and "found no train-images" in err

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .. import family
-from .arguments import add_root, png, positive
+from .arguments import add_name, add_root, png, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,9 @@ are no files, a SYNTHETIC set is drawn and used.""",
         "default: standard",
     )
     command.add_argument(
-        "--split", choices=list(family.FILES), default="train", help="default: train"
+        "--split",
+        default="train",
+        help="such as train, test or test10k; default: train",
     )
     command.add_argument(
         "--index",
@@ -61,6 +63,7 @@ are no files, a SYNTHETIC set is drawn and used.""",
         metavar="SHEET.png",
         help="the contact sheet; default: fmnist_fast_augment.png",
     )
+    add_name(command, family.DEFAULT)
     add_root(command)
 
 
@@ -72,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .found import check_indices, find_or_draw, shown_name
 
     augment = parse_steps(arguments.augment)
-    dataset = find_or_draw(arguments.split, arguments.root)
+    dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
     check_indices(arguments.index, dataset)
     height, width = dataset.images.shape[1:]
     compiled = compile_steps(augment, height, width, len(dataset.classes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .. import sources
+from .. import family, sources
 
 if TYPE_CHECKING:
     from .. import Dataset
@@ -17,12 +17,12 @@ def shown_name(dataset: Dataset) -> str:
     return mark if dataset.synthetic else dataset.name or "a dataset without a name"
 
 
-def find_or_draw(split: str, root: str | None) -> Dataset:
-    """A split of the real data, or of the synthetic where there is none."""
+def find_or_draw(split: str, root: str | None, name: str = family.DEFAULT) -> Dataset:
+    """A split of the real data, or of the synthetic where no Fashion-MNIST is."""
     try:
-        return sources.load(split, root)
+        return sources.load(split, root, name=name)
     except FileNotFoundError as error:
-        if root is not None:
+        if root is not None or name != family.DEFAULT:
             raise
         reason = str(error).partition(". ")[0]
     from .. import synthetic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import family
-from .arguments import add_root, png, positive
+from .arguments import add_name, add_root, png, positive
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,9 @@ def add(add_command: Add) -> None:
 set is drawn and used.""",
     )
     command.add_argument(
-        "--split", choices=list(family.FILES), default="train", help="default: train"
+        "--split",
+        default="train",
+        help="such as train, test or test10k; default: train",
     )
     command.add_argument(
         "--class",
@@ -71,6 +73,7 @@ set is drawn and used.""",
         metavar="SHEET.png",
         help="the picture; default: fmnist_fast_show.png",
     )
+    add_name(command, family.DEFAULT)
     add_root(command)
 
 
@@ -87,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot and options:
         given = "class" if "classes" in options else next(iter(options))
         raise ValueError(f"--plot draws all of a split: leave out --{given}")
-    dataset = find_or_draw(arguments.split, arguments.root)
+    dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
     check_indices(arguments.index or [], dataset)
     if arguments.plot:
         picture = _figure(dataset, arguments.plot)

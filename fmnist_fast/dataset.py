@@ -48,7 +48,7 @@ class Dataset:
     source : str or None
         The folder that the files are in.
     synthetic : bool
-        Whether the images were drawn by :func:`synthetic`.
+        Whether the images were drawn by :func:`synthetic` or another program.
     extra : dict of str to ndarray (n,)
         What else is known of each image, by name; empty for most datasets.
     format : "numpy" or "pil"
@@ -87,6 +87,7 @@ class Dataset:
         *,
         classes: Sequence[str] | None = None,
         name: str | None = None,
+        synthetic: bool = False,
     ) -> Dataset:
         """Make a dataset of arrays that are there already, without a copy.
 
@@ -100,6 +101,9 @@ class Dataset:
             By default "0", "1", ... up to the largest label.
         name : str, optional
             What to call it.
+        synthetic : bool
+            Whether the images are drawn ones: titles, cards and `repr` then say so.
+            Pass on ``other.synthetic`` with the arrays of another dataset.
 
         Raises
         ------
@@ -108,7 +112,11 @@ class Dataset:
             of range.
         """
         return cls._make(
-            _checked_images(images), checked_labels(labels), classes, name=name
+            _checked_images(images),
+            checked_labels(labels),
+            classes,
+            name=name,
+            synthetic=bool(synthetic),
         )
 
     @classmethod

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import datasets
 
 _SLICE = 16384  # rows taken at a time, which bounds the memory for their files
-_SYNTHETIC = "synthetic"  # the dataset_name by which a synthetic one is known again
+# The dataset_name by which a synthetic one is known again, and the id of its column of
+# images: files of Parquet keep the features, and nothing else of the info.
+_SYNTHETIC = "synthetic"
 
 
 class _Column(NamedTuple):
@@ -60,7 +62,7 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
         raise ValueError("ds has no rows, and so no size of images")
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
-    return Dataset._make(images, labels, classes, **_known(ds))
+    return Dataset._make(images, labels, classes, **_known(ds, image))
 
 
 def to_huggingface(dataset: Dataset) -> datasets.Dataset:
@@ -75,13 +77,14 @@ def to_huggingface(dataset: Dataset) -> datasets.Dataset:
     table = pyarrow.table({"image": images, "label": labels})
     classes = hf.ClassLabel(names=list(dataset.classes))
     card = dataset.info
+    mark = _SYNTHETIC if dataset.synthetic else None
     info = hf.DatasetInfo(
         description=card.description,
         citation=card.citation,
         homepage=card.homepage,
         license=card.licence,
-        features=hf.Features({"image": hf.Image(), "label": classes}),
-        dataset_name=_SYNTHETIC if dataset.synthetic else dataset.name,
+        features=hf.Features({"image": hf.Image(id=mark), "label": classes}),
+        dataset_name=mark or dataset.name,
     )
     split = hf.NamedSplit(dataset.split_name) if dataset.split_name else None
     return hf.Dataset(hf.table.InMemoryTable(table), info=info, split=split)
@@ -120,10 +123,11 @@ def _checked_columns(
     return _Column(image, feature.mode), None
 
 
-def _known(ds: datasets.Dataset) -> dict[str, Any]:
-    """What the info of `ds` says, as arguments of Dataset._make."""
+def _known(ds: datasets.Dataset, image: str) -> dict[str, Any]:
+    """What the info and the features of `ds` say, as arguments of Dataset._make."""
     info = ds.info
-    name = info.dataset_name or None
+    synthetic = _SYNTHETIC in (info.dataset_name, ds.features[image].id)
+    name = _SYNTHETIC if synthetic else info.dataset_name or None
     if name is not None and name.replace("_", "-") in CARDS:
         name = name.replace("_", "-")  # Hugging Face has "fashion_mnist"
     texts = {
@@ -135,7 +139,7 @@ def _known(ds: datasets.Dataset) -> dict[str, Any]:
     return {
         "name": name,
         "split": str(ds.split) if ds.split is not None else None,
-        "synthetic": name == _SYNTHETIC,
+        "synthetic": synthetic,
         "card": {key: text for key, text in texts.items() if text},
     }
 

@@ -486,7 +486,11 @@ def test_card(run, drawn, published, tmp_path):
     code, out, _ = run("info", "--card", "--root", published)
     assert code == 0 and "licence   MIT\n" in out and "@misc{xiao2017fashion," in out
     assert run("info", "--root", published)[1].endswith(out)
-    assert run("info", "--card")[1] == str(CARDS["fashion-mnist"]) + "\n"
+    code, out, _ = run("info", "--card", "--name", "emnist/letters")
+    assert code == 0 and out.startswith("emnist/letters\n-")
+    assert "\nsplits    train 124,800, test 20,800\n" in out
+    assert "\nimage     grayscale, uint8 (28, 28)\nlabel     0..25\nclasses   " in out
+    assert out.endswith(CARDS["emnist/letters"].citation + "\n")
     code, out, err = run("info", "--card", "--root", tmp_path)
     assert (code, out) == (1, "") and "found no train-images" in err
 

@@ -124,6 +124,12 @@ def test_label_without_a_class(label):
         Dataset.from_arrays(IMAGES, labels, classes=("a", "b", "c"))
 
 
+def test_arrays_may_be_marked_synthetic(six):
+    dataset = Dataset.from_arrays(IMAGES, LABELS, synthetic=True)
+    assert dataset.synthetic and not six.synthetic
+    assert "(SYNTHETIC)" in repr(dataset) and dataset.info.synthetic
+
+
 def test_constructor_says_what_to_call():
     with pytest.raises(TypeError, match=r"with load\(\), synthetic\(\) or from_arrays"):
         Dataset()

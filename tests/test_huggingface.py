@@ -283,6 +283,21 @@ def test_synthetic_stays_synthetic(small):
     assert found.synthetic and "SYNTHETIC" in repr(found) + str(found.info)
 
 
+def test_files_keep_the_mark_of_a_synthetic_set(small, tmp_path):
+    ds = small.select(slice(9)).to_huggingface()
+    path, cache = str(tmp_path / "drawn.parquet"), str(tmp_path / "cache")
+    ds.to_parquet(path)
+    ds.save_to_disk(tmp_path / "saved")
+    for read in (
+        hf.Dataset.from_parquet(path, cache_dir=cache),
+        hf.load_from_disk(tmp_path / "saved"),
+    ):
+        some = read.filter(lambda label: label > 0, input_columns="label")
+        found = Dataset.from_huggingface(some)
+        assert found.synthetic and found.name == "synthetic"
+        assert "SYNTHETIC" in repr(found)
+
+
 def test_an_empty_dataset(odd):
     ds = odd.select([]).to_huggingface()
     assert len(ds) == 0 and ds.column_names == ["image", "label"]
@@ -292,4 +307,5 @@ def test_files_can_be_written_and_read_again(odd, tmp_path):
     path = str(tmp_path / "odd.parquet")
     odd.to_huggingface().to_parquet(path)
     ds = hf.Dataset.from_parquet(path, cache_dir=str(tmp_path / "cache"))
-    assert np.array_equal(Dataset.from_huggingface(ds).images, odd.images)
+    found = Dataset.from_huggingface(ds)
+    assert np.array_equal(found.images, odd.images) and not found.synthetic

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dataset import Dataset
+    from .member import Member
 
 _WIDTH = 80
 _TEXTS = ("description", "citation", "homepage", "licence", "task", "language")
@@ -123,6 +124,21 @@ def card_of(dataset: Dataset) -> Card:
         "classes": dataset.classes,
     }
     return dataclasses.replace(card, **(known | card_fields(dataset._card)))
+
+
+def card_of_member(member: Member) -> Card:
+    """The card of a known dataset whose files are not at hand."""
+    from .cards import CARDS
+
+    return dataclasses.replace(
+        CARDS[member.name],
+        name=member.name,
+        features={
+            "image": "grayscale, uint8 (28, 28)",
+            "label": f"0..{len(member.classes) - 1}",
+        },
+        classes=member.classes,
+    )
 
 
 def card_fields(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from . import _core
 from .files import run_together, usable_cores
 from .rows import (
     Pictures,
+    check_row,
     check_same_kind,
     checked_format,
     checked_rows,
@@ -48,7 +49,7 @@ class Dataset:
     source : str or None
         The folder that the files are in.
     synthetic : bool
-        Whether the images were drawn by :func:`synthetic`.
+        Whether the images were drawn by :func:`synthetic` or another program.
     extra : dict of str to ndarray (n,)
         What else is known of each image, by name; empty for most datasets.
     format : "numpy" or "pil"
@@ -87,6 +88,7 @@ class Dataset:
         *,
         classes: Sequence[str] | None = None,
         name: str | None = None,
+        synthetic: bool = False,
     ) -> Dataset:
         """Make a dataset of arrays that are there already, without a copy.
 
@@ -97,18 +99,25 @@ class Dataset:
         labels : ndarray, integer (n,)
             Each in ``range(len(classes))``. uint8, int32 and int64 are not copied.
         classes : sequence of str, optional
-            By default "0", "1", ... up to the largest label.
+            No two the same. By default "0", "1", ... up to the largest label.
         name : str, optional
             What to call it.
+        synthetic : bool
+            Whether the images are drawn ones: titles, cards and `repr` then say so.
+            Pass on ``other.synthetic`` with the arrays of another dataset.
 
         Raises
         ------
         TypeError, ValueError
-            An array has another dtype or shape, the lengths differ, or a label is out
-            of range.
+            An array has another dtype or shape, the lengths differ, a label is out of
+            range, or two classes have one name.
         """
         return cls._make(
-            _checked_images(images), checked_labels(labels), classes, name=name
+            _checked_images(images),
+            checked_labels(labels),
+            _checked_classes(classes),
+            name=name,
+            synthetic=bool(synthetic),
         )
 
     @classmethod
@@ -142,7 +151,9 @@ class Dataset:
                     f"got {high}"
                 )
             classes = [str(i) for i in range(max(high, 0) + 1)]
-        if low < 0 or high >= len(classes):
+        if low < 0:
+            raise ValueError(f"labels must not be negative, got {low}")
+        if high >= len(classes):
             raise ValueError(
                 f"labels must be in 0..{len(classes) - 1}, one for each of the "
                 f"{len(classes)} classes, got {low} to {high}"
@@ -244,9 +255,10 @@ class Dataset:
 
         ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``, ``ds["image"]``
         and ``ds["label"]`` are the whole arrays, ``ds[2:5]`` and ``ds[[7, 1]]`` are
-        ``{"image": uint8 (n, height, width), "label": (n,)}``. Only lists, index arrays
-        and masks copy. With the format "pil" an image is a Pillow image, and several
-        are a sequence that makes them when asked.
+        ``{"image": uint8 (n, height, width), "label": (n,)}``. Lists, index arrays
+        and masks copy, and so do ranges of another step than 1. With the format "pil"
+        an image is a Pillow image, and several are a sequence that makes them when
+        asked.
         """
         if isinstance(key, str):
             if key == "image":
@@ -255,25 +267,36 @@ class Dataset:
             if key == "label":
                 return self.labels
             raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
-        if isinstance(key, (slice, list, tuple, np.ndarray)):
-            if not isinstance(key, slice):
-                key = checked_rows(key, len(self))
+        if isinstance(key, (slice, range, list, tuple, np.ndarray)):
+            key = self._rows(key)
             return {"image": self._shown(self.images[key]), "label": self.labels[key]}
         try:
             row = operator.index(key)
         except TypeError:
             raise TypeError(
-                "a dataset is indexed by integers, slices, lists, masks, 'image' or "
-                f"'label', got {type(key).__name__}"
+                "a dataset is indexed by integers, slices, ranges, lists, masks, "
+                f"'image' or 'label', got {type(key).__name__}"
             ) from None
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of a dataset of {len(self)}")
+        if not -len(self) <= row < len(self):  # here, which spares each row a call
+            check_row(row, len(self))
         images = self.images if self.format == "numpy" else Pictures(self.images)
         return {"image": images[row], "label": self.labels.item(row)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for image, label in zip(self._shown(self.images), self.labels):
             yield {"image": image, "label": int(label)}
+
+    def _rows(self, rows: Any) -> slice | np.ndarray:
+        """Several rows as numpy takes them: a slice where that means the same."""
+        if isinstance(rows, slice):
+            return rows
+        if not isinstance(rows, range):
+            return checked_rows(rows, len(self))
+        for end in (rows[0], rows[-1]) if rows else ():
+            check_row(end, len(self), first=0)
+        if rows.step == 1:
+            return slice(rows.start, max(rows.start, rows.stop))
+        return np.asarray(rows, dtype=np.int64)
 
     def _shown(self, images: np.ndarray) -> Any:
         return images if self.format == "numpy" else Pictures(images)
@@ -310,16 +333,7 @@ class Dataset:
         rows : slice, range, sequence of int, or boolean mask (n,)
             A slice or range of step 1 gives views; anything else copies.
         """
-        if isinstance(rows, range):
-            ends = (rows[0], rows[-1]) if rows else (0, 0)
-            if rows and not (0 <= min(ends) and max(ends) < len(self)):
-                raise IndexError(f"{rows} of a dataset of {len(self)}")
-            if rows.step == 1:
-                rows = slice(rows.start, max(rows.start, rows.stop))
-            else:
-                rows = np.asarray(rows, dtype=np.int64)
-        if not isinstance(rows, slice):
-            rows = checked_rows(rows, len(self))
+        rows = self._rows(rows)
         images = np.ascontiguousarray(self.images[rows])
         extra = {
             name: np.ascontiguousarray(column[rows])
@@ -354,7 +368,7 @@ class Dataset:
         function: Callable[[Any], Any],
         *,
         batched: bool = False,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
     ) -> Dataset:
         """The dataset of the rows for which `function` returns True.
 
@@ -365,6 +379,9 @@ class Dataset:
             up to `batch_size` rows, as ``ds[begin:end]`` gives them, and returns a bool
             for each. A mask over all rows needs no function:
             ``ds.select(ds.labels == 9)``.
+        batched : bool
+        batch_size : int, at least 1, optional
+            Goes with `batched`; by default 1000.
 
         Returns
         -------
@@ -599,6 +616,20 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
             "images must be C-contiguous: pass numpy.ascontiguousarray(images)"
         )
     return images
+
+
+def _checked_classes(classes: Sequence[str] | None) -> Sequence[str] | None:
+    if classes is None or isinstance(classes, str):
+        return classes  # the latter is refused by _make
+    names = list(map(str, classes))
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if first.setdefault(name, i) != i:
+            raise ValueError(
+                f"classes must have different names, got {name!r} for classes "
+                f"{first[name]} and {i}"
+            )
+    return names
 
 
 def checked_labels(labels: np.ndarray) -> np.ndarray:

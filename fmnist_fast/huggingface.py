@@ -10,7 +10,7 @@ import functools
 import io
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     import datasets
 
 _SLICE = 16384  # rows taken at a time, which bounds the memory for their files
-_SYNTHETIC = "synthetic"  # the dataset_name by which a synthetic one is known again
+# The dataset_name by which a synthetic one is known again, and the id of its column of
+# images: files of Parquet keep the features, and nothing else of the info.
+_SYNTHETIC = "synthetic"
+
+
+class _Column(NamedTuple):
+    """A column of images, and the mode that its feature asks for."""
+
+    name: str
+    mode: str | None
 
 
 def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
@@ -37,7 +46,7 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
             f"ds must be a datasets.Dataset, got {type(ds).__module__}."
             f"{type(ds).__name__}{hint}"
         )
-    mode, classes = _checked_columns(hf, ds, image, label)
+    column, classes = _checked_columns(hf, ds, image, label)
     rows = ds.select_columns([image, label]).with_format("arrow")
     images, labels = None, np.empty(len(ds), np.int64)
     for begin in range(0, len(ds), _SLICE):
@@ -46,14 +55,14 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
         labels[begin:end] = _labels(table.column(label), begin)
         files = _files(table.column(image))
         if images is None:
-            first = _decode(*files[0], mode, 0)
+            first = _decode(*files[0], column, 0)
             images = np.empty((len(ds), *first.shape), np.uint8)
-        _decode_all(files, mode, begin, images[begin:end])
+        _decode_all(files, column, begin, images[begin:end])
     if images is None:
         raise ValueError("ds has no rows, and so no size of images")
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
-    return Dataset._make(images, labels, classes, **_known(ds))
+    return Dataset._make(images, labels, classes, **_known(ds, image))
 
 
 def to_huggingface(dataset: Dataset) -> datasets.Dataset:
@@ -68,13 +77,14 @@ def to_huggingface(dataset: Dataset) -> datasets.Dataset:
     table = pyarrow.table({"image": images, "label": labels})
     classes = hf.ClassLabel(names=list(dataset.classes))
     card = dataset.info
+    mark = _SYNTHETIC if dataset.synthetic else None
     info = hf.DatasetInfo(
         description=card.description,
         citation=card.citation,
         homepage=card.homepage,
         license=card.licence,
-        features=hf.Features({"image": hf.Image(), "label": classes}),
-        dataset_name=_SYNTHETIC if dataset.synthetic else dataset.name,
+        features=hf.Features({"image": hf.Image(id=mark), "label": classes}),
+        dataset_name=mark or dataset.name,
     )
     split = hf.NamedSplit(dataset.split_name) if dataset.split_name else None
     return hf.Dataset(hf.table.InMemoryTable(table), info=info, split=split)
@@ -92,8 +102,8 @@ def _datasets() -> ModuleType:
 
 def _checked_columns(
     hf: ModuleType, ds: datasets.Dataset, image: str, label: str
-) -> tuple[str | None, list[str] | None]:
-    """The mode that images are to be converted to, and the names of the classes."""
+) -> tuple[_Column, list[str] | None]:
+    """The column of images, and the names of the classes where there are any."""
     for name in (image, label):
         if name not in ds.column_names:
             raise ValueError(f"ds has columns {ds.column_names}, not {name!r}")
@@ -104,19 +114,20 @@ def _checked_columns(
             "Dataset.from_arrays"
         )
     if isinstance(of_labels, hf.ClassLabel):
-        return feature.mode, list(of_labels.names)
+        return _Column(image, feature.mode), list(of_labels.names)
     if not isinstance(of_labels, hf.Value) or "int" not in of_labels.dtype:
         raise TypeError(
             f"column {label!r} must be a datasets.ClassLabel or integers, got "
             f"{of_labels}: see ds.class_encode_column({label!r})"
         )
-    return feature.mode, None
+    return _Column(image, feature.mode), None
 
 
-def _known(ds: datasets.Dataset) -> dict[str, Any]:
-    """What the info of `ds` says, as arguments of Dataset._make."""
+def _known(ds: datasets.Dataset, image: str) -> dict[str, Any]:
+    """What the info and the features of `ds` say, as arguments of Dataset._make."""
     info = ds.info
-    name = info.dataset_name or None
+    synthetic = _SYNTHETIC in (info.dataset_name, ds.features[image].id)
+    name = _SYNTHETIC if synthetic else info.dataset_name or None
     if name is not None and name.replace("_", "-") in CARDS:
         name = name.replace("_", "-")  # Hugging Face has "fashion_mnist"
     texts = {
@@ -128,7 +139,7 @@ def _known(ds: datasets.Dataset) -> dict[str, Any]:
     return {
         "name": name,
         "split": str(ds.split) if ds.split is not None else None,
-        "synthetic": name == _SYNTHETIC,
+        "synthetic": synthetic,
         "card": {key: text for key, text in texts.items() if text},
     }
 
@@ -152,7 +163,7 @@ def _files(column: Any) -> list[tuple[bytes | None, str | None]]:
 
 def _decode_all(
     files: list[tuple[bytes | None, str | None]],
-    mode: str | None,
+    column: _Column,
     begin: int,
     out: np.ndarray,
 ) -> None:
@@ -162,7 +173,7 @@ def _decode_all(
         for i in range(
             len(files) * part // n_parts, len(files) * (part + 1) // n_parts
         ):
-            pixels = _decode(*files[i], mode, begin + i)
+            pixels = _decode(*files[i], column, begin + i)
             if pixels.shape != out.shape[1:]:
                 raise ValueError(
                     f"row {begin + i}: all images must have the size of the first, "
@@ -175,7 +186,7 @@ def _decode_all(
 
 
 def _decode(
-    content: bytes | None, path: str | None, mode: str | None, row: int
+    content: bytes | None, path: str | None, column: _Column, row: int
 ) -> np.ndarray:
     """The pixels of an image file, uint8 (height, width)."""
     if content is None:
@@ -185,11 +196,12 @@ def _decode(
             content = Path(path).read_bytes()
         except OSError as error:
             raise FormatError(f"row {row}: can't be read: {error}") from error
-    pixels = read_png(content, f"row {row}") if mode in (None, "L") else None
-    return _decode_by_pillow(content, mode, row) if pixels is None else pixels
+    plain = column.mode in (None, "L")
+    pixels = read_png(content, f"row {row}") if plain else None
+    return _decode_by_pillow(content, column, row) if pixels is None else pixels
 
 
-def _decode_by_pillow(content: bytes, mode: str | None, row: int) -> np.ndarray:
+def _decode_by_pillow(content: bytes, column: _Column, row: int) -> np.ndarray:
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -198,14 +210,20 @@ def _decode_by_pillow(content: bytes, mode: str | None, row: int) -> np.ndarray:
         ) from error
     try:
         with Image.open(io.BytesIO(content)) as file:
+            stored = file.mode
             image: Image.Image = ImageOps.exif_transpose(file)  # as `datasets` does
-            if mode:
-                image = image.convert(mode)
+            if column.mode:
+                image = image.convert(column.mode)
     except Exception as error:  # Pillow's plugins raise whatever parsing raises
         raise FormatError(f"row {row}: no readable image: {error}") from error
+    if stored.startswith(("I", "F")):  # Pillow's conversion clips at 255
+        raise ValueError(
+            f"row {row}: images must have 8 bits, got {stored!r}, whose levels don't "
+            "fit: scale them to 0..255 as uint8 arrays, for Dataset.from_arrays"
+        )
     if image.mode != "L":
         raise ValueError(
             f"row {row}: images must be grayscale ('L'), got {image.mode!r}; see "
-            "ds.cast_column(image, datasets.Image(mode='L'))"
+            f"ds.cast_column({column.name!r}, datasets.Image(mode='L'))"
         )
     return np.asarray(image)

@@ -188,6 +188,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
 
     try:
         card = json.loads(text.decode("utf-8"))
+        if type(card) is not dict:
+            found = type(card).__name__
+            raise ValueError(f"the file must hold a JSON object, got {found}")
         classes, name = card.get("classes", [""]), card.get("name", "")
         named = type(classes) is list and all(type(each) is str for each in classes)
         if not named or not classes:
@@ -195,8 +198,8 @@ def _read_card(folder: Path) -> dict[str, Any]:
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
         card_fields(card)
-        return dict(card)
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        return card
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not a dataset card: {error}") from None
 
 

@@ -26,9 +26,10 @@ _PART_NBYTES = 1 << 20  # of images looked at together: they stay in the cache
 def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     """Draw how many images each class has, as bars.
 
-    Raises ImportError without matplotlib, ValueError for more than 100 classes.
+    Raises ImportError without matplotlib, ValueError for more than 100 classes or an
+    empty dataset.
     """
-    _check_classes(dataset)
+    _check(dataset)
     n = np.bincount(dataset.labels, minlength=len(dataset.classes))
     figure = _figure(6.4, 1.0 + 0.3 * len(n))
     axes = figure.add_subplot()
@@ -37,7 +38,7 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     axes.bar_label(bars, [f"{count:,}" for count in n], padding=3)
     axes.invert_yaxis()  # the first class on top
     axes.margins(y=0.02)
-    axes.set_xlim(0, 1.15 * max(1, n.max()))  # with room for the numbers
+    axes.set_xlim(0, 1.15 * n.max())  # with room for the numbers
     axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("images")
@@ -48,9 +49,10 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
 def means(dataset: Dataset) -> matplotlib.figure.Figure:
     """Draw the mean image of each class, black 0 and white 255.
 
-    Raises ImportError without matplotlib, ValueError for more than 100 classes.
+    Raises ImportError without matplotlib, ValueError for more than 100 classes or an
+    empty dataset.
     """
-    _check_classes(dataset)
+    _check(dataset)
     images = mean_images(dataset)
     n_columns = min(len(images), _COLUMNS if len(images) <= _MANY else 2 * _COLUMNS)
     n_rows = -(-len(images) // n_columns)
@@ -128,7 +130,9 @@ def _parts(dataset: Dataset) -> Iterator[slice]:
         yield slice(begin, begin + rows)
 
 
-def _check_classes(dataset: Dataset) -> None:
+def _check(dataset: Dataset) -> None:
+    if len(dataset) == 0:
+        raise ValueError("an empty dataset has no classes with images to draw")
     if len(dataset.classes) > _MAX_CLASSES:
         raise ValueError(
             f"a figure has room for {_MAX_CLASSES} classes, the dataset has "

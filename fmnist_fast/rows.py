@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .dataset import Dataset
 
 FORMATS = ("numpy", "pil")
+_LONGEST_VALUE = 40  # characters of it in a message
+_FILTER_BATCH = 1000  # rows that a batched function gets by default
 
 
 def checked_format(name: Any) -> str:
@@ -75,9 +77,27 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
     if rows.dtype == bool:
         if len(rows) != n:
             raise IndexError(f"a mask of {len(rows)} for a dataset of {n}")
-    elif rows.size and not (-n <= int(rows.min()) and int(rows.max()) < n):
-        raise IndexError(f"rows {rows.min()} to {rows.max()} of a dataset of {n}")
+    elif rows.size:
+        for row in (int(rows.min()), int(rows.max())):
+            check_row(row, n)
     return rows
+
+
+def check_row(row: int, n: int, first: int | None = None) -> None:
+    """Raise IndexError unless `row` is one of `n`, or one of them counted from the end.
+
+    `first` is the lowest that is allowed, 0 where nothing counts from the end.
+    """
+    first = -n if first is None else first
+    if not first <= row < n:
+        allowed = f"{first}..{n - 1} are" if n else "none is"
+        raise IndexError(f"row {row} is out of range: {allowed} in a dataset of {n}")
+
+
+def _short(value: Any) -> str:
+    """A value on one short line, for a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
 def check_same_kind(first: Dataset, other: Any) -> None:
@@ -95,11 +115,18 @@ def check_same_kind(first: Dataset, other: Any) -> None:
 
 
 def kept_rows(
-    dataset: Dataset, function: Callable[[Any], Any], batched: bool, batch_size: int
+    dataset: Dataset,
+    function: Callable[[Any], Any],
+    batched: bool,
+    batch_size: int | None,
 ) -> np.ndarray:
     """The mask of the rows that `function` keeps: see Dataset.filter."""
     if not callable(function):
-        raise TypeError(f"filter needs a function of a row, got {function!r}")
+        raise TypeError(f"filter needs a function of a row, got {_short(function)}")
+    if batch_size is None:
+        batch_size = _FILTER_BATCH
+    elif not batched:
+        raise ValueError(f"batch_size goes with batched=True, got {batch_size!r}")
     if operator.index(batch_size) < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     keep = np.zeros(len(dataset), dtype=bool)
@@ -107,9 +134,10 @@ def kept_rows(
         for i, row in enumerate(dataset):
             answer = function(row)
             if not isinstance(answer, (bool, np.bool_)):
+                hint = ": see .any() and .all()" if np.ndim(answer) else ""
                 raise TypeError(
-                    f"filter's function must return True or False, got {answer!r} for "
-                    f"row {i}"
+                    "filter's function must return True or False, got "
+                    f"{_short(answer)} for row {i}{hint}"
                 )
             keep[i] = answer
         return keep
@@ -133,7 +161,11 @@ def first_part(
         raise TypeError(f"fraction must be a number, got {fraction!r}")
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
-    if not 0 <= operator.index(seed) < 2**64:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
+        raise TypeError(f"seed must be an integer, got {seed!r}")
+    if not isinstance(stratify, (bool, np.bool_)):
+        raise TypeError(f"stratify must be True or False, got {stratify!r}")
+    if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be in 0..2**64-1, got {seed}")
     first = np.zeros(len(labels), dtype=bool)
     if stratify:
@@ -142,7 +174,7 @@ def first_part(
         members = [np.arange(len(labels))]
     for i, (rows, n) in enumerate(zip(members, _shares(members, fraction))):
         # Epochs count up from 0; splits take theirs from the other end.
-        order = _core.order(len(rows), seed=seed, epoch=2**32 - 1 - i, end=n)
+        order = _core.order(len(rows), seed=int(seed), epoch=2**32 - 1 - i, end=n)
         first[rows[order.astype(np.int64)]] = True
     return first
 

@@ -189,7 +189,10 @@ def _bases(root: str | os.PathLike[str] | None) -> list[Path]:
     if root is None:
         known = [config.data_folder(), config.cache_folder()]
         return [folder for folder in known if folder is not None]
-    base = Path(root).expanduser()
+    try:
+        base = Path(root).expanduser()
+    except TypeError:
+        raise TypeError(f"root must be a path, got {root!r}") from None
     if not base.is_dir():
         what = "a file" if base.exists() else "missing"
         raise FileNotFoundError(f"root must be a folder, but {root} is {what}")

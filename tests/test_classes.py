@@ -67,9 +67,12 @@ def test_long_lists_of_classes_are_cut():
         dataset.str2int("zebra")
 
 
-def test_name_of_several_classes():
+def test_name_of_several_classes(tmp_path):
     images = np.zeros((1, 2, 2), np.uint8)
-    dataset = ff.Dataset.from_arrays(images, np.zeros(1, int), classes=["a", "b", "a"])
+    (tmp_path / "dataset.json").write_text('{"classes": ["a", "b", "a"]}')
+    ff.write_idx(tmp_path / "t10k-images-idx3-ubyte", images)
+    ff.write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(1, np.uint8))
+    dataset = ff.load("test", tmp_path, cache=False)
     assert dataset.str2int("b") == 1
     with pytest.raises(ValueError, match=r"several classes are named 'a': \[0, 2\]"):
         dataset.str2int("a")

@@ -159,6 +159,13 @@ print(*sorted(set(sys.modules) - before))
     assert "fmnist_fast" in new and not new & unwanted
 
 
+def test_only_public_names_are_listed():
+    names = run("import fmnist_fast as ff; print(*dir(ff))").stdout.split()
+    public = {name for name in names if not name.startswith("__")}
+    assert public == set(ff.__all__) - {"__version__"}
+    assert {"__version__", "__doc__"} <= set(names)
+
+
 def test_augmentation_is_imported_when_it_is_asked_for():
     code = """
 import sys

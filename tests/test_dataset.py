@@ -106,7 +106,7 @@ def test_bad_images(images, error, message):
         (np.full(6, 2**63, np.uint64), r"below 2\*\*63, got 9223372036854775808"),
         (LABELS[:5], "must agree in number, got 6 images and 5 labels"),
         ([], r"got float64 \(0,\)"),
-        ([0, 1, 2, 3, 4, -1], r"in 0\.\.4, .* 5 classes, got -1 to 4"),
+        ([0, 1, 2, 3, 4, -1], "must not be negative, got -1"),
         ([0, 1, 2, 3, 4, 1 << 20], "below 1048576 where classes are not given"),
     ],
 )
@@ -122,6 +122,12 @@ def test_label_without_a_class(label):
     message = rf"labels must be in 0\.\.2, .* of the 3 classes, got 0 to {label}"
     with pytest.raises(ValueError, match=message):
         Dataset.from_arrays(IMAGES, labels, classes=("a", "b", "c"))
+
+
+def test_arrays_may_be_marked_synthetic(six):
+    dataset = Dataset.from_arrays(IMAGES, LABELS, synthetic=True)
+    assert dataset.synthetic and not six.synthetic
+    assert "(SYNTHETIC)" in repr(dataset) and dataset.info.synthetic
 
 
 def test_constructor_says_what_to_call():
@@ -187,7 +193,7 @@ def test_lists_and_masks(six, key, rows):
 
 @pytest.mark.parametrize("row", [6, -7, 2**40, -(2**70)])
 def test_row_out_of_range(six, row):
-    with pytest.raises(IndexError, match=f"row {row} of a dataset of 6"):
+    with pytest.raises(IndexError, match=rf"row {row} is out of range: -6\.\.5 are"):
         six[row]
 
 
@@ -195,9 +201,9 @@ def test_row_out_of_range(six, row):
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ([0, 6], "rows 0 to 6 of a dataset of 6"),
-        ([-7, 2], "rows -7 to 2 of a dataset of 6"),
-        (np.array([2**63], np.uint64), "rows 9223372036854775808 to .* of 6"),
+        ([0, 6], r"row 6 is out of range: -6\.\.5 are in a dataset of 6"),
+        ([-7, 2], r"row -7 is out of range: -6\.\.5 are in a dataset of 6"),
+        (np.array([2**63], np.uint64), "row 9223372036854775808 is out of range"),
         ([True, False], "a mask of 2 for a dataset of 6"),
         (np.zeros(0, bool), "a mask of 0 for a dataset of 6"),
     ],
@@ -228,7 +234,7 @@ def test_rows_of_another_type(six, method, rows, found):
 
 @pytest.mark.parametrize("key", [1.0, None, {1, 2}, b"image"])
 def test_key_of_another_type(six, key):
-    message = f"integers, slices, lists, masks, .* got {type(key).__name__}"
+    message = f"integers, slices, ranges, lists, .* got {type(key).__name__}"
     with pytest.raises(TypeError, match=message):
         six[key]
 
@@ -308,13 +314,36 @@ def test_select_of_nothing(six, rows):
 
 
 @pytest.mark.parametrize(
-    "rows",
-    [range(7), range(-1, 3), range(6, 0, -1), range(3, -2, -1), range(10**18)],
+    "rows, row",
+    [
+        (range(7), 6),
+        (range(-1, 3), -1),
+        (range(6, 0, -1), 6),
+        (range(3, -2, -1), -1),
+        (range(10**18), 10**18 - 1),
+    ],
     ids=str,
 )
-def test_range_out_of_range(six, rows):
-    with pytest.raises(IndexError, match=r"range\(.*\) of a dataset of 6"):
-        six.select(rows)
+@pytest.mark.parametrize("method", ["__getitem__", "select"])
+def test_range_out_of_range(six, rows, row, method):
+    message = rf"row {row} is out of range: 0\.\.5 are in a dataset of 6"
+    with pytest.raises(IndexError, match=message):
+        getattr(six, method)(rows)
+
+
+def test_rows_of_an_empty_dataset(six):
+    with pytest.raises(IndexError, match="of range: none is in a dataset of 0"):
+        six.select([])[0]
+
+
+@pytest.mark.parametrize(
+    "rows", [range(3), range(1, 4), range(5, -1, -2), range(0)], ids=str
+)
+def test_a_range_as_key_is_what_select_takes(six, rows):
+    found, wanted = six[rows], six.select(rows)
+    assert np.array_equal(found["image"], wanted.images)
+    assert np.array_equal(found["label"], wanted.labels)
+    assert np.shares_memory(found["image"], IMAGES) == (rows.step == 1 and bool(rows))
 
 
 def test_select_keeps_what_is_known(six):
@@ -403,10 +432,17 @@ def test_seed_out_of_range(six, seed):
         six.split(0.5, seed=seed)
 
 
-@pytest.mark.parametrize("seed", [1.5, "1", None])
+@pytest.mark.parametrize("seed", [1.5, "1", None, True])
 def test_seed_of_another_type(six, seed):
-    with pytest.raises(TypeError, match="integer"):
+    with pytest.raises(TypeError, match=f"seed must be an integer, got {seed!r}"):
         six.split(0.5, seed=seed)
+
+
+@pytest.mark.parametrize("stratify", ["label", 1, None])
+def test_stratify_of_another_type(six, stratify):
+    message = f"stratify must be True or False, got {stratify!r}"
+    with pytest.raises(TypeError, match=message):
+        six.split(0.5, stratify=stratify)
 
 
 # ---- mean and std ---------------------------------------------------------------
@@ -570,6 +606,13 @@ def test_split_of_a_text_says_what_was_wanted():
     dataset = ff.Dataset.from_arrays(images, np.zeros(2, np.uint8))
     with pytest.raises(TypeError, match=r"fraction must be a number, got '0\.5'"):
         dataset.split("0.5")
+
+
+def test_classes_of_one_name_are_refused():
+    images = np.zeros((2, 3, 4), np.uint8)
+    message = "different names, got 'a' for classes 0 and 2"
+    with pytest.raises(ValueError, match=message):
+        ff.Dataset.from_arrays(images, np.zeros(2, int), classes=["a", "b", "a"])
 
 
 def test_classes_as_one_text_are_refused():

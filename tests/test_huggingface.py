@@ -120,6 +120,35 @@ def test_the_mode_of_the_feature_is_followed():
         Dataset.from_huggingface(ds)
 
 
+def test_the_hint_for_colours_works_as_printed():
+    ds = dataset_of([file_of(np.stack([IMAGES[0]] * 3, axis=-1))], image="photo")
+    with pytest.raises(ValueError) as caught:
+        Dataset.from_huggingface(ds, image="photo")
+    hint = str(caught.value).partition("; see ")[2]
+    ds = eval(hint, {"ds": ds, "datasets": hf})
+    found = Dataset.from_huggingface(ds, image="photo")
+    assert np.array_equal(found.images, decoded(ds, "photo"))
+
+
+@pytest.mark.parametrize("mode", [None, "L", "RGB", "I"])
+@pytest.mark.parametrize(
+    "dtype, format, found",
+    [
+        (np.uint16, "PNG", "'I;16'"),
+        (np.uint16, "TIFF", "'I;16'"),
+        (np.int32, "TIFF", "'I'"),
+        (np.float32, "TIFF", "'F'"),
+    ],
+)
+def test_more_bits_are_refused_whatever_the_column_is_cast_to(
+    mode, dtype, format, found
+):
+    deep = (IMAGES[0] * 257.0).astype(dtype)
+    ds = dataset_of([file_of(deep, format)], feature=hf.Image(mode=mode))
+    with pytest.raises(ValueError, match=f"row 0: .* 8 bits, got {found}.*from_arrays"):
+        Dataset.from_huggingface(ds)
+
+
 def test_columns_by_other_names_and_plain_integers():
     files = [file_of(image) for image in IMAGES]
     value = hf.Value("int32")
@@ -139,7 +168,7 @@ def test_columns_by_other_names_and_plain_integers():
         (b"no image", ff.FormatError, "no readable image: cannot identify"),
         (file_of(IMAGES[0])[:60], ff.FormatError, "no readable image: "),
         (file_of(np.zeros((6, 5, 3), np.uint8)), ValueError, "grayscale .* got 'RGB'"),
-        (file_of(np.zeros((6, 5), np.uint16)), ValueError, "grayscale .* got 'I;16'"),
+        (file_of(np.zeros((6, 5), np.uint16)), ValueError, "8 bits, got 'I;16'"),
         (file_of(np.zeros((5, 6), np.uint8)), ValueError, r"\(., .\), got \(., .\)"),
     ],
     ids=range(7),
@@ -254,6 +283,21 @@ def test_synthetic_stays_synthetic(small):
     assert found.synthetic and "SYNTHETIC" in repr(found) + str(found.info)
 
 
+def test_files_keep_the_mark_of_a_synthetic_set(small, tmp_path):
+    ds = small.select(slice(9)).to_huggingface()
+    path, cache = str(tmp_path / "drawn.parquet"), str(tmp_path / "cache")
+    ds.to_parquet(path)
+    ds.save_to_disk(tmp_path / "saved")
+    for read in (
+        hf.Dataset.from_parquet(path, cache_dir=cache),
+        hf.load_from_disk(tmp_path / "saved"),
+    ):
+        some = read.filter(lambda label: label > 0, input_columns="label")
+        found = Dataset.from_huggingface(some)
+        assert found.synthetic and found.name == "synthetic"
+        assert "SYNTHETIC" in repr(found)
+
+
 def test_an_empty_dataset(odd):
     ds = odd.select([]).to_huggingface()
     assert len(ds) == 0 and ds.column_names == ["image", "label"]
@@ -263,4 +307,5 @@ def test_files_can_be_written_and_read_again(odd, tmp_path):
     path = str(tmp_path / "odd.parquet")
     odd.to_huggingface().to_parquet(path)
     ds = hf.Dataset.from_parquet(path, cache_dir=str(tmp_path / "cache"))
-    assert np.array_equal(Dataset.from_huggingface(ds).images, odd.images)
+    found = Dataset.from_huggingface(ds)
+    assert np.array_equal(found.images, odd.images) and not found.synthetic

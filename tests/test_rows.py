@@ -146,9 +146,17 @@ def test_filter_takes_lists_of_bools_and_the_format(six, pictures):
 
 @pytest.mark.parametrize("answer", [None, 1, "yes", np.array([True])], ids=repr)
 def test_filter_with_another_answer(six, answer):
-    message = r"must return True or False, got .* for row 2"
+    message = r"must return True or False, got .* for row 2$"
+    if np.ndim(answer):
+        message = message[:-1] + r": see \.any\(\)"
     with pytest.raises(TypeError, match=message):
         six.filter(lambda row: True if row["label"] != 1 else answer)
+
+
+def test_filter_with_a_long_answer(six):
+    message = r"got array\(\[\[.{,30}\.\.\. for row 0: see \.any\(\) and \.all\(\)$"
+    with pytest.raises(TypeError, match=message):
+        six.filter(lambda row: np.zeros((28, 28)))
 
 
 @pytest.mark.parametrize(
@@ -173,6 +181,8 @@ def test_batched_filter_with_another_answer(six, answer, found):
 def test_bad_filters(six):
     with pytest.raises(TypeError, match="filter needs a function of a row, got array"):
         six.filter(LABELS == 0)
+    with pytest.raises(ValueError, match="batch_size goes with batched=True, got 3"):
+        six.filter(lambda row: True, batch_size=3)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         six.filter(len, batched=True, batch_size=0)
 

@@ -268,7 +268,7 @@ def test_label_outside_of_the_classes(tmp_path):
 def test_negative_label(tmp_path):
     _, path = write_pair(tmp_path)
     ff.write_idx(path, -np.ones(12, np.int8))
-    with pytest.raises(FormatError, match=f"{path.name}: labels .* got -1 to -1"):
+    with pytest.raises(FormatError, match=f"{path.name}: labels must not be .* got -1"):
         ff.load("test", tmp_path)
 
 
@@ -370,15 +370,20 @@ def test_card_without_classes(tmp_path):
     assert ff.load("test", tmp_path).classes == tuple("0123456789")
 
 
+def test_root_of_another_type():
+    with pytest.raises(TypeError, match="root must be a path, got 3"):
+        ff.load("test", 3)
+
+
 @pytest.mark.parametrize(
     "card, message",
     [
         ("", "Expecting value"),
         ("{", "Expecting property name"),
-        ("[]", "no attribute"),
-        ("3", "no attribute"),
+        ("[]", "the file must hold a JSON object, got list"),
+        ("3", "the file must hold a JSON object, got int"),
         ("[" * 100000, "recursion|Expecting"),
-        ('"name"', "no attribute"),
+        ('"name"', "the file must hold a JSON object, got str"),
         ('{"classes": 10}', "classes must be a list of names, got 10"),
         ('{"classes": "ABCDEFGHIJ"}', "classes must be a list of names, got 'ABC"),
         ('{"classes": [1, 2]}', r"classes must be a list of names, got \[1, 2\]"),

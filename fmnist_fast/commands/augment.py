@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Steps: {', '.join(map(repr, compiled.source))}")
     if compiled.mix is not None:
         print("Not shown: MixUp and CutMix, which need the other images of a batch.")
-    loader = Loader(dataset, augment=augment, seed=arguments.seed, label_dtype="onehot")
+    options = {"dtype": "uint8", "label_dtype": "onehot"}
+    loader = Loader(dataset, augment=augment, seed=arguments.seed, **options)
     images: list[np.ndarray] = []
     for index in arguments.index:
         versions = loader.augment_preview(index, arguments.count)

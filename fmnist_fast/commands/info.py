@@ -73,9 +73,9 @@ def _print_card(member: Member, root: str | None) -> int:
             missing.append(error)
     if root is not None:
         raise missing[0]
-    from ..cards import CARDS
+    from ..card import card_of_member
 
-    print(CARDS[member.name])
+    print(card_of_member(member))
     return 0
 
 

@@ -181,12 +181,12 @@ def _check_png(pillow: ModuleType, path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def kept_blocks(threads: int) -> Iterator[None]:
-    """Let Pillow keep the memory of a photo for the next one, in the block.
+    """Let Pillow keep the memory of a photo for the next one; for the whole process.
 
     Each photo would else take fresh pages of the system, and glibc gives them back
     after each where they and the copies for numpy are too large together. 600 JPEG
     photos of 762x1000, two threads, MALLOC_TRIM_THRESHOLD_=131072, which has it do so
-    always: 1,095,000 page faults without, 651,000 with this block. The others are of
+    always: 1,095,000 page faults without, 651,000 with this. The others are of
     numpy's copies; to copy by strips instead had more faults where glibc keeps memory,
     and took 1.9 s for 1.6.
     """

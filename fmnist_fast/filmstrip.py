@@ -5,7 +5,7 @@ Needs Pillow, which is imported when a strip is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,13 +22,13 @@ _LINE = 20
 
 
 def draw_filmstrip(
-    frames: Sequence[tuple[str, np.ndarray]],
+    frames: Iterable[tuple[str, np.ndarray]],
 ) -> PIL.Image.Image:
     """Draw `frames` in a row, each with its name and its size below.
 
     Parameters
     ----------
-    frames : sequence of (str, ndarray), at least one
+    frames : iterable of (str, ndarray), at least one
         As `convert_in_steps` yields them: uint8 (height, width, 3) or (height, width).
         Small ones are enlarged without smoothing, large ones reduced.
 
@@ -39,6 +39,7 @@ def draw_filmstrip(
     """
     from PIL import Image, ImageDraw, ImageFont
 
+    frames = list(frames)
     font = ImageFont.load_default(_FONT_SIZE)
     width = _GAP + len(frames) * (_FRAME + _GAP)
     size = (width, _GAP + _FRAME + 2 * _LINE + _GAP)

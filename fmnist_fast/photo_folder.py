@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import shutil
+import sys
 import time
 import warnings
 from collections import deque
@@ -26,6 +27,7 @@ from .photo_files import (
     find_classes,
     find_photos,
     find_splits,
+    kept_blocks,
     pillow_image,
     steps_of_file,
 )
@@ -48,7 +50,7 @@ class Converted(NamedTuple):
     n_bad : int
         Photos that could not be converted; `out` / "bad-photos.txt" says which and why.
     n_skipped : int
-        Files that aren't called as photos.
+        Files that aren't called as photos, or are in no class's folder.
     """
 
     out: Path
@@ -77,7 +79,8 @@ def convert_folder(
     threads : int, optional
         Photos to convert at the same time, by default as many as there are cores.
     progress : bool
-        Show a progress bar, where there is a terminal.
+        Show a progress bar, where there is a terminal. Say on stderr where an
+        interrupted call left something whether this one goes on from there.
 
     Returns
     -------
@@ -116,7 +119,9 @@ def convert_folder(
         if store.n_photos == 0:
             shutil.rmtree(part)
             raise ValueError(f"{source}: no photos in {len(classes)} subfolders")
-        with store.open():
+        if progress:
+            _say_where_from(store)
+        with store.open(), kept_blocks(threads):
             _append_all(store, source, threads, progress)
             store.save()
             _check_any_good(store, source)
@@ -130,6 +135,16 @@ def convert_folder(
     shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
     n_images, n_bad = store.state.n_images, store.state.n_bad
     return Converted(target, tuple(classes), n_images, n_bad, skipped[0])
+
+
+def _say_where_from(store: PhotoStore) -> None:
+    if store.is_anew:
+        text = "Photos have changed since the interrupted run: starting anew."
+    elif store.state.n_done:
+        text = f"Going on after {store.state.n_done:,} of {store.n_photos:,} photos."
+    else:
+        return
+    print(text, file=sys.stderr)
 
 
 def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -> None:

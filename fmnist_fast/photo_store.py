@@ -51,6 +51,8 @@ class PhotoStore:
         All that are to be converted.
     state : _State
         Of these, what has been appended.
+    is_anew : bool
+        What an interrupted run had appended was dropped: it had other photos.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class PhotoStore:
         self._label_dtype = np.dtype(np.uint8 if few else np.int32)
         self._files: dict[str, BinaryIO] = {}
         self.state = _State(0, 0, 0, dict.fromkeys(splits, 0))
+        before = self._saved.exists()
         self.n_photos, same = self._write_list(photos)
+        self.is_anew = before and not same
         if same:
             with contextlib.suppress(FileNotFoundError):
                 self.state = _State(**json.loads(self._saved.read_bytes()))

@@ -144,10 +144,9 @@ def _locate(
         return find_named(split, name)
     member = find_member(name)
     # What a root without a name holds may be anything.
-    folder = None
-    if root is not None and member.name == DEFAULT and Path(root).expanduser().is_dir():
-        folder = Path(root).expanduser()
-    found = None
+    folder, found = None, None
+    if root is not None and member.name == DEFAULT and _path_of(root).is_dir():
+        folder = _path_of(root)
     if folder is not None and split not in member.splits and str(split).isalnum():
         found = find_any(split, folder)
         if found is not None:
@@ -189,14 +188,18 @@ def _bases(root: str | os.PathLike[str] | None) -> list[Path]:
     if root is None:
         known = [config.data_folder(), config.cache_folder()]
         return [folder for folder in known if folder is not None]
-    try:
-        base = Path(root).expanduser()
-    except TypeError:
-        raise TypeError(f"root must be a path, got {root!r}") from None
+    base = _path_of(root)
     if not base.is_dir():
         what = "a file" if base.exists() else "missing"
         raise FileNotFoundError(f"root must be a folder, but {root} is {what}")
     return [base]
+
+
+def _path_of(root: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(root).expanduser()
+    except TypeError:
+        raise TypeError(f"root must be a path, got {root!r}") from None
 
 
 def _target(member: Member, root: str | os.PathLike[str] | None) -> Path:

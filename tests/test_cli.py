@@ -802,13 +802,45 @@ def test_convert_a_folder(run, photo):
         Path(f"photos/b/bad{i:02}.png").touch()
     code, out, err = run("convert", "photos", "-o", "other", "--threads", 1)
     assert code == 1
-    assert "Left out, files that aren't called as photos: 1\n" in out
+    assert (
+        "Left out, files that aren't called as photos or are in no class's folder: 1\n"
+    ) in out
     lines = err.splitlines()
     assert lines[0] == "Photos that could not be converted: 22"
     assert lines[1].startswith("  b/bad00.png: not a photo in ")
     assert lines[-1] == f"  and 2 more, in {Path('other/bad-photos.txt').resolve()}"
     assert len(lines) == 22
     assert len(ff.load("train", root="other")) == 2
+
+
+def test_convert_says_that_it_goes_on(run, photo, monkeypatch):
+    from fmnist_fast.photo_store import PhotoStore
+
+    os.makedirs("photos/a")
+    for i in range(4):
+        shutil.copy("photo.png", f"photos/a/{i}.png")
+    append = PhotoStore.append
+
+    def stop(self, photo, result):
+        if self.state.n_done == 3:
+            raise KeyboardInterrupt
+        append(self, photo, result)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhotoStore, "append", stop)
+        for text in ("", "Going on after 3 of 4 photos.\n"):
+            err = run("convert", "photos", "-o", "mine")[2]
+            assert err == f"{text}Stopped; the same command goes on from here.\n"
+    os.remove("photos/a/0.png")
+    err = run("convert", "photos", "-o", "mine")[2]
+    assert err == "Photos have changed since the interrupted run: starting anew.\n"
+
+
+def test_convert_a_photo_that_pillow_warns_of(run, photo, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 90 - 1)
+    assert run("convert", "photo.png")[::2] == (0, "")
 
 
 def test_convert_shows_progress_on_a_terminal(run, photo, monkeypatch):
@@ -830,6 +862,8 @@ def test_convert_errors(run, photo):
         "5 % of the colour of a corner",
         "none.jpg": "[Errno 2] No such file or directory: 'none.jpg'",
         "photo.png -o a.jpg": "the output for a photo must end in .png, got a.jpg",
+        "photo.png -o folder": "the output for a photo must be a file, and folder is",
+        "folder -o x.png": "the output for a folder is a folder, and x.png is called",
         "photo.png -o none/a.png": "none/a.png: there is no folder none",
         "folder": "say which folder to make of folder: -o OUT",
         "folder -o x": "folder: wanted a subfolder for each class, found none",

@@ -111,8 +111,20 @@ def test_what_is_no_photo_is_left_out(folder, tmp_path):
     (folder / "bag" / ".hidden.png").write_text("not looked at")
     (folder / ".git").mkdir()
     (folder / "bag" / "again").symlink_to(folder, target_is_directory=True)
+    draw(folder / "stray.png", 98)
+    draw(folder / "__MACOSX" / "bag" / "1.png", 99)
+    draw(folder / "bag" / "__MACOSX" / "1.png", 99)
     done = ff.convert_folder(folder, tmp_path / "mine")
-    assert (done.n_images, done.n_bad, done.n_skipped) == ({"train": 24}, 0, 1)
+    assert (done.n_images, done.n_bad, done.n_skipped) == ({"train": 24}, 0, 3)
+    assert done.classes == ("bag", "hat", "shoe")
+
+
+def test_what_is_beside_classes_and_splits_is_left_out(tmp_path):
+    draw(tmp_path / "photos" / "train" / "a" / "1.png", 1)
+    draw(tmp_path / "photos" / "train" / "stray.png", 2)
+    draw(tmp_path / "photos" / "stray.png", 3)
+    done = ff.convert_folder(tmp_path / "photos", tmp_path / "mine")
+    assert (done.n_images, done.n_bad, done.n_skipped) == ({"train": 1}, 0, 2)
 
 
 # ---- bad files --------------------------------------------------------------------
@@ -176,8 +188,38 @@ def test_decompression_bomb(tmp_path):
         + chunk(b"IDAT", zlib.compress(bytes(100_000_000), 9))
         + chunk(b"IEND", b"")
     )
-    with pytest.raises(ff.FormatError, match=r"bomb.png: .*4225000000 pixels"):
+    with pytest.raises(ff.FormatError, match=r"bomb.png: .* at most 67,108,864 pixels"):
         photo_files.steps_of_file(path)
+
+
+def test_wrong_checksum_of_a_png(tmp_path):
+    """Pillow decodes what has one in IDAT without a word."""
+    path = draw(tmp_path / "a.png", 1)
+    content = bytearray(path.read_bytes())
+    content[-13] ^= 1  # IEND is the 12 bytes behind
+    path.write_bytes(content)
+    with Image.open(path) as image:
+        image.load()
+    with pytest.raises(ff.FormatError, match=r"a\.png: .*checksum"):
+        photo_files.steps_of_file(path)
+
+
+def test_memory_of_pillow_is_kept_meanwhile(folder, tmp_path, monkeypatch):
+    seen, convert = [], photo_folder.steps_of_file
+
+    def look(path):
+        seen.append(Image.core.get_blocks_max())
+        return convert(path)
+
+    before = Image.core.get_blocks_max()
+    monkeypatch.setattr(photo_folder, "steps_of_file", look)
+    ff.convert_folder(folder, tmp_path / "mine", threads=3)
+    assert set(seen) == {max(before, 24)} and Image.core.get_blocks_max() == before
+
+
+def test_a_pillow_that_has_no_blocks(folder, tmp_path, monkeypatch):
+    monkeypatch.delattr(Image.core, "set_blocks_max")
+    assert ff.convert_folder(folder, tmp_path / "mine").n_images == {"train": 24}
 
 
 def test_whatever_a_decoder_raises_names_the_file(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from reference_photos import photo_box
 
 import fmnist_fast as ff
 from fmnist_fast import _core, photos
+from fmnist_fast.filmstrip import draw_filmstrip
 
 GROUND = 253  # #fdfdfd, what the paper's photos have
 
@@ -460,3 +461,10 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(pillow, monkeypatch
     with pytest.raises(ValueError, match="at most 100 pixels, got 11x10"):
         ff.convert(image)
     assert image.fp is not None  # not loaded
+
+
+def test_filmstrip_of_what_yields_the_steps(pillow):
+    steps = list(photos.convert_in_steps(picture()))
+    strip = draw_filmstrip(photos.convert_in_steps(picture()))
+    assert strip.tobytes() == draw_filmstrip(steps).tobytes()
+    assert strip.width == 12 + 7 * 236

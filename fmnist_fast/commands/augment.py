@@ -82,8 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Steps: {', '.join(map(repr, compiled.source))}")
     if compiled.mix is not None:
         print("Not shown: MixUp and CutMix, which need the other images of a batch.")
-    options = {"dtype": "uint8", "label_dtype": "onehot"}
-    loader = Loader(dataset, augment=augment, seed=arguments.seed, **options)
+    loader = Loader(
+        dataset,
+        dtype="uint8",  # which needs no standard deviation
+        label_dtype="onehot",
+        augment=augment,
+        seed=arguments.seed,
+    )
     images: list[np.ndarray] = []
     for index in arguments.index:
         versions = loader.augment_preview(index, arguments.count)

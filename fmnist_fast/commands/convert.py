@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,23 +64,36 @@ def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
 
     ending = "steps" if arguments.steps else "28x28"
     out = Path(arguments.output or f"{source.stem}-{ending}.png").expanduser()
+    if out.is_dir():
+        raise ValueError(
+            f"the output for a photo must be a file, and {out} is a folder"
+        )
     if out.suffix.lower() != ".png":
         raise ValueError(f"the output for a photo must end in .png, got {out}")
-    frames = steps_of_file(source)
+    pillow = pillow_image()
+    with warnings.catch_warnings():  # too large a photo is an error that says so
+        warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+        frames = steps_of_file(source)
     if arguments.steps:
         picture = draw_filmstrip(frames)
     else:
-        picture = pillow_image().fromarray(frames[-1][1])
+        picture = pillow.fromarray(frames[-1][1])
     print(f"{'Film strip' if arguments.steps else 'Image'}: {save_png(picture, out)}")
     return 0
 
 
 def _convert_folder(source: Path, arguments: argparse.Namespace) -> int:
+    from ..photo_files import SUFFIXES
     from ..photo_folder import convert_folder
     from ..photo_store import BAD_NAME
 
     if arguments.output is None:
         raise ValueError(f"say which folder to make of {source}: -o OUT")
+    if Path(arguments.output).suffix.lower() in SUFFIXES:
+        raise ValueError(
+            f"the output for a folder is a folder, and {arguments.output} is called as "
+            "a picture"
+        )
     try:
         done = convert_folder(
             source, arguments.output, threads=arguments.threads, progress=True
@@ -90,7 +104,10 @@ def _convert_folder(source: Path, arguments: argparse.Namespace) -> int:
     for split, n in done.n_images.items():
         print(f"{split}: {n:,} images in {len(done.classes)} classes")
     if done.n_skipped:
-        print(f"Left out, files that aren't called as photos: {done.n_skipped:,}")
+        print(
+            "Left out, files that aren't called as photos or are in no class's folder: "
+            f"{done.n_skipped:,}"
+        )
     print(f"Written to {done.out}")
     if not done.n_bad:
         return 0

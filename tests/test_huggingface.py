@@ -8,6 +8,7 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast import Dataset, huggingface
+from fmnist_fast.png import write_png
 
 hf = pytest.importorskip("datasets")
 Image = pytest.importorskip("PIL.Image")
@@ -180,6 +181,24 @@ def test_bad_images_are_named_by_their_row(row, bad, error, message):
     wanted = 1 if row == 0 and "got (" in message.replace("\\", "") else row
     with pytest.raises(error, match=f"^row {wanted}:? .*{message}"):
         Dataset.from_huggingface(dataset_of(files))
+
+
+def test_no_changed_byte_of_a_png_gives_other_pixels():
+    """Pillow alone lets wrong checksums pass. A damaged end harms nothing."""
+    content, n_noticed = write_png(IMAGES[0]), 0
+    for i in range(8, len(content)):
+        changed = bytearray(content)
+        changed[i] ^= 0x10
+        ds = dataset_of([bytes(changed)], LABELS[:1])
+        try:
+            pixels = Dataset.from_huggingface(ds).images[0]
+        except ValueError as error:
+            assert str(error).startswith("row 0: ")
+            n_noticed += 1
+        else:
+            assert np.array_equal(pixels, IMAGES[0])
+            assert i >= len(content) - 12  # in the chunk that ends the file
+    assert n_noticed >= len(content) - 8 - 12
 
 
 def test_the_first_of_several_bad_rows_is_named(seven):

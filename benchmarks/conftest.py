@@ -13,6 +13,14 @@ import fmnist_fast as ff
 LINES = []
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--save-baselines",
+        action="store_true",
+        help="keep the ratios of this run of bench_micro.py in baselines.json",
+    )
+
+
 def interleaved(contenders, rounds):
     """Time each of `contenders` once a round, in turns; returns lists of seconds.
 

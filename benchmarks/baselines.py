@@ -16,7 +16,7 @@ LOSS = 1.25  # of a ratio, from which on something is wrong
 
 
 def processor(cpuinfo="/proc/cpuinfo"):
-    """This processor as baselines.json calls it; virtual ones have vague model names."""
+    """This processor as baselines.json calls it; virtual ones have vague names."""
     try:
         lines = Path(cpuinfo).read_text().split("\n\n")[0].splitlines()
     except OSError:

@@ -1,7 +1,7 @@
 """Each kernel against a numpy yardstick in the same process, and against its baseline.
 
-    pytest benchmarks/bench_micro.py                     # fails where one lost over 25 %
-    pytest benchmarks/bench_micro.py --save-baselines    # keeps this run's ratios
+    pytest benchmarks/bench_micro.py                   # fails where one lost over 25 %
+    pytest benchmarks/bench_micro.py --save-baselines  # keeps this run's ratios
 
 The yardstick is an epoch of the loop that one writes in numpy. It is timed before every
 round, so that a busy machine slows both; what counts is the median ratio of a round.

@@ -4,9 +4,8 @@
 #include <string.h>
 
 /* Source rows lie anywhere in the dataset, so each is asked for this many rows before
-   it is needed. Of a large row only the start: the processor finds the rest. */
+   it is needed. */
 #define PREFETCH_ROWS 6
-#define PREFETCH_NBYTES 1024
 #define CACHE_LINE 64
 
 /* Batches from this size on are written past the caches: with those that are held and
@@ -118,14 +117,15 @@ static void fill_labels(const struct fm_plan *plan, const uint64_t *samples,
     }
 }
 
-static void prefetch_row(const struct fm_plan *plan, uint64_t sample)
+/* Ask for `row` from byte `begin` on, and for its last byte, as it need not start on a
+   line. */
+static void prefetch_row(const struct fm_plan *plan, const uint8_t *row, size_t begin)
 {
-    const uint8_t *row = plan->images + sample * plan->image_nbytes;
-    size_t nbytes = plan->image_nbytes < PREFETCH_NBYTES ? plan->image_nbytes
-                                                         : PREFETCH_NBYTES;
-    for (size_t i = 0; i < nbytes; i += CACHE_LINE)
+    const size_t nbytes = plan->image_nbytes < FM_CONVERT_AHEAD ? plan->image_nbytes
+                                                                : FM_CONVERT_AHEAD;
+    for (size_t i = begin; i < nbytes; i += CACHE_LINE)
         FM_PREFETCH(row + i);
-    FM_PREFETCH(row + nbytes - 1); /* rows need not start on a line */
+    FM_PREFETCH(row + nbytes - 1);
 }
 
 static size_t mixed_nbytes(const struct fm_plan *plan)
@@ -200,12 +200,13 @@ static void fill_images(const struct fm_plan *plan, const struct rows *rows,
 {
     const size_t row_nbytes = fm_plan_image_nbytes(plan);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)
-        prefetch_row(plan, samples[i]);
+        prefetch_row(plan, plan->images + samples[i] * plan->image_nbytes, 0);
     for (size_t i = 0; i < n_rows; i++) {
-        if (i + PREFETCH_ROWS < n_rows)
-            prefetch_row(plan, samples[i + PREFETCH_ROWS]);
+        const size_t next = i + PREFETCH_ROWS < n_rows ? i + PREFETCH_ROWS : i;
+        const uint8_t *ahead = plan->images + samples[next] * plan->image_nbytes;
         plan->convert(row_pixels(plan, rows, i, samples[i]), plan->n_pixels,
-                      plan->scale, plan->bias, images + i * row_nbytes);
+                      plan->scale, plan->bias, ahead, images + i * row_nbytes);
+        prefetch_row(plan, ahead, plan->n_pixels); /* what converting didn't reach */
     }
 }
 

@@ -60,68 +60,50 @@ FM_INLINE void to_float16(const uint8_t *restrict in, size_t n, float scale, flo
         out[i] = float16_of((float)in[i] * scale + bias);
 }
 
-static void uint8_any(const uint8_t *restrict in, size_t n, float scale, float bias,
-                      void *restrict out)
+FM_INLINE void to_uint8(const uint8_t *restrict in, size_t n, float scale, float bias,
+                        uint8_t *restrict out)
 {
     (void)scale, (void)bias;
     memcpy(out, in, n);
 }
-
-#define WRAPPER(name, target, body)                                                   \
-    target static void name(const uint8_t *restrict in, size_t n, float scale,        \
-                            float bias, void *restrict out)                           \
-    {                                                                                 \
-        body(in, n, scale, bias, out);                                                \
-    }
-
-WRAPPER(float32_baseline, , to_float32)
-WRAPPER(bfloat16_baseline, , to_bfloat16)
-WRAPPER(float16_baseline, , to_float16)
 
 #if FM_X86_LEVELS
 
 /* By hand: compilers take 32 or 64 pixels at once and leave the last 16 of 28 x 28 to
    single floats, which costs a tenth of an epoch of random crops. */
 FM_TARGET_AVX2
-static void float32_avx2(const uint8_t *restrict in, size_t n, float scale, float bias,
-                         void *restrict out)
+FM_INLINE void to_float32_avx2(const uint8_t *restrict in, size_t n, float scale,
+                               float bias, float *restrict out)
 {
-    float *pixels = out;
     const __m256 scales = _mm256_set1_ps(scale), biases = _mm256_set1_ps(bias);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         __m128i bytes = _mm_loadl_epi64((const __m128i *)(in + i));
         __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-        _mm256_storeu_ps(pixels + i, _mm256_add_ps(_mm256_mul_ps(x, scales), biases));
+        _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_mul_ps(x, scales), biases));
     }
-    for (; i < n; i++)
-        pixels[i] = (float)in[i] * scale + bias;
+    to_float32(in + i, n - i, scale, bias, out + i);
 }
 
 FM_TARGET_AVX512
-static void float32_avx512(const uint8_t *restrict in, size_t n, float scale,
-                           float bias, void *restrict out)
+FM_INLINE void to_float32_avx512(const uint8_t *restrict in, size_t n, float scale,
+                                 float bias, float *restrict out)
 {
-    float *pixels = out;
     const __m512 scales = _mm512_set1_ps(scale), biases = _mm512_set1_ps(bias);
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(in + i));
         __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-        _mm512_storeu_ps(pixels + i, _mm512_add_ps(_mm512_mul_ps(x, scales), biases));
+        _mm512_storeu_ps(out + i, _mm512_add_ps(_mm512_mul_ps(x, scales), biases));
     }
-    float32_avx2(in + i, n - i, scale, bias, pixels + i);
+    to_float32_avx2(in + i, n - i, scale, bias, out + i);
 }
-
-WRAPPER(bfloat16_avx2, FM_TARGET_AVX2, to_bfloat16)
-WRAPPER(bfloat16_avx512, FM_TARGET_AVX512, to_bfloat16)
 
 /* F16C rounds eight values in one instruction, where the bits above take fifteen. */
 FM_TARGET_AVX2
-static void float16_f16c(const uint8_t *restrict in, size_t n, float scale, float bias,
-                         void *restrict out)
+FM_INLINE void to_float16_f16c(const uint8_t *restrict in, size_t n, float scale,
+                               float bias, uint16_t *restrict out)
 {
-    uint16_t *half = out;
     const __m256 scales = _mm256_set1_ps(scale), biases = _mm256_set1_ps(bias);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
@@ -129,26 +111,91 @@ static void float16_f16c(const uint8_t *restrict in, size_t n, float scale, floa
         __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
         x = _mm256_add_ps(_mm256_mul_ps(x, scales), biases);
         __m128i rounded = _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-        _mm_storeu_si128((__m128i *)(half + i), rounded);
+        _mm_storeu_si128((__m128i *)(out + i), rounded);
     }
-    to_float16(in + i, n - i, scale, bias, half + i);
+    to_float16(in + i, n - i, scale, bias, out + i);
+}
+
+FM_TARGET_AVX2
+FM_INLINE __m256i bfloat16_words(const uint8_t *in, __m256 scales, __m256 biases)
+{
+    __m256 x = _mm256_cvtepi32_ps(
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)in)));
+    __m256i bits =
+        _mm256_castps_si256(_mm256_add_ps(_mm256_mul_ps(x, scales), biases));
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    bits = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7FFF));
+    return _mm256_srli_epi32(bits, 16);
+}
+
+/* By hand: 116 ns for 28 x 28 pixels, where gcc 12 makes 177 of the loop above. */
+FM_TARGET_AVX2
+FM_INLINE void to_bfloat16_avx2(const uint8_t *restrict in, size_t n, float scale,
+                                float bias, uint16_t *restrict out)
+{
+    const __m256 scales = _mm256_set1_ps(scale), biases = _mm256_set1_ps(bias);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m256i packed =
+            _mm256_packus_epi32(bfloat16_words(in + i, scales, biases),
+                                bfloat16_words(in + i + 8, scales, biases));
+        /* Packing took the halves of both in turns. */
+        packed = _mm256_permute4x64_epi64(packed, 0xD8);
+        _mm256_storeu_si256((__m256i *)(out + i), packed);
+    }
+    to_bfloat16(in + i, n - i, scale, bias, out + i);
 }
 
 /* Plain stores first read the lines that they overwrite. Two threads take 17 ms for an
    epoch of Fashion-MNIST into 32 MB each, and 8 ms past the caches; into 4 MB it is
    7 ms either way. */
 FM_TARGET_AVX2
-static void float32_streaming(const uint8_t *restrict in, size_t n, float scale,
-                              float bias, void *restrict out)
+FM_INLINE void to_float32_streaming(const uint8_t *restrict in, size_t n, float scale,
+                                    float bias, float *restrict out)
 {
-    float *pixels = out;
     const __m256 scales = _mm256_set1_ps(scale), biases = _mm256_set1_ps(bias);
     for (size_t i = 0; i < n; i += 8) {
         __m128i bytes = _mm_loadl_epi64((const __m128i *)(in + i));
         __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-        _mm256_stream_ps(pixels + i, _mm256_add_ps(_mm256_mul_ps(x, scales), biases));
+        _mm256_stream_ps(out + i, _mm256_add_ps(_mm256_mul_ps(x, scales), biases));
     }
 }
+
+#endif
+
+/* A row, a cache line of pixels at a time, with a line of the row that comes next but
+   few asked for before each. All lines at once fill the processor's queue of misses,
+   in which the stores then wait: two threads took 5.5 ms for an epoch of Fashion-MNIST
+   that way, and 4.4 this way. */
+#define LINE ((size_t)64)
+#define KERNEL(name, target, type, body)                                              \
+    target static void name(const uint8_t *restrict in, size_t n, float scale,        \
+                            float bias, const uint8_t *ahead, void *restrict out)     \
+    {                                                                                 \
+        type *pixels = out;                                                           \
+        size_t i = 0;                                                                 \
+        for (; i + LINE <= n; i += LINE) {                                            \
+            FM_PREFETCH(ahead + i % FM_CONVERT_AHEAD);                                \
+            body(in + i, LINE, scale, bias, pixels + i);                              \
+        }                                                                             \
+        FM_PREFETCH(ahead + i % FM_CONVERT_AHEAD);                                    \
+        body(in + i, n - i, scale, bias, pixels + i);                                 \
+    }
+
+KERNEL(float32_baseline, , float, to_float32)
+KERNEL(float16_baseline, , uint16_t, to_float16)
+KERNEL(bfloat16_baseline, , uint16_t, to_bfloat16)
+KERNEL(uint8_baseline, , uint8_t, to_uint8)
+
+#if FM_X86_LEVELS
+
+KERNEL(float32_avx2, FM_TARGET_AVX2, float, to_float32_avx2)
+KERNEL(float32_avx512, FM_TARGET_AVX512, float, to_float32_avx512)
+KERNEL(float32_streaming, FM_TARGET_AVX2, float, to_float32_streaming)
+KERNEL(float16_f16c, FM_TARGET_AVX2, uint16_t, to_float16_f16c)
+KERNEL(bfloat16_avx2, FM_TARGET_AVX2, uint16_t, to_bfloat16_avx2)
+KERNEL(bfloat16_avx512, FM_TARGET_AVX512, uint16_t, to_bfloat16)
+KERNEL(uint8_avx2, FM_TARGET_AVX2, uint8_t, to_uint8)
 
 fm_convert_fn *fm_convert_select_streaming(enum fm_dtype dtype, size_t n,
                                            enum fm_cpu_level level)
@@ -167,7 +214,7 @@ static fm_convert_fn *const kernels[4][3] = {
     [FM_FLOAT32] = {float32_baseline, float32_avx2, float32_avx512},
     [FM_FLOAT16] = {float16_baseline, float16_f16c, float16_f16c},
     [FM_BFLOAT16] = {bfloat16_baseline, bfloat16_avx2, bfloat16_avx512},
-    [FM_UINT8] = {uint8_any, uint8_any, uint8_any},
+    [FM_UINT8] = {uint8_baseline, uint8_avx2, uint8_avx2},
 };
 
 #else
@@ -187,7 +234,7 @@ static fm_convert_fn *const kernels[4][3] = {
     [FM_FLOAT32] = {float32_baseline, float32_baseline, float32_baseline},
     [FM_FLOAT16] = {float16_baseline, float16_baseline, float16_baseline},
     [FM_BFLOAT16] = {bfloat16_baseline, bfloat16_baseline, bfloat16_baseline},
-    [FM_UINT8] = {uint8_any, uint8_any, uint8_any},
+    [FM_UINT8] = {uint8_baseline, uint8_baseline, uint8_baseline},
 };
 
 #endif

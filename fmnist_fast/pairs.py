@@ -66,7 +66,7 @@ def load_pair(
             source=str(images.parent) if keep else None,
             synthetic=synthetic,
             extra={key: _read_only(column[rows]) for key, column in extra.items()},
-            origin=(split, images.absolute(), labels.absolute(), cache, name)
+            origin=(load_pair, (split, images.absolute(), labels.absolute(), cache, name))
             if keep
             else None,
             card=card,

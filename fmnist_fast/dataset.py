@@ -118,7 +118,7 @@ class Dataset:
         return cls._make(
             _checked_images(images),
             checked_labels(labels),
-            _checked_classes(classes),
+            checked_classes(classes),
             name=name,
             synthetic=bool(synthetic),
         )
@@ -632,7 +632,7 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _checked_classes(classes: Sequence[str] | None) -> Sequence[str] | None:
+def checked_classes(classes: Sequence[str] | None) -> Sequence[str] | None:
     if classes is None or isinstance(classes, str):
         return classes  # the latter is refused by _make
     names = list(map(str, classes))

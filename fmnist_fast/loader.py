@@ -502,8 +502,8 @@ class Loader:
         block = f", shuffle_block={self.shuffle_block}" if self.shuffle_block else ""
         return (
             f"Loader({self.dataset!r}, batch_size={self.batch_size}, "
-            f"shuffle={self.shuffle}{block}, seed={self.seed}, dtype={self.dtype!r}{augment}"
-            f"{shard}: {len(self)} batches an epoch)"
+            f"shuffle={self.shuffle}{block}, seed={self.seed}, dtype={self.dtype!r}"
+            f"{augment}{shard}: {len(self)} batches an epoch)"
         )
 
 

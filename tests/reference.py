@@ -94,7 +94,9 @@ def order_array(n, seed, epoch, position=0):
     root = math.isqrt(n)
     a = _even_side(root + (root * root < n))
     b = _even_side(-(-n // a))
-    keys = [word for i in range(ROUNDS // 4) for word in draw(seed, epoch, position, 0, i)]
+    keys = [
+        word for i in range(ROUNDS // 4) for word in draw(seed, epoch, position, 0, i)
+    ]
     keys = np.array(keys, dtype=np.uint64)
     x = _permute(np.arange(n, dtype=np.uint64), np.uint64(a), np.uint64(b), keys)
     while (x >= n).any():
@@ -108,7 +110,9 @@ def block_order(n, seed, epoch, block):
     cut, slot = words[0] | words[1] << 32, words[2] | words[3] << 32
     circle = (np.arange(n, dtype=np.uint64) + np.uint64(cut % n)) % np.uint64(n)
     n_whole = n // block
-    blocks = [circle[k * block : (k + 1) * block] for k in order_array(n_whole, seed, epoch)]
+    blocks = [
+        circle[k * block : (k + 1) * block] for k in order_array(n_whole, seed, epoch)
+    ]
     if n % block:
         blocks.insert(slot % (n_whole + 1), circle[n_whole * block :])
     windows = np.array_split(np.concatenate(blocks), -(-n // (64 * block)))

@@ -1,0 +1,118 @@
+"""Ten million images in mapped files beside the 60,000 in memory, in one run.
+
+    pytest benchmarks/bench_shards.py --shard-images 10000000
+
+The files come into a temporary folder, 784 bytes an image: 7.8 GB, which memory has to
+have room for, as what is measured is the speed from the page cache. Without the option
+it is a million.
+"""
+
+import os
+import statistics
+
+import numpy as np
+import pytest
+from conftest import interleaved
+
+import fmnist_fast as ff
+
+N_FILES = 20
+BLOCK = 1024
+# What the rate has to be of that in memory, at ten million images.
+FILES_OVER_MEMORY = 0.7
+NOISE = 1.15
+ANONYMOUS_NBYTES = 64 << 20  # beyond what the loader in memory has
+SMOKE_IMAGES = 100_000
+
+
+@pytest.fixture(scope="module")
+def sharded(request, train, measured, tmp_path_factory):
+    """A dataset of many files: the training images over and over, in other bytes."""
+    n = request.config.getoption("shard_images") if measured else SMOKE_IMAGES
+    folder = tmp_path_factory.mktemp("shards")
+    for k, share in enumerate(np.array_split(np.arange(n), N_FILES)):
+        write_shard(folder, train, k, int(share[0]), len(share))
+    yield ff.load_shards(folder / "*-images-idx3-ubyte", classes=train.classes)
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def write_shard(folder, train, k, begin, n):
+    """Images begin to begin + n - 1 of the endless sequence, a piece at a time."""
+    _, height, width = train.images.shape
+    labels = train.labels[np.arange(begin, begin + n) % len(train)]
+    ff.write_idx(folder / f"{k}-labels-idx1-ubyte", labels)
+    with open(folder / f"{k}-images-idx3-ubyte", "wb") as file:
+        file.write(ff.idx.header_of(np.dtype(np.uint8), (n, height, width)))
+        position = begin
+        while position < begin + n:
+            time, row = divmod(position, len(train))
+            rows = train.images[row : row + begin + n - position]
+            file.write((rows ^ np.uint8(time % 256)).data)
+            position += len(rows)
+
+
+def drain(loader):
+    n = 0
+    for x, _ in loader:
+        n += len(x)
+    return n
+
+
+def anonymous_nbytes():
+    """Memory of this process that is no file's."""
+    with open("/proc/self/status") as status:
+        found = [line.split()[1] for line in status if line.startswith("RssAnon")]
+    return int(found[0]) << 10
+
+
+ORDERS = {
+    "sequential": {},
+    "shuffled": {"shuffle": True},
+    f"in blocks of {BLOCK}": {"shuffle": True, "shuffle_block": BLOCK},
+}
+
+
+def check_epoch(dataset, loader):
+    """Every label as often as it is there, and some images what they should be."""
+    counts = np.zeros(len(dataset.classes), np.int64)
+    for _, y in loader:
+        counts += np.bincount(y, minlength=len(counts))
+    assert np.array_equal(counts, dataset.class_counts)
+    n = len(dataset)
+    for row in (0, 1, n // N_FILES - 1, n // 2, n - 1):
+        first = next(iter(ff.Loader(dataset.select([row]), 1, normalize="unit")))[0]
+        assert np.array_equal(first[0, 0], dataset.images[row] * np.float32(1 / 255))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_files_against_memory(sharded, train, order, rounds, measured, report):
+    """Rates of whole epochs, in turns, after one that brings files into memory."""
+    options = {"batch_size": 128, "threads": 2, "normalize": (0.286, 0.353)}
+    files = ff.Loader(sharded, **options, **ORDERS[order])
+    memory = ff.Loader(train, **options, shuffle=True)
+    check_epoch(sharded, files)
+    times = len(sharded) // len(train) // 8 + 1
+
+    def plain():
+        for _ in range(times):
+            drain(memory)
+
+    plain()
+    before = anonymous_nbytes() if os.path.exists("/proc/self/status") else None
+    taken = interleaved(
+        {"files": lambda: drain(files), "memory": plain}, min(rounds, 7)
+    )
+    n = {"files": len(sharded), "memory": times * len(train)}
+    rates = {name: n[name] / statistics.median(taken[name]) for name in taken}
+    share = rates["files"] / rates["memory"]
+    grown = 0 if before is None else anonymous_nbytes() - before
+    report(
+        f"{len(sharded):,} images in {N_FILES} files, {order}: "
+        f"{rates['files'] / 1e6:.1f} million images/s, {share:.2f} of the 60,000 in "
+        f"memory, shuffled, {rates['memory'] / 1e6:.1f}; "
+        f"anonymous memory grew by {grown / 2**20:.1f} MiB"
+    )
+    assert grown < ANONYMOUS_NBYTES
+    if measured:
+        assert share > FILES_OVER_MEMORY / NOISE

@@ -15,10 +15,10 @@ import numpy as np
 from ._core import FormatError
 from .dataset import Dataset, checked_classes, checked_labels
 from .files import run_together, usable_cores
+from .folders import is_url
 from .idx import map_idx
 from .pairs import CARD_NAME, check_pair, read_card, read_file, read_only
 from .sharded import ShardedImages
-from .urls import fetch, find, is_there, is_url
 
 _IMAGES = re.compile(r"images([-._]?)idx3")
 _NAMED = "a file of images must have images-idx3 in its name"
@@ -168,6 +168,8 @@ def _files(source: Any) -> list[str]:
 def _matching(pattern: str) -> list[str]:
     """What matches, in natural order."""
     if is_url(pattern):
+        from .urls import find  # takes time, and is for URLs alone
+
         found = find(pattern)
     elif os.path.isfile(os.path.expanduser(pattern)):
         found = [pattern]
@@ -199,6 +201,8 @@ def _local(path: str) -> Path:
     """The file; of a URL a copy, beside which are those of its labels and its card."""
     if not is_url(path):
         return Path(path).expanduser().absolute()
+    from .urls import fetch, is_there
+
     folder, name = path.rsplit("/", 1)
     stem = _labels_stem(name)
     labels = [f"{folder}/{each}" for each in (stem, f"{stem}.gz")]

@@ -9,10 +9,9 @@ from pathlib import Path
 from . import config
 from .dataset import Dataset
 from .family import DEFAULT, check_split, find_member, owner_of
-from .folders import Found, find_any, find_named, is_folder
+from .folders import Found, find_any, find_named, is_folder, is_url
 from .member import Member
 from .pairs import CARD_NAME, is_another, load_pair
-from .urls import fetch, is_there, is_url
 
 _SHARED_FOLDERS = ("", "raw")  # where another dataset's files may have the same names
 
@@ -87,6 +86,8 @@ def _fetched_from(
         )
     if is_folder(name):
         raise ValueError(f"root goes with the name of a dataset, got folder {name}")
+    from .urls import fetch, is_there  # takes time, and is for URLs alone
+
     part = check_split(find_member(name), split)
     folder = url.rstrip("/")
     copies = []

@@ -30,13 +30,6 @@ _MARKS = frozenset(
 )
 
 
-def is_url(source: Any) -> bool:
-    """Whether that is a URL and not a path."""
-    return isinstance(source, str) and bool(
-        re.match(r"[A-Za-z][A-Za-z0-9+.:-]*://", source)
-    )
-
-
 def find(pattern: str) -> list[str]:
     """The URLs that match a pattern; that of a single file as it is."""
     if not re.search(r"[*?\[]", pattern):

@@ -1,12 +1,15 @@
 """Many IDX files as one dataset: which, in which order, and what is refused."""
 
+import ctypes
 import gzip
 import json
+import mmap
 import os
 import pickle
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -129,31 +132,79 @@ def test_without_a_cache_gz_is_in_memory(folder, written, cache, monkeypatch):
 
 def test_only_what_is_touched_is_read(folder):
     """A sparse file of 40 GB, which no memory would hold."""
-    n = 50_000_000
+    n, side = 500_000, 280
     folder.mkdir()
     with open(folder / "x-images-idx3-ubyte", "wb") as file:
-        file.write(idx.header_of(np.dtype(np.uint8), (n, 28, 28)))
-        file.truncate(16 + n * 784)
-    with open(folder / "x-labels-idx1-ubyte", "wb") as file:
-        file.write(idx.header_of(np.dtype(np.uint8), (n,)))
-        file.truncate(8 + n)
+        file.write(idx.header_of(np.dtype(np.uint8), (n, side, side)))
+        file.truncate(16 + n * side * side)
+    ff.write_idx(folder / "x-labels-idx1-ubyte", np.zeros(n, np.uint8))
     dataset = load(folder)
-    loader = ff.Loader(
-        dataset, 64, shuffle=True, shuffle_block=64, normalize=None, dtype="uint8"
-    )
-    for k, (images, _) in enumerate(loader):
+    options = {"shuffle": True, "shuffle_block": 1, "normalize": None}
+    for k, (images, _) in enumerate(ff.Loader(dataset, 2, prefetch=1, **options)):
         assert not images.any()
-        if k == 20:
+        if k == 5:
             break
-    assert dataset.images.size == n * 784
-    dataset = load(folder, classes=["a"]).select(slice(n // 2, None))
-    assert len(dataset) == n // 2
+    assert dataset.images.size == n * side * side
+    assert len(dataset.select(slice(n // 2, None))) == n // 2
 
 
 def test_an_empty_dataset(folder):
     write(folder, 0, 0)
     dataset = load(folder)
     assert len(dataset) == 0 and list(ff.Loader(dataset, shuffle=True)) == []
+
+
+class Pages:
+    """What Linux knows of the pages of a mapped part."""
+
+    def __init__(self, part):
+        begin = part.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
+        self.n = -(-(part.ctypes.data + part.nbytes - begin) // mmap.PAGESIZE)
+        self.where = ctypes.c_void_p(begin), ctypes.c_size_t(self.n * mmap.PAGESIZE)
+
+    def ask(self, call, argument):
+        if getattr(ctypes.CDLL(None, use_errno=True), call)(*self.where, argument):
+            raise OSError(ctypes.get_errno(), call)
+
+    def in_memory(self):
+        """Which of them are in memory."""
+        pages = (ctypes.c_ubyte * self.n)()
+        self.ask("mincore", pages)
+        return np.frombuffer(pages, np.uint8) & 1
+
+    def forget(self, path):
+        """Put them out of memory, and let faults bring one page each."""
+        self.ask("madvise", mmap.MADV_DONTNEED)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self.ask("madvise", mmap.MADV_RANDOM)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+@pytest.mark.parametrize("block", [8, None])
+def test_blocks_are_read_ahead(folder, block):
+    """Of eight windows, the first two are in memory soon after the first batch."""
+    n, nbytes = 8 * 64 * 8, 64 * 64
+    write(folder, 0, n, sides=(64, 64))
+    dataset = load(folder)
+    options = {"shuffle": True, "shuffle_block": block, "normalize": None}
+    loader = ff.Loader(dataset, 16, threads=1, prefetch=1, **options)
+    pages = Pages(dataset.images.parts[0])
+    pages.forget(folder / "part0-images-idx3-ubyte")
+    if pages.in_memory().mean() > 0.01:
+        pytest.skip("the file system keeps it in memory")
+    batches = iter(loader)
+    next(batches)
+    order = _core.order(n, block=block or 0).astype(int)
+    wanted = (16 + order[: 2 * 64 * 8] * nbytes) // mmap.PAGESIZE
+    for _ in range(20):  # reading ahead keeps nobody waiting
+        found = pages.in_memory()
+        if found[wanted].all():
+            break
+        time.sleep(0.05)
+    assert found[wanted].all() == (block is not None)
+    assert found.mean() < 0.6
 
 
 # ---- what is known of them ---------------------------------------------------------

@@ -18,7 +18,9 @@ import fmnist_fast as ff
 
 N_FILES = 20
 BLOCK = 1024
-# What the rate has to be of that in memory, at ten million images.
+# What the rate has to be of that in memory, at ten million images. Shuffled without
+# blocks, each image comes from main memory, as out of an array of that size, while the
+# 47 MB of 60,000 are in the caches for the most part: that is reported, not judged.
 FILES_OVER_MEMORY = 0.7
 NOISE = 1.15
 ANONYMOUS_NBYTES = 64 << 20  # beyond what the loader in memory has
@@ -101,7 +103,7 @@ def test_files_against_memory(sharded, train, order, rounds, measured, report):
     plain()
     before = anonymous_nbytes() if os.path.exists("/proc/self/status") else None
     taken = interleaved(
-        {"files": lambda: drain(files), "memory": plain}, min(rounds, 7)
+        {"files": lambda: drain(files), "memory": plain}, min(rounds, 5)
     )
     n = {"files": len(sharded), "memory": times * len(train)}
     rates = {name: n[name] / statistics.median(taken[name]) for name in taken}
@@ -114,5 +116,5 @@ def test_files_against_memory(sharded, train, order, rounds, measured, report):
         f"anonymous memory grew by {grown / 2**20:.1f} MiB"
     )
     assert grown < ANONYMOUS_NBYTES
-    if measured:
+    if measured and order != "shuffled":
         assert share > FILES_OVER_MEMORY / NOISE

@@ -13,9 +13,10 @@ struct fm_parts {
     size_t image_nbytes;
 };
 
-/* The part that has `sample`, by a binary search whose steps are conditional moves: 20
-   parts take 3 ns a sample. Dividing, where all parts but the last have one size,
-   takes 2 ns, which does not earn a second way.
+/* The part that has `sample`, by a binary search whose steps are conditional moves: 4 ns
+   a sample for 20 parts, 8 for 300, 14 for 5000, where an image takes about 60. To
+   divide takes 2.4, but only where all parts but the last have one size, which isn't
+   worth a second way.
    In numpy: searchsorted(begins, sample, side="right") - 1.
    Not checked: sample < begins[n_parts]. */
 static inline size_t fm_parts_find(const struct fm_parts *parts, uint64_t sample)

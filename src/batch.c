@@ -241,6 +241,20 @@ static void mix_labels(const struct fm_plan *plan, const struct rows *rows,
     }
 }
 
+/* Ask for the runs of a window that come in [begin, end) of `length` equal steps. */
+static void read_window(const struct fm_plan *plan, const struct fm_order *order,
+                        uint64_t window, uint64_t begin, uint64_t end, uint64_t length)
+{
+    struct fm_run runs[FM_ORDER_MAX_RUNS];
+    const size_t first = (size_t)(FM_ORDER_MAX_RUNS * begin / length);
+    const size_t last = (size_t)(FM_ORDER_MAX_RUNS * end / length);
+    if (first == last || window >= order->n_windows)
+        return;
+    const size_t n_runs = fm_order_runs(order, window, runs);
+    for (size_t i = first; i < last && i < n_runs; i++)
+        fm_parts_will_need(&plan->parts, runs[i].begin, runs[i].end);
+}
+
 void fm_batch_read_ahead(const struct fm_plan *plan, const struct fm_epoch *epoch,
                          const struct fm_batching *batching, uint64_t index)
 {
@@ -249,16 +263,18 @@ void fm_batch_read_ahead(const struct fm_plan *plan, const struct fm_epoch *epoc
     if (order->block == 0)
         return;
     fm_batching_global(batching, index, &begin, &n_rows);
+    const int is_first = begin == batching->begin;
     const uint64_t end = min_u64(begin + n_rows, order->n);
-    const uint64_t until = fm_order_window_at(order, end - 1) + 2;
-    uint64_t window = fm_order_window_at(order, begin);
-    if (begin > batching->begin) /* those up to there came with an earlier batch */
-        window = fm_order_window_at(order, begin - 1) + 2;
-    for (; window < min_u64(until, order->n_windows); window++) {
-        struct fm_run runs[FM_ORDER_MAX_RUNS];
-        const size_t n_runs = fm_order_runs(order, window, runs);
-        for (size_t i = 0; i < n_runs; i++)
-            fm_parts_will_need(&plan->parts, runs[i].begin, runs[i].end);
+    if (is_first)
+        read_window(plan, order, fm_order_window_at(order, begin), 0, 1, 1);
+    while (begin < end) {
+        const uint64_t window = fm_order_window_at(order, begin);
+        const uint64_t window_begin = fm_order_window_begin(order, window);
+        const uint64_t window_end = fm_order_window_begin(order, window + 1);
+        const uint64_t from = is_first ? 0 : begin - window_begin;
+        begin = min_u64(end, window_end);
+        read_window(plan, order, window + 1, from, begin - window_begin,
+                    window_end - window_begin);
     }
 }
 

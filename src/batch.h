@@ -79,8 +79,9 @@ size_t fm_plan_label_nbytes(const struct fm_plan *plan);
 size_t fm_plan_memory_nbytes(const struct fm_plan *plan);
 
 /* Before this rank's batch `index` is filled: where the epoch's order is of blocks, ask
-   the system to read the blocks of the window after the batch's ahead, and at the
-   beginning those of its own window. Every window is asked for once.
+   the system to read a part of the next window ahead, as much of it as the batch is of
+   its own; and at the beginning the whole window that it is in. In parts, because to
+   ask for a block that is in memory takes some microseconds, too.
    Not checked: index < fm_batching_count(batching). */
 void fm_batch_read_ahead(const struct fm_plan *plan, const struct fm_epoch *epoch,
                          const struct fm_batching *batching, uint64_t index);

@@ -201,18 +201,14 @@ def _local(path: str) -> Path:
     """The file; of a URL a copy, beside which are those of its labels and its card."""
     if not is_url(path):
         return Path(path).expanduser().absolute()
-    from .urls import fetch, is_there
+    from .urls import fetch, fetch_first
 
     folder, name = path.rsplit("/", 1)
-    stem = _labels_stem(name)
-    labels = [f"{folder}/{each}" for each in (stem, f"{stem}.gz")]
-    there = next(filter(is_there, labels), None)
-    if there is None:
+    images, stem = fetch(path), _labels_stem(name)
+    if fetch_first([f"{folder}/{stem}", f"{folder}/{stem}.gz"]) is None:
         raise FileNotFoundError(_labels_are_missing(path, stem))
-    fetch(there)
-    if is_there(f"{folder}/{CARD_NAME}"):
-        fetch(f"{folder}/{CARD_NAME}")
-    return fetch(path)
+    fetch_first([f"{folder}/{CARD_NAME}"], needed=False)
+    return images
 
 
 def _labels_stem(name: str) -> str:

@@ -86,19 +86,17 @@ def _fetched_from(
         )
     if is_folder(name):
         raise ValueError(f"root goes with the name of a dataset, got folder {name}")
-    from .urls import fetch, is_there  # takes time, and is for URLs alone
+    from .urls import fetch_first  # takes time, and is for URLs alone
 
     part = check_split(find_member(name), split)
     folder = url.rstrip("/")
     copies = []
     for stem in (part.images, part.labels):
-        files = [f"{folder}/{stem}", f"{folder}/{stem}.gz"]
-        there = next(filter(is_there, files), None)
-        if there is None:
+        copy = fetch_first([f"{folder}/{stem}", f"{folder}/{stem}.gz"])
+        if copy is None:
             raise FileNotFoundError(f"there is no {stem} or {stem}.gz in {url}")
-        copies.append(fetch(there))
-    if is_there(f"{folder}/{CARD_NAME}"):
-        fetch(f"{folder}/{CARD_NAME}")
+        copies.append(copy)
+    fetch_first([f"{folder}/{CARD_NAME}"], needed=False)
     return copies[0].parent
 
 

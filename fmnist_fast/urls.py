@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from .files import replacing
 from .lock import locked
 
 _WITHOUT_NETWORK = ("file", "local", "memory")
+_MISSING = (403, 404, 410)  # stores that don't list their files answer 403
 _EXTRA = "pip install 'fmnist_fast[remote]'"
 # What file systems call the marks of a version, in lower case.
 _MARKS = frozenset(
@@ -38,12 +39,21 @@ def find(pattern: str) -> list[str]:
         return [system.unstrip_protocol(found) for found in system.glob(path)]
 
 
-def is_there(url: str) -> bool:
-    """Whether there is such a file; offline, whether a copy is kept."""
-    if _is_offline(url):
-        return _known_version(_place(url)) is not None
-    with _reached(url) as (system, path):
-        return bool(system.isfile(path))
+def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
+    """A copy of the first file that is there; None where none is.
+
+    Copies of those before it are removed, which are no longer on the server. Offline
+    it is the first that is kept; where none is, DownloadError if it is `needed`.
+    """
+    if any(map(_is_offline, urls)):
+        kept = [url for url in urls if _known_version(_place(url)) is not None]
+        return fetch(kept[0] if kept else urls[0]) if kept or needed else None
+    for url in urls:
+        with contextlib.suppress(FileNotFoundError):
+            return fetch(url)
+        for path in (_place(url), _version_path(_place(url))):
+            path.unlink(missing_ok=True)
+    return None
 
 
 def fetch(url: str) -> Path:
@@ -142,6 +152,10 @@ def _reached(url: str) -> Iterator[tuple[Any, str]]:
     try:
         yield system, path
     except FileNotFoundError as error:
+        cause = error.__cause__  # over http anything that goes wrong ends up here
+        missing = cause is None or isinstance(cause, FileNotFoundError)
+        if not missing and getattr(cause, "status", None) not in _MISSING:
+            raise DownloadError(f"{url} can't be fetched: {cause!r}") from error
         raise FileNotFoundError(f"{url}: there is no such file") from error
     except DownloadError:
         raise

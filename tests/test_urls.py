@@ -1,5 +1,6 @@
 """Files at URLs: found, fetched once, fetched again when they change, never half."""
 
+import gzip
 import json
 import pickle
 import re
@@ -8,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from server import content, respond, status
+from server import content, status
 
 import fmnist_fast as ff
 from fmnist_fast import urls
@@ -216,13 +217,37 @@ def test_a_size_that_is_not_the_one_announced(memory, monkeypatch, cache):
     assert kept(cache) == []
 
 
-def test_a_server_that_refuses(http):
-    url = http.serve("/file", status(403))
-    with pytest.raises((DownloadError, FileNotFoundError), match="/file"):
+@pytest.mark.parametrize("code", [403, 404, 410])
+def test_a_server_that_has_no_such_file(http, code):
+    url = http.serve("/file", status(code))
+    with pytest.raises(FileNotFoundError, match=r"/file: there is no such file"):
         urls.fetch(url)
-    url = http.serve("/broken", respond(500, {"Content-Length": "0"}, []))
-    with pytest.raises((DownloadError, FileNotFoundError), match="/broken"):
-        urls.fetch(url)
+    assert urls.fetch_first([url]) is None
+
+
+def test_a_server_that_is_broken_is_not_one_without_the_file(http):
+    url = http.serve("/broken", status(500))
+    for call in (urls.fetch, lambda url: urls.fetch_first([url])):
+        with pytest.raises(DownloadError, match=r"/broken can't be fetched: .*500"):
+            call(url)
+    with pytest.raises(
+        DownloadError, match=r"http://127\.0\.0\.1:1/x can't be fetched"
+    ):
+        urls.fetch("http://127.0.0.1:1/x")
+
+
+def test_what_the_server_no_longer_has_is_forgotten(memory, files, cache):
+    """A plain file of labels goes before its .gz, and so must not stay."""
+    name = "part1-labels-idx1-ubyte"
+    plain = gzip.decompress(files[0][f"{name}.gz"])
+    memory.pipe(f"/data/{name}", plain[:-1] + b"\x07")
+    memory.pipe("/data/dataset.json", b'{"name": "old"}')
+    dataset = ff.load_shards("memory://data/*idx3*")
+    assert (dataset.labels.max(), dataset.name) == (7, "old")
+    memory.rm(f"/data/{name}")
+    memory.rm("/data/dataset.json")
+    dataset = ff.load_shards("memory://data/*idx3*")
+    assert (dataset.labels.max(), dataset.name) == (2, None)
 
 
 def test_offline_what_is_kept_is_used(served, monkeypatch):
@@ -237,6 +262,8 @@ def test_offline_what_is_kept_is_used(served, monkeypatch):
         ff.load_shards(f"{url}/*idx3*")
     with pytest.raises(DownloadError, match=refused):
         urls.fetch(f"{url}/part2-images-idx3-ubyte.gz")
+    with pytest.raises(DownloadError, match=refused):
+        ff.load("train", url)
     assert len(http.asked) == n_asked
 
 

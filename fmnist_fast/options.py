@@ -9,7 +9,7 @@ import numbers
 import operator
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .dataset import Dataset
 DTYPES = ("float32", "float16", "bfloat16", "uint8")
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
+DropLast = bool | Literal["wrap"]
 SLOT_ALIGNMENT = 64  # bytes; batches are stored by whole cache lines
 # Where launchers leave a process its rank and the number of processes.
 RANK_VARIABLES = (
@@ -42,6 +43,14 @@ def checked_integer(name: str, value: Any, low: int, high: int) -> int:
 def checked_flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def checked_drop_last(value: Any) -> DropLast:
+    if isinstance(value, str) and value == "wrap":
+        return "wrap"
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"drop_last must be True, False or 'wrap', got {value!r}")
     return bool(value)
 
 

@@ -89,7 +89,8 @@ class Loader:
         Take the part of process `rank` of `world`: the ranks' k-th batches together
         are the k-th batch of one process with ``batch_size * world``. The rows of a
         short last batch are divided evenly; a rank that would get none has a batch
-        less. "env" reads what torchrun, Open MPI or SLURM set.
+        less (see `drop_last`). "env" takes both from Ray Train, jax.distributed,
+        torchrun, Open MPI or SLURM, whichever started this process (docs/processes.md).
     threads : int in 1..256, optional
         Worker threads; by default the usable cores, at most 4.
     prefetch : int in 1..65536

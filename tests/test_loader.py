@@ -10,7 +10,7 @@ import pytest
 import reference
 
 import fmnist_fast as ff
-from fmnist_fast.options import DTYPES, LABEL_DTYPES, LAYOUTS, RANK_VARIABLES
+from fmnist_fast.options import DTYPES, LABEL_DTYPES, LAYOUTS
 
 
 def same(got, want):
@@ -571,43 +571,3 @@ def test_onehot_has_a_column_for_every_class(odd):
     assert labels.shape == (517, 2000) and labels.dtype == np.float32
     assert np.array_equal(labels.argmax(axis=1), odd.labels)
     assert labels.sum() == 517
-
-
-# ---- rank and world from the environment --------------------------------------------
-
-ALL_RANK_VARIABLES = [name for pair in RANK_VARIABLES for name in pair]
-
-
-@pytest.fixture
-def no_ranks(monkeypatch):
-    for name in ALL_RANK_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.parametrize("rank, world", RANK_VARIABLES)
-def test_shard_from_the_environment(odd, monkeypatch, no_ranks, rank, world):
-    monkeypatch.setenv(rank, "2")
-    monkeypatch.setenv(world, "3")
-    loader = ff.Loader(odd, 10, shard="env")
-    assert (loader.rank, loader.world) == (2, 3)
-
-
-def test_shard_from_an_empty_environment(odd, no_ranks):
-    with pytest.raises(ValueError, match="shard='env' found no rank: none of these"):
-        ff.Loader(odd, shard="env")
-
-
-@pytest.mark.parametrize("rank, world", [("1", None), (None, "2"), ("one", "2")])
-def test_shard_from_a_broken_environment(odd, monkeypatch, no_ranks, rank, world):
-    for name, value in (("RANK", rank), ("WORLD_SIZE", world)):
-        if value is not None:
-            monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match="needs RANK and WORLD_SIZE to be integers"):
-        ff.Loader(odd, shard="env")
-
-
-def test_rank_out_of_range_in_the_environment(odd, monkeypatch, no_ranks):
-    monkeypatch.setenv("RANK", "4")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match=r"shard's rank must be in 0..3, got 4"):
-        ff.Loader(odd, shard="env")

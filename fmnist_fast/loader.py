@@ -25,6 +25,7 @@ from .options import (
     checked_flag,
     checked_integer,
     checked_name,
+    checked_seed,
     checked_shard,
     checked_slots,
     image_shape,
@@ -58,7 +59,7 @@ class Loader:
         (src/order.h). Without, the order is the dataset's.
     seed : int in 0..2**64-1, or None
         What the orders are derived from. None takes one from the system, which
-        `state_dict` keeps.
+        `state_dict` keeps; not with several processes, which need the same.
     dtype : "float32", "float16", "bfloat16" or "uint8"
         Of the images. bfloat16 arrays have ml_dtypes' dtype where that package is
         installed; else they are uint16 arrays that hold the same bits.
@@ -150,9 +151,8 @@ class Loader:
         self.dataset = dataset
         self.batch_size = checked_integer("batch_size", batch_size, 1, 2**40)
         self.shuffle = checked_flag("shuffle", shuffle)
-        if seed is None:
-            seed = int.from_bytes(os.urandom(8), "little")
-        self._seed = checked_integer("seed", seed, 0, 2**64 - 1)
+        self.rank, self.world = checked_shard(shard)
+        self._seed = checked_seed(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
         self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
         self.layout = checked_name("layout", layout, LAYOUTS)
@@ -160,7 +160,6 @@ class Loader:
         self._compiled = self._compile(augment)
         self.augment = tuple(augment) if isinstance(augment, list) else augment
         self.drop_last = checked_drop_last(drop_last)
-        self.rank, self.world = checked_shard(shard)
         threads = config.default_threads() if threads is None else threads
         self.threads = checked_integer("threads", threads, 1, 256)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)

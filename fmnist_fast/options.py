@@ -7,6 +7,7 @@ import itertools
 import math
 import numbers
 import operator
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -123,6 +124,18 @@ def checked_shard(shard: Any) -> tuple[int, int]:
         ) from None
     world = checked_integer("shard's world", world, 1, 2**20)
     return checked_integer("shard's rank", rank, 0, world - 1), world
+
+
+def checked_seed(seed: Any, world: int) -> int:
+    """The seed, or one from the system where it is None."""
+    if seed is not None:
+        return checked_integer("seed", seed, 0, 2**64 - 1)
+    if world > 1:
+        raise ValueError(
+            f"seed=None draws another seed in each of {world} processes, whose parts "
+            "would not make up the whole: pass the same number to all"
+        )
+    return int.from_bytes(os.urandom(8), "little")
 
 
 def checked_slots(slots: Any, prefetch: int) -> tuple[np.ndarray, ...]:

@@ -499,6 +499,11 @@ def test_labels_overwritten_after_the_check_harm_nothing(odd):
         ({"threads": 0}, ValueError, "threads must be in 1..256, got 0"),
         ({"threads": 257}, ValueError, "threads must be in 1..256, got 257"),
         ({"prefetch": 0}, ValueError, "prefetch must be in 1..65536, got 0"),
+        (
+            {"shard": (1, 4), "seed": None},
+            ValueError,
+            "seed=None draws another seed in each of 4 processes",
+        ),
         ({"shard": (2, 2)}, ValueError, "shard's rank must be in 0..1, got 2"),
         ({"shard": (-1, 2)}, ValueError, "shard's rank must be in 0..1, got -1"),
         ({"shard": (0, 0)}, ValueError, "shard's world must be in 1..1048576, got 0"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -146,6 +147,26 @@ def test_launchers_inside_launchers(shard, environment, answer):
 def test_what_can_not_be_names_the_variables(shard, environment, message):
     with pytest.raises(ValueError, match=f"^shard='env' .*{message}"):
         shard(environment)
+
+
+def test_two_processes_of_mpirun():
+    mpirun = shutil.which("mpirun")
+    if mpirun is None or b"Open MPI" not in subprocess.check_output([mpirun, "-V"]):
+        pytest.skip("Open MPI is not installed")
+    code = (
+        "import fmnist_fast as ff\n"
+        "loader = ff.Loader(ff.synthetic(10, 1)[0], 5, shard='env')\n"
+        "print([loader.rank, loader.world])"
+    )
+    as_root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    done = subprocess.run(
+        [mpirun, "--oversubscribe", "-n", "2", sys.executable, "-c", code],
+        env=os.environ | as_root | batch_shell("0", "8"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert sorted(done.stdout.splitlines()) == ["[0, 2]", "[1, 2]"], done.stderr
 
 
 # ---- JAX ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from .augment import Compiled
+from .options import DropLast
 
 CPU_LEVELS: tuple[str, ...]
 
@@ -78,7 +79,7 @@ class Pipeline:
         batch_size: int,
         rank: int,
         world: int,
-        drop_last: bool,
+        drop_last: DropLast,
         owner: object,
     ) -> Batches: ...
     def close(self) -> None: ...

@@ -9,15 +9,18 @@ while that has the same path, size and time of change.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .files import map_whole, replacing
+from .lock import locked
 
 _PAGE = 4096
 _FORMAT = 1
@@ -55,6 +58,19 @@ def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | N
         return flat.view(header["dtype"]).reshape(header["shape"]), header["facts"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no copy, or not one of ours: make it anew
+
+
+@contextlib.contextmanager
+def making_copy(folder: Path, path: Path) -> Iterator[None]:
+    """Let one process at a time make the copy of `path`, so that all map the same file.
+
+    Where that can't be had, in a folder that can't be written, each makes its own.
+    """
+    lock = _copy_path(folder, path).with_suffix(".lock")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(locked(lock, lambda: None))
+        yield
 
 
 def save_copy(

@@ -18,12 +18,15 @@ from .options import (
     DTYPES,
     LABEL_DTYPES,
     LAYOUTS,
+    DropLast,
     array_dtype,
     checked_block,
+    checked_drop_last,
     checked_dtype,
     checked_flag,
     checked_integer,
     checked_name,
+    checked_seed,
     checked_shard,
     checked_slots,
     image_shape,
@@ -63,7 +66,7 @@ class Loader:
         that come next are read ahead. How random that is: docs/shards.md.
     seed : int in 0..2**64-1, or None
         What the orders are derived from. None takes one from the system, which
-        `state_dict` keeps.
+        `state_dict` keeps; not with several processes, which need the same.
     dtype : "float32", "float16", "bfloat16" or "uint8"
         Of the images. bfloat16 arrays have ml_dtypes' dtype where that package is
         installed; else they are uint16 arrays that hold the same bits.
@@ -85,13 +88,17 @@ class Loader:
         thread that iterates, and return a tuple of two; `rng` is a numpy Generator that
         depends on the seed, the epoch, the batch's position and the rank. They are slow
         beside the rest.
-    drop_last : bool
-        Leave out the last batch of an epoch if it is short.
+    drop_last : bool or "wrap"
+        What becomes of the last batch of an epoch, over all ranks, if it is short: it
+        stays short; True: it is left out; "wrap": it is filled up with the first
+        samples of the same epoch, augmented anew. With the last two all batches have
+        `batch_size` rows and all ranks equally many.
     shard : (rank, world), "env" or None
         Take the part of process `rank` of `world`: the ranks' k-th batches together
         are the k-th batch of one process with ``batch_size * world``. The rows of a
         short last batch are divided evenly; a rank that would get none has a batch
-        less. "env" reads what torchrun, Open MPI or SLURM set.
+        less (see `drop_last`). "env" takes both from Ray Train, jax.distributed,
+        torchrun, Open MPI or SLURM, whichever started this process (docs/processes.md).
     threads : int in 1..256, optional
         Worker threads; by default the usable cores, at most 4.
     prefetch : int in 1..65536
@@ -138,7 +145,7 @@ class Loader:
         layout: str = "NCHW",
         label_dtype: str = "int64",
         augment: Augment = None,
-        drop_last: bool = False,
+        drop_last: DropLast = False,
         shard: tuple[int, int] | str | None = None,
         threads: int | None = None,
         prefetch: int = 4,
@@ -153,17 +160,15 @@ class Loader:
         self.batch_size = checked_integer("batch_size", batch_size, 1, 2**40)
         self.shuffle = checked_flag("shuffle", shuffle)
         self.shuffle_block = checked_block(shuffle_block, self.shuffle)
-        if seed is None:
-            seed = int.from_bytes(os.urandom(8), "little")
-        self._seed = checked_integer("seed", seed, 0, 2**64 - 1)
+        self.rank, self.world = checked_shard(shard)
+        self._seed = checked_seed(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
         self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
         self.layout = checked_name("layout", layout, LAYOUTS)
         self.label_dtype = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
         self._compiled = self._compile(augment)
         self.augment = tuple(augment) if isinstance(augment, list) else augment
-        self.drop_last = checked_flag("drop_last", drop_last)
-        self.rank, self.world = checked_shard(shard)
+        self.drop_last = checked_drop_last(drop_last)
         threads = config.default_threads() if threads is None else threads
         self.threads = checked_integer("threads", threads, 1, 256)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
@@ -203,6 +208,8 @@ class Loader:
     def __len__(self) -> int:
         """Batches of a whole epoch, for this rank."""
         whole, rest = divmod(len(self.dataset), self.batch_size * self.world)
+        if self.drop_last == "wrap":
+            return whole + (rest > 0)
         return whole + (rest > self.rank and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -373,11 +380,17 @@ class Loader:
             array_dtype=array_dtype(self.dtype),
             label_dtype=self.label_dtype,
             n_classes=len(self.dataset.classes),
-            rows=max(1, min(self.batch_size, len(self.dataset))),
+            rows=self._slot_rows(),
             threads=self.threads,
             prefetch=self.prefetch,
             slots=self._slots,
         )
+
+    def _slot_rows(self) -> int:
+        """Rows of the largest batch."""
+        if self.drop_last == "wrap":
+            return self.batch_size
+        return max(1, min(self.batch_size, len(self.dataset)))
 
     @property
     def slot_nbytes(self) -> int:
@@ -394,7 +407,7 @@ class Loader:
         if self._epoch is None or self._pipeline is None:
             return self._next
         position = self._pipeline.position
-        rows = self.batch_size * self.world if self.drop_last else 1
+        rows = self.batch_size * self.world if self.drop_last is True else 1
         if self._pipeline.finished or len(self.dataset) - position < rows:
             return self._epoch + 1, 0
         return self._epoch, position

@@ -9,22 +9,18 @@ import numbers
 import operator
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .dataset import Dataset
+from .ranks import shard_from_environment
 
 DTYPES = ("float32", "float16", "bfloat16", "uint8")
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
+DropLast = bool | Literal["wrap"]
 SLOT_ALIGNMENT = 64  # bytes; batches are stored by whole cache lines
-# Where launchers leave a process its rank and the number of processes.
-RANK_VARIABLES = (
-    ("RANK", "WORLD_SIZE"),  # torchrun
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("SLURM_PROCID", "SLURM_NTASKS"),
-)
 
 
 def checked_integer(name: str, value: Any, low: int, high: int) -> int:
@@ -42,6 +38,14 @@ def checked_integer(name: str, value: Any, low: int, high: int) -> int:
 def checked_flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def checked_drop_last(value: Any) -> DropLast:
+    if isinstance(value, str) and value == "wrap":
+        return "wrap"
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"drop_last must be True, False or 'wrap', got {value!r}")
     return bool(value)
 
 
@@ -119,7 +123,7 @@ def checked_shard(shard: Any) -> tuple[int, int]:
             raise ValueError(
                 f"shard must be (rank, world), 'env' or None, got {shard!r}"
             )
-        shard = _shard_from_environment()
+        shard = shard_from_environment()
     try:
         rank, world = shard
     except (TypeError, ValueError):
@@ -130,24 +134,16 @@ def checked_shard(shard: Any) -> tuple[int, int]:
     return checked_integer("shard's rank", rank, 0, world - 1), world
 
 
-def _shard_from_environment() -> tuple[int, int]:
-    for names in RANK_VARIABLES:
-        values = [os.environ.get(name) for name in names]
-        if values == [None, None]:
-            continue
-        try:
-            return int(values[0]), int(values[1])  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            found = ", ".join(f"{n}={v}" for n, v in zip(names, values))
-            raise ValueError(
-                f"shard='env' needs {names[0]} and {names[1]} to be integers, found "
-                f"{found}"
-            ) from None
-    known = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
-    raise ValueError(
-        f"shard='env' found no rank: none of these is set: {known}. Start the "
-        "processes with torchrun, mpirun or srun, or pass shard=(rank, world)"
-    )
+def checked_seed(seed: Any, world: int) -> int:
+    """The seed, or one from the system where it is None."""
+    if seed is not None:
+        return checked_integer("seed", seed, 0, 2**64 - 1)
+    if world > 1:
+        raise ValueError(
+            f"seed=None draws another seed in each of {world} processes, whose parts "
+            "would not make up the whole: pass the same number to all"
+        )
+    return int.from_bytes(os.urandom(8), "little")
 
 
 def checked_slots(slots: Any, prefetch: int) -> tuple[np.ndarray, ...]:

@@ -216,31 +216,63 @@ def read_file(
 
     The hash is None where it would tell nothing.
     """
-    from .cache import load_copy, save_copy, stamp_of
-
     transposed = is_images and member is not None and member.transposed
     stem = path.name.removesuffix(".gz")
     verify = not synthetic and (member is None or any(member.sha256_of(stem)))
     costly = transposed or path.suffix == ".gz"
     folder = config.cache_folder() if cache and costly else None
-    if folder is not None:
-        copy = load_copy(folder, path)
-        if copy is not None:
-            items, facts = copy
-            known = facts.get("sha256")
-            if facts.get("transposed") == transposed and (known or not verify):
-                return items, known
+    if folder is None:
+        items, sha256 = _decode_upright(path, verify, transposed)
+        return read_only(items), sha256
+    copied = _copied(folder, path, verify, transposed)
+    if copied is None:
+        from .cache import making_copy
+
+        with making_copy(folder, path):  # others that have waited find it there
+            copied = _copied(folder, path, verify, transposed)
+            copied = copied or _decode_and_keep(folder, path, verify, transposed)
+    items, sha256 = copied
+    return read_only(items), sha256
+
+
+def _copied(
+    folder: Path, path: Path, verify: bool, transposed: bool
+) -> tuple[np.ndarray, str | None] | None:
+    """The items and hash of the decoded copy of `path`, if there is one as wanted."""
+    from .cache import load_copy
+
+    copy = load_copy(folder, path)
+    if copy is None:
+        return None
+    items, facts = copy
+    known = facts.get("sha256")
+    if facts.get("transposed") == transposed and (known or not verify):
+        return items, known
+    return None
+
+
+def _decode_and_keep(
+    folder: Path, path: Path, verify: bool, transposed: bool
+) -> tuple[np.ndarray, str | None]:
+    from .cache import load_copy, save_copy, stamp_of
+
     stamp = stamp_of(path)
+    items, sha256 = _decode_upright(path, verify, transposed)
+    facts = {"sha256": sha256, "transposed": transposed}
+    save_copy(folder, path, stamp, items, facts)
+    copy = load_copy(folder, path)
+    if copy is not None:  # memory-mapped, and so shared by all processes
+        items = copy[0]
+    return items, sha256
+
+
+def _decode_upright(
+    path: Path, verify: bool, transposed: bool
+) -> tuple[np.ndarray, str | None]:
     items, sha256 = _decode(path, verify)
     if transposed and items.ndim == 3:
         items = np.ascontiguousarray(items.transpose(0, 2, 1))
-    if folder is not None:
-        facts = {"sha256": sha256, "transposed": transposed}
-        save_copy(folder, path, stamp, items, facts)
-        copy = load_copy(folder, path)
-        if copy is not None:  # memory-mapped, and so shared by all processes
-            items = copy[0]
-    return read_only(items), sha256
+    return items, sha256
 
 
 def _decode(path: Path, verify: bool) -> tuple[np.ndarray, str | None]:

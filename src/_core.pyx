@@ -353,6 +353,7 @@ cdef dict DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16,
                     "bfloat16": FM_BFLOAT16, "uint8": FM_UINT8}
 cdef dict LABEL_DTYPES = {"uint8": FM_LABEL_UINT8, "int32": FM_LABEL_INT32,
                           "int64": FM_LABEL_INT64, "onehot": FM_LABEL_ONEHOT}
+cdef dict LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
 
 
 cdef class Pipeline:
@@ -436,7 +437,7 @@ cdef class Pipeline:
 
     def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
               uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
-              bint drop_last, owner):
+              drop_last, owner):
         """Begin an epoch at global position `begin`; returns its Batches.
 
         They keep `owner` alive.
@@ -444,10 +445,12 @@ cdef class Pipeline:
         cdef fm_epoch keyed
         cdef fm_status status
         cdef uint64_t n = self.n
-        if min(n, batch_size) > self.layout.rows:
+        cdef fm_last last = LASTS[drop_last]
+        if (batch_size if last == FM_LAST_WRAP else min(n, batch_size)) > \
+                self.layout.rows:
             raise ValueError(f"slots hold {self.layout.rows} rows, got {batch_size}")
         cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
-                                                drop_last)
+                                                last)
         cdef Batches batches = Batches.__new__(Batches)
         with nogil:
             keyed.seed, keyed.number = seed, epoch

@@ -29,8 +29,16 @@ uint64_t fm_batching_count(const struct fm_batching *batching)
 {
     uint64_t n = batching->end - batching->begin;
     uint64_t stride = batching->batch_size * batching->world;
-    uint64_t short_batch = n % stride > batching->rank && !batching->drop_last;
-    return n / stride + short_batch;
+    uint64_t rest = n % stride;
+    switch (batching->last) {
+    case FM_LAST_SHORT:
+        return n / stride + (rest > batching->rank);
+    case FM_LAST_DROP:
+        return n / stride;
+    case FM_LAST_WRAP:
+        return n / stride + (rest > 0);
+    }
+    return 0;
 }
 
 void fm_batching_rows(const struct fm_batching *batching, uint64_t index,
@@ -47,7 +55,9 @@ void fm_batching_global(const struct fm_batching *batching, uint64_t index,
 {
     uint64_t stride = batching->batch_size * batching->world;
     *begin = batching->begin + index * stride;
-    *n_rows = min_u64(stride, batching->end - *begin);
+    *n_rows = stride;
+    if (batching->last != FM_LAST_WRAP)
+        *n_rows = min_u64(stride, batching->end - *begin);
 }
 
 void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level)
@@ -152,6 +162,20 @@ size_t fm_plan_memory_nbytes(const struct fm_plan *plan)
     return plan->steps ? mixed_nbytes(plan) + fm_steps_memory_nbytes(plan->steps) : 0;
 }
 
+/* The samples at positions begin, begin + 1, ...; beyond the last one comes the first. */
+static void find_samples(const struct fm_plan *plan, const struct fm_order *order,
+                         uint64_t begin, size_t n_rows, uint64_t *samples)
+{
+    while (n_rows > 0) {
+        const uint64_t first = begin < order->n ? begin : begin % order->n;
+        const size_t n = (size_t)min_u64(n_rows, order->n - first);
+        plan->order(order, first, n, samples);
+        begin += n;
+        samples += n;
+        n_rows -= n;
+    }
+}
+
 /* Pixels of the sample at `position`, of which `source` are the original ones,
    augmented. */
 static const uint8_t *augmented(const struct fm_plan *plan,
@@ -200,7 +224,7 @@ static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *
     if (mixture->partner == index)
         return pixels;
     const uint64_t other = rows->global_begin + mixture->partner;
-    plan->order(&epoch->order, other, 1, &rows->partners[i]);
+    find_samples(plan, &epoch->order, other, 1, &rows->partners[i]);
     memcpy(rows->memory, pixels, plan->n_pixels);
     const uint8_t *source = fm_parts_image(&plan->parts, rows->partners[i]);
     pixels = augmented(plan, epoch, other, rows->partners[i], source, NULL, 0,
@@ -293,7 +317,7 @@ void fm_batch_fill(const struct fm_plan *plan, const struct fm_epoch *epoch,
         size_t n = n_rows - done < BLOCK ? n_rows - done : BLOCK;
         uint8_t *to = (uint8_t *)labels + done * fm_plan_label_nbytes(plan);
         rows.begin = begin + done;
-        plan->order(&epoch->order, rows.begin, n, samples);
+        find_samples(plan, &epoch->order, rows.begin, n, samples);
         fill_images(plan, &rows, samples, n,
                     (uint8_t *)images + done * fm_plan_image_nbytes(plan));
         fill_labels(plan, samples, n, to);

@@ -15,13 +15,19 @@
 
 /* How an epoch is cut into batches. `batch_size * world` consecutive positions make a
    global batch, of which rank r takes the r-th part. The last global batch may be
-   short; then the ranks' parts differ by at most one row, and a rank whose part would
-   be empty has no such batch. */
+   short; what becomes of it is one of these. */
+enum fm_last {
+    FM_LAST_SHORT = 0, /* stays: the ranks' parts differ by at most one row, and a rank
+                          whose part would be empty has no such batch */
+    FM_LAST_DROP = 1,  /* is left out */
+    FM_LAST_WRAP = 2   /* is filled up: position `end` + i has the sample of i % `end` */
+};
+
 struct fm_batching {
     uint64_t begin, end; /* positions of the epoch, end <= FM_ORDER_MAX_N */
     uint64_t batch_size; /* at least 1; batch_size * world < 2**63 */
     uint64_t rank, world;
-    int drop_last; /* leave the short global batch out */
+    enum fm_last last;
 };
 
 /* The number of batches that this rank has. */
@@ -87,14 +93,16 @@ void fm_batch_read_ahead(const struct fm_plan *plan, const struct fm_epoch *epoc
                          const struct fm_batching *batching, uint64_t index);
 
 /* Fill `n_rows` rows with the samples at positions begin, begin + 1, ..., which are
-   part of the global batch of global_n_rows from position global_begin on.
+   part of the global batch of global_n_rows from position global_begin on. Positions
+   from order.n on have the samples of position % order.n, augmented as their own.
    images: plan->dtype (n_rows, n_pixels); labels: labels_out (n_rows,) or float32
    (n_rows, n_classes). memory: what fm_plan_memory_nbytes says, from a multiple of 64.
-   In numpy: index = permutation[begin:begin + n_rows]; images[index], augmented as in
-   steps.h and mix.h, converted as in convert.h; labels[index].astype(labels_out) or
-   eye(n_classes)[labels[index]], of both samples if mixed.
-   Not checked: the positions are below order.n, order.n is the number of images,
-   labels fit labels_out, and labels are one-hot where samples are mixed. */
+   In numpy: index = permutation[arange(begin, begin + n_rows) % order.n];
+   images[index], augmented as in steps.h and mix.h, converted as in convert.h;
+   labels[index].astype(labels_out) or eye(n_classes)[labels[index]], of both samples
+   if mixed.
+   Not checked: order.n is the number of images and not 0, labels fit labels_out, and
+   labels are one-hot where samples are mixed. */
 void fm_batch_fill(const struct fm_plan *plan, const struct fm_epoch *epoch,
                    uint64_t global_begin, uint64_t global_n_rows, uint64_t begin,
                    size_t n_rows, void *memory, void *restrict images,

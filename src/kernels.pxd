@@ -238,13 +238,17 @@ cdef extern from "batch.h" nogil:
         FM_LABEL_INT32
         FM_LABEL_INT64
         FM_LABEL_ONEHOT
+    enum fm_last:
+        FM_LAST_SHORT
+        FM_LAST_DROP
+        FM_LAST_WRAP
     struct fm_batching:
         uint64_t begin
         uint64_t end
         uint64_t batch_size
         uint64_t rank
         uint64_t world
-        int drop_last
+        fm_last last
     uint64_t fm_batching_count(const fm_batching *batching)
     struct fm_epoch:
         fm_order order

@@ -197,9 +197,12 @@ def epoch(
     numbers = scale_and_bias(normalize, images)
     batches = []
     for begin in range(position, n, batch_size * world):
-        whole = samples[begin : begin + batch_size * world].astype(np.int64)
-        if len(whole) < batch_size * world and drop_last:
+        end = begin + batch_size * world
+        if end > n and drop_last is True:
             break
+        if drop_last != "wrap":
+            end = min(end, n)
+        whole = samples[np.arange(begin, end) % n].astype(np.int64)
         mine = np.array_split(np.arange(len(whole)), world)[rank]
         if len(mine) == 0:
             continue

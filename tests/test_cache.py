@@ -1,5 +1,6 @@
 """Decoded copies: taken when good, made anew when not, never in the way."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -300,3 +301,33 @@ def test_two_processes_at_once(folder, root):
     assert len({*seen[0], *seen[1]}) == 1
     assert same(ff.load("train", root), dataset)
     assert [copy.suffix for copy in copies(folder)] == [".bin", ".bin"]
+
+
+# ---- several processes at once; real ones are in test_processes.py -------------------
+
+
+def test_a_copy_is_made_where_there_are_no_locks(root, folder, monkeypatch):
+    def refuse(path, waiting):
+        raise OSError(37, "No locks available", str(path))
+
+    monkeypatch.setattr(cache, "locked", refuse)
+    assert is_mapped(ff.load("train", root).images)
+    assert len(copies(folder)) == 2
+
+
+def test_who_has_waited_takes_the_copy_that_another_made(root, folder, monkeypatch):
+    want = write_pair(root)
+    lock, tried = cache.making_copy, []
+
+    @contextlib.contextmanager
+    def after_another(*paths):
+        if not tried:
+            tried.append(paths)
+            assert len(ff.load("train", root)) == N_IMAGES  # the other
+            forbid_reading(monkeypatch)
+        with lock(*paths):
+            yield
+
+    monkeypatch.setattr(cache, "making_copy", after_another)
+    monkeypatch.setattr(pairs, "run_together", lambda tasks: [task() for task in tasks])
+    assert np.array_equal(ff.load("train", root).images, want)

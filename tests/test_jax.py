@@ -83,7 +83,9 @@ for batch_size in (42, 300):
         JaxLoader(small, batch_size, sharding=sharding)
     except ValueError as error:
         print(error)
-JaxLoader(small, 300, sharding=sharding, drop_last=True)
+for drop_last in (True, "wrap"):
+    loader = JaxLoader(small, 300, sharding=sharding, drop_last=drop_last)
+    assert {len(images) for images, _ in loader} == {300}
 """
 
 
@@ -95,7 +97,7 @@ def test_rows_are_spread_over_devices(monkeypatch, small):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"a batch of {rows} rows can't be divided evenly among 4 devices: choose "
-        "another batch_size, or pass drop_last=True"
+        "another batch_size, or pass drop_last=True or 'wrap'"
         for rows in (42,)
     ]
 

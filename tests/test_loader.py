@@ -10,7 +10,7 @@ import pytest
 import reference
 
 import fmnist_fast as ff
-from fmnist_fast.options import DTYPES, LABEL_DTYPES, LAYOUTS, RANK_VARIABLES
+from fmnist_fast.options import DTYPES, LABEL_DTYPES, LAYOUTS
 
 
 def same(got, want):
@@ -27,6 +27,9 @@ def wanted(dataset, **options):
     return reference.epoch(
         dataset.images, dataset.labels, n_classes=len(dataset.classes), **options
     )
+
+
+LASTS = [False, True, "wrap"]
 
 
 # ---- the same bytes as the reference -----------------------------------------------
@@ -64,7 +67,7 @@ def test_normalisations_equal_reference(odd, normalize):
 
 
 @pytest.mark.parametrize("prefetch", [1, 2, 50])
-@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("drop_last", LASTS)
 def test_drop_last_and_prefetch_equal_reference(odd, drop_last, prefetch):
     options = {"batch_size": 60, "shuffle": True, "drop_last": drop_last}
     loader = ff.Loader(odd, prefetch=prefetch, **options)
@@ -72,7 +75,7 @@ def test_drop_last_and_prefetch_equal_reference(odd, drop_last, prefetch):
     assert len(loader) == len(wanted(odd, **options))
 
 
-@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("drop_last", LASTS)
 @pytest.mark.parametrize("batch_size", [1, 16, 100, 600])
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_shards_equal_reference_and_make_up_the_whole(
@@ -93,6 +96,41 @@ def test_shards_equal_reference_and_make_up_the_whole(
         assert np.array_equal(np.concatenate([part[1] for part in parts]), y)
     if drop_last:
         assert len({len(batches) for batches in ranks}) == 1
+        assert {len(x) for batches in ranks for x, _ in batches} <= {batch_size}
+
+
+@pytest.mark.parametrize("drop_last", LASTS)
+@pytest.mark.parametrize("world", [1, 4])
+@pytest.mark.parametrize("n", [0, 1, 7, 512])
+def test_datasets_of_any_length_equal_reference(odd, n, world, drop_last):
+    """Of less than a batch, of a whole number of them, of one image and of none."""
+    dataset = odd.select(range(n))
+    options = {"batch_size": 8, "shuffle": True, "normalize": None, "seed": 2}
+    options |= {"drop_last": drop_last}
+    for rank in range(world):
+        loader = ff.Loader(dataset, shard=(rank, world), **options)
+        got = list(loader)
+        want = wanted(dataset, shard=(rank, world), **options)
+        assert same(got, want) and len(loader) == len(want)
+        assert (loader.epoch, loader.state_dict()["position"]) == (1, 0)
+
+
+def test_wrapping_repeats_the_first_samples_of_the_epoch(odd):
+    dataset = ff.Dataset.from_arrays(odd.images, np.arange(517))
+    options = {"shuffle": True, "seed": 1}
+    for epoch in range(2):
+        loader = ff.Loader(dataset, 100, drop_last="wrap", **options)
+        loader.set_epoch(epoch)
+        labels = [y.tolist() for _, y in loader]
+        assert [len(y) for y in labels] == [100] * 6
+        assert labels[5][17:] == labels[0][:83]
+        assert sorted(itertools.chain(*labels[:5], labels[5][:17])) == list(range(517))
+
+
+def test_wrapping_goes_round_as_often_as_it_takes(odd):
+    dataset = ff.Dataset.from_arrays(odd.images[:3], np.arange(3))
+    ((_, labels),) = ff.Loader(dataset, 8, drop_last="wrap")
+    assert labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
 
 
 @pytest.mark.parametrize("world", [1, 3])
@@ -213,7 +251,7 @@ def test_set_epoch_gives_that_epoch(odd):
         assert same(list(loader), wanted(odd, epoch=epoch, **options))
 
 
-@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("drop_last", LASTS)
 def test_resuming_at_every_batch_of_two_epochs(odd, drop_last):
     options = {"batch_size": 50, "shuffle": True, "seed": 6, "drop_last": drop_last}
     run = ff.Loader(odd, **options)
@@ -267,6 +305,26 @@ def test_ranks_of_uneven_length_end_their_epoch_together(odd):
         list(loader)
         state = loader.state_dict()
         assert (state["epoch"], state["position"]) == (1, 0)
+
+
+def test_a_wrapping_epoch_resumed_with_another_world_repeats_its_beginning(odd):
+    """What fills up is the first of the epoch, not what came first after the state."""
+    dataset = ff.Dataset.from_arrays(odd.images, np.arange(517))
+    options = {"shuffle": True, "drop_last": "wrap"}
+    before = ff.Loader(dataset, 30, shard=(0, 4), **options)
+    batches = iter(before)
+    first = next(batches)[1].tolist()
+    next(batches)
+    rest = []
+    for rank in range(3):
+        after = ff.Loader(dataset, 25, shard=(rank, 3), **options)
+        after.load_state_dict(before.state_dict())
+        rest.append([y.tolist() for _, y in after])
+        assert [len(y) for y in rest[-1]] == [25] * 4
+        assert after.epoch == 1
+    together = [y for parts in zip(*rest) for part in parts for y in part]
+    order = reference.order(517, 0, 0).tolist()
+    assert together == order[240:] + order[:23] and first == order[:30]
 
 
 def test_an_epoch_resumed_with_another_batch_size_ends(odd):
@@ -453,7 +511,11 @@ def test_labels_overwritten_after_the_check_harm_nothing(odd):
             TypeError,
             "shuffle_block must be an integer, got '8'",
         ),
-        ({"drop_last": "no"}, TypeError, "drop_last must be True or False, got 'no'"),
+        (
+            {"drop_last": "no"},
+            TypeError,
+            "drop_last must be True, False or 'wrap', got 'no'",
+        ),
         ({"seed": -1}, ValueError, "seed must be in 0..18446744073709551615, got -1"),
         ({"seed": 2**64}, ValueError, "seed must be in"),
         ({"seed": "x"}, TypeError, "seed must be an integer, got 'x'"),
@@ -476,6 +538,11 @@ def test_labels_overwritten_after_the_check_harm_nothing(odd):
         ({"threads": 0}, ValueError, "threads must be in 1..256, got 0"),
         ({"threads": 257}, ValueError, "threads must be in 1..256, got 257"),
         ({"prefetch": 0}, ValueError, "prefetch must be in 1..65536, got 0"),
+        (
+            {"shard": (1, 4), "seed": None},
+            ValueError,
+            "seed=None draws another seed in each of 4 processes",
+        ),
         ({"shard": (2, 2)}, ValueError, "shard's rank must be in 0..1, got 2"),
         ({"shard": (-1, 2)}, ValueError, "shard's rank must be in 0..1, got -1"),
         ({"shard": (0, 0)}, ValueError, "shard's world must be in 1..1048576, got 0"),
@@ -548,43 +615,3 @@ def test_onehot_has_a_column_for_every_class(odd):
     assert labels.shape == (517, 2000) and labels.dtype == np.float32
     assert np.array_equal(labels.argmax(axis=1), odd.labels)
     assert labels.sum() == 517
-
-
-# ---- rank and world from the environment --------------------------------------------
-
-ALL_RANK_VARIABLES = [name for pair in RANK_VARIABLES for name in pair]
-
-
-@pytest.fixture
-def no_ranks(monkeypatch):
-    for name in ALL_RANK_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.parametrize("rank, world", RANK_VARIABLES)
-def test_shard_from_the_environment(odd, monkeypatch, no_ranks, rank, world):
-    monkeypatch.setenv(rank, "2")
-    monkeypatch.setenv(world, "3")
-    loader = ff.Loader(odd, 10, shard="env")
-    assert (loader.rank, loader.world) == (2, 3)
-
-
-def test_shard_from_an_empty_environment(odd, no_ranks):
-    with pytest.raises(ValueError, match="shard='env' found no rank: none of these"):
-        ff.Loader(odd, shard="env")
-
-
-@pytest.mark.parametrize("rank, world", [("1", None), (None, "2"), ("one", "2")])
-def test_shard_from_a_broken_environment(odd, monkeypatch, no_ranks, rank, world):
-    for name, value in (("RANK", rank), ("WORLD_SIZE", world)):
-        if value is not None:
-            monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match="needs RANK and WORLD_SIZE to be integers"):
-        ff.Loader(odd, shard="env")
-
-
-def test_rank_out_of_range_in_the_environment(odd, monkeypatch, no_ranks):
-    monkeypatch.setenv("RANK", "4")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match=r"shard's rank must be in 0..3, got 4"):
-        ff.Loader(odd, shard="env")

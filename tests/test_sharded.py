@@ -184,6 +184,7 @@ LOADERS = {
     },
     "function": {"augment": [lambda x, y, rng: (x + rng.random(), y)]},
     "shard": {"shuffle": True, "shard": (1, 2)},
+    "wrap": {"shuffle": True, "shuffle_block": 2, "drop_last": "wrap"},
 }
 
 

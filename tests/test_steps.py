@@ -516,7 +516,7 @@ def test_mixes_of_any_shape_equal_reference(name, shape, cpu_level):
         assert same(got, wanted(dataset, steps, **options))
 
 
-@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("drop_last", [False, True, "wrap"])
 @pytest.mark.parametrize("world", [2, 3, 7])
 def test_shards_of_mixed_batches_make_up_the_whole(odd, world, drop_last):
     dataset = odd.select(range(101))

@@ -253,9 +253,10 @@ def test_slots_that_are_given_back_too_early_are_noticed(small):
     assert streams.n_spoiled > 0
 
 
-def test_fixed_buffers_are_the_same_tensors(small):
-    feed = feed_of(small, SlowStreams(), fixed_buffers=True, drop_last=True)
-    want = TorchLoader(small, drop_last=True, **OPTIONS)
+@pytest.mark.parametrize("drop_last", [True, "wrap"])
+def test_fixed_buffers_are_the_same_tensors(small, drop_last):
+    feed = feed_of(small, SlowStreams(), fixed_buffers=True, drop_last=drop_last)
+    want = TorchLoader(small, drop_last=drop_last, **OPTIONS)
     seen = set()
     for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
         seen.add((x.data_ptr(), y.data_ptr()))

@@ -87,7 +87,8 @@ class JaxLoader(Adapter):
             if rows % n_devices:
                 raise ValueError(
                     f"a batch of {rows} rows can't be divided evenly among {n_devices} "
-                    "devices: choose another batch_size, or pass drop_last=True"
+                    "devices: choose another batch_size, or pass drop_last=True or "
+                    "'wrap'"
                 )
 
     def __iter__(self) -> Iterator[tuple[jax.Array, jax.Array]]:

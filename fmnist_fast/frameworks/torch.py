@@ -127,7 +127,7 @@ class TorchLoader(Adapter, IterableDataset):
             if n % rows and not loader.drop_last:
                 raise ValueError(
                     f"fixed_buffers need batches of one size, but {n} images are no "
-                    f"multiple of {rows}: pass drop_last=True"
+                    f"multiple of {rows}: pass drop_last=True or 'wrap'"
                 )
         normalize = self._options.get("normalize", "auto")
         scale, bias = scale_and_bias(normalize, loader.dtype, dataset)

@@ -1,0 +1,203 @@
+"""Ray: training by workers of its own, and the conversion of photos on a cluster."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_photo_folder import contents, draw
+
+import fmnist_fast as ff
+
+pytest.importorskip("ray")
+EXAMPLES = Path(__file__).parents[1] / "examples"
+# Ray warns of much, and leaves a session behind: it runs in processes of its own.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+
+
+def run(words, **environment):
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ | QUIET | environment,
+    )
+
+
+def test_workers_of_ray_train_share_the_batches_of_one_process(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("ray.train")
+    done = run([Path(__file__).with_name("ray_training.py"), tmp_path])
+    assert done.returncode == 0, done.stderr
+    half = {"world": 2, "rows": 1000}
+    assert json.loads(done.stdout) == [{"rank": rank, **half} for rank in range(2)]
+
+
+# ---- examples/convert_ray.py --------------------------------------------------------
+
+CONVERSIONS = """
+import json, sys
+import ray
+ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 << 20)
+import convert_ray
+print(json.dumps([convert_ray.main(words) for words in json.loads(sys.argv[1])]))
+"""
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """Folders of photos, of which some are damaged, and what became of them."""
+    pytest.importorskip("ray.data")
+    root = tmp_path_factory.mktemp("convert")
+    for i in range(45):
+        name = ("shoe", "bag", "hat")[i % 3]
+        below = "" if i % 2 else "more/"
+        photo = f"{name}/{below}{i}.{('png', 'bmp', 'jpg')[i % 5 % 3]}"
+        for folder in ("good", "damaged"):
+            draw(root / folder / photo, i)
+    draw(root / "splits" / "train" / "a" / "1.png", 1)
+    draw(root / "splits" / "test" / "b" / "2.png", 2)
+    bag = root / "damaged" / "bag"
+    cut = draw(bag / "cut.jpg", 99, (200, 200))
+    cut.write_bytes(cut.read_bytes()[:3000])
+    (bag / "text.png").write_text("text")
+    (bag / "gone.png").symlink_to(bag / "nothing")
+    (root / "bad" / "a").mkdir(parents=True)
+    (root / "bad" / "a" / "x.png").write_text("bad")
+    (root / "of good.part").mkdir()  # left over from a run that was killed
+    (root / "of good.part" / "train-00009-images-idx3-ubyte").touch()
+    names = ["good", "damaged", "splits", "bad"]
+    words = [
+        [str(root / name), str(root / f"of {name}"), "--shard-size", "16"]
+        for name in names
+    ]
+    done = run(
+        ["-c", CONVERSIONS, json.dumps(words)],
+        PYTHONPATH=os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]),
+    )
+    assert done.returncode == 0, done.stderr
+    codes = json.loads(done.stdout.splitlines()[-1])
+    return root, dict(zip(names, codes)), done
+
+
+def whole(folder, split):
+    """The images and labels of all shards, in order."""
+    paths = sorted(folder.glob(f"{split}-*-images-idx3-ubyte"))
+    images = [ff.read_idx(path) for path in paths]
+    labels = [
+        ff.read_idx(str(path).replace("images-idx3", "labels-idx1")) for path in paths
+    ]
+    assert [len(part) for part in images] == [len(part) for part in labels]
+    return np.concatenate(images), np.concatenate(labels)
+
+
+@pytest.mark.parametrize("name", ["good", "damaged", "splits"])
+def test_shards_are_what_convert_folder_makes(converted, tmp_path, name):
+    root, codes, _ = converted
+    want = ff.convert_folder(root / name, tmp_path / "want")
+    assert codes[name] == (1 if want.n_bad else 0)
+    out = root / f"of {name}"
+    for split in want.n_images:
+        images, labels = whole(out, split)
+        dataset = ff.load(split, root=tmp_path / "want")
+        assert np.array_equal(images, dataset.images)
+        assert np.array_equal(labels, dataset.labels)
+    for other in ("dataset.json", "bad-photos.txt"):
+        if (tmp_path / "want" / other).exists():
+            same = (tmp_path / "want" / other).read_bytes()
+            assert (out / other).read_bytes() == same
+        else:
+            assert not (out / other).exists()
+
+
+def test_names_and_sizes_of_shards(converted):
+    root, _, _ = converted
+    names = [f"train-0000{i}-{what}" for i in range(3) for what in ("images", "labels")]
+    idx = {"images": "idx3", "labels": "idx1"}
+    want = [f"{name}-{idx[name[12:]]}-ubyte" for name in names]
+    assert sorted(contents(root / "of good")) == ["dataset.json", *want]
+    sizes = [len(ff.read_idx(root / "of good" / name)) for name in want]
+    assert sizes == [16, 16, 16, 16, 13, 13]
+
+
+def test_damaged_photos_are_reported(converted):
+    _, _, done = converted
+    assert "Photos that could not be converted: 3" in done.stderr
+    for words in (
+        "bag/cut.jpg: image file is truncated",
+        "bag/gone.png: No such file or directory",
+        "bag/text.png: not a photo in ",
+    ):
+        assert words in done.stderr
+
+
+def test_no_good_photo_leaves_nothing(converted):
+    root, codes, done = converted
+    assert codes["bad"] == 1 and not (root / "of bad").exists()
+    assert "None of 1 photos could be converted" in done.stderr
+    assert not list(root.glob("*.part"))
+
+
+def test_what_will_not_do_is_said_before_ray_starts(converted, tmp_path):
+    root, _, _ = converted
+    (tmp_path / "none").mkdir()
+    for source, out, words, message in (
+        (root / "good", root / "of good", [], "of good is there already"),
+        (root / "gone", tmp_path / "out", [], "gone: there is no such folder"),
+        (root / "good", root / "good" / "out", [], "must not be in"),
+        (tmp_path / "none", tmp_path / "out", [], "wanted a subfolder for each"),
+        (root / "good", tmp_path / "out", ["--shard-size", "0"], "from 1 on, got 0"),
+    ):
+        done = run([EXAMPLES / "convert_ray.py", source, out, *words])
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+        assert "Started a local Ray instance" not in done.stderr
+
+
+@pytest.fixture
+def convert_ray(monkeypatch):
+    """The program as a module, which converts here, not on a cluster."""
+    spec = importlib.util.spec_from_file_location(
+        "convert_ray", EXAMPLES / "convert_ray.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def convert_here(shards, address):
+        return [module.convert_shard(shard) for shard in shards]
+
+    monkeypatch.setattr(module, "convert_shards", convert_here)
+    return module
+
+
+@pytest.mark.parametrize("n_written", range(6))
+def test_a_run_that_fails_leaves_only_whole_pairs(
+    converted, tmp_path, monkeypatch, convert_ray, n_written
+):
+    root, _, _ = converted
+    words = [str(root / "good"), str(tmp_path / "out"), "--shard-size", "16"]
+    write, written = ff.write_idx, []
+
+    def write_some(path, array):
+        if len(written) == n_written:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write(path, array)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ff, "write_idx", write_some)
+        with pytest.raises(OSError, match="No space left"):
+            convert_ray.main(words)
+    assert not (tmp_path / "out").exists()
+    part = tmp_path / "out.part"
+    assert len(list(part.glob("*images-idx3-ubyte"))) == n_written // 2
+    if n_written > 1:
+        whole(part, "train")
+    assert convert_ray.main(words) == 0
+    assert contents(tmp_path / "out").keys() == contents(root / "of good").keys()
+    assert whole(tmp_path / "out", "train")[1].sum() == 45
+    assert not part.exists()

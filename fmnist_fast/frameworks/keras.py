@@ -137,7 +137,9 @@ class KerasLoader(Adapter, PyDataset):  # type: ignore[misc]
             return len(loader)
         left = len(loader.dataset) - start["position"]
         whole, rest = divmod(left, loader.batch_size * loader.world)
-        return whole + (rest > loader.rank and not loader.drop_last)
+        if loader.drop_last is True:
+            return whole
+        return whole + (rest > (0 if loader.drop_last else loader.rank))
 
     @property
     def num_batches(self) -> int:
@@ -193,7 +195,7 @@ class KerasLoader(Adapter, PyDataset):  # type: ignore[misc]
             rows = self.loader.batch_size * self.loader.world
             position = self._start["position"] + n_batches * rows
             left = len(self.loader.dataset) - position
-            if left < (rows if self.loader.drop_last else 1):
+            if left < (rows if self.loader.drop_last is True else 1):
                 return self._start | {"epoch": self._start["epoch"] + 1, "position": 0}
             return self._start | {"position": position}
 

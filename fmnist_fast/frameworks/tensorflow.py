@@ -72,10 +72,12 @@ class TensorFlowLoader(Adapter):
 
     @property
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Shapes and dtypes of a batch; its size is None where the last is smaller."""
+        """Shapes and dtypes of a batch.
+
+        Its size is None, as the last of an epoch may be short, but with drop_last.
+        """
         loader = self.loader
-        n, rows = len(loader.dataset), loader.batch_size * loader.world
-        size = loader.batch_size if loader.drop_last or n % rows == 0 else None
+        size = loader.batch_size if loader.drop_last else None
         is_onehot = loader.label_dtype == "onehot"
         columns = (len(loader.dataset.classes),) if is_onehot else ()
         return (

@@ -17,7 +17,7 @@ from ..options import checked_integer
 from .adapter import Adapter
 
 try:
-    from keras.utils import PyDataset
+    import keras
 except ModuleNotFoundError as error:
     if error.name not in ("keras", "tensorflow", "jax", "torch"):
         raise
@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
 Batch = tuple[np.ndarray, np.ndarray]
 
 
-class KerasLoader(Adapter, PyDataset):  # type: ignore[misc]
+class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     """A :class:`fmnist_fast.Loader` as a ``keras.utils.PyDataset``.
 
     ``model.fit(loader)``, ``fit(..., validation_data=loader)``, ``model.evaluate`` and

@@ -223,9 +223,10 @@ class TorchLoader(Adapter, IterableDataset):
 def _checked_device(device: str | torch.device) -> torch.device:
     try:
         checked = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device must be 'cpu' or 'cuda[:N]': {reason}") from None
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"device must be 'cpu' or 'cuda[:N]', got {device!r}"
+        ) from None
     if checked.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError(

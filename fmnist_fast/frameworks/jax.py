@@ -110,9 +110,10 @@ class JaxLoader(Adapter):
 def _copied(images: Any, labels: Any) -> tuple[jax.Array, jax.Array]:
     """Arrays of JAX's own. It makes them later, and keeps these for as long.
 
-    Compiled, both take 29 us a batch of 128; ``jax.numpy.array`` takes 96, and
-    ``device_put`` or DLPack, which share numpy's memory, as long: it is the way into
-    JAX that takes time, not the copy.
+    It is the way into JAX that takes time, not the copy, and the way into a compiled
+    function is the shortest. An epoch in batches of 128, on two busy cores: 37 ms;
+    by ``jax.numpy.array`` 76, by ``device_put`` or DLPack, which share numpy's memory,
+    87 and 77; numpy's own 12.
     """
     return jax.numpy.array(images), jax.numpy.array(labels)
 

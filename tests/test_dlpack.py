@@ -40,6 +40,7 @@ def test_batches_are_shared_and_kept(small, consumer):
     loader, held = ff.Loader(small, **options), []
     for _ in range(3):
         for images, labels in loader:
+            assert images.flags.writeable and labels.flags.writeable
             x, y = from_dlpack(images), from_dlpack(labels)
             assert address(x) == images.ctypes.data and address(y) == labels.ctypes.data
             held.append((x, y))

@@ -112,6 +112,19 @@ def test_state_at_the_end_of_an_epoch_without_its_last_batch(small):
     assert loader.state_dict(14) == loader.state_dict() | {"position": 14 * 64}
 
 
+def test_keras_has_one_worker(small):
+    loader = KerasLoader(small, **OPTIONS)
+    with pytest.raises(
+        AttributeError, match=r"workers .* must be 1, got 3: .* threads"
+    ):
+        loader.workers = 3
+    with pytest.raises(AttributeError, match=r"use_multiprocessing .* must be False"):
+        loader.use_multiprocessing = True
+    assert loader.workers == 1 and not loader.use_multiprocessing
+    with pytest.raises(TypeError, match="unexpected keyword argument 'workers'"):
+        KerasLoader(small, workers=3)
+
+
 def test_numbers_that_there_are_not(small):
     loader = KerasLoader(small, **OPTIONS)
     with pytest.raises(ValueError, match=r"index must be in 0\.\.15, got 16"):

@@ -67,8 +67,9 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     epoch, which wants a ``fit(loader, epochs=1)`` of its own: Keras takes the same
     number of batches in all epochs of a `fit`.
 
-    Thread safety: batches may be asked for by several threads. The worker threads are
-    the loader's; Keras's `workers` make nothing quicker.
+    Thread safety: batches may be asked for by several threads, each going to one of
+    them. Keras's own `workers` stay 1, as more would change the order; `threads` are
+    the loader's.
 
     Buffers: as Loader.
     """
@@ -154,6 +155,30 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             elif self._phase == "outside":
                 self._promised = n
             return n
+
+    @property
+    def workers(self) -> int:
+        """Always 1. Setting it raises AttributeError."""
+        return 1
+
+    @workers.setter
+    def workers(self, workers: int) -> None:
+        raise AttributeError(
+            f"workers of a KerasLoader must be 1, got {workers!r}: batches are filled "
+            "by the threads of KerasLoader(threads=...), and come in order"
+        )
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """Always False. Setting it raises AttributeError."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, use: bool) -> None:
+        raise AttributeError(
+            f"use_multiprocessing of a KerasLoader must be False, got {use!r}: batches "
+            "are filled by the threads of KerasLoader(threads=...)"
+        )
 
     def on_epoch_begin(self) -> None:
         """Called by Keras. Raises RuntimeError where it would leave batches out."""

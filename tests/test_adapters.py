@@ -109,6 +109,18 @@ def test_channels_last_can_be_shown(small):
     assert ours.show(next(iter(ours))) == numpys.show(next(iter(numpys)))
 
 
+def test_batches_of_a_device_can_be_shown(small):
+    """There the loader behind them gives bytes, which the device normalises."""
+    pytest.importorskip("torch")
+    from fmnist_fast.frameworks.torch import TorchLoader
+
+    ours, numpys = TorchLoader(small, **OPTIONS), ff.Loader(small, **OPTIONS)
+    batch = next(iter(ours))
+    ours.loader = ff.Loader(small, dtype="uint8", **OPTIONS)
+    ours._feed = object()
+    assert ours.show(batch) == numpys.show(next(iter(numpys)))
+
+
 def test_it_ends_with_its_context(small, adapter):
     with adapter(small, **OPTIONS) as loader:
         batches = iter(loader)

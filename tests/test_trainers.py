@@ -112,6 +112,24 @@ def test_stateful_dataloader(small, num_workers):
     )
 
 
+def test_a_worker_without_a_batch_has_a_state(small, monkeypatch):
+    from types import SimpleNamespace
+
+    from fmnist_fast.frameworks import torch as adapter
+
+    info = SimpleNamespace(id=1, num_workers=2)
+    monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
+    loader = TorchLoader(small.select(range(3)), drop_last=True, **OPTIONS)
+    before = loader.state_dict()
+    batches = iter(loader)
+    assert loader.state_dict()["epoch"] == before["epoch"] + 1
+    assert list(batches) == []
+    loader.load_state_dict(before)
+    assert loader.state_dict() == before
+    loader.set_epoch(3)
+    assert loader.epoch == 3
+
+
 # ---- Accelerate ---------------------------------------------------------------------
 
 

@@ -193,7 +193,8 @@ class TorchLoader(Adapter, IterableDataset):
 
         In a worker of a DataLoader, where its share of the batches stands.
         """
-        return (self._share or self.loader).state_dict()
+        loader = self.loader if self._share is None else self._share
+        return loader.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Make the next iterator go on where the state was taken."""
@@ -207,8 +208,9 @@ class TorchLoader(Adapter, IterableDataset):
         return tensor.numpy()
 
     def _image_array(self, images: Any) -> np.ndarray:
+        images = torch.as_tensor(images)
         if self.channels_last and images.ndim == 4:
-            images = torch.as_tensor(images).permute(0, 2, 3, 1)
+            images = images.permute(0, 2, 3, 1)
         return self._array(images)
 
     def _loader_of_arrays(self) -> Loader:

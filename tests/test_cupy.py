@@ -180,6 +180,24 @@ def test_state_goes_on(small, device):
         assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
 
 
+def test_a_loop_that_was_left_and_a_loader_that_was_closed_begin_anew(small, device):
+    loader, want = (
+        device.adapter.CupyLoader(small, **OPTIONS),
+        ff.Loader(small, **OPTIONS),
+    )
+    for _ in range(4):
+        for (x, _), (want_x, _) in zip(loader, want):
+            assert np.array_equal(x, want_x)
+            break
+    loader.close()
+    for (x, _), (want_x, _) in zip(loader, want, strict=True):
+        assert np.array_equal(x, want_x)
+    kept = iter(loader)
+    next(kept)
+    with pytest.raises(RuntimeError, match="slots are in use by another iterator"):
+        next(iter(loader))
+
+
 def test_a_batch_can_be_shown(small, device):
     loader = device.adapter.CupyLoader(small, layout="flat", **OPTIONS)
     plain = ff.Loader(small, layout="flat", **OPTIONS)

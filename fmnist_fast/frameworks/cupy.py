@@ -8,6 +8,7 @@ on a stream of its own, as in cuda.py for PyTorch.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -94,6 +95,7 @@ class CupyLoader(Adapter):
         self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
 
     def __iter__(self) -> Iterator[Batch]:
+        self._give_back(0)  # close() leaves these
         return self._batches(iter(self.loader))
 
     def _batches(self, batches: Iterator[Any]) -> Iterator[Batch]:
@@ -162,7 +164,8 @@ class Streams:
         memory = cupy.cuda.alloc_pinned_memory(self._nbytes)
         return np.frombuffer(memory, np.uint8, self._nbytes)
 
-    def sent(self, slot: np.ndarray) -> Sent:
+    @contextlib.contextmanager
+    def sent(self, slot: np.ndarray) -> Iterator[tuple[Any, Any]]:
         """A context that gives a copy of `slot`, and the event after which it is made.
 
         What is done with the copy inside the context, on the current stream, comes
@@ -170,32 +173,17 @@ class Streams:
         """
         self._staged.rotate(-1)
         staged, read = self._staged[0]
-        return Sent(self._device, self._stream, slot, staged, read)
-
-
-class Sent:
-    """See :meth:`Streams.sent`."""
-
-    def __init__(
-        self, device: int, stream: Any, slot: np.ndarray, staged: Any, read: Any
-    ) -> None:
-        self._device = cupy.cuda.Device(device)
-        self._stream, self._slot = stream, slot
-        self._staged, self._read = staged, read
-
-    def __enter__(self) -> tuple[Any, Any]:
-        self._device.__enter__()
-        stream = self._stream
-        stream.wait_event(self._read)
-        self._staged.set(self._slot, stream=stream)
-        copied = cupy.cuda.Event(disable_timing=True)
-        copied.record(stream)
-        cupy.cuda.get_current_stream().wait_event(copied)
-        return self._staged, copied
-
-    def __exit__(self, *exception: object) -> None:
-        self._read.record(cupy.cuda.get_current_stream())
-        self._device.__exit__(*exception)
+        with cupy.cuda.Device(self._device):
+            self._stream.wait_event(read)
+            staged.set(slot, stream=self._stream)
+            copied = cupy.cuda.Event(disable_timing=True)
+            copied.record(self._stream)
+            consumer = cupy.cuda.get_current_stream()
+            consumer.wait_event(copied)
+            try:
+                yield staged, copied
+            finally:
+                read.record(consumer)
 
 
 def _checked_device(device: int) -> int:

@@ -40,27 +40,6 @@ def test_torch_against_numpy(train, rounds, measured, report):
         assert ratio < TORCH_OVER_NUMPY * NOISE
 
 
-def test_tensorflow_against_numpy(train, rounds, report):
-    pytest.importorskip("tensorflow")
-    from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
-
-    ours = TensorFlowLoader(train, **OPTIONS)
-    ratio, text = against_numpy("TensorFlowLoader", ours, train, rounds)
-    report(f"TensorFlowLoader: {text}, {ratio:.2f} of it")
-    batches = ours.to_tf_data()  # calls Python through TensorFlow for every batch
-    ratio, text = against_numpy("to_tf_data", batches, train, min(rounds, 5))
-    report(f"TensorFlowLoader.to_tf_data: {text}, {ratio:.0f} x")
-
-
-def test_keras_against_numpy(train, rounds, report):
-    pytest.importorskip("keras")
-    from fmnist_fast.frameworks.keras import KerasLoader
-
-    ours = KerasLoader(train, **OPTIONS)
-    ratio, text = against_numpy("KerasLoader", ours, train, rounds)
-    report(f"KerasLoader, asked for each batch: {text}, {ratio:.2f} of it")
-
-
 def test_jax_against_numpy(train, rounds, report):
     jax = pytest.importorskip("jax")
     from fmnist_fast.frameworks.jax import JaxLoader
@@ -90,3 +69,27 @@ def test_jax_against_numpy(train, rounds, report):
     report(f"JaxLoader: {text}, {ratio:.2f} of it{missed}")
     ratio, text = compare(times, "JaxLoader", "a compiled copy")
     report(f"JaxLoader: {text} alone, {ratio:.2f} of it")
+
+
+# Last, as the threads that TensorFlow leaves behind slow JAX down.
+
+
+def test_tensorflow_against_numpy(train, rounds, report):
+    pytest.importorskip("tensorflow")
+    from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
+
+    ours = TensorFlowLoader(train, **OPTIONS)
+    ratio, text = against_numpy("TensorFlowLoader", ours, train, rounds)
+    report(f"TensorFlowLoader: {text}, {ratio:.2f} of it")
+    batches = ours.to_tf_data()  # calls Python through TensorFlow for every batch
+    ratio, text = against_numpy("to_tf_data", batches, train, min(rounds, 5))
+    report(f"TensorFlowLoader.to_tf_data: {text}, {ratio:.0f} x")
+
+
+def test_keras_against_numpy(train, rounds, report):
+    pytest.importorskip("keras")
+    from fmnist_fast.frameworks.keras import KerasLoader
+
+    ours = KerasLoader(train, **OPTIONS)
+    ratio, text = against_numpy("KerasLoader", ours, train, rounds)
+    report(f"KerasLoader, asked for each batch: {text}, {ratio:.2f} of it")

@@ -37,7 +37,7 @@ def test_fit_evaluate_and_predict(backend):
     assert done.stdout.split() == ["ok"]
 
 
-@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("drop_last", [False, True, "wrap"])
 @pytest.mark.parametrize("shard", [None, (1, 3)])
 def test_every_pass_is_the_next_epoch(small, drop_last, shard):
     options = {"drop_last": drop_last, "shard": shard}

@@ -13,6 +13,7 @@ import pytest
 import fmnist_fast as ff
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("resource", reason="CPU seconds of workers need a Unix")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the package
 from benchmarks import gpu_feed, gpu_report, gpu_sources, gpu_stress  # noqa: E402

@@ -1,4 +1,4 @@
-"""The programs of examples/ that train run, each with the real package, and learn something."""
+"""The programs of examples/ that train, each with the real package, learn something."""
 
 import importlib.util
 import os

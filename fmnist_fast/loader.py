@@ -226,7 +226,7 @@ class Loader:
             self._batches, self._begin = weakref.ref(batches), (epoch, position)
             # In this order: a signal handler may look in between.
             self._epoch, self._next = epoch, (epoch + 1, 0)
-        if self._compiled is None or not self._compiled.functions:
+        if self._compiled is None or not self.has_functions:
             return batches
         from .augment.functions import ChangedBatches
 
@@ -334,6 +334,11 @@ class Loader:
             return self._compiled.height, self._compiled.width
         height, width = self.dataset.images.shape[1:]
         return height, width
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether `augment` ends in Python functions, which change finished batches."""
+        return self._compiled is not None and bool(self._compiled.functions)
 
     def _idle_pipeline(self) -> Pipeline:
         """The pipeline of the last epoch, or a new one if that is still in use."""

@@ -80,7 +80,8 @@ class TorchLoader(Adapter, IterableDataset):
     bit.
 
     Buffers: a tensor on the CPU is yours for as long as anything refers to it, then its
-    memory is used again. Tensors on a CUDA device are new ones for each batch.
+    memory is used again. Tensors on a CUDA device are new ones for each batch; there a
+    new iterator ends the one before, which raises RuntimeError when it is asked again.
 
     Workers: inside a DataLoader with ``batch_size=None`` and several workers, each
     yields its share of every batch, so that there are more batches than its `len`
@@ -133,6 +134,12 @@ class TorchLoader(Adapter, IterableDataset):
                     f"fixed_buffers need batches of one size, but {n} images are no "
                     f"multiple of {rows}: pass drop_last=True or 'wrap'"
                 )
+        if loader.has_functions:
+            raise ValueError(
+                "augment has Python functions, which change finished batches on the "
+                "CPU: for a CUDA device call them in the training loop, or use "
+                "device='cpu' and move the tensors"
+            )
         normalize = self._options.get("normalize", "auto")
         scale, bias = scale_and_bias(normalize, loader.dtype, dataset)
         raw = {**self._options, "dtype": "uint8", "normalize": None}

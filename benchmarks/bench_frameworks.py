@@ -46,9 +46,11 @@ def test_jax_against_numpy(train, rounds, report):
 
     arrays = list(ff.Loader(train, label_dtype="int32", **OPTIONS))
 
+    copied = jax.jit(lambda x, y: (jax.numpy.array(x), jax.numpy.array(y)))
+
     def make_arrays():  # without a loader: what JAX itself takes
         for images, labels in arrays:
-            jax.numpy.array(images), jax.numpy.array(labels)
+            copied(images, labels)
 
     ours, plain = JaxLoader(train, **OPTIONS), ff.Loader(train, **OPTIONS)
     check_epoch(train, ours)
@@ -56,7 +58,7 @@ def test_jax_against_numpy(train, rounds, report):
         {
             "JaxLoader": lambda: drain(ours),
             "numpy": lambda: drain(plain),
-            "jax.numpy.array": make_arrays,
+            "a compiled copy": make_arrays,
         },
         rounds,
     )
@@ -65,5 +67,29 @@ def test_jax_against_numpy(train, rounds, report):
         "" if ratio <= JAX_OVER_NUMPY else f", more than the {JAX_OVER_NUMPY} asked"
     )
     report(f"JaxLoader: {text}, {ratio:.2f} of it{missed}")
-    ratio, text = compare(times, "JaxLoader", "jax.numpy.array")
+    ratio, text = compare(times, "JaxLoader", "a compiled copy")
     report(f"JaxLoader: {text} alone, {ratio:.2f} of it")
+
+
+# Last, as the threads that TensorFlow leaves behind slow JAX down.
+
+
+def test_tensorflow_against_numpy(train, rounds, report):
+    pytest.importorskip("tensorflow")
+    from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
+
+    ours = TensorFlowLoader(train, **OPTIONS)
+    ratio, text = against_numpy("TensorFlowLoader", ours, train, rounds)
+    report(f"TensorFlowLoader: {text}, {ratio:.2f} of it")
+    batches = ours.to_tf_data()  # calls Python through TensorFlow for every batch
+    ratio, text = against_numpy("to_tf_data", batches, train, min(rounds, 5))
+    report(f"TensorFlowLoader.to_tf_data: {text}, {ratio:.0f} x")
+
+
+def test_keras_against_numpy(train, rounds, report):
+    pytest.importorskip("keras")
+    from fmnist_fast.frameworks.keras import KerasLoader
+
+    ours = KerasLoader(train, **OPTIONS)
+    ratio, text = against_numpy("KerasLoader", ours, train, rounds)
+    report(f"KerasLoader, asked for each batch: {text}, {ratio:.2f} of it")

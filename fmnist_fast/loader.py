@@ -48,7 +48,8 @@ class Loader:
     """Batches of a dataset, filled by native threads ahead of the training loop.
 
     Iterating gives ``(images, labels)`` tuples of numpy arrays for one epoch; iterating
-    again gives the next epoch.
+    again gives the next epoch. An iterator that is dropped before its first batch, such
+    as one that was only made to see whether it can be, takes no epoch.
 
     Parameters
     ----------
@@ -201,6 +202,7 @@ class Loader:
         self._pipeline: Pipeline | None = None  # of the newest iterator
         self._batches: Any = lambda: None  # weak reference to the newest iterator
         self._epoch: int | None = None  # of the newest iterator
+        self._begin = (0, 0)  # epoch and position where that began
         self._others: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
     # ---- iteration ----------------------------------------------------------------
@@ -214,7 +216,7 @@ class Loader:
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with self._lock:
-            seed, (epoch, position) = self.seed, self._next
+            seed, (epoch, position) = self.seed, self._next_begin()
             if epoch > MAX_EPOCH:
                 raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
             pipeline = self._idle_pipeline()
@@ -231,10 +233,10 @@ class Loader:
                 drop_last=self.drop_last,
                 owner=self,
             )
-            self._batches = weakref.ref(batches)
+            self._batches, self._begin = weakref.ref(batches), (epoch, position)
             # In this order: a signal handler may look in between.
             self._epoch, self._next = epoch, (epoch + 1, 0)
-        if self._compiled is None or not self._compiled.functions:
+        if self._compiled is None or not self.has_functions:
             return batches
         from .augment.functions import ChangedBatches
 
@@ -247,6 +249,12 @@ class Loader:
             positions=(position, self.batch_size * self.world),
             rank=self.rank,
         )
+
+    def _next_begin(self) -> tuple[int, int]:
+        """Where a new iterator begins: where the newest did, if that was not used."""
+        if self._epoch is None or self._batches() is not None:
+            return self._next
+        return self._begin if self._where() == self._begin else self._next
 
     def _compile(self, augment: Augment) -> Compiled | None:
         if augment is None:
@@ -336,6 +344,11 @@ class Loader:
             return self._compiled.height, self._compiled.width
         height, width = self.dataset.images.shape[1:]
         return height, width
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether `augment` ends in Python functions, which change finished batches."""
+        return self._compiled is not None and bool(self._compiled.functions)
 
     def _idle_pipeline(self) -> Pipeline:
         """The pipeline of the last epoch, or a new one if that is still in use."""
@@ -520,7 +533,7 @@ class Loader:
         )
 
 
-_RUNNING = ("_lock", "_pipeline", "_batches", "_epoch", "_others")
+_RUNNING = ("_lock", "_pipeline", "_batches", "_epoch", "_begin", "_others")
 
 
 def _close_all() -> None:

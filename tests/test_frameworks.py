@@ -1,10 +1,12 @@
 """The recipes of docs/frameworks.md are run, each with the real package."""
 
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_cupy import Device, stand_in
 
 import fmnist_fast as ff
 
@@ -13,24 +15,70 @@ RECIPES = {
     title: re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     for title, section in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
 }
-PACKAGES = {"PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}
+PACKAGES = {
+    "PyTorch": "torch",
+    "Lightning": None,  # its module asks
+    "JAX": "jax",
+    "tf.data": "tensorflow",
+    "Keras": "keras",
+    "CuPy": None,  # a stand-in
+    "DLPack": "torch",
+    "scikit-learn": "sklearn",
+}
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def test_every_recipe_is_known():
+def test_every_recipe_is_known_and_short():
     assert RECIPES.keys() == PACKAGES.keys()
-    assert all(len(recipes) == 1 for recipes in RECIPES.values())
+    for recipes in RECIPES.values():
+        (code,) = recipes
+        assert sum(1 for line in code.splitlines() if line.strip()) <= 10
 
 
+def lightning_module():
+    torch = pytest.importorskip("torch")
+    import any_torchvision  # noqa: F401  (which Lightning imports)
+
+    lightning = pytest.importorskip("lightning")
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(784, 10)
+
+        def training_step(self, batch, _):
+            images, labels = batch
+            return torch.nn.functional.cross_entropy(
+                self.layer(images.flatten(1)), labels
+            )
+
+        def validation_step(self, batch, _):
+            self.training_step(batch, _)
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.01)
+
+    return Module()
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what these packages use
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("title", PACKAGES)
-def test_recipe(title, small, capsys):
-    pytest.importorskip(PACKAGES[title])
+def test_recipe(title, small, capsys, monkeypatch):
     names = {"ff": ff, "train": small, "test": small}
+    if title == "CuPy":
+        stand_in(monkeypatch, Device())
+    elif title == "Lightning":
+        names["module"] = lightning_module()
+    else:
+        pytest.importorskip(PACKAGES[title])
     (code,) = RECIPES[title]
     exec(compile(code, title, "exec"), names)
     if title == "scikit-learn":
         assert float(capsys.readouterr().out) > 0.5
     else:
-        assert names["loader"].epoch == 1
+        assert names["loader"].epoch == (2 if title == "tf.data" else 1)
 
 
 def test_columns_for_scikit_learn(small, odd):

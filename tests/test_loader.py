@@ -615,3 +615,26 @@ def test_onehot_has_a_column_for_every_class(odd):
     assert labels.shape == (517, 2000) and labels.dtype == np.float32
     assert np.array_equal(labels.argmax(axis=1), odd.labels)
     assert labels.sum() == 517
+
+
+def test_an_iterator_that_is_dropped_unused_takes_no_epoch(small):
+    options = {"batch_size": 64, "shuffle": True, "augment": "standard"}
+    loader, want = ff.Loader(small, **options), ff.Loader(small, **options)
+    for _ in range(3):
+        for _ in range(2):
+            iter(loader)
+        assert loader.epoch == want.epoch
+        for ours, theirs in zip(loader, want, strict=True):
+            assert ours[0].tobytes() == theirs[0].tobytes()
+    batches = iter(loader)
+    next(batches)
+    state = loader.state_dict()
+    del batches  # which was used
+    iter(loader)
+    assert loader.epoch == 4
+    loader.load_state_dict(state)
+    iter(loader)
+    assert loader.state_dict() == state
+    assert len(list(loader)) == 15
+    kept = iter(loader)
+    assert next(iter(loader))[0].tobytes() != next(kept)[0].tobytes()

@@ -259,6 +259,16 @@ def test_functions_change_the_batches_in_turn(few):
     assert np.array_equal(batch[0], -few.images)
 
 
+def test_a_loader_says_whether_it_has_functions(few):
+    flip = ff.RandomHorizontalFlip()
+    for augment, want in [(None, False), (flip, False), ([flip, keep], True)]:
+        assert ff.Loader(few, augment=augment).has_functions is want
+
+
+def keep(images, labels, rng):
+    return images, labels
+
+
 def test_functions_run_in_the_iterating_thread(few):
     seen = set()
 

@@ -1,6 +1,7 @@
 """Tensors of batches: the same bytes as numpy's, on the CPU and by way of slots that a
 device still reads from."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -18,7 +19,7 @@ import fmnist_fast as ff
 
 torch = pytest.importorskip("torch")
 from fmnist_fast.frameworks import torch as adapter  # noqa: E402
-from fmnist_fast.frameworks.cuda import CudaFeed  # noqa: E402
+from fmnist_fast.frameworks.cuda import CudaFeed, CudaStreams  # noqa: E402
 from fmnist_fast.frameworks.torch import TorchLoader  # noqa: E402
 
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
@@ -264,17 +265,149 @@ def test_fixed_buffers_are_the_same_tensors(small, drop_last):
     assert len(seen) == 1
 
 
+def test_an_epoch_is_taken_when_the_iterator_is_made(small):
+    feed = feed_of(small, SlowStreams())
+    batches = feed.batches()
+    feed.loader.set_epoch(5)
+    assert feed.loader.epoch == 5
+    want = TorchLoader(small, **OPTIONS)
+    assert all(torch.equal(x, y) for (x, _), (y, _) in zip(batches, want, strict=True))
+    want.set_epoch(5)
+    assert torch.equal(next(feed.batches())[0], next(iter(want))[0])
+
+
+def test_a_newer_iterator_ends_the_one_before(small):
+    feed, want = feed_of(small, SlowStreams(1000)), TorchLoader(small, **OPTIONS)
+    before = feed.batches()
+    for _ in range(3):
+        next(before)
+    want.set_epoch(1)
+    for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+        assert torch.equal(x, want_x) and torch.equal(y, want_y)
+    with pytest.raises(RuntimeError, match="ended by a newer one"):
+        next(before)
+
+
+def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
+    feed, held = feed_of(small, SlowStreams(1000)), []
+    for _ in range(4):
+        try:
+            for _ in feed.batches():
+                raise KeyError("in the training step")
+        except KeyError as error:
+            held.append(error)
+    assert len(list(feed.batches())) == len(feed.loader)
+
+
+def test_copies_that_fail_keep_no_slot(small):
+    class FailingStreams(SlowStreams):
+        def send(self, slot):
+            if self.n_sent % 7 == 4:
+                self.n_sent += 1
+                raise RuntimeError("out of memory")
+            return super().send(slot)
+
+    feed, held = feed_of(small, FailingStreams(1000)), []
+    for _ in range(9):
+        with pytest.raises(RuntimeError, match="out of memory") as caught:
+            list(feed.batches())
+        held.append(caught.value)
+
+
+def test_an_epoch_after_close(small):
+    streams = SlowStreams(1000)
+    feed, want = feed_of(small, streams), TorchLoader(small, **OPTIONS)
+    batches = feed.batches()
+    for _ in range(5):
+        next(batches)
+    feed.loader.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        next(batches)
+    feed.loader.set_epoch(0)
+    for (x, _), (want_x, _) in zip(feed.batches(), want, strict=True):
+        assert torch.equal(x, want_x)
+    assert streams.n_spoiled == 0
+
+
+@pytest.mark.parametrize("position", [1, 936])
+def test_fixed_buffers_refuse_a_short_batch_of_a_resumed_epoch(small, position):
+    """A row alone would be spread over the whole buffer."""
+    feed = feed_of(small, SlowStreams(), fixed_buffers=True, batch_size=100)
+    feed.loader.load_state_dict(feed.loader.state_dict() | {"position": position})
+    with pytest.raises(
+        RuntimeError, match=r"hold 100 rows, and this batch has (99|64)"
+    ):
+        list(feed.batches())
+
+
+def test_fixed_buffers_that_were_made_in_inference_mode_serve_training(small):
+    feed = feed_of(small, SlowStreams(), fixed_buffers=True, drop_last=True)
+    with torch.inference_mode():
+        next(feed.batches())
+    weights = torch.zeros(784, 10, requires_grad=True)
+    images, labels = next(feed.batches())
+    logits = images.flatten(1) @ weights
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    assert weights.grad.any()
+
+
+def test_a_device_gets_mixed_images_as_the_cpu_does(small):
+    mix = {"augment": [ff.RandomHorizontalFlip(), ff.MixUp()], "label_dtype": "onehot"}
+    feed, want = (
+        feed_of(small, SlowStreams(), **mix),
+        TorchLoader(small, **OPTIONS | mix),
+    )
+    for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+        assert torch.equal(x, want_x) and torch.equal(y, want_y)
+
+
+def test_slots_are_pinned_memory_of_the_cpu_in_the_devices_context(monkeypatch):
+    """Whatever device new tensors have by default; the real call needs a device."""
+    entered, made = [], []
+    empty = torch.empty
+
+    def spy(*arguments, **options):
+        made.append(options)
+        return empty(*arguments, **options | {"pin_memory": False})
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "device", entering(entered))
+    monkeypatch.setattr(torch, "empty", spy)
+    streams = CudaStreams(torch.device("cuda", 1))
+    with torch.device("meta"):
+        slot = streams.slot(100)
+    assert slot.device.type == "cpu" and slot.numpy().nbytes == 100
+    assert made[0]["pin_memory"] is True
+    assert entered == [torch.device("cuda", 1)]
+
+
+def entering(entered):
+    @contextlib.contextmanager
+    def device(which):
+        entered.append(which)
+        yield
+
+    return device
+
+
 # ---- bad input ----------------------------------------------------------------------
 
 
 def test_devices_that_there_are_not(small):
-    with pytest.raises(ValueError, match=r"device must be 'cpu' or 'cuda"):
-        TorchLoader(small, device="toaster")
-    with pytest.raises(ValueError, match=r"device must be .*, got 'meta'"):
-        TorchLoader(small, device="meta")
-    if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match=r"'cuda:0' was asked for, .* no CUDA"):
-            TorchLoader(small, device="cuda:0")
+    for wrong in ("toaster", "", "cuda:", "gpu", "meta", "mps", None, 0.5):
+        with pytest.raises(
+            ValueError, match=rf"device must be 'cpu' or 'cuda.*, got {wrong!r}"
+        ):
+            TorchLoader(small, device=wrong)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", torch.device("cuda", 1)])
+def test_a_cuda_device_where_there_is_none(small, device):
+    with pytest.raises(
+        ValueError, match=rf"{device!s}' was asked for, .* no CUDA device"
+    ):
+        TorchLoader(small, device=device)
 
 
 def test_a_device_beyond_the_last(small, monkeypatch):
@@ -293,26 +426,16 @@ def test_options_that_do_not_go_together(small):
         TorchLoader(small, dtype=torch.float64)
 
 
+def test_python_functions_do_not_run_on_a_device(small, monkeypatch):
+    monkeypatch.setattr(adapter, "_checked_device", lambda _: torch.device("cuda", 0))
+    with pytest.raises(ValueError, match=r"Python functions, .* on the CPU"):
+        TorchLoader(small, device="cuda", augment=[lambda x, y, rng: (x, y)])
+
+
 def test_fixed_buffers_need_batches_of_one_size(small, monkeypatch):
     monkeypatch.setattr(adapter, "_checked_device", lambda _: torch.device("cuda", 0))
     with pytest.raises(ValueError, match="1000 images are no multiple of 64"):
         TorchLoader(small, fixed_buffers=True, device="cuda", **OPTIONS)
-
-
-def test_without_torch_the_error_says_how_to_get_it():
-    program = (
-        "import sys; sys.modules['torch'] = None\nimport fmnist_fast.frameworks.torch"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
-    assert (
-        b"ImportError: fmnist_fast.frameworks.torch needs PyTorch: pip" in done.stderr
-    )
-
-
-def test_torch_is_not_imported_unless_it_is_asked_for():
-    program = "import sys, fmnist_fast; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
-    assert done.stdout.split() == [b"False"]
 
 
 # ---- several processes --------------------------------------------------------------

@@ -22,16 +22,9 @@ from fmnist_fast.augment import Step, compile_steps
 torch = pytest.importorskip("torch", reason="torchvision needs torch")
 if importlib.util.find_spec("torchvision") is None:
     pytest.skip("torchvision is not installed", allow_module_level=True)
-try:
-    from torchvision.transforms import v2
-except RuntimeError:  # "operator torchvision::nms does not exist": built for another
-    # torch, its compiled part can't be loaded. These names are all that it misses.
-    for name in ("nms", "qnms"):
-        torch.library.define(
-            f"torchvision::{name}",
-            "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-        )
-    from torchvision.transforms import v2
+import any_torchvision  # noqa: E402, F401
+from torchvision.transforms import v2  # noqa: E402
+
 F = v2.functional
 torch.set_num_threads(1)  # its threads would wait for each other, not for work
 

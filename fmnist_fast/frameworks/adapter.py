@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..loader import Loader
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 Self = TypeVar("Self", bound="Adapter")
 
@@ -40,6 +43,25 @@ class Adapter:
     def augment_preview(self, index: int, n: int) -> np.ndarray:
         """Image `index` as the first `n` epochs augment it: see Loader."""
         return self.loader.augment_preview(index, n)
+
+    def show(self, batch: tuple[Any, Any], **options: Any) -> PIL.Image.Image:
+        """Draw a batch of this loader as a contact sheet: see Loader.show."""
+        if isinstance(batch, (tuple, list)) and len(batch) == 2:
+            images, labels = batch
+            batch = self._image_array(images), self._array(labels)
+        return self._loader_of_arrays().show(batch, **options)
+
+    def _array(self, labels: Any) -> np.ndarray:
+        """The framework's array as numpy's."""
+        return np.asarray(labels)
+
+    def _image_array(self, images: Any) -> np.ndarray:
+        """Images as `_loader_of_arrays` lays them out."""
+        return self._array(images)
+
+    def _loader_of_arrays(self) -> Loader:
+        """A loader that gives the same pixels, as numpy arrays."""
+        return self.loader
 
     def close(self) -> None:
         """Join the worker threads; iterators in use raise RuntimeError."""

@@ -7,6 +7,7 @@ copy only before it gives the slot back to be filled again.
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -61,23 +62,44 @@ class CudaFeed:
         self._scale, self._bias = float(np.float32(scale)), float(np.float32(bias))
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
         self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
+        self._newest: Any = lambda: None  # weak reference to what the loader iterates
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The batches of the next epoch."""
-        for images, labels in self.loader:
-            self._give_back(_IN_FLIGHT - 1)
-            slot = self._slots[images.__array_interface__["data"][0]]
-            offset = labels.__array_interface__["data"][0] - slot.data_ptr()
-            shapes = images.shape, labels.shape
-            label_dtype, nbytes = labels.dtype, labels.nbytes
-            staged, copied = self._streams.send(slot)
-            self._copies.append((copied, (images, labels)))
-            del images, labels
+        """The batches of the next epoch, which is taken now.
+
+        Ends the iterator before, which has the slots and may be kept by no more than
+        the traceback of a loop that failed: asked again, it raises RuntimeError.
+        """
+        before = self._newest()
+        if before is not None:
+            before.close()
+        self._give_back(0)  # close() of the loader leaves these
+        batches = iter(self.loader)
+        self._newest = weakref.ref(batches)
+        return self._sent(batches)
+
+    def _sent(self, batches: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for images, labels in batches:
+            try:
+                self._give_back(_IN_FLIGHT - 1)
+                slot = self._slots[images.__array_interface__["data"][0]]
+                offset = labels.__array_interface__["data"][0] - slot.data_ptr()
+                shapes = images.shape, labels.shape
+                label_dtype, nbytes = labels.dtype, labels.nbytes
+                staged, copied = self._streams.send(slot)
+                self._copies.append((copied, (images, labels)))
+            finally:
+                del images, labels  # or a traceback would keep the slot
             n_pixels = int(np.prod(shapes[0]))
             pixels = staged[:n_pixels].view(shapes[0])
             bytes_ = staged[offset : offset + nbytes]
             yield self._finished(
                 pixels, bytes_.view(_torch_dtype(label_dtype)).view(shapes[1])
+            )
+        if batches is not self._newest():
+            raise RuntimeError(
+                "this iterator was ended by a newer one of the same loader: for a CUDA "
+                "device there is one at a time"
             )
 
     def _give_back(self, n_kept: int) -> None:
@@ -100,8 +122,21 @@ class CudaFeed:
             images = images.to(self._dtype)
         if not self._fixed_buffers:
             return (images.clone() if images is pixels else images), labels.clone()
+        return self._in_buffers(images, labels)
+
+    def _in_buffers(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = self.loader.batch_size
+        if len(images) != rows:  # copy_ would spread a batch of one row over all
+            raise RuntimeError(
+                f"fixed_buffers hold {rows} rows, and this batch has {len(images)}: "
+                "the epoch was resumed at a position that is no multiple of them; "
+                "drop_last=True leaves its end out"
+            )
         if self._buffers is None:
-            self._buffers = torch.empty_like(images), torch.empty_like(labels)
+            with torch.inference_mode(False):  # what it makes, no training may change
+                self._buffers = torch.empty_like(images), torch.empty_like(labels)
         self._buffers[0].copy_(images)
         self._buffers[1].copy_(labels)
         return self._buffers
@@ -116,7 +151,11 @@ class CudaStreams:
 
     def slot(self, nbytes: int) -> torch.Tensor:
         """Pinned memory for a batch, which starts at a page."""
-        return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+        # In the context of this device, not in one of the current device, which would
+        # take memory there; on the CPU, whatever torch.set_default_device says.
+        dtype = torch.uint8
+        with torch.cuda.device(self._device):
+            return torch.empty(nbytes, dtype=dtype, device="cpu", pin_memory=True)
 
     def send(self, slot: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """A copy of `slot` on the device, and the event after which it is made.
@@ -125,7 +164,7 @@ class CudaStreams:
         """
         consumer = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._stream):
-            staged = torch.empty_like(slot, device=self._device)
+            staged = torch.empty(len(slot), dtype=torch.uint8, device=self._device)
             staged.copy_(slot, non_blocking=True)
             copied = self._stream.record_event()
         consumer.wait_event(copied)

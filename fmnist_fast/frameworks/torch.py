@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..dataset import Dataset
 from ..loader import Loader
 from ..options import checked_flag, scale_and_bias
@@ -78,11 +80,13 @@ class TorchLoader(Adapter, IterableDataset):
     bit.
 
     Buffers: a tensor on the CPU is yours for as long as anything refers to it, then its
-    memory is used again. Tensors on a CUDA device are new ones for each batch.
+    memory is used again. Tensors on a CUDA device are new ones for each batch; there a
+    new iterator ends the one before, which raises RuntimeError when it is asked again.
 
     Workers: inside a DataLoader with ``batch_size=None`` and several workers, each
-    yields its share of every batch. Call `set_epoch` before each epoch then, as this
-    process does not see the workers' go by. It is slower than without a DataLoader.
+    yields its share of every batch, so that there are more batches than its `len`
+    says. Call `set_epoch` before each epoch then, as this process does not see the
+    workers' go by. It is slower than without a DataLoader.
     """
 
     def __init__(
@@ -114,6 +118,7 @@ class TorchLoader(Adapter, IterableDataset):
             )
         self._options = {"batch_size": batch_size, **options}
         self.loader = Loader(dataset, **self._options)
+        self._share: Loader | None = None  # what a worker of a DataLoader iterates
         self._feed: Any = None
         if self.device.type == "cuda":
             self._feed = self._make_feed(dataset)
@@ -129,6 +134,12 @@ class TorchLoader(Adapter, IterableDataset):
                     f"fixed_buffers need batches of one size, but {n} images are no "
                     f"multiple of {rows}: pass drop_last=True or 'wrap'"
                 )
+        if loader.has_functions:
+            raise ValueError(
+                "augment has Python functions, which change finished batches on the "
+                "CPU: for a CUDA device call them in the training loop, or use "
+                "device='cpu' and move the tensors"
+            )
         normalize = self._options.get("normalize", "auto")
         scale, bias = scale_and_bias(normalize, loader.dtype, dataset)
         raw = {**self._options, "dtype": "uint8", "normalize": None}
@@ -176,7 +187,43 @@ class TorchLoader(Adapter, IterableDataset):
         loader = Loader(whole.dataset, **options | {"seed": whole.seed, "threads": 1})
         loader.load_state_dict(whole.state_dict())
         whole.set_epoch(whole.epoch + 1)
+        self._share = loader
         return loader
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iterator start at the beginning of `epoch`."""
+        self._share = None
+        super().set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the newest iterator stands: see Loader.state_dict.
+
+        In a worker of a DataLoader, where its share of the batches stands.
+        """
+        loader = self.loader if self._share is None else self._share
+        return loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next iterator go on where the state was taken."""
+        self._share = None
+        super().load_state_dict(state_dict)
+
+    def _array(self, labels: Any) -> np.ndarray:
+        tensor = torch.as_tensor(labels).detach().cpu()
+        if tensor.dtype is torch.bfloat16:  # which numpy doesn't know
+            return tensor.contiguous().view(torch.uint16).numpy()
+        return tensor.numpy()
+
+    def _image_array(self, images: Any) -> np.ndarray:
+        images = torch.as_tensor(images)
+        if self.channels_last and images.ndim == 4:
+            images = images.permute(0, 2, 3, 1)
+        return self._array(images)
+
+    def _loader_of_arrays(self) -> Loader:
+        if self._feed is None:
+            return self.loader
+        return Loader(self.loader.dataset, **self._options)  # which normalises itself
 
     def __repr__(self) -> str:
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
@@ -185,9 +232,10 @@ class TorchLoader(Adapter, IterableDataset):
 def _checked_device(device: str | torch.device) -> torch.device:
     try:
         checked = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device must be 'cpu' or 'cuda[:N]': {reason}") from None
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"device must be 'cpu' or 'cuda[:N]', got {device!r}"
+        ) from None
     if checked.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError(

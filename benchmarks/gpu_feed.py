@@ -1,0 +1,185 @@
+"""How well a CUDA device is fed: the share of time that it waits for data.
+
+    python -m benchmarks.gpu_feed            # under ten minutes; --quick: under two
+    python -m benchmarks.gpu_feed --device cpu --quick   # does the program itself run?
+
+For each work, batch size and source of batches: an epoch beside the same loop over
+batches that lie on the device ("cached"). What the epoch takes longer, as a share of
+it, is the wait. Times are the shortest of some rounds in turns. Before, an epoch of the
+very source is checked on the device: every sample once, its bytes unspoiled (where
+images are augmented, the labels alone); if not, the row is void.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import resource
+import sys
+import time
+
+import torch
+
+import fmnist_fast as ff
+
+from .gpu_report import goal_line, goals_of, machine, row_line, stress_line
+from .gpu_sources import SOURCES, Cached, bytes_of
+from .gpu_stress import stress
+from .gpu_work import WORKS, Checksum, make_work
+
+BATCH_SIZES = (64, 256, 1024, 4096, 8192)
+# Worker processes take seconds to start; two sizes show how they do.
+TORCHVISION_BATCH_SIZES = (256, 4096)
+LEAST_SECONDS = 0.2  # that are timed at once, by as many epochs as it takes
+
+
+def main(argv=None):
+    """Measure and print; returns the exit code: 0, 1 if a row is void or the stress
+    test failed, 2 without a CUDA device."""
+    options = parsed_options(argv)
+    device = torch.device(options.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print(
+            f"this needs a CUDA device, and PyTorch {torch.__version__} finds none; "
+            "--device cpu --quick tries the program itself",
+            file=sys.stderr,
+        )
+        return 2
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    train = dataset_of(options)
+    print(f"{len(train)} images, {machine(device)}", flush=True)
+    stressed = stress(train, device)
+    print(stress_line(stressed), flush=True)
+    if "torchvision" in options.sources:
+        workers = SOURCES["torchvision"].choose_workers(train, device)
+        print(f"torchvision: {workers} workers, the quicker of all cores and half")
+    rows = []
+    for case in cases(options):
+        rows.append(measure(train, device, options.rounds, **case))
+        print(row_line(rows[-1]), flush=True)
+    goals = goals_of(rows)
+    print(*map(goal_line, goals), sep="\n")
+    if options.json:
+        found = {"machine": machine(device), "stress": stressed}
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(found | {"rows": rows, "goals": goals}, file, indent=1)
+    return int(not all(stressed.values()) or any(row["void"] for row in rows))
+
+
+def parsed_options(argv):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_feed")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
+    parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=BATCH_SIZES)
+    parser.add_argument("--images", type=int, help="take only the first so many")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="two sizes, one round")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there too")
+    options = parser.parse_args(argv)
+    if importlib.util.find_spec("torchvision") is None:
+        options.sources = [name for name in options.sources if name != "torchvision"]
+        print("torchvision is not installed, and left out", file=sys.stderr)
+    if options.quick:
+        options.rounds = 1
+        if options.batch_sizes is BATCH_SIZES:
+            options.batch_sizes = TORCHVISION_BATCH_SIZES
+    return options
+
+
+def dataset_of(options):
+    """The training images: the real ones where $FMNIST_FAST_DATA has them."""
+    real = os.environ.get("FMNIST_FAST_DATA")
+    train = ff.load("train") if real else ff.synthetic()[0]
+    return train if options.images is None else train.select(range(options.images))
+
+
+def cases(options):
+    """Every (work, batch_size, source, augment) that is measured, as dicts."""
+    for work in options.works:
+        for batch_size in options.batch_sizes:
+            for source in options.sources:
+                if source == "torchvision" and (
+                    batch_size not in TORCHVISION_BATCH_SIZES
+                ):
+                    continue
+                case = {"work": work, "batch_size": batch_size, "source": source}
+                yield case | {"augment": False}
+                if work in ("cnn", "resnet18") and batch_size == 256:
+                    yield case | {"augment": True}
+
+
+# ---- measuring ----------------------------------------------------------------------
+
+
+def measure(
+    train, device, rounds, *, work, batch_size, source, augment, sources=SOURCES
+):
+    """One row: a dict of figures, or of None and the reason in "void"."""
+    row = {"work": work, "batch_size": batch_size, "source": source, "augment": augment}
+    nothing = dict.fromkeys(("seconds", "cached_seconds", "wait", "host_seconds"))
+    task = make_work(work, device, train.images[0].size)
+    before = cpu_seconds(resource.RUSAGE_CHILDREN)
+    feed = sources[source](train, device, batch_size, task.dtype, augment)
+    try:
+        if not is_whole(feed, train, device, augment):
+            return row | nothing | {"images_a_second": None, "void": "checksum"}
+        cached = Cached(feed)
+        n = max(1, round(LEAST_SECONDS / epochs(feed, task, 1)[0]))
+        epochs(cached, task, 1)
+        times = [
+            (epochs(feed, task, n), epochs(cached, task, n)) for _ in range(rounds)
+        ]
+    finally:
+        feed.close()
+    of_workers = cpu_seconds(resource.RUSAGE_CHILDREN) - before
+    fed, idle = (min(pair[i][0] for pair in times) for i in (0, 1))
+    own = min(pair[0][1] for pair in times)
+    n_epochs = 3 + n * rounds  # of the feed: checked, cached, and first
+    return row | {
+        "seconds": fed,
+        "cached_seconds": idle,
+        "wait": max(0.0, 1 - idle / fed),
+        "host_seconds": own + of_workers / n_epochs,
+        "images_a_second": len(train) / fed,
+        "void": None,
+    }
+
+
+def is_whole(feed, train, device, augment):
+    """Whether an epoch has every sample once, by what lies on the device."""
+    checksum, want = (Checksum(d, train.images[0].size) for d in (device, "cpu"))
+    for images, labels in feed:
+        pixels = bytes_of(images, train)
+        checksum.step(torch.zeros_like(pixels) if augment else pixels, labels)
+    if not augment:
+        return checksum.total() == Checksum.of_dataset(train)
+    labels = torch.from_numpy(train.labels.astype("int64"))
+    want.step(torch.zeros(train.images.shape, dtype=torch.uint8), labels)
+    return checksum.total() == want.total()
+
+
+def epochs(batches, task, n):
+    """Seconds, and host CPU seconds of this process, of one of `n` epochs of steps."""
+    synchronize()
+    start, cpu = time.perf_counter(), time.process_time()
+    for _ in range(n):
+        for images, labels in batches:
+            task.step(images, labels)
+    synchronize()
+    return (time.perf_counter() - start) / n, (time.process_time() - cpu) / n
+
+
+def synchronize():
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def cpu_seconds(whose):
+    usage = resource.getrusage(whose)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    sys.exit(main())

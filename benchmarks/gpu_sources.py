@@ -1,0 +1,159 @@
+"""Where benchmarks/gpu_feed.py takes batches from: each source is made for a dataset, a
+device, a batch size and a dtype, and gives (images, labels) on the device, an epoch for
+each iteration. float32 images are normalised, uint8 ones are the bytes."""
+
+import time
+
+import torch
+
+import fmnist_fast as ff
+from fmnist_fast.files import usable_cores
+from fmnist_fast.frameworks.torch import TorchLoader
+
+
+class Fast:
+    """fmnist_fast's TorchLoader."""
+
+    name = "fmnist_fast"
+
+    def __init__(self, dataset, device, batch_size, dtype, augment):
+        steps = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()]
+        self._loader = TorchLoader(
+            dataset,
+            batch_size,
+            device=device,
+            dtype=dtype,
+            shuffle=True,
+            augment=steps if augment else None,
+        )
+
+    def __iter__(self):
+        return iter(self._loader)
+
+    def close(self):
+        self._loader.close()
+
+
+class Images(torch.utils.data.Dataset):
+    """Single images for a DataLoader."""
+
+    def __init__(self, dataset, transform):
+        self.images = torch.from_numpy(dataset.images.copy()).unsqueeze(1)
+        self.labels = dataset.labels.tolist()
+        self.transform = transform
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return self.transform(self.images[index]), self.labels[index]
+
+
+class Torchvision:
+    """torchvision's transforms in the worker processes of a DataLoader."""
+
+    name = "torchvision"
+    workers = usable_cores()
+
+    def __init__(self, dataset, device, batch_size, dtype, augment):
+        from torchvision.transforms import v2
+
+        steps = [v2.RandomCrop(28, padding=4), v2.RandomHorizontalFlip()]
+        steps = steps if augment else [v2.Identity()]
+        if dtype != torch.uint8:
+            steps += [
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize([dataset.mean], [dataset.std]),
+            ]
+        self._device = device
+        self._loader = torch.utils.data.DataLoader(
+            Images(dataset, v2.Compose(steps)),
+            batch_size,
+            shuffle=True,
+            num_workers=self.workers,
+            persistent_workers=True,
+            pin_memory=torch.device(device).type == "cuda",
+        )
+
+    def __iter__(self):
+        for batch in self._loader:
+            yield tuple(part.to(self._device, non_blocking=True) for part in batch)
+
+    def close(self):
+        iterator, self._loader._iterator = self._loader._iterator, None
+        del iterator  # which joins the workers
+
+    @classmethod
+    def choose_workers(cls, dataset, device):
+        """Keep the number of workers, all cores or half, that is quicker in the second
+        epoch; returns the number."""
+        seconds = {}
+        for cls.workers in {usable_cores(), max(1, usable_cores() // 2)}:
+            feed = cls(dataset, device, 256, torch.float32, False)
+            for _ in range(2):
+                start = time.perf_counter()
+                n = sum(len(labels) for _, labels in feed)
+                seconds[cls.workers] = (time.perf_counter() - start) / n
+            feed.close()
+        cls.workers = min(seconds, key=seconds.get)
+        return cls.workers
+
+
+class Resident:
+    """The whole dataset on the device, indexed and augmented there a batch at a time:
+    the least that a loop can do without a loader."""
+
+    name = "resident"
+
+    def __init__(self, dataset, device, batch_size, dtype, augment):
+        self._images = torch.from_numpy(dataset.images.copy()).to(device)
+        self._labels = torch.from_numpy(dataset.labels.astype("int64")).to(device)
+        self._batch_size, self._dtype, self._augment = batch_size, dtype, augment
+        self._scale = 1 / (255 * dataset.std)
+        self._bias = -dataset.mean / dataset.std
+        height, width = self._images.shape[1:]
+        self._padded = torch.nn.functional.pad(self._images, (4, 4, 4, 4))
+        self._rows = torch.arange(height, device=device)[None, :, None]
+        self._columns = torch.arange(width, device=device)[None, None, :]
+
+    def __iter__(self):
+        order = torch.randperm(len(self._labels), device=self._labels.device)
+        for rows in order.split(self._batch_size):
+            images = self._changed(rows) if self._augment else self._images[rows]
+            images = images.unsqueeze(1)
+            if self._dtype != torch.uint8:
+                images = images.to(self._dtype).mul_(self._scale).add_(self._bias)
+            yield images, self._labels[rows]
+
+    def _changed(self, rows):
+        """Cropped out of a margin of 4 and flipped, each row by draws of its own."""
+        n, device, width = len(rows), rows.device, self._images.shape[2]
+        top, left = torch.randint(0, 9, (2, n, 1, 1), device=device)
+        flip = torch.rand(n, 1, 1, device=device) < 0.5
+        columns = torch.where(flip, width - 1 - self._columns, self._columns)
+        return self._padded[rows[:, None, None], self._rows + top, columns + left]
+
+    def close(self):
+        pass
+
+
+class Cached:
+    """Batches of another source that lie ready on the device: no feeding at all."""
+
+    name = "cached"
+
+    def __init__(self, source):
+        self._batches = [(images.clone(), labels.clone()) for images, labels in source]
+
+    def __iter__(self):
+        return iter(self._batches)
+
+
+SOURCES = {source.name: source for source in (Fast, Torchvision, Resident)}
+
+
+def bytes_of(images, dataset):
+    """uint8 pixels of a batch, its normalisation undone."""
+    if images.dtype == torch.uint8:
+        return images
+    return (images * (255 * dataset.std) + 255 * dataset.mean).round().to(torch.uint8)

@@ -1,0 +1,120 @@
+"""A program: fit, evaluate and predict with KerasLoaders, on one backend of Keras.
+
+    KERAS_BACKEND=jax python keras_fit.py
+
+Compares the batches that a model is trained on with numpy's, and its weights after a
+resumed run with those of a whole one. Prints "ok" at the end.
+"""
+
+import numpy as np
+
+import fmnist_fast as ff
+from fmnist_fast.frameworks.keras import KerasLoader
+
+import keras  # isort: skip
+
+OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 3, "augment": "standard"}
+EPOCHS = 3
+train, _ = ff.synthetic(1000, 100)
+
+
+class Spy(KerasLoader):
+    """Notes what Keras is given."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.given = []
+
+    def __getitem__(self, index):
+        images, labels = super().__getitem__(index)
+        self.given.append((images.tobytes(), labels.tobytes()))
+        return images, labels
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends a fit in the middle of an epoch, and keeps where it was then."""
+
+    def __init__(self, loader):
+        super().__init__()
+        self.loader = loader
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 4:
+            self.state = self.loader.state_dict(batch + 1)
+            self.model.stop_training = True
+
+
+def new_model():
+    layers = [keras.layers.Flatten(), keras.layers.Dense(10)]
+    model = keras.Sequential(layers)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), loss)
+    return model
+
+
+def check(condition, what):
+    if not condition:
+        raise RuntimeError(f"{what} on {keras.backend.backend()}")
+
+
+def numpys(n_epochs):
+    loader = ff.Loader(train, layout="NHWC", label_dtype="int32", **OPTIONS)
+    return [(x.tobytes(), y.tobytes()) for _ in range(n_epochs) for x, y in loader]
+
+
+# Whole epochs: in the loader's order, though Keras's `shuffle` is on, and although it
+# looks at the first batches to build the model.
+loader, held_out = Spy(train, **OPTIONS), KerasLoader(train, 300)
+model = new_model()
+model.fit(loader, epochs=1, verbose=0)
+want = numpys(EPOCHS + 2)
+check(loader.given[-16:] == want[:16], "other batches than numpy's")
+check(len(loader.given) <= 16 + 2, "more batches taken than a look at the first needs")
+begin = model.get_weights()
+loader.given.clear()
+history = model.fit(
+    loader, epochs=EPOCHS, initial_epoch=1, validation_data=held_out, verbose=0
+).history
+n = EPOCHS * 16
+check(loader.given[16 - n :] == want[16:n], "other batches in later epochs")
+check(loader.epoch == EPOCHS and held_out.epoch == EPOCHS - 1, "another epoch")
+
+loss = model.evaluate(held_out, verbose=0)
+check(np.isclose(loss, history["val_loss"][-1], rtol=1e-4), "another loss")
+outputs = model.predict(held_out, verbose=0)
+(layer,) = (layer for layer in model.layers if layer.weights)
+weights, bias = layer.get_weights()
+held = ff.Loader(train, layout="flat", batch_size=len(train))
+((pixels, _),) = held
+check(np.allclose(outputs, pixels @ weights + bias, atol=1e-3), "other outputs")
+end = model.get_weights()
+
+# `steps_per_epoch` only cuts Keras's epochs.
+loader.given.clear()
+model.fit(loader, epochs=2, steps_per_epoch=8, verbose=0)
+check(loader.given[-16:] == want[n : n + 16], "other batches in a cut epoch")
+
+# Stopped in the middle of an epoch, then gone on with another loader.
+model.set_weights(begin)
+loader = KerasLoader(train, **OPTIONS)
+loader.set_epoch(1)
+stop = Stop(loader)
+model.fit(loader, callbacks=[stop], verbose=0)
+check(stop.state["position"] == 320, "another place")
+rest = Spy(train, **OPTIONS)
+rest.load_state_dict(stop.state)
+model.fit(rest, epochs=1, verbose=0)
+check(rest.given[-11:] == want[21:32], "another rest")
+model.fit(rest, epochs=1, verbose=0)
+for one, other in zip(end, model.get_weights(), strict=True):
+    check(np.allclose(one, other, rtol=1e-5, atol=1e-6), "other weights")
+
+# In one fit the next epoch would be cut to the length of the rest.
+rest.load_state_dict(stop.state)
+try:
+    model.fit(rest, epochs=2, verbose=0)
+except RuntimeError as error:
+    check("finish the first with fit(loader, epochs=1)" in str(error), str(error))
+else:
+    raise RuntimeError("an epoch was cut")
+print("ok")

@@ -1,0 +1,78 @@
+"""The programs of examples/ that train, each with the real package, learn something."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+QUICK = ("--quick", "--synthetic")
+
+
+def run_example(name, *words):
+    """What the program prints; warnings are errors."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        # More threads than cores wait for each other for most of the time.
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def accuracies(text):
+    return [float(percents) for percents in re.findall(r"accuracy ([\d.]+)%", text)]
+
+
+def check_epochs(text):
+    """Two epochs, with a share of time in 0..100 %; chance would find 10 %."""
+    shares = re.findall(r"([\d.]+)% of them in next\(loader\)", text)
+    assert len(shares) >= 2 and all(0 <= float(share) <= 100 for share in shares)
+    assert accuracies(text)[1] > 50
+
+
+def test_every_example_is_run_here():
+    assert sorted(path.name for path in EXAMPLES.glob("train_*.py")) == [
+        "train_jax.py",
+        "train_sklearn.py",
+        "train_torch.py",
+    ]
+
+
+@pytest.mark.parametrize("loader", ["fmnist_fast", "torchvision"])
+def test_pytorch(loader):
+    pytest.importorskip("torch")
+    if importlib.util.find_spec(loader) is None:
+        pytest.skip(f"{loader} is not installed")
+    words = "--workers", "1", "--seeds", "2", "--loader", loader
+    text = run_example("train_torch.py", *QUICK, *words)
+    check_epochs(text)
+    seeds, last = text.splitlines()[:-1], text.splitlines()[-1]
+    assert len(seeds) == 4 and all(line.startswith(f"{loader}, seed") for line in seeds)
+    assert last.startswith(f"{loader}, 2 x 2 epochs: ")
+    found = accuracies(text)
+    assert found[-1] == pytest.approx((found[1] + found[3]) / 2, abs=0.011)
+
+
+def test_pytorch_on_the_published_files(real_root):
+    pytest.importorskip("torch")
+    check_epochs(run_example("train_torch.py", "--quick"))
+
+
+def test_jax():
+    pytest.importorskip("jax")
+    check_epochs(run_example("train_jax.py", *QUICK))
+
+
+def test_scikit_learn():
+    pytest.importorskip("sklearn")
+    text = run_example("train_sklearn.py", *QUICK)
+    in_batches, at_once = accuracies(text)
+    assert in_batches > 50 and at_once > 50

@@ -1,0 +1,273 @@
+"""benchmarks/gpu_feed.py on the CPU: what it proves, and that it can't be fooled. Its
+calls to CUDA need a device."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("resource", reason="CPU seconds of workers need a Unix")
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the package
+from benchmarks import gpu_feed, gpu_report, gpu_sources, gpu_stress  # noqa: E402
+from benchmarks.gpu_sources import SOURCES, Fast, Resident, bytes_of  # noqa: E402
+from benchmarks.gpu_work import Checksum, make_work, resnet18  # noqa: E402
+
+CPU = torch.device("cpu")
+WORDS = "--device cpu --quick --works checksum mlp --batch-sizes 64 256 --images 300"
+
+
+@pytest.fixture
+def one_thread():
+    """More threads than cores wait for each other for most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def synthetic(small, monkeypatch, one_thread):
+    """The 1000 images of the other tests in place of 60000."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setattr(ff, "synthetic", lambda: (small, None))
+
+
+def total_of(images, labels, batch_size=64):
+    checksum = Checksum("cpu", 784)
+    for begin in range(0, len(images), batch_size):
+        rows = slice(begin, begin + batch_size)
+        checksum.step(torch.from_numpy(images[rows]), torch.from_numpy(labels[rows]))
+    return checksum.total()
+
+
+# ---- the checksum -------------------------------------------------------------------
+
+
+def test_the_checksum_depends_on_samples_and_not_on_their_order(small):
+    images, labels = small.images.copy(), small.labels.astype(np.int64)
+    want = Checksum.of_dataset(small)
+    order = np.random.default_rng(0).permutation(len(small))
+    assert total_of(images[order], labels[order], 37) == want
+    assert want[1] == 1000
+
+
+def swap_pixels(images, labels):
+    images[3, 5, 5], images[4, 5, 5] = images[4, 5, 5] ^ 1, images[3, 5, 5] ^ 1
+
+
+def swap_halves(images, labels):
+    images[[3, 4], :14] = images[[4, 3], :14]
+
+
+def swap_labels(images, labels):
+    i, j = 0, int(np.flatnonzero(labels != labels[0])[0])
+    labels[[i, j]] = labels[[j, i]]
+
+
+def repeat_a_row(images, labels):
+    images[3], labels[3] = images[4], labels[4]
+
+
+def change_a_bit(images, labels):
+    images[999, 27, 27] ^= 1
+
+
+@pytest.mark.parametrize(
+    "spoil", [swap_pixels, swap_halves, swap_labels, repeat_a_row, change_a_bit]
+)
+def test_the_checksum_notices(small, spoil):
+    images, labels = small.images.copy(), small.labels.astype(np.int64)
+    spoil(images, labels)
+    assert total_of(images, labels) != Checksum.of_dataset(small)
+
+
+# ---- sources ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("augment", [False, True])
+def test_sources_without_workers_are_whole(small, dtype, augment, one_thread):
+    for source in (Fast, Resident):
+        feed = source(small, CPU, 64, dtype, augment)
+        assert gpu_feed.is_whole(feed, small, CPU, augment)
+        images, labels = next(iter(feed))
+        assert images.shape == (64, 1, 28, 28) and images.dtype == dtype
+        assert labels.dtype == torch.int64
+        feed.close()
+
+
+def test_resident_images_are_crops_of_the_padded_ones(small):
+    feed = Resident(small, CPU, 64, torch.uint8, True)
+    rows = torch.arange(64)
+    padded = np.pad(small.images[:64], [(0, 0), (4, 4), (4, 4)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
+    n_moved = 0
+    for found, crops in zip(feed._changed(rows).numpy(), windows):
+        crops = crops.reshape(81, 28, 28)
+        crops = np.concatenate([crops, crops[:, :, ::-1]])
+        assert (crops == found).all(axis=(1, 2)).any()
+        n_moved += not (found == crops[40]).all()
+    assert n_moved > 32
+
+
+@pytest.fixture
+def torchvision(monkeypatch):
+    """The source, with one worker."""
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    try:
+        import torchvision.transforms.v2  # noqa: F401
+    except RuntimeError:  # built for another torch: see test_torchvision.py
+        for name in ("nms", "qnms"):
+            torch.library.define(
+                f"torchvision::{name}",
+                "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            )
+    source = SOURCES["torchvision"]
+    monkeypatch.setattr(source, "workers", 1)
+    return source
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_torchvision_is_whole(small, one_thread, torchvision, augment):
+    feed = torchvision(small, CPU, 256, torch.float32, augment)
+    assert gpu_feed.is_whole(feed, small, CPU, augment)
+    feed.close()
+
+
+def test_workers_of_torchvision_are_tried(small, one_thread, torchvision, monkeypatch):
+    monkeypatch.setattr(gpu_sources, "usable_cores", lambda: 2)
+    few = small.select(range(300))
+    assert torchvision.choose_workers(few, CPU) in (1, 2)
+
+
+def test_bytes_of_normalised_images(small):
+    images, _ = next(iter(Fast(small, CPU, 64, torch.float32, False)))
+    assert images.dtype == torch.float32
+    again = Fast(small, CPU, 64, torch.uint8, False)
+    assert torch.equal(bytes_of(images, small), next(iter(again))[0])
+
+
+# ---- rows, goals and the stress test ------------------------------------------------
+
+
+class Spoiling(Fast):
+    """Gives the first row of a batch twice."""
+
+    def __iter__(self):
+        for images, labels in super().__iter__():
+            images = images.clone()
+            images[1] = images[0]
+            yield images, labels
+
+
+def test_a_row_of_spoiled_batches_is_void(small, one_thread):
+    case = {"work": "mlp", "batch_size": 64, "augment": False}
+    sources = {"good": Fast, "bad": Spoiling}
+    good, bad = (
+        gpu_feed.measure(small, CPU, 1, source=name, sources=sources, **case)
+        for name in sources
+    )
+    assert good["void"] is None and good["seconds"] > 0 and 0 <= good["wait"] < 1
+    assert good["host_seconds"] > 0
+    assert bad["void"] == "checksum" and bad["wait"] is None
+    assert gpu_report.row_line(bad).endswith("void: checksum")
+    assert bad.keys() == good.keys()
+
+
+def row(work, source, batch_size, **figures):
+    known = {"wait": 0.0, "seconds": 1.0, "images_a_second": 3e7, "void": None}
+    named = {"work": work, "source": source, "batch_size": batch_size}
+    return named | known | {"augment": False} | figures
+
+
+def test_goals_take_the_worst_that_counts():
+    rows = [
+        row("cnn", "fmnist_fast", 64, wait=0.5),  # too small to count
+        row("cnn", "fmnist_fast", 256, wait=0.005),
+        row("cnn", "fmnist_fast", 1024, wait=0.02),
+        row("resnet18", "fmnist_fast", 256, seconds=1.05),
+        row("resnet18", "resident", 256),
+        row("checksum", "fmnist_fast", 4096, images_a_second=2.5e7),
+        row("checksum", "fmnist_fast", 8192, images_a_second=1.0),
+    ]
+    goals = gpu_report.goals_of(rows)
+    assert [goal["measured"] for goal in goals] == [0.02, 0.0, 1.05, 2.5e7]
+    assert [goal["met"] for goal in goals] == [False, True, True, True]
+    assert gpu_report.goal_line(goals[0]).endswith("asked 0.01, measured 0.02: missed")
+    rows[2] |= {"wait": None, "void": "checksum"}
+    goals = gpu_report.goals_of(rows)
+    assert goals[0]["measured"] is None and not goals[0]["met"]
+    assert gpu_report.goal_line(goals[0]).endswith("not measured")
+
+
+def test_slots_are_kept_for_late_copies_and_the_control_is_found_out(small, one_thread):
+    found = gpu_stress.stress(small, CPU)
+    assert found == {"intact": True, "control_found_out": True}
+
+
+def test_resnet18_has_the_parameters_of_the_paper():
+    """11.17 million with ten classes and a 3x3 stem for one channel."""
+    n = sum(weights.numel() for weights in resnet18().parameters())
+    first, last = 64 * 9, 512 * 10 + 10
+    stages = 4 * 64 * 64 * 9
+    for n_in, n_out in ((64, 128), (128, 256), (256, 512)):
+        stages += n_in * n_out * 9 + 3 * n_out * n_out * 9 + n_in * n_out
+    norms = 2 * (64 + 4 * 64 + 5 * (128 + 256 + 512))
+    assert n == first + stages + last + norms
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet18"])
+def test_networks_learn_a_batch(small, name, one_thread):
+    task = make_work(name, CPU, 784)
+    images, labels = next(iter(Fast(small, CPU, 4, torch.float32, False)))
+    before = [weights.clone() for weights in task._model.parameters()]
+    task.step(images, labels)
+    assert task._model(images).shape == (4, 10)
+    for old, new in zip(before, task._model.parameters()):
+        assert not torch.equal(old, new)
+
+
+# ---- the command --------------------------------------------------------------------
+
+
+def test_the_command_prints_and_writes_what_it_measured(synthetic, tmp_path, capsys):
+    path = tmp_path / "figures.json"
+    words = [*WORDS.split(), "--sources", "fmnist_fast", "resident"]
+    assert gpu_feed.main([*words, "--json", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("300 images, CPU, ")
+    assert lines[1] == "stress: batches intact; control without events found out"
+    assert len(lines) == 2 + 8 + 4 and lines[2].startswith("checksum    64 fmnist_fast")
+    figures = json.loads(path.read_text("utf-8"))
+    assert len(figures["rows"]) == 8 and len(figures["goals"]) == 4
+    assert figures["stress"] == {"intact": True, "control_found_out": True}
+
+
+def test_torchvision_is_left_out_where_it_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert gpu_feed.parsed_options([]).sources == ["fmnist_fast", "resident"]
+    assert "torchvision is not installed" in capsys.readouterr().err
+
+
+def test_a_void_row_is_a_failure(synthetic, monkeypatch, capsys):
+    monkeypatch.setitem(SOURCES, "fmnist_fast", Spoiling)
+    words = "--works checksum --batch-sizes 64 --sources fmnist_fast"
+    assert gpu_feed.main([*WORDS.split(), *words.split()]) == 1
+    assert "plain     void: checksum" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_device_it_says_so():
+    words = [sys.executable, "-m", "benchmarks.gpu_feed"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "needs a CUDA device" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,137 @@
+"""A KerasLoader does what Keras asks of a PyDataset, on every backend."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+pytest.importorskip("keras")
+from fmnist_fast.frameworks.keras import KerasLoader
+
+OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
+NUMPYS = OPTIONS | {"layout": "NHWC", "label_dtype": "int32"}
+
+
+def same(ours, numpys):
+    pairs = list(zip(ours, numpys, strict=True))
+    return all(a.tobytes() == b.tobytes() for pair in pairs for a, b in zip(*pair))
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_fit_evaluate_and_predict(backend):
+    pytest.importorskip(backend)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("keras_fit.py"))],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["ok"]
+
+
+@pytest.mark.parametrize("drop_last", [False, True, "wrap"])
+@pytest.mark.parametrize("shard", [None, (1, 3)])
+def test_every_pass_is_the_next_epoch(small, drop_last, shard):
+    options = {"drop_last": drop_last, "shard": shard}
+    ours, numpys = (
+        KerasLoader(small, **OPTIONS, **options),
+        ff.Loader(small, **NUMPYS, **options),
+    )
+    assert ours.num_batches == len(ours) == len(numpys)
+    for epoch in range(3):
+        assert ours.epoch == epoch
+        assert same(ours, numpys)
+
+
+def test_the_last_batch_may_be_short(small):
+    loader = KerasLoader(small, 300)
+    assert [len(labels) for _, labels in loader] == [300, 300, 300, 100]
+    images, labels = loader[0]
+    assert images.shape == (300, 28, 28, 1) and images.dtype == np.float32
+    assert labels.dtype == np.int32
+
+
+def test_a_look_at_the_first_batches_takes_nothing_away(small):
+    loader = KerasLoader(small, **OPTIONS)
+    assert same([loader[0], loader[1], loader[0]], [loader[0], loader[1], loader[0]])
+    loader.on_epoch_begin()
+    loader.num_batches, loader[7], loader.on_epoch_end()  # a pass of one batch
+    loader.on_epoch_begin()
+    n = loader.num_batches
+    assert same([loader[i] for i in reversed(range(n))], ff.Loader(small, **NUMPYS))
+
+
+def test_threads_that_ask_at_once_get_every_batch(small):
+    loader, given = KerasLoader(small, **OPTIONS), []
+
+    def ask(first):
+        for index in range(first, 15, 3):
+            given.append(loader[index])
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    want = [y.tobytes() for _, y in ff.Loader(small, **NUMPYS)]
+    assert sorted(y.tobytes() for _, y in given) == sorted(want[:15])
+
+
+def test_state_in_the_middle_of_an_epoch(small):
+    run = KerasLoader(small, **OPTIONS)
+    batches = iter(run)
+    for _ in range(5):
+        next(batches)
+    assert run.state_dict() == run.state_dict(5)
+    ahead, state = run.state_dict(7), run.state_dict()
+    rest = list(batches)
+    resumed = KerasLoader(small, **OPTIONS)
+    resumed.load_state_dict(state)
+    assert resumed.num_batches == 11 and len(resumed) == 16
+    assert same(resumed, rest)
+    assert resumed.num_batches == 16 and resumed.epoch == 1
+    resumed.load_state_dict(ahead)
+    assert same(resumed, rest[2:])
+    assert run.state_dict(16) == run.state_dict()
+    resumed.set_epoch(0)
+    assert same(resumed, ff.Loader(small, **NUMPYS))
+
+
+def test_state_at_the_end_of_an_epoch_without_its_last_batch(small):
+    loader = KerasLoader(small, drop_last=True, **OPTIONS)
+    loader[0]
+    assert loader.state_dict(15)["epoch"] == 1
+    assert loader.state_dict(14) == loader.state_dict() | {"position": 14 * 64}
+
+
+def test_keras_has_one_worker(small):
+    loader = KerasLoader(small, **OPTIONS)
+    with pytest.raises(
+        AttributeError, match=r"workers .* must be 1, got 3: .* threads"
+    ):
+        loader.workers = 3
+    with pytest.raises(AttributeError, match=r"use_multiprocessing .* must be False"):
+        loader.use_multiprocessing = True
+    assert loader.workers == 1 and not loader.use_multiprocessing
+    with pytest.raises(TypeError, match="unexpected keyword argument 'workers'"):
+        KerasLoader(small, workers=3)
+
+
+def test_numbers_that_there_are_not(small):
+    loader = KerasLoader(small, **OPTIONS)
+    with pytest.raises(ValueError, match=r"index must be in 0\.\.15, got 16"):
+        loader[16]
+    with pytest.raises(ValueError, match=r"n_batches must be in 1\.\.16, got 0"):
+        loader.state_dict(0)
+    loader.load_state_dict(loader.state_dict(14))
+    loader[0], loader[1]
+    with pytest.raises(IndexError, match="index 2 of a pass over 2 batches"):
+        loader[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 from setuptools import Extension, setup
 
-KERNELS = "batch convert gzip idx order photos pipeline png slots stats".split()
+KERNELS = "batch convert filemap gzip idx order parts photos pipeline png slots stats"
 AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp window"
 
 if sys.platform == "win32":
@@ -24,7 +24,7 @@ else:
         "-Wshadow",
     ]
 
-sources = [f"src/{name}.c" for name in KERNELS]
+sources = [f"src/{name}.c" for name in KERNELS.split()]
 sources += [f"src/augment/{name}.c" for name in AUGMENT.split()]
 headers = sorted(str(path) for path in Path("src").rglob("*.h"))
 

@@ -19,6 +19,12 @@ def pytest_addoption(parser):
         action="store_true",
         help="keep the ratios of this run of bench_micro.py in baselines.json",
     )
+    parser.addoption(
+        "--shard-images",
+        type=int,
+        default=1_000_000,
+        help="how many images bench_shards.py writes, of 784 bytes each",
+    )
 
 
 def interleaved(contenders, rounds):

@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
     from .card import Card
     from .photo_folder import convert_folder
     from .photos import convert
+    from .shards import load_shards
     from .sources import load
 
 apply_cpu_level()
@@ -108,6 +109,7 @@ __all__ = [
     "convert",
     "convert_folder",
     "load",
+    "load_shards",
     "read_idx",
     "show_config",
     "synthetic",
@@ -121,6 +123,7 @@ _MODULES = {
     "convert": "photos",
     "convert_folder": "photo_folder",
     "load": "sources",
+    "load_shards": "shards",
 }
 
 

@@ -25,11 +25,21 @@ def png_unfilter(
 def pixel_sums(pixels: np.ndarray) -> tuple[int, int]: ...
 def photo_box(pixels: np.ndarray, limit: int) -> tuple[int, int, int, int]: ...
 def order(
-    n: int, *, seed: int = 0, epoch: int = 0, begin: int = 0, end: int | None = None
+    n: int,
+    *,
+    seed: int = 0,
+    epoch: int = 0,
+    begin: int = 0,
+    end: int | None = None,
+    block: int = 0,
 ) -> np.ndarray: ...
 def draw(
     seed: int, epoch: int, position: int, operation: int, draw: int
 ) -> tuple[int, int, int, int]: ...
+
+class FileMap:
+    def __init__(self, file: int, nbytes: int) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Steps:
     def __init__(self, compiled: Compiled, height: int, width: int) -> None: ...
@@ -42,7 +52,7 @@ class Steps:
 class Pipeline:
     def __init__(
         self,
-        images: np.ndarray,
+        parts: tuple[np.ndarray, ...],
         labels: np.ndarray,
         *,
         steps: Steps | None,
@@ -62,6 +72,7 @@ class Pipeline:
         self,
         *,
         shuffle: bool,
+        block: int,
         seed: int,
         epoch: int,
         begin: int,

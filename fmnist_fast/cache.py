@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import os
 import warnings
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import replacing
+from .files import map_whole, replacing
 from .lock import locked
 
 _PAGE = 4096
@@ -47,12 +46,12 @@ def stamp_of(path: Path) -> dict[str, Any]:
 def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
     """The decoded copy of `path` in `folder` and the facts kept with it, if good."""
     try:
-        with open(_copy_path(folder, path), "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        header_nbytes, checksum = int(mapped[:8]), int(mapped[8:_PREFIX_NBYTES], 16)
-        if _checksum(memoryview(mapped)[_PREFIX_NBYTES:]) != checksum:
+        mapped = map_whole(_copy_path(folder, path))
+        prefix = bytes(mapped[:_PREFIX_NBYTES])
+        header_nbytes, checksum = int(prefix[:8]), int(prefix[8:], 16)
+        if _checksum(mapped[_PREFIX_NBYTES:]) != checksum:
             return None
-        header = json.loads(mapped[_PREFIX_NBYTES:header_nbytes])
+        header = json.loads(bytes(mapped[_PREFIX_NBYTES:header_nbytes]))
         if header["stamp"] != stamp_of(path):
             return None
         flat = np.frombuffer(mapped, np.uint8, offset=header_nbytes)

@@ -1,4 +1,4 @@
-"""A dataset in memory: images, labels, and what is known about them."""
+"""A dataset: images, labels, and what is known about them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .rows import (
     first_part,
     kept_rows,
 )
+from .sharded import ShardedImages, parts_of
 
 if TYPE_CHECKING:
     import datasets
@@ -36,11 +37,13 @@ _MAX_UNNAMED = 1 << 20  # a stray label must not cost gigabytes of made-up names
 class Dataset:
     """Grayscale images with one class label each, as two arrays.
 
-    Made by :func:`load`, :func:`synthetic` or :meth:`from_arrays`.
+    Made by :func:`load`, :func:`load_shards`, :func:`synthetic` or
+    :meth:`from_arrays`.
 
     Attributes
     ----------
     images : ndarray, uint8 (n, height, width), C-contiguous
+        Of :func:`load_shards` a ShardedImages, which is indexed alike.
     labels : ndarray, uint8, int32 or int64 (n,), each in ``range(len(classes))``
     classes : tuple of str
         The name of each class.
@@ -62,7 +65,7 @@ class Dataset:
     and may be memory-mapped. Don't write to arrays that a loader is reading.
     """
 
-    images: np.ndarray
+    images: np.ndarray  # or ShardedImages, which does what is asked of it here
     labels: np.ndarray
     classes: tuple[str, ...]
     name: str | None
@@ -72,7 +75,7 @@ class Dataset:
     extra: dict[str, np.ndarray]
     format: str
     _card: dict[str, Any]  # what a dataset.json says
-    _origin: tuple | None  # what to read again when unpickled
+    _origin: tuple | None  # function and arguments that read it again when unpickled
 
     def __init__(self) -> None:
         raise TypeError("make a Dataset with load(), synthetic() or from_arrays()")
@@ -115,7 +118,7 @@ class Dataset:
         return cls._make(
             _checked_images(images),
             checked_labels(labels),
-            _checked_classes(classes),
+            checked_classes(classes),
             name=name,
             synthetic=bool(synthetic),
         )
@@ -334,7 +337,11 @@ class Dataset:
             A slice or range of step 1 gives views; anything else copies.
         """
         rows = self._rows(rows)
-        images = np.ascontiguousarray(self.images[rows])
+        images: Any
+        if isinstance(self.images, ShardedImages) and _is_run(rows):
+            images = self.images.between(*rows.indices(len(self))[:2])
+        else:
+            images = np.ascontiguousarray(self.images[rows])
         extra = {
             name: np.ascontiguousarray(column[rows])
             for name, column in self.extra.items()
@@ -416,7 +423,7 @@ class Dataset:
             return first if all(getattr(p, name) == first for p in parts) else None
 
         return Dataset._make(
-            np.concatenate([part.images for part in parts]),
+            np.concatenate([array for p in parts for array in parts_of(p.images)]),
             np.concatenate([part.labels for part in parts]),
             self.classes,
             name=common("name"),
@@ -532,9 +539,13 @@ class Dataset:
     def _moments(self) -> tuple[float, float]:
         if self.images.size == 0:
             raise ValueError("an empty dataset has no mean and no std")
-        parts = np.array_split(self.images, usable_cores())
-        sums = run_together([functools.partial(_core.pixel_sums, p) for p in parts])
-        total, squares = (sum(values) for values in zip(*sums))
+        total = squares = 0
+        for part in parts_of(self.images):
+            shares = np.array_split(part, usable_cores())
+            tasks = [functools.partial(_core.pixel_sums, share) for share in shares]
+            for share_total, share_squares in run_together(tasks):
+                total += share_total
+                squares += share_squares
         n = self.images.size
         # Integers until the division, so nothing cancels and each rounds once.
         variance = (n * squares - total**2) / (255 * n) ** 2
@@ -590,11 +601,14 @@ def _rebuild(values: dict[str, Any]) -> Dataset:
     return dataset
 
 
+def _is_run(rows: Any) -> bool:
+    return isinstance(rows, slice) and rows.step in (None, 1)
+
+
 def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
     """Read a pickled dataset again from the files it came from."""
-    from .pairs import load_pair
-
-    dataset = load_pair(*origin)
+    read, arguments = origin
+    dataset: Dataset = read(*arguments)
     if dataset.fingerprint != fingerprint:
         raise ValueError(
             f"the files in {dataset.source} have changed since this dataset was "
@@ -618,7 +632,7 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _checked_classes(classes: Sequence[str] | None) -> Sequence[str] | None:
+def checked_classes(classes: Sequence[str] | None) -> Sequence[str] | None:
     if classes is None or isinstance(classes, str):
         return classes  # the latter is refused by _make
     names = list(map(str, classes))

@@ -11,9 +11,11 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO
+
+from . import _core
 
 _PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
 _CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
@@ -26,7 +28,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def run_together(tasks: list[Callable[[], Any]]) -> list[Any]:
+def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     """Run `tasks` at the same time, each in a thread, the first in this one.
 
     Returns their results in order. If some fail, waits for the others and raises the
@@ -90,6 +92,16 @@ def read_whole(path: str | os.PathLike[str]) -> memoryview:
         # Unlike bytes, which are zeroed and take small pages.
         content = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
         return content[: read_into(file, 0, content)]
+
+
+def map_whole(path: str | os.PathLike[str]) -> memoryview:
+    """The bytes of a file, each read when it is touched; ValueError for an empty file.
+
+    No handle is kept. The file may be replaced but must not be written to.
+    """
+    with open(path, "rb", buffering=0) as file:
+        nbytes = os.fstat(file.fileno()).st_size
+        return memoryview(_core.FileMap(file.fileno(), nbytes))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from .family import MEMBERS
 
@@ -30,6 +31,13 @@ def is_folder(name: str | os.PathLike[str]) -> bool:
     if name in MEMBERS:
         return False
     return os.path.isabs(name) or name.startswith((".", "~")) or os.path.isdir(name)
+
+
+def is_url(source: Any) -> bool:
+    """Whether that is a URL and not a path."""
+    return isinstance(source, str) and bool(
+        re.match(r"[A-Za-z][A-Za-z0-9+.:-]*://", source)
+    )
 
 
 def find_named(split: str, name: str | os.PathLike[str]) -> Found:

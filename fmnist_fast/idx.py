@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _core
 from ._core import FormatError
-from .files import read_into, read_whole, replacing, run_together
+from .files import map_whole, read_into, read_whole, replacing, run_together
 
 _HEAD_NBYTES = 4 + 4 * 255  # the longest IDX header
 _CHUNK_NBYTES = 1 << 16
@@ -125,6 +125,29 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
         else:
             file.write(header)
             file.write(_flat_bytes(big_endian).data)
+
+
+def map_idx(path: str | os.PathLike[str]) -> np.ndarray | None:
+    """A plain IDX file as a read-only array whose items are read when they are touched.
+
+    Items of more than a byte stay big-endian. None where the file is gzip. Raises
+    FormatError and OSError as `read_idx` does.
+    """
+    source = os.fsdecode(path)
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(_HEAD_NBYTES)
+        nbytes = os.fstat(file.fileno()).st_size
+    if head[:2] == _GZIP_MAGIC:
+        return None
+    header = _core.idx_header(head, source)
+    dtype, shape, header_nbytes, data_nbytes = header
+    _check_nbytes(nbytes - header_nbytes, header, source)
+    if data_nbytes == 0 or len(shape) > 64:
+        return _items_for(header, source, None)
+    mapped = map_whole(path)
+    _check_nbytes(len(mapped) - header_nbytes, header, source)  # that it still is
+    stored = dtype.newbyteorder(">")
+    return np.frombuffer(mapped, stored, offset=header_nbytes).reshape(shape)
 
 
 def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:

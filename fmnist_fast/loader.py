@@ -20,6 +20,7 @@ from .options import (
     LAYOUTS,
     DropLast,
     array_dtype,
+    checked_block,
     checked_drop_last,
     checked_dtype,
     checked_flag,
@@ -31,6 +32,7 @@ from .options import (
     image_shape,
     scale_and_bias,
 )
+from .sharded import parts_of
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -58,6 +60,11 @@ class Loader:
     shuffle : bool
         Give every epoch an order of its own, a keyed permutation of the dataset
         (src/order.h). Without, the order is the dataset's.
+    shuffle_block : int in 1..2**40, optional
+        With `shuffle`, for files that are larger than memory: shuffle blocks of so many
+        consecutive images, and then the images of every 64 blocks that follow each
+        other among themselves. What is read is at any time in few long runs, and those
+        that come next are read ahead. How random that is: docs/shards.md.
     seed : int in 0..2**64-1, or None
         What the orders are derived from. None takes one from the system, which
         `state_dict` keeps; not with several processes, which need the same.
@@ -132,6 +139,7 @@ class Loader:
         batch_size: int = 256,
         *,
         shuffle: bool = False,
+        shuffle_block: int | None = None,
         seed: int | None = 0,
         dtype: str = "float32",
         normalize: str | tuple[float, float] | None = "auto",
@@ -152,6 +160,7 @@ class Loader:
         self.dataset = dataset
         self.batch_size = checked_integer("batch_size", batch_size, 1, 2**40)
         self.shuffle = checked_flag("shuffle", shuffle)
+        self.shuffle_block = checked_block(shuffle_block, self.shuffle)
         self.rank, self.world = checked_shard(shard)
         self._seed = checked_seed(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
@@ -214,6 +223,7 @@ class Loader:
             self._epoch = None  # until the next one is there
             batches = pipeline.start(
                 shuffle=self.shuffle,
+                block=self.shuffle_block or 0,
                 seed=seed,
                 epoch=epoch,
                 begin=position,
@@ -373,7 +383,7 @@ class Loader:
 
     def _new_pipeline(self) -> Pipeline:
         return Pipeline(
-            self.dataset.images,
+            parts_of(self.dataset.images),
             self.dataset.labels,
             steps=self._steps(),
             dtype=self.dtype,
@@ -445,6 +455,7 @@ class Loader:
             "position": position,
             "seed": self.seed,
             "shuffle": self.shuffle,
+            "shuffle_block": self.shuffle_block,
             "samples": len(self.dataset),
             "dataset": self._fingerprint,
         }
@@ -453,7 +464,7 @@ class Loader:
         """Make the next iterator go on where `state` was taken, with its seed.
 
         Raises ValueError naming the first entry that is missing, out of range, or that
-        differs from this loader's dataset or shuffle.
+        differs from this loader's dataset, shuffle or shuffle_block.
         """
         mine = self.state_dict()
         if not isinstance(state, dict):
@@ -461,7 +472,7 @@ class Loader:
         for name in mine:
             if name not in state:
                 raise ValueError(f"state has no {name!r}")
-        for name in ("version", "samples", "dataset", "shuffle"):
+        for name in ("version", "samples", "dataset", "shuffle", "shuffle_block"):
             if state[name] != mine[name]:
                 raise ValueError(
                     f"state was taken with {name}={state[name]!r}, this loader has "
@@ -514,10 +525,11 @@ class Loader:
     def __repr__(self) -> str:
         shard = f", shard=({self.rank}, {self.world})" if self.world > 1 else ""
         augment = "" if self.augment is None else f", augment={self.augment!r}"
+        block = f", shuffle_block={self.shuffle_block}" if self.shuffle_block else ""
         return (
             f"Loader({self.dataset!r}, batch_size={self.batch_size}, "
-            f"shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype!r}{augment}"
-            f"{shard}: {len(self)} batches an epoch)"
+            f"shuffle={self.shuffle}{block}, seed={self.seed}, dtype={self.dtype!r}"
+            f"{augment}{shard}: {len(self)} batches an epoch)"
         )
 
 

@@ -107,6 +107,14 @@ def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float,
     return scale, bias
 
 
+def checked_block(block: Any, shuffle: bool) -> int | None:
+    if block is None:
+        return None
+    if not shuffle:
+        raise ValueError(f"shuffle_block goes with shuffle=True, got {block!r}")
+    return checked_integer("shuffle_block", block, 1, 2**40)
+
+
 def checked_shard(shard: Any) -> tuple[int, int]:
     if shard is None:
         return 0, 1

@@ -35,17 +35,17 @@ def load_pair(
     told by their hashes, or else are nobody's.
     """
     named = None if name is None else MEMBERS[name]
-    card = _read_card(images.parent)
+    card = read_card(images.parent)
     synthetic = bool(card.get("synthetic", False))
     (image_items, image_hash), (label_items, label_hash) = run_together(
         [
-            lambda: _read_file(images, cache, named, synthetic, is_images=True),
-            lambda: _read_file(labels, cache, named, synthetic, is_images=False),
+            lambda: read_file(images, cache, named, synthetic, is_images=True),
+            lambda: read_file(labels, cache, named, synthetic, is_images=False),
         ]
     )
     member = named or _owner(image_hash, label_hash)
     label_items, extra = _split_columns(member, labels, label_items)
-    _check_pair(images, image_items, labels, label_items)
+    check_pair(images, image_items, labels, label_items)
     label_items = _from_zero(member, labels, label_items)
     published = member is not None and not synthetic
     if published and named is not None:
@@ -59,14 +59,17 @@ def load_pair(
     try:
         return Dataset._make(
             image_items[rows],
-            _read_only(checked_labels(label_items[rows])),
+            read_only(checked_labels(label_items[rows])),
             known.get("classes"),
             name=known.get("name"),
             split=split,
             source=str(images.parent) if keep else None,
             synthetic=synthetic,
-            extra={key: _read_only(column[rows]) for key, column in extra.items()},
-            origin=(split, images.absolute(), labels.absolute(), cache, name)
+            extra={key: read_only(column[rows]) for key, column in extra.items()},
+            origin=(
+                load_pair,
+                (split, images.absolute(), labels.absolute(), cache, name),
+            )
             if keep
             else None,
             card=card,
@@ -114,7 +117,7 @@ def _warn_of_others(
 # ---- checks -----------------------------------------------------------------------
 
 
-def _check_pair(
+def check_pair(
     images: Path, image_items: np.ndarray, labels: Path, label_items: np.ndarray
 ) -> None:
     shape = image_items.shape
@@ -171,11 +174,11 @@ def _from_zero(member: Member | None, labels: Path, items: np.ndarray) -> np.nda
 
 def is_another(folder: Path) -> bool:
     """Whether the card in `folder` says that its files are nobody's published ones."""
-    card = _read_card(folder)
+    card = read_card(folder)
     return bool(card) and card.get("name") not in MEMBERS
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> dict[str, Any]:
     """The dataset.json beside the files, or nothing."""
     path = folder / CARD_NAME
     try:
@@ -206,7 +209,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
 # ---- one file -----------------------------------------------------------------------
 
 
-def _read_file(
+def read_file(
     path: Path, cache: bool, member: Member | None, synthetic: bool, *, is_images: bool
 ) -> tuple[np.ndarray, str | None]:
     """The items of an IDX file, read-only, rows first, and its `known_sha256`.
@@ -220,7 +223,7 @@ def _read_file(
     folder = config.cache_folder() if cache and costly else None
     if folder is None:
         items, sha256 = _decode_upright(path, verify, transposed)
-        return _read_only(items), sha256
+        return read_only(items), sha256
     copied = _copied(folder, path, verify, transposed)
     if copied is None:
         from .cache import making_copy
@@ -229,7 +232,7 @@ def _read_file(
             copied = _copied(folder, path, verify, transposed)
             copied = copied or _decode_and_keep(folder, path, verify, transposed)
     items, sha256 = copied
-    return _read_only(items), sha256
+    return read_only(items), sha256
 
 
 def _copied(
@@ -282,6 +285,6 @@ def _decode(path: Path, verify: bool) -> tuple[np.ndarray, str | None]:
     return items, known_sha256(digest, items)
 
 
-def _read_only(items: np.ndarray) -> np.ndarray:
+def read_only(items: np.ndarray) -> np.ndarray:
     items.flags.writeable = False
     return items

@@ -9,7 +9,7 @@ from pathlib import Path
 from . import config
 from .dataset import Dataset
 from .family import DEFAULT, check_split, find_member, owner_of
-from .folders import Found, find_any, find_named, is_folder
+from .folders import Found, find_any, find_named, is_folder, is_url
 from .member import Member
 from .pairs import CARD_NAME, is_another, load_pair
 
@@ -34,7 +34,9 @@ def load(
     root : path, optional
         The folder with the files, plain or gzip, or one that holds them the way
         torchvision or Keras does. By default ``$FMNIST_FAST_DATA``, then the user's
-        cache folder.
+        cache folder. Or the URL of a folder with the files, which needs the extra
+        ``remote``: they are fetched into the cache folder, and again when the server
+        has others.
     name : str or path
         "fashion-mnist", "mnist", "kmnist", "emnist/byclass", "emnist/bymerge",
         "emnist/balanced", "emnist/letters", "emnist/digits", "emnist/mnist", "qmnist",
@@ -62,11 +64,40 @@ def load(
         A file is damaged, isn't images or labels, or they disagree in number.
     OSError
         Fetching failed.
+    ImportError
+        A URL needs a package that is missing.
     ValueError
         There is no such dataset or split.
     """
+    if is_url(root):
+        root = _fetched_from(str(root), split, name, download)
     known, images, labels = _locate(split, root, name, download)
     return load_pair(split, images, labels, cache, known)
+
+
+def _fetched_from(
+    url: str, split: str, name: str | os.PathLike[str], download: bool
+) -> Path:
+    """The folder with copies of a split's files, which are in the folder at `url`."""
+    if download:
+        raise ValueError(
+            "download fetches the published files; those of root are fetched without "
+            f"it, got root={url!r}"
+        )
+    if is_folder(name):
+        raise ValueError(f"root goes with the name of a dataset, got folder {name}")
+    from .urls import fetch_first  # takes time, and is for URLs alone
+
+    part = check_split(find_member(name), split)
+    folder = url.rstrip("/")
+    copies = []
+    for stem in (part.images, part.labels):
+        copy = fetch_first([f"{folder}/{stem}", f"{folder}/{stem}.gz"])
+        if copy is None:
+            raise FileNotFoundError(f"there is no {stem} or {stem}.gz in {url}")
+        copies.append(copy)
+    fetch_first([f"{folder}/{CARD_NAME}"], needed=False)
+    return copies[0].parent
 
 
 def find_pair(

@@ -6,7 +6,8 @@ calls a kernel without the GIL, checks the status and returns.
 """
 cimport cython
 cimport numpy as cnp
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -139,6 +140,34 @@ def png_unfilter(const uint8_t[::1] filtered not None, cnp.ndarray out not None,
     check(status, source)
 
 
+# ---- mapped files -----------------------------------------------------------------
+
+cdef class FileMap:
+    """The first `nbytes` bytes of an open file, to be read as a buffer.
+
+    The file may be closed then, and must not become shorter while this is in use.
+    """
+    cdef void *start
+    cdef size_t nbytes
+
+    def __cinit__(self, int file, size_t nbytes):
+        if nbytes == 0:
+            raise ValueError("an empty file can't be mapped")
+        self.nbytes = nbytes
+        with nogil:
+            self.start = fm_filemap_new(file, nbytes)
+        if self.start == NULL:
+            PyErr_SetFromErrno(OSError)
+
+    def __dealloc__(self):
+        if self.start != NULL:
+            with nogil:
+                fm_filemap_free(self.start, self.nbytes)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.start, self.nbytes, 1, flags)
+
+
 # ---- statistics, photos, order, random numbers -----------------------------------
 
 def pixel_sums(cnp.ndarray pixels not None):
@@ -174,15 +203,19 @@ def photo_box(const uint8_t[:, :, ::1] pixels not None, int limit):
     return box.top, box.bottom, box.left, box.right
 
 
-def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None):
+def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None,
+          uint64_t block=0):
     """The samples at positions ``[begin, end)`` of one epoch's shuffled order.
 
-    Returns uint64 ``(end - begin,)``: a slice of a permutation of ``range(n)``.
+    Returns uint64 ``(end - begin,)``: a slice of a permutation of ``range(n)``. `block`
+    is that of Loader's `shuffle_block`, 0 for none.
     """
     end = n if end is None else end
     if not 0 <= begin <= end <= n <= FM_ORDER_MAX_N:
         raise ValueError(f"need 0 <= begin <= end <= n <= 2**62, got begin={begin}, "
                          f"end={end}, n={n}")
+    if block > FM_ORDER_MAX_BLOCK:
+        raise ValueError(f"block must be at most 2**40, got {block}")
     cdef cnp.ndarray out = np.empty(end - begin, dtype=np.uint64)
     cdef uint64_t *start = <uint64_t *>cnp.PyArray_DATA(out)
     cdef uint64_t first = begin
@@ -190,7 +223,7 @@ def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None):
     cdef fm_order keyed
     cdef fm_order_fn *fill = fm_order_select(cpu_level)
     with nogil:
-        fm_order_init(&keyed, n, 1, seed, epoch)
+        fm_order_init(&keyed, n, 1, block, seed, epoch)
         fill(&keyed, first, count, start)
     return out
 
@@ -326,8 +359,9 @@ cdef dict LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRA
 cdef class Pipeline:
     """Worker threads and slots for one dataset and one set of options.
 
-    The caller (loader.py) has checked the arguments: `images` is C-contiguous uint8,
-    `labels` C-contiguous uint8, int32 or int64, every label fits `label_dtype`.
+    The caller (loader.py) has checked the arguments: `parts` are C-contiguous uint8
+    arrays of images of one size, at least one; `labels` of them all are C-contiguous
+    uint8, int32 or int64, and every label fits `label_dtype`.
     `rows` is the size of the largest batch; `image_shape` is what follows it in the
     shape of a batch, and `array_dtype` the numpy dtype to show `dtype` as. `steps` is
     the augmentation, or None. `slots` are writable, aligned arrays to keep batches in;
@@ -335,7 +369,8 @@ cdef class Pipeline:
     """
     cdef fm_pipeline *pipeline
     cdef fm_slot_layout layout
-    cdef object images, labels, slots
+    cdef object parts, begins, addresses, labels, slots  # whose memory is used
+    cdef uint64_t n
     cdef Steps steps
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef fm_batching batching  # of the newest epoch
@@ -346,13 +381,13 @@ cdef class Pipeline:
     cdef cnp.npy_intp[2] label_shape
     cdef object __weakref__
 
-    def __cinit__(self, cnp.ndarray images not None, cnp.ndarray labels not None, *,
+    def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
                   Steps steps, str dtype, double scale, double bias,
                   tuple image_shape, array_dtype, str label_dtype, size_t n_classes,
                   uint64_t rows, int threads, uint64_t prefetch, slots):
         cdef fm_plan plan
-        cdef cnp.ndarray addresses
-        self.images, self.labels, self.steps = images, labels, steps
+        cdef cnp.ndarray addresses, begins
+        self.parts, self.labels, self.steps = parts, labels, steps
         self.array_dtype = array_dtype
         self.label_array_dtype = np.dtype(
             np.float32 if label_dtype == "onehot" else label_dtype)
@@ -362,11 +397,15 @@ cdef class Pipeline:
         self.label_ndim = 2 if label_dtype == "onehot" else 1
         self.label_shape[1] = n_classes
 
-        plan.images = <const uint8_t *>cnp.PyArray_DATA(images)
+        begins = np.cumsum([0, *map(len, parts)], dtype=np.uint64)
+        addresses = np.array([part.ctypes.data for part in parts], dtype=np.uintp)
+        self.begins, self.addresses, self.n = begins, addresses, begins[-1]
+        _, height, width = parts[0].shape
+        plan.parts = fm_parts(len(parts), <uint64_t *>cnp.PyArray_DATA(begins),
+                              <const uint8_t **>cnp.PyArray_DATA(addresses),
+                              height * width)
         plan.labels = cnp.PyArray_DATA(labels)
-        # Not strides[0], which may be anything where there is one image.
-        plan.image_nbytes = <size_t>images.shape[1] * <size_t>images.shape[2]
-        plan.n_pixels, plan.steps, plan.mix = plan.image_nbytes, NULL, NULL
+        plan.n_pixels, plan.steps, plan.mix = plan.parts.image_nbytes, NULL, NULL
         if steps is not None:
             plan.n_pixels = steps.steps.out_height * steps.steps.out_width
             plan.steps = &steps.steps
@@ -396,16 +435,16 @@ cdef class Pipeline:
             with nogil:
                 fm_pipeline_free(self.pipeline)
 
-    def start(self, *, bint shuffle, uint64_t seed, uint32_t epoch, uint64_t begin,
-              uint64_t batch_size, uint64_t rank, uint64_t world, drop_last,
-              owner):
+    def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
+              uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
+              drop_last, owner):
         """Begin an epoch at global position `begin`; returns its Batches.
 
         They keep `owner` alive.
         """
         cdef fm_epoch keyed
         cdef fm_status status
-        cdef uint64_t n = len(self.images)
+        cdef uint64_t n = self.n
         cdef fm_last last = LASTS[drop_last]
         if (batch_size if last == FM_LAST_WRAP else min(n, batch_size)) > \
                 self.layout.rows:
@@ -415,7 +454,7 @@ cdef class Pipeline:
         cdef Batches batches = Batches.__new__(Batches)
         with nogil:
             keyed.seed, keyed.number = seed, epoch
-            fm_order_init(&keyed.order, n, shuffle, seed, epoch)
+            fm_order_init(&keyed.order, n, shuffle, block, seed, epoch)
             status = fm_pipeline_start(self.pipeline, &keyed, &batching, &self.ticket)
         check(status)
         self.batching, self.n_taken, self.finished = batching, 0, False

@@ -127,12 +127,26 @@ static void fill_labels(const struct fm_plan *plan, const uint64_t *samples,
     }
 }
 
+/* sources[i] = the pixels of sample i. */
+static void find_sources(const struct fm_parts *parts, const uint64_t *samples,
+                         size_t n_rows, const uint8_t **sources)
+{
+    if (parts->n_parts == 1) {
+        for (size_t i = 0; i < n_rows; i++)
+            sources[i] = parts->images[0] + samples[i] * parts->image_nbytes;
+        return;
+    }
+    for (size_t i = 0; i < n_rows; i++)
+        sources[i] = fm_parts_image(parts, samples[i]);
+}
+
 /* Ask for `row` from byte `begin` on, and for its last byte, as it need not start on a
    line. */
 static void prefetch_row(const struct fm_plan *plan, const uint8_t *row, size_t begin)
 {
-    const size_t nbytes = plan->image_nbytes < FM_CONVERT_AHEAD ? plan->image_nbytes
-                                                                : FM_CONVERT_AHEAD;
+    const size_t image_nbytes = plan->parts.image_nbytes;
+    const size_t nbytes = image_nbytes < FM_CONVERT_AHEAD ? image_nbytes
+                                                          : FM_CONVERT_AHEAD;
     for (size_t i = begin; i < nbytes; i += CACHE_LINE)
         FM_PREFETCH(row + i);
     FM_PREFETCH(row + nbytes - 1);
@@ -162,18 +176,17 @@ static void find_samples(const struct fm_plan *plan, const struct fm_order *orde
     }
 }
 
-/* Pixels of the sample at `position`, augmented. */
+/* Pixels of the sample at `position`, of which `source` are the original ones,
+   augmented. */
 static const uint8_t *augmented(const struct fm_plan *plan,
                                 const struct fm_epoch *epoch, uint64_t position,
-                                uint64_t sample, const struct fm_ahead *ahead,
-                                size_t lane, uint8_t *memory)
+                                uint64_t sample, const uint8_t *source,
+                                const struct fm_ahead *ahead, size_t lane,
+                                uint8_t *memory)
 {
-    const uint64_t n_behind = epoch->order.n - 1 - sample;
-    const int alone = sample * plan->image_nbytes < FM_WINDOW_AROUND ||
-                      n_behind * plan->image_nbytes < FM_WINDOW_AROUND;
+    const int alone = fm_parts_at_edge(&plan->parts, sample, FM_WINDOW_AROUND);
     return fm_steps_run(plan->steps, epoch->seed, epoch->number, position, sample,
-                        plan->images + sample * plan->image_nbytes, alone, ahead, lane,
-                        memory + mixed_nbytes(plan));
+                        source, alone, ahead, lane, memory + mixed_nbytes(plan));
 }
 
 /* What a row is filled from, beside its sample. */
@@ -181,6 +194,7 @@ struct rows {
     const struct fm_epoch *epoch;
     uint64_t global_begin, global_n_rows, begin;
     uint8_t *memory;
+    const uint8_t **sources;     /* pixels of every row's sample */
     struct fm_ahead *ahead;      /* of the rows that are next */
     struct fm_mixture *mixtures; /* of every row, where samples are mixed */
     uint64_t *partners;          /* their samples */
@@ -194,12 +208,12 @@ static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *
     const struct fm_epoch *epoch = rows->epoch;
     const uint64_t position = rows->begin + i;
     if (steps == NULL)
-        return plan->images + sample * plan->image_nbytes;
+        return rows->sources[i];
     const size_t lane = i % FM_FIELD_SAMPLES;
     if (lane == 0)
         fm_steps_look_ahead(steps, epoch->seed, epoch->number, position, rows->ahead);
-    const uint8_t *pixels = augmented(plan, epoch, position, sample, rows->ahead, lane,
-                                      rows->memory);
+    const uint8_t *pixels = augmented(plan, epoch, position, sample, rows->sources[i],
+                                      rows->ahead, lane, rows->memory);
     if (plan->mix == NULL)
         return pixels;
     struct fm_mixture *mixture = &rows->mixtures[i];
@@ -212,7 +226,9 @@ static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *
     const uint64_t other = rows->global_begin + mixture->partner;
     find_samples(plan, &epoch->order, other, 1, &rows->partners[i]);
     memcpy(rows->memory, pixels, plan->n_pixels);
-    pixels = augmented(plan, epoch, other, rows->partners[i], NULL, 0, rows->memory);
+    const uint8_t *source = fm_parts_image(&plan->parts, rows->partners[i]);
+    pixels = augmented(plan, epoch, other, rows->partners[i], source, NULL, 0,
+                       rows->memory);
     fm_mix_apply(mixture, pixels, steps->out_height, steps->out_width, steps->level,
                  rows->memory);
     return rows->memory;
@@ -223,11 +239,12 @@ static void fill_images(const struct fm_plan *plan, const struct rows *rows,
                         uint8_t *restrict images)
 {
     const size_t row_nbytes = fm_plan_image_nbytes(plan);
+    find_sources(&plan->parts, samples, n_rows, rows->sources);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)
-        prefetch_row(plan, plan->images + samples[i] * plan->image_nbytes, 0);
+        prefetch_row(plan, rows->sources[i], 0);
     for (size_t i = 0; i < n_rows; i++) {
         const size_t next = i + PREFETCH_ROWS < n_rows ? i + PREFETCH_ROWS : i;
-        const uint8_t *ahead = plan->images + samples[next] * plan->image_nbytes;
+        const uint8_t *ahead = rows->sources[next];
         plan->convert(row_pixels(plan, rows, i, samples[i]), plan->n_pixels,
                       plan->scale, plan->bias, ahead, images + i * row_nbytes);
         prefetch_row(plan, ahead, plan->n_pixels); /* what converting didn't reach */
@@ -248,16 +265,54 @@ static void mix_labels(const struct fm_plan *plan, const struct rows *rows,
     }
 }
 
+/* Ask for the runs of a window that come in [begin, end) of `length` equal steps. */
+static void read_window(const struct fm_plan *plan, const struct fm_order *order,
+                        uint64_t window, uint64_t begin, uint64_t end, uint64_t length)
+{
+    struct fm_run runs[FM_ORDER_MAX_RUNS];
+    const size_t first = (size_t)(FM_ORDER_MAX_RUNS * begin / length);
+    const size_t last = (size_t)(FM_ORDER_MAX_RUNS * end / length);
+    if (first == last || window >= order->n_windows)
+        return;
+    const size_t n_runs = fm_order_runs(order, window, runs);
+    for (size_t i = first; i < last && i < n_runs; i++)
+        fm_parts_will_need(&plan->parts, runs[i].begin, runs[i].end);
+}
+
+void fm_batch_read_ahead(const struct fm_plan *plan, const struct fm_epoch *epoch,
+                         const struct fm_batching *batching, uint64_t index)
+{
+    const struct fm_order *order = &epoch->order;
+    uint64_t begin, n_rows;
+    if (order->block == 0)
+        return;
+    fm_batching_global(batching, index, &begin, &n_rows);
+    const int is_first = begin == batching->begin;
+    const uint64_t end = min_u64(begin + n_rows, order->n);
+    if (is_first)
+        read_window(plan, order, fm_order_window_at(order, begin), 0, 1, 1);
+    while (begin < end) {
+        const uint64_t window = fm_order_window_at(order, begin);
+        const uint64_t window_begin = fm_order_window_begin(order, window);
+        const uint64_t window_end = fm_order_window_begin(order, window + 1);
+        const uint64_t from = is_first ? 0 : begin - window_begin;
+        begin = min_u64(end, window_end);
+        read_window(plan, order, window + 1, from, begin - window_begin,
+                    window_end - window_begin);
+    }
+}
+
 void fm_batch_fill(const struct fm_plan *plan, const struct fm_epoch *epoch,
                    uint64_t global_begin, uint64_t global_n_rows, uint64_t begin,
                    size_t n_rows, void *memory, void *restrict images,
                    void *restrict labels)
 {
     uint64_t samples[BLOCK], partners[BLOCK];
+    const uint8_t *sources[BLOCK];
     struct fm_mixture mixtures[BLOCK];
     struct fm_ahead ahead;
-    struct rows rows = {epoch,  global_begin, global_n_rows, begin,
-                        memory, &ahead,       mixtures,      partners};
+    struct rows rows = {epoch,   global_begin, global_n_rows, begin,   memory,
+                        sources, &ahead,       mixtures,      partners};
     for (size_t done = 0; done < n_rows; done += BLOCK) {
         size_t n = n_rows - done < BLOCK ? n_rows - done : BLOCK;
         uint8_t *to = (uint8_t *)labels + done * fm_plan_label_nbytes(plan);

@@ -11,6 +11,7 @@
 #include "augment/steps.h"
 #include "convert.h"
 #include "order.h"
+#include "parts.h"
 
 /* How an epoch is cut into batches. `batch_size * world` consecutive positions make a
    global batch, of which rank r takes the r-th part. The last global batch may be
@@ -58,11 +59,10 @@ struct fm_epoch {
 
 /* All that filling a row depends on, but for the epoch. */
 struct fm_plan {
-    const uint8_t *images; /* uint8 (n_images, image_nbytes) */
-    const void *labels;    /* labels_in (n_images,) */
-    size_t image_nbytes;            /* of the source, and pixels of a row ... */
-    size_t n_pixels;                /* ... of a batch */
-    const struct fm_steps *steps;   /* NULL: no augmentation, n_pixels = image_nbytes */
+    struct fm_parts parts;          /* of the images */
+    const void *labels;             /* labels_in (n_images,) */
+    size_t n_pixels;                /* of a row of a batch */
+    const struct fm_steps *steps;   /* NULL: no augmentation, n_pixels is the source's */
     const struct fm_mix *mix;       /* NULL: no mixing; else steps is not NULL */
     enum fm_label_dtype labels_in;  /* not FM_LABEL_ONEHOT */
     enum fm_label_dtype labels_out; /* whose range holds every label */
@@ -83,6 +83,14 @@ size_t fm_plan_label_nbytes(const struct fm_plan *plan);
 
 /* Bytes of memory that a thread needs to augment; 0 without steps. */
 size_t fm_plan_memory_nbytes(const struct fm_plan *plan);
+
+/* Before this rank's batch `index` is filled: where the epoch's order is of blocks, ask
+   the system to read a part of the next window ahead, as much of it as the batch is of
+   its own; and at the beginning the whole window that it is in. In parts, because to
+   ask for a block that is in memory takes some microseconds, too.
+   Not checked: index < fm_batching_count(batching). */
+void fm_batch_read_ahead(const struct fm_plan *plan, const struct fm_epoch *epoch,
+                         const struct fm_batching *batching, uint64_t index);
 
 /* Fill `n_rows` rows with the samples at positions begin, begin + 1, ..., which are
    part of the global batch of global_n_rows from position global_begin on. Positions

@@ -60,14 +60,19 @@ cdef extern from "stats.h" nogil:
                               uint64_t *sum_of_squares) noexcept
     fm_stats_fn *fm_stats_select(fm_cpu_level level)
 
+cdef extern from "filemap.h" nogil:
+    void *fm_filemap_new(int file, size_t nbytes)
+    void fm_filemap_free(void *mapped, size_t nbytes)
+
 cdef extern from "order.h" nogil:
     const uint64_t FM_ORDER_MAX_N
+    const uint64_t FM_ORDER_MAX_BLOCK
     struct fm_order:
         pass
     ctypedef void fm_order_fn(const fm_order *order, uint64_t begin, size_t count,
                               uint64_t *out) noexcept
-    void fm_order_init(fm_order *order, uint64_t n, int shuffle, uint64_t seed,
-                       uint32_t epoch)
+    void fm_order_init(fm_order *order, uint64_t n, int shuffle, uint64_t block,
+                       uint64_t seed, uint32_t epoch)
     fm_order_fn *fm_order_select(fm_cpu_level level)
 
 cdef extern from "convert.h" nogil:
@@ -220,6 +225,13 @@ cdef extern from "augment/mix.h" nogil:
         size_t n_kinds
         fm_mix_part kinds[8]
 
+cdef extern from "parts.h" nogil:
+    struct fm_parts:
+        size_t n_parts
+        const uint64_t *begins
+        const uint8_t *const *images
+        size_t image_nbytes
+
 cdef extern from "batch.h" nogil:
     enum fm_label_dtype:
         FM_LABEL_UINT8
@@ -243,9 +255,8 @@ cdef extern from "batch.h" nogil:
         uint64_t seed
         uint32_t number
     struct fm_plan:
-        const uint8_t *images
+        fm_parts parts
         const void *labels
-        size_t image_nbytes
         size_t n_pixels
         const fm_steps *steps
         const fm_mix *mix

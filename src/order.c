@@ -1,128 +1,148 @@
-/* The keyed permutation; see order.h for what it is and where it comes from. */
+/* The order of an epoch; see order.h for what it is. */
 #include "order.h"
 
-#include "rng.h"
-
-#define BLOCK 256 /* positions at a time: two 1 KiB arrays, which stay in L1 */
-
-/* Sides below this mix badly in so few rounds. */
-#define MIN_SIDE 16
-
-static uint64_t ceil_sqrt(uint64_t n)
-{
-    uint64_t root = 0;
-    for (int bit = 31; bit >= 0; bit--) {
-        uint64_t next = root | (uint64_t)1 << bit;
-        if (next * next <= n)
-            root = next;
-    }
-    return root * root < n ? root + 1 : root;
-}
-
-/* The smallest even side of at least `side`. Even, because adding an odd number
-   modulo an odd side is an even permutation: all orders would be even ones. */
-static uint32_t even_side(uint64_t side)
-{
-    if (side < MIN_SIDE)
-        side = MIN_SIDE;
-    return (uint32_t)(side + (side & 1));
-}
-
-void fm_order_init(struct fm_order *order, uint64_t n, int shuffle, uint64_t seed,
-                   uint32_t epoch)
+void fm_order_init(struct fm_order *order, uint64_t n, int shuffle, uint64_t block,
+                   uint64_t seed, uint32_t epoch)
 {
     order->n = n;
     order->shuffle = shuffle;
-    order->a = even_side(ceil_sqrt(n));
-    order->b = even_side((n + order->a - 1) / order->a);
-    for (uint32_t i = 0; i < FM_ORDER_ROUNDS; i += 4)
-        fm_rng_draw(seed, epoch, 0, FM_DRAW_ORDER, i / 4, order->keys + i);
+    order->block = block;
+    order->seed = seed;
+    order->epoch = epoch;
+    fm_permutation_init(&order->whole, block ? n / block : n, seed, epoch, 0);
+    if (block == 0 || n == 0)
+        return;
+    const uint64_t window = block * FM_ORDER_WINDOW_BLOCKS, n_whole = n / block;
+    uint32_t words[4];
+    fm_rng_draw(seed, epoch, 0, FM_DRAW_ORDER, FM_PERMUTATION_ROUNDS / 4, words);
+    order->n_windows = n / window + (n % window > 0);
+    order->cut = (words[0] | (uint64_t)words[1] << 32) % n;
+    order->short_slot = n_whole;
+    if (n % block)
+        order->short_slot = (words[2] | (uint64_t)words[3] << 32) % (n_whole + 1);
 }
 
-/* A number in [0, side) from `x` and `key`: two multiply-xorshift steps, and the high
-   half of a product in place of a remainder. Sides up to 2**16, which is n up to 2**32,
-   make do with the upper 16 bits and a product of 32: a quarter faster, as vectors have
-   no instruction for the high half of a 64-bit product.
-   Source: C. Wellons, "hash-prospector", lowbias32; D. Lemire, "Fast random integer
-   generation in an interval", ACM TOMACS 29, 2019. */
-FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side, int wide)
+/* Of `count` positions, how many are permuted together. */
+FM_INLINE size_t at_once(size_t count)
 {
-    x ^= key;
-    x ^= x >> 16;
-    x *= 0x7FEB352Du;
-    x ^= x >> 15;
-    x *= 0x846CA68Bu;
-    return wide ? (uint32_t)((uint64_t)x * side >> 32) : (x >> 16) * side >> 16;
+    return count < FM_PERMUTATION_BLOCK ? count : FM_PERMUTATION_BLOCK;
 }
 
-/* x + y modulo side, for x, y < side, without leaving 32 bits. */
-FM_INLINE uint32_t add_modulo(uint32_t x, uint32_t y, uint32_t side)
+/* ---- blocks --------------------------------------------------------------------- */
+
+uint64_t fm_order_window_begin(const struct fm_order *order, uint64_t window)
 {
-    uint32_t room = side - y;
-    return x >= room ? x - room : x + y;
+    const uint64_t rest = order->n % order->n_windows;
+    return order->n / order->n_windows * window + (window < rest ? window : rest);
 }
 
-/* One pass of the network over `count` pairs, a round at a time so that each inner
-   loop is plain vector code. */
-FM_INLINE void permute_rounds(const struct fm_order *order, uint32_t *restrict left,
-                              uint32_t *restrict right, size_t count, int wide)
+uint64_t fm_order_window_at(const struct fm_order *order, uint64_t position)
 {
-    const uint32_t a = order->a, b = order->b;
-    for (int round = 0; round < FM_ORDER_ROUNDS; round += 2) {
-        const uint32_t key0 = order->keys[round], key1 = order->keys[round + 1];
-        for (size_t i = 0; i < count; i++) {
-            uint32_t x = add_modulo(left[i], round_value(right[i], key0, a, wide), a);
-            left[i] = x;
-            right[i] = add_modulo(right[i], round_value(x, key1, b, wide), b);
+    const uint64_t n_each = order->n / order->n_windows;
+    const uint64_t rest = order->n % order->n_windows; /* windows with one more */
+    if (position < rest * (n_each + 1))
+        return position / (n_each + 1);
+    return rest + (position - rest * (n_each + 1)) / n_each;
+}
+
+/* Slots are the blocks' places in their shuffled order; the places of samples in slot s
+   are [slot_begin(s), slot_begin(s + 1)). */
+FM_INLINE uint64_t slot_begin(const struct fm_order *order, uint64_t slot)
+{
+    if (slot <= order->short_slot)
+        return slot * order->block;
+    return (slot - 1) * order->block + order->n % order->block;
+}
+
+FM_INLINE uint64_t slot_at(const struct fm_order *order, uint64_t place)
+{
+    const uint64_t n_short = order->n % order->block;
+    const uint64_t begin = order->short_slot * order->block;
+    if (place < begin)
+        return place / order->block;
+    if (place < begin + n_short)
+        return order->short_slot;
+    return (place - n_short) / order->block + (n_short > 0);
+}
+
+/* What is at the places of a window: those in slot first + i have the samples
+   place + shifts[i], modulo n. */
+struct window {
+    uint64_t begin, end, first;
+    size_t n_slots;
+    uint64_t shifts[FM_ORDER_MAX_RUNS];
+};
+
+FM_INLINE void window_init(const struct fm_order *order, uint64_t number,
+                           struct window *window)
+{
+    uint64_t blocks[FM_ORDER_MAX_RUNS];
+    window->begin = fm_order_window_begin(order, number);
+    window->end = fm_order_window_begin(order, number + 1);
+    window->first = slot_at(order, window->begin);
+    window->n_slots = (size_t)(slot_at(order, window->end - 1) - window->first + 1);
+    /* Those of the whole blocks, which count on behind the short one. */
+    const uint64_t begin = window->first - (window->first > order->short_slot);
+    const uint64_t left = order->whole.n - begin;
+    const size_t n_blocks = left < window->n_slots ? (size_t)left : window->n_slots;
+    fm_permutation_fill(&order->whole, begin, n_blocks, blocks);
+    for (size_t i = 0, whole = 0; i < window->n_slots; i++) {
+        const uint64_t slot = window->first + i;
+        const int is_short = slot == order->short_slot;
+        const uint64_t block = is_short ? order->whole.n : blocks[whole++];
+        window->shifts[i] = order->cut + block * order->block - slot_begin(order, slot);
+    }
+}
+
+FM_INLINE uint64_t sample_at(const struct fm_order *order, const struct window *window,
+                             uint64_t place)
+{
+    const size_t i = (size_t)(slot_at(order, place) - window->first);
+    const uint64_t sample = place + window->shifts[i];
+    return sample < order->n ? sample : sample - order->n;
+}
+
+FM_INLINE void fill_windows(const struct fm_order *order, uint64_t begin, size_t count,
+                            uint64_t *restrict out)
+{
+    for (size_t done = 0; done < count;) {
+        const uint64_t number = fm_order_window_at(order, begin + done);
+        struct fm_permutation inner;
+        struct window window;
+        window_init(order, number, &window);
+        fm_permutation_init(&inner, window.end - window.begin, order->seed,
+                            order->epoch, 1 + number);
+        const uint64_t left = window.end - (begin + done);
+        const size_t until = left < count - done ? done + (size_t)left : count;
+        while (done < until) {
+            const size_t n = at_once(until - done);
+            fm_permutation_fill(&inner, begin + done - window.begin, n, out + done);
+            for (size_t i = done; i < done + n; i++)
+                out[i] = sample_at(order, &window, window.begin + out[i]);
+            done += n;
         }
     }
 }
 
-FM_INLINE void permute_pairs(const struct fm_order *order, uint32_t *restrict left,
-                             uint32_t *restrict right, size_t count)
+size_t fm_order_runs(const struct fm_order *order, uint64_t window,
+                     struct fm_run out[FM_ORDER_MAX_RUNS])
 {
-    if (order->a <= 65536 && order->b <= 65536)
-        permute_rounds(order, left, right, count, 0);
-    else
-        permute_rounds(order, left, right, count, 1);
+    struct window found;
+    size_t n_runs = 0;
+    window_init(order, window, &found);
+    for (uint64_t place = found.begin; place < found.end;) {
+        const uint64_t slot_end = slot_begin(order, slot_at(order, place) + 1);
+        const uint64_t end = slot_end < found.end ? slot_end : found.end;
+        const uint64_t sample = sample_at(order, &found, place);
+        const uint64_t room = order->n - sample; /* the circle closes behind it */
+        const uint64_t run = end - place < room ? end - place : room;
+        out[n_runs++] = (struct fm_run){sample, sample + run};
+        place += run;
+    }
+    return n_runs;
 }
 
-/* left[i], right[i] = (begin + i) % a, (begin + i) / a: counting costs less than
-   dividing, and a run in which only left changes is vector code. */
-FM_INLINE void split_positions(uint64_t begin, size_t count, uint32_t a,
-                               uint32_t *restrict left, uint32_t *restrict right)
-{
-    uint32_t quotient = (uint32_t)(begin / a), remainder = (uint32_t)(begin % a);
-    for (size_t i = 0; i < count; quotient++, remainder = 0) {
-        size_t run = a - remainder < count - i ? a - remainder : count - i;
-        for (size_t j = 0; j < run; j++) {
-            left[i + j] = remainder + (uint32_t)j;
-            right[i + j] = quotient;
-        }
-        i += run;
-    }
-}
-
-FM_INLINE void fill_block(const struct fm_order *order, uint64_t begin, size_t count,
-                          uint64_t *restrict out)
-{
-    uint32_t left[BLOCK], right[BLOCK];
-    const uint32_t a = order->a;
-    split_positions(begin, count, a, left, right);
-    permute_pairs(order, left, right, count);
-    int outside = 0;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = (uint64_t)right[i] * a + left[i];
-        outside |= out[i] >= order->n;
-    }
-    for (size_t i = 0; outside && i < count; i++) { /* cycle walking */
-        while (out[i] >= order->n) {
-            uint32_t l = (uint32_t)(out[i] % a), r = (uint32_t)(out[i] / a);
-            permute_pairs(order, &l, &r, 1);
-            out[i] = (uint64_t)r * a + l;
-        }
-    }
-}
+/* ---- for each instruction set --------------------------------------------------- */
 
 FM_INLINE void order_fill(const struct fm_order *order, uint64_t begin, size_t count,
                           uint64_t *restrict out)
@@ -132,10 +152,13 @@ FM_INLINE void order_fill(const struct fm_order *order, uint64_t begin, size_t c
             out[i] = begin + i;
         return;
     }
-    for (size_t done = 0; done < count; done += BLOCK) {
-        size_t n = count - done < BLOCK ? count - done : BLOCK;
-        fill_block(order, begin + done, n, out + done);
+    if (order->block) {
+        fill_windows(order, begin, count, out);
+        return;
     }
+    for (size_t done = 0; done < count; done += FM_PERMUTATION_BLOCK)
+        fm_permutation_fill(&order->whole, begin + done, at_once(count - done),
+                            out + done);
 }
 
 static void order_fill_baseline(const struct fm_order *order, uint64_t begin,

@@ -128,6 +128,8 @@ static void fill(const struct fm_pipeline *p, const struct claim *claim, int par
         fm_batching_global(&p->batching, claim->batch + i, &global_begin,
                            &global_n_rows);
         fm_batching_rows(&p->batching, claim->batch + i, &begin, &n_rows);
+        if (row == 0)
+            fm_batch_read_ahead(&p->plan, &p->epoch, &p->batching, claim->batch + i);
         if (claim->n_rows)
             n_rows = claim->n_rows;
         fm_batch_fill(&p->plan, &p->epoch, global_begin, global_n_rows, begin + row,

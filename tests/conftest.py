@@ -53,6 +53,16 @@ def small():
 
 
 @pytest.fixture(scope="session")
+def small_in_files(small, tmp_path_factory):
+    """The same images in three files."""
+    folder = tmp_path_factory.mktemp("small")
+    for k, rows in enumerate(np.split(np.arange(len(small)), [100, 600])):
+        ff.write_idx(folder / f"{k}-images-idx3-ubyte", small.images[rows])
+        ff.write_idx(folder / f"{k}-labels-idx1-ubyte", small.labels[rows])
+    return ff.load_shards(folder / "*idx3*", classes=small.classes)
+
+
+@pytest.fixture(scope="session")
 def odd():
     """517 images of 5x7 random pixels in three classes: no round number anywhere."""
     rng = np.random.default_rng(0)

@@ -86,17 +86,42 @@ def order(n, seed, epoch, begin=0, end=None):
     return np.array(samples, dtype=np.uint64)
 
 
-def order_array(n, seed, epoch):
-    """The same for all n positions at once, in numpy, for sides up to 2**16."""
+def order_array(n, seed, epoch, position=0):
+    """The same for all n positions at once, in numpy, for sides up to 2**16.
+
+    Of a window of a block order, `position` is 1 more than its number.
+    """
     root = math.isqrt(n)
     a = _even_side(root + (root * root < n))
     b = _even_side(-(-n // a))
-    keys = [word for i in range(ROUNDS // 4) for word in draw(seed, epoch, 0, 0, i)]
+    keys = [
+        word for i in range(ROUNDS // 4) for word in draw(seed, epoch, position, 0, i)
+    ]
     keys = np.array(keys, dtype=np.uint64)
     x = _permute(np.arange(n, dtype=np.uint64), np.uint64(a), np.uint64(b), keys)
     while (x >= n).any():
         x[x >= n] = _permute(x[x >= n], np.uint64(a), np.uint64(b), keys)
     return x
+
+
+def block_order(n, seed, epoch, block):
+    """Samples at all positions, for a `shuffle_block`: blocks, then windows of 64."""
+    words = draw(seed, epoch, 0, 0, 2)
+    cut, slot = words[0] | words[1] << 32, words[2] | words[3] << 32
+    circle = (np.arange(n, dtype=np.uint64) + np.uint64(cut % n)) % np.uint64(n)
+    n_whole = n // block
+    blocks = [
+        circle[k * block : (k + 1) * block] for k in order_array(n_whole, seed, epoch)
+    ]
+    if n % block:
+        blocks.insert(slot % (n_whole + 1), circle[n_whole * block :])
+    windows = np.array_split(np.concatenate(blocks), -(-n // (64 * block)))
+    return np.concatenate(
+        [
+            window[order_array(len(window), seed, epoch, 1 + number)]
+            for number, window in enumerate(windows)
+        ]
+    )
 
 
 # For the many epochs of few images, where walking the cycles takes longest.
@@ -145,6 +170,7 @@ def epoch(
     *,
     batch_size,
     shuffle=False,
+    shuffle_block=None,
     seed=0,
     epoch=0,
     dtype="float32",
@@ -164,7 +190,9 @@ def epoch(
     n, height, width = images.shape
     rank, world = shard
     samples = np.arange(n, dtype=np.uint64)
-    if shuffle:
+    if shuffle_block:
+        samples = block_order(n, seed, epoch, shuffle_block)
+    elif shuffle:
         samples = _cached_order(n, seed, epoch)
     numbers = scale_and_bias(normalize, images)
     batches = []

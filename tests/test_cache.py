@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import json
-import mmap
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import cache, family, files, pairs
+from fmnist_fast import _core, cache, family, files, pairs
 from fmnist_fast.cache import load_copy, save_copy, stamp_of
 
 N_IMAGES = 30
@@ -50,7 +49,7 @@ def copies(folder):
 def is_mapped(array):
     while isinstance(array, np.ndarray):
         array = array.base
-    return isinstance(getattr(array, "obj", array), mmap.mmap)
+    return isinstance(getattr(array, "obj", array), _core.FileMap)
 
 
 def forbid_reading(monkeypatch):

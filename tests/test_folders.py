@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import family
+from fmnist_fast import family, folders
 
 
 def write(folder, *names, n=6):
@@ -143,3 +143,10 @@ def test_a_folder_is_enough(tmp_path, options):
     message = f"{next(iter(options))} goes with the name of a dataset, got folder "
     with pytest.raises(ValueError, match=message):
         ff.load("train", name=tmp_path, **options)
+
+
+def test_what_is_a_url():
+    for text in ("http://host/x", "s3://bucket/x", "simplecache::s3://b/x", "a+b://x"):
+        assert folders.is_url(text)
+    for text in ("C:\\data\\x", "data/x", "/data", "", None, b"http://x", 7):
+        assert not folders.is_url(text)

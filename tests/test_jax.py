@@ -29,6 +29,14 @@ def test_values_are_the_loaders(small, dtype, label_dtype):
         assert y.dtype == want_y.dtype and np.array_equal(y, want_y)
 
 
+def test_images_in_files(small, small_in_files):
+    options = OPTIONS | {"shuffle_block": 4}
+    for ours, want in zip(
+        JaxLoader(small_in_files, **options), JaxLoader(small, **options)
+    ):
+        assert np.array_equal(ours[0], want[0]) and np.array_equal(ours[1], want[1])
+
+
 @pytest.mark.parametrize("sharding", [None, jax.devices()[0]], ids=["default", "named"])
 def test_arrays_do_not_alias_the_batch(small, sharding):
     nbytes = ff.Loader(small, **OPTIONS).slot_nbytes

@@ -133,6 +133,17 @@ def test_wrapping_goes_round_as_often_as_it_takes(odd):
     assert labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
 
 
+@pytest.mark.parametrize("world", [1, 3])
+@pytest.mark.parametrize("block", [1, 3, 20, 1000])
+def test_blocks_equal_reference(odd, block, world, cpu_level):
+    options = {"batch_size": 40, "shuffle": True, "shuffle_block": block, "seed": 5}
+    for rank in range(world):
+        loader = ff.Loader(odd, shard=(rank, world), **options)
+        for epoch in range(2):
+            want = wanted(odd, epoch=epoch, shard=(rank, world), **options)
+            assert same(list(loader), want)
+
+
 @pytest.mark.parametrize("height, width", [(28, 28), (30, 30), (7, 9)])
 def test_large_batches_equal_reference(height, width, cpu_level):
     """From 4 MB on batches are written past the caches, where rows allow it."""
@@ -258,6 +269,20 @@ def test_resuming_at_every_batch_of_two_epochs(odd, drop_last):
         assert same(rest, batches[k:])
 
 
+def test_resuming_at_every_batch_of_blocks(odd):
+    options = {"batch_size": 20, "shuffle": True, "shuffle_block": 2}
+    whole = list(ff.Loader(odd, **options))
+    loader = ff.Loader(odd, **options)
+    batches = iter(loader)
+    for k in range(len(whole)):
+        resumed = ff.Loader(odd, threads=1, **options)
+        resumed.load_state_dict(loader.state_dict())
+        assert same([next(iter(resumed))], whole[k : k + 1])
+        next(batches)
+    loader.set_epoch(0)
+    assert same(list(loader), whole)
+
+
 def test_state_is_small_and_plain(odd):
     loader = ff.Loader(odd, 50, shuffle=True, seed=2**64 - 1)
     loader.set_epoch(2**32 - 1)
@@ -369,6 +394,7 @@ def test_resuming_with_another_number_of_ranks_and_rows(odd):
         ({"samples": 5}, "state was taken with samples=5, this loader has 517"),
         ({"dataset": "00000000"}, "state was taken with dataset='00000000'"),
         ({"shuffle": True}, "state was taken with shuffle=True"),
+        ({"shuffle_block": 64}, "with shuffle_block=64, this loader has None"),
         ({"epoch": -1}, r"state\['epoch'\] must be in 0..4294967296, got -1"),
         ({"position": 517}, r"state\['position'\] must be in 0..516, got 517"),
         ({"seed": 2**64}, r"state\['seed'\] must be in"),
@@ -410,7 +436,9 @@ def test_pickled_loader_goes_on_where_it_was(odd):
 def test_repr_says_what_it_is(odd):
     text = repr(ff.Loader(odd, 50, shard=(1, 2)))
     assert "batch_size=50" in text and "shard=(1, 2)" in text
-    assert "6 batches an epoch" in text
+    assert "6 batches an epoch" in text and "shuffle_block" not in text
+    loader = ff.Loader(odd, shuffle=True, shuffle_block=64)
+    assert "shuffle=True, shuffle_block=64" in repr(loader)
 
 
 # ---- small and empty datasets -------------------------------------------------------
@@ -472,6 +500,17 @@ def test_labels_overwritten_after_the_check_harm_nothing(odd):
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer, got 1.5"),
         ({"batch_size": True}, TypeError, "batch_size must be an integer, got True"),
         ({"shuffle": 1}, TypeError, "shuffle must be True or False, got 1"),
+        ({"shuffle_block": 8}, ValueError, "goes with shuffle=True, got 8"),
+        (
+            {"shuffle": True, "shuffle_block": 0},
+            ValueError,
+            "shuffle_block must be in 1..1099511627776, got 0",
+        ),
+        (
+            {"shuffle": True, "shuffle_block": "8"},
+            TypeError,
+            "shuffle_block must be an integer, got '8'",
+        ),
         (
             {"drop_last": "no"},
             TypeError,

@@ -1,5 +1,6 @@
 """The keyed permutation: a bijection, the reference's, and as random as a shuffle."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -52,6 +53,23 @@ def test_slices_agree_with_the_whole(cpu_level):
         assert np.array_equal(
             _core.order(10_000, seed=4, begin=begin, end=end), whole[begin:end]
         )
+
+
+GOLDEN = {  # SHA-256 of the order as little-endian uint64
+    256: "8081b4b0a3554dbabd09feb20cb263c688ce1038105c29b02750fb1bbe6403f5",
+    60_000: "7a76eb7cdb5ebb91388b2b698f42666a8e10df47f28bfb105c2364325acb1110",
+    70_001: "d1cad7dd3ad49bf6a75d7906d5149b1faa753d7201377b6c3495c955b2c4464e",
+}
+GOLDEN_BLOCKS = "526bbefb0dedf33f03650e0134fe314a8467ac285be0349fae76a06e7d7155ca"
+
+
+def test_stays_what_it_was():
+    """Runs are resumed with a later version: the orders of this one are for ever."""
+    for n, wanted in GOLDEN.items():
+        order = _core.order(n, seed=42, epoch=3)
+        assert hashlib.sha256(order.astype("<u8").tobytes()).hexdigest() == wanted
+    blocks = _core.order(60_000, seed=42, epoch=3, block=100).astype("<u8")
+    assert hashlib.sha256(blocks.tobytes()).hexdigest() == GOLDEN_BLOCKS
 
 
 @pytest.mark.parametrize("begin, end, n", [(-1, 3, 5), (4, 3, 5), (0, 6, 5)])
@@ -157,3 +175,114 @@ def test_neighbours_in_an_epoch_of_fashion_mnist_are_unrelated():
         order = _core.order(n, seed=seed).astype(int)
         counts += np.histogram((order[1:] - order[:-1]) % n, bins=600, range=(0, n))[0]
     assert abs(chi_square_z(counts, np.full(600, counts.sum() / 600))) < 5
+
+
+# ---- blocks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 63, 64, 65, 1000, 4097])
+@pytest.mark.parametrize("block", [1, 2, 7, 64, 1000, 2**40])
+def test_blocks_are_a_bijection_and_the_reference_s(n, block, cpu_level):
+    for epoch in range(3):
+        got = _core.order(n, seed=n, epoch=epoch, block=block)
+        assert np.array_equal(np.sort(got), np.arange(n))
+        if n:
+            assert np.array_equal(got, reference.block_order(n, n, epoch, block))
+
+
+def test_slices_of_blocks_agree_with_the_whole(cpu_level):
+    whole = _core.order(10_000, seed=4, block=31)
+    for begin, end in [(0, 1), (1, 400), (1999, 2001), (255, 5513), (9_743, 10_000)]:
+        part = _core.order(10_000, seed=4, begin=begin, end=end, block=31)
+        assert np.array_equal(part, whole[begin:end])
+
+
+def test_blocks_at_ten_billion_are_random_access():
+    n, block = 10**10 + 7, 1024
+    begins = 0, n // 2, n - 200_000
+    parts = [
+        _core.order(n, seed=1, begin=begin, end=begin + 200_000, block=block)
+        for begin in begins
+    ]
+    values = np.concatenate(parts)
+    assert values.max() < n and len(np.unique(values)) == len(values)
+    # Three or four windows each, of 64 blocks and two that are cut.
+    for part in parts:
+        assert len(np.unique(part // block)) <= 5 * 2 * 67
+
+
+@pytest.mark.parametrize("n", [1000, 1024, 70 * 16 + 5])
+def test_a_window_reads_few_runs_and_an_epoch_reads_all_once(n):
+    block = 16
+    order = _core.order(n, seed=5, block=block).astype(int)
+    windows = np.array_split(order, -(-n // (64 * block)))
+    for window in windows:
+        samples = np.sort(window)
+        n_runs = 1 + (np.diff(samples) > 1).sum()
+        assert n_runs <= 64 + 3
+
+
+def test_a_block_that_is_too_large_says_so():
+    with pytest.raises(ValueError, match=r"block must be at most 2\*\*40, got"):
+        _core.order(5, block=2**40 + 1)
+
+
+def in_blocks(n, m, block):
+    return np.array(
+        [_core.order(n, seed=s, epoch=s % 7, block=block) for s in range(m)], dtype=int
+    )
+
+
+# One window; two, and a short block; many windows of few samples.
+BLOCKS = pytest.mark.parametrize("n, block", [(100, 8), (130, 2), (256, 1)])
+
+
+@BLOCKS
+def test_in_blocks_every_sample_is_as_likely_at_every_position(n, block):
+    m = 20_000
+    orders = in_blocks(n, m, block)
+    counts = np.zeros((n, n))
+    for position in range(n):
+        counts[position] = np.bincount(orders[:, position], minlength=n)
+    assert abs(chi_square_z(counts.ravel(), np.full(n * n, m / n))) < 5
+
+
+def windows_of(order, block):
+    """The window that each sample is in."""
+    windows = np.array_split(order, -(-len(order) // (64 * block)))
+    numbers = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
+    found = np.empty(len(order), int)
+    found[order] = numbers
+    return found
+
+
+@pytest.mark.parametrize("n, block", [(1300, 4), (1000, 7), (512, 2)])
+def test_all_neighbours_are_parted_as_often(n, block):
+    """Blocks begin at other samples in every epoch."""
+    m = 4000
+    windows = np.array([windows_of(order, block) for order in in_blocks(n, m, block)])
+    parted = (windows != np.roll(windows, 1, axis=1)).mean(axis=0)
+    share = parted.mean()
+    assert 0.2 / block < share < 1 / block
+    assert np.abs(parted - share).max() < 5 * math.sqrt(share * (1 - share) / m)
+
+
+def test_any_two_images_may_meet_in_a_window():
+    n, block = 512, 2
+    met = np.zeros((n, n), bool)
+    for order in in_blocks(n, 400, block):
+        for window in np.array_split(order, 4):
+            met[np.ix_(window, window)] = True
+    assert met.all()
+
+
+def test_windows_of_consecutive_epochs_are_unrelated():
+    n, m, block, n_windows = 4096, 200, 4, 16
+    counts = np.zeros((n_windows, n_windows))
+    for k in range(m):
+        orders = (_core.order(n, seed=3, epoch=e, block=block) for e in (k, k + 1))
+        first, second = (windows_of(order.astype(int), block) for order in orders)
+        np.add.at(counts, (first, second), 1)
+    # In units of blocks, which come together.
+    expected = np.full(counts.size, n * m / counts.size / block)
+    assert chi_square_z(counts.ravel() / block, expected) < 5

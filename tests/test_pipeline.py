@@ -572,7 +572,7 @@ def test_few_bytes_of_pixels_but_many_of_labels_keep_to_the_prefetch():
 def test_more_rows_than_the_slots_hold_are_refused(small):
     loader = ff.Loader(small, 10)
     next(iter(loader))
-    options = {"shuffle": False, "seed": 0, "epoch": 0, "begin": 0, "rank": 0}
-    options |= {"world": 1, "drop_last": False, "owner": None}
+    options = {"shuffle": False, "block": 0, "seed": 0, "epoch": 0, "begin": 0}
+    options |= {"rank": 0, "world": 1, "drop_last": False, "owner": None}
     with pytest.raises(ValueError, match="slots hold 10 rows, got 11"):
         loader._pipeline.start(batch_size=11, **options)

@@ -67,6 +67,23 @@ def test_tensors_share_the_memory_of_the_batch_and_keep_it(small, monkeypatch):
         assert bits(x) == want_x.tobytes() and bits(y) == want_y.tobytes()
 
 
+def test_images_in_files(small, small_in_files):
+    """In this process, and in workers, which get them by name."""
+    options = OPTIONS | {"shuffle_block": 4}
+    loader = TorchLoader(small_in_files, **options)
+    workers = torch.utils.data.DataLoader(
+        loader, batch_size=None, num_workers=2, multiprocessing_context="spawn"
+    )
+    wanted = list(TorchLoader(small, **options))
+    for (x, y), (want_x, want_y) in zip(loader, wanted, strict=True):
+        assert torch.equal(x, want_x) and torch.equal(y, want_y)
+    loader.set_epoch(0)
+    labels = torch.cat([y for _, y in workers])
+    assert torch.equal(
+        labels.sort().values, torch.cat([y for _, y in wanted]).sort().values
+    )
+
+
 def test_channels_last(small):
     x, _ = next(iter(TorchLoader(small, channels_last=True, **OPTIONS)))
     want, _ = next(iter(TorchLoader(small, **OPTIONS)))

@@ -38,8 +38,8 @@ class JaxLoader(Adapter):
     label_dtype : "int32", "uint8" or "onehot"
         JAX makes int32 of int64.
     **options
-        As for Loader: shuffle, seed, dtype, normalize, layout, augment, drop_last,
-        shard, threads, prefetch. JAX's convolutions like layout "NHWC".
+        As for Loader: shuffle, shuffle_block, seed, dtype, normalize, layout, augment,
+        drop_last, shard, threads, prefetch. JAX's convolutions like layout "NHWC".
 
     Raises
     ------

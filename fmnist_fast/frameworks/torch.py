@@ -66,8 +66,8 @@ class TorchLoader(Adapter, IterableDataset):
     label_dtype : torch.dtype or str
         int64, int32, uint8 or "onehot".
     **options
-        As for Loader: shuffle, seed, normalize, layout, augment, drop_last, shard,
-        threads, prefetch.
+        As for Loader: shuffle, shuffle_block, seed, normalize, layout, augment,
+        drop_last, shard, threads, prefetch.
 
     Raises
     ------

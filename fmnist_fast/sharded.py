@@ -1,0 +1,119 @@
+"""Images that lie in several arrays, such as mapped files, as one sequence."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .rows import check_row, checked_rows
+
+
+class ShardedImages:
+    """What `Dataset.images` is where the images are in several files.
+
+    Indexed as an array is by its first dimension: an integer gives a view of an image;
+    a slice a view where it has step 1 and lies in one part, else a copy; lists, index
+    arrays and masks give copies. ``numpy.asarray`` copies everything.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray, uint8 (n, height, width), C-contiguous
+        At least one, all of images of the same size.
+
+    Attributes
+    ----------
+    parts : tuple of ndarray
+        As given.
+    shape : tuple of int
+        (n, height, width), of all parts together.
+    dtype, ndim, size, nbytes
+        As of an array of that shape.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 3
+
+    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+        self.parts = tuple(parts)
+        self._begins = np.cumsum([0, *map(len, self.parts)])
+        self.shape = (int(self._begins[-1]), *self.parts[0].shape[1:])
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=object))
+
+    nbytes = size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (image for part in self.parts for image in part)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        n = len(self)
+        if isinstance(key, slice):
+            begin, end, step = key.indices(n)
+            if step == 1:
+                pieces = self.between(begin, end)
+                return pieces.parts[0] if len(pieces.parts) == 1 else pieces._copy()
+            return self._rows(np.arange(begin, end, step))
+        if isinstance(key, (list, np.ndarray)):
+            rows = checked_rows(key, n)
+            return self._rows(np.flatnonzero(rows) if rows.dtype == bool else rows)
+        try:
+            row = operator.index(key)
+        except TypeError:
+            raise TypeError(
+                "images in several files are indexed by an integer, a slice, a list or "
+                f"a mask of the first dimension, got {type(key).__name__}: index what "
+                "that gives by the others"
+            ) from None
+        check_row(row, n)
+        row %= n
+        part = int(self._begins.searchsorted(row, side="right")) - 1
+        return self.parts[part][row - int(self._begins[part])]
+
+    def between(self, begin: int, end: int) -> ShardedImages:
+        """Images begin to end - 1, without a copy; `begin` is at least 0."""
+        end = min(max(begin, end), len(self))
+        pieces = [
+            part[max(0, begin - first) : end - first]
+            for part, first in zip(self.parts, self._begins.tolist())
+            if first < end and begin < first + len(part)
+        ]
+        return ShardedImages(pieces or [self.parts[0][:0]])
+
+    def _rows(self, rows: np.ndarray) -> np.ndarray:
+        """A copy of these rows, in their order, a part at a time."""
+        rows = rows.astype(np.int64) % max(1, len(self))
+        out = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        part_of = self._begins.searchsorted(rows, side="right") - 1
+        for part in np.unique(part_of):
+            here = np.flatnonzero(part_of == part)
+            out[here] = self.parts[part][rows[here] - self._begins[part]]
+        return out
+
+    def _copy(self) -> np.ndarray:
+        return np.concatenate(self.parts)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(
+                "images in several files are no array without a copy: see .parts"
+            )
+        images = self._copy()
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        n, height, width = self.shape
+        files = f"{len(self.parts)} part" + "s" * (len(self.parts) != 1)
+        return f"ShardedImages({n:,} images of {height}x{width} uint8 in {files})"
+
+
+def parts_of(images: np.ndarray | ShardedImages) -> tuple[np.ndarray, ...]:
+    """The arrays that images lie in; of an array itself."""
+    return images.parts if isinstance(images, ShardedImages) else (images,)

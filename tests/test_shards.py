@@ -1,0 +1,379 @@
+"""Many IDX files as one dataset: which, in which order, and what is refused."""
+
+import ctypes
+import gzip
+import json
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import FormatError, _core, idx
+
+SIZES = {2: 30, 9: 1, 10: 45, 11: 0}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def write(folder, k, n=20, *, sides=(6, 5), suffix="", seed=0):
+    """The k-th pair of files; its images and labels."""
+    rng = np.random.default_rng((k, seed))
+    folder.mkdir(exist_ok=True)
+    images = rng.integers(0, 256, (n, *sides), dtype=np.uint8)
+    labels = rng.integers(0, 3, n, dtype=np.uint8)
+    ff.write_idx(folder / f"part{k}-images-idx3-ubyte{suffix}", images)
+    ff.write_idx(folder / f"part{k}-labels-idx1-ubyte{suffix}", labels)
+    return images, labels
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def written(folder):
+    """Files of several sizes, one empty, one compressed; all images and labels."""
+    pairs = [write(folder, k, n, suffix=".gz" * (k == 9)) for k, n in SIZES.items()]
+    return [np.concatenate(arrays) for arrays in zip(*pairs)]
+
+
+def load(folder, **options):
+    return ff.load_shards(folder / "*-images-idx3-ubyte*", **options)
+
+
+def test_files_come_in_natural_order(folder, written):
+    for source in (
+        folder / "*-images-idx3-ubyte*",
+        str(folder / "*"),
+        os.path.relpath(folder / "*"),
+        [folder / f"part{k}-images-idx3-ubyte{'.gz' * (k == 9)}" for k in SIZES],
+    ):
+        dataset = ff.load_shards(source)
+        assert np.array_equal(np.asarray(dataset.images), written[0])
+        assert np.array_equal(dataset.labels, written[1])
+    assert dataset.source == str(folder)
+    assert dataset.classes == ("0", "1", "2")
+
+
+def test_a_sequence_keeps_its_order(folder, written):
+    names = [folder / f"part{k}-images-idx3-ubyte" for k in (10, 2)]
+    dataset = ff.load_shards(names)
+    assert len(dataset.images.parts) == 2 and len(dataset.images.parts[0]) == 45
+
+
+def test_folders_below(tmp_path):
+    wanted = [write(tmp_path / f"day{k}", 0, k)[0] for k in (2, 10)]
+    dataset = ff.load_shards(tmp_path / "**" / "*idx3*")
+    assert np.array_equal(np.asarray(dataset.images), np.concatenate(wanted))
+    assert dataset.source == str(tmp_path)
+
+
+def test_a_file_alone(folder):
+    images, _ = write(folder, 0)
+    path = folder / "part0-images-idx3-ubyte"
+    for source in (path, [path]):
+        assert np.array_equal(np.asarray(ff.load_shards(source).images), images)
+
+
+def test_of_a_file_and_its_gz_the_plain_one_is_taken(folder):
+    write(folder, 0, suffix=".gz", seed=1)
+    images, labels = write(folder, 0)
+    dataset = load(folder)
+    assert np.array_equal(np.asarray(dataset.images), images)
+    assert np.array_equal(dataset.labels, labels)
+
+
+def test_an_images_file_with_a_dot(folder):
+    images, _ = write(folder, 0)
+    for kind in ("images-idx3", "labels-idx1"):
+        old = folder / f"part0-{kind}-ubyte"
+        old.rename(folder / f"t.{kind.replace('-', '.')}-ubyte")
+    assert np.array_equal(np.asarray(ff.load_shards(folder / "t.*").images), images)
+
+
+def base_of(array):
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return getattr(array, "obj", array)
+
+
+def test_files_are_mapped_read_only_and_closed(folder, written, cache):
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    dataset = load(folder)
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before
+    for part in dataset.images.parts:
+        assert isinstance(base_of(part), _core.FileMap)
+        assert not part.flags.writeable
+    assert not dataset.labels.flags.writeable
+    assert list((cache / "decoded").iterdir())
+    assert load(folder).fingerprint == dataset.fingerprint  # from the decoded copy
+
+
+def test_without_a_cache_gz_is_in_memory(folder, written, cache, monkeypatch):
+    dataset = load(folder, cache=False)
+    assert not isinstance(base_of(dataset.images.parts[1]), _core.FileMap)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    assert load(folder).fingerprint == dataset.fingerprint
+    assert not cache.exists()
+
+
+def test_only_what_is_touched_is_read(folder):
+    """A sparse file of 40 GB, which no memory would hold."""
+    n, side = 500_000, 280
+    folder.mkdir()
+    with open(folder / "x-images-idx3-ubyte", "wb") as file:
+        file.write(idx.header_of(np.dtype(np.uint8), (n, side, side)))
+        file.truncate(16 + n * side * side)
+    ff.write_idx(folder / "x-labels-idx1-ubyte", np.zeros(n, np.uint8))
+    dataset = load(folder)
+    options = {"shuffle": True, "shuffle_block": 1, "normalize": None}
+    for k, (images, _) in enumerate(ff.Loader(dataset, 2, prefetch=1, **options)):
+        assert not images.any()
+        if k == 5:
+            break
+    assert dataset.images.size == n * side * side
+    assert len(dataset.select(slice(n // 2, None))) == n // 2
+
+
+def test_an_empty_dataset(folder):
+    write(folder, 0, 0)
+    dataset = load(folder)
+    assert len(dataset) == 0 and list(ff.Loader(dataset, shuffle=True)) == []
+
+
+class Pages:
+    """What Linux knows of the pages of a mapped part."""
+
+    def __init__(self, part):
+        begin = part.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
+        self.n = -(-(part.ctypes.data + part.nbytes - begin) // mmap.PAGESIZE)
+        self.where = ctypes.c_void_p(begin), ctypes.c_size_t(self.n * mmap.PAGESIZE)
+
+    def ask(self, call, argument):
+        if getattr(ctypes.CDLL(None, use_errno=True), call)(*self.where, argument):
+            raise OSError(ctypes.get_errno(), call)
+
+    def in_memory(self):
+        """Which of them are in memory."""
+        pages = (ctypes.c_ubyte * self.n)()
+        self.ask("mincore", pages)
+        return np.frombuffer(pages, np.uint8) & 1
+
+    def forget(self, path):
+        """Put them out of memory, and let faults bring one page each."""
+        self.ask("madvise", mmap.MADV_DONTNEED)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self.ask("madvise", mmap.MADV_RANDOM)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+@pytest.mark.parametrize("block", [8, None])
+def test_blocks_are_read_ahead(folder, block):
+    """Of eight windows, each is in memory soon after the one before it was begun."""
+    n, nbytes, window = 8 * 64 * 8, 64 * 64, 64 * 8
+    write(folder, 0, n, sides=(64, 64))
+    dataset = load(folder)
+    options = {"shuffle": True, "shuffle_block": block, "normalize": None}
+    loader = ff.Loader(dataset, 16, threads=1, prefetch=1, **options)
+    pages = Pages(dataset.images.parts[0])
+    pages.forget(folder / "part0-images-idx3-ubyte")
+    if pages.in_memory().mean() > 0.01:
+        pytest.skip("the file system keeps it in memory")
+    wanted = 16 + _core.order(n, block=block or 0).astype(int) * nbytes
+    wanted //= mmap.PAGESIZE
+    batches = iter(loader)
+    for k in range(3):
+        for _ in range(1 if k == 0 else window // 16):
+            next(batches)
+        rows = wanted[k * window : (k + 1) * window]
+        for _ in range(20):  # reading ahead keeps nobody waiting
+            found = pages.in_memory()
+            if found[rows].all():
+                break
+            time.sleep(0.05)
+        assert found[rows].all() == (block is not None)
+        assert found.mean() < (k + 2) / 8
+
+
+# ---- what is known of them ---------------------------------------------------------
+
+
+def test_the_card_and_the_classes(folder, written):
+    card = {"name": "letters", "classes": ["a", "b", "c"], "synthetic": True}
+    (folder / "dataset.json").write_text(json.dumps(card))
+    dataset = load(folder)
+    assert (dataset.name, dataset.classes) == ("letters", ("a", "b", "c"))
+    assert dataset.synthetic and dataset.title == "letters (SYNTHETIC)"
+    assert load(folder, classes=["x", "y", "z"]).classes == ("x", "y", "z")
+
+
+def test_cards_that_differ(tmp_path):
+    for k in (1, 2):
+        write(tmp_path / f"{k}", 0)
+    (tmp_path / "2" / "dataset.json").write_text('{"name": "other"}')
+    with pytest.raises(FormatError, match=r"must be the same in all folders .* differ"):
+        ff.load_shards(tmp_path / "*" / "*idx3*")
+
+
+def test_is_pickled_by_its_files(folder, written):
+    dataset = load(folder, classes=["x", "y", "z"]).with_format("pil")
+    content = pickle.dumps(dataset)
+    assert len(content) < 2000
+    again = pickle.loads(content)
+    assert again.fingerprint == dataset.fingerprint
+    assert (again.classes, again.format) == (dataset.classes, "pil")
+    assert pickle.loads(pickle.dumps(ff.Loader(dataset, 4, shuffle=True)))
+    write(folder, 10, 45, seed=5)
+    with pytest.raises(
+        ValueError, match=r"have changed since this dataset was pickled"
+    ):
+        pickle.loads(content)
+
+
+def test_a_replaced_file_stays_as_it_was(folder):
+    images, _ = write(folder, 0)
+    dataset = load(folder)
+    write(folder, 0, seed=3)  # writes another and renames it
+    assert np.array_equal(np.asarray(dataset.images), images)
+
+
+def test_loads_in_a_fresh_process_with_few_handles(folder):
+    """More files than handles that may be open."""
+    if sys.platform == "win32":
+        pytest.skip("handles are limited by POSIX's setrlimit")
+    for k in range(80):
+        write(folder, k, 3, suffix=".gz" * (k % 2))
+    code = """
+        import resource, sys
+        import fmnist_fast as ff
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        for _ in range(2):  # the second time from decoded copies
+            dataset = ff.load_shards(sys.argv[1])
+            assert sum(len(x) for x, _ in ff.Loader(dataset, 7, shuffle=True)) == 240
+    """
+    pattern = str(folder / "*idx3*")
+    words = [sys.executable, "-c", textwrap.dedent(code), pattern]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- what is refused ---------------------------------------------------------------
+
+
+def test_nothing_matches(folder):
+    folder.mkdir()
+    (folder / "notes").touch()
+    for source, what in ((folder / "*", "nothing does"), (folder, "it is a folder")):
+        with pytest.raises(FileNotFoundError, match=rf"must match .*, but {what}; a "):
+            ff.load_shards(source)
+
+
+def test_labels_that_are_missing(folder):
+    write(folder, 0)
+    (folder / "part0-labels-idx1-ubyte").unlink()
+    wanted = r"part0-images-idx3-ubyte is there, but part0-labels-idx1-ubyte or "
+    with pytest.raises(FileNotFoundError, match=wanted):
+        load(folder)
+
+
+def test_a_sequence_that_is_wrong(folder):
+    write(folder, 0)
+    path = folder / "part0-images-idx3-ubyte"
+    with pytest.raises(FileNotFoundError, match=r"there is no such file of images"):
+        ff.load_shards([folder / "part7-images-idx3-ubyte"])
+    with pytest.raises(ValueError, match=r"must have images-idx3 in its name, got .*x"):
+        ff.load_shards([folder / "x"])
+    with pytest.raises(ValueError, match=r"must name each file once, got .* twice"):
+        ff.load_shards([path, str(path)])
+    with pytest.raises(ValueError, match=r"must name at least one file, got none"):
+        ff.load_shards([])
+    for source in (7, b"path"):
+        with pytest.raises(TypeError, match=r"must be a pattern, a path or a sequence"):
+            ff.load_shards(source)
+
+
+DAMAGES = {
+    "short": (lambda content: content[:-3], r"part1-images.*: truncated: the header"),
+    "long": (lambda content: content + b"x", r"part1-images.*: trailing bytes: the"),
+    "header": (lambda content: content[:7], r"part1-images.*: the file ends inside"),
+    "empty": (lambda content: b"", r"part1-images.*: the file ends inside the IDX"),
+    "magic": (lambda content: b"x" + content, r"part1-images.*: an IDX file starts"),
+    "kind": (
+        lambda content: bytes([0, 0, 0x0D, 1, 0, 0, 0, 2]) + bytes(8),
+        r"part1-images.*: images must be uint8 with 3 dimensions, found .*f4 \(2,\)",
+    ),
+    "dimensions": (
+        lambda content: bytes([0, 0, 8, 70]) + b"\0\0\0\1" * 70 + b"x",
+        r"part1-images.*: 70 dimensions; numpy has at most 64",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage, wanted", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_damaged_files_are_named(folder, damage, wanted, suffix):
+    write(folder, 0)
+    write(folder, 1)
+    path = folder / "part1-images-idx3-ubyte"
+    content = damage(path.read_bytes())
+    path.unlink()
+    if suffix:
+        content = gzip.compress(content)
+        wanted = wanted.replace(".*f4", "float32")
+    path.with_name(path.name + suffix).write_bytes(content)
+    with pytest.raises(FormatError, match=wanted):
+        load(folder)
+
+
+def test_files_that_disagree(folder):
+    write(folder, 0)
+    write(folder, 1, sides=(5, 6))
+    wanted = (
+        r"part1.* must be of the size \(6, 5\), as those of .*part0.*, got \(5, 6\)"
+    )
+    with pytest.raises(FormatError, match=wanted):
+        load(folder)
+
+
+def test_a_pair_that_disagrees(folder):
+    write(folder, 0)
+    ff.write_idx(folder / "part0-labels-idx1-ubyte", np.zeros(19, np.uint8))
+    with pytest.raises(FormatError, match=r"has 20 images, but .* has 19 labels"):
+        load(folder)
+
+
+def test_labels_out_of_range_name_their_file(folder):
+    write(folder, 0)
+    write(folder, 1)
+    ff.write_idx(folder / "part1-labels-idx1-ubyte", np.full(20, 3, np.uint8))
+    wanted = r"part1-labels-idx1-ubyte: labels must be in 0\.\.2, got 3 to 3"
+    with pytest.raises(FormatError, match=wanted):
+        load(folder, classes=["a", "b", "c"])
+    ff.write_idx(folder / "part1-labels-idx1-ubyte", np.full(20, -1, np.int8))
+    with pytest.raises(FormatError, match=r"part1.*: labels must not be negative"):
+        load(folder)
+
+
+def test_an_empty_file_is_not_mapped(tmp_path):
+    path = tmp_path / "empty"
+    path.touch()
+    with open(path, "rb") as file:
+        with pytest.raises(ValueError, match=r"an empty file can't be mapped"):
+            _core.FileMap(file.fileno(), 0)
+    with pytest.raises(OSError):
+        _core.FileMap(10**6, 5)

@@ -1,0 +1,310 @@
+"""Files at URLs: found, fetched once, fetched again when they change, never half."""
+
+import gzip
+import json
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from server import content, status
+
+import fmnist_fast as ff
+from fmnist_fast import urls
+from fmnist_fast.download import DownloadError
+
+fsspec = pytest.importorskip("fsspec")
+pytest.importorskip("aiohttp")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
+    return tmp_path / "cache" / "remote"
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The bytes of three pairs of files by name, compressed; all their images."""
+    wanted, found = [], {}
+    for k in (1, 2, 10):
+        rng = np.random.default_rng(k)
+        images = rng.integers(0, 256, (20 + k, 6, 5), dtype=np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", images[:, 0, 0])):
+            path = tmp_path / f"part{k}-{kind}-ubyte.gz"
+            ff.write_idx(path, array % 3 if kind.startswith("labels") else array)
+            found[path.name] = path.read_bytes()
+        wanted.append(images)
+    return found, np.concatenate(wanted)
+
+
+@pytest.fixture
+def served(http, files):
+    """A server of the files, and the URL of their folder, which lists them."""
+    for name, body in files[0].items():
+        http.serve(f"/data/{name}", content(body, etag='"1"'))
+    list_folder(http, files[0])
+    return http, f"{http.base}/data"
+
+
+def list_folder(http, names):
+    links = "".join(f'<a href="{name}">{name}</a>\n' for name in names)
+    page = f"<html><body>{links}</body></html>".encode()
+    http.serve("/data/", content(page, **{"Content-Type": "text/html"}))
+
+
+@pytest.fixture
+def memory(files):
+    """The same in fsspec's memory."""
+    system = fsspec.filesystem("memory")
+    for name, body in files[0].items():
+        system.pipe(f"/data/{name}", body)
+    yield system
+    system.rm("/data", recursive=True)
+
+
+def kept(cache):
+    return sorted(path.name for path in cache.glob("*/*"))
+
+
+@pytest.mark.parametrize("where", ["served", "memory"])
+def test_a_pattern_is_found_fetched_and_kept(where, request, files, cache):
+    found = request.getfixturevalue(where)
+    url = found[1] if where == "served" else "memory://data"
+    dataset = ff.load_shards(f"{url}/*-images-idx3-ubyte.gz")
+    assert np.array_equal(np.asarray(dataset.images), files[1])
+    assert kept(cache) == sorted([*files[0], *(f"{name}.from" for name in files[0])])
+    assert pickle.loads(pickle.dumps(dataset)).fingerprint == dataset.fingerprint
+    if where == "served":
+        bodies = [path for path, _ in found[0].asked if path.endswith(".gz")]
+        again = ff.load_shards(f"{url}/*-images-idx3-ubyte.gz")
+        assert again.fingerprint == dataset.fingerprint
+        assert len(bodies) <= 6 * 4  # is it there, which version, itself, and again
+
+
+def test_a_sequence_of_urls_and_paths(served, files, tmp_path):
+    _, url = served
+    names = [
+        f"{url}/part2-images-idx3-ubyte.gz",
+        tmp_path / "part1-images-idx3-ubyte.gz",
+    ]
+    dataset = ff.load_shards(names)
+    assert [len(part) for part in dataset.images.parts] == [22, 21]
+
+
+def test_a_card_is_fetched_too(memory):
+    memory.pipe("/data/dataset.json", json.dumps({"classes": list("abc")}).encode())
+    assert ff.load_shards("memory://data/*idx3*").classes == ("a", "b", "c")
+
+
+def test_a_changed_file_is_fetched_again(served, files):
+    http, url = served
+    name = "part1-images-idx3-ubyte.gz"
+    before = urls.fetch(f"{url}/{name}").read_bytes()
+    n_asked = len(http.asked)
+    assert urls.fetch(f"{url}/{name}").read_bytes() == before
+    assert len(http.asked) - n_asked <= 2  # its version alone
+    http.serve(f"/data/{name}", content(before[::-1], etag='"2"'))
+    assert urls.fetch(f"{url}/{name}").read_bytes() == before[::-1]
+
+
+def test_a_damaged_copy_is_fetched_again(memory, files):
+    name = "part1-images-idx3-ubyte.gz"
+    path = urls.fetch(f"memory://data/{name}")
+    path.write_bytes(b"short")
+    assert urls.fetch(f"memory://data/{name}").read_bytes() == files[0][name]
+    path.with_name(f"{name}.from").write_text("not JSON")
+    assert urls.fetch(f"memory://data/{name}").read_bytes() == files[0][name]
+
+
+# ---- a folder as root --------------------------------------------------------------
+
+
+def test_load_takes_a_url_as_root(tmp_path, cache):
+    system = fsspec.filesystem("memory")
+    for name, array in (
+        ("t10k-images-idx3-ubyte", np.full((4, 3, 2), 9, np.uint8)),
+        ("t10k-labels-idx1-ubyte", np.arange(4, dtype=np.uint8)),
+    ):
+        ff.write_idx(tmp_path / name, array)
+        system.pipe(f"/root/{name}", (tmp_path / name).read_bytes())
+    card = json.dumps({"name": "nines", "classes": list("abcd")})
+    system.pipe("/root/dataset.json", card.encode())
+    try:
+        dataset = ff.load("test", "memory://root/")
+        assert (dataset.name, len(dataset)) == ("nines", 4)
+        with pytest.raises(FileNotFoundError, match=r"no train-images-idx3-ubyte or "):
+            ff.load("train", "memory://root")
+    finally:
+        system.rm("/root", recursive=True)
+
+
+def test_root_and_other_arguments():
+    with pytest.raises(ValueError, match=r"those of root are fetched without it, got"):
+        ff.load("test", "memory://root", download=True)
+    with pytest.raises(ValueError, match=r"root goes with the name of a dataset, got"):
+        ff.load("test", "memory://root", name="/tmp")
+
+
+# ---- failures ----------------------------------------------------------------------
+
+
+def test_nothing_matches(served):
+    _, url = served
+    with pytest.raises(FileNotFoundError, match=r"must match http.*, but nothing does"):
+        ff.load_shards(f"{url}/x*-images-idx3-ubyte")
+    with pytest.raises(FileNotFoundError, match=r"http://.*: there is no such file"):
+        urls.fetch(f"{url}/x")
+
+
+def test_labels_that_are_missing(memory):
+    memory.rm("/data/part2-labels-idx1-ubyte.gz")
+    wanted = r"memory:///?data/part2-images.* is there, but part2-labels-idx1-ubyte or "
+    with pytest.raises(FileNotFoundError, match=wanted):
+        ff.load_shards("memory://data/*idx3*")
+
+
+def test_a_server_that_fails_midway_leaves_nothing(served, files, cache):
+    http, url = served
+    name = "part1-images-idx3-ubyte.gz"
+    body = files[0][name]
+    http.serve(f"/data/{name}", content(body, cut=50, etag='"1"'))
+    for _ in range(2):
+        with pytest.raises(DownloadError, match=rf"{name} can't be fetched: "):
+            urls.fetch(f"{url}/{name}")
+        assert kept(cache) == []
+    http.serve(f"/data/{name}", content(body, etag='"1"'))
+    assert urls.fetch(f"{url}/{name}").read_bytes() == body
+
+
+def test_a_failed_replacement_leaves_the_old_copy_unknown(served, files, cache):
+    """Nothing says of the old bytes that they are the new version."""
+    http, url = served
+    name = "part1-images-idx3-ubyte.gz"
+    body = files[0][name]
+    path = urls.fetch(f"{url}/{name}")
+    http.serve(f"/data/{name}", content(body[::-1], cut=50, etag='"2"'))
+    with pytest.raises(DownloadError, match="can't be fetched"):
+        urls.fetch(f"{url}/{name}")
+    assert path.read_bytes() == body and kept(cache) == [name]
+
+
+def test_a_file_that_changes_meanwhile(http, cache):
+    versions = iter(range(100))
+
+    def answer(handler):
+        content(b"abc", etag=f'"{next(versions)}"')(handler)
+
+    url = http.serve("/file", answer)
+    with pytest.raises(DownloadError, match=r"/file changed while it was fetched: try"):
+        urls.fetch(url)
+    assert kept(cache) == []
+
+
+def test_a_size_that_is_not_the_one_announced(memory, monkeypatch, cache):
+    system = type(memory)
+    whole = system.info
+
+    def info(self, path, **options):
+        return whole(self, path, **options) | {"size": 10**6}
+
+    monkeypatch.setattr(system, "info", info)
+    with pytest.raises(DownloadError, match=r"gz ends after \d+ of 1000000 bytes"):
+        urls.fetch("memory://data/part1-images-idx3-ubyte.gz")
+    assert kept(cache) == []
+
+
+@pytest.mark.parametrize("code", [403, 404, 410])
+def test_a_server_that_has_no_such_file(http, code):
+    url = http.serve("/file", status(code))
+    with pytest.raises(FileNotFoundError, match=r"/file: there is no such file"):
+        urls.fetch(url)
+    assert urls.fetch_first([url]) is None
+
+
+def test_a_server_that_is_broken_is_not_one_without_the_file(http):
+    url = http.serve("/broken", status(500))
+    for call in (urls.fetch, lambda url: urls.fetch_first([url])):
+        with pytest.raises(DownloadError, match=r"/broken can't be fetched: .*500"):
+            call(url)
+    with pytest.raises(
+        DownloadError, match=r"http://127\.0\.0\.1:1/x can't be fetched"
+    ):
+        urls.fetch("http://127.0.0.1:1/x")
+
+
+def test_what_the_server_no_longer_has_is_forgotten(memory, files, cache):
+    """A plain file of labels goes before its .gz, and so must not stay."""
+    name = "part1-labels-idx1-ubyte"
+    plain = gzip.decompress(files[0][f"{name}.gz"])
+    memory.pipe(f"/data/{name}", plain[:-1] + b"\x07")
+    memory.pipe("/data/dataset.json", b'{"name": "old"}')
+    dataset = ff.load_shards("memory://data/*idx3*")
+    assert (dataset.labels.max(), dataset.name) == (7, "old")
+    memory.rm(f"/data/{name}")
+    memory.rm("/data/dataset.json")
+    dataset = ff.load_shards("memory://data/*idx3*")
+    assert (dataset.labels.max(), dataset.name) == (2, None)
+
+
+def test_offline_what_is_kept_is_used(served, monkeypatch):
+    http, url = served
+    path = f"{url}/part1-images-idx3-ubyte.gz"
+    fingerprint = ff.load_shards([path]).fingerprint
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    n_asked = len(http.asked)
+    assert ff.load_shards([path]).fingerprint == fingerprint
+    refused = r"FMNIST_FAST_OFFLINE is set, so http://.* is not fetched"
+    with pytest.raises(DownloadError, match=refused):
+        ff.load_shards(f"{url}/*idx3*")
+    with pytest.raises(DownloadError, match=refused):
+        urls.fetch(f"{url}/part2-images-idx3-ubyte.gz")
+    with pytest.raises(DownloadError, match=refused):
+        ff.load("train", url)
+    assert len(http.asked) == n_asked
+
+
+def test_memory_is_no_network(memory, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    assert len(ff.load_shards("memory://data/*idx3*")) == 73
+
+
+def test_without_a_cache_folder(memory, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
+        ff.load_shards("memory://data/*idx3*")
+
+
+@pytest.mark.parametrize("url", ["memory://data/", "memory://data/.hidden"])
+def test_a_url_without_a_plain_name(url):
+    with pytest.raises(ValueError, match=r"must end in the name of a file, of letters"):
+        urls.fetch(url)
+
+
+def test_an_unknown_protocol():
+    with pytest.raises(ValueError, match=r"nosuch://x/y: .*nosuch"):
+        urls.fetch("nosuch://x/y")
+
+
+@pytest.mark.parametrize(
+    "missing, wanted",
+    [
+        (
+            "fsspec",
+            r"http://x/y needs fsspec \(.*: pip install 'fmnist_fast\[remote\]'",
+        ),
+        ("aiohttp", r"http://x/y needs a package that is not installed .*\[remote\]'"),
+    ],
+)
+def test_a_missing_package_says_how_to_get_it(missing, wanted):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from fmnist_fast import urls\n"
+        "urls.fetch('http://x/y')"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert re.search(f"ImportError: {wanted}", done.stderr)

@@ -67,25 +67,28 @@ class Contender:
             finally:
                 epochs.close()
 
-    def open(self, work: dict, setting: dict) -> None:
-        """Make ready for `time`."""
+    def open(self, work: dict, setting: dict, part: float) -> None:
+        """Make ready for `time`, with the first `part` of the images."""
         self.close()
-        self.epochs = self.module.epochs(self._read(), Work.from_json(work), **setting)
+        given = self._read()
+        if part < 1:
+            n = round(len(given) * part)
+            own = self._new_folder()
+            given = data.Data(given.images[:n].copy(), given.labels[:n].copy(), own)
+        self.epochs = self.module.epochs(given, Work.from_json(work), **setting)
 
-    def time(self, seconds: float, whole: bool) -> dict[str, float]:
-        """Run epochs until `seconds` have passed; all of the last one if `whole`.
+    def time(self, seconds: float) -> dict[str, float]:
+        """Run whole epochs, at least one, until `seconds` have passed.
 
-        Seconds and processor seconds of them, and images.
+        Seconds and processor seconds of an epoch.
         """
-        n_images, start, cpu = 0, time.perf_counter(), usage.cpu_seconds()
-        while not n_images or time.perf_counter() - start < seconds:
-            for _, labels in next(self.epochs):
-                n_images += len(labels)
-                if not whole and time.perf_counter() - start >= seconds:
-                    break
-        passed = time.perf_counter() - start
-        cpu = usage.cpu_seconds() - cpu
-        return {"seconds": passed, "cpu": cpu, "images": n_images}
+        n_epochs, start, cpu = 0, time.perf_counter(), usage.cpu_seconds()
+        while not n_epochs or time.perf_counter() - start < seconds:
+            for _ in next(self.epochs):
+                pass
+            n_epochs += 1
+        passed = (time.perf_counter() - start) / n_epochs
+        return {"seconds": passed, "cpu": (usage.cpu_seconds() - cpu) / n_epochs}
 
     def close(self) -> None:
         """Let go of what `open` made."""

@@ -44,7 +44,11 @@ def affine(images):
     moved = fn.random.uniform(range=(-shift, shift), shape=2)
     matrix = fn.transforms.translation(matrix, offset=moved)
     return fn.warp_affine(
-        images, matrix=matrix, interp_type=types.INTERP_LINEAR, fill_value=0
+        images,
+        matrix=matrix,
+        inverse_map=False,  # the matrix says where a pixel goes to
+        interp_type=types.INTERP_LINEAR,
+        fill_value=0,
     )
 
 
@@ -53,7 +57,7 @@ def erase(images):
     area = 28 * 28 * fn.random.uniform(range=works.ERASING_SCALE)
     low, high = np.log(works.ERASING_RATIO)
     ratio = dali_exp(fn.random.uniform(range=(low, high)))
-    drawn = fn.random.coin_flip(probability=works.ERASING_P, dtype=types.FLOAT)
+    drawn = fn.random.coin_flip(probability=works.ERASING_P)
     height = dali_round((area * ratio) ** 0.5) * drawn
     width = dali_round((area / ratio) ** 0.5)
     at = fn.random.uniform(range=(0, 1), shape=2)

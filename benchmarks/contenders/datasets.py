@@ -2,6 +2,7 @@
 
 import datasets
 import numpy as np
+import pyarrow
 
 from ..data import Data, read_gz
 from ..work import each_of
@@ -27,13 +28,12 @@ def settings(work):
 
 def table(images, labels):
     """Images are rows of bytes, which is how Arrow hands them out quickest."""
-    pixels = images[0].size
-    features = datasets.Features(
-        image=datasets.Sequence(datasets.Value("uint8"), length=pixels),
-        label=datasets.Value("int64"),
-    )
-    columns = {"image": images.reshape(-1, pixels), "label": labels}
-    return datasets.Dataset.from_dict(columns, features)
+    pixels = pyarrow.array(images.reshape(-1))
+    columns = {
+        "image": pyarrow.FixedSizeListArray.from_arrays(pixels, images[0].size),
+        "label": pyarrow.array(labels.astype(np.int64)),
+    }
+    return datasets.Dataset(pyarrow.table(columns))
 
 
 def load(folder, own, cache):
@@ -60,7 +60,7 @@ def as_numpy(columns, format):
 
 
 def epochs(data, work, format, read_by):
-    source = data.source or table(prepared(data, work), data.labels.astype(np.int64))
+    source = data.source or table(prepared(data, work), data.labels)
     rng, size = np.random.default_rng(0), work.batch_size
     formatted = source.with_format(format)
     side = round(source.features["image"].length ** 0.5)

@@ -8,17 +8,21 @@ them all. Both are far quicker than a row at a time.
 import torch
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from ..work import each_of, workers
+from ..work import each_of, threads, workers
 from .torch import augmented, normalised, prepared, versions
 
 __all__ = ["epochs", "settings", "versions"]
 
 
 def settings(work):
-    """How batches are fetched, by how many workers; floats made once, or each time."""
+    """How batches are fetched, by how many workers; floats made once, or each time.
+
+    Threads of PyTorch's are of use where there are no workers, which have one each.
+    """
     ahead = [False, True] if work.dtype == "float32" and not work.augment else [False]
-    fetch = ["batch_sampler", "__getitems__"]
-    return each_of(fetch=fetch, workers=workers(), ahead=ahead)
+    choices = {"fetch": ["batch_sampler", "__getitems__"], "ahead": ahead}
+    alone = each_of(workers=[0], threads=threads(), **choices)
+    return alone + each_of(workers=workers()[1:], threads=[1], **choices)
 
 
 class Batches(TensorDataset):
@@ -46,8 +50,9 @@ def same(batch):
     return batch
 
 
-def epochs(data, work, fetch, workers, ahead):
+def epochs(data, work, fetch, workers, threads, ahead):
     torch.manual_seed(0)
+    torch.set_num_threads(threads)
     dataset = Batches(data, work, ahead)
     options = {"num_workers": workers, "persistent_workers": workers > 0}
     if fetch == "batch_sampler":

@@ -59,6 +59,7 @@ def steps(work, data, kind):
 
 def epochs(data, work, transforms, workers):
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # images are too small to share
     raw = data.folder / "FashionMNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, items in zip(FILES, (data.images, data.labels)):

@@ -1,0 +1,93 @@
+"""What ``fmnist-fast bench`` does with its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from . import peers
+from .comparison import Comparison, Options
+from .goals import judge
+from .tables import ratio_text, summary
+from .work import QUICK, WORKS
+
+_QUICK = {"rounds": 3, "part": 0.25, "start_rounds": 1}
+
+
+def run(arguments: argparse.Namespace, tree: Path) -> int:
+    """Run what the arguments ask for; `tree` is the checkout. Returns the exit code."""
+    folder = Path(arguments.peers) if arguments.peers else peers.default_folder()
+    if arguments.install is not None:
+        require = dict(_requirement(text) for text in arguments.require)
+        return int(peers.install(arguments.install, folder.resolve(), require) > 0)
+    if arguments.publish:
+        from .publish import publish
+
+        publish([_read(path) for path in arguments.publish], tree)
+        return 0
+    if arguments.scaling:
+        from .scaling import measure
+
+        result = measure(arguments.images, rounds=arguments.rounds or 5)
+    else:
+        result = compare(arguments, folder.resolve())
+    if arguments.output:
+        text = json.dumps(result, indent=1)
+        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
+        print(f"Kept in {arguments.output}")
+    return 0
+
+
+def compare(arguments: argparse.Namespace, folder: Path) -> dict:
+    """Run the comparison, printing as it goes; the result, for a JSON file."""
+    quick = arguments.quick
+    names = arguments.works or (QUICK if quick else tuple(WORKS))
+    for name in names:
+        if name not in WORKS:
+            raise ValueError(f"no work {name!r}; there are {', '.join(WORKS)}")
+    options = Options(works=tuple(names), limit=arguments.limit)
+    for name, value in {**(_QUICK if quick else {}), "rounds": arguments.rounds}.items():
+        setattr(options, name, value or getattr(options, name))
+    if quick and not arguments.rounds:
+        options.rounds = _QUICK["rounds"]
+    comparison = Comparison(peers.chosen(arguments.only), folder, options)
+    try:
+        comparison.start()
+        result = comparison.result
+        for what, value in result["machine"].items():
+            print(f"{what:12} {value}")
+        for name, about in result["contenders"].items():
+            print(f"{name:15} {_about(about)}")
+        for name in options.works:
+            print(f"\n{WORKS[name].title}, batch {WORKS[name].batch_size}", flush=True)
+            for contender, entry in comparison.run_work(WORKS[name]):
+                print(f"  {contender:15} {ratio_text(entry)}", flush=True)
+        print("\nstart to first batch, and memory")
+        for contender, entry in comparison.run_start():
+            print(f"  {contender:15} {summary(entry)}", flush=True)
+    finally:
+        comparison.close()
+    print()
+    for goal in judge(result):
+        print(f"{goal['name']}: asked {goal['asked']}, {goal['verdict']}")
+    return result
+
+
+def _about(about: dict) -> str:
+    if "missing" in about:
+        return f"not installed: {about['missing']}"
+    if "error" in about:
+        return f"FAILED: {about['error']}"
+    return ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+
+
+def _requirement(text: str) -> tuple[str, str]:
+    name, equals, requirement = text.partition("=")
+    if not (name and equals and requirement):
+        raise ValueError(f"--require must be NAME=REQUIREMENT, got {text!r}")
+    return name, requirement
+
+
+def _read(path: str) -> dict:
+    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,259 @@
+"""The comparison: settings are searched, output checked, epochs timed in turns with ours.
+
+In every round ours runs before and after each contender, A/B/A, so that a busy minute of
+the machine hits both: a ratio is a contender's time over the mean of ours around it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fmnist_fast as ff
+
+from . import data, machine
+from .peers import FLOOR, OURS, Peer
+from .process import ContenderError, Process
+from .work import WORKS, Work
+
+ROUND_SECONDS = 0.1  # a round has as many epochs as this takes, at least one
+PART = 0.1  # of the images, to tell how slow a setting is
+SLOW_SECONDS = 0.15  # of an epoch of that part: no more time is spent on it
+START_ROUNDS = 5
+
+
+@dataclass
+class Options:
+    """How much is measured.
+
+    `limit` are the seconds that a contender may take for an answer; `part` is how large
+    the data of a check is, of what tells most.
+    """
+
+    rounds: int = 5
+    works: tuple[str, ...] = tuple(WORKS)
+    limit: float = 180
+    part: float = 1.0
+    start_rounds: int = START_ROUNDS
+
+
+class Comparison:
+    """Runs the contenders of `peers`, whose environments are in `environments`.
+
+    `result` grows as it goes on, and can be written as JSON at any time.
+    """
+
+    def __init__(self, peers: list[Peer], environments: Path, options: Options) -> None:
+        self.peers, self.environments, self.options = peers, environments, options
+        self.folder = Path(tempfile.mkdtemp(prefix="comparison-"))
+        self.processes: dict[str, Process] = {}
+        self.n_started = 0
+        self.result: dict[str, Any] = {
+            "machine": machine.describe(),
+            "rounds": options.rounds,
+            "contenders": {},
+            "works": {},
+            "start": {},
+        }
+
+    # ---- processes ----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Write the data, and start whoever is installed."""
+        self.files = self._write_data()
+        for peer in self.peers:
+            about = {"title": peer.title, "kind": peer.kind, "note": peer.note}
+            self.result["contenders"][peer.name] = about
+            if not peer.is_installed(self.environments):
+                about["missing"] = peer.how_to_install()
+                continue
+            try:
+                about["versions"] = self._process(peer).ask("versions")
+            except ContenderError as error:
+                about["error"] = str(error)
+
+    def _write_data(self) -> Path:
+        """The arrays for all; the folder of the .gz files, the real ones if there are."""
+        try:
+            train = ff.load("train")
+            source = Path(train.source).parent
+        except FileNotFoundError:
+            train, source = ff.synthetic()[0], None
+        self.result["data"] = train.name or "synthetic"
+        self.result["n_images"] = len(train)
+        data.save(data.Data(train.images, train.labels, self.folder))
+        if source is not None and (source / f"{data.FILES[0]}.gz").exists():
+            return source
+        data.write_gz(train.images, train.labels, self.folder)
+        return self.folder
+
+    def _new_process(self, peer: Peer) -> Process:
+        self.n_started += 1
+        own = self.folder / f"{peer.name}-{self.n_started}"
+        python = peer.python(self.environments)
+        return Process(python, peer.file, own, self.options.limit)
+
+    def _process(self, peer: Peer) -> Process:
+        """The contender's own; a new one after it failed."""
+        if peer.name not in self.processes:
+            self.processes[peer.name] = self._new_process(peer)
+        return self.processes[peer.name]
+
+    def _drop(self, name: str) -> None:
+        if name in self.processes:
+            self.processes.pop(name).close()
+
+    def close(self) -> None:
+        for name in list(self.processes):
+            self._drop(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- works --------------------------------------------------------------------
+
+    def ready(self) -> list[Peer]:
+        """Those that have started, ours first."""
+        about = self.result["contenders"]
+        return [peer for peer in self.peers if "versions" in about[peer.name]]
+
+    def run_work(self, work: Work) -> Iterator[tuple[str, dict]]:
+        """Search, check and time `work`; each contender's entry when it is known."""
+        entries: dict[str, dict] = self.result["works"].setdefault(work.name, {})
+        running = []
+        for peer in self.ready():
+            entry = entries[peer.name] = self._prepare(peer, work)
+            if "setting" in entry:
+                running.append(peer)
+            else:
+                yield peer.name, entry
+        if OURS not in [peer.name for peer in running]:
+            return  # there is nothing to be compared with
+        for _ in range(self.options.rounds):
+            self._run_round(running, entries)
+        for peer in running:
+            yield peer.name, entries[peer.name]
+
+    def _prepare(self, peer: Peer, work: Work) -> dict:
+        """Find the fastest setting whose output is right, and open it."""
+        entry: dict[str, Any] = {}
+        try:
+            process, fields = self._process(peer), work.to_json()
+            settings = process.ask("settings", work=fields)
+            if not settings:
+                return {"none": "not what it is for"}
+            tried = entry["tried"] = [
+                {"setting": setting, "seconds": self._try(process, fields, setting)}
+                for setting in settings
+            ]
+            for best in sorted(tried, key=lambda one: one["seconds"]):
+                try:
+                    if peer.name != FLOOR:
+                        part = self.options.part
+                        setting = best["setting"]
+                        process.ask("check", work=fields, setting=setting, part=part)
+                    break
+                except ContenderError as error:
+                    best["error"] = str(error)
+            else:
+                entry["error"] = tried[0]["error"]
+                return entry
+            process.ask("open", work=fields, setting=best["setting"], part=1)
+            if best["seconds"] < 1:
+                process.ask("time", seconds=0)  # warm-up
+            entry |= {"setting": best["setting"], "seconds": [], "cpu": [], "ours": []}
+        except ContenderError as error:
+            self._drop(peer.name)
+            entry["error"] = str(error)
+        return entry
+
+    def _try(self, process: Process, work: dict, setting: dict) -> float:
+        """Seconds of an epoch: of a part, scaled up, where all would take long."""
+        process.ask("open", work=work, setting=setting, part=PART)
+        process.ask("time", seconds=0)  # warm-up
+        seconds = process.ask("time", seconds=0)["seconds"]
+        if seconds > SLOW_SECONDS:
+            return seconds / PART
+        process.ask("open", work=work, setting=setting, part=1)
+        process.ask("time", seconds=0)
+        return process.ask("time", seconds=2 * ROUND_SECONDS)["seconds"]
+
+    def _run_round(self, running: list[Peer], entries: dict[str, dict]) -> None:
+        ours = self.processes[OURS]
+
+        def time_ours() -> float:
+            one = ours.ask("time", seconds=ROUND_SECONDS)
+            entries[OURS]["seconds"].append(one["seconds"])
+            entries[OURS]["cpu"].append(one["cpu"])
+            return one["seconds"]
+
+        before = time_ours()
+        for peer in running:
+            entry = entries[peer.name]
+            if peer.name == OURS or "error" in entry:
+                continue
+            try:
+                one = self.processes[peer.name].ask("time", seconds=ROUND_SECONDS)
+            except ContenderError as error:
+                entry["error"] = str(error)
+                self._drop(peer.name)
+                continue
+            after = time_ours()
+            entry["seconds"].append(one["seconds"])
+            entry["cpu"].append(one["cpu"])
+            entry["ours"].append((before + after) / 2)
+            before = after
+
+    # ---- start and memory ---------------------------------------------------------
+
+    def run_start(self) -> Iterator[tuple[str, dict]]:
+        """New processes: seconds to the first batch, and memory after the first epoch."""
+        plain = self.result["works"].get("plain", {})
+        entries = self.result["start"]
+        able = [p for p in self.ready() if "setting" in plain.get(p.name, {})]
+        able = [p for p in able if p.name != FLOOR and "error" not in plain[p.name]]
+        for name in list(self.processes):
+            self._drop(name)
+        for peer in able:
+            entries[peer.name] = {"cold": [], "cached": [], "memory": []}
+        for _ in range(self.options.start_rounds):
+            for peer in able:
+                if "error" not in entries[peer.name]:
+                    self._start_once(peer, plain[peer.name]["setting"], entries[peer.name])
+        yield from entries.items()
+
+    def _start_once(self, peer: Peer, setting: dict, entry: dict) -> None:
+        cache = self.folder / f"{peer.name}-cache"
+        plan = [("cold", None)]
+        try:
+            for key, used in plan:
+                start = time.perf_counter()
+                with contextlib.closing(self._new_process(peer)) as process:
+                    process.ask(
+                        "first_batch",
+                        work=WORKS["plain"].to_json(),
+                        setting=setting,
+                        files=str(self.files),
+                        cache=used,
+                    )
+                    seconds = time.perf_counter() - start
+                    if key is not None:
+                        entry[key].append(seconds)
+                    if key == "cold":
+                        entry["memory"].append(process.ask("memory"))
+                        if process.ask("keeps_cache"):
+                            made = [] if entry["cached"] else [(None, str(cache))]
+                            cache.mkdir(exist_ok=True)
+                            plan += [*made, ("cached", str(cache))]
+        except ContenderError as error:
+            entry["error"] = str(error)
+
+
+def median(values: list[float]) -> float:
+    return float(np.median(values))

@@ -74,7 +74,8 @@ def _same_counts(name: str, found: np.ndarray, wanted: np.ndarray) -> None:
     off = np.bincount(found, minlength=n) - np.bincount(wanted, minlength=n)
     missing, twice = int(-off[off < 0].sum()), int(off[off > 0].sum())
     require(
-        not off.any(), f"{name}: {missing} images don't come, {twice} come once too often"
+        not off.any(),
+        f"{name}: {missing} images don't come, {twice} come once too often",
     )
 
 
@@ -121,7 +122,9 @@ class Marks:
             mark, at = flat.max(1).astype(np.int64), flat.argmax(1)
             seen = mark >= LOWEST_MARK
             if "erasing" in work.augment:
-                require(seen.mean() > 0.7, f"only {seen.mean():.0%} of the marks are left")
+                require(
+                    seen.mean() > 0.7, f"only {seen.mean():.0%} of the marks are left"
+                )
             else:
                 wanted = data.images[:, 14, 14].astype(np.int64) * 10 + data.labels
                 _same_counts("an epoch", mark * 10 + labels, wanted)
@@ -140,7 +143,9 @@ class Marks:
         seen = seen & ((left == BESIDE) != (right == BESIDE))
         flipped = left == BESIDE
         down, across = y - 10, np.where(flipped, 27 - x, x) - 10
-        inside = [(k[seen] >= 0).all() and (k[seen] < N_OFFSETS).all() for k in (down, across)]
+        inside = [
+            (k[seen] >= 0).all() and (k[seen] < N_OFFSETS).all() for k in (down, across)
+        ]
         require(all(inside), f"an image was moved by more than {works.PADDING} pixels")
         cells = np.where(seen, (down * N_OFFSETS + across) * 2 + flipped, -1)
         n_cells = 2 * N_OFFSETS**2
@@ -194,12 +199,16 @@ class Blobs:
             images, labels = collect(data, work, epoch, 0.5)
             _same_counts("labels", labels, data.labels)
             between = ((images > 10) & (images < 240)).any((1, 2)).mean()
-            require(between > 0.9, f"not bilinear: {between:.0%} have grey levels between")
+            require(
+                between > 0.9, f"not bilinear: {between:.0%} have grey levels between"
+            )
             left, right = self._centre(images, 0), self._centre(images, 14)
             dy, dx = (right - left).T
             angle, length = np.degrees(np.arctan2(dy, dx)), np.hypot(dx, dy) / 13
             shift = (left + right) / 2 - (14, 13.5)
-            most = 28 * works.TRANSLATE + 0.6  # a rotation moves the middle of the spots
+            most = (
+                28 * works.TRANSLATE + 0.6
+            )  # a rotation moves the middle of the spots
             self._spread("angles", angle, works.DEGREES, 1)
             self._spread("scales", length - 1, works.SCALE[1] - 1, 0.02)
             self._spread("shifts down", shift[:, 0], 28 * works.TRANSLATE, most - 2.8)
@@ -224,7 +233,9 @@ class Blobs:
             f"{name} have a deviation of {deviation:.3f}, wanted {wanted:.3f}",
         )
         inside = values[:128].std()
-        require(inside > 0.6 * wanted, f"{name} of a batch deviate by {inside:.3f} only")
+        require(
+            inside > 0.6 * wanted, f"{name} of a batch deviate by {inside:.3f} only"
+        )
 
 
 def checks_of(work: Work) -> list:

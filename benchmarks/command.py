@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from . import peers
@@ -12,7 +13,7 @@ from .goals import judge
 from .tables import ratio_text, summary
 from .work import QUICK, WORKS
 
-_QUICK = {"rounds": 3, "part": 0.25, "start_rounds": 1}
+_QUICK = Options(3, QUICK, part=0.25, start_rounds=1, n_synthetic=10_000)
 
 
 def run(arguments: argparse.Namespace, tree: Path) -> int:
@@ -41,16 +42,14 @@ def run(arguments: argparse.Namespace, tree: Path) -> int:
 
 def compare(arguments: argparse.Namespace, folder: Path) -> dict:
     """Run the comparison, printing as it goes; the result, for a JSON file."""
-    quick = arguments.quick
-    names = arguments.works or (QUICK if quick else tuple(WORKS))
-    for name in names:
+    options = replace(_QUICK if arguments.quick else Options(), limit=arguments.limit)
+    if arguments.works:
+        options.works = tuple(arguments.works)
+    if arguments.rounds:
+        options.rounds = arguments.rounds
+    for name in options.works:
         if name not in WORKS:
             raise ValueError(f"no work {name!r}; there are {', '.join(WORKS)}")
-    options = Options(works=tuple(names), limit=arguments.limit)
-    for name, value in {**(_QUICK if quick else {}), "rounds": arguments.rounds}.items():
-        setattr(options, name, value or getattr(options, name))
-    if quick and not arguments.rounds:
-        options.rounds = _QUICK["rounds"]
     comparison = Comparison(peers.chosen(arguments.only), folder, options)
     try:
         comparison.start()

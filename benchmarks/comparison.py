@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import fmnist_fast as ff
 
 from . import data, machine
@@ -35,7 +33,8 @@ class Options:
     """How much is measured.
 
     `limit` are the seconds that a contender may take for an answer; `part` is how large
-    the data of a check is, of what tells most.
+    the data of a check is, of what tells most; `n_synthetic` are the images drawn where
+    the real ones are not there.
     """
 
     rounds: int = 5
@@ -43,6 +42,7 @@ class Options:
     limit: float = 180
     part: float = 1.0
     start_rounds: int = START_ROUNDS
+    n_synthetic: int = 60_000
 
 
 class Comparison:
@@ -86,7 +86,7 @@ class Comparison:
             train = ff.load("train")
             source = Path(train.source).parent
         except FileNotFoundError:
-            train, source = ff.synthetic()[0], None
+            train, source = ff.synthetic(self.options.n_synthetic, 10)[0], None
         self.result["data"] = train.name or "synthetic"
         self.result["n_images"] = len(train)
         data.save(data.Data(train.images, train.labels, self.folder))
@@ -225,7 +225,9 @@ class Comparison:
         for _ in range(self.options.start_rounds):
             for peer in able:
                 if "error" not in entries[peer.name]:
-                    self._start_once(peer, plain[peer.name]["setting"], entries[peer.name])
+                    self._start_once(
+                        peer, plain[peer.name]["setting"], entries[peer.name]
+                    )
         yield from entries.items()
 
     def _start_once(self, peer: Peer, setting: dict, entry: dict) -> None:
@@ -253,7 +255,3 @@ class Comparison:
                             plan += [*made, ("cached", str(cache))]
         except ContenderError as error:
             entry["error"] = str(error)
-
-
-def median(values: list[float]) -> float:
-    return float(np.median(values))

@@ -68,7 +68,7 @@ def read_gz(folder: Path, own: Path, cache: Path | None) -> Data:
 def write_gz(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """The two .gz files of a set that has none, such as the synthetic one."""
     for name, items in zip(FILES, (images, labels)):
-        with gzip.open(folder / f"{name}.gz", "wb", compresslevel=6) as file:
+        with gzip.open(folder / f"{name}.gz", "wb", compresslevel=1) as file:
             file.write(idx_header(items) + items.tobytes())
 
 

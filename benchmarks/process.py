@@ -75,7 +75,9 @@ class Process:
         assert output is not None
         end = time.monotonic() + self.limit
         while b"\n" not in self._left:
-            ready, _, _ = select.select([output], [], [], max(0, end - time.monotonic()))
+            ready, _, _ = select.select(
+                [output], [], [], max(0, end - time.monotonic())
+            )
             if not ready:
                 self.close()
                 raise ContenderError(f"no answer to {do!r} within {self.limit:.0f} s")

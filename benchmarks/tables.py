@@ -139,7 +139,12 @@ def cpu_table(result: dict) -> str:
 
 def goals_table(result: dict) -> str:
     rows = [
-        [goal["name"], goal["asked"], goal["measured"], goal["verdict"].partition(":")[0]]
+        [
+            goal["name"],
+            goal["asked"],
+            goal["measured"],
+            goal["verdict"].partition(":")[0],
+        ]
         for goal in judge(result)
     ]
     return _table(["goal", "asked", "measured", ""], rows)

@@ -65,7 +65,9 @@ def each_of(**choices: list) -> list[dict]:
     """Settings to try: every combination, ``each_of(a=[1, 2]) == [{"a": 1}, {"a": 2}]``."""
     settings: list[dict] = [{}]
     for name, values in choices.items():
-        settings = [{**setting, name: value} for setting in settings for value in values]
+        settings = [
+            {**setting, name: value} for setting in settings for value in values
+        ]
     return settings
 
 

@@ -50,7 +50,10 @@ def epochs(data, work, batch_by, threads):
             stream = stream.prefetch(4 * threads, threads)
         for batch in stream:
             images = batch["image"]
-            yield images if work.dtype == "float32" else images[:, None, :, :, 0], batch["label"]
+            yield (
+                images if work.dtype == "float32" else images[:, None, :, :, 0],
+                batch["label"],
+            )
 
     while True:
         yield epoch()

@@ -32,7 +32,9 @@ def pad(images):
 def crop_flip(padded, rows, rng):
     """uint8 (n, 28, 28): rows of padded images, each cropped and flipped on its own."""
     top, left = rng.integers(0, 2 * works.PADDING + 1, (2, len(rows), 1, 1))
-    columns = np.where(rng.random((len(rows), 1, 1)) < works.FLIP_P, COLUMNS[::-1], COLUMNS)
+    columns = np.where(
+        rng.random((len(rows), 1, 1)) < works.FLIP_P, COLUMNS[::-1], COLUMNS
+    )
     return padded[rows[:, None, None], top + ROWS, left + columns]
 
 

@@ -44,7 +44,10 @@ def epochs(data, work, threads):
     rng = np.random.default_rng(0)
     move = warp if "affine" in work.augment else crop_flip
     images = data.images if move is warp else pad(data.images)
-    labels, out = data.labels.astype(np.int64), np.empty((work.batch_size, 28, 28), np.uint8)
+    labels, out = (
+        data.labels.astype(np.int64),
+        np.empty((work.batch_size, 28, 28), np.uint8),
+    )
 
     def epoch():
         order = rng.permutation(len(images))

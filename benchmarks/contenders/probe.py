@@ -31,7 +31,9 @@ def settings(work):
 def _compiler():
     found = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if found is None:
-        raise RuntimeError("the memory floor needs a C compiler: set CC, or install gcc")
+        raise RuntimeError(
+            "the memory floor needs a C compiler: set CC, or install gcc"
+        )
     return found
 
 
@@ -43,7 +45,9 @@ def build(folder):
     subprocess.run(command, check=True)
     function = ctypes.CDLL(str(library)).probe_epoch
     u64, pointer = ctypes.c_uint64, ctypes.c_void_p
-    function.argtypes = [pointer] * 3 + [u64] * 4 + [ctypes.c_int] * 2 + [u64] + [pointer] * 2
+    function.argtypes = (
+        [pointer] * 3 + [u64] * 4 + [ctypes.c_int] * 2 + [u64] + [pointer] * 2
+    )
     function.restype = None
     return function
 
@@ -74,7 +78,15 @@ def epochs(data, work, threads, prefetch, streaming):
     rng = np.random.default_rng(0)
     order = rng.permutation(len(data)).astype(np.uint32)
     arrays = [array.ctypes.data for array in (data.images, data.labels, order)]
-    numbers = [len(data), size, ring, prefetch, work.dtype == "float32", streaming, threads]
+    numbers = [
+        len(data),
+        size,
+        ring,
+        prefetch,
+        work.dtype == "float32",
+        streaming,
+        threads,
+    ]
     views = out.view(np.uint32 if work.dtype == "float32" else np.uint8)
 
     def epoch():

@@ -4,11 +4,11 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import numpy as np
+import tensorflow as tf
 
-from .. import work as works  # noqa: E402
-from ..work import each_of, threads  # noqa: E402
+from .. import work as works
+from ..work import each_of, threads
 
 ROWS, COLUMNS = tf.range(28)[:, None], tf.range(28)
 

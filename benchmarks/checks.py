@@ -211,8 +211,9 @@ class Blobs:
             )  # a rotation moves the middle of the spots
             self._spread("angles", angle, works.DEGREES, 1)
             self._spread("scales", length - 1, works.SCALE[1] - 1, 0.02)
-            self._spread("shifts down", shift[:, 0], 28 * works.TRANSLATE, most - 2.8)
-            self._spread("shifts right", shift[:, 1], 28 * works.TRANSLATE, most - 2.8)
+            # A rotation moves the middle of the spots, which isn't the image's.
+            self._spread("shifts down", shift[:, 0], most, 0.6)
+            self._spread("shifts right", shift[:, 1], most, 0.6)
 
     def _centre(self, images: np.ndarray, begin: int) -> np.ndarray:
         """Of the spot in the left or right half: (n, 2), down and right."""

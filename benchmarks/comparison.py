@@ -1,7 +1,7 @@
-"""The comparison: settings are searched, output checked, epochs timed in turns with ours.
+"""The comparison: settings are searched, output checked, epochs timed in turns.
 
-In every round ours runs before and after each contender, A/B/A, so that a busy minute of
-the machine hits both: a ratio is a contender's time over the mean of ours around it.
+In every round ours runs before and after each contender, A/B/A, so that a busy minute
+of the machine hits both: a ratio is a contender's time over the mean of ours around it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Comparison:
                 about["error"] = str(error)
 
     def _write_data(self) -> Path:
-        """The arrays for all; the folder of the .gz files, the real ones if there are."""
+        """The arrays for all; the folder of the .gz files, the real ones if any."""
         try:
             train = ff.load("train")
             source = Path(train.source).parent
@@ -213,7 +213,7 @@ class Comparison:
     # ---- start and memory ---------------------------------------------------------
 
     def run_start(self) -> Iterator[tuple[str, dict]]:
-        """New processes: seconds to the first batch, and memory after the first epoch."""
+        """New processes: seconds to the first batch, memory after the first epoch."""
         plain = self.result["works"].get("plain", {})
         entries = self.result["start"]
         able = [p for p in self.ready() if "setting" in plain.get(p.name, {})]

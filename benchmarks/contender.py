@@ -56,7 +56,7 @@ class Contender:
         return self.module.settings(Work.from_json(work))
 
     def check(self, work: dict, setting: dict, part: float) -> None:
-        """Raise `checks.CheckError` unless `part` of the data comes out as it should."""
+        """Raise `checks.CheckError` unless what comes out is as it should be."""
         whole = self._read()
         for check in checks.checks_of(Work.from_json(work)):
             own = self._new_folder()

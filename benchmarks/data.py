@@ -53,8 +53,8 @@ class Data:
 def read_gz(folder: Path, own: Path, cache: Path | None) -> Data:
     """The training set out of its two .gz files, by Python's own gzip.
 
-    `load` of a contender takes the same arguments, where it has a better way; `cache` is
-    the folder that its earlier processes left their cache in, or None.
+    `load` of a contender takes the same arguments, where it has a better way; `cache`
+    is the folder that its earlier processes left their cache in, or None.
     """
     with gzip.open(folder / f"{FILES[0]}.gz") as file:
         _, n, height, width = struct.unpack(">IIII", file.read(16))

@@ -57,6 +57,8 @@ class Process:
 
     def ask(self, do: str, **arguments: Any) -> Any:
         """Carry a command out; raises ContenderError where it fails."""
+        if self._log.closed:
+            raise ContenderError(f"its process was ended before {do!r}")
         line = json.dumps({"do": do, **arguments}).encode() + b"\n"
         self._signal(signal.SIGCONT)
         try:
@@ -80,7 +82,7 @@ class Process:
             )
             if not ready:
                 self.close()
-                raise ContenderError(f"no answer to {do!r} within {self.limit:.0f} s")
+                raise ContenderError(f"no answer to {do!r} within {self.limit:g} s")
             more = os.read(output.fileno(), 1 << 16)
             if not more:
                 raise ContenderError(self._last_words())
@@ -106,3 +108,4 @@ class Process:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
         self._process.wait()
+        self._log.close()

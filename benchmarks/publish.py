@@ -15,29 +15,31 @@ MARK = "<!-- comparison -->"
 README_WORKS = ["plain", "crop_flip", "affine"]
 MAIN_WORKS = ["plain", "crop_flip", "erasing", "affine", "uint8"]
 
-METHOD = """Every contender does the same work on the same data: shuffled epochs over the
-training set in batches of 128 (or as said), images (n, 1, 28, 28) in normalised float32
-(or uint8) and integer labels. Each runs in a process of its own, in its own virtual
-environment, at the fastest of the settings that `benchmarks/contenders/NAME.py` lists and
-whose output passes the check; all other processes are stopped while one is timed. In
-every round ours runs before and after each contender (A/B/A); a ratio is the median over
-the rounds of the contender's time over the mean of ours around it. A round has as many
-epochs as 0.1 s take, at least one; a warm-up comes before.
+METHOD = """\
+Every contender does the same work on the same data: shuffled epochs over the training
+set in batches of 128 (or as said), images (n, 1, 28, 28) in normalised float32 (or
+uint8) and integer labels. Each runs in a process of its own, in its own virtual
+environment, at the fastest of the settings that `benchmarks/contenders/NAME.py` lists
+and whose output passes the check; all other processes are stopped while one is timed.
+In every round ours runs before and after each contender (A/B/A); a ratio is the
+median over the rounds of the contender's time over the mean of ours around it. A
+round has as many epochs as 0.1 s take, at least one; a warm-up comes before.
 
-What is checked first, on images made for it: each comes once an epoch, unchanged, in an
-order that is neither the dataset's nor the last epoch's; crops and flips go to all 9 x 9
-places alike, drawn for each image rather than each batch; rectangles are erased in half
-of the images; angles, scales and shifts spread as asked. Who fails is shown as failed.
+What is checked first, on images made for it: each comes once an epoch, unchanged, in
+an order that is neither the dataset's nor the last epoch's; crops and flips go to all
+9 x 9 places alike, drawn for each image rather than each batch; rectangles are erased
+in half of the images; angles, scales and shifts spread as asked. Who fails is shown
+as failed.
 
-The memory floor is a C loop with the same reads and writes, into as many batches as the
-loader has, and no arithmetic (`benchmarks/probe.c`), in its fastest variant. Cold start
-is from the start of a process to its first batch, with the files in the system's cache;
-memory is the most that a process held beyond what it had after its imports, when it had
-read the files and run an epoch."""
+The memory floor is a C loop with the same reads and writes, into as many batches as
+the loader has, and no arithmetic (`benchmarks/probe.c`), in its fastest variant. Cold
+start is from the start of a process to its first batch, with the files in the
+system's cache; memory is the most that a process held beyond what it had after its
+imports, when it had read the files and run an epoch."""
 
 
 def publish(results: list[dict], tree: Path) -> None:
-    """Write README's table, the page and the pictures of a run, and of a scaling run."""
+    """Write README's table, the page, and the pictures of a run and its curves."""
     runs = [result for result in results if "works" in result]
     curves = [result for result in results if "curves" in result]
     if len(runs) != 1 or len(curves) > 1:
@@ -73,9 +75,13 @@ def readme_block(result: dict) -> str:
     about = result["machine"]
     won = tables.wins(result)
     better = "; ".join(won) if won else "nowhere in this run"
-    return f"""Milliseconds for an epoch over {result["n_images"]:,} images, batches of 128, and how many
-times as long as ours that is; on {about["cores"]} cores of a {about["processor"]}. Each at
-the best settings found, in turns with ours, output checked first:
+    n, where = (
+        f"{result['n_images']:,}",
+        f"{about['cores']} cores, {about['processor']}",
+    )
+    return f"""Milliseconds for an epoch over {n} images, batches of 128, and how many times
+as long as ours that is; {where}. Each contender at the best
+settings found, in turns with ours, output checked first:
 
 {tables.works_table(result, README_WORKS)}
 
@@ -86,9 +92,10 @@ Where others are better: {better}. Method, all tables, versions and settings:
 def docs_page(result: dict, curves: dict | None, drawn: list[str]) -> str:
     """docs/comparison.md, all of it."""
     sections = [
-        f"# Comparison with other loaders\n\nMade by `fmnist-fast bench --publish`, of a run "
-        f"over {result['n_images']:,} images of {result['data']}, {result['rounds']} rounds."
-        f" Do it on your machine: `fmnist-fast bench --install`, then `fmnist-fast bench`.",
+        "# Comparison with other loaders",
+        "Written by `fmnist-fast bench --publish` of a run over "
+        f"{result['n_images']:,} images of {result['data']}, {result['rounds']} rounds. "
+        "On your machine: `fmnist-fast bench --install`, then `fmnist-fast bench`.",
         *[
             f"![{WORKS[work].title}: bars of all contenders]"
             f"(images/comparison-{work}.png)"

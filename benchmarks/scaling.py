@@ -105,7 +105,7 @@ UNITS = {"side": "ns a pixel", "threads": "million images a second"}
 
 
 def cost(result: dict, name: str) -> list[tuple[int, float]]:
-    """Points of a curve, in its unit: nanoseconds an image where `UNITS` has no other."""
+    """Points of a curve, in its unit: ns an image where `UNITS` has no other."""
     points = []
     for point in result["curves"][name]["points"]:
         nanoseconds = float(np.median(point["seconds"])) / point["images"] * 1e9
@@ -122,4 +122,7 @@ def flatness(result: dict) -> str:
     costs = [y for _, y in cost(result, "images")]
     growth = max(costs) / costs[0]
     verdict = "reached" if growth <= FLAT else "missed"
-    return f"cost of an image, any number over the first: {growth:.2f} x, asked {FLAT}: {verdict}"
+    return (
+        f"cost of an image, any number of them over the first: {growth:.2f} x, "
+        f"asked {FLAT}: {verdict}"
+    )

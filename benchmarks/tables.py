@@ -31,7 +31,7 @@ def _setting(setting: dict) -> str:
 
 
 def ratio_text(entry: dict) -> str:
-    """An entry of a work in a line: median and spread, ratio, processor time, setting."""
+    """A work's entry in a line: median, spread, ratio, processor time, setting."""
     if "none" in entry:
         return f"- ({entry['none']})"
     if not is_measured(entry):

@@ -62,7 +62,7 @@ def usable_cores() -> int:
 
 
 def each_of(**choices: list) -> list[dict]:
-    """Settings to try: every combination, ``each_of(a=[1, 2]) == [{"a": 1}, {"a": 2}]``."""
+    """Settings to try, every combination: ``each_of(a=[1, 2])`` is two dicts."""
     settings: list[dict] = [{}]
     for name, values in choices.items():
         settings = [

@@ -1,8 +1,8 @@
 """FFCV: a file of its own format, and operations that Numba compiles.
 
-Images are arrays, since its image fields are in colour; crop, flip and normalisation are
-operations of the kind that its documentation shows how to write, since its own are for
-colour images of floats as well.
+Images are arrays, since its image fields are in colour; crop, flip and normalisation
+are operations of the kind that its documentation shows how to write, since its own are
+for images in colour as well.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The loop that one writes by hand in numpy, with the work done on a batch at a time.
+"""The loop that one writes by hand in numpy, a batch at a time.
 
 Its steps serve the libraries that leave the work to a function of one's own, too.
 """
@@ -16,7 +16,7 @@ def versions():
 
 
 def settings(work):
-    """Batches of their own, or the same memory again; floats made once, or each time."""
+    """New memory for each batch, or the same; floats made once, or each time."""
     if "affine" in work.augment:
         return []
     if work.augment or work.dtype == "uint8":
@@ -39,7 +39,7 @@ def crop_flip(padded, rows, rng):
 
 
 def rectangles(n, rng):
-    """Top, left, height and width for each of n images; no pixel where none is erased."""
+    """Top, left, height and width for each of n images; height 0 erases nothing."""
     area = 28 * 28 * rng.uniform(*works.ERASING_SCALE, n)
     ratio = np.exp(rng.uniform(*np.log(works.ERASING_RATIO), n))
     height = np.clip(np.rint(np.sqrt(area * ratio)), 1, 27).astype(int)
@@ -56,7 +56,7 @@ def erase(images, rng):
 
 
 def augmented(images, rows, work, rng):
-    """uint8 (n, 28, 28): rows of `images`, which `pad` has padded if they are cropped."""
+    """uint8 (n, 28, 28): rows of `images`, padded by `pad` if they are cropped."""
     if not work.augment:
         return images[rows]
     batch = crop_flip(images, rows, rng)

@@ -1,7 +1,7 @@
 """The memory floor: a C loop with the loader's reads and writes, and no arithmetic.
 
-Not a loader: its floats are no floats. It writes into as many batches as the loader has,
-and of threads, distances of prefetching, and stores through or past the caches the
+Not a loader: its floats are no floats. It writes into as many batches as the loader
+has; of threads, distances of prefetching, and stores through or past the caches, the
 fastest count.
 """
 
@@ -45,9 +45,8 @@ def build(folder):
     subprocess.run(command, check=True)
     function = ctypes.CDLL(str(library)).probe_epoch
     u64, pointer = ctypes.c_uint64, ctypes.c_void_p
-    function.argtypes = (
-        [pointer] * 3 + [u64] * 4 + [ctypes.c_int] * 2 + [u64] + [pointer] * 2
-    )
+    arrays, sizes, flags = [pointer] * 3, [u64] * 4, [ctypes.c_int] * 2
+    function.argtypes = [*arrays, *sizes, *flags, u64, pointer, pointer]
     function.restype = None
     return function
 
@@ -78,16 +77,9 @@ def epochs(data, work, threads, prefetch, streaming):
     rng = np.random.default_rng(0)
     order = rng.permutation(len(data)).astype(np.uint32)
     arrays = [array.ctypes.data for array in (data.images, data.labels, order)]
-    numbers = [
-        len(data),
-        size,
-        ring,
-        prefetch,
-        work.dtype == "float32",
-        streaming,
-        threads,
-    ]
-    views = out.view(np.uint32 if work.dtype == "float32" else np.uint8)
+    is_float = work.dtype == "float32"
+    numbers = [len(data), size, ring, prefetch, is_float, streaming, threads]
+    views = out.view(np.uint32 if is_float else np.uint8)
 
     def epoch():
         """One item, the ring, when all batches have been through it."""

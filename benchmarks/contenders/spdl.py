@@ -28,7 +28,7 @@ def epochs(data, work, threads, buffer):
     rng = np.random.default_rng(0)
 
     def rows():
-        """Of a batch, each with a generator of its own, since threads share the work."""
+        """Of a batch, with a generator of its own: threads share the work."""
         order = rng.permutation(len(images))
         for begin in range(0, len(order), work.batch_size):
             yield order[begin : begin + work.batch_size], rng.spawn(1)[0]

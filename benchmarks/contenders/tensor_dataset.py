@@ -1,8 +1,8 @@
 """PyTorch's TensorDataset and DataLoader, which is given the rows of a whole batch.
 
-By ``batch_size=None`` and a BatchSampler as the sampler, the dataset is indexed once for
-each batch; by ``__getitems__`` the DataLoader makes batches of rows, and one call fetches
-them all. Both are far quicker than a row at a time.
+By ``batch_size=None`` and a BatchSampler as the sampler, the dataset is indexed once
+for each batch; by ``__getitems__`` the DataLoader makes batches of rows, and one call
+fetches them all. Both are far quicker than a row at a time.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""The loop that one writes by hand in PyTorch, with the work done on a batch at a time."""
+"""The loop that one writes by hand in PyTorch, a batch at a time."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What PyTorch's tutorials do: torchvision's FashionMNIST, transforms, and a DataLoader."""
+"""What PyTorch's tutorials do: FashionMNIST, transforms, and a DataLoader."""
 
 import torch
 

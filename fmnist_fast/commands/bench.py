@@ -55,7 +55,7 @@ Needs the source tree, and quiet cores. What isn't installed is listed as such."
     command.add_argument(
         "--peers",
         metavar="FOLDER",
-        help="of virtual environments; default: $FMNIST_FAST_PEERS, or benchmarks/.peers",
+        help="of their environments; default: $FMNIST_FAST_PEERS or benchmarks/.peers",
     )
     command.add_argument(
         "--install",

@@ -24,7 +24,8 @@ from .work import WORKS, Work
 
 ROUND_SECONDS = 0.1  # a round has as many epochs as this takes, at least one
 PART = 0.1  # of the images, to tell how slow a setting is
-SLOW_SECONDS = 0.15  # of an epoch of that part: no more time is spent on it
+SLOW_SECONDS = 0.05  # of an epoch of that part: no more time is spent on it
+N_FAVOURITES = 3  # settings of the plain work that are tried at other batch sizes
 START_ROUNDS = 5
 
 
@@ -145,7 +146,7 @@ class Comparison:
         entry: dict[str, Any] = {}
         try:
             process, fields = self._process(peer), work.to_json()
-            settings = process.ask("settings", work=fields)
+            settings = self._settings(process, peer, work)
             if not settings:
                 return {"none": "not what it is for"}
             tried = entry["tried"] = [
@@ -172,6 +173,15 @@ class Comparison:
             self._drop(peer.name)
             entry["error"] = str(error)
         return entry
+
+    def _settings(self, process: Process, peer: Peer, work: Work) -> list[dict]:
+        """Those to try: what was best with batches of 128, or all."""
+        plain = self.result["works"].get("plain", {}).get(peer.name, {})
+        if not work.name.startswith("plain_") or "setting" not in plain:
+            return process.ask("settings", work=work.to_json())
+        best = sorted(plain["tried"], key=lambda one: one["seconds"])
+        right = [one["setting"] for one in best if "error" not in one]
+        return right[:N_FAVOURITES]
 
     def _try(self, process: Process, work: dict, setting: dict) -> float:
         """Seconds of an epoch: of a part, scaled up, where all would take long."""

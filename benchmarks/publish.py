@@ -94,8 +94,8 @@ def docs_page(result: dict, curves: dict | None, drawn: list[str]) -> str:
     sections = [
         "# Comparison with other loaders",
         "Written by `fmnist-fast bench --publish` of a run over "
-        f"{result['n_images']:,} images of {result['data']}, {result['rounds']} rounds. "
-        "On your machine: `fmnist-fast bench --install`, then `fmnist-fast bench`.",
+        f"{result['n_images']:,} images of {result['data']}, {result['rounds']} rounds."
+        " On your machine: `fmnist-fast bench --install`, then `fmnist-fast bench`.",
         *[
             f"![{WORKS[work].title}: bars of all contenders]"
             f"(images/comparison-{work}.png)"

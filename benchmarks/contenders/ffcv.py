@@ -20,7 +20,7 @@ from ffcv.transforms import Squeeze, ToTensor
 from ffcv.writer import DatasetWriter
 
 from .. import work as works
-from ..work import each_of, usable_cores
+from ..work import each_of, threads
 
 
 def versions():
@@ -28,10 +28,10 @@ def versions():
 
 
 def settings(work):
-    """How many threads, and batches ahead. Affine maps and erasing it does not have."""
+    """How many threads. Affine maps and erasing it does not have."""
     if {"affine", "erasing"} & set(work.augment):
         return []
-    return each_of(threads=sorted({1, usable_cores()}), ahead=[2, 4])
+    return each_of(threads=threads())
 
 
 class OnBatch(Operation):
@@ -93,7 +93,7 @@ class Rows:
         return self.images[row], int(self.labels[row])
 
 
-def epochs(data, work, threads, ahead):
+def epochs(data, work, threads):
     rows = Rows(data, works.PADDING if "crop" in work.augment else 0)
     file = data.folder / f"{rows.images.shape[-1]}.beton"
     if not file.exists():
@@ -112,7 +112,6 @@ def epochs(data, work, threads, ahead):
         order=OrderOption.RANDOM,
         num_workers=threads,
         os_cache=True,
-        batches_ahead=ahead,
         drop_last=False,
         seed=0,
         pipelines={

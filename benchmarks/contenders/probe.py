@@ -25,7 +25,7 @@ def versions():
 
 
 def settings(work):
-    return each_of(threads=threads(), prefetch=[4, 8, 16], streaming=[False, True])
+    return each_of(threads=threads(), prefetch=[4, 8], streaming=[False, True])
 
 
 def _compiler():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
     for name in options.works:
         if name not in WORKS:
             raise ValueError(f"no work {name!r}; there are {', '.join(WORKS)}")
+    # So that all processes are ended with this one.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     comparison = Comparison(peers.chosen(arguments.only), folder, options)
     try:
         comparison.start()
@@ -67,6 +71,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
             print(f"  {contender:15} {summary(entry)}", flush=True)
     finally:
         comparison.close()
+        signal.signal(signal.SIGTERM, before)
     print()
     for goal in judge(result):
         print(f"{goal['name']}: asked {goal['asked']}, {goal['verdict']}")

@@ -7,17 +7,14 @@ of the machine hits both: a ratio is a contender's time over the mean of ours ar
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fmnist_fast as ff
-
-from . import data, machine
+from . import machine
+from .entrants import Entrants
 from .peers import FLOOR, OURS, Peer
 from .process import ContenderError, Process
 from .work import WORKS, Work
@@ -53,10 +50,8 @@ class Comparison:
     """
 
     def __init__(self, peers: list[Peer], environments: Path, options: Options) -> None:
-        self.peers, self.environments, self.options = peers, environments, options
-        self.folder = Path(tempfile.mkdtemp(prefix="comparison-"))
-        self.processes: dict[str, Process] = {}
-        self.n_started = 0
+        self.peers, self.options = peers, options
+        self.entrants = Entrants(environments, options.limit, options.n_synthetic)
         self.result: dict[str, Any] = {
             "machine": machine.describe(),
             "rounds": options.rounds,
@@ -65,57 +60,23 @@ class Comparison:
             "start": {},
         }
 
-    # ---- processes ----------------------------------------------------------------
-
     def start(self) -> None:
         """Write the data, and start whoever is installed."""
-        self.files = self._write_data()
+        self.result |= self.entrants.write_data()
         for peer in self.peers:
             about = {"title": peer.title, "kind": peer.kind, "note": peer.note}
             self.result["contenders"][peer.name] = about
-            if not peer.is_installed(self.environments):
+            if not self.entrants.has(peer):
                 about["missing"] = peer.how_to_install()
                 continue
             try:
-                about["versions"] = self._process(peer).ask("versions")
+                about["versions"] = self.entrants.process(peer).ask("versions")
             except ContenderError as error:
                 about["error"] = str(error)
 
-    def _write_data(self) -> Path:
-        """The arrays for all; the folder of the .gz files, the real ones if any."""
-        try:
-            train = ff.load("train")
-            source = Path(train.source).parent
-        except FileNotFoundError:
-            train, source = ff.synthetic(self.options.n_synthetic, 10)[0], None
-        self.result["data"] = train.name or "synthetic"
-        self.result["n_images"] = len(train)
-        data.save(data.Data(train.images, train.labels, self.folder))
-        if source is not None and (source / f"{data.FILES[0]}.gz").exists():
-            return source
-        data.write_gz(train.images, train.labels, self.folder)
-        return self.folder
-
-    def _new_process(self, peer: Peer) -> Process:
-        self.n_started += 1
-        own = self.folder / f"{peer.name}-{self.n_started}"
-        python = peer.python(self.environments)
-        return Process(python, peer.file, own, self.options.limit)
-
-    def _process(self, peer: Peer) -> Process:
-        """The contender's own; a new one after it failed."""
-        if peer.name not in self.processes:
-            self.processes[peer.name] = self._new_process(peer)
-        return self.processes[peer.name]
-
-    def _drop(self, name: str) -> None:
-        if name in self.processes:
-            self.processes.pop(name).close()
-
     def close(self) -> None:
-        for name in list(self.processes):
-            self._drop(name)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """End all processes, and delete what they wrote."""
+        self.entrants.close()
 
     # ---- works --------------------------------------------------------------------
 
@@ -145,7 +106,7 @@ class Comparison:
         """Find the fastest setting whose output is right, and open it."""
         entry: dict[str, Any] = {}
         try:
-            process, fields = self._process(peer), work.to_json()
+            process, fields = self.entrants.process(peer), work.to_json()
             settings = self._settings(process, peer, work)
             if not settings:
                 return {"none": "not what it is for"}
@@ -170,7 +131,7 @@ class Comparison:
                 process.ask("time", seconds=0)  # warm-up
             entry |= {"setting": best["setting"], "seconds": [], "cpu": [], "ours": []}
         except ContenderError as error:
-            self._drop(peer.name)
+            self.entrants.drop(peer.name)
             entry["error"] = str(error)
         return entry
 
@@ -195,7 +156,7 @@ class Comparison:
         return process.ask("time", seconds=2 * ROUND_SECONDS)["seconds"]
 
     def _run_round(self, running: list[Peer], entries: dict[str, dict]) -> None:
-        ours = self.processes[OURS]
+        ours = self.entrants.processes[OURS]
 
         def time_ours() -> float:
             one = ours.ask("time", seconds=ROUND_SECONDS)
@@ -209,10 +170,12 @@ class Comparison:
             if peer.name == OURS or "error" in entry:
                 continue
             try:
-                one = self.processes[peer.name].ask("time", seconds=ROUND_SECONDS)
+                one = self.entrants.processes[peer.name].ask(
+                    "time", seconds=ROUND_SECONDS
+                )
             except ContenderError as error:
                 entry["error"] = str(error)
-                self._drop(peer.name)
+                self.entrants.drop(peer.name)
                 continue
             after = time_ours()
             entry["seconds"].append(one["seconds"])
@@ -228,8 +191,7 @@ class Comparison:
         entries = self.result["start"]
         able = [p for p in self.ready() if "setting" in plain.get(p.name, {})]
         able = [p for p in able if p.name != FLOOR and "error" not in plain[p.name]]
-        for name in list(self.processes):
-            self._drop(name)
+        self.entrants.drop_all()
         for peer in able:
             entries[peer.name] = {"cold": [], "cached": [], "memory": []}
         for _ in range(self.options.start_rounds):
@@ -241,17 +203,17 @@ class Comparison:
         yield from entries.items()
 
     def _start_once(self, peer: Peer, setting: dict, entry: dict) -> None:
-        cache = self.folder / f"{peer.name}-cache"
+        cache = self.entrants.folder / f"{peer.name}-cache"
         plan = [("cold", None)]
         try:
             for key, used in plan:
                 start = time.perf_counter()
-                with contextlib.closing(self._new_process(peer)) as process:
+                with contextlib.closing(self.entrants.new(peer)) as process:
                     process.ask(
                         "first_batch",
                         work=WORKS["plain"].to_json(),
                         setting=setting,
-                        files=str(self.files),
+                        files=str(self.entrants.files),
                         cache=used,
                     )
                     seconds = time.perf_counter() - start

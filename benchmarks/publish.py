@@ -72,16 +72,12 @@ def with_block(text: str, block: str) -> str:
 
 def readme_block(result: dict) -> str:
     """The table, and where others are better."""
-    about = result["machine"]
-    won = tables.wins(result)
+    about, won = result["machine"], tables.wins(result)
+    where = f"{about['cores']} cores of {about['processor']}"
     better = "; ".join(won) if won else "nowhere in this run"
-    n, where = (
-        f"{result['n_images']:,}",
-        f"{about['cores']} cores, {about['processor']}",
-    )
-    return f"""Milliseconds for an epoch over {n} images, batches of 128, and how many times
-as long as ours that is; {where}. Each contender at the best
-settings found, in turns with ours, output checked first:
+    return f"""Milliseconds for an epoch over {result["n_images"]:,} images, in batches
+of 128, and how many times as long as ours that is; {where}. Each
+contender at the best settings found, in turns with ours, output checked first:
 
 {tables.works_table(result, README_WORKS)}
 

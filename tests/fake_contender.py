@@ -1,4 +1,4 @@
-"""A contender that does the work in numpy, but for one fault, and what is said of it."""
+"""A contender that does the work in numpy but for one fault; what is said of it."""
 
 from benchmarks import peers
 

@@ -6,11 +6,11 @@ fastest count.
 """
 
 import ctypes
+import functools
 import os
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
@@ -37,13 +37,15 @@ def _compiler():
     return found
 
 
-def build(folder):
+@functools.cache
+def build():
     """The function of probe.c, compiled for this very machine."""
-    library = Path(folder) / "probe.so"
     flags = ["-O3", "-march=native", "-pthread", "-shared", "-fPIC"]
-    command = [_compiler(), *flags, str(HERE / "probe.c"), "-o", str(library)]
-    subprocess.run(command, check=True)
-    function = ctypes.CDLL(str(library)).probe_epoch
+    with tempfile.TemporaryDirectory() as folder:
+        library = f"{folder}/probe.so"
+        command = [_compiler(), *flags, str(HERE / "probe.c"), "-o", library]
+        subprocess.run(command, check=True)
+        function = ctypes.CDLL(library).probe_epoch
     u64, pointer = ctypes.c_uint64, ctypes.c_void_p
     arrays, sizes, flags = [pointer] * 3, [u64] * 4, [ctypes.c_int] * 2
     function.argtypes = [*arrays, *sizes, *flags, u64, pointer, pointer]
@@ -69,8 +71,7 @@ def aligned(n_bytes):
 
 
 def epochs(data, work, threads, prefetch, streaming):
-    with tempfile.TemporaryDirectory() as folder:
-        probe_epoch = build(folder)
+    probe_epoch = build()
     ring, size = ring_of(data, work), work.batch_size
     out = aligned(ring * size * 784 * np.dtype(work.dtype).itemsize)
     labels_out = np.empty(ring * size, np.int64)

@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from .goals import is_measured
 from .peers import FLOOR, OURS
@@ -54,6 +55,8 @@ def draw_curves(result: dict, path: Path) -> None:
         if name == "batch_size":  # one image at a time costs much more
             axes.set_yscale("log")
             axes.set_ylim(min(ys) / 2, max(ys) * 2)
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         if name == "threads":
             axes.set_xticks(xs)
         else:

@@ -40,9 +40,10 @@ def collect(
     Float pixels may be off a whole number by `tolerance`.
     """
     images, labels, n_seen = [], [], 0
+    rest = len(data) % work.batch_size  # of the short batch, once, wherever it comes
     for x, y in epoch:
         x, y = np.asarray(x), np.asarray(y)
-        n = min(work.batch_size, len(data) - n_seen)
+        n, rest = (rest, 0) if len(y) == rest else (work.batch_size, rest)
         require(
             x.shape == (n, 1, 28, 28) and x.dtype == work.dtype,
             f"wanted {work.dtype} {(n, 1, 28, 28)}, got {x.dtype} {x.shape}",

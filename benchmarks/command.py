@@ -44,6 +44,10 @@ def run(arguments: argparse.Namespace, tree: Path) -> int:
 
 def compare(arguments: argparse.Namespace, folder: Path) -> dict:
     """Run the comparison, printing as it goes; the result, for a JSON file."""
+    if not sys.platform.startswith("linux"):
+        raise OSError(
+            f"the comparison reads /proc, of Linux, and this is {sys.platform}"
+        )
     options = replace(_QUICK if arguments.quick else Options(), limit=arguments.limit)
     if arguments.works:
         options.works = tuple(arguments.works)

@@ -65,6 +65,11 @@ def read_gz(folder: Path, own: Path, cache: Path | None) -> Data:
     return Data(pixels.reshape(n, height, width), labels, own)
 
 
+def only_files(folder: Path) -> Data:
+    """No arrays, for a contender that reads its own files in `folder`."""
+    return Data(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), folder)
+
+
 def write_gz(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """The two .gz files of a set that has none, such as the synthetic one."""
     for name, items in zip(FILES, (images, labels)):

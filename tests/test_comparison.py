@@ -3,7 +3,10 @@ cheat are found out, and a run goes all the way.
 """
 
 import json
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +145,39 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
 def test_wrong_words_are_named(words, said, capsys):
     assert cli.main(["bench", *words]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_other_systems_are_told(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cli.main(["bench", "--quick"]) == 1
+    assert "reads Linux's /proc, and this is darwin" in capsys.readouterr().err
+
+
+def test_a_run_that_is_ended_leaves_nothing(tmp_path):
+    """Killed in the middle: its contender is stopped, and must go all the same."""
+    peer = fake(tmp_path, "")
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(TREE)!r})
+from benchmarks.process import Process
+process = Process(Path(sys.executable), Path({str(peer.file)!r}), Path("own"), 120)
+process.ask("versions")
+print(process._process.pid, flush=True)
+sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as run:
+        pid = int(run.stdout.readline())
+        run.kill()
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the contender's process {pid} is still there")
 
 
 def test_without_the_source_tree(tmp_path, monkeypatch, capsys):

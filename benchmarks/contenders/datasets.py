@@ -4,7 +4,7 @@ import datasets
 import numpy as np
 import pyarrow
 
-from ..data import Data, read_gz
+from ..data import only_files, read_gz
 from ..work import each_of
 from .numpy import one_batch, prepared
 
@@ -39,8 +39,9 @@ def table(images, labels):
 def load(folder, own, cache):
     """With `cache`, the table that was saved there, mapped into memory."""
     if cache is not None and (cache / "state.json").exists():
-        saved = datasets.load_from_disk(cache)
-        return Data(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), own, saved)
+        data = only_files(own)
+        data.source = datasets.load_from_disk(cache)
+        return data
     data = read_gz(folder, own, cache)
     data.source = table(data.images, data.labels)
     if cache is not None:

@@ -20,7 +20,10 @@ from ffcv.transforms import Squeeze, ToTensor
 from ffcv.writer import DatasetWriter
 
 from .. import work as works
+from ..data import only_files, read_gz
 from ..work import each_of, threads
+
+KEEPS_CACHE = True
 
 
 def versions():
@@ -32,6 +35,13 @@ def settings(work):
     if {"affine", "erasing"} & set(work.augment):
         return []
     return each_of(threads=threads())
+
+
+def load(folder, own, cache):
+    """With `cache`, only its own file is read, once that is there."""
+    if cache is not None and any(cache.iterdir()):
+        return only_files(cache)
+    return read_gz(folder, cache or own, cache)
 
 
 class OnBatch(Operation):
@@ -94,9 +104,10 @@ class Rows:
 
 
 def epochs(data, work, threads):
-    rows = Rows(data, works.PADDING if "crop" in work.augment else 0)
-    file = data.folder / f"{rows.images.shape[-1]}.beton"
+    padding = works.PADDING if "crop" in work.augment else 0
+    file = data.folder / f"{padding}.beton"
     if not file.exists():
+        rows = Rows(data, padding)
         shape = rows.images.shape[1:]
         fields = {"image": NDArrayField(np.dtype(np.uint8), shape), "label": IntField()}
         writer = DatasetWriter(str(file), fields, num_workers=1)

@@ -3,7 +3,7 @@
 import torch
 
 from .. import work as works
-from ..data import FILES, idx_header
+from ..data import FILES, idx_header, only_files, read_gz
 from ..work import each_of, workers
 
 try:
@@ -19,6 +19,8 @@ except RuntimeError:  # "operator torchvision::nms does not exist": built for an
 from torchvision import transforms as v1
 from torchvision.transforms import InterpolationMode, v2
 
+KEEPS_CACHE = True  # the files, inflated
+
 
 def versions():
     return {"torchvision": torchvision.__version__, "torch": torch.__version__}
@@ -27,6 +29,13 @@ def versions():
 def settings(work):
     """Both kinds of transforms, with and without worker processes."""
     return each_of(transforms=["v1", "v2"], workers=workers())
+
+
+def load(folder, own, cache):
+    """With `cache`, only its own files are read, once these are there."""
+    if cache is not None and any(cache.iterdir()):
+        return only_files(cache)
+    return read_gz(folder, cache or own, cache)
 
 
 def steps(work, data, kind):
@@ -61,11 +70,11 @@ def epochs(data, work, transforms, workers):
     torch.manual_seed(0)
     torch.set_num_threads(1)  # images are too small to share
     raw = data.folder / "FashionMNIST" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    for name, items in zip(FILES, (data.images, data.labels)):
-        (raw / name).write_bytes(idx_header(items) + items.tobytes())
-    for name in FILES:  # it wants the test set's files to be there
-        (raw / name.replace("train", "t10k")).touch()
+    if not raw.exists():
+        raw.mkdir(parents=True)
+        for name, items in zip(FILES, (data.images, data.labels)):
+            (raw / name).write_bytes(idx_header(items) + items.tobytes())
+            (raw / name.replace("train", "t10k")).touch()  # which it looks for
     dataset = torchvision.datasets.FashionMNIST(
         data.folder, transform=steps(work, data, transforms)
     )

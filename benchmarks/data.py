@@ -56,13 +56,15 @@ def read_gz(folder: Path, own: Path, cache: Path | None) -> Data:
     `load` of a contender takes the same arguments, where it has a better way; `cache`
     is the folder that its earlier processes left their cache in, or None.
     """
-    with gzip.open(folder / f"{FILES[0]}.gz") as file:
-        _, n, height, width = struct.unpack(">IIII", file.read(16))
-        pixels = np.frombuffer(file.read(), np.uint8)
-    with gzip.open(folder / f"{FILES[1]}.gz") as file:
-        file.read(8)
-        labels = np.frombuffer(file.read(), np.uint8)
-    return Data(pixels.reshape(n, height, width), labels, own)
+    arrays = []
+    for name in FILES:
+        with gzip.open(folder / f"{name}.gz") as file:
+            n_dimensions = file.read(4)[3]
+            shape = struct.unpack(f">{n_dimensions}I", file.read(4 * n_dimensions))
+            items = np.empty(shape, np.uint8)
+            file.readinto(items)  # type: ignore[attr-defined]
+        arrays.append(items)
+    return Data(*arrays, own)
 
 
 def only_files(folder: Path) -> Data:

@@ -9,6 +9,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from fmnist_fast.files import replacing
+
 from . import peers
 from .comparison import Comparison, Options
 from .goals import judge
@@ -36,8 +38,7 @@ def run(arguments: argparse.Namespace, tree: Path) -> int:
     else:
         result = compare(arguments, folder.resolve())
     if arguments.output:
-        text = json.dumps(result, indent=1)
-        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
+        _keep(result, arguments.output)
         print(f"Kept in {arguments.output}")
     return 0
 
@@ -70,6 +71,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
             print(f"\n{WORKS[name].title}, batch {WORKS[name].batch_size}", flush=True)
             for contender, entry in comparison.run_work(WORKS[name]):
                 print(f"  {contender:15} {ratio_text(entry)}", flush=True)
+            if arguments.output:  # a run takes long, and may be ended
+                _keep(result, arguments.output)
         print("\nstart to first batch, and memory")
         for contender, entry in comparison.run_start():
             print(f"  {contender:15} {summary(entry)}", flush=True)
@@ -95,6 +98,11 @@ def _requirement(text: str) -> tuple[str, str]:
     if not (name and equals and requirement):
         raise ValueError(f"--require must be NAME=REQUIREMENT, got {text!r}")
     return name, requirement
+
+
+def _keep(result: dict, path: str) -> None:
+    with replacing(Path(path)) as file:
+        file.write(json.dumps(result, indent=1).encode() + b"\n")
 
 
 def _read(path: str) -> dict:

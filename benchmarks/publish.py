@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from fmnist_fast.files import replacing
@@ -75,14 +76,21 @@ def readme_block(result: dict) -> str:
     about, won = result["machine"], tables.wins(result)
     where = f"{about['cores']} cores of {about['processor']}"
     better = "; ".join(won) if won else "nowhere in this run"
-    return f"""Milliseconds for an epoch over {result["n_images"]:,} images, in batches
-of 128, and how many times as long as ours that is; {where}. Each
-contender at the best settings found, in turns with ours, output checked first:
+    head = (
+        f"Milliseconds for an epoch over {result['n_images']:,} images in batches of "
+        f"128, and how many times as long as ours that is; {where}. Each contender at "
+        "the best settings found, in turns with ours, output checked first:"
+    )
+    rest = (
+        f"Where others are better: {better}. Method, all tables, versions and "
+        "settings: [docs/comparison.md](docs/comparison.md)."
+    )
+    table = tables.works_table(result, README_WORKS)
+    return "\n\n".join([_filled(head), table, _filled(rest)])
 
-{tables.works_table(result, README_WORKS)}
 
-Where others are better: {better}. Method, all tables, versions and settings:
-[docs/comparison.md](docs/comparison.md)."""
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 88, break_on_hyphens=False, break_long_words=False)
 
 
 def docs_page(result: dict, curves: dict | None, drawn: list[str]) -> str:

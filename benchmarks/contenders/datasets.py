@@ -52,7 +52,7 @@ def load(folder, own, cache):
 def as_numpy(columns, format):
     """uint8 (n, pixels) and int64 (n,) of what a read gave."""
     if format == "numpy":
-        return columns["image"], columns["label"]
+        return columns["image"], columns["label"].astype(np.int64)
     image = columns["image"].combine_chunks()
     if hasattr(image, "chunk"):
         image = image.chunk(0)
@@ -63,7 +63,9 @@ def as_numpy(columns, format):
 def epochs(data, work, format, read_by):
     source = data.source or table(prepared(data, work), data.labels)
     rng, size = np.random.default_rng(0), work.batch_size
-    formatted = source.with_format(format)
+    # Unless it is told, it makes int64 of bytes; of labels too, which are small.
+    options = {"dtype": np.uint8} if format == "numpy" else {}
+    formatted = source.with_format(format, **options)
     side = round(source.features["image"].length ** 0.5)
 
     def reads(epoch):

@@ -16,12 +16,12 @@ from typing import Any
 from . import machine
 from .entrants import Entrants
 from .peers import FLOOR, OURS, Peer
-from .process import ContenderError, Process
+from .process import ContenderError
 from .work import WORKS, Work
 
 ROUND_SECONDS = 0.1  # a round has as many epochs as this takes, at least one
 PART = 0.1  # of the images, to tell how slow a setting is
-SLOW_SECONDS = 0.05  # of an epoch of that part: no more time is spent on it
+SLOW_SECONDS = 0.5  # of an epoch: no more time is spent on such a setting
 N_FAVOURITES = 3  # settings of the plain work that are tried at other batch sizes
 START_ROUNDS = 5
 
@@ -106,54 +106,69 @@ class Comparison:
         """Find the fastest setting whose output is right, and open it."""
         entry: dict[str, Any] = {}
         try:
-            process, fields = self.entrants.process(peer), work.to_json()
-            settings = self._settings(process, peer, work)
+            settings = self._settings(peer, work)
             if not settings:
                 return {"none": "not what it is for"}
-            tried = entry["tried"] = [
-                {"setting": setting, "seconds": self._try(process, fields, setting)}
-                for setting in settings
-            ]
-            for best in sorted(tried, key=lambda one: one["seconds"]):
-                try:
-                    if peer.name != FLOOR:
-                        part = self.options.part
-                        setting = best["setting"]
-                        process.ask("check", work=fields, setting=setting, part=part)
-                    break
-                except ContenderError as error:
-                    best["error"] = str(error)
-            else:
-                entry["error"] = tried[0]["error"]
-                return entry
-            process.ask("open", work=fields, setting=best["setting"], part=1)
+            tried = entry["tried"] = []
+            for setting in settings:
+                tried.append(self._try(peer, work, setting))
+                said = [one.get("error") for one in tried[-2:]]
+                if len(said) == 2 and said[0] and said[0] == said[1]:
+                    raise ContenderError(said[0])  # it isn't the setting
+            best = self._fastest_right(peer, work, tried)
+            process, setting = self.entrants.process(peer), best["setting"]
+            process.ask("open", work=work.to_json(), setting=setting, part=1)
             if best["seconds"] < 1:
                 process.ask("time", seconds=0)  # warm-up
-            entry |= {"setting": best["setting"], "seconds": [], "cpu": [], "ours": []}
+            entry |= {"setting": setting, "seconds": [], "cpu": [], "ours": []}
         except ContenderError as error:
             self.entrants.drop(peer.name)
             entry["error"] = str(error)
         return entry
 
-    def _settings(self, process: Process, peer: Peer, work: Work) -> list[dict]:
+    def _settings(self, peer: Peer, work: Work) -> list[dict]:
         """Those to try: what was best with batches of 128, or all."""
         plain = self.result["works"].get("plain", {}).get(peer.name, {})
-        if not work.name.startswith("plain_") or "setting" not in plain:
-            return process.ask("settings", work=work.to_json())
-        best = sorted(plain["tried"], key=lambda one: one["seconds"])
-        right = [one["setting"] for one in best if "error" not in one]
-        return right[:N_FAVOURITES]
+        if work.name.startswith("plain_") and "setting" in plain:
+            right = [one for one in plain["tried"] if "error" not in one]
+            best = sorted(right, key=lambda one: one["seconds"])
+            return [one["setting"] for one in best[:N_FAVOURITES]]
+        return self.entrants.process(peer).ask("settings", work=work.to_json())
 
-    def _try(self, process: Process, work: dict, setting: dict) -> float:
-        """Seconds of an epoch: of a part, scaled up, where all would take long."""
-        process.ask("open", work=work, setting=setting, part=PART)
-        process.ask("time", seconds=0)  # warm-up
-        seconds = process.ask("time", seconds=0)["seconds"]
-        if seconds > SLOW_SECONDS:
-            return seconds / PART
-        process.ask("open", work=work, setting=setting, part=1)
-        process.ask("time", seconds=0)
-        return process.ask("time", seconds=2 * ROUND_SECONDS)["seconds"]
+    def _try(self, peer: Peer, work: Work, setting: dict) -> dict:
+        """Time a setting: with a part of the images, scaled up, if all take long."""
+        process, fields = self.entrants.process(peer), work.to_json()
+        try:
+            process.ask("open", work=fields, setting=setting, part=PART)
+            process.ask("time", seconds=0)  # warm-up
+            seconds = process.ask("time", seconds=0)["seconds"] / PART
+            if seconds < SLOW_SECONDS:
+                process.ask("open", work=fields, setting=setting, part=1)
+                process.ask("time", seconds=0)
+                seconds = process.ask("time", seconds=2 * ROUND_SECONDS)["seconds"]
+        except ContenderError as error:
+            self.entrants.drop(peer.name)
+            return {"setting": setting, "error": str(error)}
+        return {"setting": setting, "seconds": seconds}
+
+    def _fastest_right(self, peer: Peer, work: Work, tried: list[dict]) -> dict:
+        """The fastest whose output is right; raises what the fastest failed by."""
+        timed = [one for one in tried if "error" not in one]
+        order = sorted(timed, key=lambda one: one["seconds"])
+        for one in order:
+            try:
+                if peer.name != FLOOR:
+                    self.entrants.process(peer).ask(
+                        "check",
+                        work=work.to_json(),
+                        setting=one["setting"],
+                        part=self.options.part,
+                    )
+                return one
+            except ContenderError as error:
+                self.entrants.drop(peer.name)
+                one["error"] = str(error)
+        raise ContenderError((order or tried)[0]["error"])
 
     def _run_round(self, running: list[Peer], entries: dict[str, dict]) -> None:
         ours = self.entrants.processes[OURS]

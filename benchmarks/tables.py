@@ -44,7 +44,7 @@ def ratio_text(entry: dict) -> str:
     text += f", processor {milliseconds(median(entry['cpu']))} ms"
     wrong = [one for one in entry["tried"] if "error" in one]
     if wrong:
-        text += f"; {len(wrong)} faster settings FAILED: {wrong[0]['error']}"
+        text += f"; {len(wrong)} settings FAILED: {wrong[0]['error']}"
     return f"{text}; {_setting(entry['setting'])}"
 
 

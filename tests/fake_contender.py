@@ -16,9 +16,13 @@ def versions():
     return {{"fake": "1"}}
 
 def settings(work):
+    if FAULT == "one setting fails":
+        return [{{"bad": True}}, {{"bad": False}}]
     return [] if FAULT == "can't" else [{{}}]
 
-def epochs(data, work):
+def epochs(data, work, bad=False):
+    if bad:
+        os._exit(1)
     images, labels = prepared(data, work), data.labels.astype(np.int64)
     rng, n_epochs = np.random.default_rng(0), 0
     while True:

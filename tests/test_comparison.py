@@ -26,7 +26,7 @@ TREE = Path(__file__).resolve().parents[1]
 def comparison(tmp_path_factory):
     """One run of ours, numpy's and all fakes, on 4000 synthetic images."""
     folder = tmp_path_factory.mktemp("fakes")
-    names = ["", "prints", "can't", *FAULTS]
+    names = ["", "prints", "can't", "one setting fails", *FAULTS]
     fakes = [fake(folder, fault) for fault in names]
     absent = peers.Peer("absent", "Absent", "library", folder / "absent.py", "absent")
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,9 @@ def test_a_fault_is_shown_as_failure(comparison, fault):
     assert "failed" in tables.works_table(comparison, [name])
 
 
-@pytest.mark.parametrize("contender", ["fmnist_fast", "numpy", "", "prints"])
+@pytest.mark.parametrize(
+    "contender", ["fmnist_fast", "numpy", "", "prints", "one setting fails"]
+)
 @pytest.mark.parametrize("name", ["plain", "crop_flip"])
 def test_who_does_the_work_is_timed(comparison, contender, name):
     if contender in comparison["contenders"]:
@@ -78,6 +80,12 @@ def test_who_does_the_work_is_timed(comparison, contender, name):
     assert all(seconds > 0 for seconds in entry["seconds"])
     if contender != "fmnist_fast":
         assert len(entry["seconds"]) == len(entry["ours"]) == len(entry["cpu"]) == 2
+
+
+def test_a_setting_that_fails_is_left_out_and_told(comparison):
+    entry = entry_of(comparison, "one setting fails")
+    assert entry["setting"] == {"bad": False}
+    assert "1 settings FAILED: ended with 1: without a word" in tables.ratio_text(entry)
 
 
 def test_who_is_not_there_or_can_not_is_listed(comparison):

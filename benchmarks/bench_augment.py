@@ -10,10 +10,11 @@ import sys
 
 import numpy as np
 import pytest
-from bench_loader import NOISE, drain
-from conftest import compare, interleaved
 
 import fmnist_fast as ff
+
+from .bench_loader import NOISE, drain
+from .conftest import compare, interleaved
 
 # What each has to be; milliseconds are for the machine that README.md names.
 CROP_FLIP_OVER_PLAIN = 1.5

@@ -7,10 +7,11 @@ Ratios of medians from interleaved rounds, float32, batch 128, 2 threads.
 
 import numpy as np
 import pytest
-from bench_loader import NOISE, drain
-from conftest import compare, interleaved
 
 import fmnist_fast as ff
+
+from .bench_loader import NOISE, drain
+from .conftest import compare, interleaved
 
 TORCH_OVER_NUMPY = 1.15
 JAX_OVER_NUMPY = 1.3  # it copies

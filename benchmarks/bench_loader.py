@@ -12,10 +12,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import compare, interleaved
 
 import fmnist_fast as ff
 from fmnist_fast import _core
+
+from .conftest import compare, interleaved
 
 # What each ratio has to be; see the table in README.md.
 NUMPY_OVER_OURS = 4.0

@@ -10,15 +10,16 @@ round, so that a busy machine slows both; what counts is the median ratio of a r
 import statistics
 import time
 
-import baselines
 import numpy as np
 import pytest
-from bench_augment import AFFINE, CROP_FLIP, OTHERS
-from bench_augment import loader as augmented
-from bench_loader import drain, loader, numpy_loop
 
 import fmnist_fast as ff
 from fmnist_fast import _core
+
+from . import baselines
+from .bench_augment import AFFINE, CROP_FLIP, OTHERS
+from .bench_augment import loader as augmented
+from .bench_loader import drain, loader, numpy_loop
 
 ROW_ACCESSES = 20_000
 

@@ -13,10 +13,11 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import interleaved
 
 import fmnist_fast as ff
 from fmnist_fast.photo_folder import _image_or_reason
+
+from .conftest import interleaved
 
 Image = pytest.importorskip("PIL.Image")
 

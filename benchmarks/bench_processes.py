@@ -7,7 +7,8 @@ import os
 import sys
 
 import pytest
-from sharing import measure
+
+from .sharing import measure
 
 N_PROCESSES = 4
 MIB = 2**20

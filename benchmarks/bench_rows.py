@@ -11,9 +11,10 @@ import statistics
 
 import numpy as np
 import pytest
-from conftest import compare, interleaved
 
 import fmnist_fast as ff
+
+from .conftest import compare, interleaved
 
 hf = pytest.importorskip("datasets")
 Image = pytest.importorskip("PIL.Image")

@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import __version__
-from .commands import augment, convert, convert_idx, demo, download, info, show, verify
+from .commands import (
+    augment,
+    bench,
+    convert,
+    convert_idx,
+    demo,
+    download,
+    info,
+    show,
+    verify,
+)
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -80,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
   fmnist-fast verify --root data            are the files the published ones?
   fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
   fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
+  fmnist-fast bench --quick                 beside other loaders, in a checkout
 
 'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
 $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for none).""",
@@ -103,6 +114,16 @@ $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for no
         command.set_defaults(run=run)
         return command
 
-    for module in (demo, download, show, augment, info, verify, convert, convert_idx):
+    for module in (
+        demo,
+        download,
+        show,
+        augment,
+        info,
+        verify,
+        convert,
+        convert_idx,
+        bench,
+    ):
         module.add(add_command)
     return parser

@@ -1,0 +1,7 @@
+"""``python -m benchmarks`` is the same as ``fmnist-fast bench``."""
+
+import sys
+
+from fmnist_fast.cli import main
+
+sys.exit(main(["bench", *sys.argv[1:]]))

@@ -1,0 +1,1 @@
+"""One file for each contender; `..contender` says which functions it has."""

@@ -1,0 +1,43 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import platform
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+import fmnist_fast as ff
+
+from .work import usable_cores
+
+
+def describe() -> dict[str, str]:
+    """Processor, cores, memory, system and versions, as text."""
+    return {
+        "processor": _first("/proc/cpuinfo", r"model name\s*:\s*(.+)")
+        or platform.processor(),
+        "cores": str(usable_cores()),
+        "memory": _memory(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "fmnist_fast": f"{ff.__version__}, {ff._core.get_cpu_level()}",
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _memory() -> str:
+    kilobytes = _first("/proc/meminfo", r"MemTotal:\s+(\d+)")
+    return f"{int(kilobytes) / 2**20:.0f} GiB" if kilobytes else "unknown"
+
+
+def _first(path: str, pattern: str) -> str:
+    """The first match in a file, or nothing where there is no such file."""
+    try:
+        found = re.search(pattern, Path(path).read_text())
+    except OSError:
+        return ""
+    return found[1].strip() if found else ""

@@ -1,0 +1,109 @@
+/* The memory floor of an epoch: the reads and writes of the loader and nothing else. Rows
+   of 784 bytes in a given order, prefetched; each widened to float32's width, or copied,
+   into the next row of a ring of batches, by stores through the caches or past them.
+   Built by contenders/probe.py with -O3 -march=native. */
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+enum { N_PIXELS = 784, MAX_THREADS = 256 };
+
+struct share {
+    const uint8_t *images, *labels;
+    const uint32_t *order;
+    uint64_t n, batch_size, n_batches_in_ring, prefetch;
+    int is_float, is_streaming;
+    uint8_t *out;
+    int64_t *labels_out;
+    uint64_t thread, n_threads;
+};
+
+/* A pixel becomes the lowest byte of its float: a widening copy, no arithmetic. */
+static void copy_row(const uint8_t *restrict source, uint8_t *restrict target,
+                     int is_float, int is_streaming)
+{
+#ifdef __AVX2__
+    if (is_streaming) {
+        for (int j = 0; is_float && j < N_PIXELS; j += 8) {
+            __m128i bytes = _mm_loadl_epi64((const __m128i *)(source + j));
+            _mm256_stream_si256((__m256i *)(target + 4 * j),
+                                _mm256_cvtepu8_epi32(bytes));
+        }
+        for (int j = 0; !is_float && j < N_PIXELS; j += 16)
+            _mm_stream_si128((__m128i *)(target + j),
+                             _mm_loadu_si128((const __m128i *)(source + j)));
+        return;
+    }
+#else
+    (void)is_streaming;
+#endif
+    if (!is_float) {
+        memcpy(target, source, N_PIXELS);
+        return;
+    }
+    uint32_t *restrict wide = (uint32_t *)target;
+    for (int j = 0; j < N_PIXELS; j++)
+        wide[j] = source[j];
+}
+
+/* Every n_threads-th batch of an epoch. */
+static void *copy_batches(void *argument)
+{
+    const struct share *s = argument;
+    const uint64_t row_nbytes = (uint64_t)N_PIXELS * (s->is_float ? 4 : 1);
+    const uint64_t step = s->batch_size * s->n_threads;
+    for (uint64_t begin = s->thread * s->batch_size; begin < s->n; begin += step) {
+        uint64_t end = begin + s->batch_size < s->n ? begin + s->batch_size : s->n;
+        uint64_t slot = begin / s->batch_size % s->n_batches_in_ring;
+        uint8_t *out = s->out + slot * s->batch_size * row_nbytes;
+        int64_t *labels_out = s->labels_out + slot * s->batch_size;
+        for (uint64_t i = begin; i < end; i++) {
+            /* The next rows of this thread: past its batch, those of its next one. */
+            uint64_t ahead = i + s->prefetch;
+            if (ahead >= end)
+                ahead += step - s->batch_size;
+            if (ahead < s->n)
+                for (int line = 0; line < N_PIXELS; line += 64)
+                    __builtin_prefetch(s->images + s->order[ahead] * (uint64_t)N_PIXELS +
+                                       line);
+            copy_row(s->images + s->order[i] * (uint64_t)N_PIXELS,
+                     out + (i - begin) * row_nbytes, s->is_float, s->is_streaming);
+            labels_out[i - begin] = s->labels[s->order[i]];
+        }
+    }
+#ifdef __AVX2__
+    _mm_sfence();
+#endif
+    return NULL;
+}
+
+/* images: uint8 (n, 784), labels: uint8 (n,), order: uint32 (n,); out: n_batches_in_ring
+   batches of uint32 or uint8 (batch_size, 784), from a multiple of 64 on, and labels_out:
+   int64 (n_batches_in_ring * batch_size,). In numpy: out[...] = images[order].
+   Not checked: order is below n, 1 <= n_threads <= 256. */
+void probe_epoch(const uint8_t *images, const uint8_t *labels, const uint32_t *order,
+                 uint64_t n, uint64_t batch_size, uint64_t n_batches_in_ring,
+                 uint64_t prefetch, int is_float, int is_streaming, uint64_t n_threads,
+                 uint8_t *out, int64_t *labels_out)
+{
+    struct share shares[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
+    int is_started[MAX_THREADS] = {0};
+    for (uint64_t t = n_threads; t-- > 0;) {
+        shares[t] = (struct share){images,   labels,       order, n,
+                                   batch_size, n_batches_in_ring, prefetch,
+                                   is_float, is_streaming, out,   labels_out,
+                                   t,        n_threads};
+        if (t > 0)
+            is_started[t] =
+                pthread_create(&threads[t], NULL, copy_batches, &shares[t]) == 0;
+        if (!is_started[t])
+            copy_batches(&shares[t]);
+    }
+    for (uint64_t t = 1; t < n_threads; t++)
+        if (is_started[t])
+            pthread_join(threads[t], NULL);
+}

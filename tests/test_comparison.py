@@ -1,0 +1,198 @@
+"""The comparison with other loaders, as far as it goes without them: contenders that
+cheat are found out, and a run goes all the way.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_contender import FAULTS, fake
+
+from benchmarks import goals, peers, tables, work
+from benchmarks.comparison import Comparison, Options
+from benchmarks.process import ContenderError, Process
+from fmnist_fast import cli
+from fmnist_fast.commands import bench
+
+TREE = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """One run of ours, numpy's and all fakes, on 4000 synthetic images."""
+    folder = tmp_path_factory.mktemp("fakes")
+    names = ["", "prints", "can't", "one setting fails", *FAULTS]
+    fakes = [fake(folder, fault) for fault in names]
+    absent = peers.Peer("absent", "Absent", "library", folder / "absent.py", "absent")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FMNIST_FAST_DATA", raising=False)
+        options = Options(2, ("plain", "crop_flip"), 300, 0.2, 1, 4000)
+        run = Comparison([*peers.chosen(["numpy"]), *fakes, absent], folder, options)
+        try:
+            run.start()
+            for name in options.works:
+                list(run.run_work(work.WORKS[name]))
+            list(run.run_start())
+        finally:
+            run.close()
+    return run.result
+
+
+def entry_of(comparison, fault, name="plain"):
+    title = f"{fault} (fake)"
+    found = [n for n, a in comparison["contenders"].items() if a["title"] == title]
+    return comparison["works"][name].get(found[0])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_shown_as_failure(comparison, fault):
+    name, said = FAULTS[fault]
+    if name is None:
+        about = next(
+            a for a in comparison["contenders"].values() if a["title"].startswith(fault)
+        )
+        assert about["error"] == said
+        return
+    entry = entry_of(comparison, fault, name)
+    assert not goals.is_measured(entry)
+    text = tables.ratio_text(entry)
+    assert text.startswith("FAILED: ")
+    with pytest.raises(ContenderError, match=said):
+        raise ContenderError(text)
+    assert "failed" in tables.works_table(comparison, [name])
+
+
+@pytest.mark.parametrize(
+    "contender", ["fmnist_fast", "numpy", "", "prints", "one setting fails"]
+)
+@pytest.mark.parametrize("name", ["plain", "crop_flip"])
+def test_who_does_the_work_is_timed(comparison, contender, name):
+    if contender in comparison["contenders"]:
+        entry = comparison["works"][name][contender]
+    else:
+        entry = entry_of(comparison, contender, name)
+    assert goals.is_measured(entry), entry
+    assert all(seconds > 0 for seconds in entry["seconds"])
+    if contender != "fmnist_fast":
+        assert len(entry["seconds"]) == len(entry["ours"]) == len(entry["cpu"]) == 2
+
+
+def test_a_setting_that_fails_is_left_out_and_told(comparison):
+    entry = entry_of(comparison, "one setting fails")
+    assert entry["setting"] == {"bad": False}
+    assert "1 settings FAILED: ended with 1: without a word" in tables.ratio_text(entry)
+
+
+def test_who_is_not_there_or_can_not_is_listed(comparison):
+    about = comparison["contenders"]["absent"]
+    assert about["missing"] == "python -m benchmarks --install absent"
+    assert tables.ratio_text(entry_of(comparison, "can't")) == "- (not what it is for)"
+
+
+def test_start_and_memory_are_measured(comparison):
+    for name in ("fmnist_fast", "numpy"):
+        entry = comparison["start"][name]
+        assert "error" not in entry and entry["cold"][0] > 0
+        assert entry["memory"][0] > 4000 * 784
+    assert comparison["start"]["fmnist_fast"]["cached"]
+    assert not comparison["start"]["numpy"]["cached"]
+
+
+def test_the_result_is_json(comparison):
+    assert json.loads(json.dumps(comparison)) == comparison
+
+
+def test_a_contender_that_hangs_is_ended(tmp_path):
+    peer = fake(tmp_path, "hangs")
+    images = np.zeros((200, 28, 28), np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", images[:, 0, 0])
+    process = Process(Path(sys.executable), peer.file, tmp_path / "own", limit=120)
+    try:
+        plain = work.WORKS["plain"].to_json()
+        process.ask("open", work=plain, setting={}, part=1)
+        process.ask("time", seconds=0)
+        process.limit = 0.5
+        with pytest.raises(ContenderError, match=r"no answer to 'time' within 0.5 s"):
+            process.ask("time", seconds=0)
+        with pytest.raises(ContenderError, match="its process was ended before 'time'"):
+            process.ask("time", seconds=0)
+    finally:
+        process.close()
+
+
+def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
+    """What `.ci/run` counts on: the whole way, on synthetic images."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    kept = tmp_path / "result.json"
+    command = ["bench", "--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "plain: the best hand-written loop: asked 4 x" in printed
+    result = json.loads(kept.read_text())
+    for name in work.QUICK:
+        for contender in ("fmnist_fast", "numpy"):
+            assert goals.is_measured(result["works"][name][contender])
+    assert set(result["contenders"]) == {"fmnist_fast", "probe", "numpy"}
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--only", "nobody"], "no contender 'nobody'; there are fmnist_fast, probe"),
+        (["--works", "nothing"], "no work 'nothing'; there are plain, crop_flip"),
+        (["--install", "nobody"], "no contender 'nobody'"),
+        (["--install", "numpy", "--require", "torch"], "must be NAME=REQUIREMENT"),
+    ],
+)
+def test_wrong_words_are_named(words, said, capsys):
+    assert cli.main(["bench", *words]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_other_systems_are_told(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cli.main(["bench", "--quick"]) == 1
+    assert "reads /proc, of Linux, and this is darwin" in capsys.readouterr().err
+
+
+def test_a_run_that_is_ended_leaves_nothing(tmp_path):
+    """Killed in the middle: its contender is stopped, and must go all the same."""
+    peer = fake(tmp_path, "")
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(TREE)!r})
+from benchmarks.process import Process
+process = Process(Path(sys.executable), Path({str(peer.file)!r}), Path("own"), 120)
+process.ask("versions")
+print(process._process.pid, flush=True)
+sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as run:
+        pid = int(run.stdout.readline())
+        run.kill()
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the contender's process {pid} is still there")
+
+
+def test_without_the_source_tree(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "bench.py"))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["bench", "--quick"]) == 1
+    error = capsys.readouterr().err
+    assert "part of the source tree" in error and "python -m benchmarks" in error
+    monkeypatch.chdir(TREE)
+    assert bench._find_tree() == TREE

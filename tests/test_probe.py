@@ -1,0 +1,45 @@
+"""The memory floor does all reads and writes that it stands for."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmarks import work
+from benchmarks.contenders import probe
+from benchmarks.data import Data
+
+
+@pytest.mark.skipif(
+    not (shutil.which("cc") or os.environ.get("CC")), reason="no compiler"
+)
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("name", ["plain", "uint8"])
+def test_the_floor_reads_and_writes_all(name, threads, streaming, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (1000, 28, 28), np.uint8)
+    data = Data(images, rng.integers(0, 10, 1000, np.uint8), tmp_path)
+    epochs = probe.epochs(data, work.WORKS[name], threads, 4, streaming)
+    ((rows, labels),) = next(epochs)
+    order = np.random.default_rng(0).permutation(1000)
+    n_batches = 8  # of 128, the last has 104 rows
+    ring = len(rows)
+    for k in range(max(0, n_batches - ring), n_batches):
+        wanted = order[128 * k : 128 * (k + 1)]
+        slot = k % ring
+        assert np.array_equal(
+            rows[slot, : len(wanted)], images[wanted].reshape(-1, 784)
+        )
+        assert np.array_equal(labels[slot, : len(wanted)], data.labels[wanted])
+    epochs.close()
+
+
+def test_the_floor_needs_a_compiler(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(probe.shutil, "which", lambda name: None)
+    with pytest.raises(
+        RuntimeError, match="the memory floor needs a C compiler: set CC"
+    ):
+        probe.build.__wrapped__()

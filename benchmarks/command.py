@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace, tree: Path) -> int:
 
         publish([_read(path) for path in arguments.publish], tree)
         return 0
+    if arguments.gpu:
+        return _feed_gpu(arguments)
     if arguments.scaling:
         from .scaling import measure
 
@@ -41,6 +43,20 @@ def run(arguments: argparse.Namespace, tree: Path) -> int:
         _keep(result, arguments.output)
         print(f"Kept in {arguments.output}")
     return 0
+
+
+def _feed_gpu(arguments: argparse.Namespace) -> int:
+    """What gpu_feed.py measures, which needs PyTorch in this environment."""
+    try:
+        from .gpu_feed import main
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError("bench --gpu needs PyTorch: pip install torch") from None
+    words = ["--quick"] if arguments.quick else []
+    words += ["--rounds", str(arguments.rounds)] if arguments.rounds else []
+    words += ["--json", arguments.output] if arguments.output else []
+    return main(words)
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> dict:

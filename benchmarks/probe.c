@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-enum { N_PIXELS = 784, MAX_THREADS = 256 };
+enum { N_PIXELS = 784, LINE = 64, MAX_THREADS = 256 };
 
 struct share {
     const uint8_t *images, *labels;
@@ -22,31 +22,49 @@ struct share {
 };
 
 /* A pixel becomes the lowest byte of its float: a widening copy, no arithmetic. */
-static void copy_row(const uint8_t *restrict source, uint8_t *restrict target,
-                     int is_float, int is_streaming)
+static inline void copy_pixels(const uint8_t *restrict source, uint8_t *restrict target,
+                               int n, int is_float, int is_streaming)
 {
 #ifdef __AVX2__
     if (is_streaming) {
-        for (int j = 0; is_float && j < N_PIXELS; j += 8) {
+        for (int j = 0; is_float && j < n; j += 8) {
             __m128i bytes = _mm_loadl_epi64((const __m128i *)(source + j));
             _mm256_stream_si256((__m256i *)(target + 4 * j),
                                 _mm256_cvtepu8_epi32(bytes));
         }
-        for (int j = 0; !is_float && j < N_PIXELS; j += 16)
+        for (int j = 0; !is_float && j < n; j += 16)
             _mm_stream_si128((__m128i *)(target + j),
                              _mm_loadu_si128((const __m128i *)(source + j)));
         return;
     }
+    for (int j = 0; is_float && j < n; j += 8) {
+        __m128i bytes = _mm_loadl_epi64((const __m128i *)(source + j));
+        _mm256_storeu_si256((__m256i *)(target + 4 * j), _mm256_cvtepu8_epi32(bytes));
+    }
 #else
+    uint32_t *restrict wide = (uint32_t *)target;
+    for (int j = 0; is_float && j < n; j++)
+        wide[j] = source[j];
     (void)is_streaming;
 #endif
-    if (!is_float) {
-        memcpy(target, source, N_PIXELS);
-        return;
+    if (!is_float)
+        memcpy(target, source, (size_t)n);
+}
+
+/* A row, with a line of the row `ahead` asked for before each line of pixels: all at
+   once fill the queue of misses. */
+static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead,
+                            uint8_t *restrict target, int is_float, int is_streaming)
+{
+    const int item_nbytes = is_float ? 4 : 1;
+    int j = 0;
+    for (; j + LINE <= N_PIXELS; j += LINE) {
+        __builtin_prefetch(ahead + j);
+        copy_pixels(source + j, target + j * item_nbytes, LINE, is_float, is_streaming);
     }
-    uint32_t *restrict wide = (uint32_t *)target;
-    for (int j = 0; j < N_PIXELS; j++)
-        wide[j] = source[j];
+    __builtin_prefetch(ahead + N_PIXELS - 1);
+    copy_pixels(source + j, target + j * item_nbytes, N_PIXELS % LINE, is_float,
+                is_streaming);
 }
 
 /* Every n_threads-th batch of an epoch. */
@@ -65,12 +83,16 @@ static void *copy_batches(void *argument)
             uint64_t ahead = i + s->prefetch;
             if (ahead >= end)
                 ahead += step - s->batch_size;
-            if (ahead < s->n)
-                for (int line = 0; line < N_PIXELS; line += 64)
-                    __builtin_prefetch(s->images + s->order[ahead] * (uint64_t)N_PIXELS +
-                                       line);
-            copy_row(s->images + s->order[i] * (uint64_t)N_PIXELS,
-                     out + (i - begin) * row_nbytes, s->is_float, s->is_streaming);
+            if (ahead >= s->n)
+                ahead = i;
+            const uint8_t *source = s->images + s->order[i] * (uint64_t)N_PIXELS;
+            const uint8_t *next = s->images + s->order[ahead] * (uint64_t)N_PIXELS;
+            uint8_t *target = out + (i - begin) * row_nbytes;
+            /* Compiled for each, so that no row asks which it is. */
+            if (s->is_float)
+                copy_row(source, next, target, 1, s->is_streaming);
+            else
+                copy_row(source, next, target, 0, s->is_streaming);
             labels_out[i - begin] = s->labels[s->order[i]];
         }
     }

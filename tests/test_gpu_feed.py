@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
+from fmnist_fast.cli import main
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("resource", reason="CPU seconds of workers need a Unix")
@@ -271,3 +272,17 @@ def test_without_a_device_it_says_so():
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
     assert "needs a CUDA device" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_it_is_an_option_of_bench(capsys):
+    assert main(["bench", "--gpu", "--quick"]) == 2
+    assert "this needs a CUDA device, and PyTorch" in capsys.readouterr().err
+
+
+def test_without_pytorch_bench_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.gpu_feed")
+    monkeypatch.delattr("benchmarks.gpu_feed")
+    assert main(["bench", "--gpu"]) == 1
+    assert "bench --gpu needs PyTorch: pip install torch" in capsys.readouterr().err

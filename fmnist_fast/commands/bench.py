@@ -32,6 +32,7 @@ def add(add_command: Add) -> None:
   fmnist-fast bench -o result.json           everything: about 20 minutes
   fmnist-fast bench --only numpy dali --works plain crop_flip
   fmnist-fast bench --scaling                threads, batch sizes, sides, numbers
+  fmnist-fast bench --gpu                    how well a CUDA device is fed
   fmnist-fast bench --publish result.json    tables and pictures of a run
 
 Needs the source tree, and quiet cores. What isn't installed is listed as such.""",
@@ -72,6 +73,11 @@ Needs the source tree, and quiet cores. What isn't installed is listed as such."
     )
     command.add_argument(
         "--scaling", action="store_true", help="draw curves of this library instead"
+    )
+    command.add_argument(
+        "--gpu",
+        action="store_true",
+        help="measure the feeding of a CUDA device instead",
     )
     command.add_argument(
         "--images",

@@ -13,9 +13,10 @@ import statistics
 
 import numpy as np
 import pytest
-from conftest import compare, interleaved
 
 import fmnist_fast as ff
+
+from .conftest import compare, interleaved
 
 N_FILES = 20
 BATCH_SIZE = 128

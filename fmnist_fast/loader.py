@@ -438,8 +438,11 @@ class Loader:
         """
         epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
         with self._lock:
-            if self._epoch is not None or self._next[0] != epoch:
-                self._next, self._epoch = (epoch, 0), None
+            begin = self._next_begin()
+            is_unused = self._epoch is None or begin == self._begin
+            if not is_unused or begin[0] != epoch:
+                begin = (epoch, 0)
+            self._next, self._epoch = begin, None
 
     def state_dict(self) -> dict[str, Any]:
         """Where the newest iterator stands, as a few numbers to be kept as JSON.

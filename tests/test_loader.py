@@ -632,9 +632,14 @@ def test_an_iterator_that_is_dropped_unused_takes_no_epoch(small):
     del batches  # which was used
     iter(loader)
     assert loader.epoch == 4
-    loader.load_state_dict(state)
-    iter(loader)
-    assert loader.state_dict() == state
-    assert len(list(loader)) == 15
+    for _ in range(2):
+        loader.load_state_dict(state)
+        iter(loader)
+        assert loader.state_dict() == state
+        loader.set_epoch(state["epoch"])  # nor a state's position
+        assert len(list(loader)) == 15
+        iter(loader)
+        loader.set_epoch(state["epoch"])
+        assert len(list(loader)) == 16
     kept = iter(loader)
     assert next(iter(loader))[0].tobytes() != next(kept)[0].tobytes()

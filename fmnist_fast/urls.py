@@ -19,6 +19,7 @@ from typing import Any
 from . import config
 from .download import DownloadError
 from .files import replacing
+from .folders import shown
 from .lock import locked
 
 _WITHOUT_NETWORK = ("file", "local", "memory")
@@ -92,7 +93,7 @@ def _version(url: str, system: Any, path: str) -> dict[str, Any]:
     """What is said of a file now."""
     info = system.info(path)
     marks = {k: str(v) for k, v in sorted(info.items()) if k.lower() in _MARKS}
-    return {"url": url, "size": info.get("size"), "marks": marks}
+    return {"url": shown(url), "size": info.get("size"), "marks": marks}
 
 
 def _version_path(place: Path) -> Path:
@@ -114,13 +115,13 @@ def _place(url: str) -> Path:
     base = config.cache_folder()
     if base is None:
         raise FileNotFoundError(
-            f"nowhere to keep {url}: FMNIST_FAST_CACHE is off; name a folder"
+            f"nowhere to keep {shown(url)}: FMNIST_FAST_CACHE is off; name a folder"
         )
     folder, _, name = url.rpartition("/")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*", name):
         raise ValueError(
             "a URL must end in the name of a file, of letters, digits and _.%+=@-, "
-            f"got {url}"
+            f"got {shown(url)}"
         )
     return base / "remote" / hashlib.sha256(folder.encode()).hexdigest()[:16] / name
 
@@ -132,33 +133,49 @@ def _is_offline(url: str) -> bool:
 
 @contextlib.contextmanager
 def _reached(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the path in it; failures name the URL."""
+    """The file system of a URL and the path in it; failures name the URL.
+
+    Not its password, which the messages of a cause may have.
+    """
+    name = shown(url)
     if _is_offline(url):
-        raise DownloadError(f"FMNIST_FAST_OFFLINE is set, so {url} is not fetched")
+        raise DownloadError(f"FMNIST_FAST_OFFLINE is set, so {name} is not fetched")
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise ImportError(f"{url} needs fsspec ({error}): {_EXTRA}") from error
+        raise ImportError(f"{name} needs fsspec ({error}): {_EXTRA}") from error
     try:
         system, path = url_to_fs(url)
         system.invalidate_cache()  # of listings
     except ImportError as error:
         raise ImportError(
-            f"{url} needs a package that is not installed ({error}): {_EXTRA} is "
+            f"{name} needs a package that is not installed ({error}): {_EXTRA} is "
             "enough for http"
         ) from error
     except ValueError as error:  # such as an unknown protocol
-        raise ValueError(f"{url}: {error}") from error
+        raise ValueError(f"{name}: {shown(error)}") from _cause(url, error)
     try:
         yield system, path
     except FileNotFoundError as error:
         cause = error.__cause__  # over http anything that goes wrong ends up here
         missing = cause is None or isinstance(cause, FileNotFoundError)
         if not missing and getattr(cause, "status", None) not in _MISSING:
-            raise DownloadError(f"{url} can't be fetched: {cause!r}") from error
-        raise FileNotFoundError(f"{url}: there is no such file") from error
+            reason = shown(repr(cause))
+            raise DownloadError(f"{name} can't be fetched: {reason}") from _cause(
+                url, error
+            )
+        raise FileNotFoundError(f"{name}: there is no such file") from _cause(
+            url, error
+        )
     except DownloadError:
         raise
     except Exception as error:  # each file system has errors of its own
-        reason = str(error) or type(error).__name__
-        raise DownloadError(f"{url} can't be fetched: {reason}") from error
+        reason = shown(error) or type(error).__name__
+        raise DownloadError(f"{name} can't be fetched: {reason}") from _cause(
+            url, error
+        )
+
+
+def _cause(url: str, error: Exception) -> Exception | None:
+    """What to raise an error from: nothing that shows a password."""
+    return error if shown(url) == url else None

@@ -220,7 +220,8 @@ class Loader:
             if epoch > MAX_EPOCH:
                 raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
             pipeline = self._idle_pipeline()
-            self._epoch = None  # until the next one is there
+            # Until the next one is there. It is the same place as before.
+            self._next, self._epoch = (epoch, position), None
             batches = pipeline.start(
                 shuffle=self.shuffle,
                 block=self.shuffle_block or 0,

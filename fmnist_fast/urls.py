@@ -43,18 +43,26 @@ def find(pattern: str) -> list[str]:
 def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     """A copy of the first file that is there; None where none is.
 
-    Copies of those before it are removed, which are no longer on the server. Offline
-    it is the first that is kept; where none is, DownloadError if it is `needed`.
+    Copies of those before it are removed, which are no longer on the server, and would
+    be taken instead. One that is `needed` ends in an error where none is there: then
+    what is kept stays, as the server may only have refused. Offline it is the first
+    that is kept; where none is, DownloadError if it is `needed`.
     """
+    places = [_place(url) for url in urls]
     if any(map(_is_offline, urls)):
         kept = [url for url in urls if _known_version(_place(url)) is not None]
         return fetch(kept[0] if kept else urls[0]) if kept or needed else None
-    for url in urls:
-        with contextlib.suppress(FileNotFoundError):
-            return fetch(url)
-        for path in (_place(url), _version_path(_place(url))):
-            path.unlink(missing_ok=True)
-    return None
+    found, n_missing = None, 0
+    while found is None and n_missing < len(urls):
+        try:
+            found = fetch(urls[n_missing])
+        except FileNotFoundError:
+            n_missing += 1
+    if found is not None or not needed:
+        for place in places[:n_missing]:
+            place.unlink(missing_ok=True)
+            _version_path(place).unlink(missing_ok=True)
+    return found
 
 
 def fetch(url: str) -> Path:

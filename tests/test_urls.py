@@ -251,6 +251,22 @@ def test_what_the_server_no_longer_has_is_forgotten(memory, files, cache):
     assert (dataset.labels.max(), dataset.name) == (2, None)
 
 
+@pytest.mark.parametrize("code", [403, 404])
+def test_what_a_server_refuses_stays(http, files, code, monkeypatch):
+    """A key that has expired must not cost what is kept."""
+    for kind in ("images-idx3", "labels-idx1"):
+        body = content(files[0][f"part1-{kind}-ubyte.gz"], etag='"1"')
+        http.serve(f"/data/train-{kind}-ubyte.gz", body)
+    http.serve("/data/dataset.json", content(b'{"name": "mine"}', etag='"1"'))
+    before = ff.load("train", f"{http.base}/data")
+    http.routes = {"*": status(code)}
+    with pytest.raises(FileNotFoundError, match=r"there is no train-images.* in http"):
+        ff.load("train", f"{http.base}/data")
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    after = ff.load("train", f"{http.base}/data")
+    assert after.fingerprint == before.fingerprint and after.name == "mine"
+
+
 def test_offline_what_is_kept_is_used(served, monkeypatch):
     http, url = served
     path = f"{url}/part1-images-idx3-ubyte.gz"
@@ -277,6 +293,8 @@ def test_without_a_cache_folder(memory, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
         ff.load_shards("memory://data/*idx3*")
+    with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
+        ff.load("train", "memory://data")
 
 
 @pytest.mark.parametrize("url", ["memory://data/", "memory://data/.hidden"])

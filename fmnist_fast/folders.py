@@ -40,6 +40,11 @@ def is_url(source: Any) -> bool:
     )
 
 
+def shown(source: Any) -> str:
+    """A path or URL as messages have it: a URL without its user and password."""
+    return re.sub(r"://[^/\s]*@", "://***@", str(source))
+
+
 def find_named(split: str, name: str | os.PathLike[str]) -> Found:
     """What `find_any` finds in the folder `name`; raises if that is nothing."""
     if not isinstance(split, str) or not split.isalnum():

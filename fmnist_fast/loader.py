@@ -220,7 +220,8 @@ class Loader:
             if epoch > MAX_EPOCH:
                 raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
             pipeline = self._idle_pipeline()
-            self._epoch = None  # until the next one is there
+            # Until the next one is there. It is the same place as before.
+            self._next, self._epoch = (epoch, position), None
             batches = pipeline.start(
                 shuffle=self.shuffle,
                 block=self.shuffle_block or 0,
@@ -438,8 +439,11 @@ class Loader:
         """
         epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
         with self._lock:
-            if self._epoch is not None or self._next[0] != epoch:
-                self._next, self._epoch = (epoch, 0), None
+            begin = self._next_begin()
+            is_unused = self._epoch is None or begin == self._begin
+            if not is_unused or begin[0] != epoch:
+                begin = (epoch, 0)
+            self._next, self._epoch = begin, None
 
     def state_dict(self) -> dict[str, Any]:
         """Where the newest iterator stands, as a few numbers to be kept as JSON.

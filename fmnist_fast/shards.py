@@ -15,7 +15,7 @@ import numpy as np
 from ._core import FormatError
 from .dataset import Dataset, checked_classes, checked_labels
 from .files import run_together, usable_cores
-from .folders import is_url
+from .folders import is_url, shown
 from .idx import map_idx
 from .pairs import CARD_NAME, check_pair, read_card, read_file, read_only
 from .sharded import ShardedImages
@@ -159,9 +159,11 @@ def _files(source: Any) -> list[str]:
         raise ValueError("source must name at least one file, got none")
     for i, path in enumerate(files):
         if not _IMAGES.search(_name(path)):
-            raise ValueError(f"{_NAMED}, got {path}")
+            raise ValueError(f"{_NAMED}, got {shown(path)}")
         if path in files[:i]:
-            raise ValueError(f"source must name each file once, got {path} twice")
+            raise ValueError(
+                f"source must name each file once, got {shown(path)} twice"
+            )
     return files
 
 
@@ -180,7 +182,7 @@ def _matching(pattern: str) -> list[str]:
     if not named:
         what = "it is a folder" if os.path.isdir(pattern) else "nothing does"
         raise FileNotFoundError(
-            f"files of images must match {pattern}, but {what}; {_NAMED}"
+            f"files of images must match {shown(pattern)}, but {what}; {_NAMED}"
         )
     # Plain files come after their .gz and replace them.
     plain = {path.removesuffix(".gz"): path for path in sorted(named, reverse=True)}
@@ -226,4 +228,4 @@ def _labels_beside(images: Path) -> Path:
 
 
 def _labels_are_missing(images: str | Path, stem: str) -> str:
-    return f"{images} is there, but {stem} or {stem}.gz is not beside it"
+    return f"{shown(images)} is there, but {stem} or {stem}.gz is not beside it"

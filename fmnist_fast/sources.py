@@ -9,7 +9,7 @@ from pathlib import Path
 from . import config
 from .dataset import Dataset
 from .family import DEFAULT, check_split, find_member, owner_of
-from .folders import Found, find_any, find_named, is_folder, is_url
+from .folders import Found, find_any, find_named, is_folder, is_url, shown
 from .member import Member
 from .pairs import CARD_NAME, is_another, load_pair
 
@@ -82,7 +82,7 @@ def _fetched_from(
     if download:
         raise ValueError(
             "download fetches the published files; those of root are fetched without "
-            f"it, got root={url!r}"
+            f"it, got root={shown(url)!r}"
         )
     if is_folder(name):
         raise ValueError(f"root goes with the name of a dataset, got folder {name}")
@@ -94,7 +94,7 @@ def _fetched_from(
     for stem in (part.images, part.labels):
         copy = fetch_first([f"{folder}/{stem}", f"{folder}/{stem}.gz"])
         if copy is None:
-            raise FileNotFoundError(f"there is no {stem} or {stem}.gz in {url}")
+            raise FileNotFoundError(f"there is no {stem} or {stem}.gz in {shown(url)}")
         copies.append(copy)
     fetch_first([f"{folder}/{CARD_NAME}"], needed=False)
     return copies[0].parent

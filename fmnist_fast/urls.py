@@ -19,6 +19,7 @@ from typing import Any
 from . import config
 from .download import DownloadError
 from .files import replacing
+from .folders import shown
 from .lock import locked
 
 _WITHOUT_NETWORK = ("file", "local", "memory")
@@ -42,18 +43,26 @@ def find(pattern: str) -> list[str]:
 def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     """A copy of the first file that is there; None where none is.
 
-    Copies of those before it are removed, which are no longer on the server. Offline
-    it is the first that is kept; where none is, DownloadError if it is `needed`.
+    Copies of those before it are removed, which are no longer on the server, and would
+    be taken instead. One that is `needed` ends in an error where none is there: then
+    what is kept stays, as the server may only have refused. Offline it is the first
+    that is kept; where none is, DownloadError if it is `needed`.
     """
+    places = [_place(url) for url in urls]
     if any(map(_is_offline, urls)):
         kept = [url for url in urls if _known_version(_place(url)) is not None]
         return fetch(kept[0] if kept else urls[0]) if kept or needed else None
-    for url in urls:
-        with contextlib.suppress(FileNotFoundError):
-            return fetch(url)
-        for path in (_place(url), _version_path(_place(url))):
-            path.unlink(missing_ok=True)
-    return None
+    found, n_missing = None, 0
+    while found is None and n_missing < len(urls):
+        try:
+            found = fetch(urls[n_missing])
+        except FileNotFoundError:
+            n_missing += 1
+    if found is not None or not needed:
+        for place in places[:n_missing]:
+            place.unlink(missing_ok=True)
+            _version_path(place).unlink(missing_ok=True)
+    return found
 
 
 def fetch(url: str) -> Path:
@@ -92,7 +101,7 @@ def _version(url: str, system: Any, path: str) -> dict[str, Any]:
     """What is said of a file now."""
     info = system.info(path)
     marks = {k: str(v) for k, v in sorted(info.items()) if k.lower() in _MARKS}
-    return {"url": url, "size": info.get("size"), "marks": marks}
+    return {"url": shown(url), "size": info.get("size"), "marks": marks}
 
 
 def _version_path(place: Path) -> Path:
@@ -114,13 +123,13 @@ def _place(url: str) -> Path:
     base = config.cache_folder()
     if base is None:
         raise FileNotFoundError(
-            f"nowhere to keep {url}: FMNIST_FAST_CACHE is off; name a folder"
+            f"nowhere to keep {shown(url)}: FMNIST_FAST_CACHE is off; name a folder"
         )
     folder, _, name = url.rpartition("/")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*", name):
         raise ValueError(
             "a URL must end in the name of a file, of letters, digits and _.%+=@-, "
-            f"got {url}"
+            f"got {shown(url)}"
         )
     return base / "remote" / hashlib.sha256(folder.encode()).hexdigest()[:16] / name
 
@@ -132,33 +141,49 @@ def _is_offline(url: str) -> bool:
 
 @contextlib.contextmanager
 def _reached(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the path in it; failures name the URL."""
+    """The file system of a URL and the path in it; failures name the URL.
+
+    Not its password, which the messages of a cause may have.
+    """
+    name = shown(url)
     if _is_offline(url):
-        raise DownloadError(f"FMNIST_FAST_OFFLINE is set, so {url} is not fetched")
+        raise DownloadError(f"FMNIST_FAST_OFFLINE is set, so {name} is not fetched")
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise ImportError(f"{url} needs fsspec ({error}): {_EXTRA}") from error
+        raise ImportError(f"{name} needs fsspec ({error}): {_EXTRA}") from error
     try:
         system, path = url_to_fs(url)
         system.invalidate_cache()  # of listings
     except ImportError as error:
         raise ImportError(
-            f"{url} needs a package that is not installed ({error}): {_EXTRA} is "
+            f"{name} needs a package that is not installed ({error}): {_EXTRA} is "
             "enough for http"
         ) from error
     except ValueError as error:  # such as an unknown protocol
-        raise ValueError(f"{url}: {error}") from error
+        raise ValueError(f"{name}: {shown(error)}") from _cause(url, error)
     try:
         yield system, path
     except FileNotFoundError as error:
         cause = error.__cause__  # over http anything that goes wrong ends up here
         missing = cause is None or isinstance(cause, FileNotFoundError)
         if not missing and getattr(cause, "status", None) not in _MISSING:
-            raise DownloadError(f"{url} can't be fetched: {cause!r}") from error
-        raise FileNotFoundError(f"{url}: there is no such file") from error
+            reason = shown(repr(cause))
+            raise DownloadError(f"{name} can't be fetched: {reason}") from _cause(
+                url, error
+            )
+        raise FileNotFoundError(f"{name}: there is no such file") from _cause(
+            url, error
+        )
     except DownloadError:
         raise
     except Exception as error:  # each file system has errors of its own
-        reason = str(error) or type(error).__name__
-        raise DownloadError(f"{url} can't be fetched: {reason}") from error
+        reason = shown(error) or type(error).__name__
+        raise DownloadError(f"{name} can't be fetched: {reason}") from _cause(
+            url, error
+        )
+
+
+def _cause(url: str, error: Exception) -> Exception | None:
+    """What to raise an error from: nothing that shows a password."""
+    return error if shown(url) == url else None

@@ -192,10 +192,21 @@ def test_a_loop_that_was_left_and_a_loader_that_was_closed_begin_anew(small, dev
     loader.close()
     for (x, _), (want_x, _) in zip(loader, want, strict=True):
         assert np.array_equal(x, want_x)
-    kept = iter(loader)
-    next(kept)
-    with pytest.raises(RuntimeError, match="slots are in use by another iterator"):
-        next(iter(loader))
+
+
+def test_a_newer_iterator_ends_the_one_before(small, device):
+    """Which a traceback may keep, and with it the slots."""
+    loader, want = (
+        device.adapter.CupyLoader(small, **OPTIONS),
+        ff.Loader(small, **OPTIONS),
+    )
+    before = iter(loader)
+    next(before)
+    want.set_epoch(1)
+    for (x, y), (want_x, want_y) in zip(loader, want, strict=True):
+        assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
+    with pytest.raises(RuntimeError, match="ended by a newer one"):
+        next(before)
 
 
 def test_a_batch_can_be_shown(small, device):
@@ -217,6 +228,8 @@ def test_bad_arguments(small, device):
         make(small, dtype="bfloat16")
     with pytest.raises(ValueError, match="batch_size must be in"):
         make(small, 0)
+    with pytest.raises(ValueError, match=r"augment has Python functions, .* training"):
+        make(small, augment=[lambda images, labels, rng: (images + 1, labels)])
 
     def fail():
         raise ZeroDivisionError("cudaErrorInsufficientDriver")

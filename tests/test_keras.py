@@ -51,6 +51,16 @@ def test_every_pass_is_the_next_epoch(small, drop_last, shard):
         assert same(ours, numpys)
 
 
+def test_a_rank_with_a_batch_less_goes_on_to_the_next_epoch(small):
+    ten, options = small.select(range(10)), {"batch_size": 2, "shard": (3, 4)}
+    ours = KerasLoader(ten, **OPTIONS | options)
+    numpys = ff.Loader(ten, **NUMPYS | options)
+    for epoch in range(3):
+        assert ours.num_batches == 1
+        assert same([ours[0]], numpys)
+        assert ours.epoch == numpys.epoch == epoch + 1
+
+
 def test_the_last_batch_may_be_short(small):
     loader = KerasLoader(small, 300)
     assert [len(labels) for _, labels in loader] == [300, 300, 300, 100]

@@ -632,9 +632,32 @@ def test_an_iterator_that_is_dropped_unused_takes_no_epoch(small):
     del batches  # which was used
     iter(loader)
     assert loader.epoch == 4
-    loader.load_state_dict(state)
-    iter(loader)
-    assert loader.state_dict() == state
-    assert len(list(loader)) == 15
+    for _ in range(2):
+        loader.load_state_dict(state)
+        iter(loader)
+        assert loader.state_dict() == state
+        loader.set_epoch(state["epoch"])  # nor a state's position
+        assert len(list(loader)) == 15
+        iter(loader)
+        loader.set_epoch(state["epoch"])
+        assert len(list(loader)) == 16
     kept = iter(loader)
     assert next(iter(loader))[0].tobytes() != next(kept)[0].tobytes()
+
+
+def test_an_iterator_that_fails_to_start_takes_nothing(small, monkeypatch):
+    class WithoutMemory:
+        def start(self, **_):
+            assert loader.state_dict() == state  # as a signal handler would find it
+            raise MemoryError
+
+    loader = ff.Loader(small, 64)
+    next(iter(loader))
+    state = loader.state_dict()
+    loader.load_state_dict(state)
+    iter(loader)
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(loader, "_idle_pipeline", WithoutMemory)
+        iter(loader)
+    assert loader.state_dict() == state
+    assert len(list(loader)) == 15

@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pytest
@@ -250,6 +251,22 @@ def test_what_the_server_no_longer_has_is_forgotten(memory, files, cache):
     assert (dataset.labels.max(), dataset.name) == (2, None)
 
 
+@pytest.mark.parametrize("code", [403, 404])
+def test_what_a_server_refuses_stays(http, files, code, monkeypatch):
+    """A key that has expired must not cost what is kept."""
+    for kind in ("images-idx3", "labels-idx1"):
+        body = content(files[0][f"part1-{kind}-ubyte.gz"], etag='"1"')
+        http.serve(f"/data/train-{kind}-ubyte.gz", body)
+    http.serve("/data/dataset.json", content(b'{"name": "mine"}', etag='"1"'))
+    before = ff.load("train", f"{http.base}/data")
+    http.routes = {"*": status(code)}
+    with pytest.raises(FileNotFoundError, match=r"there is no train-images.* in http"):
+        ff.load("train", f"{http.base}/data")
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    after = ff.load("train", f"{http.base}/data")
+    assert after.fingerprint == before.fingerprint and after.name == "mine"
+
+
 def test_offline_what_is_kept_is_used(served, monkeypatch):
     http, url = served
     path = f"{url}/part1-images-idx3-ubyte.gz"
@@ -276,6 +293,8 @@ def test_without_a_cache_folder(memory, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
         ff.load_shards("memory://data/*idx3*")
+    with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
+        ff.load("train", "memory://data")
 
 
 @pytest.mark.parametrize("url", ["memory://data/", "memory://data/.hidden"])
@@ -308,3 +327,39 @@ def test_a_missing_package_says_how_to_get_it(missing, wanted):
     words = [sys.executable, "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert re.search(f"ImportError: {wanted}", done.stderr)
+
+
+def test_a_password_is_neither_shown_nor_kept(served, cache):
+    http, url = served
+    with_password = url.replace("://", "://somebody:s3cret@")
+    name = "part1-images-idx3-ubyte.gz"
+    dataset = ff.load_shards(f"{with_password}/{name}")
+    assert len(dataset) == 21 and "s3cret" not in dataset.source
+    assert len(list(cache.rglob("*.from"))) == 2
+    assert not any(b"s3cret" in path.read_bytes() for path in cache.rglob("*.*"))
+    copy = next(cache.rglob(name)).stat().st_ino
+    ff.load_shards(f"{with_password}/{name}")
+    assert next(cache.rglob(name)).stat().st_ino == copy
+    http.serve("/data/part1-labels-idx1-ubyte.gz", status(404))
+    http.serve("/data/part2-images-idx3-ubyte.gz", status(500))
+    for wrong, words in (
+        (f"{with_password}/{name}", r"\*\*\*@.*is there, but part1-labels"),
+        (f"{with_password}/part3-images-idx3-ubyte", "there is no such file"),
+        (f"{with_password}/part2-images-idx3-ubyte.gz", "can't be fetched"),
+        (f"{with_password}/x-*-images-idx3-ubyte", "must match .*nothing does"),
+        (f"{with_password}/.x-images-idx3-ubyte", "must end in the name"),
+        ([f"{with_password}/x"], r"must have images-idx3 .*\*\*\*@"),
+        ([f"{with_password}/{name}"] * 2, "each file once"),
+        ("no://somebody:s3cret@x/images-idx3", "no://"),
+    ):
+        with pytest.raises((OSError, ValueError), match=words) as error:
+            ff.load_shards(wrong)
+        assert "s3cret" not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_password_of_a_folder_is_not_shown(served):
+    folder = served[1].replace("://", "://somebody:s3cret@")
+    with pytest.raises(ValueError, match=r"got root='http://\*\*\*@127"):
+        ff.load("train", root=folder, download=True)
+    with pytest.raises(FileNotFoundError, match=r"there is no .* in http://\*\*\*@127"):
+        ff.load("train", root=folder)

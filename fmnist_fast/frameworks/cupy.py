@@ -9,6 +9,7 @@ on a stream of its own, as in cuda.py for PyTorch.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -57,14 +58,15 @@ class CupyLoader(Adapter):
     Raises
     ------
     TypeError, ValueError
-        As Loader; a device that there isn't.
+        As Loader; a device that there isn't; Python functions in `augment`.
 
     Notes
     -----
     Determinism: as Loader; pixels on the device are the same, as float32 to the bit.
 
     Buffers: arrays are new ones for each batch. They belong to the stream that is
-    current when the batch is asked for.
+    current when the batch is asked for. A new iterator ends the one before, which
+    raises RuntimeError when it is asked again.
 
     It is tested with a stand-in for CuPy, and has not been run on a device.
     """
@@ -82,6 +84,11 @@ class CupyLoader(Adapter):
         dtype = checked_dtype("dtype", dtype, _DTYPES)
         self._options = {"batch_size": batch_size, "dtype": dtype, **options}
         plain = Loader(dataset, **self._options)  # checks the options
+        if plain.has_functions:
+            raise ValueError(
+                "augment has Python functions, which change finished batches on the "
+                "CPU: call them in the training loop"
+            )
         scale, bias = scale_and_bias(options.get("normalize", "auto"), dtype, dataset)
         self._scale, self._bias = np.float32(scale), np.float32(bias)
         self._dtype = np.dtype(dtype)
@@ -93,12 +100,18 @@ class CupyLoader(Adapter):
         self._slots = {slot.ctypes.data: slot for slot in slots}
         self.loader = Loader(dataset, **raw, slots=slots)
         self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
+        self._newest: Any = lambda: None  # weak reference to what the loader iterates
 
     def __iter__(self) -> Iterator[Batch]:
-        self._give_back(0)  # close() leaves these
-        return self._batches(iter(self.loader))
+        before = self._newest()
+        if before is not None:
+            before.close()
+        self._give_back(0)  # close() of the loader leaves these
+        batches = iter(self.loader)
+        self._newest = weakref.ref(batches)
+        return self._batches(batches)
 
-    def _batches(self, batches: Iterator[Any]) -> Iterator[Batch]:
+    def _batches(self, batches: Any) -> Iterator[Batch]:
         for images, labels in batches:
             self._give_back(_IN_FLIGHT - 1)
             slot = self._slots[images.ctypes.data]
@@ -114,6 +127,11 @@ class CupyLoader(Adapter):
                     staged[begin:end].view(label_dtype).reshape(shapes[1]).copy(),
                 )
             yield batch
+        if batches is not self._newest():
+            raise RuntimeError(
+                "this iterator was ended by a newer one of the same loader: for a CUDA "
+                "device there is one at a time"
+            )
 
     def _finished(self, pixels: Any) -> Any:
         """On the current stream: normalised and cast, in memory of its own."""

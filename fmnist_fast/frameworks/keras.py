@@ -97,6 +97,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         self._start = self.loader.state_dict()  # of the newest pass
         self._asked: set[int] = set()  # numbers that Keras has asked for in it
         self._batches: Iterator[Batch] | None = None
+        self._n_left = self._n_following()
 
     # ---- what Keras calls ---------------------------------------------------------
 
@@ -113,12 +114,16 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
                 self._begin()
             self._asked.add(index)
             try:
-                return next(self._batches)  # type: ignore[arg-type]
+                batch: Batch = next(self._batches)  # type: ignore[arg-type]
             except StopIteration:
                 raise IndexError(
                     f"index {index} of a pass over {len(self._asked) - 1} batches, "
                     "which were all handed out"
                 ) from None
+            self._n_left -= 1
+            if self._n_left == 0:  # the loader of a rank that has fewer doesn't know
+                next(self._batches, None)  # type: ignore[arg-type]
+            return batch
 
     def _begin(self) -> None:
         """Begin a pass: over the next epoch, or again where it was not finished."""
@@ -133,10 +138,12 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
 
     def _n_upcoming(self) -> int:
         """Batches of the next pass, or of one that is not finished."""
-        loader, start = self.loader, self._start
-        if self._is_finished():
-            return len(loader)
-        left = len(loader.dataset) - start["position"]
+        return len(self.loader) if self._is_finished() else self._n_following()
+
+    def _n_following(self) -> int:
+        """Batches of the epoch from where the newest pass began."""
+        loader = self.loader
+        left = len(loader.dataset) - self._start["position"]
         whole, rest = divmod(left, loader.batch_size * loader.world)
         if loader.drop_last is True:
             return whole

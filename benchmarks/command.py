@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace, tree: Path) -> int:
 
         publish([_read(path) for path in arguments.publish], tree)
         return 0
+    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
+        raise FileNotFoundError(f"{arguments.output}: there is no such folder")
     if arguments.gpu:
         return _feed_gpu(arguments)
     if arguments.scaling:
@@ -73,9 +75,9 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
     for name in options.works:
         if name not in WORKS:
             raise ValueError(f"no work {name!r}; there are {', '.join(WORKS)}")
+    comparison = Comparison(peers.chosen(arguments.only), folder, options)
     # So that all processes are ended with this one.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    comparison = Comparison(peers.chosen(arguments.only), folder, options)
     try:
         comparison.start()
         result = comparison.result
@@ -84,7 +86,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
         for name, about in result["contenders"].items():
             print(f"{name:15} {_about(about)}")
         for name in options.works:
-            print(f"\n{WORKS[name].title}, batch {WORKS[name].batch_size}", flush=True)
+            title, size = WORKS[name].title, WORKS[name].batch_size
+            print(f"\n{title}, batch {size}; x: times as long as ours", flush=True)
             for contender, entry in comparison.run_work(WORKS[name]):
                 print(f"  {contender:15} {ratio_text(entry)}", flush=True)
             if arguments.output:  # a run takes long, and may be ended
@@ -97,7 +100,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
         signal.signal(signal.SIGTERM, before)
     print()
     for goal in judge(result):
-        print(f"{goal['name']}: asked {goal['asked']}, {goal['verdict']}")
+        print(f"goal, {goal['name']}: {goal['asked']}, {goal['verdict']}")
     return result
 
 

@@ -1,7 +1,10 @@
 """How well a CUDA device is fed: the share of time that it waits for data.
 
     python -m benchmarks.gpu_feed            # under ten minutes; --quick: under two
-    python -m benchmarks.gpu_feed --device cpu --quick   # does the program itself run?
+
+    python -m benchmarks.gpu_feed --device cpu --quick --works mlp --images 2000
+
+tries whether the program itself runs.
 
 For each work, batch size and source of batches: an epoch beside the same loop over
 batches that lie on the device ("cached"). What the epoch takes longer, as a share of
@@ -41,12 +44,14 @@ def main(argv=None):
     if device.type == "cuda" and not torch.cuda.is_available():
         print(
             f"this needs a CUDA device, and PyTorch {torch.__version__} finds none; "
-            "--device cpu --quick tries the program itself",
+            "--device cpu --quick --works mlp --images 2000 tries the program",
             file=sys.stderr,
         )
         return 2
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
+    if options.json:
+        open(options.json, "a").close()  # where that can't be, say so now
     train = dataset_of(options)
     print(f"{len(train)} images, {machine(device)}", flush=True)
     stressed = stress(train, device)

@@ -64,7 +64,7 @@ def goal(what, asked, found, worst):
 
 
 def goal_line(goal):
-    asked = f"{goal['what']}: asked {goal['asked']:.4g}, "
+    asked = f"goal, {goal['what']}: {goal['asked']:.4g}, "
     if goal["measured"] is None:
         return asked + "not measured"
     verdict = "met" if goal["met"] else "missed"

@@ -124,5 +124,5 @@ def flatness(result: dict) -> str:
     verdict = "reached" if growth <= FLAT else "missed"
     return (
         f"cost of an image, over all numbers of them: within {growth:.2f} x, "
-        f"asked {FLAT}: {verdict}"
+        f"goal {FLAT}: {verdict}"
     )

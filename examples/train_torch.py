@@ -200,10 +200,12 @@ def parsed_options():
     parser = argparse.ArgumentParser(description="Train on Fashion-MNIST with PyTorch.")
     parser.add_argument("--loader", choices=LOADERS, default="fmnist_fast")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda"')
-    parser.add_argument("--seeds", type=int, default=1, help="runs, from seed 0 on")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--width", type=int, default=32, help="of the network")
+    parser.add_argument(
+        "--seeds", type=positive, default=1, help="runs, from seed 0 on"
+    )
+    parser.add_argument("--epochs", type=positive, help="default: 10, --quick: 2")
+    parser.add_argument("--batch-size", type=positive, help="default: 128, --quick: 50")
+    parser.add_argument("--width", type=positive, help="default: 32, --quick: 8")
     parser.add_argument(
         "--workers",
         type=int,
@@ -211,11 +213,19 @@ def parsed_options():
         help="processes of torchvision's loader",
     )
     parser.add_argument("--synthetic", action="store_true", help="without the files")
-    parser.add_argument("--quick", action="store_true", help="2000 images, 2 epochs")
+    parser.add_argument("--quick", action="store_true", help="2000 images")
     options = parser.parse_args()
-    if options.quick:
-        options.epochs, options.width, options.batch_size = 2, 8, 50
+    usual = {"epochs": (10, 2), "batch_size": (128, 50), "width": (32, 8)}
+    for name, (whole, quick) in usual.items():
+        if getattr(options, name) is None:
+            setattr(options, name, quick if options.quick else whole)
     return options
+
+
+def positive(text):
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def report(runs, options):

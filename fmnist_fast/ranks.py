@@ -52,7 +52,8 @@ def shard_from_environment() -> tuple[int, int]:
         raise ValueError(
             f"shard='env' found no rank: none of these is set: {known}; this is no "
             "worker of Ray Train; jax.distributed is not initialised. Start the "
-            "processes with torchrun, mpirun or srun, or pass shard=(rank, world)"
+            "processes with torchrun, mpirun or srun, or pass shard=(rank, world), or "
+            "shard=None for a single process"
         )
     inner, *others = found
     for outer in others:

@@ -180,13 +180,25 @@ def _matching(pattern: str) -> list[str]:
         found = list(filter(os.path.isfile, matching))
     named = [path for path in found if _IMAGES.search(_name(path))]
     if not named:
-        what = "it is a folder" if os.path.isdir(pattern) else "nothing does"
+        what = _what_there_is(pattern)
         raise FileNotFoundError(
             f"files of images must match {shown(pattern)}, but {what}; {_NAMED}"
         )
     # Plain files come after their .gz and replace them.
     plain = {path.removesuffix(".gz"): path for path in sorted(named, reverse=True)}
     return sorted(plain.values(), key=_natural)
+
+
+def _what_there_is(pattern: str) -> str:
+    """Why nothing matches."""
+    place = os.path.expanduser(pattern)
+    if is_url(pattern):
+        return "nothing does"
+    if os.path.isdir(place):
+        return f"it is a folder: pass {os.path.join(pattern, '*')}"
+    if any(glob.iglob(f"{place}.gz", recursive=True)):
+        return f"only {pattern}.gz does: pass that"
+    return "nothing does"
 
 
 def _natural(path: str) -> tuple:

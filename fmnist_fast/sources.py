@@ -279,7 +279,8 @@ def _what_is_missing(
     passed: str,
 ) -> str:
     part = member.splits[split]
-    places = ", ".join(map(str, bases)) or "nowhere: FMNIST_FAST_DATA is not set"
+    named = (str(base) if base.is_dir() else f"{base} (missing)" for base in bases)
+    places = ", ".join(named) or "nowhere: FMNIST_FAST_DATA is not set"
     remote = member.remote_of(split)
     size = sum(file.nbytes or 0 for file in remote) / 1e6
     try:

@@ -4,6 +4,7 @@ cheat are found out, and a run goes all the way.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -133,7 +134,7 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
     command = ["bench", "--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]
     assert cli.main(command) == 0
     printed = capsys.readouterr().out
-    assert "plain: the best hand-written loop: asked 4 x" in printed
+    assert "goal, plain: the best hand-written loop: 4 x" in printed
     result = json.loads(kept.read_text())
     for name in work.QUICK:
         for contender in ("fmnist_fast", "numpy"):
@@ -146,13 +147,16 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
     [
         (["--only", "nobody"], "no contender 'nobody'; there are fmnist_fast, probe"),
         (["--works", "nothing"], "no work 'nothing'; there are plain, crop_flip"),
+        (["--quick", "-o", "/nowhere/x.json"], "x.json: there is no such folder"),
         (["--install", "nobody"], "no contender 'nobody'"),
         (["--install", "numpy", "--require", "torch"], "must be NAME=REQUIREMENT"),
     ],
 )
 def test_wrong_words_are_named(words, said, capsys):
+    before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["bench", *words]) == 1
     assert said in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_other_systems_are_told(monkeypatch, capsys):

@@ -203,7 +203,7 @@ def test_goals_take_the_worst_that_counts():
     goals = gpu_report.goals_of(rows)
     assert [goal["measured"] for goal in goals] == [0.02, 0.0, 1.05, 2.5e7]
     assert [goal["met"] for goal in goals] == [False, True, True, True]
-    assert gpu_report.goal_line(goals[0]).endswith("asked 0.01, measured 0.02: missed")
+    assert gpu_report.goal_line(goals[0]).endswith("0.01, measured 0.02: missed")
     rows[2] |= {"wait": None, "void": "checksum"}
     goals = gpu_report.goals_of(rows)
     assert goals[0]["measured"] is None and not goals[0]["met"]

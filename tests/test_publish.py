@@ -164,6 +164,6 @@ def test_cost_that_grows_is_missed():
         for n, cost in ((1000, 1e-8), (10000, 1.4e-8))
     ]
     curve = {"curves": {"images": {"points": points}}}
-    assert scaling.flatness(curve).endswith("1.40 x, asked 1.3: missed")
+    assert scaling.flatness(curve).endswith("1.40 x, goal 1.3: missed")
     points[1]["seconds"] = [1.2e-4]
-    assert scaling.flatness(curve).endswith("1.20 x, asked 1.3: reached")
+    assert scaling.flatness(curve).endswith("1.20 x, goal 1.3: reached")

@@ -278,7 +278,12 @@ def test_loads_in_a_fresh_process_with_few_handles(folder):
 def test_nothing_matches(folder):
     folder.mkdir()
     (folder / "notes").touch()
-    for source, what in ((folder / "*", "nothing does"), (folder, "it is a folder")):
+    (folder / "a-images-idx3-ubyte.gz").touch()
+    for source, what in (
+        (folder / "b*", "nothing does"),
+        (folder, r"it is a folder: pass .*\*"),
+        (folder / "*-ubyte", r"only .*-ubyte\.gz does: pass that"),
+    ):
         with pytest.raises(FileNotFoundError, match=rf"must match .*, but {what}; a "):
             ff.load_shards(source)
 

@@ -123,6 +123,12 @@ def test_a_given_root_is_the_only_place(tmp_path, nowhere):
     assert str(tmp_path / "cache") not in str(caught.value)
 
 
+def test_a_missing_folder_is_told(tmp_path, monkeypatch, nowhere):
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path / "x"))
+    with pytest.raises(FileNotFoundError, match=r"found no .* in .*x \(missing\)"):
+        ff.load("test")
+
+
 # ---- what is missing ------------------------------------------------------------
 
 

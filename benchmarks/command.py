@@ -14,7 +14,7 @@ from fmnist_fast.files import replacing
 from . import peers
 from .comparison import Comparison, Options
 from .goals import judge
-from .tables import ratio_text, summary
+from .tables import ratio_text, summary, work_title
 from .work import QUICK, WORKS
 
 _QUICK = Options(3, QUICK, part=0.25, start_rounds=1, n_synthetic=10_000)
@@ -86,8 +86,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
         for name, about in result["contenders"].items():
             print(f"{name:15} {_about(about)}")
         for name in options.works:
-            title, size = WORKS[name].title, WORKS[name].batch_size
-            print(f"\n{title}, batch {size}; x: times as long as ours", flush=True)
+            print(f"\n{work_title(name)}; x: times as long as ours", flush=True)
             for contender, entry in comparison.run_work(WORKS[name]):
                 print(f"  {contender:15} {ratio_text(entry)}", flush=True)
             if arguments.output:  # a run takes long, and may be ended

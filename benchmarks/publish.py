@@ -86,7 +86,9 @@ def readme_block(result: dict) -> str:
         "settings: [docs/comparison.md](docs/comparison.md)."
     )
     table = tables.works_table(result, README_WORKS)
-    return "\n\n".join([_filled(head), table, _filled(rest)])
+    work = README_WORKS[0]
+    bars = f"![{WORKS[work].title}: bars](docs/images/comparison-{work}.png)"
+    return "\n\n".join([_filled(head), table, bars, _filled(rest)])
 
 
 def _filled(text: str) -> str:

@@ -102,12 +102,13 @@ def floor_table(result: dict) -> str:
         ours, floor = entries.get(OURS, {}), entries.get(FLOOR, {})
         if is_measured(ours) and is_measured(floor):
             cells = [milliseconds(median(e["seconds"])) for e in (ours, floor)]
-            rows.append([_work(work), *cells, f"{ratio(floor):.0%}"])
+            rows.append([work_title(work), *cells, f"{ratio(floor):.0%}"])
     return _table(["work", "ours, ms", "floor, ms", "floor / ours"], rows)
 
 
-def _work(name: str) -> str:
-    return f"{WORKS[name].title}, batch {WORKS[name].batch_size}"
+def work_title(name: str) -> str:
+    title, size = WORKS[name].title, f"batch {WORKS[name].batch_size}"
+    return title if title == size else f"{title}, {size}"
 
 
 def start_table(result: dict) -> str:
@@ -157,7 +158,7 @@ def details_table(result: dict) -> str:
         for name, entry in entries.items():
             if "none" not in entry:
                 title = result["contenders"][name]["title"]
-                rows.append([_work(work), title, ratio_text(entry).strip()])
+                rows.append([work_title(work), title, ratio_text(entry).strip()])
     return _table(["work", "contender", "median (spread), times ours; setting"], rows)
 
 
@@ -168,7 +169,7 @@ def wins(result: dict) -> list[str]:
         for name, entry in entries.items():
             if name not in (OURS, FLOOR) and is_measured(entry) and ratio(entry) < 1:
                 title = result["contenders"][name]["title"]
-                found.append(f"{title}: {_work(work)}, {times(ratio(entry))}")
+                found.append(f"{title}: {work_title(work)}, {times(ratio(entry))}")
     for key, what in (("cold", "start from .gz"), ("memory", "memory")):
         found += _start_wins(result, key, what)
     return found

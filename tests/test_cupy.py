@@ -209,6 +209,19 @@ def test_a_newer_iterator_ends_the_one_before(small, device):
         next(before)
 
 
+def test_a_copy_that_fails_keeps_no_slot(small, device, monkeypatch):
+    loader, held = device.adapter.CupyLoader(small, **OPTIONS), []
+
+    def fail(memory, source, stream):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(OnDevice, "set", fail)
+    for _ in range(2 * len(loader._slots)):
+        with pytest.raises(RuntimeError, match="out of memory") as caught:
+            list(loader)
+        held.append(caught.value)
+
+
 def test_a_batch_can_be_shown(small, device):
     loader = device.adapter.CupyLoader(small, layout="flat", **OPTIONS)
     plain = ff.Loader(small, layout="flat", **OPTIONS)

@@ -113,25 +113,33 @@ class CupyLoader(Adapter):
 
     def _batches(self, batches: Any) -> Iterator[Batch]:
         for images, labels in batches:
-            self._give_back(_IN_FLIGHT - 1)
-            slot = self._slots[images.ctypes.data]
-            begin = labels.ctypes.data - images.ctypes.data
-            shapes, label_dtype = (images.shape, labels.shape), labels.dtype
-            end = begin + labels.nbytes
-            with self._streams.sent(slot) as (staged, copied):
-                self._copies.append((copied, (images, labels)))
-                del images, labels
-                pixels = staged[: int(np.prod(shapes[0]))].reshape(shapes[0])
-                batch = (
-                    self._finished(pixels),
-                    staged[begin:end].view(label_dtype).reshape(shapes[1]).copy(),
-                )
+            try:
+                batch = self._sent(images, labels)
+            finally:
+                del images, labels  # or a traceback would keep the slot
             yield batch
         if batches is not self._newest():
             raise RuntimeError(
                 "this iterator was ended by a newer one of the same loader: for a CUDA "
                 "device there is one at a time"
             )
+
+    def _sent(self, images: np.ndarray, labels: np.ndarray) -> Batch:
+        """The batch on the device; `_copies` hold its slot until it is copied."""
+        self._give_back(_IN_FLIGHT - 1)
+        slot = self._slots[images.ctypes.data]
+        begin = labels.ctypes.data - images.ctypes.data
+        shapes, label_dtype = (images.shape, labels.shape), labels.dtype
+        batch, nbytes = (images, labels), labels.nbytes
+        del images, labels
+        try:
+            with self._streams.sent(slot) as (staged, copied):
+                self._copies.append((copied, batch))
+                pixels = staged[: int(np.prod(shapes[0]))].reshape(shapes[0])
+                sent = staged[begin : begin + nbytes].view(label_dtype)
+                return self._finished(pixels), sent.reshape(shapes[1]).copy()
+        finally:
+            del batch
 
     def _finished(self, pixels: Any) -> Any:
         """On the current stream: normalised and cast, in memory of its own."""

@@ -11,14 +11,14 @@
 
 enum { N_PIXELS = 784, LINE = 64, MAX_THREADS = 256 };
 
-struct share {
+struct epoch {
     const uint8_t *images, *labels;
     const uint32_t *order;
     uint64_t n, batch_size, n_batches_in_ring, prefetch;
     int is_float, is_streaming;
     uint8_t *out;
     int64_t *labels_out;
-    uint64_t thread, n_threads;
+    uint64_t claimed; /* rows before this one are some thread's */
 };
 
 /* A pixel becomes the lowest byte of its float: a widening copy, no arithmetic. */
@@ -67,34 +67,37 @@ static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead
                 is_streaming);
 }
 
-/* Every n_threads-th batch of an epoch. */
+/* Batches as they come, so that no thread waits for a slower one. The batch after is
+   claimed first, as its rows are asked for at the end of the one before. */
 static void *copy_batches(void *argument)
 {
-    const struct share *s = argument;
-    const uint64_t row_nbytes = (uint64_t)N_PIXELS * (s->is_float ? 4 : 1);
-    const uint64_t step = s->batch_size * s->n_threads;
-    for (uint64_t begin = s->thread * s->batch_size; begin < s->n; begin += step) {
-        uint64_t end = begin + s->batch_size < s->n ? begin + s->batch_size : s->n;
-        uint64_t slot = begin / s->batch_size % s->n_batches_in_ring;
-        uint8_t *out = s->out + slot * s->batch_size * row_nbytes;
-        int64_t *labels_out = s->labels_out + slot * s->batch_size;
+    struct epoch *e = argument;
+    const uint64_t row_nbytes = (uint64_t)N_PIXELS * (e->is_float ? 4 : 1);
+    uint64_t begin = __atomic_fetch_add(&e->claimed, e->batch_size, __ATOMIC_RELAXED);
+    while (begin < e->n) {
+        uint64_t after =
+            __atomic_fetch_add(&e->claimed, e->batch_size, __ATOMIC_RELAXED);
+        uint64_t end = begin + e->batch_size < e->n ? begin + e->batch_size : e->n;
+        uint64_t slot = begin / e->batch_size % e->n_batches_in_ring;
+        uint8_t *out = e->out + slot * e->batch_size * row_nbytes;
+        int64_t *labels_out = e->labels_out + slot * e->batch_size;
         for (uint64_t i = begin; i < end; i++) {
-            /* The next rows of this thread: past its batch, those of its next one. */
-            uint64_t ahead = i + s->prefetch;
+            uint64_t ahead = i + e->prefetch;
             if (ahead >= end)
-                ahead += step - s->batch_size;
-            if (ahead >= s->n)
+                ahead += after - end;
+            if (ahead >= e->n)
                 ahead = i;
-            const uint8_t *source = s->images + s->order[i] * (uint64_t)N_PIXELS;
-            const uint8_t *next = s->images + s->order[ahead] * (uint64_t)N_PIXELS;
+            const uint8_t *source = e->images + e->order[i] * (uint64_t)N_PIXELS;
+            const uint8_t *next = e->images + e->order[ahead] * (uint64_t)N_PIXELS;
             uint8_t *target = out + (i - begin) * row_nbytes;
             /* Compiled for each, so that no row asks which it is. */
-            if (s->is_float)
-                copy_row(source, next, target, 1, s->is_streaming);
+            if (e->is_float)
+                copy_row(source, next, target, 1, e->is_streaming);
             else
-                copy_row(source, next, target, 0, s->is_streaming);
-            labels_out[i - begin] = s->labels[s->order[i]];
+                copy_row(source, next, target, 0, e->is_streaming);
+            labels_out[i - begin] = e->labels[e->order[i]];
         }
+        begin = after;
     }
 #ifdef __AVX2__
     _mm_sfence();
@@ -111,20 +114,15 @@ void probe_epoch(const uint8_t *images, const uint8_t *labels, const uint32_t *o
                  uint64_t prefetch, int is_float, int is_streaming, uint64_t n_threads,
                  uint8_t *out, int64_t *labels_out)
 {
-    struct share shares[MAX_THREADS];
+    struct epoch epoch = {images,   labels,   order,        n,   batch_size,
+                          n_batches_in_ring,  prefetch,     is_float,
+                          is_streaming,       out,          labels_out,
+                          0};
     pthread_t threads[MAX_THREADS];
     int is_started[MAX_THREADS] = {0};
-    for (uint64_t t = n_threads; t-- > 0;) {
-        shares[t] = (struct share){images,   labels,       order, n,
-                                   batch_size, n_batches_in_ring, prefetch,
-                                   is_float, is_streaming, out,   labels_out,
-                                   t,        n_threads};
-        if (t > 0)
-            is_started[t] =
-                pthread_create(&threads[t], NULL, copy_batches, &shares[t]) == 0;
-        if (!is_started[t])
-            copy_batches(&shares[t]);
-    }
+    for (uint64_t t = 1; t < n_threads; t++)
+        is_started[t] = pthread_create(&threads[t], NULL, copy_batches, &epoch) == 0;
+    copy_batches(&epoch);
     for (uint64_t t = 1; t < n_threads; t++)
         if (is_started[t])
             pthread_join(threads[t], NULL);

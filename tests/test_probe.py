@@ -14,14 +14,14 @@ from benchmarks.data import Data
 @pytest.mark.skipif(
     not (shutil.which("cc") or os.environ.get("CC")), reason="no compiler"
 )
-@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("streaming, few", [(False, False), (True, True)])
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", ["plain", "uint8"])
-def test_the_floor_reads_and_writes_all(name, threads, streaming, tmp_path):
+def test_the_floor_reads_and_writes_all(name, threads, streaming, few, tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (1000, 28, 28), np.uint8)
     data = Data(images, rng.integers(0, 10, 1000, np.uint8), tmp_path)
-    epochs = probe.epochs(data, work.WORKS[name], threads, 4, streaming)
+    epochs = probe.epochs(data, work.WORKS[name], threads, 4, streaming, few)
     ((rows, labels),) = next(epochs)
     order = np.random.default_rng(0).permutation(1000)
     n_batches = 8  # of 128, the last has 104 rows

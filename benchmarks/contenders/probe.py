@@ -1,8 +1,8 @@
 """The memory floor: a C loop with the loader's reads and writes, and no arithmetic.
 
 Not a loader: its floats are no floats. It writes into as many batches as the loader
-has; of threads, distances of prefetching, and stores through or past the caches, the
-fastest count.
+has, or as few as the caches like best; of these, of threads, distances of prefetching,
+and stores through or past the caches, the fastest count.
 """
 
 import ctypes
@@ -25,7 +25,12 @@ def versions():
 
 
 def settings(work):
-    return each_of(threads=threads(), prefetch=[4, 8], streaming=[False, True])
+    return each_of(
+        threads=threads(),
+        prefetch=[4, 8],
+        streaming=[False, True],
+        few_batches=[False, True],
+    )
 
 
 def _compiler():
@@ -70,9 +75,11 @@ def aligned(n_bytes):
     return block[begin : begin + n_bytes]
 
 
-def epochs(data, work, threads, prefetch, streaming):
+def epochs(data, work, threads, prefetch, streaming, few_batches):
     probe_epoch = build()
     ring, size = ring_of(data, work), work.batch_size
+    if few_batches:
+        ring = min(ring, threads + 1)  # one that is read, and those being filled
     out = aligned(ring * size * 784 * np.dtype(work.dtype).itemsize)
     labels_out = np.empty(ring * size, np.int64)
     rng = np.random.default_rng(0)

@@ -7,20 +7,18 @@ copy only before it gives the slot back to be filled again.
 
 from __future__ import annotations
 
-import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..loader import Loader
+from .in_flight import InFlight, slots_needed
 
-_IN_FLIGHT = 4  # batches whose copies may be under way
 
-
-class CudaFeed:
+class CudaFeed(InFlight):
     """Batches of a loader of uint8 images as tensors on a CUDA device.
 
     Parameters
@@ -53,63 +51,31 @@ class CudaFeed:
     ) -> None:
         self._streams = CudaStreams(device) if streams is None else streams
         nbytes = make_loader(None).slot_nbytes
-        n_slots = prefetch + _IN_FLIGHT + 1  # and the one that is taken next
-        pinned = [self._streams.slot(nbytes) for _ in range(n_slots)]
-        self._slots = {slot.data_ptr(): slot for slot in pinned}
-        self.loader = make_loader([slot.numpy() for slot in pinned])
+        pinned = [self._streams.slot(nbytes) for _ in range(slots_needed(prefetch))]
+        super().__init__(
+            make_loader([slot.numpy() for slot in pinned]),
+            {slot.data_ptr(): slot for slot in pinned},
+        )
         self._dtype, self._fixed_buffers = dtype, fixed_buffers
         # As the loader rounds them.
         self._scale, self._bias = float(np.float32(scale)), float(np.float32(bias))
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
-        self._newest: Any = lambda: None  # weak reference to what the loader iterates
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The batches of the next epoch, which is taken now.
 
-        Ends the iterator before, which has the slots and may be kept by no more than
-        the traceback of a loop that failed: asked again, it raises RuntimeError.
+        The iterator before ends, and raises RuntimeError when it is asked again.
         """
-        before = self._newest()
-        if before is not None:
-            before.close()
-        self._give_back(0)  # close() of the loader leaves these
-        batches = iter(self.loader)
-        self._newest = weakref.ref(batches)
-        return self._sent(batches)
+        return self._next_epoch()
 
-    def _sent(self, batches: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for images, labels in batches:
-            try:
-                self._give_back(_IN_FLIGHT - 1)
-                slot = self._slots[images.__array_interface__["data"][0]]
-                offset = labels.__array_interface__["data"][0] - slot.data_ptr()
-                shapes = images.shape, labels.shape
-                label_dtype, nbytes = labels.dtype, labels.nbytes
-                staged, copied = self._streams.send(slot)
-                self._copies.append((copied, (images, labels)))
-            finally:
-                del images, labels  # or a traceback would keep the slot
-            n_pixels = int(np.prod(shapes[0]))
-            pixels = staged[:n_pixels].view(shapes[0])
-            bytes_ = staged[offset : offset + nbytes]
-            yield self._finished(
-                pixels, bytes_.view(_torch_dtype(label_dtype)).view(shapes[1])
-            )
-        if batches is not self._newest():
-            raise RuntimeError(
-                "this iterator was ended by a newer one of the same loader: for a CUDA "
-                "device there is one at a time"
-            )
+    def _sending(self, slot: torch.Tensor) -> AbstractContextManager[tuple[Any, Any]]:
+        return nullcontext(self._streams.send(slot))
 
-    def _give_back(self, n_kept: int) -> None:
-        """Let go of slots that were copied; of all but `n_kept`, after waiting."""
-        while self._copies:
-            copied, _ = self._copies[0]
-            if len(self._copies) <= n_kept and not copied.query():
-                return
-            copied.synchronize()
-            self._copies.popleft()
+    def _is_copied(self, event: Any) -> bool:
+        return bool(event.query())
+
+    def _device_dtype(self, dtype: np.dtype) -> torch.dtype:
+        return torch.from_numpy(np.empty(0, dtype)).dtype
 
     def _finished(
         self, pixels: torch.Tensor, labels: torch.Tensor
@@ -170,7 +136,3 @@ class CudaStreams:
         consumer.wait_event(copied)
         staged.record_stream(consumer)  # not to be used again before it has read it
         return staged, copied
-
-
-def _torch_dtype(dtype: np.dtype) -> torch.dtype:
-    return torch.from_numpy(np.empty(0, dtype)).dtype

@@ -8,10 +8,9 @@ on a stream of its own, as in cuda.py for PyTorch.
 
 from __future__ import annotations
 
-import contextlib
-import weakref
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from ..dataset import Dataset
 from ..loader import Loader
 from ..options import checked_dtype, checked_integer, scale_and_bias
 from .adapter import Adapter
+from .in_flight import IN_FLIGHT, InFlight, slots_needed
 
 try:
     import cupy
@@ -32,11 +32,10 @@ except ModuleNotFoundError as error:
     ) from None
 
 _DTYPES = ("float32", "float16", "uint8")
-_IN_FLIGHT = 4  # batches whose copies may be under way
 Batch = tuple[Any, Any]
 
 
-class CupyLoader(Adapter):
+class CupyLoader(InFlight, Adapter):
     """A :class:`fmnist_fast.Loader` whose batches are CuPy arrays.
 
     Iterating gives ``(images, labels)`` for one epoch; iterating again gives the next.
@@ -94,70 +93,30 @@ class CupyLoader(Adapter):
         self._dtype = np.dtype(dtype)
         raw = {**self._options, "dtype": "uint8", "normalize": None}
         nbytes = Loader(dataset, **raw).slot_nbytes
-        n_slots = plain.prefetch + _IN_FLIGHT + 1  # and the one that is taken next
-        self._streams = Streams(self.device, nbytes, _IN_FLIGHT)
-        slots = [self._streams.slot() for _ in range(n_slots)]
-        self._slots = {slot.ctypes.data: slot for slot in slots}
-        self.loader = Loader(dataset, **raw, slots=slots)
-        self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
-        self._newest: Any = lambda: None  # weak reference to what the loader iterates
+        self._streams = Streams(self.device, nbytes, IN_FLIGHT)
+        slots = [self._streams.slot() for _ in range(slots_needed(plain.prefetch))]
+        super().__init__(
+            Loader(dataset, **raw, slots=slots),
+            {slot.ctypes.data: slot for slot in slots},
+        )
 
     def __iter__(self) -> Iterator[Batch]:
-        before = self._newest()
-        if before is not None:
-            before.close()
-        self._give_back(0)  # close() of the loader leaves these
-        batches = iter(self.loader)
-        self._newest = weakref.ref(batches)
-        return self._batches(batches)
+        return self._next_epoch()
 
-    def _batches(self, batches: Any) -> Iterator[Batch]:
-        for images, labels in batches:
-            try:
-                batch = self._sent(images, labels)
-            finally:
-                del images, labels  # or a traceback would keep the slot
-            yield batch
-        if batches is not self._newest():
-            raise RuntimeError(
-                "this iterator was ended by a newer one of the same loader: for a CUDA "
-                "device there is one at a time"
-            )
+    def _sending(self, slot: np.ndarray) -> AbstractContextManager[tuple[Any, Any]]:
+        return self._streams.sent(slot)
 
-    def _sent(self, images: np.ndarray, labels: np.ndarray) -> Batch:
-        """The batch on the device; `_copies` hold its slot until it is copied."""
-        self._give_back(_IN_FLIGHT - 1)
-        slot = self._slots[images.ctypes.data]
-        begin = labels.ctypes.data - images.ctypes.data
-        shapes, label_dtype = (images.shape, labels.shape), labels.dtype
-        batch, nbytes = (images, labels), labels.nbytes
-        del images, labels
-        try:
-            with self._streams.sent(slot) as (staged, copied):
-                self._copies.append((copied, batch))
-                pixels = staged[: int(np.prod(shapes[0]))].reshape(shapes[0])
-                sent = staged[begin : begin + nbytes].view(label_dtype)
-                return self._finished(pixels), sent.reshape(shapes[1]).copy()
-        finally:
-            del batch
+    def _is_copied(self, event: Any) -> bool:
+        return bool(event.done)
 
-    def _finished(self, pixels: Any) -> Any:
-        """On the current stream: normalised and cast, in memory of its own."""
+    def _finished(self, pixels: Any, labels: Any) -> Batch:
+        """On the current stream: normalised and cast, in memory of their own."""
         if self._dtype == np.uint8:
-            return pixels.copy()
+            return pixels.copy(), labels.copy()
         images = pixels.astype(np.float32)
         images *= self._scale
         images += self._bias
-        return images.astype(self._dtype, copy=False)
-
-    def _give_back(self, n_kept: int) -> None:
-        """Let go of slots that were copied; of all but `n_kept`, after waiting."""
-        while self._copies:
-            copied, _ = self._copies[0]
-            if len(self._copies) <= n_kept and not copied.done:
-                return
-            copied.synchronize()
-            self._copies.popleft()
+        return images.astype(self._dtype, copy=False), labels.copy()
 
     def _array(self, labels: Any) -> np.ndarray:
         return cupy.asnumpy(labels)
@@ -190,7 +149,7 @@ class Streams:
         memory = cupy.cuda.alloc_pinned_memory(self._nbytes)
         return np.frombuffer(memory, np.uint8, self._nbytes)
 
-    @contextlib.contextmanager
+    @contextmanager
     def sent(self, slot: np.ndarray) -> Iterator[tuple[Any, Any]]:
         """A context that gives a copy of `slot`, and the event after which it is made.
 

@@ -1,0 +1,110 @@
+"""Batches that a device copies out of slots: which slots it still reads, and for whom.
+
+What cuda.py and cupy.py have in common; it knows neither PyTorch nor CuPy.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from ..loader import Loader
+
+IN_FLIGHT = 4  # batches whose copies may be under way
+
+
+def slots_needed(prefetch: int) -> int:
+    """Slots for batches ahead, those under way, and the one that is taken next."""
+    return prefetch + IN_FLIGHT + 1
+
+
+class InFlight:
+    """Base of what sends the batches of a loader with slots to a device.
+
+    A derived class says how a slot is sent and what becomes of it there: `_sending`,
+    `_is_copied`, `_finished` and, where the device's dtypes aren't numpy's,
+    `_device_dtype`. All arrays of the device are sliced, viewed and reshaped as numpy's
+    are.
+
+    Parameters
+    ----------
+    loader : Loader
+        Of uint8 images that are not normalised, with slots.
+    slots : dict of int to array
+        The same slots by their addresses, as `_sending` takes them.
+    """
+
+    loader: Loader
+
+    def __init__(self, loader: Loader, slots: dict[int, Any]) -> None:
+        self.loader, self._slots = loader, slots
+        self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
+        self._newest: Any = lambda: None  # weak reference to what the loader iterates
+
+    def _sending(self, slot: Any) -> AbstractContextManager[tuple[Any, Any]]:
+        """A context that gives a copy of `slot`, uint8 (nbytes,), and its event.
+
+        The event comes when the copy is made; until then `slot` must not change. The
+        copy is the consumer's until the context ends.
+        """
+        raise NotImplementedError
+
+    def _is_copied(self, event: Any) -> bool:
+        """Whether the event has come; its `synchronize()` waits for it."""
+        raise NotImplementedError
+
+    def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
+        """What the consumer gets, in memory of its own: images and labels."""
+        raise NotImplementedError
+
+    def _device_dtype(self, dtype: np.dtype) -> Any:
+        return dtype
+
+    def _next_epoch(self) -> Iterator[Any]:
+        """The batches of the next epoch, which is taken now.
+
+        Ends the iterator before, which has the slots and may be kept by no more than
+        the traceback of a loop that failed: asked again, it raises RuntimeError.
+        """
+        before = self._newest()
+        if before is not None:
+            before.close()
+        self._give_back(0)  # close() of the loader leaves these
+        batches = iter(self.loader)
+        self._newest = weakref.ref(batches)
+        return self._sent(batches)
+
+    def _sent(self, batches: Any) -> Iterator[Any]:
+        for images, labels in batches:
+            try:
+                self._give_back(IN_FLIGHT - 1)
+                address = images.__array_interface__["data"][0]
+                begin = labels.__array_interface__["data"][0] - address
+                with self._sending(self._slots[address]) as (copy, copied):
+                    self._copies.append((copied, (images, labels)))
+                    pixels = copy[: images.nbytes].reshape(images.shape)
+                    numbers = copy[begin : begin + labels.nbytes]
+                    numbers = numbers.view(self._device_dtype(labels.dtype))
+                    batch = self._finished(pixels, numbers.reshape(labels.shape))
+            finally:
+                del images, labels  # or a traceback would keep the slot
+            yield batch
+        if batches is not self._newest():
+            raise RuntimeError(
+                "this iterator was ended by a newer one of the same loader: for a CUDA "
+                "device there is one at a time"
+            )
+
+    def _give_back(self, n_kept: int) -> None:
+        """Let go of slots that were copied; of all but `n_kept`, after waiting."""
+        while self._copies:
+            copied, _ = self._copies[0]
+            if len(self._copies) <= n_kept and not self._is_copied(copied):
+                return
+            copied.synchronize()
+            self._copies.popleft()

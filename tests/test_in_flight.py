@@ -1,0 +1,197 @@
+"""Slots that a device still reads from, with arrays of numpy's for the device's."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast.frameworks.in_flight import IN_FLIGHT, InFlight, slots_needed
+
+OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5, "dtype": "uint8"}
+PREFETCH = 2
+
+
+class Copy:
+    """The event of a copy; it comes late, and notices a slot that changes before."""
+
+    def __init__(self, slot, delay):
+        self.slot, self.sent, self.delay = slot, slot.copy(), delay
+        self.is_done = self.is_spoiled = False
+
+    def synchronize(self):
+        if not self.is_done:
+            self.is_spoiled = not np.array_equal(self.slot, self.sent)
+            self.is_done = True
+
+
+class Feed(InFlight):
+    """Sends batches to memory that is no device's; a copy is done `delay` later."""
+
+    def __init__(self, dataset, delay=3, **options):
+        options = OPTIONS | {"threads": 2, "prefetch": PREFETCH} | options
+        nbytes = ff.Loader(dataset, **options).slot_nbytes
+        slots = [memory(nbytes) for _ in range(slots_needed(PREFETCH))]
+        loader = ff.Loader(dataset, slots=slots, **options)
+        super().__init__(loader, {slot.ctypes.data: slot for slot in slots})
+        self.delay, self.copies, self.n_finished = delay, [], 0
+
+    @contextmanager
+    def _sending(self, slot):
+        self.copies.append(Copy(slot, self.delay))
+        yield self.copies[-1].sent.copy(), self.copies[-1]
+        self.n_finished += 1
+
+    def _is_copied(self, event):
+        if len(self.copies) > self.copies.index(event) + event.delay:
+            event.synchronize()
+        return event.is_done
+
+    def _finished(self, pixels, labels):
+        return pixels.copy(), labels.copy()
+
+    @property
+    def n_spoiled(self):
+        for copy in self.copies:
+            copy.synchronize()
+        return sum(copy.is_spoiled for copy in self.copies)
+
+    def __iter__(self):
+        return self._next_epoch()
+
+
+def memory(nbytes):
+    whole = np.empty(nbytes + 64, np.uint8)
+    begin = -whole.ctypes.data % 64
+    return whole[begin : begin + nbytes]
+
+
+def assert_same(batches, wanted):
+    for (x, y), (want_x, want_y) in zip(batches, wanted, strict=True):
+        assert x.dtype == want_x.dtype and y.dtype == want_y.dtype
+        assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
+
+
+@pytest.mark.parametrize("delay", [0, 3, 1000])
+@pytest.mark.parametrize("label_dtype", ["int64", "uint8", "onehot"])
+def test_batches_are_the_loaders(small, delay, label_dtype):
+    feed = Feed(small, delay, label_dtype=label_dtype)
+    want = ff.Loader(small, label_dtype=label_dtype, **OPTIONS)
+    for _ in range(2):
+        assert_same(feed, want)
+    assert len(feed.copies) == feed.n_finished == 2 * len(want)
+    assert feed.n_spoiled == 0
+
+
+def test_slots_that_are_given_back_too_early_are_noticed(small):
+    """The control: without events, the same check must fail."""
+
+    class Hasty(Feed):
+        def _give_back(self, n_kept):
+            self._copies.clear()
+
+    feed = Hasty(small)
+    for _ in range(3):
+        for _ in feed:
+            pass
+    assert feed.n_spoiled > 0
+
+
+def test_no_more_copies_are_under_way_than_there_are_slots_for(small):
+    feed = Feed(small, delay=1000)
+    for i, _ in enumerate(feed):
+        done = [copy.is_done for copy in feed.copies]
+        n_waited_for = max(0, i + 1 - IN_FLIGHT)
+        assert done == [True] * n_waited_for + [False] * (i + 1 - n_waited_for)
+
+
+def test_slots_are_given_back_as_soon_as_they_are_copied(small):
+    feed = Feed(small, delay=0)
+    for i, _ in enumerate(feed):
+        assert [copy.is_done for copy in feed.copies] == [True] * i + [False]
+
+
+def test_a_newer_iterator_ends_the_one_before(small):
+    feed, want = Feed(small, delay=1000), ff.Loader(small, **OPTIONS)
+    before = iter(feed)
+    for _ in range(3):
+        next(before)
+    want.set_epoch(1)
+    assert_same(feed, want)
+    with pytest.raises(RuntimeError, match=r"ended by a newer one .* one at a time"):
+        next(before)
+    assert feed.n_spoiled == 0
+
+
+def test_an_epoch_is_taken_when_the_iterator_is_made(small):
+    feed, want = Feed(small), ff.Loader(small, **OPTIONS)
+    batches = iter(feed)
+    feed.loader.set_epoch(5)
+    assert_same(batches, want)
+    want.set_epoch(5)
+    assert_same(feed, want)
+
+
+def test_an_epoch_after_close(small):
+    feed, want = Feed(small, delay=1000), ff.Loader(small, **OPTIONS)
+    batches = iter(feed)
+    for _ in range(5):
+        next(batches)
+    feed.loader.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        next(batches)
+    want.set_epoch(1)
+    assert_same(feed, want)
+    assert feed.n_spoiled == 0
+
+
+@pytest.mark.parametrize("step", ["_sending", "_finished", "_device_dtype"])
+def test_whatever_fails_keeps_no_slot(small, monkeypatch, step):
+    """Though its traceback is kept, and more of these than there are slots."""
+    feed, held = Feed(small, delay=1000), []
+
+    def fail(*arguments):
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feed, step, fail)
+        for _ in range(2 * slots_needed(PREFETCH)):
+            with pytest.raises(RuntimeError, match="out of memory") as caught:
+                next(iter(feed))
+            held.append(caught.value)
+    want = ff.Loader(small, **OPTIONS)
+    want.set_epoch(len(held))
+    assert_same(feed, want)
+    assert feed.n_spoiled == 0
+
+
+def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
+    feed, held = Feed(small, delay=1000), []
+    for _ in range(4):
+        try:
+            for _ in feed:
+                raise KeyError("in the training step")
+        except KeyError as error:
+            held.append(error)
+    assert len(list(feed)) == len(feed.loader)
+
+
+def test_what_a_derived_class_must_say(small):
+    feed = InFlight(ff.Loader(small), {})
+    for missing in (
+        lambda: feed._sending(None),
+        lambda: feed._is_copied(None),
+        lambda: feed._finished(None, None),
+    ):
+        with pytest.raises(NotImplementedError):
+            missing()
+
+
+def test_no_framework_is_needed():
+    program = (
+        "import sys; sys.modules['torch'] = sys.modules['cupy'] = None\n"
+        "import fmnist_fast.frameworks.in_flight"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

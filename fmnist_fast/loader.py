@@ -14,6 +14,7 @@ import numpy as np
 from . import config
 from ._core import Batches, Pipeline, Steps
 from .dataset import Dataset
+from .hints import hinting
 from .options import (
     DTYPES,
     LABEL_DTYPES,
@@ -133,6 +134,7 @@ class Loader:
     raise RuntimeError there.
     """
 
+    @hinting()
     def __init__(
         self,
         dataset: Dataset,

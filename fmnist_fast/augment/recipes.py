@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from ..hints import did_you_mean
 from .erase import Cutout, RandomErasing
 from .policy import TrivialAugmentWide
 from .step import Step
@@ -35,13 +36,6 @@ RECIPES: dict[str, Callable[[int, int], tuple[Step, ...]]] = {
     "standard+erasing": _standard_erasing,
     "strong": _strong,
 }
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    import difflib  # only when something is wrong
-
-    near = difflib.get_close_matches(name, known)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def recipe(name: str) -> Callable[[int, int], tuple[Step, ...]]:

@@ -9,10 +9,12 @@ hashed and pickled.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
+from ..hints import check_keywords
 from .checks import Check
 
+Self = TypeVar("Self", bound="Step")
 FlatStep: TypeAlias = "tuple[str, float, dict[str, Any]]"  # kind, p, the C struct
 Flat: TypeAlias = "tuple[list[FlatStep], int, int]"  # and the size after them
 # The chance that any mix is used, and then (kind, alpha, share) of each.
@@ -51,6 +53,13 @@ class Step:
 
     _is_mix = False  # works on the batch
     _depth = 0  # of steps inside steps
+
+    def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
+        check_keywords(cls, options)
+        return super().__new__(cls)
+
+    def __init__(self) -> None:
+        """A step without parameters; dataclasses have their own."""
 
     def _check(self, **checks: Check) -> None:
         for name, check in checks.items():

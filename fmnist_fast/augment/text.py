@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, cast
 
+from ..hints import did_you_mean
 from . import erase, filter, group, mix, noise, policy, resample, tone, warp, window
-from .recipes import RECIPES, did_you_mean, recipe
+from .recipes import RECIPES, recipe
 from .step import Step
 
 MAX_TEXT = 10_000

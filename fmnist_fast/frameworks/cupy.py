@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
+from ..hints import hinting
 from ..loader import Loader
 from ..options import checked_dtype, checked_integer, scale_and_bias
 from .adapter import Adapter
@@ -70,6 +71,7 @@ class CupyLoader(InFlight, Adapter):
     It is tested with a stand-in for CuPy, and has not been run on a device.
     """
 
+    @hinting(Loader.__init__)
     def __init__(
         self,
         dataset: Dataset,

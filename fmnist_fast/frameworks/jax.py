@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..dataset import Dataset
+from ..hints import hinting
 from ..loader import Loader
 from .adapter import Adapter
 
@@ -55,6 +56,7 @@ class JaxLoader(Adapter):
     batch's memory is used again when JAX has read it, which it does later.
     """
 
+    @hinting(Loader.__init__)
     def __init__(
         self,
         dataset: Dataset,

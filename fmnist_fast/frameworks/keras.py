@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
+from ..hints import hinting
 from ..loader import Loader
 from ..options import checked_integer
 from .adapter import Adapter
@@ -74,6 +75,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     Buffers: as Loader.
     """
 
+    @hinting(Loader.__init__)
     def __init__(
         self,
         dataset: Dataset,

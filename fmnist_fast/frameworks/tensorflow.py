@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
+from ..hints import hinting
 from ..loader import Loader
 from ..options import image_shape
 from .adapter import Adapter
@@ -57,6 +58,7 @@ class TensorFlowLoader(Adapter):
     copies.
     """
 
+    @hinting(Loader.__init__)
     def __init__(
         self,
         dataset: Dataset,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
+from ..hints import hinting
 from ..loader import Loader
 from ..options import checked_flag, scale_and_bias
 from .adapter import Adapter
@@ -89,6 +90,7 @@ class TorchLoader(Adapter, IterableDataset):
     workers' go by. It is slower than without a DataLoader.
     """
 
+    @hinting(Loader.__init__)
     def __init__(
         self,
         dataset: Dataset,

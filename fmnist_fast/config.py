@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from . import _core
-from .files import usable_cores
+from .files import expanded, usable_cores
 
 _MAX_DEFAULT_THREADS = 4  # two fill about 15 GB/s, more than a training loop takes
 
@@ -22,7 +22,7 @@ _MAX_DEFAULT_THREADS = 4  # two fill about 15 GB/s, more than a training loop ta
 def data_folder() -> Path | None:
     """$FMNIST_FAST_DATA, or None."""
     value = os.environ.get("FMNIST_FAST_DATA")
-    return Path(value).expanduser() if value else None
+    return Path(expanded(value)) if value else None
 
 
 def cache_folder() -> Path | None:
@@ -31,14 +31,14 @@ def cache_folder() -> Path | None:
     if value == "off":
         return None
     if value:
-        return Path(value).expanduser()
+        return Path(expanded(value))
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "fmnist_fast"
+    return Path(expanded(base)) / "fmnist_fast"
 
 
 def offline() -> bool:

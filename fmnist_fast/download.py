@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from . import config
 from ._core import FormatError
+from .files import expanded
 
 if TYPE_CHECKING:
     from .remote import RemoteFile
@@ -66,7 +67,7 @@ def fetch(
     OSError
         The folder can't be written, or the disk is full.
     """
-    folder = Path(os.path.expanduser(folder)).absolute()
+    folder = Path(expanded(folder)).absolute()
     for file in files:
         _check(file)
     missing = [file for file in files if not _is_there(folder, file, replace)]
@@ -101,7 +102,7 @@ def _fetch_missing(
 
 def by_hand(files: Sequence[RemoteFile], folder: str | os.PathLike[str]) -> str:
     """Which files to put where, from which URLs and with which hashes."""
-    lines = [f"Put into {Path(os.path.expanduser(folder)).absolute()}:"]
+    lines = [f"Put into {Path(expanded(folder)).absolute()}:"]
     for file in files:
         algorithm, known = published_hash(file)
         size = f"{file.nbytes} bytes, " if file.nbytes else ""

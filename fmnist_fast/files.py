@@ -84,6 +84,14 @@ def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
     return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
 
 
+def expanded(path: str | os.PathLike[str]) -> str:
+    """A path that was given, with ``~`` for the user's home folder.
+
+    Shells leave it in ``--root=~/data`` and in quotes. TypeError where it is no path.
+    """
+    return os.path.expanduser(os.fsdecode(path))
+
+
 def read_whole(path: str | os.PathLike[str]) -> memoryview:
     """The bytes of a file, read in several threads."""
     import numpy as np

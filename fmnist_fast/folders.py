@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .family import MEMBERS
+from .files import expanded
 
 _SPLIT_WORDS = {"test": {"test", "t10k"}}
 _KINDS = {
@@ -49,7 +50,7 @@ def find_named(split: str, name: str | os.PathLike[str]) -> Found:
     """What `find_any` finds in the folder `name`; raises if that is nothing."""
     if not isinstance(split, str) or not split.isalnum():
         raise ValueError(f"split must be a word such as 'train', got {split!r}")
-    folder = Path(name).expanduser()
+    folder = Path(expanded(name))
     if not folder.is_dir():
         what = "a file" if folder.exists() else "missing"
         raise FileNotFoundError(

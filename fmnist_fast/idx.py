@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _core
 from ._core import FormatError
-from .files import map_whole, read_into, read_whole, replacing, run_together
+from .files import expanded, map_whole, read_into, read_whole, replacing, run_together
 
 _HEAD_NBYTES = 4 + 4 * 255  # the longest IDX header
 _CHUNK_NBYTES = 1 << 16
@@ -64,7 +64,7 @@ def read_idx(
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return decode_idx(memoryview(source).cast("B"), "IDX bytes", out)
-    path = os.fsdecode(source)
+    path = expanded(source)
     with open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD_NBYTES)
         status = os.fstat(file.fileno())
@@ -104,7 +104,7 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
         The file can't be written.
     """
     array = np.asarray(array)
-    path = os.fsdecode(path)
+    path = expanded(path)
     if array.dtype.name not in _TYPES:
         raise TypeError(
             f"{path}: an IDX file holds {', '.join(_TYPES)}, got {array.dtype}"

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._core import FormatError
-from .files import sync_folder, usable_cores
+from .files import expanded, sync_folder, usable_cores
 from .lock import locked
 from .photo_files import (
     Photo,
@@ -106,8 +106,8 @@ def convert_folder(
     threads = usable_cores() if threads is None else threads
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads must be an integer from 1 on, got {threads!r}")
-    source = Path(folder).expanduser()
-    target = Path(os.path.abspath(Path(out).expanduser()))
+    source = Path(expanded(folder))
+    target = Path(os.path.abspath(expanded(out)))
     part = target.with_name(f"{target.name}.part")
     pillow_image()  # before anything is written
     _check_folders(source, target, part)

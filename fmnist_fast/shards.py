@@ -14,7 +14,7 @@ import numpy as np
 
 from ._core import FormatError
 from .dataset import Dataset, checked_classes, checked_labels
-from .files import run_together, usable_cores
+from .files import expanded, run_together, usable_cores
 from .folders import is_url, shown
 from .idx import map_idx
 from .pairs import CARD_NAME, check_pair, read_card, read_file, read_only
@@ -149,12 +149,12 @@ def _common_card(files: tuple[Pair, ...]) -> dict[str, Any]:
 def _files(source: Any) -> list[str]:
     """The paths and URLs of files of images."""
     if isinstance(source, (str, os.PathLike)):
-        return _matching(os.fsdecode(source))
+        return _matching(expanded(source))
     if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
         raise TypeError(
             f"source must be a pattern, a path or a sequence, got {source!r}"
         )
-    files = [os.fsdecode(path) for path in source]
+    files = [expanded(path) for path in source]
     if not files:
         raise ValueError("source must name at least one file, got none")
     for i, path in enumerate(files):
@@ -173,11 +173,10 @@ def _matching(pattern: str) -> list[str]:
         from .urls import find  # takes time, and is for URLs alone
 
         found = find(pattern)
-    elif os.path.isfile(os.path.expanduser(pattern)):
+    elif os.path.isfile(pattern):
         found = [pattern]
     else:
-        matching = glob.iglob(os.path.expanduser(pattern), recursive=True)
-        found = list(filter(os.path.isfile, matching))
+        found = list(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
     named = [path for path in found if _IMAGES.search(_name(path))]
     if not named:
         what = _what_there_is(pattern)
@@ -191,12 +190,11 @@ def _matching(pattern: str) -> list[str]:
 
 def _what_there_is(pattern: str) -> str:
     """Why nothing matches."""
-    place = os.path.expanduser(pattern)
     if is_url(pattern):
         return "nothing does"
-    if os.path.isdir(place):
+    if os.path.isdir(pattern):
         return f"it is a folder: pass {os.path.join(pattern, '*')}"
-    if any(glob.iglob(f"{place}.gz", recursive=True)):
+    if any(glob.iglob(f"{pattern}.gz", recursive=True)):
         return f"only {pattern}.gz does: pass that"
     return "nothing does"
 
@@ -214,7 +212,7 @@ def _name(path: str) -> str:
 def _local(path: str) -> Path:
     """The file; of a URL a copy, beside which are those of its labels and its card."""
     if not is_url(path):
-        return Path(path).expanduser().absolute()
+        return Path(path).absolute()
     from .urls import fetch, fetch_first
 
     folder, name = path.rsplit("/", 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from . import config
 from .dataset import Dataset
 from .family import DEFAULT, check_split, find_member, owner_of
+from .files import expanded
 from .folders import Found, find_any, find_named, is_folder, is_url, shown
 from .member import Member
 from .pairs import CARD_NAME, is_another, load_pair
@@ -228,7 +229,7 @@ def _bases(root: str | os.PathLike[str] | None) -> list[Path]:
 
 def _path_of(root: str | os.PathLike[str]) -> Path:
     try:
-        return Path(root).expanduser()
+        return Path(expanded(root))
     except TypeError:
         raise TypeError(f"root must be a path, got {root!r}") from None
 
@@ -236,7 +237,7 @@ def _path_of(root: str | os.PathLike[str]) -> Path:
 def _target(member: Member, root: str | os.PathLike[str] | None) -> Path:
     """The folder to fetch files into."""
     if root is not None:
-        return Path(root).expanduser() / member.folder
+        return _path_of(root) / member.folder
     base = config.cache_folder() or config.data_folder()
     if base is None:
         raise FileNotFoundError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from .files import replacing
+from .files import expanded, replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,7 +133,7 @@ def captioned_sheet(
 
 def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:
     """Write a sheet as PNG, whole or not at all, and return its absolute path."""
-    path = Path(path).expanduser()
+    path = Path(expanded(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():

@@ -1,12 +1,17 @@
 """Whole files: tasks side by side, reads in parts, and names replaced in one step."""
 
+import json
 import os
+import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fmnist_fast import files
+import fmnist_fast as ff
+from fmnist_fast import config, files
+from fmnist_fast.cli import main
 from fmnist_fast.files import read_into, replacing, run_together, usable_cores
 
 
@@ -173,3 +178,63 @@ def test_name_may_be_a_string(tmp_path):
     with replacing(str(tmp_path / "a")) as file:
         file.write(b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+# ---- paths that begin at home ---------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["~/a", Path("~/a"), b"~/a"])
+def test_a_path_may_begin_at_home(home, path):
+    assert files.expanded(path) == str(home / "a")
+
+
+@pytest.mark.parametrize("path", ["a/~", "~no-such-user/a", "./~/a", ""])
+def test_other_paths_stay(home, path):
+    assert files.expanded(path) == path
+
+
+def test_no_path(home):
+    with pytest.raises(TypeError, match="not int"):
+        files.expanded(3)
+
+
+def test_wherever_a_path_is_given_it_may_begin_at_home(home, small, monkeypatch):
+    images, labels = "~/t10k-images-idx3-ubyte", "~/t10k-labels-idx1-ubyte"
+    ff.write_idx(images, small.images)
+    ff.write_idx(labels, small.labels)
+    assert sorted(path.name for path in home.iterdir()) == [images[2:], labels[2:]]
+    card = {"name": "mine", "classes": small.classes}
+    (home / "dataset.json").write_text(json.dumps(card))
+    assert np.array_equal(ff.read_idx(images), small.images)
+    for dataset in (
+        ff.load("test", "~"),
+        ff.load("test", name="~"),
+        ff.load_shards(images),
+        ff.load_shards([images]),
+        ff.load_shards("~/*idx3*"),
+    ):
+        assert dataset.fingerprint == small.fingerprint
+    monkeypatch.setenv("FMNIST_FAST_DATA", "~")
+    assert config.data_folder() == home
+    (home / "folder").mkdir()
+    with pytest.raises(FileNotFoundError, match="it is a folder: pass"):
+        ff.load_shards("~/folder")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{home / 'missing'}")):
+        ff.load_shards("~/missing")
+
+
+def test_on_the_command_line_too(home, small, capsys):
+    ff.write_idx(home / "a.idx", small.labels)
+    assert main(["convert-idx", "~/a.idx", "~/a.npy"]) == 0
+    assert np.array_equal(np.load(home / "a.npy"), small.labels)
+    assert main(["verify", "~/a.idx"]) == 0
+    assert main(["info", "--root=~"]) == 1
+    assert f"in {home}" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import expanded
 from .arguments import positive
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ can't be converted are left out, listed in mine/bad-photos.txt, and make the exi
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    source = Path(arguments.source).expanduser()
+    source = Path(expanded(arguments.source))
     if source.is_dir():
         if arguments.steps:
             raise ValueError(f"--steps is for one photo, and {source} is a folder")
@@ -63,7 +64,7 @@ def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
     from ..view import save_png
 
     ending = "steps" if arguments.steps else "28x28"
-    out = Path(arguments.output or f"{source.stem}-{ending}.png").expanduser()
+    out = Path(expanded(arguments.output or f"{source.stem}-{ending}.png"))
     if out.is_dir():
         raise ValueError(
             f"the output for a photo must be a file, and {out} is a folder"

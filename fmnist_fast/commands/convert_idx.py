@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._core import FormatError
-from ..files import replacing
+from ..files import expanded, replacing
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..idx import write_idx
 
-    source, target = Path(arguments.source), Path(arguments.target)
+    source, target = map(Path, map(expanded, (arguments.source, arguments.target)))
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name the file to write")
     if os.path.lexists(target) and not arguments.force:

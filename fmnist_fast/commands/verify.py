@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import family, sources
 from .._core import FormatError
+from ..files import expanded
 from ..pairs import CARD_NAME, is_another, load_pair
 from .arguments import add_name, add_root
 
@@ -40,7 +41,7 @@ are ok, else 1.""",
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    named = [Path(path) for path in arguments.paths]
+    named = [Path(expanded(path)) for path in arguments.paths]
     paths = [path for path in named if not path.is_dir()]
     folders: list[Any] = [path for path in named if path.is_dir()]
     if arguments.root is not None or not named:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,35 @@ def load_pair(
     `name` is the member of the family that they are named after. With None they are
     told by their hashes, or else are nobody's.
     """
+    with naming_urls(images, labels):
+        return _load_pair(split, images, labels, cache, name, keep)
+
+
+@contextlib.contextmanager
+def naming_urls(*files: Path) -> Iterator[None]:
+    """Errors about files that are copies, or a card beside them, name their URLs."""
+    try:
+        yield
+    except FormatError as error:
+        error.args = (_with_urls(str(error), files),)
+        raise
+
+
+def _with_urls(text: str, files: Iterable[Path]) -> str:
+    from .urls import with_urls  # takes time
+
+    cards = {file.with_name(CARD_NAME): None for file in files}
+    return with_urls(text, [*files, *cards])
+
+
+def _load_pair(
+    split: str,
+    images: Path,
+    labels: Path,
+    cache: bool,
+    name: str | None,
+    keep: bool,
+) -> Dataset:
     named = None if name is None else MEMBERS[name]
     card = read_card(images.parent)
     synthetic = bool(card.get("synthetic", False))
@@ -105,11 +136,12 @@ def _warn_of_others(
     doubtful = [path for path, reason in reasons.items() if reason]
     another = {"name", "classes"} & card.keys() and card.get("name") != member.name
     if doubtful and not another:
+        which = _with_urls(" and ".join(map(str, doubtful)), doubtful)
         warnings.warn(
-            f"{' and '.join(map(str, doubtful))}: not the published {member.title} "
-            f"file of that name ({reasons[doubtful[0]]}); classes are shown as numbers "
-            f"unless a {CARD_NAME} names them",
-            stacklevel=4,
+            f"{which}: not the published {member.title} file of that name "
+            f"({reasons[doubtful[0]]}); classes are shown as numbers unless a "
+            f"{CARD_NAME} names them",
+            stacklevel=5,
         )
     return bool(doubtful)
 

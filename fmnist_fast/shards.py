@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from .dataset import Dataset, checked_classes, checked_labels
 from .files import expanded, run_together, usable_cores
 from .folders import is_url, shown
 from .idx import map_idx
-from .pairs import CARD_NAME, check_pair, read_card, read_file, read_only
+from .pairs import CARD_NAME, check_pair, naming_urls, read_card, read_file, read_only
 from .sharded import ShardedImages
 
 _IMAGES = re.compile(r"images([-._]?)idx3")
@@ -87,19 +88,10 @@ def load_files(
     files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
 ) -> Dataset:
     """The dataset of these pairs of files, in their order."""
-    card = _common_card(files)
-    classes = card.get("classes") if classes is None else classes
-    read = [functools.partial(_read_pair, *pair, classes, cache) for pair in files]
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    for begin in range(0, len(read), usable_cores()):
-        parts += run_together(read[begin : begin + usable_cores()])
-    first = parts[0][0].shape[1:]
-    for (images, _), (path, _) in zip(parts, files):
-        if images.shape[1:] != first:
-            raise FormatError(
-                f"{path}: images must be of the size {first}, as those of "
-                f"{files[0][0]}, got {images.shape[1:]}"
-            )
+    with naming_urls(*itertools.chain.from_iterable(files)):
+        card = _common_card(files)
+        classes = card.get("classes") if classes is None else classes
+        parts = _read_pairs(files, classes, cache)
     filled = [images for images, _ in parts if len(images)]
     return Dataset._make(
         ShardedImages(filled or [parts[0][0]]),  # type: ignore[arg-type]
@@ -111,6 +103,24 @@ def load_files(
         origin=(load_files, (files, classes, cache)),
         card=card,
     )
+
+
+def _read_pairs(
+    files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The images, all of one size, and the labels of each."""
+    read = [functools.partial(_read_pair, *pair, classes, cache) for pair in files]
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for begin in range(0, len(read), usable_cores()):
+        parts += run_together(read[begin : begin + usable_cores()])
+    first = parts[0][0].shape[1:]
+    for (images, _), (path, _) in zip(parts, files):
+        if images.shape[1:] != first:
+            raise FormatError(
+                f"{path}: images must be of the size {first}, as those of "
+                f"{files[0][0]}, got {images.shape[1:]}"
+            )
+    return parts
 
 
 def _read_pair(

@@ -363,3 +363,89 @@ def test_a_password_of_a_folder_is_not_shown(served):
         ff.load("train", root=folder, download=True)
     with pytest.raises(FileNotFoundError, match=r"there is no .* in http://\*\*\*@127"):
         ff.load("train", root=folder)
+
+
+# ---- what is wrong with a copy is said of its URL ------------------------------------
+
+
+def test_a_file_that_is_damaged_there(memory):
+    body = memory.cat("/data/part2-images-idx3-ubyte.gz")
+    memory.pipe("/data/part2-images-idx3-ubyte.gz", body[:-9])
+    url = r"memory:///?data/part2-images-idx3-ubyte\.gz"
+    place = r"\(kept as /.*/cache/remote/\w+/part2-images-idx3-ubyte\.gz\)"
+    with pytest.raises(ff.FormatError, match=rf"^{url} {place}: truncated"):
+        ff.load_shards("memory://data/*idx3*")
+
+
+def test_files_there_that_do_not_go_together(memory):
+    for k in (1, 2):
+        memory.copy(
+            f"/data/part10-{('labels-idx1', 'images-idx3')[k - 1]}-ubyte.gz",
+            f"/data/part{k}-{('labels-idx1', 'images-idx3')[k - 1]}-ubyte.gz",
+        )
+    message = (
+        r"memory:///?data/part1-images.* \(kept as .*\) has 21 images, but "
+        r"memory:///?data/part1-labels.* \(kept as .*\) has 30 labels"
+    )
+    with pytest.raises(ff.FormatError, match=message):
+        ff.load_shards("memory://data/*idx3*")
+
+
+def test_a_card_that_is_wrong_there(memory):
+    memory.pipe("/data/dataset.json", b"[]")
+    message = r"^memory:///?data/dataset.json \(kept as .*\): not a dataset card: "
+    with pytest.raises(ff.FormatError, match=message):
+        ff.load_shards("memory://data/*idx3*")
+
+
+def test_folders_there_whose_cards_differ(memory):
+    for name in ("images-idx3", "labels-idx1"):
+        name = f"part1-{name}-ubyte.gz"
+        memory.copy(f"/data/{name}", f"/data/more/{name}")
+    memory.pipe("/data/more/dataset.json", b'{"name": "more"}')
+    images = "part1-images-idx3-ubyte.gz"
+    message = r"of memory:///?data \(kept in .*\) and memory:///?data/more \(kept in .*"
+    with pytest.raises(ff.FormatError, match=message):
+        ff.load_shards([f"memory://data/{images}", f"memory://data/more/{images}"])
+
+
+def test_a_root_with_other_files(served):
+    http, _ = served
+    shape = (60, 3, 3)
+    for name, array in (
+        ("train-images-idx3-ubyte", np.zeros(shape, np.uint8)),
+        ("train-labels-idx1-ubyte", np.zeros(60, np.uint8)),
+    ):
+        http.serve(f"/own/{name}", content(idx_bytes(array)))
+    words = rf"{http.base}/own/train-images.* \(kept as .*\) and {http.base}/own/train-"
+    with pytest.warns(UserWarning, match=words) as caught:
+        dataset = ff.load("train", f"{http.base}/own")
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=words):
+        pickle.loads(pickle.dumps(dataset))
+    http.serve("/own/train-labels-idx1-ubyte", content(idx_bytes(np.zeros(59, "u1"))))
+    message = rf"/own/train-images.* \(kept as .* has 60 images, but {http.base}/own"
+    with pytest.raises(ff.FormatError, match=message):
+        ff.load("train", f"{http.base}/own")
+
+
+def test_files_that_are_no_copies_keep_their_names(tmp_path):
+    path = tmp_path / "a-images-idx3-ubyte"
+    path.write_bytes(b"\0\0\x08\x03")
+    path.with_name("a-labels-idx1-ubyte").write_bytes(b"")
+    path.with_name(f"{path.name}.from").write_text("not JSON")
+    with pytest.raises(ff.FormatError, match=rf"^{re.escape(str(path))} \(starts"):
+        ff.load_shards(path)
+
+
+def test_a_name_in_a_longer_one_stays(memory):
+    copy = urls.fetch("memory://data/part1-images-idx3-ubyte.gz")
+    text = f"{copy}.part and {copy.parent}/x and {copy}"
+    said = urls.with_urls(text, [copy])
+    assert said.startswith(f"{copy}.part and {copy.parent}/x and memory://")
+    assert said.endswith(f"data/part1-images-idx3-ubyte.gz (kept as {copy})")
+
+
+def idx_bytes(array):
+    sides = b"".join(side.to_bytes(4, "big") for side in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sides + array.tobytes()

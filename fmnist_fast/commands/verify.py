@@ -132,7 +132,7 @@ def _verify_pair(
             warnings.simplefilter("ignore")  # that they aren't published is known
             dataset = load_pair(split, images, labels, False, member.name)
     except FormatError as error:
-        guilty = [path for path in pair if str(error).startswith(f"{path}: ")]
+        guilty = [path for path in pair if str(path) in str(error)]
         for path in guilty or pair:
             verdicts[path] = "DAMAGED", _without(error, path)
         return

@@ -20,6 +20,7 @@ from .options import (
     LABEL_DTYPES,
     LAYOUTS,
     DropLast,
+    Normalize,
     array_dtype,
     checked_block,
     checked_drop_last,
@@ -27,6 +28,7 @@ from .options import (
     checked_flag,
     checked_integer,
     checked_name,
+    checked_normalize,
     checked_seed,
     checked_shard,
     checked_slots,
@@ -144,7 +146,7 @@ class Loader:
         shuffle_block: int | None = None,
         seed: int | None = 0,
         dtype: str = "float32",
-        normalize: str | tuple[float, float] | None = "auto",
+        normalize: Normalize = "auto",
         layout: str = "NCHW",
         label_dtype: str = "int64",
         augment: Augment = None,
@@ -166,6 +168,7 @@ class Loader:
         self.rank, self.world = checked_shard(shard)
         self._seed = checked_seed(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
+        self.normalize = checked_normalize(normalize, self.dtype)
         self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
         self.layout = checked_name("layout", layout, LAYOUTS)
         self.label_dtype = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
@@ -529,13 +532,29 @@ class Loader:
         _loaders.add(self)
 
     def __repr__(self) -> str:
-        shard = f", shard=({self.rank}, {self.world})" if self.world > 1 else ""
-        augment = "" if self.augment is None else f", augment={self.augment!r}"
+        normalize: Any = self.normalize
+        if isinstance(normalize, tuple):
+            normalize = tuple(float(f"{number:.4g}") for number in normalize)
+        unusual = {
+            "label_dtype": (self.label_dtype, "int64"),
+            "augment": (self.augment, None),
+            "drop_last": (self.drop_last, False),
+            "shard": ((self.rank, self.world), (0, 1)),
+            "threads": (self.threads, config.default_threads()),
+            "prefetch": (self.prefetch, 4),
+        }
+        more = "".join(
+            f", {name}={value!r}"
+            for name, (value, usual) in unusual.items()
+            if value != usual
+        )
         block = f", shuffle_block={self.shuffle_block}" if self.shuffle_block else ""
+        slots = f", {len(self._slots)} slots" if self._slots else ""
         return (
             f"Loader({self.dataset!r}, batch_size={self.batch_size}, "
-            f"shuffle={self.shuffle}{block}, seed={self.seed}, dtype={self.dtype!r}"
-            f"{augment}{shard}: {len(self)} batches an epoch)"
+            f"shuffle={self.shuffle}{block}, seed={self.seed}, dtype={self.dtype!r}, "
+            f"normalize={normalize!r}, layout={self.layout!r}{more}{slots}: "
+            f"{len(self)} batches an epoch)"
         )
 
 

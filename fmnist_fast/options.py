@@ -20,6 +20,7 @@ DTYPES = ("float32", "float16", "bfloat16", "uint8")
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
 DropLast = bool | Literal["wrap"]
+Normalize = str | tuple[float, float] | None
 SLOT_ALIGNMENT = 64  # bytes; batches are stored by whole cache lines
 
 
@@ -63,37 +64,48 @@ def checked_dtype(name: str, value: Any, known: tuple[str, ...]) -> str:
     return checked_name(name, value, known)
 
 
-def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
-    """The two numbers that make a normalised pixel of one in 0..255."""
+def checked_normalize(normalize: Any, dtype: str) -> Normalize:
+    """ "dataset", "unit", a pair of floats, or None, in place of "auto" too."""
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
     if normalize is None:
-        return 1.0, 0.0
+        return None
     if dtype == "uint8":
         raise ValueError(
             "dtype 'uint8' can't be normalised: normalize must be None, got "
             f"{normalize!r}"
         )
     if isinstance(normalize, str):
-        if normalize == "unit":
-            return 1 / 255, 0.0
-        if normalize != "dataset":
+        if normalize not in ("dataset", "unit"):
             raise ValueError(
                 "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
                 f"{normalize!r}"
             )
-        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
-        if normalize[1] == 0:
-            raise ValueError(
-                "normalize='dataset' divides by the standard deviation, which is 0: "
-                "all pixels of this dataset are equal"
-            )
+        return normalize
     pair = normalize if isinstance(normalize, (tuple, list, np.ndarray)) else ()
     if len(pair) != 2 or not all(isinstance(number, numbers.Real) for number in pair):
         raise TypeError(
             f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
         )
     mean, std = map(float, pair)
+    return mean, std
+
+
+def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
+    """The two numbers that make a normalised pixel of one in 0..255."""
+    normalize = checked_normalize(normalize, dtype)
+    if normalize is None:
+        return 1.0, 0.0
+    if normalize == "unit":
+        return 1 / 255, 0.0
+    if normalize == "dataset":
+        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
+        if normalize[1] == 0:
+            raise ValueError(
+                "normalize='dataset' divides by the standard deviation, which is 0: "
+                "all pixels of this dataset are equal"
+            )
+    mean, std = normalize
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
             "normalize=(mean, std) needs finite numbers and std > 0, got "

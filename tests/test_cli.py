@@ -712,6 +712,32 @@ def test_convert_bad_targets(run, items):
     assert err == "fmnist-fast: error: there is no folder none for b\n"
 
 
+@pytest.mark.parametrize(
+    "target, suffix",
+    [("b.png", ".png"), ("b.npz", ".npz"), ("b.npy.gz", ".npy"), ("b.NPY", ".NPY")],
+)
+def test_convert_to_a_format_that_it_does_not_know(run, items, target, suffix):
+    ff.write_idx("a.idx", items)
+    code, out, err = run("convert-idx", "a.idx", target)
+    assert (code, out) == (1, "")
+    assert err == (
+        f"fmnist-fast: error: {target}: TARGET must end in .npy, or for IDX in .idx, "
+        "in ubyte or without a suffix, and then in .gz to compress it; got "
+        f"{suffix!r}\n"
+    )
+    assert os.listdir() == ["a.idx"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["b-images-idx3-ubyte", "b.idx3-ubyte.gz", "v1.0-ubyte", "b.idx", "b.idx.gz"],
+)
+def test_convert_to_names_that_idx_files_have(run, items, target):
+    np.save("a.npy", items)
+    assert run("convert-idx", "a.npy", target)[0] == 0
+    assert np.array_equal(ff.read_idx(target), items)
+
+
 def test_convert_bad_sources(run):
     np.save("object.npy", np.array([{}], object), allow_pickle=True)
     np.save("int64.npy", np.arange(5))

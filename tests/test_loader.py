@@ -441,6 +441,46 @@ def test_repr_says_what_it_is(odd):
     assert "shuffle=True, shuffle_block=64" in repr(loader)
 
 
+@pytest.mark.parametrize(
+    "options, wanted",
+    [
+        ({}, "dtype='float32', normalize='dataset', layout='NCHW': 3 batches an epoch"),
+        ({"dtype": "uint8"}, "dtype='uint8', normalize=None, layout='NCHW': 3"),
+        ({"normalize": "unit", "layout": "flat"}, "normalize='unit', layout='flat': 3"),
+        ({"normalize": [np.float64(0.5), 1 / 3]}, "normalize=(0.5, 0.3333), layout="),
+        ({"label_dtype": "onehot"}, "layout='NCHW', label_dtype='onehot': 3 batches"),
+        ({"drop_last": "wrap", "prefetch": 2}, ", drop_last='wrap', prefetch=2: 3 "),
+        ({"threads": 77}, "layout='NCHW', threads=77: 3 batches"),
+    ],
+)
+def test_repr_says_what_is_unusual(odd, options, wanted):
+    assert wanted in repr(ff.Loader(odd, **options))
+
+
+def test_repr_mentions_slots(odd):
+    slots = [np.empty(1 << 21, np.uint8) for _ in range(3)]
+    slots = [slot[-slot.ctypes.data % 64 :] for slot in slots]
+    loader = ff.Loader(odd, 50, prefetch=2, slots=slots)
+    assert "prefetch=2, 3 slots: 11 batches an epoch)" in repr(loader)
+
+
+def test_a_rank_that_has_a_batch_less_says_where_all_ranks_are(odd):
+    """Its state must not take the last rows away from those that have them."""
+    options = {"batch_size": 43, "shuffle": True}  # 3 batches for each, 4 for rank 0
+    ranks = [ff.Loader(odd, shard=(rank, 4), **options) for rank in range(4)]
+    assert [len(loader) for loader in ranks] == [4, 3, 3, 3]
+    for loader in ranks:
+        for _ in zip(range(3), loader):
+            pass
+    states = [loader.state_dict() for loader in ranks]
+    assert states == [states[0]] * 4
+    assert (states[0]["epoch"], states[0]["position"]) == (0, 516)
+    for loader in ranks:
+        loader.load_state_dict(states[3])
+    assert [len(list(loader)) for loader in ranks] == [1, 0, 0, 0]
+    assert [loader.epoch for loader in ranks] == [1] * 4
+
+
 # ---- small and empty datasets -------------------------------------------------------
 
 

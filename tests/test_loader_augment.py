@@ -157,7 +157,7 @@ def test_augment_is_fixed(few):
 
 def test_repr_mentions_augment(few):
     assert "augment" not in repr(ff.Loader(few))
-    assert "dtype='float32', augment='strong': 1 " in repr(
+    assert "layout='NCHW', augment='strong': 1 " in repr(
         ff.Loader(few, augment="strong")
     )
     text = repr(ff.Loader(few, augment=[ff.RandomInvert()], shard=(0, 2)))

@@ -29,7 +29,9 @@ def add(add_command: Add) -> None:
     )
     command.add_argument("source", metavar="SOURCE", help="IDX, gzip IDX or .npy file")
     command.add_argument(
-        "target", metavar="TARGET", help=".npy, .gz (gzip IDX), or any name (IDX)"
+        "target",
+        metavar="TARGET",
+        help=".npy; or for IDX .idx, ubyte or no suffix, and then .gz to compress it",
     )
     command.add_argument("--force", action="store_true", help="replace TARGET")
 
@@ -47,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise FileExistsError(f"{target} is there already; --force replaces it")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} for {target.name}")
+    _check_name(target)
     items = _read_items(source)
     if target.suffix == ".npy":
         with replacing(target) as file:
@@ -58,6 +61,17 @@ def run(arguments: argparse.Namespace) -> int:
         f"{target}: {items.dtype.name} {items.shape}, {nbytes:,} bytes, from {source}"
     )
     return 0
+
+
+def _check_name(target: Path) -> None:
+    """Raise ValueError for a name that promises another format."""
+    suffix = Path(target.name.removesuffix(".gz")).suffix
+    is_idx = not suffix or suffix.startswith(".idx") or suffix.endswith("ubyte")
+    if not is_idx and target.suffix != ".npy":
+        raise ValueError(
+            f"{target}: TARGET must end in .npy, or for IDX in .idx, in ubyte or "
+            f"without a suffix, and then in .gz to compress it; got {suffix!r}"
+        )
 
 
 def _read_items(source: Path) -> np.ndarray:

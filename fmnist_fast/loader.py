@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import config
-from ._core import Batches, Pipeline, Steps
+from ._core import Pipeline, Steps
 from .dataset import Dataset
 from .hints import hinting
 from .options import (
@@ -35,16 +31,14 @@ from .options import (
     image_shape,
     scale_and_bias,
 )
+from .pipelines import Pipelines
+from .progress import MAX_EPOCH, Place, Progress, checked_state
 from .sharded import parts_of
 
 if TYPE_CHECKING:
     import PIL.Image
 
     from .augment import Augment, Compiled
-
-MAX_EPOCH = 2**32 - 1  # the epoch is one word of the random numbers' counter
-
-_loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
 
 
 class Loader:
@@ -185,12 +179,10 @@ class Loader:
                 f"{len(dataset.classes)}"
             )
         self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
-        self._next = (0, 0)  # epoch and position of the next iterator
         self._made = True
-        self._reset()
+        self._reset((0, 0))
         if self._slots:
-            self._idle_pipeline()  # which checks their size
-        _loaders.add(self)
+            self._pipelines.idle(self._new_pipeline)  # which checks their size
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_made" in self.__dict__ and not name.startswith("_"):
@@ -202,13 +194,15 @@ class Loader:
         """What the orders are derived from, as given, drawn, or loaded with a state."""
         return self._seed
 
-    def _reset(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may ask for the state
-        self._pipeline: Pipeline | None = None  # of the newest iterator
-        self._batches: Any = lambda: None  # weak reference to the newest iterator
-        self._epoch: int | None = None  # of the newest iterator
-        self._begin = (0, 0)  # epoch and position where that began
-        self._others: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+    def _reset(self, begin: Place) -> None:
+        self._pipelines = Pipelines(have_slots=bool(self._slots))
+        rows = self.batch_size * self.world if self.drop_last is True else 1
+        self._progress = Progress(len(self.dataset), rows, begin)
+
+    @property
+    def _pipeline(self) -> Pipeline | None:
+        """Of the newest iterator."""
+        return self._pipelines.newest
 
     # ---- iteration ----------------------------------------------------------------
 
@@ -220,13 +214,13 @@ class Loader:
         return whole + (rest > self.rank and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        with self._lock:
-            seed, (epoch, position) = self.seed, self._next_begin()
+        with self._pipelines.lock:
+            seed, begin = self.seed, self._progress.next_begin()
+            epoch, position = begin
             if epoch > MAX_EPOCH:
                 raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
-            pipeline = self._idle_pipeline()
-            # Until the next one is there. It is the same place as before.
-            self._next, self._epoch = (epoch, position), None
+            pipeline = self._pipelines.idle(self._new_pipeline)
+            self._progress.go_to(begin)  # until the next one is there
             batches = pipeline.start(
                 shuffle=self.shuffle,
                 block=self.shuffle_block or 0,
@@ -239,9 +233,8 @@ class Loader:
                 drop_last=self.drop_last,
                 owner=self,
             )
-            self._batches, self._begin = weakref.ref(batches), (epoch, position)
-            # In this order: a signal handler may look in between.
-            self._epoch, self._next = epoch, (epoch + 1, 0)
+            self._pipelines.lend(batches)
+            self._progress.begun(begin, pipeline, batches)
         if self._compiled is None or not self.has_functions:
             return batches
         from .augment.functions import ChangedBatches
@@ -255,12 +248,6 @@ class Loader:
             positions=(position, self.batch_size * self.world),
             rank=self.rank,
         )
-
-    def _next_begin(self) -> tuple[int, int]:
-        """Where a new iterator begins: where the newest did, if that was not used."""
-        if self._epoch is None or self._batches() is not None:
-            return self._next
-        return self._begin if self._where() == self._begin else self._next
 
     def _compile(self, augment: Augment) -> Compiled | None:
         if augment is None:
@@ -356,37 +343,6 @@ class Loader:
         """Whether `augment` ends in Python functions, which change finished batches."""
         return self._compiled is not None and bool(self._compiled.functions)
 
-    def _idle_pipeline(self) -> Pipeline:
-        """The pipeline of the last epoch, or a new one if that is still in use."""
-        pipeline = self._pipeline
-        if pipeline is not None and not (pipeline.forked or pipeline.closed):
-            batches: Batches | None = self._batches()
-            if batches is None or batches.closed:
-                return pipeline
-            self._others.add(pipeline)  # its iterator keeps it alive
-        if self._slots and pipeline is not None:
-            self._check_slots_are_free(pipeline)
-        self._pipeline = self._new_pipeline()
-        return self._pipeline
-
-    @staticmethod
-    def _check_slots_are_free(pipeline: Pipeline) -> None:
-        """For another pipeline than `pipeline`, which has them now."""
-        if pipeline.forked:
-            raise RuntimeError(
-                "the supplied slots belong to the process that this one was forked "
-                "from: make a Loader with slots of its own"
-            )
-        if not pipeline.closed:
-            raise RuntimeError(
-                "the supplied slots are in use by another iterator of this loader"
-            )
-        if pipeline.n_lent:
-            raise RuntimeError(
-                f"{pipeline.n_lent} batches from before close() are still in use, and "
-                "so are the supplied slots that they are in"
-            )
-
     def _new_pipeline(self) -> Pipeline:
         return Pipeline(
             parts_of(self.dataset.images),
@@ -414,27 +370,16 @@ class Loader:
     @property
     def slot_nbytes(self) -> int:
         """Bytes that a batch takes: images, padding to a multiple of 256, labels."""
-        with self._lock:
-            if self._pipeline is None:
-                self._pipeline = self._new_pipeline()
-            return self._pipeline.slot_nbytes
+        with self._pipelines.lock:
+            newest = self._pipeline or self._pipelines.idle(self._new_pipeline)
+            return newest.slot_nbytes
 
     # ---- epochs and state ---------------------------------------------------------
-
-    def _where(self) -> tuple[int, int]:
-        """Epoch and position of the next batch of the newest iterator."""
-        if self._epoch is None or self._pipeline is None:
-            return self._next
-        position = self._pipeline.position
-        rows = self.batch_size * self.world if self.drop_last is True else 1
-        if self._pipeline.finished or len(self.dataset) - position < rows:
-            return self._epoch + 1, 0
-        return self._epoch, position
 
     @property
     def epoch(self) -> int:
         """The epoch, from 0, that the next batch belongs to."""
-        return self._where()[0]
+        return self._progress.where()[0]
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iterator start at the beginning of `epoch`, 0..2**32-1.
@@ -443,12 +388,8 @@ class Loader:
         so that loops which always set the epoch resume as well.
         """
         epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
-        with self._lock:
-            begin = self._next_begin()
-            is_unused = self._epoch is None or begin == self._begin
-            if not is_unused or begin[0] != epoch:
-                begin = (epoch, 0)
-            self._next, self._epoch = begin, None
+        with self._pipelines.lock:
+            self._progress.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the newest iterator stands, as a few numbers to be kept as JSON.
@@ -456,8 +397,8 @@ class Loader:
         The position counts samples over all ranks, so that a run may go on with
         another number of threads, and of ranks or rows a batch.
         """
-        with self._lock:
-            epoch, position = self._where()
+        with self._pipelines.lock:
+            epoch, position = self._progress.where()
         return {
             "version": 1,
             "epoch": epoch,
@@ -475,26 +416,10 @@ class Loader:
         Raises ValueError naming the first entry that is missing, out of range, or that
         differs from this loader's dataset, shuffle or shuffle_block.
         """
-        mine = self.state_dict()
-        if not isinstance(state, dict):
-            raise TypeError(f"state must be a dict, got {type(state).__name__}")
-        for name in mine:
-            if name not in state:
-                raise ValueError(f"state has no {name!r}")
-        for name in ("version", "samples", "dataset", "shuffle", "shuffle_block"):
-            if state[name] != mine[name]:
-                raise ValueError(
-                    f"state was taken with {name}={state[name]!r}, this loader has "
-                    f"{mine[name]!r}"
-                )
-        epoch = checked_integer("state['epoch']", state["epoch"], 0, MAX_EPOCH + 1)
-        n = len(self.dataset)
-        position = checked_integer(
-            "state['position']", state["position"], 0, max(0, n - 1)
-        )
-        seed = checked_integer("state['seed']", state["seed"], 0, 2**64 - 1)
-        with self._lock:
-            self._seed, self._next, self._epoch = seed, (epoch, position), None
+        seed, begin = checked_state(state, self.state_dict())
+        with self._pipelines.lock:
+            self._seed = seed
+            self._progress.go_to(begin)
 
     # ---- closing ------------------------------------------------------------------
 
@@ -503,11 +428,7 @@ class Loader:
 
         Batches that were handed out stay valid, and a new iterator starts new threads.
         """
-        with self._lock:
-            pipelines = [self._pipeline, *self._others]
-        for pipeline in pipelines:
-            if pipeline is not None:
-                pipeline.close()
+        self._pipelines.close()
 
     def __enter__(self) -> Loader:
         return self
@@ -516,20 +437,19 @@ class Loader:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_lock"):
+        if "_pipelines" in self.__dict__:
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         if self._slots:
             raise TypeError("a Loader with supplied slots can't be pickled")
-        state = {k: v for k, v in self.__dict__.items() if k not in _RUNNING}
-        state["_next"] = self._where()
+        state = self.__dict__ | {"_next": self._progress.where()}
+        del state["_pipelines"], state["_progress"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._reset()
-        _loaders.add(self)
+        self._reset(self.__dict__.pop("_next"))
 
     def __repr__(self) -> str:
         normalize: Any = self.normalize
@@ -556,22 +476,3 @@ class Loader:
             f"normalize={normalize!r}, layout={self.layout!r}{more}{slots}: "
             f"{len(self)} batches an epoch)"
         )
-
-
-_RUNNING = ("_lock", "_pipeline", "_batches", "_epoch", "_begin", "_others")
-
-
-def _close_all() -> None:
-    for loader in list(_loaders):
-        loader.close()
-
-
-def _renew_locks() -> None:
-    """In a forked child: a lock that another thread held would stay locked."""
-    for loader in list(_loaders):
-        loader._lock = threading.RLock()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

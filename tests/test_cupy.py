@@ -241,6 +241,8 @@ def test_bad_arguments(small, device):
         make(small, dtype="bfloat16")
     with pytest.raises(ValueError, match="batch_size must be in"):
         make(small, 0)
+    with pytest.raises(TypeError, match=r"^CupyLoader\(\) got .* mean 'batch_size'"):
+        make(small, batchsize=64)
     with pytest.raises(ValueError, match=r"augment has Python functions, .* training"):
         make(small, augment=[lambda images, labels, rng: (images + 1, labels)])
 

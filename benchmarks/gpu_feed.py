@@ -10,14 +10,14 @@ For each work, batch size and source of batches: an epoch beside the same loop o
 batches that lie on the device ("cached"). What the epoch takes longer, as a share of
 it, is the wait. Times are the shortest of some rounds in turns. Before, an epoch of the
 very source is checked on the device: every sample once, its bytes unspoiled (where
-images are augmented, the labels alone); if not, the row is void.
+images are augmented, the labels alone); if not, or if it fails, the row is void.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import resource
+import shlex
 import sys
 import time
 
@@ -26,7 +26,15 @@ import torch
 import fmnist_fast as ff
 
 from .gpu_report import goal_line, goals_of, machine, row_line, stress_line
-from .gpu_sources import SOURCES, Cached, bytes_of
+from .gpu_sources import (
+    NAMES,
+    PACKAGES,
+    Cached,
+    bytes_of,
+    choose_workers,
+    is_installed,
+    source_named,
+)
 from .gpu_stress import stress
 from .gpu_work import WORKS, Checksum, make_work
 
@@ -56,9 +64,9 @@ def main(argv=None):
     print(f"{len(train)} images, {machine(device)}", flush=True)
     stressed = stress(train, device)
     print(stress_line(stressed), flush=True)
-    if "torchvision" in options.sources:
-        workers = SOURCES["torchvision"].choose_workers(train, device)
-        print(f"torchvision: {workers} workers, the quicker of all cores and half")
+    for name in options.sources:
+        if name in PACKAGES:
+            print(workers_line(name, train, device), flush=True)
     rows = []
     for case in cases(options):
         rows.append(measure(train, device, options.rounds, **case))
@@ -76,21 +84,31 @@ def parsed_options(argv):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_feed")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
-    parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
+    parser.add_argument("--sources", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=BATCH_SIZES)
     parser.add_argument("--images", type=int, help="take only the first so many")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="two sizes, one round")
     parser.add_argument("--json", metavar="FILE", help="write all figures there too")
     options = parser.parse_args(argv)
-    if importlib.util.find_spec("torchvision") is None:
-        options.sources = [name for name in options.sources if name != "torchvision"]
-        print("torchvision is not installed, and left out", file=sys.stderr)
+    for name in [name for name in options.sources if not is_installed(name)]:
+        options.sources.remove(name)
+        print(
+            f"{name} is not installed, and left out: {pip_line(name)}", file=sys.stderr
+        )
     if options.quick:
         options.rounds = 1
         if options.batch_sizes is BATCH_SIZES:
             options.batch_sizes = TORCHVISION_BATCH_SIZES
     return options
+
+
+def pip_line(name):
+    """How to install what that source needs, in this environment."""
+    from .peers import read_peers
+
+    lines = read_peers()[name].pip_lines({})
+    return " && ".join(shlex.join(["pip", *line]) for line in lines)
 
 
 def dataset_of(options):
@@ -115,29 +133,38 @@ def cases(options):
                     yield case | {"augment": True}
 
 
+def workers_line(name, train, device):
+    """Choose the workers of that source, and say how many."""
+    try:
+        workers = choose_workers(source_named(name), train, device)
+    except Exception as error:  # its rows will be void
+        return f"{name}: {reason(error)}"
+    return f"{name}: {workers} workers, the quicker of all cores and half"
+
+
 # ---- measuring ----------------------------------------------------------------------
 
 
-def measure(
-    train, device, rounds, *, work, batch_size, source, augment, sources=SOURCES
-):
+FIGURES = ("seconds", "cached_seconds", "wait", "host_seconds", "images_a_second")
+
+
+def measure(train, device, rounds, *, work, batch_size, source, augment):
     """One row: a dict of figures, or of None and the reason in "void"."""
     row = {"work": work, "batch_size": batch_size, "source": source, "augment": augment}
-    nothing = dict.fromkeys(("seconds", "cached_seconds", "wait", "host_seconds"))
-    task = make_work(work, device, train.images[0].size)
-    before = cpu_seconds(resource.RUSAGE_CHILDREN)
-    feed = sources[source](train, device, batch_size, task.dtype, augment)
+    row |= dict.fromkeys(FIGURES)
     try:
-        if not is_whole(feed, train, device, augment):
-            return row | nothing | {"images_a_second": None, "void": "checksum"}
-        cached = Cached(feed)
-        n = max(1, round(LEAST_SECONDS / epochs(feed, task, 1)[0]))
-        epochs(cached, task, 1)
-        times = [
-            (epochs(feed, task, n), epochs(cached, task, n)) for _ in range(rounds)
-        ]
-    finally:
-        feed.close()
+        task = make_work(work, device, train.images[0].size)
+        make = source_named(source)
+        feed = make(train, device, batch_size, task.dtype, augment)
+        before = cpu_seconds(resource.RUSAGE_CHILDREN)
+        try:
+            if not is_whole(feed, train, device, augment):
+                return row | {"void": "checksum"}
+            n, times = timed(feed, task, rounds)
+        finally:
+            feed.close()
+    except Exception as error:  # the other rows can still be measured
+        return row | {"void": reason(error)}
     of_workers = cpu_seconds(resource.RUSAGE_CHILDREN) - before
     fed, idle = (min(pair[i][0] for pair in times) for i in (0, 1))
     own = min(pair[0][1] for pair in times)
@@ -150,6 +177,21 @@ def measure(
         "images_a_second": len(train) / fed,
         "void": None,
     }
+
+
+def timed(feed, task, rounds):
+    """How many epochs are timed at once, and what `epochs` says in each round: of the
+    feed, and of the same batches when they lie on the device."""
+    cached = Cached(feed)
+    n = max(1, round(LEAST_SECONDS / epochs(feed, task, 1)[0]))
+    epochs(cached, task, 1)
+    return n, [(epochs(feed, task, n), epochs(cached, task, n)) for _ in range(rounds)]
+
+
+def reason(error):
+    """An error as one line, for a row that is void."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1]}"
 
 
 def is_whole(feed, train, device, augment):

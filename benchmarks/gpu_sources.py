@@ -2,6 +2,8 @@
 device, a batch size and a dtype, and gives (images, labels) on the device, an epoch for
 each iteration. float32 images are normalised, uint8 ones are the bytes."""
 
+import importlib
+import importlib.util
 import time
 
 import torch
@@ -56,7 +58,7 @@ class Torchvision:
     workers = usable_cores()
 
     def __init__(self, dataset, device, batch_size, dtype, augment):
-        from torchvision.transforms import v2
+        from .contenders.torchvision import v2
 
         steps = [v2.RandomCrop(28, padding=4), v2.RandomHorizontalFlip()]
         steps = steps if augment else [v2.Identity()]
@@ -82,21 +84,6 @@ class Torchvision:
     def close(self):
         iterator, self._loader._iterator = self._loader._iterator, None
         del iterator  # which joins the workers
-
-    @classmethod
-    def choose_workers(cls, dataset, device):
-        """Keep the number of workers, all cores or half, that is quicker in the second
-        epoch; returns the number."""
-        seconds = {}
-        for cls.workers in {usable_cores(), max(1, usable_cores() // 2)}:
-            feed = cls(dataset, device, 256, torch.float32, False)
-            for _ in range(2):
-                start = time.perf_counter()
-                n = sum(len(labels) for _, labels in feed)
-                seconds[cls.workers] = (time.perf_counter() - start) / n
-            feed.close()
-        cls.workers = min(seconds, key=seconds.get)
-        return cls.workers
 
 
 class Resident:
@@ -150,6 +137,45 @@ class Cached:
 
 
 SOURCES = {source.name: source for source in (Fast, Torchvision, Resident)}
+# The packages of the others, by the name of their entry in peers.toml. FFCV's and
+# DALI's sources are in files of their own, which import them.
+PACKAGES = {"torchvision": "torchvision", "ffcv": "ffcv", "dali": "nvidia.dali"}
+NAMES = (Fast.name, *PACKAGES, Resident.name)
+
+
+def source_named(name):
+    """The class of a source, imported where it is not yet."""
+    if name not in SOURCES:
+        module = importlib.import_module(f".gpu_{name}", __package__)
+        SOURCES[name] = module.Source
+    return SOURCES[name]
+
+
+def is_installed(name):
+    """Whether what the source needs can be found here."""
+    if name not in PACKAGES:
+        return True
+    try:
+        return importlib.util.find_spec(PACKAGES[name]) is not None
+    except ModuleNotFoundError:  # not even the package that it is part of
+        return False
+
+
+def choose_workers(source, dataset, device):
+    """Keep the number of workers, all cores or half, that is quicker in the second
+    epoch, as `source.workers`; returns the number."""
+    seconds = {}
+    for source.workers in {usable_cores(), max(1, usable_cores() // 2)}:
+        feed = source(dataset, device, 256, torch.float32, False)
+        try:
+            for _ in range(2):
+                start = time.perf_counter()
+                n = sum(len(labels) for _, labels in feed)
+                seconds[source.workers] = (time.perf_counter() - start) / n
+        finally:
+            feed.close()
+    source.workers = min(seconds, key=seconds.get)
+    return source.workers
 
 
 def bytes_of(images, dataset):

@@ -84,10 +84,13 @@ def dali_round(x):
 
 
 @pipeline_def(exec_pipelined=True)
-def pipeline(source, data, work):
+def pipeline(source, data, work, on_gpu=False):
+    """Images (n, 1, 28, 28) and labels (n, 1); on the GPU, bytes are sent there."""
     images, labels = fn.external_source(
         source, num_outputs=2, batch=True, cycle="raise", layout=["HWC", ""]
     )
+    if on_gpu:
+        images, labels = images.gpu(), labels.gpu()
     window = {}
     if "crop" in work.augment:  # of images that were padded before
         places = [k / (2 * works.PADDING) for k in range(2 * works.PADDING + 1)]
@@ -105,7 +108,11 @@ def pipeline(source, data, work):
         )
         images, window = erase(images), {}
     if work.dtype == "uint8":
-        return fn.transpose(images, perm=[2, 0, 1]), labels
+        if window:
+            images = fn.crop_mirror_normalize(
+                images, dtype=types.UINT8, output_layout="HWC", **window
+            )
+        return fn.reshape(images, shape=[1, 28, 28], layout="CHW"), labels  # no copy
     mean, std = [255 * data.mean], [255 * data.std]
     images = fn.crop_mirror_normalize(
         images, dtype=types.FLOAT, mean=mean, std=std, output_layout="CHW", **window

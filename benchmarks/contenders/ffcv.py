@@ -103,8 +103,8 @@ class Rows:
         return self.images[row], int(self.labels[row])
 
 
-def epochs(data, work, threads):
-    padding = works.PADDING if "crop" in work.augment else 0
+def beton(data, padding):
+    """The file of the images, black around them, and labels; written once."""
     file = data.folder / f"{padding}.beton"
     if not file.exists():
         rows = Rows(data, padding)
@@ -112,13 +112,18 @@ def epochs(data, work, threads):
         fields = {"image": NDArrayField(np.dtype(np.uint8), shape), "label": IntField()}
         writer = DatasetWriter(str(file), fields, num_workers=1)
         writer.from_indexed_dataset(rows)
+    return file
+
+
+def epochs(data, work, threads):
+    padding = works.PADDING if "crop" in work.augment else 0
     steps = [NDArrayDecoder()]
     if "crop" in work.augment:
         steps.append(CropFlip())
     if work.dtype == "float32":
         steps.append(Normalise(data))
     loader = Loader(
-        str(file),
+        str(beton(data, padding)),
         work.batch_size,
         order=OrderOption.RANDOM,
         num_workers=threads,

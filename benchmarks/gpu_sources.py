@@ -146,7 +146,9 @@ NAMES = (Fast.name, *PACKAGES, Resident.name)
 def source_named(name):
     """The class of a source, imported where it is not yet."""
     if name not in SOURCES:
+        threads = torch.get_num_threads()
         module = importlib.import_module(f".gpu_{name}", __package__)
+        torch.set_num_threads(threads)  # which FFCV sets to one
         SOURCES[name] = module.Source
     return SOURCES[name]
 

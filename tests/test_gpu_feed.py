@@ -124,14 +124,6 @@ def torchvision(monkeypatch):
     """The source, with one worker."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed")
-    try:
-        import torchvision.transforms.v2  # noqa: F401
-    except RuntimeError:  # built for another torch: see test_torchvision.py
-        for name in ("nms", "qnms"):
-            torch.library.define(
-                f"torchvision::{name}",
-                "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-            )
     source = SOURCES["torchvision"]
     monkeypatch.setattr(source, "workers", 1)
     return source
@@ -147,7 +139,8 @@ def test_torchvision_is_whole(small, one_thread, torchvision, augment):
 def test_workers_of_torchvision_are_tried(small, one_thread, torchvision, monkeypatch):
     monkeypatch.setattr(gpu_sources, "usable_cores", lambda: 2)
     few = small.select(range(300))
-    assert torchvision.choose_workers(few, CPU) in (1, 2)
+    n = gpu_sources.choose_workers(torchvision, few, CPU)
+    assert n in (1, 2) and torchvision.workers == n
 
 
 def test_bytes_of_normalised_images(small):
@@ -170,18 +163,51 @@ class Spoiling(Fast):
             yield images, labels
 
 
-def test_a_row_of_spoiled_batches_is_void(small, one_thread):
-    case = {"work": "mlp", "batch_size": 64, "augment": False}
-    sources = {"good": Fast, "bad": Spoiling}
-    good, bad = (
-        gpu_feed.measure(small, CPU, 1, source=name, sources=sources, **case)
-        for name in sources
-    )
+class Failing(Fast):
+    """Fails where it is closed, or in the second batch of an epoch."""
+
+    at_close = False
+
+    def __iter__(self):
+        batches = super().__iter__()
+        yield next(batches)
+        if not self.at_close:
+            raise OSError("the first line\nthe last one")
+        yield from batches
+
+    def close(self):
+        super().close()
+        if self.at_close:
+            raise OSError("can't be closed")
+
+
+@pytest.fixture
+def measured(small, monkeypatch, one_thread):
+    """A row of a class of source."""
+
+    def measured(source):
+        monkeypatch.setitem(SOURCES, "fmnist_fast", source)
+        case = {"work": "mlp", "batch_size": 64, "augment": False}
+        return gpu_feed.measure(small, CPU, 1, source="fmnist_fast", **case)
+
+    return measured
+
+
+def test_a_row_of_spoiled_batches_is_void(measured):
+    good, bad = measured(Fast), measured(Spoiling)
     assert good["void"] is None and good["seconds"] > 0 and 0 <= good["wait"] < 1
     assert good["host_seconds"] > 0
     assert bad["void"] == "checksum" and bad["wait"] is None
     assert gpu_report.row_line(bad).endswith("void: checksum")
     assert bad.keys() == good.keys()
+
+
+def test_a_row_of_a_source_that_fails_is_void(measured, monkeypatch):
+    bad = measured(Failing)
+    assert bad["void"] == "OSError: the last one" and bad["seconds"] is None
+    assert gpu_report.row_line(bad).endswith("void: OSError: the last one")
+    monkeypatch.setattr(Failing, "at_close", True)
+    assert measured(Failing)["void"] == "OSError: can't be closed"
 
 
 def row(work, source, batch_size, **figures):
@@ -253,10 +279,33 @@ def test_the_command_prints_and_writes_what_it_measured(synthetic, tmp_path, cap
     assert figures["stress"] == {"intact": True, "control_found_out": True}
 
 
-def test_torchvision_is_left_out_where_it_is_not_installed(monkeypatch, capsys):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+def test_what_is_not_installed_is_left_out(monkeypatch, capsys):
+    """Of DALI not even the package that it is part of is there."""
+
+    def find_spec(name):
+        if "." in name:
+            raise ModuleNotFoundError(f"No module named {name.split('.')[0]!r}")
+        return None
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     assert gpu_feed.parsed_options([]).sources == ["fmnist_fast", "resident"]
-    assert "torchvision is not installed" in capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["torchvision", "ffcv", "dali"]
+    assert lines[0].endswith(" && pip install --no-deps torchvision")
+    assert "is not installed, and left out: pip install torch numpy" in lines[1]
+    assert lines[1].endswith("install --no-deps --no-build-isolation torchvision ffcv")
+    assert lines[2].endswith("left out: pip install nvidia-dali-cuda120 numpy")
+
+
+def test_a_source_that_fails_does_not_end_the_run(synthetic, monkeypatch, capsys):
+    monkeypatch.setattr(gpu_feed, "is_installed", lambda name: True)
+    monkeypatch.setitem(SOURCES, "ffcv", Failing)
+    words = "--works checksum --batch-sizes 64 --sources ffcv fmnist_fast"
+    assert gpu_feed.main([*WORDS.split(), *words.split()]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "ffcv: OSError: the last one"
+    assert lines[3].endswith("void: OSError: the last one")
+    assert lines[4].startswith("checksum    64 fmnist_fast") and "ms" in lines[4]
 
 
 def test_a_void_row_is_a_failure(synthetic, monkeypatch, capsys):

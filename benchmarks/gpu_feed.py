@@ -2,6 +2,9 @@
 
     python -m benchmarks.gpu_feed            # under ten minutes; --quick: under two
 
+FFCV and DALI are measured where they are installed, and FFCV, which writes a file and
+compiles for every row, takes some minutes more.
+
     python -m benchmarks.gpu_feed --device cpu --quick --works mlp --images 2000
 
 tries whether the program itself runs.

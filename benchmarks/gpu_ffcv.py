@@ -71,7 +71,7 @@ class Source:
                 self._copies.wait(len(batch))
         finally:
             epoch.end()
-            self._copies.wait()
+            self._copies.end()
         if epoch.error is not None:
             raise epoch.error
 
@@ -123,10 +123,16 @@ class Copies:
         yield
         self._events.append(stream.record_event())
 
-    def wait(self, n=None):
-        """Until the oldest `n` copies are made, or all."""
-        for _ in range(len(self._events) if n is None else min(n, len(self._events))):
+    def wait(self, n):
+        """Until the oldest `n` of them are made."""
+        for _ in range(min(n, len(self._events))):
             self._events.popleft().synchronize()
+
+    def end(self):
+        """Call where an epoch ends, before its memory is let go of."""
+        if self._events:  # of batches that the loop did not take
+            torch.cuda.synchronize(self.device)
+        self._events.clear()
 
 
 class ToDevice(ffcv.transforms.ToDevice):

@@ -96,9 +96,8 @@ def parsed_options(argv):
     options = parser.parse_args(argv)
     for name in [name for name in options.sources if not is_installed(name)]:
         options.sources.remove(name)
-        print(
-            f"{name} is not installed, and left out: {pip_line(name)}", file=sys.stderr
-        )
+        how = how_to_install(name)
+        print(f"{name} is not installed, and left out: {how}", file=sys.stderr)
     if options.quick:
         options.rounds = 1
         if options.batch_sizes is BATCH_SIZES:
@@ -106,12 +105,14 @@ def parsed_options(argv):
     return options
 
 
-def pip_line(name):
-    """How to install what that source needs, in this environment."""
+def how_to_install(name):
+    """The commands that get what that source needs, for this environment."""
     from .peers import read_peers
 
-    lines = read_peers()[name].pip_lines({})
-    return " && ".join(shlex.join(["pip", *line]) for line in lines)
+    peer = read_peers()[name]
+    lines = [["apt-get", "install", *peer.apt]] if peer.apt else []
+    lines += [["pip", *line] for line in peer.pip_lines({})]
+    return " && ".join(map(shlex.join, lines))
 
 
 def dataset_of(options):

@@ -292,7 +292,8 @@ def test_what_is_not_installed_is_left_out(monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines] == ["torchvision", "ffcv", "dali"]
     assert lines[0].endswith(" && pip install --no-deps torchvision")
-    assert "is not installed, and left out: pip install torch numpy" in lines[1]
+    assert "is not installed, and left out: apt-get install libopencv-dev" in lines[1]
+    assert " && pip install torch numpy" in lines[1]
     assert lines[1].endswith("install --no-deps --no-build-isolation torchvision ffcv")
     assert lines[2].endswith("left out: pip install nvidia-dali-cuda120 numpy")
 

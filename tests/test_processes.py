@@ -104,12 +104,24 @@ TORCHRUN = {
 }
 
 
-def torchrun(n_ranks, program, *words, n_restarts=0):
+# torchrun with PyTorch's slower half imported before its ranks are forked from it: four
+# interpreters that import it, once more at each restart, take longer than all they do.
+FORKING = """
+import torch._dynamo
+from torch.distributed import run
+run.main()
+"""
+
+
+def torchrun(n_ranks, program, *words, n_restarts=0, fork=True):
     """What a program of this folder prints on `n_ranks` ranks."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher = [sys.executable, "-m", "torch.distributed.run"]
+    if fork:
+        launcher = [sys.executable, "-c", FORKING, "--start-method=fork", "--run-path"]
     launcher += [f"--nproc-per-node={n_ranks}", f"--max-restarts={n_restarts}"]
+    launcher += ["--standalone", str(Path(__file__).parent / program)]
     done = subprocess.run(
-        [*launcher, str(Path(__file__).parent / program), *map(str, words)],
+        [*launcher, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -205,7 +217,7 @@ def test_the_program_of_the_page_runs_on_two_ranks(tmp_path, monkeypatch):
     write_synthetic(tmp_path, 1000, 100, 0)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
     (tmp_path / "train.py").write_text(RECIPES[0])
-    printed = torchrun(2, tmp_path / "train.py").stdout
+    printed = torchrun(2, tmp_path / "train.py", fork=False).stdout
     # Both print at once, so that lines may run into each other.
     found = re.findall(r"rank \d: 8 batches an epoch", printed)
     assert sorted(found) == [f"rank {rank}: 8 batches an epoch" for rank in range(2)]

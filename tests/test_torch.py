@@ -445,6 +445,7 @@ def test_fixed_buffers_need_batches_of_one_size(small, monkeypatch):
 def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
     program = Path(__file__).with_name("ranks.py")
     words = "-m torch.distributed.run --standalone --nproc-per-node 4".split()
+    words += ["--start-method", "fork", "--run-path"]  # PyTorch is imported once
     done = subprocess.run(
         [sys.executable, *words, str(program)],
         capture_output=True,

@@ -77,6 +77,7 @@ def train(folder, kill_at):
             for images, labels in loader:
                 step += 1
                 if step == kill_at and rank == 2:
+                    (folder / "killed").touch()
                     os.kill(os.getpid(), signal.SIGKILL)
                 loss = torch.nn.functional.cross_entropy(replica(images), labels)
                 optimizer.zero_grad()

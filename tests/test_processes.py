@@ -169,7 +169,8 @@ def test_an_undisturbed_run_sees_every_sample_once_an_epoch(undisturbed):
 def test_a_rank_that_is_killed_changes_nothing(undisturbed, tmp_path):
     """torchrun starts all ranks again; they go on from the checkpoint of rank 0."""
     done = torchrun(4, "elastic.py", tmp_path, "--kill-at", 33, n_restarts=1)
-    assert "exitcode: -9" in done.stderr or "SIGKILL" in done.stderr, done.stderr
+    # Or of a rank that was waiting for the killed one, whichever torchrun sees first.
+    assert "failed (exitcode: " in done.stderr and (tmp_path / "killed").exists()
     log = (tmp_path / "0-of-4").read_text()
     assert [log.count(f"\n{step} ") for step in (28, 29, 32, 34)] == [1, 2, 2, 1]
     assert trained_on(tmp_path, 4) == trained_on(undisturbed, 4)

@@ -127,9 +127,13 @@ class Comparison:
         return entry
 
     def _settings(self, peer: Peer, work: Work) -> list[dict]:
-        """Those to try: what was best with batches of 128, or all."""
+        """Those to try: what was best with batches of 128, or all.
+
+        The floor's all, which take no time: what is best depends on the size.
+        """
         plain = self.result["works"].get("plain", {}).get(peer.name, {})
-        if work.name.startswith("plain_") and "setting" in plain:
+        is_like_plain = work.name.startswith("plain_") and "setting" in plain
+        if is_like_plain and peer.name != FLOOR:
             right = [one for one in plain["tried"] if "error" not in one]
             best = sorted(right, key=lambda one: one["seconds"])
             return [one["setting"] for one in best[:N_FAVOURITES]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
-from .peers import OURS
+from .peers import FLOOR, OURS
 
 # (what, work, which contenders, how many times as long as ours the best of them takes)
 RATIOS = [
@@ -15,6 +16,14 @@ RATIOS = [
     ("crop + flip: torchvision + DataLoader", "crop_flip", "torchvision", 1200),
     ("affine: the OpenCV loop", "affine", "opencv", 12),
 ]
+# (what, work, the memory floor's time over ours)
+SHARES = [
+    ("plain: share of the memory floor", "plain", 0.75),
+    ("crop + flip: share of the memory floor", "crop_flip", 0.60),
+    ("uint8: share of the memory floor", "uint8", 0.80),
+]
+# (what, two works, how many times as long as the second ours takes for the first)
+BATCHES = [("batch 32 beside batch 512", ("plain_32", "plain_512"), 1.5)]
 BEST = [
     ("cold start, from .gz: best of all", "cold"),
     ("memory: best of all", "memory"),
@@ -34,10 +43,25 @@ def is_measured(entry: dict) -> bool:
 
 
 def judge(result: dict) -> list[dict[str, Any]]:
-    """Each goal: name, asked, the best of the others, its ratio, and the verdict."""
-    return [_judge_ratio(result, *goal) for goal in RATIOS] + [
-        _judge_best(result, *goal) for goal in BEST
-    ]
+    """Each goal: name, asked, who it was measured against, the figure, the verdict."""
+    judged = [_judge_ratio(result, *goal) for goal in RATIOS]
+    judged += [_judge_share(result, *goal) for goal in SHARES]
+    judged += [_judge_batches(result, *goal) for goal in BATCHES]
+    return judged + [_judge_best(result, *goal) for goal in BEST]
+
+
+def _goal(name: str, asked: str, best: str, measured: str, reached: bool) -> dict:
+    verdict = f"{'reached' if reached else 'missed'}: {measured} ({best})"
+    return _unmeasured(name, asked) | {
+        "best": best,
+        "measured": measured,
+        "verdict": verdict,
+    }
+
+
+def _unmeasured(name: str, asked: str) -> dict[str, Any]:
+    goal = {"name": name, "asked": asked}
+    return goal | {"best": "", "measured": "", "verdict": "not measured"}
 
 
 def _judge_ratio(result: dict, name: str, work: str, who: str, asked: int) -> dict:
@@ -48,18 +72,30 @@ def _judge_ratio(result: dict, name: str, work: str, who: str, asked: int) -> di
         and contender != OURS
         and who in (contender, result["contenders"][contender]["kind"])
     }
-    goal: dict[str, Any] = {"name": name, "asked": f"{asked:,} x"}
     if not ratios:
-        return goal | {"best": "", "measured": "", "verdict": "not measured"}
+        return _unmeasured(name, f"{asked:,} x")
     best = min(ratios, key=ratios.__getitem__)
-    verdict = "reached" if ratios[best] >= asked else "missed"
-    measured = f"{ratios[best]:,.1f} x"
-    title = result["contenders"][best]["title"]
-    return goal | {
-        "best": title,
-        "measured": measured,
-        "verdict": f"{verdict}: {measured} ({title})",
-    }
+    title, measured = result["contenders"][best]["title"], f"{ratios[best]:,.1f} x"
+    return _goal(name, f"{asked:,} x", title, measured, ratios[best] >= asked)
+
+
+def _judge_share(result: dict, name: str, work: str, asked: float) -> dict:
+    floor = result["works"].get(work, {}).get(FLOOR, {})
+    if not is_measured(floor):
+        return _unmeasured(name, f"{asked:.0%}")
+    title, share = result["contenders"][FLOOR]["title"], ratio(floor)
+    return _goal(name, f"{asked:.0%}", title, f"{share:.0%}", share >= asked)
+
+
+def _judge_batches(
+    result: dict, name: str, works: tuple[str, str], asked: float
+) -> dict:
+    ours = [result["works"].get(work, {}).get(OURS, {}) for work in works]
+    if not all(map(is_measured, ours)):
+        return _unmeasured(name, f"at most {asked} x")
+    slow, fast = (statistics.median(entry["seconds"]) for entry in ours)
+    times, title = slow / fast, result["contenders"][OURS]["title"]
+    return _goal(name, f"at most {asked} x", title, f"{times:.2f} x", times <= asked)
 
 
 def _judge_best(result: dict, name: str, key: str) -> dict:
@@ -68,13 +104,10 @@ def _judge_best(result: dict, name: str, key: str) -> dict:
         for contender, entry in result["start"].items()
         if entry.get(key) and "error" not in entry
     }
-    goal: dict[str, Any] = {"name": name, "asked": "best"}
     others = {who: value for who, value in medians.items() if who != OURS}
     if OURS not in medians or not others:
-        return goal | {"best": "", "measured": "", "verdict": "not measured"}
+        return _unmeasured(name, "best")
     best = min(others, key=others.__getitem__)
+    title, times = result["contenders"][best]["title"], others[best] / medians[OURS]
     reached = medians[OURS] <= others[best]
-    measured = f"{others[best] / medians[OURS]:.2f} x"
-    title = result["contenders"][best]["title"]
-    verdict = f"{'reached' if reached else 'missed'}: {measured} ({title})"
-    return goal | {"best": title, "measured": measured, "verdict": verdict}
+    return _goal(name, "best", title, f"{times:.2f} x", reached)

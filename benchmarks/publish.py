@@ -33,10 +33,12 @@ in half of the images; angles, scales and shifts spread as asked. Who fails is s
 as failed.
 
 The memory floor is a C loop with the same reads and writes, into as many batches as
-the loader has, and no arithmetic (`benchmarks/probe.c`), in its fastest variant. Cold
-start is from the start of a process to its first batch, with the files in the
-system's cache; memory is the most that a process held beyond what it had after its
-imports, when it had read the files and run an epoch."""
+the loader has or as few as the caches like best, and no arithmetic
+(`benchmarks/probe.c`), in the fastest of its variants that were tried: a share above
+100 % says that ours was faster than all of these. Cold start is from the start of a
+process to its first batch, with the files in the system's cache; memory is the most
+that a process held beyond what it had after its imports, when it had read the files
+and run an epoch."""
 
 
 def publish(results: list[dict], tree: Path) -> None:

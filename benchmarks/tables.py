@@ -148,7 +148,7 @@ def goals_table(result: dict) -> str:
         ]
         for goal in judge(result)
     ]
-    return _table(["goal", "at least", "measured", ""], rows)
+    return _table(["goal", "asked", "measured", ""], rows)
 
 
 def details_table(result: dict) -> str:

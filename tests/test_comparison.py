@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,19 @@ def test_a_contender_that_hangs_is_ended(tmp_path):
             process.ask("time", seconds=0)
     finally:
         process.close()
+
+
+def test_only_the_floor_tries_all_settings_at_every_batch_size(tmp_path):
+    run = Comparison([], tmp_path, Options())
+    process = types.SimpleNamespace(ask=lambda do, work: "all")
+    run.entrants.process = lambda peer: process
+    tried = [{"setting": k, "seconds": 9 - k} for k in range(5)]
+    entry = {"setting": 4, "tried": [*tried, {"setting": 5, "error": "no"}]}
+    run.result["works"]["plain"] = {"probe": entry, "numpy": entry}
+    for peer in peers.chosen(["numpy"]):
+        wanted = [4, 3, 2] if peer.name == "numpy" else "all"
+        assert run._settings(peer, work.WORKS["plain_32"]) == wanted
+        assert run._settings(peer, work.WORKS["uint8"]) == "all"
 
 
 def test_quick_run_of_two(tmp_path, monkeypatch, capsys):

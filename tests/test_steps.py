@@ -85,6 +85,18 @@ def windows(h, w):
         "flip vertical": [ff.RandomVerticalFlip(0.3)],
         "flip both": [ff.RandomVerticalFlip(), ff.RandomHorizontalFlip(0.7)],
         "crop, flip": [ff.RandomCrop((h, w), padding=3), ff.RandomHorizontalFlip()],
+        "crop edge, flip both": [
+            ff.RandomCrop((h + 2, w + 1), padding=(5, 2, 1, 9), padding_mode="edge"),
+            ff.RandomVerticalFlip(0.4),
+            ff.RandomHorizontalFlip(),
+        ],
+        "as many flips as are looked ahead for": [
+            *[ff.RandomHorizontalFlip(0.6), ff.RandomVerticalFlip()] * 2,
+        ],
+        "one flip more": [
+            *[ff.RandomHorizontalFlip(0.6), ff.RandomVerticalFlip()] * 2,
+            ff.RandomHorizontalFlip(),
+        ],
         "flip, crop": [
             ff.RandomHorizontalFlip(),
             ff.RandomCrop(least, padding=2, fill=8),

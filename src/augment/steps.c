@@ -82,6 +82,21 @@ static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *he
     }
 }
 
+/* Whether the steps are flips, all by chance, perhaps after a crop that always is. */
+static int is_window(const struct fm_steps *steps)
+{
+    if (steps->n_steps > FM_STEPS_AHEAD)
+        return 0;
+    for (size_t i = 0; i < steps->n_steps; i++) {
+        const struct fm_step *step = &steps->steps[i];
+        const int crops = i == 0 && step->kind == FM_STEP_CROP &&
+                          step->threshold > UINT32_MAX;
+        if (!crops && (step->kind != FM_STEP_FLIP || step->flip.alternating))
+            return 0;
+    }
+    return steps->n_steps > 0;
+}
+
 void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
 {
     size_t height = steps->height, width = steps->width;
@@ -91,6 +106,10 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
     steps->level = level;
     steps->window = fm_window_select(level);
     steps->draws = fm_field_draws_select(level);
+    steps->is_window = is_window(steps);
+    steps->crop = NULL;
+    if (steps->is_window && steps->steps->kind == FM_STEP_CROP)
+        steps->crop = &steps->steps->crop;
 }
 
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps)
@@ -436,6 +455,52 @@ static void run_steps(struct canvas *canvas, size_t begin, size_t end)
     }
 }
 
+/* The windows of all samples, by the words that are known. */
+static void find_windows(const struct fm_steps *steps, struct fm_ahead *ahead)
+{
+    const struct fm_crop whole = {0, 0, 1, 1, 0, 0, FM_PAD_CONSTANT, 0};
+    const struct fm_crop *crop = steps->crop ? steps->crop : &whole;
+    const uint32_t *tops = ahead->words[0] + FM_DRAWS_STRIDE; /* word 1 */
+    const uint32_t *lefts = tops + FM_DRAWS_STRIDE;
+    for (size_t lane = 0; lane < FM_FIELD_SAMPLES; lane++) {
+        ahead->top[lane] = crop->top + (int64_t)(tops[lane] * crop->n_tops >> 32);
+        ahead->left[lane] = crop->left + (int64_t)(lefts[lane] * crop->n_lefts >> 32);
+        ahead->flip_y[lane] = ahead->flip_x[lane] = 0;
+    }
+    for (size_t i = steps->crop != NULL; i < steps->n_steps; i++) {
+        const struct fm_step *step = &steps->steps[i];
+        uint8_t *flips = step->flip.vertical ? ahead->flip_y : ahead->flip_x;
+        for (size_t lane = 0; lane < FM_FIELD_SAMPLES; lane++)
+            flips[lane] ^= ahead->words[i][lane] < step->threshold;
+    }
+}
+
+/* What fm_steps_run does where `ahead` has the window. */
+static const uint8_t *run_window(const struct fm_steps *steps, const uint8_t *image,
+                                 int alone, const struct fm_ahead *ahead, size_t lane,
+                                 uint8_t *memory)
+{
+    const struct fm_crop *crop = steps->crop;
+    uint8_t *const out = memory + SLACK;
+    if (crop == NULL && !ahead->flip_y[lane] && !ahead->flip_x[lane])
+        return image;
+    if (alone)
+        image = memcpy(out + align_up(steps->max_nbytes + SLACK), image,
+                       steps->height * steps->width);
+    const struct fm_window window = {ahead->top[lane],
+                                     ahead->left[lane],
+                                     steps->out_height,
+                                     steps->out_width,
+                                     ahead->flip_y[lane],
+                                     ahead->flip_x[lane],
+                                     crop ? crop->mode : FM_PAD_CONSTANT,
+                                     crop ? crop->fill : 0,
+                                     0,
+                                     {0, 0, 0, 0}};
+    steps->window(image, steps->height, steps->width, &window, out);
+    return out;
+}
+
 void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                          uint64_t position, struct fm_ahead *out)
 {
@@ -443,6 +508,8 @@ void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t e
         for (uint32_t draw = 0; draw < n_draws_ahead(&steps->steps[i]); draw++)
             steps->draws(seed, epoch, position, FM_DRAW_AUGMENT + i, draw,
                          out->words[i] + draw * FM_FIELD_CHUNK);
+    if (steps->is_window)
+        find_windows(steps, out);
 }
 
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
@@ -452,6 +519,8 @@ const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_
 {
     struct canvas canvas;
     const size_t buffer_nbytes = align_up(steps->max_nbytes + SLACK);
+    if (steps->is_window && ahead)
+        return run_window(steps, image, alone, ahead, lane, memory);
     canvas.steps = steps;
     canvas.seed = seed;
     canvas.epoch = epoch;

@@ -76,6 +76,8 @@ struct fm_steps {
     size_t out_height, out_width; /* after all steps */
     size_t max_nbytes;            /* pixels of the largest image on the way */
     size_t work_nbytes;           /* what the largest step needs beside */
+    const struct fm_crop *crop;   /* where is_window: the one that comes first, or NULL */
+    int is_window;                /* flips, perhaps after a crop, are all there is */
     enum fm_cpu_level level;
     fm_window_fn *window; /* kernels for the instruction set in use */
     fm_field_draws_fn *draws;
@@ -88,10 +90,14 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level);
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps);
 
 /* The first draws of the first steps, for FM_FIELD_SAMPLES samples at once: two draws
-   of steps that take more than four words, one of the others. */
+   of steps that take more than four words, one of the others. Where the steps come to
+   one window, these of all samples: crop + flip is too short for the way through the
+   list, which took as long as copying the window. */
 #define FM_STEPS_AHEAD 4
 struct fm_ahead {
     uint32_t words[FM_STEPS_AHEAD][2 * FM_FIELD_CHUNK];
+    int64_t top[FM_FIELD_SAMPLES], left[FM_FIELD_SAMPLES];
+    uint8_t flip_y[FM_FIELD_SAMPLES], flip_x[FM_FIELD_SAMPLES];
 };
 
 void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,

@@ -19,7 +19,7 @@ class Source:
     """Bytes by external_source, the rest by crop_mirror_normalize.
 
     Rows are gathered in this process: to have that done by others (parallel=True) took
-    as long or longer. An epoch has to be taken to its end, since DALI can't leave it.
+    mostly longer. An epoch has to be taken to its end, since DALI can't leave it.
     """
 
     name = "dali"

@@ -2,6 +2,6 @@
 
 import sys
 
-from fmnist_fast.cli import main
+from fmnist_fast._cli.main import main
 
 sys.exit(main(["bench", *sys.argv[1:]]))

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 
 from fmnist_fast import _core
-from fmnist_fast.files import replacing, usable_cores
+from fmnist_fast._io.files import replacing, usable_cores
 
 PATH = Path(__file__).with_name("baselines.json")
 LOSS = 1.25  # of a ratio, from which on something is wrong

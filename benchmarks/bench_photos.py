@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.photo_folder import _image_or_reason
+from fmnist_fast.photos.folder import _image_or_reason
 
 from .conftest import interleaved
 

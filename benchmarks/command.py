@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fmnist_fast.files import replacing
+from fmnist_fast._io.files import replacing
 
 from . import peers
 from .comparison import Comparison, Options

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from fmnist_fast.files import usable_cores
+from fmnist_fast._io.files import usable_cores
 
 from .contenders import dali
 from .contenders.numpy import prepared

@@ -24,7 +24,7 @@ from ffcv.pipeline.allocation_query import AllocationQuery
 from ffcv.pipeline.operation import Operation
 from ffcv.transforms import Squeeze, ToTensor
 
-from fmnist_fast.files import usable_cores
+from fmnist_fast._io.files import usable_cores
 
 from . import work as works
 from .contenders.ffcv import CropFlip, beton

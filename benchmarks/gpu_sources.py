@@ -9,7 +9,7 @@ import time
 import torch
 
 import fmnist_fast as ff
-from fmnist_fast.files import usable_cores
+from fmnist_fast._io.files import usable_cores
 from fmnist_fast.frameworks.torch import TorchLoader
 
 

@@ -8,7 +8,7 @@ without asking for the events of their copies, and must be found out.
 import torch
 
 import fmnist_fast as ff
-from fmnist_fast.frameworks.cuda import CudaFeed, CudaStreams
+from fmnist_fast.frameworks._cuda import CudaFeed, CudaStreams
 
 from .gpu_work import Checksum
 

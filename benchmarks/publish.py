@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from fmnist_fast.files import replacing
+from fmnist_fast._io.files import replacing
 
 from . import pictures, tables
 from .goals import judge

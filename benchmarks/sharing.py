@@ -10,8 +10,9 @@ import zlib
 
 def read_training_set(cache):
     """Stop twice for somebody to look: after the imports, and after an epoch."""
+    import fmnist_fast._load.load
+
     import fmnist_fast as ff
-    import fmnist_fast.sources
 
     next(iter(ff.Loader(ff.synthetic(10, 1)[0], 5, threads=1)))  # imports, threads
     wait("imported")

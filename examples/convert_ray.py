@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import fmnist_fast as ff
-from fmnist_fast.photo_files import (
+from fmnist_fast.photos.files import (
     Photo,
     find_classes,
     find_photos,

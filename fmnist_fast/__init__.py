@@ -12,10 +12,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 try:
-    from ._core import FormatError
+    importlib.import_module(f"{__name__}._core")
 except ModuleNotFoundError as error:
     if error.name not in (f"{__name__}._core", "_core"):
         raise
@@ -25,13 +23,18 @@ except ModuleNotFoundError as error:
         "and start Python from another folder"
     ) from None
 
+from ._version import __version__
 from .config import apply_cpu_level, show_config
 from .dataset import Dataset
+from .errors import DownloadError, FormatError
 from .idx import read_idx, write_idx
 from .loader import Loader
 from .synthetic import synthetic
 
 if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
+    from ._dataset.card import Card
+    from ._load.files import load_shards
+    from ._load.load import load
     from .augment import (
         CenterCrop,
         CFunction,
@@ -63,11 +66,8 @@ if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
         Resize,
         TrivialAugmentWide,
     )
-    from .card import Card
-    from .photo_folder import convert_folder
-    from .photos import convert
-    from .shards import load_shards
-    from .sources import load
+    from .photos.convert import convert
+    from .photos.folder import convert_folder
 
 apply_cpu_level()
 
@@ -80,6 +80,7 @@ __all__ = [
     "CutMix",
     "Cutout",
     "Dataset",
+    "DownloadError",
     "ElasticTransform",
     "FormatError",
     "GaussianBlur",
@@ -119,11 +120,11 @@ __all__ = [
 _LAZY = frozenset(__all__).difference(globals())
 # Where these are; steps of augmentation, all others, are in augment.
 _MODULES = {
-    "Card": "card",
-    "convert": "photos",
-    "convert_folder": "photo_folder",
-    "load": "sources",
-    "load_shards": "shards",
+    "Card": "_dataset.card",
+    "convert": "photos.convert",
+    "convert_folder": "photos.folder",
+    "load": "_load.load",
+    "load_shards": "_load.files",
 }
 
 

@@ -1,15 +1,11 @@
 """Types of the compiled core, src/_core.pyx."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from .augment import Compiled
-from .options import DropLast
-
 CPU_LEVELS: tuple[str, ...]
-
-class FormatError(ValueError): ...
 
 def cpu_levels() -> tuple[str, ...]: ...
 def get_cpu_level() -> str: ...
@@ -42,9 +38,9 @@ class FileMap:
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Steps:
-    def __init__(self, compiled: Compiled, height: int, width: int) -> None: ...
+    def __init__(self, compiled: Any, height: int, width: int) -> None: ...
     @property
-    def compiled(self) -> Compiled: ...
+    def compiled(self) -> Any: ...
     def run(
         self, image: np.ndarray, *, seed: int, epochs: Iterable[int], position: int
     ) -> np.ndarray: ...
@@ -79,7 +75,7 @@ class Pipeline:
         batch_size: int,
         rank: int,
         world: int,
-        drop_last: DropLast,
+        drop_last: bool | Literal["wrap"],
         owner: object,
     ) -> Batches: ...
     def close(self) -> None: ...

@@ -14,7 +14,9 @@ import sys
 from pathlib import Path
 
 from . import _core
-from .files import expanded, usable_cores
+from ._io.files import usable_cores
+from ._io.paths import expanded
+from ._version import __version__
 
 _MAX_DEFAULT_THREADS = 4  # two fill about 15 GB/s, more than a training loop takes
 
@@ -65,8 +67,6 @@ def apply_cpu_level() -> None:
 def show_config() -> None:
     """Print versions, the instruction set in use, threads and folders."""
     import numpy
-
-    from . import __version__
 
     levels = ", ".join(_core.cpu_levels())
     rows = {

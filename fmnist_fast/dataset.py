@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
-from .files import run_together, usable_cores
-from .rows import (
+from ._dataset.images import ShardedImages, parts_of
+from ._dataset.rows import (
     Pictures,
     check_row,
     check_same_kind,
@@ -21,13 +21,13 @@ from .rows import (
     first_part,
     kept_rows,
 )
-from .sharded import ShardedImages, parts_of
+from ._io.files import run_together, usable_cores
 
 if TYPE_CHECKING:
     import datasets
     import PIL.Image
 
-    from .card import Card
+    from ._dataset.card import Card
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
 _FINGERPRINT_ROWS = 64
@@ -219,7 +219,7 @@ class Dataset:
             `ds` or a column is of another kind, or an image or label is missing,
             damaged or unlike the others; the message names the row.
         """
-        from .huggingface import from_huggingface
+        from ._dataset.huggingface import from_huggingface
 
         return from_huggingface(ds, image, label)
 
@@ -244,7 +244,7 @@ class Dataset:
 
     def to_huggingface(self) -> datasets.Dataset:
         """A `datasets.Dataset` in memory, its images as PNG files; needs `datasets`."""
-        from .huggingface import to_huggingface
+        from ._dataset.huggingface import to_huggingface
 
         return to_huggingface(self)
 
@@ -491,14 +491,14 @@ class Dataset:
             A row or class is not there, nothing is left to show, or an argument is not
             what it should be.
         """
-        from .look import chosen_rows, dataset_sheet
+        from ._show.sheets import chosen_rows, dataset_sheet
 
         chosen = chosen_rows(self, rows, classes=classes, count=count, seed=seed)
         return dataset_sheet(self, chosen, columns, zoom, numbers)
 
     def _repr_html_(self) -> str:
         """What notebooks show: an image, the name and the count of each class."""
-        from .notebook import dataset_html
+        from ._show.notebook import dataset_html
 
         return dataset_html(self)
 
@@ -511,13 +511,13 @@ class Dataset:
         That of the dataset of this `name` if it is a known one, with what a
         ``dataset.json`` beside the files says; else what can be seen.
         """
-        from .card import card_of
+        from ._dataset.card import card_of
 
         return card_of(self)
 
     def int2str(self, labels: Any) -> str | list[str]:
         """The class name of a label, or the list of those of a sequence of labels."""
-        from .classes import names_of
+        from ._dataset.classes import names_of
 
         return names_of(self.classes, labels)
 
@@ -526,7 +526,7 @@ class Dataset:
 
         Raises ValueError for a name that isn't there, with near ones in the message.
         """
-        from .classes import labels_of
+        from ._dataset.classes import labels_of
 
         return labels_of(self.classes, names)
 

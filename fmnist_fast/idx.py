@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._core import FormatError
-from .files import expanded, map_whole, read_into, read_whole, replacing, run_together
+from ._io.files import map_whole, read_into, read_whole, replacing, run_together
+from ._io.paths import expanded
+from .errors import FormatError
 
 _HEAD_NBYTES = 4 + 4 * 255  # the longest IDX header
 _CHUNK_NBYTES = 1 << 16

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import config
+from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
 from ._core import Pipeline, Steps
-from .dataset import Dataset
-from .hints import hinting
-from .options import (
+from ._dataset.images import parts_of
+from ._loader.options import (
     DTYPES,
     LABEL_DTYPES,
     LAYOUTS,
@@ -20,10 +20,6 @@ from .options import (
     array_dtype,
     checked_block,
     checked_drop_last,
-    checked_dtype,
-    checked_flag,
-    checked_integer,
-    checked_name,
     checked_normalize,
     checked_seed,
     checked_shard,
@@ -31,9 +27,9 @@ from .options import (
     image_shape,
     scale_and_bias,
 )
-from .pipelines import Pipelines
-from .progress import MAX_EPOCH, Place, Progress, checked_state
-from .sharded import parts_of
+from ._loader.pipelines import Pipelines
+from ._loader.progress import MAX_EPOCH, Place, Progress, checked_state
+from .dataset import Dataset
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -237,7 +233,7 @@ class Loader:
             self._progress.begun(begin, pipeline, batches)
         if self._compiled is None or not self.has_functions:
             return batches
-        from .augment.functions import ChangedBatches
+        from .augment._functions import ChangedBatches
 
         return ChangedBatches(
             batches,
@@ -326,7 +322,7 @@ class Loader:
             The batch is not one of this loader, or an argument is not what it should
             be.
         """
-        from .look import batch_sheet
+        from ._show.sheets import batch_sheet
 
         return batch_sheet(self, batch, count, columns, zoom)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from . import _core, config
+from ._io.files import replacing
 from .dataset import Dataset
-from .files import replacing
 from .idx import write_idx
 
 
@@ -41,7 +41,7 @@ def synthetic(
             raise ValueError(f"{name} must be an integer in 1..2**32-1, got {n!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be an integer in 0..2**64-1, got {seed!r}")
-    from .pairs import CARD_NAME
+    from ._load.split import CARD_NAME
 
     cache = config.cache_folder()
     if cache is not None:
@@ -68,9 +68,9 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     """Draw both splits into four IDX files and a dataset.json, which comes last."""
     import json
 
-    from .family import CLASSES, FILES
-    from .garments import draw
-    from .pairs import CARD_NAME
+    from ._load.split import CARD_NAME
+    from ._registry.datasets import CLASSES, FILES
+    from ._synthetic.garments import draw
 
     folder.mkdir(parents=True, exist_ok=True)
     first = 0
@@ -87,9 +87,9 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
 
 
 def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
-    from .family import FILES
-    from .pairs import load_pair
-    from .sources import find_pair
+    from ._load.load import find_pair
+    from ._load.split import load_pair
+    from ._registry.datasets import FILES
 
     splits = []
     for split in FILES:

@@ -16,16 +16,14 @@ from kernels cimport *
 
 import numpy as np
 
+from fmnist_fast.errors import FormatError
+
 cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd,
                                 cnp.npy_intp *dims, cnp.npy_intp *strides, void *data,
                                 int flags, void *obj)
-
-
-class FormatError(ValueError):
-    """A file is not what its format says. The message names the file."""
 
 
 cdef int check(fm_status status, str source="") except -1:

@@ -102,7 +102,7 @@ def no_proxies(monkeypatch):
 @pytest.fixture
 def http(no_proxies):
     """An HTTP server."""
-    from server import Server
+    from helpers.server import Server
 
     with Server() as server:
         yield server
@@ -122,7 +122,7 @@ def authority(tmp_path_factory):
 @pytest.fixture
 def https(no_proxies, authority):
     """An HTTPS server with a certificate of `authority`."""
-    from server import Server
+    from helpers.server import Server
 
     with Server(authority[0].issue_cert("127.0.0.1")) as server:
         yield server

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from fmnist_fast import FormatError
-from fmnist_fast.archive import extract
+from fmnist_fast._download.archive import extract
 
 
 def write_zip(path, **members):

@@ -50,7 +50,7 @@ from fmnist_fast.augment import (
     compile_steps,
     parse_steps,
 )
-from fmnist_fast.augment.text import STEPS
+from fmnist_fast.augment._text import STEPS
 
 SIGNATURE = "void (uint8_t *, int64_t, int64_t, uint32_t const *, void *)"
 ALL = 2**32

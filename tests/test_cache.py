@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import _core, cache, family, files, pairs
-from fmnist_fast.cache import load_copy, save_copy, stamp_of
+from fmnist_fast import _core
+from fmnist_fast._io import files
+from fmnist_fast._load import cache
+from fmnist_fast._load import split as pairs
+from fmnist_fast._load.cache import load_copy, save_copy, stamp_of
+from fmnist_fast._registry import datasets as family
 
 N_IMAGES = 30
 

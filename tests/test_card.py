@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import family
-from fmnist_fast.cards import CARDS, SYNTHETIC
+from fmnist_fast._dataset.known_cards import CARDS, SYNTHETIC
+from fmnist_fast._registry import datasets as family
 
 IMAGES = np.zeros((6, 4, 3), np.uint8)
 LABELS = np.array([2, 0, 1, 2, 0, 2], np.int32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import family
+from fmnist_fast._registry import datasets as family
 
 CLASSES = family.CLASSES
 

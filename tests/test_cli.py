@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import _core, cli, family, identity, view
-from fmnist_fast.cards import CARDS
+from fmnist_fast import _core
+from fmnist_fast._cli import main as cli
+from fmnist_fast._dataset.known_cards import CARDS
+from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import hashes as identity
+from fmnist_fast._show import contact_sheet as view
 from fmnist_fast.synthetic import write_synthetic
 
 NAMES = [name for pair in family.FILES.values() for name in pair]
@@ -840,7 +844,7 @@ def test_convert_a_folder(run, photo):
 
 
 def test_convert_says_that_it_goes_on(run, photo, monkeypatch):
-    from fmnist_fast.photo_store import PhotoStore
+    from fmnist_fast.photos.store import PhotoStore
 
     os.makedirs("photos/a")
     for i in range(4):

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_contender import FAULTS, fake
+from helpers.fake_contender import FAULTS, fake
 
 from benchmarks import goals, peers, tables, work
 from benchmarks.comparison import Comparison, Options
 from benchmarks.process import ContenderError, Process
-from fmnist_fast import cli
-from fmnist_fast.commands import bench
+from fmnist_fast._cli import bench
+from fmnist_fast._cli import main as cli
 
 TREE = Path(__file__).resolve().parents[1]
 

@@ -7,10 +7,10 @@ import threading
 import time
 
 import pytest
-from server import content, redirect, respond, status
+from helpers.server import content, redirect, respond, status
 
-from fmnist_fast import connection
-from fmnist_fast.connection import Connection, TransferError
+from fmnist_fast._download import connection
+from fmnist_fast._download.connection import Connection, TransferError
 
 BODY = bytes(range(256)) * 40
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fmnist_fast as ff
-from fmnist_fast import Dataset, _core, family
+from fmnist_fast import Dataset, _core
+from fmnist_fast._registry import datasets as family
 
 IMAGES = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
 LABELS = np.array([2, 0, 1, 2, 0, 2], np.uint8)

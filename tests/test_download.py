@@ -14,13 +14,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from server import content, redirect, respond, status
+from helpers.server import content, redirect, respond, status
 
 import fmnist_fast as ff
-from fmnist_fast import connection, mirrors
-from fmnist_fast.download import DownloadError, by_hand, fetch
-from fmnist_fast.family import MEMBERS
-from fmnist_fast.remote import RemoteFile
+from fmnist_fast._download import connection, mirrors
+from fmnist_fast._download.fetch import by_hand, fetch
+from fmnist_fast._registry.datasets import MEMBERS
+from fmnist_fast._registry.published import RemoteFile
+from fmnist_fast.errors import DownloadError
 
 N = 300_000
 BODIES = {name: random.Random(name).randbytes(N) for name in ("a.gz", "b.gz")}
@@ -209,9 +210,9 @@ def test_the_error_can_be_shown_before(tmp_path):
 
 FETCH = """
 import json, sys
-from fmnist_fast.download import fetch
-from fmnist_fast.family import MEMBERS
-from fmnist_fast.remote import RemoteFile
+from fmnist_fast._download.fetch import fetch
+from fmnist_fast._registry.datasets import MEMBERS
+from fmnist_fast._registry.published import RemoteFile
 
 fetch([RemoteFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
 """
@@ -371,9 +372,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
     (tmp_path / "a.gz").write_bytes(BODY)
     code = f"""
 import sys
-from fmnist_fast.download import fetch
-from fmnist_fast.family import MEMBERS
-from fmnist_fast.remote import RemoteFile
+from fmnist_fast._download.fetch import fetch
+from fmnist_fast._registry.datasets import MEMBERS
+from fmnist_fast._registry.published import RemoteFile
 
 fetch([RemoteFile("a.gz", ("https://x",), {hashlib.sha256(BODY).hexdigest()!r})], ".")
 print(sorted({{"pooch", "requests", "tqdm", "ssl", "socket"}} & set(sys.modules)))

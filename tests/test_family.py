@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import FormatError, cli, family, identity
-from fmnist_fast.cards import CARDS
-from fmnist_fast.pairs import load_pair
+from fmnist_fast import FormatError
+from fmnist_fast._cli import main as cli
+from fmnist_fast._dataset.known_cards import CARDS
+from fmnist_fast._load.split import load_pair
+from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import hashes as identity
 
 MERGED = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 SHARED = ("fashion-mnist", "mnist", "kmnist")
@@ -434,9 +437,9 @@ def asked(monkeypatch):
                 ff.write_idx(path, np.arange(N, dtype=np.uint8) % 10)
         return paths
 
-    fake = types.ModuleType("fmnist_fast.download")
+    fake = types.ModuleType("fmnist_fast._download.fetch")
     fake.fetch = fetch
-    monkeypatch.setitem(sys.modules, "fmnist_fast.download", fake)
+    monkeypatch.setitem(sys.modules, "fmnist_fast._download.fetch", fake)
     return asked
 
 
@@ -571,7 +574,7 @@ def test_verify_what_no_hash_tells(tmp_path, member, capsys):
 @pytest.fixture
 def serve(http, monkeypatch, nowhere):
     """Have a dataset's files on a server, with hashes of their own."""
-    from server import content
+    from helpers.server import content
 
     def serve(name, bodies):
         known, remote = family.MEMBERS[name], []

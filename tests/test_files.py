@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import config, files
-from fmnist_fast.cli import main
-from fmnist_fast.files import read_into, replacing, run_together, usable_cores
+from fmnist_fast import config
+from fmnist_fast._cli.main import main
+from fmnist_fast._io import files, paths
+from fmnist_fast._io.files import read_into, replacing, run_together, usable_cores
 
 
 def test_there_is_a_core():
@@ -193,17 +194,17 @@ def home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", ["~/a", Path("~/a"), b"~/a"])
 def test_a_path_may_begin_at_home(home, path):
-    assert files.expanded(path) == str(home / "a")
+    assert paths.expanded(path) == str(home / "a")
 
 
 @pytest.mark.parametrize("path", ["a/~", "~no-such-user/a", "./~/a", ""])
 def test_other_paths_stay(home, path):
-    assert files.expanded(path) == path
+    assert paths.expanded(path) == path
 
 
 def test_no_path(home):
     with pytest.raises(TypeError, match="not int"):
-        files.expanded(3)
+        paths.expanded(3)
 
 
 def test_wherever_a_path_is_given_it_may_begin_at_home(home, small, monkeypatch):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import family, folders
+from fmnist_fast._io import paths
+from fmnist_fast._load import folders
+from fmnist_fast._registry import datasets as family
 
 
 def write(folder, *names, n=6):
@@ -147,6 +149,6 @@ def test_a_folder_is_enough(tmp_path, options):
 
 def test_what_is_a_url():
     for text in ("http://host/x", "s3://bucket/x", "simplecache::s3://b/x", "a+b://x"):
-        assert folders.is_url(text)
+        assert paths.is_url(text)
     for text in ("C:\\data\\x", "data/x", "/data", "", None, b"http://x", 7):
-        assert not folders.is_url(text)
+        assert not paths.is_url(text)

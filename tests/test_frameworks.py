@@ -37,7 +37,7 @@ def test_every_recipe_is_known_and_short():
 
 def lightning_module():
     torch = pytest.importorskip("torch")
-    import any_torchvision  # noqa: F401  (which Lightning imports)
+    import helpers.any_torchvision  # noqa: F401  (which Lightning imports)
 
     lightning = pytest.importorskip("lightning")
 

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from fmnist_fast import garments
-from fmnist_fast.garments import draw
+from fmnist_fast._synthetic import garments
+from fmnist_fast._synthetic.garments import draw
 
 LABELS = np.arange(200) % 10
 # Saved data and results depend on these bytes: change them on purpose only.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.cli import main
+from fmnist_fast._cli.main import main
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("resource", reason="CPU seconds of workers need a Unix")

@@ -7,8 +7,8 @@ import re
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.frameworks.adapter import Adapter
-from fmnist_fast.hints import did_you_mean, hinting
+from fmnist_fast._checks import did_you_mean, hinting
+from fmnist_fast.frameworks._adapter import Adapter
 
 
 @pytest.mark.parametrize(

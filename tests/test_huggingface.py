@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import Dataset, huggingface
-from fmnist_fast.png import write_png
+from fmnist_fast import Dataset
+from fmnist_fast._dataset import huggingface
+from fmnist_fast._io.png import write_png
 
 hf = pytest.importorskip("datasets")
 Image = pytest.importorskip("PIL.Image")

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from fmnist_fast import FormatError, _core, files, idx, read_idx, write_idx
+from fmnist_fast import FormatError, _core, idx, read_idx, write_idx
+from fmnist_fast._io import files
 
 BIG_ENDIAN = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2",
               0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.frameworks.in_flight import IN_FLIGHT, InFlight, slots_needed
+from fmnist_fast.frameworks._in_flight import IN_FLIGHT, InFlight, slots_needed
 
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5, "dtype": "uint8"}
 PREFETCH = 2

@@ -29,7 +29,7 @@ def same(ours, numpys):
 def test_fit_evaluate_and_predict(backend):
     pytest.importorskip(backend)
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("keras_fit.py"))],
+        [sys.executable, str(Path(__file__).with_name("helpers") / "keras_fit.py")],
         capture_output=True,
         text=True,
         timeout=300,

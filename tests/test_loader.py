@@ -10,7 +10,7 @@ import pytest
 import reference
 
 import fmnist_fast as ff
-from fmnist_fast.options import DTYPES, LABEL_DTYPES, LAYOUTS
+from fmnist_fast._loader.options import DTYPES, LABEL_DTYPES, LAYOUTS
 
 
 def same(got, want):

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from fmnist_fast import lock
-from fmnist_fast.lock import locked
+from fmnist_fast._io import lock
+from fmnist_fast._io.lock import locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from fmnist_fast.lock import locked
+from fmnist_fast._io.lock import locked
 
 with locked(Path(sys.argv[1]), lambda: print("waiting", flush=True)):
     print("held", flush=True)

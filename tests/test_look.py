@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import look, view
+from fmnist_fast._show import contact_sheet as view
+from fmnist_fast._show import sheets as look
 
 DTYPES = ["float32", "float16", "bfloat16", "uint8"]
 LAYOUTS = ["NCHW", "NHWC", "NHW", "flat"]

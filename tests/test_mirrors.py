@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pooch
 import pytest
-from server import content, redirect, respond, status
+from helpers.server import content, redirect, respond, status
 
-from fmnist_fast import mirrors
-from fmnist_fast.connection import TransferError
-from fmnist_fast.mirrors import Delivery
-from fmnist_fast.remote import RemoteFile
+from fmnist_fast._download import mirrors
+from fmnist_fast._download.connection import TransferError
+from fmnist_fast._download.mirrors import Delivery
+from fmnist_fast._registry.published import RemoteFile
 
 N = 256_000
 BODY = random.Random(0).randbytes(N)

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import photo_files, photo_folder, photo_store, photos
-from fmnist_fast.lock import locked
+from fmnist_fast._io.lock import locked
+from fmnist_fast.photos import convert as photos
+from fmnist_fast.photos import files as photo_files
+from fmnist_fast.photos import folder as photo_folder
+from fmnist_fast.photos import store as photo_store
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as hnp
 from reference_photos import photo_box
 
 import fmnist_fast as ff
-from fmnist_fast import _core, photos
-from fmnist_fast.filmstrip import draw_filmstrip
+from fmnist_fast import _core
+from fmnist_fast.photos import convert as photos
+from fmnist_fast.photos.filmstrip import draw_filmstrip
 
 GROUND = 253  # #fdfdfd, what the paper's photos have
 

@@ -8,8 +8,8 @@ import weakref
 
 import pytest
 
-from fmnist_fast import pipelines
-from fmnist_fast.pipelines import Pipelines
+from fmnist_fast._loader import pipelines
+from fmnist_fast._loader.pipelines import Pipelines
 
 
 class Pipeline:
@@ -113,7 +113,7 @@ def test_a_child_has_locks_of_its_own():
 
 def test_all_are_closed_at_exit():
     program = (
-        "from fmnist_fast.pipelines import Pipelines\n"
+        "from fmnist_fast._loader.pipelines import Pipelines\n"
         "class Pipeline:\n"
         "    def close(self): print('closed')\n"
         "own = Pipelines(have_slots=False)\n"

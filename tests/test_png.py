@@ -10,7 +10,7 @@ import pytest
 import reference
 
 from fmnist_fast import FormatError, _core
-from fmnist_fast.png import read_png, write_png
+from fmnist_fast._io.png import read_png, write_png
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 7), np.uint8)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -119,7 +119,7 @@ def torchrun(n_ranks, program, *words, n_restarts=0, fork=True):
     if fork:
         launcher = [sys.executable, "-c", FORKING, "--start-method=fork", "--run-path"]
     launcher += [f"--nproc-per-node={n_ranks}", f"--max-restarts={n_restarts}"]
-    launcher += ["--standalone", str(Path(__file__).parent / program)]
+    launcher += ["--standalone", str(Path(__file__).parent / "helpers" / program)]
     done = subprocess.run(
         [*launcher, *map(str, words)],
         capture_output=True,

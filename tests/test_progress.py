@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fmnist_fast.progress import Progress, checked_state
+from fmnist_fast._loader.progress import Progress, checked_state
 
 
 class Batches:

@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.ranks import RANK_VARIABLES
+from fmnist_fast._loader.ranks import RANK_VARIABLES
 
 MARKS = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS")
 

@@ -32,7 +32,7 @@ def run(words, **environment):
 def test_workers_of_ray_train_share_the_batches_of_one_process(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("ray.train")
-    done = run([Path(__file__).with_name("ray_training.py"), tmp_path])
+    done = run([Path(__file__).with_name("helpers") / "ray_training.py", tmp_path])
     assert done.returncode == 0, done.stderr
     half = {"world": 2, "rows": 1000}
     assert json.loads(done.stdout) == [{"rank": rank, **half} for rank in range(2)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fmnist_fast as ff
-from fmnist_fast.sharded import ShardedImages, parts_of
+from fmnist_fast._dataset.images import ShardedImages, parts_of
 
 SIZES = (5, 1, 12, 3)
 N = sum(SIZES)

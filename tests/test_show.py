@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import cli, view
+from fmnist_fast._cli import main as cli
+from fmnist_fast._show import contact_sheet as view
 from fmnist_fast.synthetic import write_synthetic
 
 

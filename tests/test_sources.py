@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import FormatError, identity
-from fmnist_fast.family import FILES, MEMBERS
+from fmnist_fast import FormatError
+from fmnist_fast._registry import hashes as identity
+from fmnist_fast._registry.datasets import FILES, MEMBERS
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -343,7 +343,7 @@ def test_every_case_changes_some_images_but_those_that_should_not(family):
 @pytest.mark.parametrize("n_parts", [1, 3])
 def test_nothing_around_the_images_is_read(shape, n_parts):
     """Kernels load whole vectors; in a part only neighbours may be in them."""
-    program = Path(__file__).with_name("guarded_images.py")
+    program = Path(__file__).with_name("helpers") / "guarded_images.py"
     words = [sys.executable, str(program), *map(str, (*shape, n_parts))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import garments
+from fmnist_fast._synthetic import garments
 
 NAMES = {
     "dataset.json",

@@ -19,7 +19,7 @@ import fmnist_fast as ff
 
 torch = pytest.importorskip("torch")
 from fmnist_fast.frameworks import torch as adapter  # noqa: E402
-from fmnist_fast.frameworks.cuda import CudaFeed, CudaStreams  # noqa: E402
+from fmnist_fast.frameworks._cuda import CudaFeed, CudaStreams  # noqa: E402
 from fmnist_fast.frameworks.torch import TorchLoader  # noqa: E402
 
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
@@ -443,7 +443,7 @@ def test_fixed_buffers_need_batches_of_one_size(small, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs gloo and libuv")
 def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
-    program = Path(__file__).with_name("ranks.py")
+    program = Path(__file__).with_name("helpers") / "ranks.py"
     words = "-m torch.distributed.run --standalone --nproc-per-node 4".split()
     words += ["--start-method", "fork", "--run-path"]  # PyTorch is imported once
     done = subprocess.run(
@@ -461,7 +461,7 @@ def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
 
 
 def run_training(folder, kill_at=None):
-    program = Path(__file__).with_name("training.py")
+    program = Path(__file__).with_name("helpers") / "training.py"
     words = [sys.executable, str(program), str(folder)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:

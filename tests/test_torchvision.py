@@ -22,7 +22,7 @@ from fmnist_fast.augment import Step, compile_steps
 torch = pytest.importorskip("torch", reason="torchvision needs torch")
 if importlib.util.find_spec("torchvision") is None:
     pytest.skip("torchvision is not installed", allow_module_level=True)
-import any_torchvision  # noqa: E402, F401
+import helpers.any_torchvision  # noqa: E402, F401
 from torchvision.transforms import v2  # noqa: E402
 
 F = v2.functional

@@ -6,7 +6,7 @@ import pytest
 import fmnist_fast as ff
 
 torch = pytest.importorskip("torch")
-import any_torchvision  # noqa: E402, F401  (which Lightning imports)
+import helpers.any_torchvision  # noqa: E402, F401  (which Lightning imports)
 
 from fmnist_fast.frameworks.torch import TorchLoader  # noqa: E402
 

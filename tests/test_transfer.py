@@ -11,12 +11,12 @@ from email.utils import format_datetime
 
 import pytest
 import tqdm
-from server import content, respond, status
+from helpers.server import content, respond, status
 
-from fmnist_fast import connection, transfer
-from fmnist_fast.connection import TransferError
-from fmnist_fast.remote import RemoteFile
-from fmnist_fast.transfer import Downloader
+from fmnist_fast._download import connection, transfer
+from fmnist_fast._download.connection import TransferError
+from fmnist_fast._download.transfer import Downloader
+from fmnist_fast._registry.published import RemoteFile
 
 N = 256_000
 BODY = random.Random(0).randbytes(N)

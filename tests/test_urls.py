@@ -10,11 +10,11 @@ import traceback
 
 import numpy as np
 import pytest
-from server import content, status
+from helpers.server import content, status
 
 import fmnist_fast as ff
-from fmnist_fast import urls
-from fmnist_fast.download import DownloadError
+from fmnist_fast._download import urls
+from fmnist_fast.errors import DownloadError
 
 fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from fmnist_fast import view
-from fmnist_fast.family import CLASSES
+from fmnist_fast._registry.datasets import CLASSES
+from fmnist_fast._show import contact_sheet as view
 
 GROUND = np.array(view._GROUND)
 

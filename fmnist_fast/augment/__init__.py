@@ -10,7 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compile import Augment, Compiled, compile_steps
+    from ._compile import Augment, Compiled, compile_steps
+    from ._text import parse_steps
+    from ._transform import Step
+    from .crop import (
+        CenterCrop,
+        Pad,
+        RandomCrop,
+        RandomHorizontalFlip,
+        RandomVerticalFlip,
+    )
     from .erase import Cutout, RandomErasing
     from .filter import GaussianBlur, RandomAdjustSharpness
     from .group import Compose, RandomApply, RandomChoice
@@ -19,8 +28,6 @@ if TYPE_CHECKING:
     from .policy import RandAugment, TrivialAugmentWide
     from .recipes import RECIPES
     from .resample import RandomResizedCrop, Resize
-    from .step import Step
-    from .text import parse_steps
     from .tone import (
         ColorJitter,
         RandomAutocontrast,
@@ -31,13 +38,6 @@ if TYPE_CHECKING:
     )
     from .user import CFunction
     from .warp import ElasticTransform, RandomAffine, RandomRotation
-    from .window import (
-        CenterCrop,
-        Pad,
-        RandomCrop,
-        RandomHorizontalFlip,
-        RandomVerticalFlip,
-    )
 
 __all__ = [
     "RECIPES",
@@ -78,7 +78,7 @@ __all__ = [
 ]
 
 _NAMES = {
-    "window": "RandomCrop CenterCrop Pad RandomHorizontalFlip RandomVerticalFlip",
+    "crop": "RandomCrop CenterCrop Pad RandomHorizontalFlip RandomVerticalFlip",
     "resample": "Resize RandomResizedCrop",
     "warp": "RandomRotation RandomAffine ElasticTransform",
     "tone": "ColorJitter RandomAutocontrast RandomEqualize RandomInvert "
@@ -91,9 +91,9 @@ _NAMES = {
     "policy": "TrivialAugmentWide RandAugment",
     "user": "CFunction",
     "recipes": "RECIPES",
-    "step": "Step",
-    "compile": "Augment Compiled compile_steps",
-    "text": "parse_steps",
+    "_transform": "Step",
+    "_compile": "Augment Compiled compile_steps",
+    "_text": "parse_steps",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..options import checked_flag
-from .checks import grey, grey_or_random, number, ordered, positive, probability, side
-from .step import Flat, Step, drawn, log_range, pair
+from .._checks import checked_flag
+from ._checks import grey, grey_or_random, number, ordered, positive, probability, side
+from ._transform import Flat, Step, drawn, log_range, pair
 
 
 @dataclass(frozen=True)

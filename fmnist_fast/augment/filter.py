@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..options import checked_integer
-from .checks import LARGE, both, number, ordered, probability
-from .step import Flat, Step, constant, drawn, pair
+from .._checks import checked_integer
+from ._checks import LARGE, both, number, ordered, probability
+from ._transform import Flat, Step, constant, drawn, pair
 
 MAX_KERNEL = 255  # FM_BLUR_MAX_SIZE
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
-from .checks import SMALL, is_sequence, number, optional, probability, several
-from .step import Flat, FlatStep, Mix, Step
+from ._checks import SMALL, is_sequence, number, optional, probability, several
+from ._transform import Flat, FlatStep, Mix, Step
 
 MAX_FLAT_STEPS = 65_000  # an operation is 16 bits of the random numbers' counter
 MAX_DEPTH = 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .checks import SMALL, integer, number, optional
-from .step import Mix, Step
+from ._checks import SMALL, integer, number, optional
+from ._transform import Mix, Step
 
 
 class _BatchMix(Step):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..options import checked_flag
-from .checks import LARGE, any_number, number
-from .step import Flat, Step
+from .._checks import checked_flag
+from ._checks import LARGE, any_number, number
+from ._transform import Flat, Step
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from .checks import grey, integer, interpolation
+from ._checks import grey, integer, interpolation
+from ._transform import Flat, FlatStep, constant, drawn
 from .group import choice
-from .step import Flat, FlatStep, constant, drawn
 from .tone import (
     AUTOCONTRAST,
     BRIGHTNESS,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..hints import did_you_mean
+from .._checks import did_you_mean
+from ._transform import Step
+from .crop import RandomCrop, RandomHorizontalFlip
 from .erase import Cutout, RandomErasing
 from .policy import TrivialAugmentWide
-from .step import Step
-from .window import RandomCrop, RandomHorizontalFlip
 
 
 def _standard(height: int, width: int) -> tuple[Step, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..options import checked_flag
-from .checks import (
+from .._checks import checked_flag
+from ._checks import (
     INTERPOLATIONS,
     MAX_SIDE,
     both,
@@ -19,7 +19,7 @@ from .checks import (
     several,
     side,
 )
-from .step import Flat, Step, drawn, log_range, pair
+from ._transform import Flat, Step, drawn, log_range, pair
 
 
 def _fields(height: int, width: int, interpolation: str, antialias: Any) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import LARGE, around, integer, number, optional, probability
-from .step import Flat, FlatStep, Step, constant, drawn, pair
+from ._checks import LARGE, around, integer, number, optional, probability
+from ._transform import Flat, FlatStep, Step, constant, drawn, pair
 
 INVERT, POSTERIZE, SOLARIZE, BRIGHTNESS, CONTRAST, AUTOCONTRAST, EQUALIZE = range(7)
 

@@ -8,7 +8,7 @@ from _ctypes import CFuncPtr
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from .step import Flat, Step
+from ._transform import Flat, Step
 
 C_SIGNATURE = "void (uint8_t *, int64_t, int64_t, uint32_t const *, void *)"
 _capsule_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(

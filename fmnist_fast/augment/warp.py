@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..options import checked_flag
-from .checks import (
+from .._checks import checked_flag
+from ._checks import (
     INTERPOLATIONS,
     LARGE,
     any_number,
@@ -21,7 +21,7 @@ from .checks import (
     positive,
     several,
 )
-from .step import Flat, FlatStep, Step, constant, drawn, pair
+from ._transform import Flat, FlatStep, Step, constant, drawn, pair
 
 MAX_WARP_SIDE = 16384  # FM_QUADS_MAX_SIDE
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import checked_dtype, checked_integer, hinting
+from .._loader.options import scale_and_bias
 from ..dataset import Dataset
-from ..hints import hinting
 from ..loader import Loader
-from ..options import checked_dtype, checked_integer, scale_and_bias
-from .adapter import Adapter
-from .in_flight import IN_FLIGHT, InFlight, slots_needed
+from ._adapter import Adapter
+from ._in_flight import IN_FLIGHT, InFlight, slots_needed
 
 try:
     import cupy

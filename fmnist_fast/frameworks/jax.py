@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .._checks import hinting
 from ..dataset import Dataset
-from ..hints import hinting
 from ..loader import Loader
-from .adapter import Adapter
+from ._adapter import Adapter
 
 try:
     import jax

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import checked_integer, hinting
 from ..dataset import Dataset
-from ..hints import hinting
 from ..loader import Loader
-from ..options import checked_integer
-from .adapter import Adapter
+from ._adapter import Adapter
 
 try:
     import keras

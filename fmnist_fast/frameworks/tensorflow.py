@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import hinting
+from .._loader.options import image_shape
 from ..dataset import Dataset
-from ..hints import hinting
 from ..loader import Loader
-from ..options import image_shape
-from .adapter import Adapter
+from ._adapter import Adapter
 
 try:
     import tensorflow as tf

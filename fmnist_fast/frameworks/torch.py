@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import checked_flag, hinting
+from .._loader.options import scale_and_bias
 from ..dataset import Dataset
-from ..hints import hinting
 from ..loader import Loader
-from ..options import checked_flag, scale_and_bias
-from .adapter import Adapter
+from ._adapter import Adapter
 
 try:
     import torch
@@ -126,7 +126,7 @@ class TorchLoader(Adapter, IterableDataset):
             self._feed = self._make_feed(dataset)
 
     def _make_feed(self, dataset: Dataset) -> Any:
-        from .cuda import CudaFeed
+        from ._cuda import CudaFeed
 
         loader = self.loader
         if self.fixed_buffers:

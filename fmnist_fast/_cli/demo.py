@@ -1,0 +1,168 @@
+"""``fmnist-fast demo``: the main job, checked, timed beside numpy, and shown.
+
+The data is the real one where it is found, else the synthetic one, and which is said.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .arguments import add_root, png, positive
+from .found import find_or_draw, shown_name
+
+if TYPE_CHECKING:
+    import argparse
+
+    import numpy as np
+
+    from .. import Dataset, Loader
+    from .arguments import Add
+
+_SHEET_IMAGES = 128  # at most, on the contact sheet
+
+
+def add(add_command: Add) -> None:
+    """Add the command to the command line."""
+    command = add_command(
+        "demo",
+        run,
+        "Run shuffled epochs, beside a numpy loop, and draw a batch.",
+        """  fmnist-fast demo
+  fmnist-fast demo --root data --epochs 20 --batch-size 512 --threads 1
+
+Where there are no files, a SYNTHETIC set is drawn and used.""",
+    )
+    command.add_argument("--epochs", type=positive, default=5, help="default: 5")
+    command.add_argument(
+        "--batch-size", type=positive, default=128, help="default: 128"
+    )
+    command.add_argument("--threads", type=positive, help="default: cores, at most 4")
+    command.add_argument(
+        "--output",
+        type=png,
+        default="fmnist_fast_demo.png",
+        metavar="SHEET.png",
+        help="the contact sheet; default: fmnist_fast_demo.png",
+    )
+    add_root(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    from ..loader import Loader
+
+    train = find_or_draw("train", arguments.root)
+    if len(train) == 0:
+        raise ValueError(f"there are no images in {train.source}")
+    n, (height, width) = f"{len(train):,}", train.images.shape[1:]
+    where = train.source or "memory"
+    print(f"Data: {shown_name(train)}, {n} images of {height}x{width} from {where}")
+    with Loader(
+        train, arguments.batch_size, shuffle=True, threads=arguments.threads
+    ) as loader:
+        _check_epoch(loader)
+        print(f"Checked: an epoch has all {n} images once, and numpy makes the same.")
+        _print_speed(loader, *_time_epochs(loader, arguments.epochs))
+    _write_sheet(train, arguments)
+    return 0
+
+
+def _numpy_epoch(
+    loader: Loader, order: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of `loader` for samples in `order`, as one writes it in numpy."""
+    import numpy as np
+
+    images, labels = loader.dataset.images, loader.dataset.labels
+    scale, bias = np.float32(loader.scale), np.float32(loader.bias)
+    for begin in range(0, len(order), loader.batch_size):
+        rows = order[begin : begin + loader.batch_size]
+        batch = images[rows].astype(np.float32)
+        batch *= scale
+        batch += bias
+        yield batch[:, None], labels[rows].astype(np.int64)
+
+
+def _check_epoch(loader: Loader) -> None:
+    """Compare the first epoch with numpy's, bit for bit."""
+    import numpy as np
+
+    from .. import _core
+
+    n, n_seen = len(loader.dataset), 0
+    order = _core.order(n, seed=loader.seed, epoch=loader.epoch)
+    same = np.array_equal(np.sort(order), np.arange(n, dtype=order.dtype))
+    for found, wanted in zip(loader, _numpy_epoch(loader, order), strict=False):
+        same = same and all(map(np.array_equal, found, wanted))
+        n_seen += len(found[0])
+    if not same or n_seen != n:
+        raise RuntimeError(
+            "the loader's batches are not those that numpy makes: this is a bug of "
+            "fmnist_fast, please report it with what 'fmnist-fast info' prints"
+        )
+
+
+def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
+    """Median seconds of an epoch, of the loader and of numpy, taken in turns."""
+    import numpy as np
+    import tqdm
+
+    random = np.random.default_rng(0)
+
+    def numpy_epoch() -> Iterator[Any]:  # with its own shuffling, as the loader
+        yield from _numpy_epoch(loader, random.permutation(len(loader.dataset)))
+
+    seconds: tuple[list[float], list[float]] = ([], [])
+    with tqdm.tqdm(
+        total=epochs,
+        desc="Epochs",
+        bar_format="{desc}: {bar:30} {n_fmt}/{total_fmt} in {elapsed}",
+        file=sys.stderr,
+    ) as bar:
+        for _ in range(epochs):
+            for i, batches in enumerate((lambda: iter(loader), numpy_epoch)):
+                start = time.perf_counter()
+                for _batch in batches():
+                    pass
+                seconds[i].append(time.perf_counter() - start)
+            bar.update()
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def _print_speed(loader: Loader, ours: float, numpys: float) -> None:
+    n, pixels = len(loader.dataset), loader.dataset.images.size
+    nbytes = pixels * 4 + pixels
+    threads = f"{loader.threads} thread{'s' if loader.threads > 1 else ''}"
+    print(f"\n{'':26}{'ms an epoch':>14}{'images/s':>14}{'GB/s':>8}")
+    for name, seconds in ((f"fmnist_fast, {threads}", ours), ("numpy loop", numpys)):
+        print(
+            f"{name:26}{seconds * 1e3:14.2f}{n / seconds:14,.0f}"
+            f"{nbytes / seconds / 1e9:8.2f}"
+        )
+    print(f"{'ratio':26}{numpys / ours:13.2f}x")
+    print(
+        f"\nMedian of shuffled epochs, taken in turns; batches of {loader.batch_size}, "
+        "normalised to float32.\nGB/s counts the float32 pixels written and the uint8 "
+        f"pixels read, {nbytes / 1e6:,.1f} MB an epoch."
+    )
+
+
+def _write_sheet(train: Dataset, arguments: argparse.Namespace) -> None:
+    from .._show import contact_sheet as view
+    from ..loader import Loader
+
+    rows = min(arguments.batch_size, _SHEET_IMAGES)
+    batches = Loader(train, rows, shuffle=True, dtype="uint8", layout="NHW", threads=1)
+    with batches:
+        images, labels = next(iter(batches))
+    title = f"{shown_name(train)}: {len(images)} images of the first batch"
+    try:
+        sheet = view.contact_sheet(images, labels, train.classes, title=title)
+    except ImportError as error:
+        print(f"No contact sheet: {error}")
+        return
+    print(f"Contact sheet: {view.save_png(sheet, arguments.output)}")

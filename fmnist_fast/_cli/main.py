@@ -1,0 +1,119 @@
+"""The command line: ``fmnist-fast``, or ``python -m fmnist_fast``.
+
+Exit codes: 0 all is well, 1 an error or a file that isn't right, 2 a command line that
+can't be understood, 130 Ctrl-C, 141 nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .._version import __version__
+from . import augment, bench, convert, convert_idx, demo, download, info, show, verify
+
+_PROGRAM = "fmnist-fast"
+_KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that `argv` names, by default ``sys.argv[1:]``.
+
+    Returns the exit code; raises SystemExit where argparse does.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with _warnings_in_one_line():
+            code: int = arguments.run(arguments)
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits, which must not fail again.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except _KNOWN_ERRORS as error:
+        print(f"{_PROGRAM}: error: {_text_of(error)}", file=sys.stderr)
+        return 1
+
+
+def _text_of(error: BaseException) -> str:
+    """In one line, but for a list of what to fetch by hand."""
+    kind = type(error).__name__  # the class itself is not worth an import
+    text = str(error) or kind
+    return text if kind == "DownloadError" else " ".join(text.split())
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        print(f"{_PROGRAM}: warning: {text}", file=sys.stderr)
+
+    before = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)  # these are for the user
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            warnings.showwarning = before
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        description="Fashion-MNIST and other IDX files as training batches, fast.",
+        epilog="""examples:
+  fmnist-fast demo                          load, shuffle, normalise; how fast is it?
+  fmnist-fast download mnist                fetch the published files of a dataset
+  fmnist-fast show --class Bag -o bags.png  images with their classes, as a picture
+  fmnist-fast augment --augment strong      what augmentation does, as a picture
+  fmnist-fast info                          what is installed, which data is found
+  fmnist-fast verify --root data            are the files the published ones?
+  fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
+  fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
+  fmnist-fast bench --quick                 beside other loaders, in a checkout
+
+'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
+$FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for none).""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add_command(
+        name: str, run: Callable[[argparse.Namespace], int], about: str, examples: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=about,
+            description=about,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=run)
+        return command
+
+    for module in (
+        demo,
+        download,
+        show,
+        augment,
+        info,
+        verify,
+        convert,
+        convert_idx,
+        bench,
+    ):
+        module.add(add_command)
+    return parser

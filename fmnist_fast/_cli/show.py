@@ -1,0 +1,115 @@
+"""``fmnist-fast show``: images of a split, or figures of all of it, as a PNG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._registry import datasets as family
+from .arguments import add_name, add_root, png, positive
+
+if TYPE_CHECKING:
+    import argparse
+
+    import PIL.Image
+
+    from .. import Dataset
+    from .arguments import Add
+
+_PLOTS = ("counts", "means", "histogram")  # functions of plot.py
+_DOTS_PER_INCH = 120
+# What chooses and places images; without a default, to know whether it was given.
+_SHEET_OPTIONS = ("classes", "index", "count", "seed", "columns", "zoom", "numbers")
+
+
+def add(add_command: Add) -> None:
+    """Add the command to the command line."""
+    command = add_command(
+        "show",
+        run,
+        "Draw images with their classes, or figures of a split.",
+        """  fmnist-fast show
+  fmnist-fast show --split test --class Bag "Ankle boot" --seed 0 --numbers
+  fmnist-fast show --index 0 5 9 --zoom 8 -o three.png
+  fmnist-fast show --plot means -o means.png
+
+--plot draws all of the split, with matplotlib. Where there are no files, a SYNTHETIC
+set is drawn and used.""",
+    )
+    command.add_argument(
+        "--split",
+        default="train",
+        help="such as train, test or test10k; default: train",
+    )
+    command.add_argument(
+        "--class",
+        dest="classes",
+        nargs="+",
+        metavar="NAME",
+        help="only images of these classes",
+    )
+    command.add_argument(
+        "--index", type=int, nargs="+", metavar="I", help="these images, in this order"
+    )
+    command.add_argument(
+        "--count", type=positive, help="at most; default: 32, or all of --index"
+    )
+    command.add_argument("--seed", type=int, help="draw images at random")
+    command.add_argument("--columns", type=positive, help="default: 8")
+    command.add_argument(
+        "--zoom", type=positive, help="side of a pixel; default: 3 for 28x28"
+    )
+    command.add_argument(
+        "--numbers",
+        action="store_true",
+        default=None,
+        help="write the number of each image before its class",
+    )
+    command.add_argument("--plot", choices=_PLOTS, help="draw a figure instead")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=png,
+        default="fmnist_fast_show.png",
+        metavar="SHEET.png",
+        help="the picture; default: fmnist_fast_show.png",
+    )
+    add_name(command, family.DEFAULT)
+    add_root(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    from .._show import contact_sheet as view
+    from .found import check_indices, find_or_draw
+
+    options = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in _SHEET_OPTIONS and value is not None
+    }
+    if arguments.plot and options:
+        given = "class" if "classes" in options else next(iter(options))
+        raise ValueError(f"--plot draws all of a split: leave out --{given}")
+    dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
+    check_indices(arguments.index or [], dataset)
+    if arguments.plot:
+        picture = _figure(dataset, arguments.plot)
+    else:
+        picture = dataset.show(options.pop("index", None), **options)
+    kind = "Figure" if arguments.plot else "Contact sheet"
+    print(f"{kind}: {view.save_png(picture, arguments.output)}")
+    return 0
+
+
+def _figure(dataset: Dataset, name: str) -> PIL.Image.Image:
+    """A figure's pixels, in the form that all other pictures have."""
+    import io
+
+    from .. import plot
+
+    figure = getattr(plot, name)(dataset)
+    from PIL import Image  # which matplotlib needs, so that it is there now
+
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
+    return Image.open(file).convert("RGB")

@@ -1,0 +1,1 @@
+"""The parts of a Dataset: rows, classes, images over several files, cards."""

@@ -1,0 +1,1 @@
+"""Fetch published files, and files at URLs, into a folder."""

@@ -1,0 +1,1 @@
+"""Files: paths, whole reads and atomic writes, locks between processes, plain PNG."""

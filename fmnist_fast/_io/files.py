@@ -1,0 +1,141 @@
+"""Whole files in and out: reading in several threads, replacing in one step.
+
+The atomic write follows POSIX rename(2): readers see the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from .. import _core
+
+_PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
+_CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Run `tasks` at the same time, each in a thread, the first in this one.
+
+    Returns their results in order. If some fail, waits for the others and raises the
+    exception of the first.
+    """
+    results: list[Any] = [None] * len(tasks)
+    errors: list[BaseException | None] = [None] * len(tasks)
+
+    def run(i: int) -> None:
+        try:
+            results[i] = tasks[i]()
+        except BaseException as error:
+            errors[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(1, len(tasks))]
+    for thread in threads:
+        thread.start()
+    run(0)
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        if error is not None:
+            raise error
+    return results
+
+
+def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
+    """Fill `out` with the bytes of `file` from `offset` on, in several threads.
+
+    Returns the number of bytes read, which is less than ``len(out)`` only where the
+    file has become shorter.
+    """
+    n_parts = max(1, min(4, usable_cores(), len(out) // _PART_NBYTES))
+    positioned = hasattr(os, "preadv")
+    if not positioned:
+        n_parts = 1
+        file.seek(offset)
+
+    def read(part: int) -> int:
+        begin, end = (len(out) * i // n_parts for i in (part, part + 1))
+        done = begin
+        while done < end:
+            piece = out[done : min(end, done + _CALL_NBYTES)]
+            if positioned:
+                n = os.preadv(file.fileno(), [piece], offset + done)
+            else:
+                n = file.readinto(piece)  # type: ignore[attr-defined]
+            if n == 0:
+                break
+            done += n
+        return done - begin
+
+    return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
+
+
+def read_whole(path: str | os.PathLike[str]) -> memoryview:
+    """The bytes of a file, read in several threads."""
+    import numpy as np
+
+    with open(path, "rb", buffering=0) as file:
+        # Unlike bytes, which are zeroed and take small pages.
+        content = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
+        return content[: read_into(file, 0, content)]
+
+
+def map_whole(path: str | os.PathLike[str]) -> memoryview:
+    """The bytes of a file, each read when it is touched; ValueError for an empty file.
+
+    No handle is kept. The file may be replaced but must not be written to.
+    """
+    with open(path, "rb", buffering=0) as file:
+        nbytes = os.fstat(file.fileno()).st_size
+        return memoryview(_core.FileMap(file.fileno(), nbytes))
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its place when the block ends.
+
+    If the block raises, the temporary file is removed and `path` is as it was. With
+    `sync` the bytes are on disk before the name is.
+    """
+    path = Path(os.fsdecode(path))
+    if not path.parent.is_dir():
+        error = errno.ENOENT
+        raise FileNotFoundError(error, os.strerror(error), str(path))
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in `folder` on disk, where a system has a way to."""
+    if sys.platform != "win32":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -1,0 +1,251 @@
+"""Many IDX files as one dataset that may be larger than memory."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import itertools
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._dataset.images import ShardedImages
+from .._io.files import run_together, usable_cores
+from .._io.paths import expanded, is_url, shown
+from ..dataset import Dataset, checked_classes, checked_labels
+from ..errors import FormatError
+from ..idx import map_idx
+from .split import CARD_NAME, check_pair, naming_urls, read_card, read_file, read_only
+
+_IMAGES = re.compile(r"images([-._]?)idx3")
+_NAMED = "a file of images must have images-idx3 in its name"
+
+Pair = tuple[Path, Path]  # the files of images and of labels
+
+
+def load_shards(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    classes: Sequence[str] | None = None,
+    cache: bool = True,
+) -> Dataset:
+    """Load many IDX files as one dataset, which may be larger than memory.
+
+    Parameters
+    ----------
+    source : str, path, or sequence of them
+        A pattern such as ``"data/*-images-idx3-ubyte"``, where ``**`` stands for any
+        folders, or the files of images themselves. Of what matches a pattern, those
+        with ``images-idx3`` in their names are taken, in the order of their names with
+        numbers taken as numbers: 9 before 10. Files of a sequence stay in its order.
+        Beside each is its file of labels, which has ``labels-idx1`` there. Either may
+        be ``.gz``; of a plain file and its ``.gz`` the plain one is taken.
+        URLs too, which need the extra ``remote``: files are fetched into the cache
+        folder, and again when the server has others.
+    classes : sequence of str, optional
+        The name of each class. By default what a ``dataset.json`` beside the files
+        says, or "0", "1", ...
+    cache : bool
+        Keep decoded copies of ``.gz`` files in the cache folder, and map those.
+        Without, they are decoded into memory.
+
+    Returns
+    -------
+    Dataset
+        Its `images` are :class:`fmnist_fast.sharded.ShardedImages`: plain files are
+        mapped, and only what is touched is read. Labels are in memory.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing matches, or a file or its labels are not there.
+    FormatError
+        A file is damaged, isn't of images or labels, or disagrees with its companion
+        or with the other files.
+    DownloadError
+        A file can't be fetched, or FMNIST_FAST_OFFLINE is set.
+    ImportError
+        A URL needs a package that is missing.
+    TypeError, ValueError
+        An argument is not what it should be.
+
+    Notes
+    -----
+    Files must not be written to while the dataset is in use; they may be replaced. One
+    that becomes shorter ends the process by a signal when what is missing is read.
+    """
+    files = tuple(
+        (images, _labels_beside(images)) for images in map(_local, _files(source))
+    )
+    return load_files(files, checked_classes(classes), cache)
+
+
+def load_files(
+    files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
+) -> Dataset:
+    """The dataset of these pairs of files, in their order."""
+    with naming_urls(*itertools.chain.from_iterable(files)):
+        card = _common_card(files)
+        classes = card.get("classes") if classes is None else classes
+        parts = _read_pairs(files, classes, cache)
+    filled = [images for images, _ in parts if len(images)]
+    return Dataset._make(
+        ShardedImages(filled or [parts[0][0]]),  # type: ignore[arg-type]
+        read_only(np.concatenate([labels for _, labels in parts])),
+        classes,
+        name=card.get("name"),
+        source=os.path.commonpath([images.parent for images, _ in files]),
+        synthetic=bool(card.get("synthetic", False)),
+        origin=(load_files, (files, classes, cache)),
+        card=card,
+    )
+
+
+def _read_pairs(
+    files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The images, all of one size, and the labels of each."""
+    read = [functools.partial(_read_pair, *pair, classes, cache) for pair in files]
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for begin in range(0, len(read), usable_cores()):
+        parts += run_together(read[begin : begin + usable_cores()])
+    first = parts[0][0].shape[1:]
+    for (images, _), (path, _) in zip(parts, files):
+        if images.shape[1:] != first:
+            raise FormatError(
+                f"{path}: images must be of the size {first}, as those of "
+                f"{files[0][0]}, got {images.shape[1:]}"
+            )
+    return parts
+
+
+def _read_pair(
+    images: Path, labels: Path, classes: Sequence[str] | None, cache: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    image_items = map_idx(images)
+    if image_items is None:
+        image_items, _ = read_file(images, cache, None, True, is_images=True)
+    label_items, _ = read_file(labels, cache, None, True, is_images=False)
+    check_pair(images, image_items, labels, label_items)
+    low, high = (label_items.min(), label_items.max()) if len(label_items) else (0, 0)
+    if low < 0 or (classes is not None and high >= len(classes)):
+        wanted = (
+            "not be negative" if classes is None else f"be in 0..{len(classes) - 1}"
+        )
+        raise FormatError(f"{labels}: labels must {wanted}, got {low} to {high}")
+    return image_items, checked_labels(label_items)
+
+
+def _common_card(files: tuple[Pair, ...]) -> dict[str, Any]:
+    """The dataset.json beside the files, which must not differ between folders."""
+    first, *others = dict.fromkeys(images.parent for images, _ in files)
+    card = read_card(first)
+    for folder in others:
+        if read_card(folder) != card:
+            raise FormatError(
+                f"{CARD_NAME} must be the same in all folders of a dataset, but those "
+                f"of {first} and {folder} differ"
+            )
+    return card
+
+
+# ---- which files --------------------------------------------------------------------
+
+
+def _files(source: Any) -> list[str]:
+    """The paths and URLs of files of images."""
+    if isinstance(source, (str, os.PathLike)):
+        return _matching(expanded(source))
+    if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
+        raise TypeError(
+            f"source must be a pattern, a path or a sequence, got {source!r}"
+        )
+    files = [expanded(path) for path in source]
+    if not files:
+        raise ValueError("source must name at least one file, got none")
+    for i, path in enumerate(files):
+        if not _IMAGES.search(_name(path)):
+            raise ValueError(f"{_NAMED}, got {shown(path)}")
+        if path in files[:i]:
+            raise ValueError(
+                f"source must name each file once, got {shown(path)} twice"
+            )
+    return files
+
+
+def _matching(pattern: str) -> list[str]:
+    """What matches, in natural order."""
+    if is_url(pattern):
+        from .._download.urls import find  # takes time, and is for URLs alone
+
+        found = find(pattern)
+    elif os.path.isfile(pattern):
+        found = [pattern]
+    else:
+        found = list(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
+    named = [path for path in found if _IMAGES.search(_name(path))]
+    if not named:
+        what = _what_there_is(pattern)
+        raise FileNotFoundError(
+            f"files of images must match {shown(pattern)}, but {what}; {_NAMED}"
+        )
+    # Plain files come after their .gz and replace them.
+    plain = {path.removesuffix(".gz"): path for path in sorted(named, reverse=True)}
+    return sorted(plain.values(), key=_natural)
+
+
+def _what_there_is(pattern: str) -> str:
+    """Why nothing matches."""
+    if is_url(pattern):
+        return "nothing does"
+    if os.path.isdir(pattern):
+        return f"it is a folder: pass {os.path.join(pattern, '*')}"
+    if any(glob.iglob(f"{pattern}.gz", recursive=True)):
+        return f"only {pattern}.gz does: pass that"
+    return "nothing does"
+
+
+def _natural(path: str) -> tuple:
+    """A key that sorts numbers as numbers."""
+    words = re.split(r"(\d+)", path)
+    return [(int(w), "") if w.isdecimal() else (-1, w) for w in words], path
+
+
+def _name(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]
+
+
+def _local(path: str) -> Path:
+    """The file; of a URL a copy, beside which are those of its labels and its card."""
+    if not is_url(path):
+        return Path(path).absolute()
+    from .._download.urls import fetch, fetch_first
+
+    folder, name = path.rsplit("/", 1)
+    images, stem = fetch(path), _labels_stem(name)
+    if fetch_first([f"{folder}/{stem}", f"{folder}/{stem}.gz"]) is None:
+        raise FileNotFoundError(_labels_are_missing(path, stem))
+    fetch_first([f"{folder}/{CARD_NAME}"], needed=False)
+    return images
+
+
+def _labels_stem(name: str) -> str:
+    return _IMAGES.sub(r"labels\1idx1", name.removesuffix(".gz"))
+
+
+def _labels_beside(images: Path) -> Path:
+    stem = _labels_stem(images.name)
+    for name in (stem, f"{stem}.gz"):
+        if images.with_name(name).is_file():
+            return images.with_name(name)
+    if not images.is_file():
+        raise FileNotFoundError(f"{images}: there is no such file of images")
+    raise FileNotFoundError(_labels_are_missing(images, stem))
+
+
+def _labels_are_missing(images: str | Path, stem: str) -> str:
+    return f"{shown(images)} is there, but {stem} or {stem}.gz is not beside it"

@@ -1,0 +1,1 @@
+"""The parts of a Loader: options, progress, pipelines, ranks."""

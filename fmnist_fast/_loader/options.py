@@ -1,0 +1,186 @@
+"""What a Loader is given: checked, and turned into what the core takes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from .._checks import checked_integer
+from .._checks import checked_seed as _checked_seed
+from ..dataset import Dataset
+from .ranks import shard_from_environment
+
+DTYPES = ("float32", "float16", "bfloat16", "uint8")
+LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
+LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
+DropLast = bool | Literal["wrap"]
+Normalize = str | tuple[float, float] | None
+SLOT_ALIGNMENT = 64  # bytes; batches are stored by whole cache lines
+
+
+def checked_drop_last(value: Any) -> DropLast:
+    if isinstance(value, str) and value == "wrap":
+        return "wrap"
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"drop_last must be True, False or 'wrap', got {value!r}")
+    return bool(value)
+
+
+def checked_normalize(normalize: Any, dtype: str) -> Normalize:
+    """ "dataset", "unit", a pair of floats, or None, in place of "auto" too."""
+    if isinstance(normalize, str) and normalize == "auto":
+        normalize = None if dtype == "uint8" else "dataset"
+    if normalize is None:
+        return None
+    if dtype == "uint8":
+        raise ValueError(
+            "dtype 'uint8' can't be normalised: normalize must be None, got "
+            f"{normalize!r}"
+        )
+    if isinstance(normalize, str):
+        if normalize not in ("dataset", "unit"):
+            raise ValueError(
+                "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
+                f"{normalize!r}"
+            )
+        return normalize
+    pair = normalize if isinstance(normalize, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or not all(isinstance(number, numbers.Real) for number in pair):
+        raise TypeError(
+            f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
+        )
+    mean, std = map(float, pair)
+    return mean, std
+
+
+def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
+    """The two numbers that make a normalised pixel of one in 0..255."""
+    normalize = checked_normalize(normalize, dtype)
+    if normalize is None:
+        return 1.0, 0.0
+    if normalize == "unit":
+        return 1 / 255, 0.0
+    if normalize == "dataset":
+        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
+        if normalize[1] == 0:
+            raise ValueError(
+                "normalize='dataset' divides by the standard deviation, which is 0: "
+                "all pixels of this dataset are equal"
+            )
+    mean, std = normalize
+    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
+        raise ValueError(
+            "normalize=(mean, std) needs finite numbers and std > 0, got "
+            f"({mean}, {std})"
+        )
+    scale, bias = 1 / (255 * std), -mean / std
+    if max(255 * scale, abs(bias)) > float(np.finfo(np.float32).max):
+        raise ValueError(
+            f"normalize=({mean}, {std}) makes pixels that are too large for float32"
+        )
+    return scale, bias
+
+
+def checked_block(block: Any, shuffle: bool) -> int | None:
+    if block is None:
+        return None
+    if not shuffle:
+        raise ValueError(f"shuffle_block goes with shuffle=True, got {block!r}")
+    return checked_integer("shuffle_block", block, 1, 2**40)
+
+
+def checked_shard(shard: Any) -> tuple[int, int]:
+    if shard is None:
+        return 0, 1
+    if isinstance(shard, str):
+        if shard != "env":
+            raise ValueError(
+                f"shard must be (rank, world), 'env' or None, got {shard!r}"
+            )
+        shard = shard_from_environment()
+    try:
+        rank, world = shard
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"shard must be (rank, world), 'env' or None, got {shard!r}"
+        ) from None
+    world = checked_integer("shard's world", world, 1, 2**20)
+    return checked_integer("shard's rank", rank, 0, world - 1), world
+
+
+def checked_seed(seed: Any, world: int) -> int:
+    """The seed, or one from the system where it is None."""
+    if seed is not None:
+        return _checked_seed(seed)
+    if world > 1:
+        raise ValueError(
+            f"seed=None draws another seed in each of {world} processes, whose parts "
+            "would not make up the whole: pass the same number to all"
+        )
+    return int.from_bytes(os.urandom(8), "little")
+
+
+def checked_slots(slots: Any, prefetch: int) -> tuple[np.ndarray, ...]:
+    """Supplied memory as arrays of bytes, without a copy."""
+    if slots is None:
+        return ()
+    if isinstance(slots, (str, bytes, np.ndarray)) or not isinstance(slots, Sequence):
+        raise TypeError(
+            f"slots must be a sequence of arrays or buffers, got {type(slots).__name__}"
+        )
+    if len(slots) <= prefetch:
+        raise ValueError(
+            f"slots must be more than prefetch={prefetch}, which are kept for batches "
+            f"ahead, got {len(slots)}"
+        )
+    arrays = tuple(_checked_slot(i, slot) for i, slot in enumerate(slots))
+    ends = sorted((slot.ctypes.data, slot.ctypes.data + slot.nbytes) for slot in arrays)
+    if any(begin < end for (_, end), (begin, _) in itertools.pairwise(ends)):
+        raise ValueError("slots must not overlap")
+    return arrays
+
+
+def _checked_slot(i: int, slot: Any) -> np.ndarray:
+    if not isinstance(slot, np.ndarray):
+        try:
+            slot = np.asarray(memoryview(slot))
+        except TypeError:
+            raise TypeError(
+                f"slots[{i}] must be an array or a buffer, got {type(slot).__name__}"
+            ) from None
+    if not slot.flags.c_contiguous:
+        raise ValueError(f"slots[{i}] must be C-contiguous")
+    if not slot.flags.writeable:
+        raise ValueError(f"slots[{i}] must be writable")
+    if slot.ctypes.data % SLOT_ALIGNMENT:
+        raise ValueError(
+            f"slots[{i}] must start at a multiple of {SLOT_ALIGNMENT} bytes, got "
+            f"{slot.ctypes.data:#x}"
+        )
+    return slot.reshape(-1).view(np.uint8)
+
+
+def image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    height, width = sides
+    return {
+        "NCHW": (1, height, width),
+        "NHWC": (height, width, 1),
+        "NHW": (height, width),
+        "flat": (height * width,),
+    }[layout]
+
+
+def array_dtype(dtype: str) -> np.dtype:
+    if dtype != "bfloat16":
+        return np.dtype(dtype)
+    try:
+        import ml_dtypes
+    except ImportError:
+        return np.dtype(np.uint16)
+    return np.dtype(ml_dtypes.bfloat16)

@@ -1,0 +1,1 @@
+"""Pictures of arrays: contact sheets, and HTML for notebooks."""

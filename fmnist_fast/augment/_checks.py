@@ -1,0 +1,133 @@
+"""Checks of the arguments of steps.
+
+Each takes a name and a value, and returns the value as it is kept, or raises a
+TypeError or ValueError that names the argument, what was wanted and what was given.
+"""
+
+from __future__ import annotations
+
+import enum
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from .._checks import checked_integer, checked_name
+
+Check: TypeAlias = "Callable[[str, Any], Any]"  # name, value -> value as kept
+MAX_SIDE = 65536
+# Real numbers stay so small, and divisors so large, that the core's doubles are finite.
+LARGE, SMALL = 1e6, 1e-6
+# In the order of the core's enums.
+PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
+INTERPOLATIONS = ("nearest", "bilinear")
+
+
+def number(low: float, high: float) -> Check:
+    def check(name: str, value: Any) -> float:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number:
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        if not low <= value <= high:  # nan is not
+            raise ValueError(
+                f"{name} must be a number in {low:g}..{high:g}, got {value!r}"
+            )
+        return float(value)
+
+    return check
+
+
+def integer(low: int, high: int) -> Check:
+    return lambda name, value: checked_integer(name, value, low, high)
+
+
+def one_of(known: tuple[str, ...]) -> Check:
+    """One of these names, or a member of an enum that has one as its value."""
+
+    def check(name: str, value: Any) -> str:
+        given = value.value if isinstance(value, enum.Enum) else value
+        return checked_name(name, given, known)
+
+    return check
+
+
+def is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def several(check: Check, *lengths: int) -> Check:
+    def check_all(name: str, value: Any) -> tuple[Any, ...]:
+        wanted = " or ".join(map(str, lengths))
+        if not is_sequence(value):
+            raise TypeError(f"{name} must be a sequence of {wanted}, got {value!r}")
+        if len(value) not in lengths:
+            raise ValueError(f"{name} must be a sequence of {wanted}, got {value!r}")
+        return tuple(check(name, item) for item in value)
+
+    return check_all
+
+
+def ordered(check: Check, *lengths: int) -> Check:
+    """(low, high), or several such pairs in a row."""
+
+    def check_all(name: str, value: Any) -> tuple[Any, ...]:
+        out = several(check, *lengths)(name, value)
+        if any(out[i] > out[i + 1] for i in range(0, len(out), 2)):
+            raise ValueError(f"{name} must be low, high with low <= high, got {value}")
+        return out
+
+    return check_all
+
+
+def both(check: Check) -> Check:
+    """One value for the two directions, or a sequence of one or two."""
+
+    def check_all(name: str, value: Any) -> tuple[Any, ...]:
+        out = several(check, 1, 2)(name, value if is_sequence(value) else (value,))
+        return out if len(out) == 2 else 2 * out
+
+    return check_all
+
+
+def around(center: float, low: float, high: float, *lengths: int) -> Check:
+    """A number that says how far around the centre, cut at `low`; or (low, high)."""
+
+    def check(name: str, value: Any) -> tuple[Any, ...]:
+        if is_sequence(value):
+            return ordered(number(low, high), *lengths)(name, value)
+        reach = number(0, high - center)(name, value)
+        return max(low, center - reach), center + reach
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def grey(name: str, value: Any) -> int:
+    """A grey level; None is black."""
+    level = number(0, 255)(name, 0 if value is None else value)
+    if level != int(level):
+        raise ValueError(f"{name} must be a whole number in 0..255, got {value!r}")
+    return int(level)
+
+
+def borders(name: str, value: Any) -> tuple[int, ...]:
+    """Left, top, right, bottom: of one number, of x and y, or of all four."""
+    given = value if is_sequence(value) else (value,)
+    out = several(integer(0, MAX_SIDE), 1, 2, 4)(name, given)
+    return out * (4 // len(out))
+
+
+def grey_or_random(name: str, value: Any) -> int | str:
+    if isinstance(value, str):
+        return checked_name(name, value, ("random",))
+    return grey(name, value)
+
+
+probability = number(0, 1)
+any_number = number(-LARGE, LARGE)
+positive = number(SMALL, LARGE)
+side = integer(1, MAX_SIDE)
+padding_mode = one_of(PADDING_MODES)
+interpolation = one_of(INTERPOLATIONS)

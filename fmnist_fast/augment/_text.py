@@ -1,0 +1,101 @@
+"""parse_steps: steps written as text, as on a command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+from .._checks import did_you_mean
+from . import crop as window
+from . import erase, filter, group, mix, noise, policy, resample, tone, warp
+from ._transform import Step
+from .recipes import RECIPES, recipe
+
+MAX_TEXT = 10_000
+_MODULES = (window, resample, warp, tone, filter, noise, erase, mix, group, policy)
+# By their names; not CFunction, which takes addresses.
+STEPS: dict[str, type[Step]] = {
+    name: value
+    for module in _MODULES
+    for name, value in vars(module).items()
+    if isinstance(value, type)
+    and issubclass(value, Step)
+    and dataclasses.is_dataclass(value)
+    and value.__module__ == module.__name__
+}
+
+
+def parse_steps(text: str) -> str | tuple[Step, ...]:
+    """Read what stands on a command line: a recipe's name, or calls of steps.
+
+    Nothing is evaluated but calls of steps with plain values.
+
+    Raises
+    ------
+    ValueError
+        The text is anything else, or a step does not take its arguments.
+
+    Examples
+    --------
+    >>> parse_steps("RandomInvert(p=0.1), RandomApply([CenterCrop(28)])")[0]
+    RandomInvert(p=0.1)
+    """
+    import ast  # only the command line needs it
+
+    text = text.strip()
+    if text in RECIPES:
+        return text
+    if "(" not in text and text not in STEPS:
+        recipe(text)
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"augment must have at most {MAX_TEXT:,} characters")
+    try:
+        tree: Any = ast.parse(" ".join(text.split()), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise ValueError(
+            f"augment is not a list of steps: {text[:80]!r}: {error}"
+        ) from None
+    nodes = tree.elts if isinstance(tree, (ast.List, ast.Tuple)) else [tree]
+    try:
+        return tuple(_read_call(node) for node in nodes)
+    except RecursionError:
+        raise ValueError("augment: too many brackets inside each other") from None
+
+
+def _read_call(node: Any) -> Step:
+    import ast
+
+    source = ast.unparse(node)
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise ValueError(f"augment: wanted a step like RandomInvert(), got {source!r}")
+    name = node.func.id
+    if name not in STEPS:
+        raise ValueError(
+            f"augment: unknown step {name!r}{did_you_mean(name, list(STEPS))}"
+        )
+    words = [word.arg for word in node.keywords]
+    if None in words or len(set(words)) < len(words):
+        raise ValueError(
+            f"augment: arguments must have names of their own, got {source!r}"
+        )
+    arguments = [_read_value(argument) for argument in node.args]
+    keywords = {word.arg: _read_value(word.value) for word in node.keywords}
+    try:
+        return STEPS[name](*arguments, **cast("dict[str, Any]", keywords))
+    except TypeError as error:  # also for missing and unknown arguments
+        raise ValueError(f"augment: {source}: {error}") from None
+
+
+def _read_value(node: Any) -> Any:
+    import ast
+
+    if isinstance(node, ast.Call):
+        return _read_call(node)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_read_value(item) for item in node.elts]
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"augment: wanted a plain value, got {ast.unparse(node)!r}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Photographs as images of Fashion-MNIST: one by one, or folders of them."""

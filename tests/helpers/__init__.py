@@ -1,0 +1,1 @@
+"""Programs and servers that the tests use; no tests are in here."""

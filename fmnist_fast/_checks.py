@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,14 +55,16 @@ def checked_dtype(name: str, value: Any, known: Sequence[str]) -> str:
     return checked_name(name, value, known)
 
 
-def did_you_mean(name: str, known: Sequence[str], most: int = 3) -> str:
-    """A question to put after an error, if something known has nearly that name.
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return a question to put after an error, if a known name is nearly that one.
 
-    It has at most `most` answers.
+    It has at most `most` answers. A mapping says how its names are shown.
     """
     import difflib  # only when something is wrong
 
-    near = difflib.get_close_matches(name, known, most)
+    near: Any = difflib.get_close_matches(name, list(known), most)
+    if isinstance(known, Mapping):
+        near = [known[each] for each in near]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 

@@ -563,7 +563,7 @@ def test_pickle_of_selected_rows_holds_them(small):
 
 
 def write_pair(folder, brightness):
-    images, labels = (folder / name for name in family.FILES["train"])
+    images, labels = (folder / name for name in family.SPLITS["train"].stems)
     ff.write_idx(images, np.full((20, 3, 3), brightness, np.uint8))
     ff.write_idx(labels, np.zeros(20, np.uint8))
     (folder / "dataset.json").write_text(json.dumps({"classes": ["all"]}))
@@ -580,7 +580,7 @@ def test_pickle_of_files_that_changed(tmp_path):
 def test_pickle_of_files_that_are_gone(tmp_path):
     write_pair(tmp_path, 1)
     content = pickle.dumps(ff.load("train", tmp_path))
-    (tmp_path / family.FILES["train"][0]).unlink()
+    (tmp_path / family.SPLITS["train"].stems[0]).unlink()
     with pytest.raises(FileNotFoundError):
         pickle.loads(content)
 

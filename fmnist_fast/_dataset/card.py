@@ -6,14 +6,19 @@ The cards of the datasets that are known by name are in cards.py.
 from __future__ import annotations
 
 import dataclasses
+import json
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import FormatError
+
 if TYPE_CHECKING:
-    from .._registry.spec import Member
+    from .._registry.spec import DatasetSpec
     from ..dataset import Dataset
 
+CARD_NAME = "dataset.json"  # classes and origin, beside files that we made
 _WIDTH = 80
 _TEXTS = ("description", "citation", "homepage", "licence", "task", "language")
 _LISTS = ("authors", "made")
@@ -126,18 +131,18 @@ def card_of(dataset: Dataset) -> Card:
     return dataclasses.replace(card, **(known | card_fields(dataset._card)))
 
 
-def card_of_member(member: Member) -> Card:
+def card_of_spec(spec: DatasetSpec) -> Card:
     """The card of a known dataset whose files are not at hand."""
     from .known_cards import CARDS
 
     return dataclasses.replace(
-        CARDS[member.name],
-        name=member.name,
+        CARDS[spec.name],
+        name=spec.name,
         features={
             "image": "grayscale, uint8 (28, 28)",
-            "label": f"0..{len(member.classes) - 1}",
+            "label": f"0..{len(spec.classes) - 1}",
         },
-        classes=member.classes,
+        classes=spec.classes,
     )
 
 
@@ -163,3 +168,30 @@ def card_fields(found: Mapping[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"{name} must be a list of strings, got {value!r}")
             fields[name] = tuple(value)
     return fields
+
+
+def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
+    """Return what the dataset.json in `folder` says, nothing where there is none.
+
+    Errors call the file `shown`, by default by its path.
+    """
+    path = folder / CARD_NAME
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    try:
+        card = json.loads(text.decode("utf-8"))
+        if type(card) is not dict:
+            found = type(card).__name__
+            raise ValueError(f"the file must hold a JSON object, got {found}")
+        classes, name = card.get("classes", [""]), card.get("name", "")
+        named = type(classes) is list and all(type(each) is str for each in classes)
+        if not named or not classes:
+            raise ValueError(f"classes must be a list of names, got {classes!r}")
+        if type(name) is not str:
+            raise ValueError(f"name must be a string, got {name!r}")
+        card_fields(card)
+        return card
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{shown or path}: not a dataset card: {error}") from None

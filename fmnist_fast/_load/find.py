@@ -36,28 +36,18 @@ _KINDS = {
     "labels": {"labels", "label", "idx1", "idx2"},
 }
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
-_MAX_LISTED = 12
+_MAX_LISTED, _MAX_NOTES = 12, 3  # names of files in a message; sentences a folder
 
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """The two files of a split.
-
-    Attributes
-    ----------
-    images, labels : File
-    split : str
-    name : str or None
-        The dataset whose published files have such names.
-    is_named : bool
-        Whether the caller asked for that dataset, so that another one is an error.
-    """
+    """The two files of a split."""
 
     images: File
     labels: File
     split: str = ""
-    name: str | None = None
-    is_named: bool = False
+    name: str | None = None  # the dataset whose published files have such names
+    is_named: bool = False  # by the caller, so that files of another are an error
 
 
 def find_split(
@@ -73,41 +63,35 @@ def find_split(
     says what was looked for and where, the next ones what is there instead, and the
     last ones what to do.
     """
-    notes: list[str] = []
-    files, pair = None, []
     if name is not None and is_folder(name):
-        if root is not None or download:
-            what = "root" if root is not None else "download"
-            raise ValueError(f"{what} requires a dataset's name, got folder {name}")
-        folder = _checked_folder("name must be a dataset or a folder", name)
-        files = _find_by_words(split, folder, notes)
-        if files is None:
-            raise FileNotFoundError(notes[0])
-        return files
+        given = {"root": root is not None, "download": download}
+        return _find_in_folder(split, name, given)
     spec = find_spec(DEFAULT if name is None else name)
     if is_url(root):
         return _find_at_url(spec, split, str(root), name is not None)
     base = None if root is None else _path_of(root)
     holds_any = base if name is None else None  # a folder that may hold any dataset
-    if split in spec.splits or not holds_any:
-        stems, places = find_split_spec(spec, split).stems, _places(base)
-        pair = _find_by_names(spec, stems, places, notes, check=not holds_any)
+    notes: list[str] = []
+    pair: list[File] = []
+    if split in spec.splits or holds_any is None:
+        stems = find_split_spec(spec, split).stems
+        places = [base] if base else [config.data_folder(), config.cache_folder()]
+        pair = _find_by_names(spec, stems, places, notes, check=holds_any is None)
     if holds_any and not pair:
         files = _find_by_words(split, holds_any, notes)
-        if files is None and has_own_card(holds_any):
+        if files is not None:
+            return files
+        if has_own_card(holds_any):
             own = f"{holds_any} is a dataset of its own by its {CARD_NAME}"
             raise FileNotFoundError(f"{own}, and has no split {split!r}")
-        if files is None:
-            find_split_spec(spec, split)
-    if files is None and len(pair) < 2 and download:
+        find_split_spec(spec, split)
+    if len(pair) < 2 and download:
         pair = [File(path) for path in fetch_splits(spec, [split], root)]
-    if len(pair) == 2:
-        files = SplitFiles(pair[0], pair[1], split, spec.name, name is not None)
-    if files is None:
+    if len(pair) < 2:
         if root is not None:
             _checked_folder("root must be a folder", root)
         raise FileNotFoundError("\n".join([*notes, how_to_get(spec, split, root)]))
-    return files
+    return SplitFiles(pair[0], pair[1], split, spec.name, name is not None)
 
 
 def is_folder(name: str | os.PathLike[str]) -> bool:
@@ -123,11 +107,6 @@ def has_own_card(folder: Path) -> bool:
     """Return whether a card in `folder` says that its files are not published ones."""
     card = read_card(folder)
     return bool(card) and card.get("name") not in DATASETS
-
-
-def _places(base: Path | None) -> list[Path]:
-    known = [base] if base else [config.data_folder(), config.cache_folder()]
-    return [folder.absolute() for folder in known if folder is not None]
 
 
 def _path_of(given: str | os.PathLike[str]) -> Path:
@@ -151,7 +130,7 @@ def _checked_folder(what: str, given: str | os.PathLike[str]) -> Path:
 def _find_by_names(
     spec: DatasetSpec,
     stems: tuple[str, str],
-    places: list[Path],
+    places: Iterable[Path | None],
     notes: list[str],
     *,
     check: bool,
@@ -161,8 +140,8 @@ def _find_by_names(
     With `check` files that are another dataset's are passed over. Where there aren't
     two, `notes` says what is missing and what is there instead.
     """
-    passed = []
-    folders = [(at / name, name) for at in places for name in spec.folders]
+    passed, bases = [], [place.absolute() for place in places if place]
+    folders = [(at / name, name) for at in bases for name in spec.folders]
     for folder, name in folders:
         found = [find_file(folder, stem) for stem in stems]
         pair = [file for file in found if file is not None]
@@ -175,7 +154,7 @@ def _find_by_names(
             passed.append(f"{pair[1]} is {owner.title}'s: pass name={owner.name!r}.")
         elif pair:
             return pair
-    named = (str(at) if at.is_dir() else f"{at} (missing)" for at in places)
+    named = (str(at) if at.is_dir() else f"{at} (missing)" for at in bases)
     where = ", ".join(named) or "nowhere: FMNIST_FAST_DATA is not set"
     notes.append(f"found no {stems[0]}[.gz] and {stems[1]}[.gz] in {where}.")
     notes += passed + [note for at, _ in folders for note in _what_is_near(at, stems)]
@@ -224,7 +203,7 @@ def _what_is_near(folder: Path, stems: Iterable[str]) -> list[str]:
             notes.append(f"{path} is a folder{hint}.")
         elif path.name.lower().endswith(_ARCHIVES):
             notes.append(f"{path} may hold the files: unpack it.")
-    return notes[:_MAX_LISTED]
+    return notes[:_MAX_NOTES]
 
 
 def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
@@ -268,6 +247,20 @@ def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:
 # ---- by words, in any folder of IDX files -----------------------------------------
 
 
+def _find_in_folder(
+    split: str, name: str | os.PathLike[str], given: dict[str, bool]
+) -> SplitFiles:
+    """Return the files of a split in the folder `name`, which nothing goes beside."""
+    for argument in filter(given.get, given):
+        raise ValueError(f"{argument} requires a dataset's name, got folder {name}")
+    notes: list[str] = []
+    folder = _checked_folder("name must be a dataset or a folder", name)
+    files = _find_by_words(split, folder, notes)
+    if files is None:
+        raise FileNotFoundError(notes[0])
+    return files
+
+
 def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | None:
     """Return the files of a split by the words in their names.
 
@@ -279,8 +272,7 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     entries = folder.iterdir() if folder.is_dir() else ()
     for path in sorted(entries, reverse=True):  # plain files after their .gz
         if path.is_file() and _is_idx(path.name):
-            plain = re.sub(r" ?\(\d+\)", "", path.name).removesuffix(".gz")
-            files[plain] = path
+            files[re.sub(r" ?\(\d+\)|\.gz$", "", path.name)] = path
     if not files:
         idx = "its name must have idx or ubyte in it"
         notes.append(f"there is no IDX file in {folder}: {idx}")
@@ -294,10 +286,13 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
         ]
         if len(paths) != 1:
             amount = "no" if not paths else "more than one"
+            either = [" or ".join(sorted(each)) for each in (words, kind_words)]
+            names = [path.name for path in paths or sorted(files.values())]
+            more = f" and {len(names) - _MAX_LISTED} more" * (len(names) > _MAX_LISTED)
             notes.append(
                 f"{amount} file of {kind} of the split {split!r} in {folder}: its name "
-                f"must have {_either(words)}, and {_either(kind_words)}; there are "
-                f"{_listed(paths or sorted(files.values()))}"
+                f"must have {either[0]}, and {either[1]}; there are "
+                f"{', '.join(names[:_MAX_LISTED])}{more}"
             )
             return None
         pair.append(File(paths[0]))
@@ -318,13 +313,3 @@ def _is_idx(name: str) -> bool:
 
 def _words(name: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", name.lower())
-
-
-def _either(words: set[str]) -> str:
-    return " or ".join(sorted(words))
-
-
-def _listed(paths: list[Path]) -> str:
-    more = len(paths) - _MAX_LISTED
-    names = ", ".join(path.name for path in paths[:_MAX_LISTED])
-    return names + (f" and {more} more" if more > 0 else "")

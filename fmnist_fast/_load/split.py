@@ -12,7 +12,7 @@ from .._dataset.card import CARD_NAME, read_card
 from .._io.files import run_together
 from .._io.paths import File
 from .._registry.datasets import DATASETS
-from .._registry.hashes import is_published, owner_of
+from .._registry.hashes import is_published, owner_of, owner_of_pair
 from .._registry.spec import DatasetSpec
 from ..dataset import Dataset, checked_labels
 from ..errors import FormatError
@@ -38,16 +38,17 @@ def read_split(
             for file in (files.images, files.labels)
         ]
     )
-    is_published, doubt = False, ""
+    published, doubt = None, ""
     if not synthetic:
         hashes, n_images = (image_hash, label_hash), (*images.shape, 0)[0]
-        spec, is_published, doubt = _identify(files, spec, hashes, n_images, card)
+        published, doubt = _identify(files, spec, hashes, n_images, card)
+        spec = published or spec
     labels, extra = _split_columns(spec, files.labels, labels)
     check_pair(files.images, images, files.labels, labels)
     labels = _from_zero(spec, files.labels, labels)
-    known: dict[str, Any] = {}
-    if is_published and spec is not None:
-        known = {"name": spec.name, "classes": spec.classes}
+    known: dict[str, Any] = {"name": None, "classes": None}
+    if published is not None:
+        known = {"name": published.name, "classes": published.classes}
     known |= card
     part = spec.splits.get(files.split) if spec else None
     rows = slice(part.begin, part.end) if part else slice(None)
@@ -55,8 +56,8 @@ def read_split(
         dataset = Dataset._make(
             images[rows],
             read_only(checked_labels(labels[rows])),
-            known.get("classes"),
-            name=known.get("name"),
+            known["classes"],
+            name=known["name"],
             split=files.split,
             source=str(files.images.path.parent) if keep else None,
             synthetic=synthetic,
@@ -100,15 +101,14 @@ def _identify(
     hashes: tuple[str | None, str | None],
     n_items: int,
     card: dict[str, Any],
-) -> tuple[DatasetSpec | None, bool, str]:
-    """Return the dataset that files are of, whether they are published, a warning.
+) -> tuple[DatasetSpec | None, str]:
+    """Return the dataset whose published files these are, if any, and a warning.
 
     Raises FormatError where they are of another dataset than the caller named.
     """
-    owners = [owner_of(sha256) for sha256 in hashes]
-    whole = _owner_of_pair(*owners)
+    owner = owner_of_pair(*hashes)
     if spec is None:
-        return whole, whole is not None, ""
+        return owner, ""
     pair, stems = (files.images, files.labels), spec.splits[files.split].stems
     reasons = {
         file: reason
@@ -116,21 +116,22 @@ def _identify(
         if (reason := _why_not(spec, stem, sha256, file, n_items))
     }
     if not reasons:
-        return spec, True, ""
-    others = [owner[0] for owner in owners if owner and owner[0].name != spec.name]
-    hint = f": pass name={others[0].name!r}" if others else ""
+        return spec, ""
+    if {"name", "classes"} & card.keys() and card.get("name") != spec.name:
+        return None, ""
+    owners = [each[0] for each in map(owner_of, hashes) if each]
+    others = [each.name for each in owners if each.name != spec.name]
+    hint = f": pass name={others[0]!r}" if others else ""
     which, reason = " and ".join(map(str, reasons)), next(iter(reasons.values()))
     text = f"{which}: not the published {spec.title} file of that name ({reason}{hint})"
-    if {"name", "classes"} & card.keys() and card.get("name") != spec.name:
-        return spec, False, ""
     if others and files.is_named:
         raise FormatError(text)
-    if not others or whole is None:
-        whole = None
+    if owner is None or not others:
+        owner = None
         text += f"; classes are shown as numbers unless a {CARD_NAME} names them"
     names = [name for stem in stems for name in (stem, f"{stem}.gz")]
     is_exact = all(file.path.name in names for file in reasons)
-    return whole or spec, whole is not None, text if is_exact else ""
+    return owner, text if is_exact else ""
 
 
 def _why_not(

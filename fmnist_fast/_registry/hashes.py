@@ -30,6 +30,15 @@ def owner_of(sha256: str | None) -> tuple[DatasetSpec, str] | None:
     return None
 
 
+def owner_of_pair(images: str | None, labels: str | None) -> DatasetSpec | None:
+    """Return the dataset of which the files with these hashes make a split."""
+    for spec in DATASETS.values() if images and labels else ():
+        for part in spec.splits.values():
+            if images in spec.sha256_of(part.images):
+                return spec if labels in spec.sha256_of(part.labels) else None
+    return None
+
+
 def published_sha256(digest: str, items: np.ndarray) -> str:
     """Return the published SHA-256 of a file with these `items`, or else its own.
 

@@ -10,38 +10,24 @@ from dataclasses import dataclass
 class PublishedFile:
     """A published file: where to fetch it, and how to tell that it is the right one.
 
-    Attributes
-    ----------
-    name : str
-        Name on disk, never taken from a server.
-    urls : tuple of str
-        Where it is, in the order to try. A URL that is not https is only tried where
-        `sha256` is known.
-    sha256, md5 : str or None
-        Published hashes, in hexadecimal. At least one is known.
-    nbytes : int or None
-        Its size, where that is published.
-    idx_sha256 : str or None
-        SHA-256 of the IDX file inside, where that is known.
+    At least one of the hashes is known, all in hexadecimal.
     """
 
-    name: str
-    urls: tuple[str, ...]
+    name: str  # on disk, never taken from a server
+    urls: tuple[str, ...]  # in the order to try; http only where `sha256` is known
     sha256: str | None = None
     md5: str | None = None
     nbytes: int | None = None
-    idx_sha256: str | None = None
+    idx_sha256: str | None = None  # of the IDX file inside
 
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """The names of a split's files without ``.gz``, how many items they have, which
-    of these make the split.
-    """
+    """The files of a split, and which of their rows it has."""
 
-    images: str
+    images: str  # without .gz
     labels: str
-    n_items: int
+    n_items: int  # in the published file
     begin: int = 0
     end: int | None = None
 
@@ -53,38 +39,18 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A published dataset.
+    """A published dataset."""
 
-    Attributes
-    ----------
-    name, title : str
-        What :func:`load` calls it, and what people do.
-    classes : tuple of str
-    splits : mapping of str to SplitSpec
-    folders : tuple of str
-        Where its files may be below a folder of datasets, the likely ones first.
-    files : tuple of PublishedFile
-        What to fetch: the compressed files, or the archive that holds them.
-    archive : str
-        The folder inside the archive, where there is an archive.
-    transposed : bool
-        Whether the files hold columns of pixels instead of rows.
-    first_label : int
-        The number of the first class in the files.
-    columns : tuple of str
-        Names of the columns of labels after the class.
-    """
-
-    name: str
-    title: str
+    name: str  # as `load` has it
+    title: str  # as people have it
     classes: tuple[str, ...]
     splits: Mapping[str, SplitSpec]
-    folders: tuple[str, ...]
-    files: tuple[PublishedFile, ...]
-    archive: str = ""
-    transposed: bool = False
-    first_label: int = 0
-    columns: tuple[str, ...] = ()
+    folders: tuple[str, ...]  # below a folder of datasets, the likely ones first
+    files: tuple[PublishedFile, ...]  # what to fetch: an archive, or compressed files
+    archive: str = ""  # the folder inside the archive, where there is an archive
+    transposed: bool = False  # whether files hold columns of pixels instead of rows
+    first_label: int = 0  # the number of the first class in the files
+    columns: tuple[str, ...] = ()  # names of the columns of labels after the class
 
     @property
     def folder(self) -> str:

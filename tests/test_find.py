@@ -118,15 +118,15 @@ def test_every_spelling_is_found_where_libraries_keep_it(
 
 def test_the_published_spelling_goes_first(tmp_path):
     order = ["gunzip", "published", "7-zip", "a browser's second download"]
-    for fill, spelling in enumerate(order):
-        put(tmp_path, small_files(fill=fill), spelling)
-    for fill, spelling in enumerate(order):
+    for fill, name in enumerate(order):
+        put(tmp_path, small_files(fill=fill), name)
+    for fill, name in enumerate(order):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             images = ff.load("test", tmp_path, cache=False).images
         assert images.max() == fill
         for stem in STEMS:
-            (tmp_path / spell(SPELLINGS[spelling][0], stem)).unlink()
+            (tmp_path / spell(SPELLINGS[name][0], stem)).unlink()
 
 
 @pytest.mark.parametrize(

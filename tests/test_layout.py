@@ -199,6 +199,40 @@ def test_an_init_may_name_its_own_modules_only(plant):
     other = LAZY_AUGMENT.replace("{__name__}.", "fmnist_fast.")
     (fault,) = plant(layout.upward_imports, package, other)
     assert "__init__.py:8: fmnist_fast.augment imports a module by a name" in fault
+    other = LAZY_AUGMENT.replace('"tone"', '".loader"')
+    (fault,) = plant(layout.upward_imports, package, other)
+    assert "__init__.py:8: fmnist_fast.augment imports fmnist_fast.loader" in fault
+
+
+LAZY = """
+def lazy(package, table):
+    return lambda name: importlib.import_module(f".{table[name]}", package)
+"""
+
+
+def test_a_module_may_name_its_neighbors_in_a_table(plant, checkout):
+    text = "TABLE = {'A': 'crop'}\nimport_module(f'.{TABLE[name]}', __package__)"
+    assert plant(layout.upward_imports, "fmnist_fast/augment/_text.py", text) == []
+    arrows = Package(checkout).arrows["fmnist_fast.augment._text"]
+    assert arrows == {"fmnist_fast.augment.crop"}
+    (fault,) = plant(layout.upward_imports, "fmnist_fast/idx.py", text)
+    assert fault.startswith("fmnist_fast/idx.py:2: fmnist_fast.idx imports a module by")
+
+
+@pytest.mark.parametrize(
+    "table, imported",
+    [("{'A': 'tone'}", "augment.tone"), ("{'A': '.loader'}", "loader")],
+)
+def test_a_table_given_to_a_lazy_function(plant, checkout, table, imported):
+    assert plant(layout.upward_imports, "fmnist_fast/_names.py", LAZY) == []
+    (fault,) = plant(layout.upward_imports, "fmnist_fast/_checks.py", LAZY)
+    assert "_checks.py:3: fmnist_fast._checks imports a module by a name" in fault
+    plant(layout.upward_imports, "fmnist_fast/_checks.py", "")
+    text = f"from .._names import lazy\n__getattr__ = lazy(__name__, {table})"
+    faults = plant(layout.upward_imports, "fmnist_fast/augment/__init__.py", text)
+    assert len(faults) == (imported == "loader")
+    arrows = Package(checkout).arrows["fmnist_fast.augment"]
+    assert arrows == {"fmnist_fast._names", f"fmnist_fast.{imported}"}
 
 
 @pytest.mark.parametrize(

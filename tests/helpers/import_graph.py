@@ -10,6 +10,9 @@ from pathlib import Path
 
 NAME = "fmnist_fast"
 UNKNOWN = "?"  # the part of a module's name that only the running program knows
+# The module with tables of names that are imported when they are asked for, and its
+# function that makes the `__getattr__` of a package from such a table.
+LAZY_MODULE, LAZY_FUNCTION = f"{NAME}._names", "lazy"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -130,6 +133,8 @@ class Package:
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if called in ("import_module", "__import__"):
                 yield from self._imported_by_call(source, node)
+            elif called == LAZY_FUNCTION and source.is_init:
+                yield from self._named(source)
 
     def _imported_by_call(self, source: Source, call: ast.Call) -> Iterator[str]:
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
@@ -139,14 +144,20 @@ class Package:
             source.literal(name or keywords.get("name")),
             source.literal(package) if package else None,
         )
-        if not (source.is_init and module.startswith(f"{source.name}.{UNKNOWN}")):
+        inside = source.is_init or source.package != NAME
+        if inside and module == f"{source.package}.{UNKNOWN}":
+            yield from self._named(source)
+        elif (source.name, module) != (LAZY_MODULE, f"{UNKNOWN}.{UNKNOWN}"):
             yield module
-            return
-        for node in source.nodes:  # the table of names that an __init__ gives lazily
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                module = f"{source.name}.{node.value}"
-                if module in self.modules:
-                    yield module
+
+    def _named(self, source: Source) -> Iterator[str]:
+        """Yield the modules of its package that a file imports by names in a table."""
+        for table in self.sources:
+            for node in table.nodes if table.name in (source.name, LAZY_MODULE) else ():
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    module = source.absolute(f".{node.value}")
+                    if node.value.strip(".") and module in self.modules:
+                        yield module
 
     def known(self, module: str) -> str:
         """Return the module of the package that `import module` reads last."""

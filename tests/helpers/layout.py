@@ -32,7 +32,7 @@ from helpers.import_graph import (
 # The modules and packages at the top level, the lowest layer first. Each may import
 # lower layers and its own modules, but nothing else of its layer or above.
 LAYERS = (
-    ("errors", "_version"),
+    ("errors", "_names", "_version"),
     ("_core",),
     ("_checks",),
     ("_io",),

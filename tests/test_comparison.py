@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from helpers.fake_contender import FAULTS, fake
 
-from benchmarks import goals, peers, tables, work
-from benchmarks.comparison import Comparison, Options
-from benchmarks.process import ContenderError, Process
-from fmnist_fast._cli import bench
-from fmnist_fast._cli import main as cli
+from benchmarks import work
+from benchmarks.command import main
+from benchmarks.comparison import goals, tables
+from benchmarks.comparison.comparison import Comparison, Options
+from benchmarks.comparison.environments import Contender, chosen
+from benchmarks.comparison.process import ContenderError, Process
 
 TREE = Path(__file__).resolve().parents[1]
 
@@ -30,13 +31,13 @@ def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fakes")
     names = ["", "prints", "can't", "one setting fails", *FAULTS]
     fakes = [fake(folder, fault) for fault in names]
-    absent = peers.Peer("absent", "Absent", "library", folder / "absent.py", "absent")
+    absent = Contender("absent", "Absent", "library", folder / "absent.py", "absent")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FMNIST_FAST_DATA", raising=False)
         # Long enough for an epoch of 4000 images; nobody looks at how long it took.
-        patch.setattr("benchmarks.comparison.ROUND_SECONDS", 0.01)
+        patch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
         options = Options(2, ("plain", "crop_flip"), 300, 0.2, 1, 4000)
-        run = Comparison([*peers.chosen(["numpy"]), *fakes, absent], folder, options)
+        run = Comparison([*chosen(["numpy"]), *fakes, absent], folder, options)
         try:
             run.start()
             for name in options.works:
@@ -112,11 +113,11 @@ def test_the_result_is_json(comparison):
 
 
 def test_a_contender_that_hangs_is_ended(tmp_path):
-    peer = fake(tmp_path, "hangs")
+    contender = fake(tmp_path, "hangs")
     images = np.zeros((200, 28, 28), np.uint8)
     np.save(tmp_path / "images.npy", images)
     np.save(tmp_path / "labels.npy", images[:, 0, 0])
-    process = Process(Path(sys.executable), peer.file, tmp_path / "own", limit=120)
+    process = Process(Path(sys.executable), contender.file, tmp_path / "own", limit=120)
     try:
         plain = work.WORKS["plain"].to_json()
         process.ask("open", work=plain, setting={}, part=1)
@@ -133,23 +134,23 @@ def test_a_contender_that_hangs_is_ended(tmp_path):
 def test_only_the_floor_tries_all_settings_at_every_batch_size(tmp_path):
     run = Comparison([], tmp_path, Options())
     process = types.SimpleNamespace(ask=lambda do, work: "all")
-    run.entrants.process = lambda peer: process
+    run.processes.of = lambda contender: process
     tried = [{"setting": k, "seconds": 9 - k} for k in range(5)]
     entry = {"setting": 4, "tried": [*tried, {"setting": 5, "error": "no"}]}
     run.result["works"]["plain"] = {"probe": entry, "numpy": entry}
-    for peer in peers.chosen(["numpy"]):
-        wanted = [4, 3, 2] if peer.name == "numpy" else "all"
-        assert run._settings(peer, work.WORKS["plain_32"]) == wanted
-        assert run._settings(peer, work.WORKS["uint8"]) == "all"
+    for contender in chosen(["numpy"]):
+        wanted = [4, 3, 2] if contender.name == "numpy" else "all"
+        assert run._settings(contender, work.WORKS["plain_32"]) == wanted
+        assert run._settings(contender, work.WORKS["uint8"]) == "all"
 
 
 def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
     """What `.ci/run` counts on: the whole way, on synthetic images."""
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
-    monkeypatch.setattr("benchmarks.comparison.ROUND_SECONDS", 0.01)
+    monkeypatch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
     kept = tmp_path / "result.json"
-    command = ["bench", "--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]
-    assert cli.main(command) == 0
+    command = ["--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]
+    assert main(command) == 0
     printed = capsys.readouterr().out
     assert "goal, plain: the best hand-written loop: 4 x" in printed
     result = json.loads(kept.read_text())
@@ -171,26 +172,26 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
 )
 def test_wrong_words_are_named(words, said, capsys):
     before = signal.getsignal(signal.SIGTERM)
-    assert cli.main(["bench", *words]) == 1
+    assert main(words) == 1
     assert said in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_other_systems_are_told(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert cli.main(["bench", "--quick"]) == 1
+    assert main(["--quick"]) == 1
     assert "reads /proc, of Linux, and this is darwin" in capsys.readouterr().err
 
 
 def test_a_run_that_is_ended_leaves_nothing(tmp_path):
     """Killed in the middle: its contender is stopped, and must go all the same."""
-    peer = fake(tmp_path, "")
+    contender = fake(tmp_path, "")
     code = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(TREE)!r})
-from benchmarks.process import Process
-process = Process(Path(sys.executable), Path({str(peer.file)!r}), Path("own"), 120)
+from benchmarks.comparison.process import Process
+process = Process(Path(sys.executable), Path({str(contender.file)!r}), Path("own"), 120)
 process.ask("versions")
 print(process._process.pid, flush=True)
 sys.stdin.read()
@@ -207,13 +208,3 @@ sys.stdin.read()
             return
         time.sleep(0.05)
     pytest.fail(f"the contender's process {pid} is still there")
-
-
-def test_without_the_source_tree(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "bench.py"))
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["bench", "--quick"]) == 1
-    error = capsys.readouterr().err
-    assert "part of the source tree" in error and "python -m benchmarks" in error
-    monkeypatch.chdir(TREE)
-    assert bench._find_tree() == TREE

@@ -80,11 +80,10 @@ train = ff.load("train", cache=False)
 train.mean, len(train.fingerprint)
 before = resident()
 loader = ff.Loader(train, 128, shuffle=True, threads=2)
-slots = set()
 for _ in range({epochs}):
-    for images, labels in loader:
-        slots.add(images.ctypes.data)
-print(json.dumps(resident() - before - len(slots) * loader.slot_nbytes))
+    for batch in loader:
+        pass
+print(json.dumps(resident() - before - loader._pipeline.slots_nbytes))
 """
 
 

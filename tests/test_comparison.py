@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from helpers.fake_contender import FAULTS, fake
 
-from benchmarks import work
+from benchmarks import command, files, work
 from benchmarks.command import main
 from benchmarks.comparison import goals, tables
 from benchmarks.comparison.comparison import Comparison, Options
@@ -149,8 +149,7 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
     monkeypatch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
     kept = tmp_path / "result.json"
-    command = ["--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]
-    assert main(command) == 0
+    assert main(["--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]) == 0
     printed = capsys.readouterr().out
     assert "goal, plain: the best hand-written loop: 4 x" in printed
     result = json.loads(kept.read_text())
@@ -177,6 +176,47 @@ def test_wrong_words_are_named(words, said, capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_numbers_are_from_one_on(capsys):
+    for text in ("0", "-1", "two"):
+        with pytest.raises(SystemExit):
+            main([f"--rounds={text}"])
+        error = capsys.readouterr().err
+        assert f"--rounds: must be an integer from 1 on, got {text!r}" in error
+
+
+def test_the_module_is_a_program():
+    words = [sys.executable, "-m", "benchmarks", "--only", "nobody"]
+    done = subprocess.run(words, cwd=TREE, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("python -m benchmarks: error: no contender 'nobody'")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error, code", [(KeyboardInterrupt, 130), (BrokenPipeError, 141)]
+)
+def test_an_end_from_outside_is_no_error(error, code, monkeypatch, capsys):
+    def end(arguments):
+        raise error
+
+    monkeypatch.setattr(command, "run", end)
+    assert main([]) == code
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_that_can_not_be_replaced_stays(tmp_path, monkeypatch):
+    path = tmp_path / "result.json"
+    files.replace_text(path, "one")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.replace_text(path, "two")
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+
+
 def test_other_systems_are_told(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert main(["--quick"]) == 1
@@ -197,8 +237,8 @@ print(process._process.pid, flush=True)
 sys.stdin.read()
 """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as run:
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, cwd=tmp_path, text=True, **pipes) as run:
         pid = int(run.stdout.readline())
         run.kill()
     for _ in range(200):

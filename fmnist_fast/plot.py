@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._checks import install_hint, one_line
+
 if TYPE_CHECKING:
     import matplotlib.figure
 
@@ -141,17 +143,12 @@ def _check(dataset: Dataset) -> None:
 
 
 def _figure(width: float, height: float) -> matplotlib.figure.Figure:
-    try:
+    with install_hint("figures need matplotlib", "matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            f"figures need matplotlib ({error}): pip install matplotlib"
-        ) from error
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _plain(text: str, longest: int = _LONGEST_TITLE) -> str:
     """Text on one line, cut where it is long, in which matplotlib sees no formula."""
-    text = " ".join(text.split())
-    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
-    return text.replace("$", r"\$")
+    return one_line(text, longest).replace("$", r"\$")

@@ -41,7 +41,7 @@ def synthetic(
             raise ValueError(f"{name} must be an integer in 1..2**32-1, got {n!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be an integer in 0..2**64-1, got {seed!r}")
-    from ._load.split import CARD_NAME
+    from ._dataset.card import CARD_NAME
 
     cache = config.cache_folder()
     if cache is not None:
@@ -68,7 +68,7 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     """Draw both splits into four IDX files and a dataset.json, which comes last."""
     import json
 
-    from ._load.split import CARD_NAME
+    from ._dataset.card import CARD_NAME
     from ._registry.datasets import CLASSES, FILES
     from ._synthetic.garments import draw
 

@@ -74,9 +74,9 @@ def _print_card(member: Member, root: str | None) -> int:
             missing.append(error)
     if root is not None:
         raise missing[0]
-    from .._dataset.card import card_of_member
+    from .._dataset.card import card_of
 
-    print(card_of_member(member))
+    print(card_of(member.name, member.classes))
     return 0
 
 

@@ -6,9 +6,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._dataset.card import CARD_NAME
 from .._io.paths import expanded
 from .._load import load as sources
-from .._load.split import CARD_NAME, is_another, load_pair
+from .._load.split import is_another, load_pair
 from .._registry import datasets as family
 from ..errors import FormatError
 from .arguments import add_name, add_root

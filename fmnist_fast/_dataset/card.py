@@ -1,6 +1,7 @@
 """The card of a dataset: what it is, who made it and how, how to cite it.
 
-The cards of the datasets that are known by name are in cards.py.
+The cards of the published datasets are in known_cards.py. A ``dataset.json`` beside
+the files of a dataset adds to its card, or replaces it.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .._registry.spec import Member
-    from ..dataset import Dataset
+from ..errors import FormatError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+CARD_NAME = "dataset.json"
 _WIDTH = 80
 _TEXTS = ("description", "citation", "homepage", "licence", "task", "language")
 _LISTS = ("authors", "made")
@@ -102,47 +106,89 @@ def _shown_classes(classes: tuple[str, ...]) -> str:
     return f"{len(classes)}: {', '.join(classes[:5])}, ... {classes[-1]}"
 
 
-def card_of(dataset: Dataset) -> Card:
-    """The card of a dataset: by its name, what its dataset.json says, what is seen.
+def card_of(
+    name: str | None,
+    classes: tuple[str, ...],
+    sides: tuple[int, ...] = (28, 28),
+    *,
+    label_dtype: np.dtype | None = None,
+    splits: Mapping[str, int] | None = None,
+    synthetic: bool = False,
+    fields: Mapping[str, Any] | None = None,
+) -> Card:
+    """Return the card of a dataset: by its name, what `fields` say, what is seen.
 
     A synthetic dataset has the synthetic card, whatever its name is.
+
+    Parameters
+    ----------
+    sides : tuple of int
+        Height and width of the images.
+    label_dtype : dtype, optional
+        Data type of the labels.
+    splits : dict of str to int, optional
+        Images in each split at hand, for a dataset that was not published.
+    fields : dict, optional
+        Contents of a dataset.json.
     """
     from .known_cards import CARDS, SYNTHETIC
 
-    if dataset.synthetic:
-        card = SYNTHETIC
-    else:
-        card = CARDS.get(dataset.name or "", Card())
-    height, width = dataset.images.shape[1:]
-    known: dict[str, Any] = {
-        "name": dataset.name or card.name,
-        "splits": card.splits or {dataset.split_name or "all": len(dataset)},
+    card = SYNTHETIC if synthetic else CARDS.get(name or "", Card())
+    height, width = sides
+    dtype = f"{label_dtype}, " if label_dtype else ""
+    seen: dict[str, Any] = {
+        "name": name or card.name,
+        "splits": card.splits or splits or {},
         "features": {
             "image": f"grayscale, uint8 ({height}, {width})",
-            "label": f"{dataset.labels.dtype}, 0..{len(dataset.classes) - 1}",
+            "label": f"{dtype}0..{len(classes) - 1}",
         },
-        "classes": dataset.classes,
+        "classes": classes,
     }
-    return dataclasses.replace(card, **(known | card_fields(dataset._card)))
+    return dataclasses.replace(card, **(seen | card_fields(fields or {})))
 
 
-def card_of_member(member: Member) -> Card:
-    """The card of a known dataset whose files are not at hand."""
-    from .known_cards import CARDS
-
-    return dataclasses.replace(
-        CARDS[member.name],
-        name=member.name,
-        features={
-            "image": "grayscale, uint8 (28, 28)",
-            "label": f"0..{len(member.classes) - 1}",
-        },
-        classes=member.classes,
-    )
+# ---- dataset.json -------------------------------------------------------------------
 
 
-def card_fields(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a card in a dataset.json; other keys are left out.
+def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
+    """Return the contents of the dataset.json in a folder, or nothing without one.
+
+    Parameters
+    ----------
+    shown : str, optional
+        What messages call the file, by default its path.
+
+    Raises
+    ------
+    FormatError
+        The file is not a JSON object, or a field has another type.
+    """
+    path = folder / CARD_NAME
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    import json
+
+    try:
+        card = json.loads(content.decode("utf-8"))
+        if type(card) is not dict:
+            kind = type(card).__name__
+            raise ValueError(f"the file must hold a JSON object, got {kind}")
+        classes, name = card.get("classes", [""]), card.get("name", "")
+        if not _is_texts(classes) or not classes:
+            raise ValueError(f"classes must be a list of names, got {classes!r}")
+        if type(name) is not str:
+            raise ValueError(f"name must be a string, got {name!r}")
+        card_fields(card)
+        return card
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{shown or path}: not a dataset card: {error}") from None
+
+
+def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a card in a dataset.json; other keys are left out.
 
     The texts are `description`, `citation`, `homepage`, `licence` (or `license`),
     `task` and `language`; `authors` and `made` are lists of texts.
@@ -152,14 +198,18 @@ def card_fields(found: Mapping[str, Any]) -> dict[str, Any]:
     ValueError
         A field has another type.
     """
-    fields = {name: found[name] for name in (*_TEXTS, *_LISTS) if name in found}
-    if "license" in found:
-        fields.setdefault("licence", found["license"])
+    fields = {name: contents[name] for name in (*_TEXTS, *_LISTS) if name in contents}
+    if "license" in contents:
+        fields.setdefault("licence", contents["license"])
     for name, value in fields.items():
         if name in _TEXTS and not isinstance(value, str):
             raise ValueError(f"{name} must be a string, got {value!r}")
         if name in _LISTS:
-            if type(value) is not list or any(type(each) is not str for each in value):
+            if not _is_texts(value):
                 raise ValueError(f"{name} must be a list of strings, got {value!r}")
             fields[name] = tuple(value)
     return fields
+
+
+def _is_texts(value: Any) -> bool:
+    return type(value) is list and all(type(each) is str for each in value)

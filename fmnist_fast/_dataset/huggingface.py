@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._checks import install_hint
 from .._io.files import run_together
 from .._io.png import read_png, write_png
 from ..config import default_threads
-from ..dataset import Dataset
 from ..errors import FormatError
+from .card import Card
 from .known_cards import CARDS
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ class _Column(NamedTuple):
     mode: str | None
 
 
-def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
-    """See Dataset.from_huggingface."""
+def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, Any]:
+    """Return what Dataset._make takes, see Dataset.from_huggingface."""
     hf = _datasets()
     if not isinstance(ds, hf.Dataset):
         hint = ": pass one of its splits" if isinstance(ds, dict) else ""
@@ -62,41 +64,42 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
         raise ValueError("ds has no rows, and so no size of images")
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
-    return Dataset._make(images, labels, classes, **_known(ds, image))
+    arrays = {"images": images, "labels": labels, "classes": classes}
+    return arrays | _known(ds, image)
 
 
-def to_huggingface(dataset: Dataset) -> datasets.Dataset:
-    """See Dataset.to_huggingface."""
+def to_huggingface(
+    images: Iterable[np.ndarray], labels: np.ndarray, split: str | None, card: Card
+) -> datasets.Dataset:
+    """Return a dataset of PNG files, see Dataset.to_huggingface."""
     hf = _datasets()
     import pyarrow
 
-    files = pyarrow.array(map(write_png, dataset.images), pyarrow.binary())
-    paths = pyarrow.nulls(len(dataset), pyarrow.string())
-    images = pyarrow.StructArray.from_arrays([files, paths], ["bytes", "path"])
-    labels = pyarrow.array(dataset.labels.astype(np.int64))
-    table = pyarrow.table({"image": images, "label": labels})
-    classes = hf.ClassLabel(names=list(dataset.classes))
-    card = dataset.info
-    mark = _SYNTHETIC if dataset.synthetic else None
+    files = pyarrow.array(map(write_png, images), pyarrow.binary())
+    paths = pyarrow.nulls(len(labels), pyarrow.string())
+    pngs = pyarrow.StructArray.from_arrays([files, paths], ["bytes", "path"])
+    integers = pyarrow.array(labels.astype(np.int64))
+    mark = _SYNTHETIC if card.synthetic else None
+    features = {
+        "image": hf.Image(id=mark),
+        "label": hf.ClassLabel(names=list(card.classes)),
+    }
     info = hf.DatasetInfo(
         description=card.description,
         citation=card.citation,
         homepage=card.homepage,
         license=card.licence,
-        features=hf.Features({"image": hf.Image(id=mark), "label": classes}),
-        dataset_name=mark or dataset.name,
+        features=hf.Features(features),
+        dataset_name=mark or card.name or None,
     )
-    split = hf.NamedSplit(dataset.split_name) if dataset.split_name else None
-    return hf.Dataset(hf.table.InMemoryTable(table), info=info, split=split)
+    table = hf.table.InMemoryTable(pyarrow.table({"image": pngs, "label": integers}))
+    return hf.Dataset(table, info=info, split=hf.NamedSplit(split) if split else None)
 
 
 def _datasets() -> ModuleType:
-    try:
+    with install_hint("Hugging Face's datasets are needed", "datasets"):
         import datasets
-    except ImportError as error:
-        raise ImportError(
-            f"Hugging Face's datasets are needed ({error}): pip install datasets"
-        ) from error
+
     return datasets
 
 
@@ -202,12 +205,9 @@ def _decode(
 
 
 def _decode_by_pillow(content: bytes, column: _Column, row: int) -> np.ndarray:
-    try:
+    with install_hint(f"row {row} is no plain PNG and needs Pillow", "pillow"):
         from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError(
-            f"row {row} is no plain PNG and needs Pillow ({error}): pip install pillow"
-        ) from error
+
     try:
         with Image.open(io.BytesIO(content)) as file:
             stored = file.mode

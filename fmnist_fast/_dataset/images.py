@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .rows import check_row, checked_rows
+from .arrays import check_row, checked_rows
 
 
 class ShardedImages:
@@ -59,7 +59,7 @@ class ShardedImages:
             begin, end, step = key.indices(n)
             if step == 1:
                 pieces = self.between(begin, end)
-                return pieces.parts[0] if len(pieces.parts) == 1 else pieces._copy()
+                return pieces.parts[0] if len(pieces.parts) == 1 else np.asarray(pieces)
             return self._rows(np.arange(begin, end, step))
         if isinstance(key, (list, np.ndarray)):
             rows = checked_rows(key, n)
@@ -97,23 +97,15 @@ class ShardedImages:
             out[here] = self.parts[part][rows[here] - self._begins[part]]
         return out
 
-    def _copy(self) -> np.ndarray:
-        return np.concatenate(self.parts)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError(
                 "images in several files are no array without a copy: see .parts"
             )
-        images = self._copy()
+        images = np.concatenate(self.parts)
         return images if dtype is None else images.astype(dtype, copy=False)
 
     def __repr__(self) -> str:
         n, height, width = self.shape
         files = f"{len(self.parts)} part" + "s" * (len(self.parts) != 1)
         return f"ShardedImages({n:,} images of {height}x{width} uint8 in {files})"
-
-
-def parts_of(images: np.ndarray | ShardedImages) -> tuple[np.ndarray, ...]:
-    """The arrays that images lie in; of an array itself."""
-    return images.parts if isinstance(images, ShardedImages) else (images,)

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from .._dataset.arrays import checked_classes, checked_labels
+from .._dataset.card import CARD_NAME, read_card
 from .._dataset.images import ShardedImages
 from .._io.files import run_together, usable_cores
 from .._io.paths import expanded, is_url, shown
-from ..dataset import Dataset, checked_classes, checked_labels
+from ..dataset import Dataset
 from ..errors import FormatError
 from ..idx import map_idx
-from .split import CARD_NAME, check_pair, naming_urls, read_card, read_file, read_only
+from .split import check_pair, naming_urls, read_file, read_only
 
 _IMAGES = re.compile(r"images([-._]?)idx3")
 _NAMED = "a file of images must have images-idx3 in its name"

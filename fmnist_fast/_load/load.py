@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .. import config
+from .._dataset.card import CARD_NAME
 from .._io.paths import expanded, is_url, shown
 from .._registry.datasets import DEFAULT, check_split, find_member, owner_of
 from .._registry.spec import Member
 from ..dataset import Dataset
 from .folders import Found, find_any, find_named, is_folder
-from .split import CARD_NAME, is_another, load_pair
+from .split import is_another, load_pair
 
 _SHARED_FOLDERS = ("", "raw")  # where another dataset's files may have the same names
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from .. import config
+from .._dataset.arrays import checked_labels
+from .._dataset.card import CARD_NAME, read_card
 from .._io.files import read_whole, run_together
 from .._registry.datasets import DEFAULT, MEMBERS
 from .._registry.hashes import doubt, known_sha256, sha256_of_bytes
 from .._registry.spec import Member
-from ..dataset import Dataset, checked_labels
+from ..dataset import Dataset
 from ..errors import FormatError
 from ..idx import decode_idx
-
-CARD_NAME = "dataset.json"  # classes and origin, beside files that we made
 
 
 def load_pair(
@@ -208,34 +208,6 @@ def is_another(folder: Path) -> bool:
     """Whether the card in `folder` says that its files are nobody's published ones."""
     card = read_card(folder)
     return bool(card) and card.get("name") not in MEMBERS
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The dataset.json beside the files, or nothing."""
-    path = folder / CARD_NAME
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    import json
-
-    from .._dataset.card import card_fields
-
-    try:
-        card = json.loads(text.decode("utf-8"))
-        if type(card) is not dict:
-            found = type(card).__name__
-            raise ValueError(f"the file must hold a JSON object, got {found}")
-        classes, name = card.get("classes", [""]), card.get("name", "")
-        named = type(classes) is list and all(type(each) is str for each in classes)
-        if not named or not classes:
-            raise ValueError(f"classes must be a list of names, got {classes!r}")
-        if type(name) is not str:
-            raise ValueError(f"name must be a string, got {name!r}")
-        card_fields(card)
-        return card
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not a dataset card: {error}") from None
 
 
 # ---- one file -----------------------------------------------------------------------

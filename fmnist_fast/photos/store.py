@@ -18,8 +18,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from .._dataset.card import CARD_NAME
 from .._io.files import replacing
-from .._load.split import CARD_NAME
 from .._registry.datasets import FILES
 from ..idx import header_of
 from .convert import SIDE

@@ -1,0 +1,201 @@
+"""The two columns of a dataset: its rows by key, and numbers about all of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+from .._checks import install_hint
+from .._io.files import run_together, usable_cores
+from .arrays import check_row, indexer, parts_of
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_FINGERPRINT_ROWS = 64
+
+
+class Columns:
+    """Images and labels as the columns of a table, with integers as keys of its rows.
+
+    The attributes are those of Dataset, which this is the base of.
+    """
+
+    images: np.ndarray  # or ShardedImages, which does what is asked of it here
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    format: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a row by integer, a column by name, several rows by anything else.
+
+        ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``, ``ds["image"]``
+        and ``ds["label"]`` are the whole arrays, ``ds[2:5]`` and ``ds[[7, 1]]`` are
+        ``{"image": uint8 (n, height, width), "label": (n,)}``. Lists, index arrays
+        and masks copy, and so do ranges of another step than 1. With the format "pil"
+        an image is a Pillow image, and several are a sequence that makes them when
+        asked.
+        """
+        if isinstance(key, str):
+            if key == "image":
+                # No call where that can be: the view made next takes only 70 ns.
+                return self.images if self.format == "numpy" else Pictures(self.images)
+            if key == "label":
+                return self.labels
+            raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
+        if isinstance(key, (slice, range, list, tuple, np.ndarray)):
+            key = indexer(key, len(self))
+            return {"image": self._shown(self.images[key]), "label": self.labels[key]}
+        try:
+            row = operator.index(key)
+        except TypeError:
+            raise TypeError(
+                "a dataset is indexed by integers, slices, ranges, lists, masks, "
+                f"'image' or 'label', got {type(key).__name__}"
+            ) from None
+        if not -len(self) <= row < len(self):  # here, which spares each row a call
+            check_row(row, len(self))
+        images = self.images if self.format == "numpy" else Pictures(self.images)
+        return {"image": images[row], "label": self.labels.item(row)}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for image, label in zip(self._shown(self.images), self.labels):
+            yield {"image": image, "label": int(label)}
+
+    def _shown(self, images: np.ndarray) -> Any:
+        return images if self.format == "numpy" else Pictures(images)
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """Number of rows of each class, int64 (len(classes),)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @functools.cached_property
+    def _moments(self) -> tuple[float, float]:
+        if self.images.size == 0:
+            raise ValueError("an empty dataset has no mean and no std")
+        total = squares = 0
+        for part in parts_of(self.images):
+            shares = np.array_split(part, usable_cores())
+            tasks = [functools.partial(_core.pixel_sums, share) for share in shares]
+            for share_total, share_squares in run_together(tasks):
+                total += share_total
+                squares += share_squares
+        n = self.images.size
+        # Integers until the division, so nothing cancels and each rounds once.
+        variance = (n * squares - total**2) / (255 * n) ** 2
+        return total / (255 * n), math.sqrt(variance)
+
+    @property
+    def mean(self) -> float:
+        """Mean of all pixels divided by 255, in 0..1, from exact sums."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of all pixels divided by 255, from exact sums."""
+        return self._moments[1]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell this dataset from others.
+
+        Made from the shape and up to 64 rows spread evenly, so it costs the same for
+        any size; a difference elsewhere goes unseen.
+        """
+        import deflate  # whose CRC-32 starts faster than hashlib
+
+        crc = deflate.crc32(repr((self.images.shape, self.classes)).encode())
+        n_rows = min(len(self), _FINGERPRINT_ROWS)
+        for i in range(n_rows):
+            row = i * (len(self) - 1) // max(1, n_rows - 1)
+            label = int(self.labels[row]).to_bytes(8, "little", signed=True)
+            crc = deflate.crc32(self.images[row].tobytes() + label, crc)
+        return f"{crc:08x}"
+
+    def to_sklearn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows as scikit-learn takes them, ``X, y = dataset.to_sklearn()``.
+
+        Returns
+        -------
+        tuple of ndarray
+            float32 (n, height * width), pixels divided by 255; int64 (n,), the labels.
+            Both are copies. A Loader with ``layout="flat", normalize="unit"`` gives
+            the same in batches, for ``partial_fit`` and for more than fits in memory.
+        """
+        n, height, width = self.images.shape
+        rows = np.empty((n, height * width), np.float32)
+        scale, begin = np.float32(1 / 255), 0
+        for part in parts_of(self.images):
+            end = begin + len(part)
+            shares = zip(
+                np.array_split(part.reshape(len(part), height * width), usable_cores()),
+                np.array_split(rows[begin:end], usable_cores()),
+            )
+            run_together(
+                [functools.partial(np.multiply, a, scale, out=b) for a, b in shares]
+            )
+            begin = end
+        return rows, self.labels.astype(np.int64)
+
+
+class Pictures(Sequence):
+    """Images as a sequence of Pillow images of mode L, made when they are asked for.
+
+    Integers give an image; slices, lists and masks give other Pictures. An image uses
+    the memory of the array until it is written to, when Pillow gives it its own.
+    """
+
+    def __init__(self, images: Any) -> None:
+        self._images = images
+        self._make = _picture_maker()
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, key: Any) -> Any:
+        images = self._images[key]
+        return self._make(images) if images.ndim == 2 else Pictures(images)
+
+    def __repr__(self) -> str:
+        n, height, width = self._images.shape
+        return f"Pictures({n:,} images of {height}x{width})"
+
+
+def checked_format(name: Any) -> str:
+    """Return the name of a format, whose package must be installed."""
+    if not isinstance(name, str) or name not in ("numpy", "pil"):
+        raise ValueError(f"format must be 'numpy' or 'pil', got {name!r}")
+    if name == "pil":
+        _picture_maker()
+    return name
+
+
+def _picture_maker() -> Callable[[np.ndarray], PIL.Image.Image]:
+    with install_hint("the format 'pil' needs Pillow", "pillow"):
+        from PIL import Image
+
+    return Image.fromarray
+
+
+def check_same_kind(first: Columns, other: Any) -> None:
+    """Raise unless the rows of `other` can follow those of `first`."""
+    if not isinstance(other, Columns):
+        raise TypeError(f"others must be Datasets, got {type(other).__name__}")
+    size, other_size = first.images.shape[1:], other.images.shape[1:]
+    if size != other_size:
+        raise ValueError(f"images must be of the size {size}, got {other_size}")
+    if first.classes != other.classes:
+        both = zip(first.classes, other.classes)
+        differ = next((f"{a!r} and {b!r}" for a, b in both if a != b), None)
+        differ = differ or f"{len(first.classes)} and {len(other.classes)} of them"
+        raise ValueError(f"datasets must have the same classes, got {differ}")

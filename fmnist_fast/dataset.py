@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._dataset.card import Card
 
-_CACHED = ("_moments", "fingerprint")  # properties whose values are kept
+_CACHED = ("_column", "_moments", "fingerprint")  # properties that are kept
 
 
 class Dataset(Columns):
@@ -118,25 +118,19 @@ class Dataset(Columns):
         synthetic: bool = False,
         extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
-        format: str = "numpy",
         card: dict[str, Any] | None = None,
     ) -> Dataset:
-        if len(images) != len(labels):
-            raise ValueError(
-                f"images and labels must agree in number, got {len(images)} images "
-                f"and {len(labels)} labels"
-            )
         return _rebuild(
             {
                 "images": images,
                 "labels": labels,
-                "classes": arrays.classes_of(labels, classes),
+                "classes": arrays.classes_of(images, labels, classes),
                 "name": name,
                 "split_name": split,
                 "source": source,
                 "synthetic": synthetic,
                 "extra": extra or {},
-                "format": format,
+                "format": "numpy",
                 "_card": card or {},
                 "_origin": origin,
             }
@@ -196,7 +190,9 @@ class Dataset(Columns):
             Arrays, or Pillow images of mode L. `images`, and what loaders read, stay
             arrays.
         """
-        return _rebuild(self.__dict__ | {"format": checked_format(format)})
+        dataset = _rebuild(self.__dict__ | {"format": checked_format(format)})
+        dataset.__dict__.pop("_column", None)
+        return dataset
 
     def select(self, rows: Any) -> Dataset:
         """Return the dataset of these rows, in this order.
@@ -207,11 +203,13 @@ class Dataset(Columns):
             A slice or range of step 1 gives views; anything else copies.
         """
         rows = arrays.indexer(rows, len(self))
-        columns = {name: column[rows] for name, column in self.extra.items()}
+        extra = {
+            name: arrays.selected(column, rows) for name, column in self.extra.items()
+        }
         return self._with(
             images=arrays.selected(self.images, rows),
-            labels=np.ascontiguousarray(self.labels[rows]),
-            extra={name: np.ascontiguousarray(columns[name]) for name in columns},
+            labels=arrays.selected(self.labels, rows),
+            extra=extra,
         )
 
     def split(
@@ -271,9 +269,7 @@ class Dataset(Columns):
         """
         from ._dataset.rows import kept_rows
 
-        take = self.__getitem__
-        keep = kept_rows(self, take, len(self), function, batched, batch_size)
-        return self.select(keep)
+        return self.select(kept_rows(self, function, batched, batch_size))
 
     def concatenate(self, *others: Dataset) -> Dataset:
         """Return a copy of the rows of this dataset, then those of `others`.
@@ -289,25 +285,24 @@ class Dataset(Columns):
         for other in others:
             check_same_kind(self, other)
         parts = (self, *others)
-
-        def common(name: str, otherwise: Any = None) -> Any:
+        common: dict[str, Any] = {"_card": {}} | dict.fromkeys(
+            ("name", "split_name", "source")
+        )
+        for name in common:
             value = getattr(self, name)
-            return value if all(getattr(p, name) == value for p in parts) else otherwise
-
+            if all(getattr(other, name) == value for other in others):
+                common[name] = value
         images = [array for part in parts for array in arrays.parts_of(part.images)]
         return self._with(
             images=np.concatenate(images),
             labels=np.concatenate([part.labels for part in parts]),
-            name=common("name"),
-            split_name=common("split_name"),
-            source=common("source"),
             synthetic=any(part.synthetic for part in parts),
             extra={
                 name: np.concatenate([part.extra[name] for part in parts])
                 for name in self.extra
-                if all(name in part.extra for part in parts)
+                if all(name in other.extra for other in others)
             },
-            _card=common("_card", {}),
+            **common,
         )
 
     # ---- to look at ---------------------------------------------------------------
@@ -362,7 +357,7 @@ class Dataset(Columns):
             A row or class is not there, nothing is left to show, or an argument is not
             what it should be.
         """
-        from ._dataset.classes import name_of, wanted_labels
+        from ._dataset.classes import wanted_labels
         from ._dataset.rows import shown_rows
         from ._show.contact_sheet import MAX_IMAGES, contact_sheet
 
@@ -371,7 +366,7 @@ class Dataset(Columns):
         shown = shown_rows(
             self.labels, rows, classes, count=count, seed=seed, most=MAX_IMAGES
         )
-        captions = [name_of(self.classes, label) for label in self.labels[shown]]
+        captions = [self.classes[label] for label in self.labels[shown]]
         if checked_flag("numbers", numbers):
             captions = [f"{row} {name}" for row, name in zip(shown, captions)]
         title = f"{self.title}: {len(shown):,} of {len(self):,} images"
@@ -396,7 +391,7 @@ class Dataset(Columns):
 
     @property
     def info(self) -> Card:
-        """The card: description, citation, licence, authors, how it was made.
+        """Card: description, citation, licence, authors, how it was made.
 
         That of the dataset of this `name` if it is a known one, with what a
         ``dataset.json`` beside the files says; else what can be seen.
@@ -412,21 +407,6 @@ class Dataset(Columns):
             synthetic=self.synthetic,
             fields=self._card,
         )
-
-    def int2str(self, labels: Any) -> str | list[str]:
-        """Return the class name of a label, or those of a sequence of labels."""
-        from ._dataset.classes import names_of
-
-        return names_of(self.classes, labels)
-
-    def str2int(self, names: str | Sequence[str]) -> int | list[int]:
-        """Return the label of a class name, or those of a sequence of names.
-
-        Raises ValueError for a name that isn't there, with near ones in the message.
-        """
-        from ._dataset.classes import labels_of
-
-        return labels_of(self.classes, names)
 
     def __repr__(self) -> str:
         n, height, width = self.images.shape

@@ -57,8 +57,18 @@ def checked_classes(classes: Sequence[str] | None) -> list[str] | None:
     return names
 
 
-def classes_of(labels: np.ndarray, names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of the classes, by default numbers; each label must have one."""
+def classes_of(
+    images: Any, labels: np.ndarray, names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names of the classes, by default numbers.
+
+    There must be a label for each image, and a class for each label.
+    """
+    if len(images) != len(labels):
+        raise ValueError(
+            f"images and labels must agree in number, got {len(images)} images "
+            f"and {len(labels)} labels"
+        )
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
     if low < 0:
         raise ValueError(f"labels must not be negative, got {low}")

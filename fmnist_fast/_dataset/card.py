@@ -7,6 +7,7 @@ the files of a dataset adds to its card, or replaces it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 CARD_NAME = "dataset.json"
-_WIDTH = 80
 _TEXTS = ("description", "citation", "homepage", "licence", "task", "language")
 _LISTS = ("authors", "made")
 _MANY_CLASSES = 26  # up to here all are named; 26 letters fill a line
+_fill = functools.partial(
+    textwrap.fill, width=80, break_long_words=False, break_on_hyphens=False
+)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -69,7 +72,7 @@ class Card:
             title += " (SYNTHETIC: drawn by a program, no real photographs)"
         parts = [title + "\n" + "-" * len(title)]
         if self.description:
-            parts.append(_filled(self.description))
+            parts.append(_fill(self.description))
         rows = {
             "homepage": self.homepage,
             "licence": self.licence,
@@ -80,24 +83,21 @@ class Card:
             **self.features,
             "classes": _shown_classes(self.classes),
         }
-        lines = [_filled(f"{name:9} {text}", 10) for name, text in rows.items() if text]
+        lines = [
+            _fill(f"{name:9} {text}", subsequent_indent=" " * 10)
+            for name, text in rows.items()
+            if text
+        ]
         parts.append("\n".join(lines))
         if self.made:
-            steps = [_filled(f"{i}. {step}", 3) for i, step in enumerate(self.made, 1)]
+            steps = [
+                _fill(f"{i}. {step}", subsequent_indent=" " * 3)
+                for i, step in enumerate(self.made, 1)
+            ]
             parts.append("\n".join(["How it was made:", *steps]))
         if self.citation:
             parts.append(self.citation)
         return "\n\n".join(parts)
-
-
-def _filled(text: str, indent: int = 0) -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        subsequent_indent=" " * indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _shown_classes(classes: tuple[str, ...]) -> str:
@@ -118,18 +118,9 @@ def card_of(
 ) -> Card:
     """Return the card of a dataset: by its name, what `fields` say, what is seen.
 
-    A synthetic dataset has the synthetic card, whatever its name is.
-
-    Parameters
-    ----------
-    sides : tuple of int
-        Height and width of the images.
-    label_dtype : dtype, optional
-        Data type of the labels.
-    splits : dict of str to int, optional
-        Images in each split at hand, for a dataset that was not published.
-    fields : dict, optional
-        Contents of a dataset.json.
+    A synthetic dataset has the synthetic card, whatever its name is. `sides` are height
+    and width of the images, `splits` the number of images in each split at hand, and
+    `fields` the contents of a dataset.json.
     """
     from .known_cards import CARDS, SYNTHETIC
 
@@ -154,15 +145,8 @@ def card_of(
 def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
     """Return the contents of the dataset.json in a folder, or nothing without one.
 
-    Parameters
-    ----------
-    shown : str, optional
-        What messages call the file, by default its path.
-
-    Raises
-    ------
-    FormatError
-        The file is not a JSON object, or a field has another type.
+    Messages call the file `shown`, by default its path. It is a FormatError if the file
+    holds no JSON object, or a field of another type.
     """
     path = folder / CARD_NAME
     try:
@@ -191,12 +175,8 @@ def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a card in a dataset.json; other keys are left out.
 
     The texts are `description`, `citation`, `homepage`, `licence` (or `license`),
-    `task` and `language`; `authors` and `made` are lists of texts.
-
-    Raises
-    ------
-    ValueError
-        A field has another type.
+    `task` and `language`; `authors` and `made` are lists of texts. Another type is a
+    ValueError.
     """
     fields = {name: contents[name] for name in (*_TEXTS, *_LISTS) if name in contents}
     if "license" in contents:

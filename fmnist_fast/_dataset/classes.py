@@ -13,11 +13,11 @@ _MAX_LISTED = 12  # names in a message
 _MAX_COMPARED = 50_000  # names that a wrong one is compared with, in about a second
 
 
-def name_of(classes: Sequence[str], label: Any) -> str:
+def _name_of(classes: Sequence[str], label: Any) -> str:
     return classes[checked_integer("labels", label, 0, len(classes) - 1)]
 
 
-def label_of(classes: Sequence[str], name: Any) -> int:
+def _label_of(classes: Sequence[str], name: Any) -> int:
     if not isinstance(name, str):
         raise TypeError(f"names must be strings, got {name!r}")
     labels = [label for label, known in enumerate(classes) if known == name]
@@ -34,17 +34,17 @@ def label_of(classes: Sequence[str], name: Any) -> int:
 def names_of(classes: Sequence[str], labels: Any) -> str | list[str]:
     """Return the name of a label, or the names of a sequence of labels."""
     if np.ndim(labels):
-        return [name_of(classes, label) for label in np.asarray(labels).tolist()]
-    return name_of(classes, labels)
+        return [_name_of(classes, label) for label in np.asarray(labels).tolist()]
+    return _name_of(classes, labels)
 
 
 def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:
     """Return the label of a name, or the labels of a sequence of names."""
     if isinstance(names, str):
-        return label_of(classes, names)
+        return _label_of(classes, names)
     if not isinstance(names, (list, tuple, np.ndarray)):
         raise TypeError(f"names must be a string or a sequence of them, got {names!r}")
-    return [label_of(classes, name) for name in names]
+    return [_label_of(classes, name) for name in names]
 
 
 def wanted_labels(classes: Sequence[str], wanted: Any) -> list[int]:
@@ -53,7 +53,7 @@ def wanted_labels(classes: Sequence[str], wanted: Any) -> list[int]:
         wanted = [wanted]
     last = len(classes) - 1
     return [
-        label_of(classes, one)
+        _label_of(classes, one)
         if isinstance(one, str)
         else checked_integer("classes", one, 0, last)
         for one in wanted

@@ -1,12 +1,12 @@
-"""The two columns of a dataset: its rows by key, and numbers about all of them."""
+"""The two columns of a dataset: rows by key, classes, numbers about all rows."""
 
 from __future__ import annotations
 
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +15,8 @@ from .._checks import install_hint
 from .._io.files import run_together, usable_cores
 from .arrays import check_row, indexer, parts_of
 
-if TYPE_CHECKING:
-    import PIL.Image
-
 _FINGERPRINT_ROWS = 64
+_UNIT = np.float32(1 / 255)
 
 
 class Columns:
@@ -47,14 +45,13 @@ class Columns:
         """
         if isinstance(key, str):
             if key == "image":
-                # No call where that can be: the view made next takes only 70 ns.
-                return self.images if self.format == "numpy" else Pictures(self.images)
+                return self._column  # without a call: the next view takes only 70 ns
             if key == "label":
                 return self.labels
             raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
         if isinstance(key, (slice, range, list, tuple, np.ndarray)):
             key = indexer(key, len(self))
-            return {"image": self._shown(self.images[key]), "label": self.labels[key]}
+            return {"image": self._column[key], "label": self.labels[key]}
         try:
             row = operator.index(key)
         except TypeError:
@@ -64,15 +61,30 @@ class Columns:
             ) from None
         if not -len(self) <= row < len(self):  # here, which spares each row a call
             check_row(row, len(self))
-        images = self.images if self.format == "numpy" else Pictures(self.images)
-        return {"image": images[row], "label": self.labels.item(row)}
+        return {"image": self._column[row], "label": self.labels.item(row)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for image, label in zip(self._shown(self.images), self.labels):
+        for image, label in zip(self._column, self.labels):
             yield {"image": image, "label": int(label)}
 
-    def _shown(self, images: np.ndarray) -> Any:
-        return images if self.format == "numpy" else Pictures(images)
+    @functools.cached_property
+    def _column(self) -> Any:
+        return self.images if self.format == "numpy" else Pictures(self.images)
+
+    def int2str(self, labels: Any) -> str | list[str]:
+        """Return the class name of a label, or those of a sequence of labels."""
+        from .classes import names_of
+
+        return names_of(self.classes, labels)
+
+    def str2int(self, names: str | Sequence[str]) -> int | list[int]:
+        """Return the label of a class name, or those of a sequence of names.
+
+        Raises ValueError for a name that isn't there, with near ones in the message.
+        """
+        from .classes import labels_of
+
+        return labels_of(self.classes, names)
 
     @property
     def class_counts(self) -> np.ndarray:
@@ -132,19 +144,14 @@ class Columns:
             Both are copies. A Loader with ``layout="flat", normalize="unit"`` gives
             the same in batches, for ``partial_fit`` and for more than fits in memory.
         """
-        n, height, width = self.images.shape
+        parts, (n, height, width) = parts_of(self.images), self.images.shape
         rows = np.empty((n, height * width), np.float32)
-        scale, begin = np.float32(1 / 255), 0
-        for part in parts_of(self.images):
-            end = begin + len(part)
-            shares = zip(
-                np.array_split(part.reshape(len(part), height * width), usable_cores()),
-                np.array_split(rows[begin:end], usable_cores()),
-            )
+        for part, out in zip(parts, np.split(rows, np.cumsum([*map(len, parts)]))):
+            both = part.reshape(out.shape), out
+            shares = zip(*(np.array_split(array, usable_cores()) for array in both))
             run_together(
-                [functools.partial(np.multiply, a, scale, out=b) for a, b in shares]
+                [functools.partial(np.multiply, a, _UNIT, out=b) for a, b in shares]
             )
-            begin = end
         return rows, self.labels.astype(np.int64)
 
 
@@ -156,8 +163,10 @@ class Pictures(Sequence):
     """
 
     def __init__(self, images: Any) -> None:
+        from PIL import Image  # which is there, as checked_format has found
+
         self._images = images
-        self._make = _picture_maker()
+        self._make = Image.fromarray
 
     def __len__(self) -> int:
         return len(self._images)
@@ -176,15 +185,9 @@ def checked_format(name: Any) -> str:
     if not isinstance(name, str) or name not in ("numpy", "pil"):
         raise ValueError(f"format must be 'numpy' or 'pil', got {name!r}")
     if name == "pil":
-        _picture_maker()
+        with install_hint("the format 'pil' needs Pillow", "pillow"):
+            import PIL.Image  # noqa: F401
     return name
-
-
-def _picture_maker() -> Callable[[np.ndarray], PIL.Image.Image]:
-    with install_hint("the format 'pil' needs Pillow", "pillow"):
-        from PIL import Image
-
-    return Image.fromarray
 
 
 def check_same_kind(first: Columns, other: Any) -> None:

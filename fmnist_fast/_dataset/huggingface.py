@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ _SLICE = 16384  # rows taken at a time, which bounds the memory for their files
 # The dataset_name by which a synthetic one is known again, and the id of its column of
 # images: files of Parquet keep the features, and nothing else of the info.
 _SYNTHETIC = "synthetic"
+_TEXTS = ("description", "citation", "homepage", "license")  # of an info
 
 
 class _Column(NamedTuple):
@@ -49,23 +51,21 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, 
             f"{type(ds).__name__}{hint}"
         )
     column, classes = _checked_columns(hf, ds, image, label)
-    rows = ds.select_columns([image, label]).with_format("arrow")
-    images, labels = None, np.empty(len(ds), np.int64)
-    for begin in range(0, len(ds), _SLICE):
-        end = min(begin + _SLICE, len(ds))
-        table = rows[begin:end]
-        labels[begin:end] = _labels(table.column(label), begin)
-        files = _files(table.column(image))
-        if images is None:
-            first = _decode(*files[0], column, 0)
-            images = np.empty((len(ds), *first.shape), np.uint8)
-        _decode_all(files, column, begin, images[begin:end])
-    if images is None:
+    if len(ds) == 0:
         raise ValueError("ds has no rows, and so no size of images")
+    rows = ds.select_columns([image, label]).with_format("arrow")
+    labels = np.empty(len(ds), np.int64)
+    first = _decode(*_files(rows[:1].column(image))[0], column, 0)
+    images = np.empty((len(ds), *first.shape), np.uint8)
+    for begin in range(0, len(ds), _SLICE):
+        table = rows[begin : min(begin + _SLICE, len(ds))]
+        end = begin + len(table)
+        labels[begin:end] = _labels(table.column(label), begin)
+        _decode_all(_files(table.column(image)), column, begin, images[begin:end])
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
-    arrays = {"images": images, "labels": labels, "classes": classes}
-    return arrays | _known(ds, image)
+    known = _known(ds, image)
+    return {"images": images, "labels": labels, "classes": classes, **known}
 
 
 def to_huggingface(
@@ -80,16 +80,13 @@ def to_huggingface(
     pngs = pyarrow.StructArray.from_arrays([files, paths], ["bytes", "path"])
     integers = pyarrow.array(labels.astype(np.int64))
     mark = _SYNTHETIC if card.synthetic else None
-    features = {
-        "image": hf.Image(id=mark),
-        "label": hf.ClassLabel(names=list(card.classes)),
-    }
+    classes = hf.ClassLabel(names=list(card.classes))
     info = hf.DatasetInfo(
         description=card.description,
         citation=card.citation,
         homepage=card.homepage,
         license=card.licence,
-        features=hf.Features(features),
+        features=hf.Features({"image": hf.Image(id=mark), "label": classes}),
         dataset_name=mark or card.name or None,
     )
     table = hf.table.InMemoryTable(pyarrow.table({"image": pngs, "label": integers}))
@@ -106,7 +103,7 @@ def _datasets() -> ModuleType:
 def _checked_columns(
     hf: ModuleType, ds: datasets.Dataset, image: str, label: str
 ) -> tuple[_Column, list[str] | None]:
-    """The column of images, and the names of the classes where there are any."""
+    """Return the column of images, and the names of the classes where there are any."""
     for name in (image, label):
         if name not in ds.column_names:
             raise ValueError(f"ds has columns {ds.column_names}, not {name!r}")
@@ -127,24 +124,15 @@ def _checked_columns(
 
 
 def _known(ds: datasets.Dataset, image: str) -> dict[str, Any]:
-    """What the info and the features of `ds` say, as arguments of Dataset._make."""
+    """Return what `ds` says of itself, as arguments of Dataset._make."""
     info = ds.info
     synthetic = _SYNTHETIC in (info.dataset_name, ds.features[image].id)
     name = _SYNTHETIC if synthetic else info.dataset_name or None
     if name is not None and name.replace("_", "-") in CARDS:
         name = name.replace("_", "-")  # Hugging Face has "fashion_mnist"
-    texts = {
-        "description": info.description,
-        "citation": info.citation,
-        "homepage": info.homepage,
-        "licence": info.license,
-    }
-    return {
-        "name": name,
-        "split": str(ds.split) if ds.split is not None else None,
-        "synthetic": synthetic,
-        "card": {key: text for key, text in texts.items() if text},
-    }
+    texts = {key: getattr(info, key) for key in _TEXTS if getattr(info, key)}
+    split = str(ds.split) if ds.split is not None else None
+    return {"name": name, "split": split, "synthetic": synthetic, "card": texts}
 
 
 def _labels(column: Any, begin: int) -> np.ndarray:
@@ -158,7 +146,7 @@ def _labels(column: Any, begin: int) -> np.ndarray:
 
 
 def _files(column: Any) -> list[tuple[bytes | None, str | None]]:
-    """The bytes and the path of each image file."""
+    """Return the bytes and the path of each image file."""
     parts = [chunk.flatten() for chunk in column.chunks]
     pairs = [zip(files.to_pylist(), paths.to_pylist()) for files, paths in parts]
     return [pair for part in pairs for pair in part]
@@ -172,10 +160,8 @@ def _decode_all(
 ) -> None:
     """Decode files, the first of row `begin`, into `out`, in threads."""
 
-    def decode(part: int) -> None:
-        for i in range(
-            len(files) * part // n_parts, len(files) * (part + 1) // n_parts
-        ):
+    def decode(rows: range) -> None:
+        for i in rows:
             pixels = _decode(*files[i], column, begin + i)
             if pixels.shape != out.shape[1:]:
                 raise ValueError(
@@ -185,13 +171,15 @@ def _decode_all(
             out[i] = pixels
 
     n_parts = default_threads()
-    run_together([functools.partial(decode, part) for part in range(n_parts)])
+    ends = [len(files) * part // n_parts for part in range(n_parts + 1)]
+    parts = itertools.starmap(range, itertools.pairwise(ends))
+    run_together([functools.partial(decode, part) for part in parts])
 
 
 def _decode(
     content: bytes | None, path: str | None, column: _Column, row: int
 ) -> np.ndarray:
-    """The pixels of an image file, uint8 (height, width)."""
+    """Return the pixels of an image file, uint8 (height, width)."""
     if content is None:
         if path is None:
             raise ValueError(f"row {row} has no image")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core
 from .._checks import checked_flag, checked_integer, checked_seed, one_line
 from .arrays import checked_rows
+from .columns import Columns
 
 _FILTER_BATCH = 1000  # rows that a batched function gets by default
 _N_SHOWN = 32  # four lines of eight
@@ -21,18 +22,12 @@ _N_SHOWN = 32  # four lines of eight
 
 
 def kept_rows(
-    rows: Iterable[Any],
-    take: Callable[[slice], Any],
-    n: int,
+    columns: Columns,
     function: Callable[[Any], Any],
     batched: bool,
     batch_size: int | None,
 ) -> np.ndarray:
-    """Return the mask of the rows that `function` keeps.
-
-    The function gets each of the `n` rows, or with `batched` several, as `take` gives
-    them for a slice.
-    """
+    """Return the mask of the rows that `function` keeps."""
     if not callable(function):
         raise TypeError(
             f"filter needs a function of a row, got {one_line(repr(function), 40)}"
@@ -40,14 +35,14 @@ def kept_rows(
     if not batched:
         if batch_size is not None:
             raise ValueError(f"batch_size goes with batched=True, got {batch_size!r}")
-        answers = (_checked_answer(function(row), i) for i, row in enumerate(rows))
-        return np.fromiter(answers, dtype=bool, count=n)
+        answers = (_checked_answer(function(row), i) for i, row in enumerate(columns))
+        return np.fromiter(answers, bool, len(columns))
     size = _FILTER_BATCH if batch_size is None else batch_size
     size = checked_integer("batch_size", size, 1)
-    keep = np.zeros(n, dtype=bool)
-    for begin in range(0, n, size):
-        end = min(begin + size, n)
-        mask = np.asarray(function(take(slice(begin, end))))
+    keep = np.zeros(len(columns), dtype=bool)
+    for begin in range(0, len(keep), size):
+        end = min(begin + size, len(keep))
+        mask = np.asarray(function(columns[begin:end]))
         if mask.dtype != bool or mask.shape != (end - begin,):
             raise TypeError(
                 f"filter's batched function must return {end - begin} booleans for "

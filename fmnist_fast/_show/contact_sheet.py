@@ -9,7 +9,6 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .._checks import checked_integer, install_hint, one_line
@@ -19,6 +18,9 @@ from .._io.paths import expanded
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
+    import PIL.ImageFont
+
+    _Font = PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont
 
 # Near white and near black: the sheet has its own ground, on light and dark pages.
 _GROUND = (246, 246, 244)
@@ -42,39 +44,21 @@ def contact_sheet(
 ) -> PIL.Image.Image:
     """Draw images in rows, enlarged without smoothing, with a line of text under each.
 
-    Parameters
-    ----------
-    images : sequence of n at least 1 ndarrays, uint8 (height, width)
-        The largest decides the size of all cells; smaller ones are centred.
-    captions : sequence of n str
-        Long ones are cut to 40 characters.
-    columns : int
-        Images in a row, at least 1.
-    zoom : int, optional
-        Side of the square that a pixel becomes, at least 1. By default the largest
-        image has a longer side of about 84.
-    title : str, optional
-        A line above the images. Say SYNTHETIC in it where the images are drawn ones.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
-
-    Raises
-    ------
-    ImportError
-        Pillow is not installed.
-    TypeError, ValueError
-        An argument is not what it should be.
+    The largest of the images, uint8 (height, width), decides the size of all cells.
+    Captions are cut to 40 characters. `zoom` is the side of the square that a pixel
+    becomes, by default such that the largest image has a longer side of about 84. Say
+    SYNTHETIC in the title where images are drawn ones.
     """
-    pillow = _pillow()
+    with install_hint("pictures need Pillow", "pillow"):
+        from PIL import Image, ImageDraw
+
     _check(images, captions, columns, zoom)
     heights, widths = zip(*(image.shape for image in images))
     zoom = zoom or max(1, round(_SIDE / max(*heights, *widths)))
     captions = [one_line(str(caption), _LONGEST_NAME) for caption in captions]
     font = _font(_FONT_SIZE, "".join(captions))
-    title_font = _font(_TITLE_SIZE, title or "")
+    title = title or ""
+    title_font = _font(_TITLE_SIZE, title)
     height = zoom * max(heights)
     # The widest caption decides, so that no two can touch.
     width = max(zoom * max(widths), *(_width(font, caption) for caption in captions))
@@ -82,28 +66,20 @@ def contact_sheet(
     n_columns = min(columns, len(images))
     n_rows = -(-len(images) // n_columns)
     top = _GAP + (_height(title_font) + _GAP if title else 0)
-    sheet_width = _GAP + n_columns * (width + _GAP)
-    if title:
-        sheet_width = max(sheet_width, _width(title_font, title) + 2 * _GAP)
-    size = (sheet_width, top + n_rows * (cell_height + _GAP))
-    if size[0] * size[1] > _MAX_PIXELS:
-        raise ValueError(
-            f"a sheet of {len(images)} images with zoom={zoom} has {size[0]}x{size[1]} "
-            f"pixels, more than {_MAX_PIXELS:,}: zoom less, or show fewer"
-        )
-    sheet: PIL.Image.Image = pillow.Image.new("RGB", size, _GROUND)
-    draw = pillow.ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), title or "", fill=_INK, font=title_font)
+    sheet_width = max(n_columns * (width + _GAP), _width(title_font, title) + _GAP)
+    size = (_GAP + sheet_width, top + n_rows * (cell_height + _GAP))
+    _check_size(size, len(images), zoom)
+    sheet = Image.new("RGB", size, _GROUND)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, _GAP), title, fill=_INK, font=title_font)
     for i, (image, caption) in enumerate(zip(images, captions)):
         x = _GAP + i % n_columns * (width + _GAP)
         y = top + i // n_columns * (cell_height + _GAP)
-        tile = pillow.ImageOps.scale(
-            pillow.Image.fromarray(image), zoom, pillow.Image.Resampling.NEAREST
-        )
+        tile = Image.fromarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
         left, above = (width - tile.width) // 2, (height - tile.height) // 2
         sheet.paste(tile, (x + left, y + above))
-        left = (width - _width(font, caption)) // 2
-        draw.text((x + left, y + height + 1), caption, fill=_INK, font=font)
+        x += (width - _width(font, caption)) // 2
+        draw.text((x, y + height + 1), caption, fill=_INK, font=font)
     return sheet
 
 
@@ -117,16 +93,6 @@ def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:
     with replacing(path) as file:
         sheet.save(file, format="PNG", optimize=True)
     return path.resolve()
-
-
-def _pillow() -> ModuleType:
-    with install_hint("pictures need Pillow", "pillow"):
-        import PIL.Image
-        import PIL.ImageDraw
-        import PIL.ImageFont
-        import PIL.ImageOps
-
-    return PIL
 
 
 def _check(
@@ -148,8 +114,17 @@ def _check(
         )
 
 
-def _font(size: int, text: str) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont:
-    """Pillow's own font; for text that it lacks, the one of matplotlib if installed."""
+def _check_size(size: tuple[int, int], n_images: int, zoom: int) -> None:
+    width, height = size
+    if width * height > _MAX_PIXELS:
+        raise ValueError(
+            f"a sheet of {n_images} images with zoom={zoom} has {width}x{height} "
+            f"pixels, more than {_MAX_PIXELS:,}: zoom less, or show fewer"
+        )
+
+
+def _font(size: int, text: str) -> _Font:
+    """Return Pillow's font, or for text that it lacks matplotlib's if installed."""
     from PIL import ImageFont
 
     try:
@@ -162,7 +137,7 @@ def _font(size: int, text: str) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeT
 
 
 def _dejavu() -> str:
-    """Where matplotlib has DejaVu Sans: Latin, Greek, Cyrillic, Arabic and more."""
+    """Return where matplotlib has DejaVu Sans, for Greek, Cyrillic, Arabic and more."""
     import importlib.util
 
     found = importlib.util.find_spec("matplotlib")
@@ -171,11 +146,9 @@ def _dejavu() -> str:
     return str(Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf")
 
 
-def _width(
-    font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont, text: str
-) -> int:
+def _width(font: _Font, text: str) -> int:
     return -int(-font.getlength(text) // 1)  # rounded up
 
 
-def _height(font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont) -> int:
+def _height(font: _Font) -> int:
     return int(font.getbbox("Ap/q")[3]) + 1

@@ -7,12 +7,13 @@ inline, because notebooks drop style sheets when they are saved or sent.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
+
+from .._io.png import write_png
 
 _MAX_CLASSES = 30  # with a picture each; the alphabet and four more
 _SIDE = 56  # pixels, about: images of 28x28 are shown twice as large
@@ -31,10 +32,7 @@ def dataset_html(
     labels: np.ndarray,
     classes: Sequence[str],
 ) -> str:
-    """Return the title, and for each class its first image, its name and its count.
-
-    Without Pillow it is the same without the images.
-    """
+    """Return the title, and for each class its first image, its name and its count."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     cells = []
     for number, count in enumerate(counts[:_MAX_CLASSES]):
@@ -62,15 +60,9 @@ def _cell(picture: str, name: str, count: int) -> str:
 
 
 def _picture(image: np.ndarray) -> str:
-    """An image as an <img> that holds its PNG; nothing without Pillow."""
+    """Return an image as an <img> that holds its PNG."""
     step = -(-max(image.shape) // _SIDE)  # large images lose rows and columns
-    image = np.ascontiguousarray(image[::step, ::step])
-    try:
-        from PIL import Image
-    except ImportError:
-        return ""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format="PNG", optimize=True)
+    image = image[::step, ::step]
     zoom = max(1, _SIDE // max(image.shape))
     height, width = (zoom * side for side in image.shape)
     # Frames keep white images visible on white pages, and black ones on black.
@@ -78,5 +70,5 @@ def _picture(image: np.ndarray) -> str:
         f'<img alt="" width="{width}" height="{height}" style="image-rendering:'
         f"pixelated;width:{width}px;height:{height}px;max-width:none;margin:0 auto;"
         'display:block;border:1px solid #808080" src="data:image/png;base64,'
-        f'{base64.b64encode(file.getvalue()).decode()}">'
+        f'{base64.b64encode(write_png(image)).decode()}">'
     )

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._checks import checked_flag
+from ._checks import checked_flag, checked_name
 from ._dataset import arrays
-from ._dataset.columns import Columns, check_same_kind, checked_format
+from ._dataset.columns import Columns, Pictures, check_same_kind
 
 if TYPE_CHECKING:
     import datasets
     import PIL.Image
 
-    from ._dataset.card import Card
+    from ._dataset.known_cards import Card
 
-_CACHED = ("_column", "_moments", "fingerprint")  # properties that are kept
+_DERIVED = ("_column", "_moments", "fingerprint")  # which can be made again
 
 
 class Dataset(Columns):
@@ -56,6 +56,7 @@ class Dataset(Columns):
     source: str | None
     synthetic: bool
     extra: dict[str, np.ndarray]
+    format: str
     _card: dict[str, Any]  # what a dataset.json says
     _origin: tuple | None  # function and arguments that read it again when unpickled
 
@@ -141,7 +142,7 @@ class Dataset(Columns):
         return _rebuild(self._values() | {"_origin": None} | changes)
 
     def _values(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in self.__dict__.keys() - _CACHED}
+        return {name: self.__dict__[name] for name in self.__dict__.keys() - _DERIVED}
 
     @classmethod
     def from_huggingface(
@@ -190,9 +191,8 @@ class Dataset(Columns):
             Arrays, or Pillow images of mode L. `images`, and what loaders read, stay
             arrays.
         """
-        dataset = _rebuild(self.__dict__ | {"format": checked_format(format)})
-        dataset.__dict__.pop("_column", None)
-        return dataset
+        checked_name("format", format, ("numpy", "pil"))
+        return _rebuild(self.__dict__ | {"format": format})
 
     def select(self, rows: Any) -> Dataset:
         """Return the dataset of these rows, in this order.
@@ -424,7 +424,9 @@ class Dataset(Columns):
 
 def _rebuild(values: dict[str, Any]) -> Dataset:
     dataset = object.__new__(Dataset)
-    dataset.__dict__.update(values)
+    is_numpy = values["format"] == "numpy"
+    column = values["images"] if is_numpy else Pictures(values["images"])
+    dataset.__dict__.update(values, _column=column)
     return dataset
 
 

@@ -89,7 +89,7 @@ def test_mixed_labels_are_shares(sheets, small):
         (
             (np.zeros((2, 1, 2, 3)), np.zeros(3, int)),
             ValueError,
-            r"one label for each image, .* \(2, 1, 2, 3\) and labels of shape \(3,\)",
+            r"one label for each, .* \(2, 1, 2, 3\) and labels of shape \(3,\)",
         ),
         (
             (np.zeros((2, 2, 3)), np.zeros(2, int)),
@@ -124,7 +124,12 @@ def test_mixed_labels_are_shares(sheets, small):
         (
             (np.zeros((0, 1, 2, 3)), np.zeros(0, int)),
             ValueError,
-            "one caption for each image, got 0 for 0 images",
+            r"must have images .*, got images of shape \(0, 1, 2, 3\)",
+        ),
+        (
+            (np.zeros((2, 1, 0, 0)), np.zeros(2, int)),
+            ValueError,
+            r"must have images .*, got images of shape \(2, 1, 0, 0\)",
         ),
     ],
 )

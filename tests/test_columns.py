@@ -9,6 +9,8 @@ from helpers.tiny import IMAGES, LABELS, is_row
 
 import fmnist_fast as ff
 from fmnist_fast import Dataset, Loader
+from fmnist_fast._dataset import columns
+from fmnist_fast._dataset.images import ShardedImages
 
 # ---- rows and columns --------------------------------------------------------------
 
@@ -217,7 +219,7 @@ def test_format_of_pickled_files(small):
 
 @pytest.mark.parametrize("name", ["torch", None, 3, ["pil"]])
 def test_unknown_format(six, name):
-    with pytest.raises(ValueError, match="format must be 'numpy' or 'pil', got"):
+    with pytest.raises(ValueError, match="format must be one of numpy, pil, got"):
         six.with_format(name)
 
 
@@ -315,3 +317,39 @@ def test_fingerprint_sees_both_ends(odd, row):
     images = odd.images.copy()
     images[row, 0, 0] ^= 1
     assert Dataset.from_arrays(images, odd.labels).fingerprint != odd.fingerprint
+
+
+# ---- for scikit-learn ---------------------------------------------------------------
+
+
+def test_rows_for_sklearn_are_those_of_a_loader(odd, small, small_in_files):
+    for dataset in (odd, small, small_in_files, odd.select([3])):
+        X, y = dataset.to_sklearn()
+        loader = Loader(dataset, len(dataset), layout="flat", normalize="unit")
+        ((images, labels),) = loader
+        assert (X.dtype, y.dtype) == (np.float32, np.int64)
+        assert X.shape == images.shape and X.tobytes() == images.tobytes()
+        assert np.array_equal(y, labels) and not np.shares_memory(y, dataset.labels)
+        assert X.flags.c_contiguous and X.flags.writeable and y.flags.writeable
+
+
+@pytest.mark.parametrize("n_cores", [1, 3, 64])
+def test_rows_for_sklearn_on_any_number_of_cores(odd, n_cores, monkeypatch):
+    want = odd.to_sklearn()[0]
+    monkeypatch.setattr(columns, "usable_cores", lambda: n_cores)
+    assert odd.to_sklearn()[0].tobytes() == want.tobytes()
+
+
+def test_every_gray_level_for_sklearn():
+    levels = np.arange(256, dtype=np.uint8).reshape(256, 1, 1)
+    X, _ = Dataset.from_arrays(levels, np.zeros(256, np.uint8)).to_sklearn()
+    want = np.arange(256, dtype=np.float32) * np.float32(1 / 255) + np.float32(0)
+    assert X.ravel().tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_no_rows_for_sklearn(six, in_files):
+    images = ShardedImages([IMAGES[:0]]) if in_files else IMAGES[:0]
+    X, y = Dataset._make(images, LABELS[:0], six.classes).to_sklearn()
+    assert X.shape == (0, 12) and X.dtype == np.float32
+    assert y.shape == (0,) and y.dtype == np.int64

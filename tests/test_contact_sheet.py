@@ -134,21 +134,6 @@ def test_zoom_depends_on_the_size(pillow, sides, zoom):
     assert n_black == 2 * sides[0] * sides[1] * zoom**2
 
 
-@pytest.mark.parametrize(
-    "images, captions, message",
-    [
-        ([], [], "one caption for each image, got 0 for 0 images"),
-        (images_of(2), ["a"], "one caption for each image, got 1 for 2 images"),
-        ([np.zeros((2, 2))], ["a"], r"images must be uint8 .* got float64 \(2, 2\)"),
-        ([np.zeros((2, 0), np.uint8)], ["a"], r"not empty, got uint8 \(2, 0\)"),
-        (images_of(2)[None], ["a"], r"\(height, width\) .* got uint8 \(2, 28, 28\)"),
-    ],
-)
-def test_bad_images_and_captions(pillow, images, captions, message):
-    with pytest.raises(ValueError, match=message):
-        contact_sheet(images, captions)
-
-
 def test_png_holds_the_sheet(pillow, tmp_path):
     sheet = contact_sheet(images_of(2), CLASSES[:2])
     path = save_png(sheet, tmp_path / "a.png")
@@ -168,21 +153,17 @@ def test_png_needs_a_place(pillow, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes, error, message",
+    "options, error, message",
     [
         ({"columns": 0}, ValueError, "columns must be at least 1, got 0"),
         ({"zoom": -1}, ValueError, "zoom must be at least 1, got -1"),
         ({"zoom": 1.5}, TypeError, "zoom must be an integer, got 1.5"),
         ({"columns": True}, TypeError, "columns must be an integer, got True"),
-        ({"images": images_of(2).astype("f4")}, ValueError, "got float32"),
-        ({"images": images_of(2)[:, None]}, ValueError, r"got uint8 \(1, 28, 28\)"),
-        ({"images": images_of(0)}, ValueError, "got 2 for 0 images"),
     ],
 )
-def test_bad_arguments(pillow, changes, error, message):
-    arguments = {"images": images_of(2), "captions": ["a", "b"]}
+def test_bad_arguments(pillow, options, error, message):
     with pytest.raises(error, match=message):
-        contact_sheet(**(arguments | changes))
+        contact_sheet(images_of(2), ["a", "b"], **options)
 
 
 def test_missing_pillow_says_how_to_get_it(monkeypatch):

@@ -28,7 +28,7 @@ class Columns:
     images: np.ndarray  # or ShardedImages, which does what is asked of it here
     labels: np.ndarray
     classes: tuple[str, ...]
-    format: str
+    _column: Any  # the images as rows give them: themselves, or as Pictures
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,7 +50,7 @@ class Columns:
                 return self.labels
             raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
         if isinstance(key, (slice, range, list, tuple, np.ndarray)):
-            key = indexer(key, len(self))
+            key = indexer(key, len(self.labels))
             return {"image": self._column[key], "label": self.labels[key]}
         try:
             row = operator.index(key)
@@ -59,17 +59,14 @@ class Columns:
                 "a dataset is indexed by integers, slices, ranges, lists, masks, "
                 f"'image' or 'label', got {type(key).__name__}"
             ) from None
-        if not -len(self) <= row < len(self):  # here, which spares each row a call
-            check_row(row, len(self))
+        n = len(self.labels)
+        if not -n <= row < n:  # here, which spares each row a call
+            check_row(row, n)
         return {"image": self._column[row], "label": self.labels.item(row)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for image, label in zip(self._column, self.labels):
             yield {"image": image, "label": int(label)}
-
-    @functools.cached_property
-    def _column(self) -> Any:
-        return self.images if self.format == "numpy" else Pictures(self.images)
 
     def int2str(self, labels: Any) -> str | list[str]:
         """Return the class name of a label, or those of a sequence of labels."""
@@ -163,7 +160,8 @@ class Pictures(Sequence):
     """
 
     def __init__(self, images: Any) -> None:
-        from PIL import Image  # which is there, as checked_format has found
+        with install_hint("the format 'pil' needs Pillow", "pillow"):
+            from PIL import Image
 
         self._images = images
         self._make = Image.fromarray
@@ -178,16 +176,6 @@ class Pictures(Sequence):
     def __repr__(self) -> str:
         n, height, width = self._images.shape
         return f"Pictures({n:,} images of {height}x{width})"
-
-
-def checked_format(name: Any) -> str:
-    """Return the name of a format, whose package must be installed."""
-    if not isinstance(name, str) or name not in ("numpy", "pil"):
-        raise ValueError(f"format must be 'numpy' or 'pil', got {name!r}")
-    if name == "pil":
-        with install_hint("the format 'pil' needs Pillow", "pillow"):
-            import PIL.Image  # noqa: F401
-    return name
 
 
 def check_same_kind(first: Columns, other: Any) -> None:

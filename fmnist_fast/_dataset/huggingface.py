@@ -21,8 +21,7 @@ from .._io.files import run_together
 from .._io.png import read_png, write_png
 from ..config import default_threads
 from ..errors import FormatError
-from .card import Card
-from .known_cards import CARDS
+from .known_cards import CARDS, Card
 
 if TYPE_CHECKING:
     import datasets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,7 @@ def kept_rows(
     if not batched:
         if batch_size is not None:
             raise ValueError(f"batch_size goes with batched=True, got {batch_size!r}")
-        answers = (_checked_answer(function(row), i) for i, row in enumerate(columns))
-        return np.fromiter(answers, bool, len(columns))
+        return np.fromiter(_answers(columns, function), bool, len(columns))
     size = _FILTER_BATCH if batch_size is None else batch_size
     size = checked_integer("batch_size", size, 1)
     keep = np.zeros(len(columns), dtype=bool)
@@ -52,14 +51,16 @@ def kept_rows(
     return keep
 
 
-def _checked_answer(answer: Any, row: int) -> bool:
-    if not isinstance(answer, (bool, np.bool_)):
-        hint = ": see .any() and .all()" if np.ndim(answer) else ""
-        raise TypeError(
-            "filter's function must return True or False, got "
-            f"{one_line(repr(answer), 40)} for row {row}{hint}"
-        )
-    return bool(answer)
+def _answers(columns: Columns, function: Callable[[Any], Any]) -> Iterator[bool]:
+    for i, row in enumerate(columns):
+        answer = function(row)
+        if not isinstance(answer, (bool, np.bool_)):
+            hint = ": see .any() and .all()" if np.ndim(answer) else ""
+            raise TypeError(
+                "filter's function must return True or False, got "
+                f"{one_line(repr(answer), 40)} for row {i}{hint}"
+            )
+        yield answer  # type: ignore[misc]
 
 
 # ---- to split off: Dataset.split ----------------------------------------------------

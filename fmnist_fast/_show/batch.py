@@ -17,9 +17,9 @@ def arrays_of(batch: Any) -> tuple[np.ndarray, np.ndarray]:
             "batch must be a pair (images, labels) as the loader gives them, got "
             f"{type(batch).__name__}"
         ) from None
-    if len(images.shape) == 0 or images.shape[:1] != labels.shape[:1]:
+    if images.size == 0 or images.ndim == 0 or images.shape[:1] != labels.shape[:1]:
         raise ValueError(
-            "batch must have one label for each image, got images of shape "
+            "batch must have images and one label for each, got images of shape "
             f"{images.shape} and labels of shape {labels.shape}"
         )
     return images, labels

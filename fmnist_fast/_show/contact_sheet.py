@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._checks import checked_integer, install_hint, one_line
 from .._io.files import replacing
@@ -40,7 +40,7 @@ def contact_sheet(
     *,
     columns: int = 8,
     zoom: int | None = None,
-    title: str | None = None,
+    title: str = "",
 ) -> PIL.Image.Image:
     """Draw images in rows, enlarged without smoothing, with a line of text under each.
 
@@ -52,18 +52,18 @@ def contact_sheet(
     with install_hint("pictures need Pillow", "pillow"):
         from PIL import Image, ImageDraw
 
-    _check(images, captions, columns, zoom)
     heights, widths = zip(*(image.shape for image in images))
-    zoom = zoom or max(1, round(_SIDE / max(*heights, *widths)))
+    if zoom is None:
+        zoom = max(1, round(_SIDE / max(*heights, *widths)))
+    zoom = checked_integer("zoom", zoom, 1)
     captions = [one_line(str(caption), _LONGEST_NAME) for caption in captions]
     font = _font(_FONT_SIZE, "".join(captions))
-    title = title or ""
     title_font = _font(_TITLE_SIZE, title)
     height = zoom * max(heights)
     # The widest caption decides, so that no two can touch.
     width = max(zoom * max(widths), *(_width(font, caption) for caption in captions))
     cell_height = height + _height(font) + 3
-    n_columns = min(columns, len(images))
+    n_columns = min(checked_integer("columns", columns, 1), len(images))
     n_rows = -(-len(images) // n_columns)
     top = _GAP + (_height(title_font) + _GAP if title else 0)
     sheet_width = max(n_columns * (width + _GAP), _width(title_font, title) + _GAP)
@@ -93,25 +93,6 @@ def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:
     with replacing(path) as file:
         sheet.save(file, format="PNG", optimize=True)
     return path.resolve()
-
-
-def _check(
-    images: Any, captions: Sequence[str], columns: int, zoom: int | None
-) -> None:
-    checked_integer("columns", columns, 1)
-    if zoom is not None:
-        checked_integer("zoom", zoom, 1)
-    for image in images:
-        if image.dtype != "uint8" or image.ndim != 2 or 0 in image.shape:
-            raise ValueError(
-                "images must be uint8 of shape (height, width) and not empty, got "
-                f"{image.dtype} {image.shape}"
-            )
-    if len(images) == 0 or len(captions) != len(images):
-        raise ValueError(
-            f"there must be one caption for each image, got {len(captions)} for "
-            f"{len(images)} images"
-        )
 
 
 def _check_size(size: tuple[int, int], n_images: int, zoom: int) -> None:

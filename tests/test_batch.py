@@ -89,7 +89,7 @@ def test_mixed_labels_are_shares(sheets, small):
         (
             (np.zeros((2, 1, 2, 3)), np.zeros(3, int)),
             ValueError,
-            r"one label for each, .* \(2, 1, 2, 3\) and labels of shape \(3,\)",
+            r"one label for each image, .* \(2, 1, 2, 3\) and labels of shape \(3,\)",
         ),
         (
             (np.zeros((2, 2, 3)), np.zeros(2, int)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def arrays_of(batch: Any) -> tuple[np.ndarray, np.ndarray]:
         ) from None
     if images.size == 0 or images.ndim == 0 or images.shape[:1] != labels.shape[:1]:
         raise ValueError(
-            "batch must have images and one label for each, got images of shape "
+            "batch must have images and one label for each image, got images of shape "
             f"{images.shape} and labels of shape {labels.shape}"
         )
     return images, labels
@@ -34,18 +35,14 @@ def pixels_of(
     of its images. Integers of 16 bits are the bits of bfloat16.
     """
     n, *shape = images.shape
-    if layout == "flat" and shape == [sides[0] * sides[1]]:
-        shape = [1, *sides]
-    elif layout == "NHWC" and len(shape) == 3:
-        shape = [shape[2], *shape[:2]]
-    elif layout == "NHW":
-        shape = [1, *shape]
-    if len(shape) != 3 or shape[0] != 1:
+    of_layout = {"NCHW": shape[1:], "NHWC": shape[:-1], "NHW": shape, "flat": sides}
+    height_width = of_layout[layout]
+    if len(height_width) != 2 or math.prod(height_width) != math.prod(shape):
         raise ValueError(
             f"images of a batch must be in the loader's layout, {layout} of "
             f"{sides[0]}x{sides[1]}, got shape {images.shape}"
         )
-    images = images.reshape(n, *shape[1:])
+    images = images.reshape(n, *height_width)
     if images.dtype == np.uint8:
         return images
     if images.dtype == np.uint16:

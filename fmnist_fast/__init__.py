@@ -32,7 +32,7 @@ from .loader import Loader
 from .synthetic import synthetic
 
 if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
-    from ._dataset.card import Card
+    from ._dataset.known_cards import Card
     from ._load.files import load_shards
     from ._load.load import load
     from .augment import (
@@ -120,7 +120,7 @@ __all__ = [
 _LAZY = frozenset(__all__).difference(globals())
 # Where these are; steps of augmentation, all others, are in augment.
 _MODULES = {
-    "Card": "_dataset.card",
+    "Card": "_dataset.known_cards",
     "convert": "photos.convert",
     "convert_folder": "photos.folder",
     "load": "_load.load",

@@ -328,13 +328,13 @@ def test_demo_errors_of_the_loader_and_the_sheet(run, drawn):
 def sheets(monkeypatch):
     """The arguments of each contact sheet that is drawn."""
     pytest.importorskip("PIL.Image")
-    calls, draw = [], view.captioned_sheet
+    calls, draw = [], view.contact_sheet
 
     def keep(images, captions, **options):
         calls.append((images, captions, options))
         return draw(images, captions, **options)
 
-    monkeypatch.setattr(view, "captioned_sheet", keep)
+    monkeypatch.setattr(view, "contact_sheet", keep)
     return calls
 
 

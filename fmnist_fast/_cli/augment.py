@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         versions = loader.augment_preview(index, arguments.count)
         images += [dataset.images[index], *versions]
     epochs = [f"epoch {epoch}" for epoch in range(arguments.count)]
-    sheet = view.captioned_sheet(
+    sheet = view.contact_sheet(
         images,
         ["original", *epochs] * len(arguments.index),
         columns=1 + arguments.count,

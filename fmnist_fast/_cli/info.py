@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     if root is not None and card is None:
         raise missing[0]
     if arguments.card:
-        from .._dataset.card import card_of_spec
+        from .._dataset.card import card_of
 
-        print(card_of_spec(spec))
+        print(card_of(spec.name, spec.classes))
     else:
         print(f"\n{card or missing[0]}")
     return 0

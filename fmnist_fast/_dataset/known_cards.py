@@ -1,4 +1,4 @@
-"""The cards of the datasets that are known by name.
+"""What a card holds, and the cards of the datasets that are known by name.
 
 Sources: the papers that the citations name; https://github.com/zalandoresearch/
 fashion-mnist, https://github.com/rois-codh/kmnist, https://github.com/facebookresearch/
@@ -8,7 +8,97 @@ MNIST: https://keras.io/api/datasets/mnist/.
 
 from __future__ import annotations
 
-from .card import Card
+import dataclasses
+import functools
+import textwrap
+from collections.abc import Mapping
+
+_MANY_CLASSES = 26  # up to here all are named; 26 letters fill a line
+_fill = functools.partial(
+    textwrap.fill, width=80, break_long_words=False, break_on_hyphens=False
+)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Card:
+    """What is known about a dataset; ``print(card)`` shows all of it.
+
+    Attributes
+    ----------
+    name : str
+        Such as "fashion-mnist"; empty, like the other texts, where it isn't known.
+    description : str
+    citation : str
+        BibTeX.
+    homepage, licence, task, language : str
+        `language` is an ISO 639 code.
+    authors : tuple of str
+    made : tuple of str
+        How it was made, a sentence for each step.
+    splits : dict of str to int
+        Images in each published split; of other datasets, those at hand.
+    features : dict of str to str
+        The columns and what is in them.
+    classes : tuple of str
+    synthetic : bool
+        Whether the images were drawn by a program to stand in for others.
+    """
+
+    name: str = ""
+    description: str = ""
+    citation: str = ""
+    homepage: str = ""
+    licence: str = ""
+    authors: tuple[str, ...] = ()
+    task: str = "image classification"
+    language: str = ""
+    made: tuple[str, ...] = ()
+    splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    features: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    synthetic: bool = False
+
+    def __repr__(self) -> str:
+        title = self.name or "a dataset without a name"
+        if self.synthetic:
+            title += " (SYNTHETIC: drawn by a program, no real photographs)"
+        parts = [title + "\n" + "-" * len(title)]
+        if self.description:
+            parts.append(_fill(self.description))
+        rows = {
+            "homepage": self.homepage,
+            "licence": self.licence,
+            "authors": ", ".join(self.authors),
+            "task": self.task,
+            "language": self.language,
+            "splits": ", ".join(f"{name} {n:,}" for name, n in self.splits.items()),
+            **self.features,
+            "classes": _shown_classes(self.classes),
+        }
+        lines = [
+            _fill(f"{name:9} {text}", subsequent_indent=" " * 10)
+            for name, text in rows.items()
+            if text
+        ]
+        parts.append("\n".join(lines))
+        if self.made:
+            steps = [
+                _fill(f"{i}. {step}", subsequent_indent=" " * 3)
+                for i, step in enumerate(self.made, 1)
+            ]
+            parts.append("\n".join(["How it was made:", *steps]))
+        if self.citation:
+            parts.append(self.citation)
+        return "\n\n".join(parts)
+
+
+def _shown_classes(classes: tuple[str, ...]) -> str:
+    if len(classes) <= _MANY_CLASSES:
+        return ", ".join(classes)
+    return f"{len(classes)}: {', '.join(classes[:5])}, ... {classes[-1]}"
+
+
+# ---- known datasets -----------------------------------------------------------------
 
 _60_AND_10 = {"train": 60000, "test": 10000}
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from .._dataset.arrays import checked_classes, checked_labels
 from .._dataset.card import CARD_NAME, read_card
 from .._dataset.images import ShardedImages
 from .._io.files import run_together, usable_cores
 from .._io.paths import File, expanded, is_url, shown
-from ..dataset import Dataset, checked_classes, checked_labels
+from ..dataset import Dataset
 from ..errors import FormatError
 from ..idx import map_idx
 from .cache import read_items, read_only
@@ -58,7 +59,8 @@ def load_shards(
     Returns
     -------
     Dataset
-        Its `images` are :class:`fmnist_fast.sharded.ShardedImages`: plain files are
+        Its `images` are a ShardedImages: several files as one sequence, indexed as an
+        array is by its first dimension. `numpy.asarray` copies it. Plain files are
         mapped, and only what is touched is read. Labels are in memory.
 
     Raises

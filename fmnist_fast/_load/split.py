@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from .._dataset.arrays import checked_labels
 from .._dataset.card import CARD_NAME, read_card
 from .._io.files import run_together
 from .._io.paths import File
 from .._registry.datasets import DATASETS
 from .._registry.hashes import is_published, owner_of, owner_of_pair
 from .._registry.spec import DatasetSpec
-from ..dataset import Dataset, checked_labels
+from ..dataset import Dataset
 from ..errors import FormatError
 from .cache import read_items, read_only
 from .find import SplitFiles

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fmnist_fast as ff
-from fmnist_fast._dataset.images import ShardedImages, parts_of
+from fmnist_fast._dataset.arrays import parts_of
+from fmnist_fast._dataset.images import ShardedImages
 
 SIZES = (5, 1, 12, 3)
 N = sum(SIZES)

@@ -17,7 +17,7 @@ from .._registry.hashes import is_published, owner_of, owner_of_pair
 from .._registry.spec import DatasetSpec
 from ..dataset import Dataset
 from ..errors import FormatError
-from .cache import read_items, read_only
+from .cache import Decoded, read_items, read_only
 from .find import SplitFiles
 
 
@@ -33,11 +33,9 @@ def read_split(
     card = read_card(card_file.path.parent, str(card_file))
     synthetic = bool(card.get("synthetic", False))
     spec = DATASETS.get(files.name or "")
+    read = functools.partial(_read, files, spec, cache, synthetic)
     (images, image_hash), (labels, label_hash) = run_together(
-        [
-            functools.partial(_read, file, files, spec, cache, synthetic)
-            for file in (files.images, files.labels)
-        ]
+        [lambda: read(is_images=True), lambda: read(is_images=False)]
     )
     published, doubt = None, ""
     if not synthetic:
@@ -47,18 +45,15 @@ def read_split(
     labels, extra = _split_columns(spec, files.labels, labels)
     check_pair(files.images, images, files.labels, labels)
     labels = _from_zero(spec, files.labels, labels)
-    known: dict[str, Any] = {"name": None, "classes": None}
-    if published is not None:
-        known = {"name": published.name, "classes": published.classes}
-    known |= card
+    name, classes = (published.name, published.classes) if published else (None, None)
     part = spec.splits.get(files.split) if spec else None
     rows = slice(part.begin, part.end) if part else slice(None)
     try:
         dataset = Dataset._make(
             images[rows],
             read_only(checked_labels(labels[rows])),
-            known["classes"],
-            name=known["name"],
+            card.get("classes", classes),
+            name=card.get("name", name),
             split=files.split,
             source=str(files.images.path.parent) if keep else None,
             synthetic=synthetic,
@@ -80,16 +75,17 @@ def _read_again(files: SplitFiles, cache: bool) -> Dataset:
 
 
 def _read(
-    file: File,
     files: SplitFiles,
     spec: DatasetSpec | None,
     cache: bool,
     synthetic: bool,
-) -> tuple[np.ndarray, str | None]:
+    *,
+    is_images: bool,
+) -> Decoded:
     """Return the items of a file, and its hash where that tells something."""
+    file = files.images if is_images else files.labels
     verify, transposed = not synthetic, False
     if spec is not None:
-        is_images = file is files.images
         stem = spec.splits[files.split].stems[not is_images]
         verify = verify and any(spec.sha256_of(stem))
         transposed = is_images and spec.transposed

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,7 +43,10 @@ def checked_seed(value: Any, name: str = "seed") -> int:
 
 def checked_name(name: str, value: Any, known: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        hint = did_you_mean(value, known) if isinstance(value, str) else ""
+        raise ValueError(
+            f"{name} must be one of {', '.join(known)}, got {value!r}{hint}"
+        )
     return value
 
 
@@ -55,15 +58,20 @@ def checked_dtype(name: str, value: Any, known: Sequence[str]) -> str:
     return checked_name(name, value, known)
 
 
-def did_you_mean(name: str, known: Sequence[str], most: int = 3) -> str:
-    """A question to put after an error, if something known has nearly that name.
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return a question to put after an error, if something known has nearly that name.
 
-    It has at most `most` answers.
+    It has at most `most` answers, or one that differs in upper and lower case only.
     """
     import difflib  # only when something is wrong
 
-    near = difflib.get_close_matches(name, known, most)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    folded = {each.casefold(): each for each in known}
+    wanted = name.casefold()
+    near = [wanted]
+    if wanted not in folded:
+        near = difflib.get_close_matches(wanted, folded, most)
+    answers = " or ".join(repr(folded[each]) for each in near)
+    return f"; did you mean {answers}?" if near else ""
 
 
 def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:

@@ -138,8 +138,9 @@ class Loader:
         self.rank, self.world = options.checked_shard(shard)
         self._seed = options.seed_of(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, options.DTYPES)
-        self.normalize = options.checked_normalize(normalize, self.dtype)
-        self.scale, self.bias = options.scale_and_bias(self.normalize, self._moments)
+        self.normalize, self.scale, self.bias = options.checked_normalize(
+            normalize, self.dtype, self._moments
+        )
         self.layout = checked_name("layout", layout, options.LAYOUTS)
         self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
         self._compiled = self._compile(augment)
@@ -150,11 +151,10 @@ class Loader:
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
         self._slots = options.checked_slots(slots, self.prefetch)
         self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
-        self._made = True
         self._reset((0, 0))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_made" in self.__dict__ and not name.startswith("_"):
+        if "_progress" in self.__dict__ and not name.startswith("_"):
             raise AttributeError(f"{name} of a Loader is fixed: make another Loader")
         super().__setattr__(name, value)
 
@@ -206,8 +206,7 @@ class Loader:
         with self._pipelines.lock:
             seed, begin = self.seed, self._progress.next_begin()
             epoch, position = begin
-            if epoch > MAX_EPOCH:
-                raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
+            checked_integer("epoch", epoch, 0, MAX_EPOCH)
             pipeline = self._pipelines.idle(self._new_pipeline)
             self._progress.go_to(begin)  # until the next one is there
             batches = pipeline.start(
@@ -243,8 +242,8 @@ class Loader:
             return None
         from .augment import compile_steps  # takes time, and not every loader needs it
 
-        sides = self.dataset.images.shape[1:]
-        compiled = compile_steps(augment, *sides, len(self.dataset.classes))
+        height, width = self.dataset.images.shape[1:]
+        compiled = compile_steps(augment, height, width, len(self.dataset.classes))
         if compiled.mix is not None and self.label_dtype != "onehot":
             raise ValueError(
                 "MixUp and CutMix make soft labels: label_dtype must be 'onehot', got "

@@ -206,29 +206,20 @@ class SlowCopy:
             self.is_done = True
 
 
-def feed_of(dataset, streams, feed=CudaFeed, *, dtype=torch.float32, **options):
-    raw = OPTIONS | {"dtype": "uint8", "prefetch": 2, "threads": 2} | options
-    fixed = raw.pop("fixed_buffers", False)
-    return feed(
-        lambda slots: ff.Loader(dataset, slots=slots, **raw),
-        prefetch=2,
-        device=torch.device("cpu"),
-        dtype=dtype,
-        scale=1 / (255 * dataset.std),
-        bias=-dataset.mean / dataset.std,
-        fixed_buffers=fixed,
-        streams=streams,
-    )
+def feed_of(dataset, streams, feed=CudaFeed, *, fixed_buffers=False, **options):
+    options = OPTIONS | {"prefetch": 2, "threads": 2} | options
+    plain, device = ff.Loader(dataset, **options), torch.device("cpu")
+    return feed(plain, device, fixed_buffers, streams)
 
 
 @pytest.mark.parametrize("delay", [1, 3, 1000])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
 def test_what_a_device_gets_is_what_the_cpu_gets(small, dtype, delay):
     streams = SlowStreams(delay)
-    feed = feed_of(small, streams, dtype=getattr(torch, dtype), label_dtype="onehot")
+    feed = feed_of(small, streams, dtype=dtype, label_dtype="onehot")
     want = TorchLoader(small, dtype=dtype, label_dtype="onehot", **OPTIONS)
     for _ in range(2):
-        for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+        for (x, y), (want_x, want_y) in zip(feed, want, strict=True):
             assert bits(x) == bits(want_x) and bits(y) == bits(want_y)
     assert streams.n_sent == 2 * len(want) and streams.n_spoiled == 0
 
@@ -247,7 +238,7 @@ def test_slots_that_are_given_back_too_early_are_noticed(small):
     streams = SlowStreams()
     feed = feed_of(small, streams, HastyFeed)
     for _ in range(3):
-        for _ in feed.batches():
+        for _ in feed:
             pass
     for event in feed.unread:
         event.synchronize()
@@ -259,7 +250,7 @@ def test_fixed_buffers_are_the_same_tensors(small, drop_last):
     feed = feed_of(small, SlowStreams(), fixed_buffers=True, drop_last=drop_last)
     want = TorchLoader(small, drop_last=drop_last, **OPTIONS)
     seen = set()
-    for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+    for (x, y), (want_x, want_y) in zip(feed, want, strict=True):
         seen.add((x.data_ptr(), y.data_ptr()))
         assert torch.equal(x, want_x) and torch.equal(y, want_y)
     assert len(seen) == 1
@@ -267,22 +258,22 @@ def test_fixed_buffers_are_the_same_tensors(small, drop_last):
 
 def test_an_epoch_is_taken_when_the_iterator_is_made(small):
     feed = feed_of(small, SlowStreams())
-    batches = feed.batches()
+    batches = iter(feed)
     feed.loader.set_epoch(5)
     assert feed.loader.epoch == 5
     want = TorchLoader(small, **OPTIONS)
     assert all(torch.equal(x, y) for (x, _), (y, _) in zip(batches, want, strict=True))
     want.set_epoch(5)
-    assert torch.equal(next(feed.batches())[0], next(iter(want))[0])
+    assert torch.equal(next(iter(feed))[0], next(iter(want))[0])
 
 
 def test_a_newer_iterator_ends_the_one_before(small):
     feed, want = feed_of(small, SlowStreams(1000)), TorchLoader(small, **OPTIONS)
-    before = feed.batches()
+    before = iter(feed)
     for _ in range(3):
         next(before)
     want.set_epoch(1)
-    for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+    for (x, y), (want_x, want_y) in zip(feed, want, strict=True):
         assert torch.equal(x, want_x) and torch.equal(y, want_y)
     with pytest.raises(RuntimeError, match="ended by a newer one"):
         next(before)
@@ -292,11 +283,11 @@ def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
     feed, held = feed_of(small, SlowStreams(1000)), []
     for _ in range(4):
         try:
-            for _ in feed.batches():
+            for _ in feed:
                 raise KeyError("in the training step")
         except KeyError as error:
             held.append(error)
-    assert len(list(feed.batches())) == len(feed.loader)
+    assert len(list(feed)) == len(feed.loader)
 
 
 def test_copies_that_fail_keep_no_slot(small):
@@ -310,21 +301,21 @@ def test_copies_that_fail_keep_no_slot(small):
     feed, held = feed_of(small, FailingStreams(1000)), []
     for _ in range(9):
         with pytest.raises(RuntimeError, match="out of memory") as caught:
-            list(feed.batches())
+            list(feed)
         held.append(caught.value)
 
 
 def test_an_epoch_after_close(small):
     streams = SlowStreams(1000)
     feed, want = feed_of(small, streams), TorchLoader(small, **OPTIONS)
-    batches = feed.batches()
+    batches = iter(feed)
     for _ in range(5):
         next(batches)
     feed.loader.close()
     with pytest.raises(RuntimeError, match="closed"):
         next(batches)
     feed.loader.set_epoch(0)
-    for (x, _), (want_x, _) in zip(feed.batches(), want, strict=True):
+    for (x, _), (want_x, _) in zip(feed, want, strict=True):
         assert torch.equal(x, want_x)
     assert streams.n_spoiled == 0
 
@@ -337,15 +328,15 @@ def test_fixed_buffers_refuse_a_short_batch_of_a_resumed_epoch(small, position):
     with pytest.raises(
         RuntimeError, match=r"hold 100 rows, and this batch has (99|64)"
     ):
-        list(feed.batches())
+        list(feed)
 
 
 def test_fixed_buffers_that_were_made_in_inference_mode_serve_training(small):
     feed = feed_of(small, SlowStreams(), fixed_buffers=True, drop_last=True)
     with torch.inference_mode():
-        next(feed.batches())
+        next(iter(feed))
     weights = torch.zeros(784, 10, requires_grad=True)
-    images, labels = next(feed.batches())
+    images, labels = next(iter(feed))
     logits = images.flatten(1) @ weights
     torch.nn.functional.cross_entropy(logits, labels).backward()
     assert weights.grad.any()
@@ -357,7 +348,7 @@ def test_a_device_gets_mixed_images_as_the_cpu_does(small):
         feed_of(small, SlowStreams(), **mix),
         TorchLoader(small, **OPTIONS | mix),
     )
-    for (x, y), (want_x, want_y) in zip(feed.batches(), want, strict=True):
+    for (x, y), (want_x, want_y) in zip(feed, want, strict=True):
         assert torch.equal(x, want_x) and torch.equal(y, want_y)
 
 

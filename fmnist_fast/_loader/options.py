@@ -26,7 +26,11 @@ NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
 )
-_USUAL = {"shuffle_block": None, "label_dtype": "int64", "augment": None}
+_USUAL: dict[str, Any] = {
+    "shuffle_block": None,
+    "label_dtype": "int64",
+    "augment": None,
+}
 _USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
 
 
@@ -50,53 +54,52 @@ def checked_drop_last(value: Any) -> DropLast:
     return bool(value)
 
 
-def checked_normalize(normalize: Any, dtype: str) -> Normalize:
-    """ "dataset", "unit", a pair of floats, or None, in place of "auto" too."""
+def checked_normalize(
+    normalize: Any, dtype: str, moments: Callable[[], tuple[float, float]]
+) -> tuple[Normalize, float, float]:
+    """Return what "auto" stands for, and scale and bias of a pixel in 0..255.
+
+    `moments` returns mean and standard deviation of a dataset's pixels, divided by 255.
+    It takes time, and is called for "dataset" only.
+    """
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
     if normalize is None:
-        return None
+        return None, 1.0, 0.0
     if dtype == "uint8":
         raise ValueError(
             "dtype 'uint8' can't be normalised: normalize must be None, got "
             f"{normalize!r}"
         )
-    if isinstance(normalize, str):
-        if normalize not in ("dataset", "unit"):
-            raise ValueError(
-                "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
-                f"{normalize!r}"
-            )
-        return normalize
-    pair = normalize if isinstance(normalize, (tuple, list, np.ndarray)) else ()
-    if len(pair) != 2 or not all(isinstance(number, numbers.Real) for number in pair):
-        raise TypeError(
-            f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
-        )
-    mean, std = map(float, pair)
-    return mean, std
-
-
-def scale_and_bias(
-    normalize: Normalize, moments: Callable[[], tuple[float, float]]
-) -> tuple[float, float]:
-    """Return the two numbers that make a normalized pixel of one in 0..255.
-
-    `moments` returns mean and standard deviation of a dataset's pixels, divided by 255.
-    It takes time, and is called for "dataset" only.
-    """
-    if normalize is None:
-        return 1.0, 0.0
+    if not isinstance(normalize, str):
+        pair = _checked_pair(normalize)
+        return pair, *_scale_and_bias(*pair)
     if normalize == "unit":
-        return 1 / 255, 0.0
-    if isinstance(normalize, str):
-        normalize = moments()
-        if normalize[1] == 0:
-            raise ValueError(
-                "normalize='dataset' divides by the standard deviation, which is 0: "
-                "all pixels of this dataset are equal"
-            )
-    mean, std = normalize
+        return normalize, 1 / 255, 0.0
+    if normalize != "dataset":
+        raise ValueError(
+            "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
+            f"{normalize!r}"
+        )
+    mean, std = moments()
+    if std == 0:
+        raise ValueError(
+            "normalize='dataset' divides by the standard deviation, which is 0: all "
+            "pixels of this dataset are equal"
+        )
+    return normalize, *_scale_and_bias(mean, std)
+
+
+def _checked_pair(pair: Any) -> tuple[float, float]:
+    items = pair if isinstance(pair, (tuple, list, np.ndarray)) else ()
+    if len(items) != 2 or not all(isinstance(item, numbers.Real) for item in items):
+        raise TypeError(
+            f"normalize must be a pair of numbers (mean, std), got {pair!r}"
+        )
+    return float(items[0]), float(items[1])
+
+
+def _scale_and_bias(mean: float, std: float) -> tuple[float, float]:
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
             "normalize=(mean, std) needs finite numbers and std > 0, got "

@@ -14,8 +14,6 @@ Place = tuple[int, int]  # an epoch, and a position in it: samples over all rank
 
 
 class _Newest(NamedTuple):
-    """The newest iterator."""
-
     pipeline: Pipeline  # which knows how far it is
     batches: weakref.ref[Batches]
     begin: Place
@@ -24,19 +22,9 @@ class _Newest(NamedTuple):
 class Progress:
     """Where the newest iterator of a loader stands, and where the next one begins.
 
-    Parameters
-    ----------
-    n_samples : int
-        Of an epoch.
-    n_needed : int
-        Samples without which no batch follows in an epoch.
-    begin : Place
-        Where the first iterator begins.
-
-    Notes
-    -----
-    A signal handler may look at any time, so that each change is one assignment, or
-    two of which the first alone leaves the place what it was.
+    An epoch has `n_samples`, and needs `n_needed` of them for another batch. The first
+    iterator begins at `begin`. A signal handler may read this at any time, so that each
+    change is one assignment, or two of which the first alone changes no place.
     """
 
     def __init__(self, n_samples: int, n_needed: int, begin: Place) -> None:

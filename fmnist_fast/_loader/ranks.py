@@ -33,14 +33,11 @@ class _Claim(NamedTuple):
 
 
 def shard_from_environment() -> tuple[int, int]:
-    """The rank of this process and the number of processes.
+    """Return the rank of this process and the number of processes.
 
-    Raises
-    ------
-    ValueError
-        Nothing says so; half of it is missing, no number or out of range; SLURM started
-        one process only; or two sources contradict each other. The message has the
-        variables and their values.
+    Raises ValueError, with the variables and their values, where nothing says so; where
+    half of it is missing, no number or out of range; where SLURM started one process
+    only; and where two sources contradict each other.
     """
     claims = [
         _ray_train(),

@@ -188,16 +188,13 @@ class Loader:
         """Of the newest iterator."""
         return self._pipelines.newest
 
-    # ---- iteration ----------------------------------------------------------------
-
     def __len__(self) -> int:
         """Batches of a whole epoch, for this rank."""
         return self._n_batches(0)
 
     def _n_batches(self, position: int) -> int:
         """Return how many batches of an epoch this rank has from `position` on."""
-        left = len(self.dataset) - position
-        whole, rest = divmod(left, self.batch_size * self.world)
+        whole, rest = divmod(len(self.dataset) - position, self.batch_size * self.world)
         if self.drop_last == "wrap":
             return whole + (rest > 0)
         return whole + (rest > self.rank and not self.drop_last)
@@ -266,17 +263,15 @@ class Loader:
         functions. Raises IndexError, or ValueError for n < 1.
         """
         n = checked_integer("n", n, 1, MAX_EPOCH + 1)
-        n_images = len(self.dataset)
+        size = len(self.dataset)
         row = checked_integer("index", index, -(2**63), 2**63 - 1)
-        if not -n_images <= row < n_images:
-            raise IndexError(f"index {row} of a dataset of {n_images}")
+        if not -size <= row < size:
+            raise IndexError(f"index {row} of a dataset of {size}")
         image = self.dataset.images[row]
         steps = self._steps()
         if steps is None:
             return np.repeat(image[None], n, axis=0)
-        return steps.run(
-            image, seed=self.seed, epochs=range(n), position=row % n_images
-        )
+        return steps.run(image, seed=self.seed, epochs=range(n), position=row % size)
 
     def show(
         self,
@@ -358,8 +353,6 @@ class Loader:
             newest = self._pipeline or self._pipelines.idle(self._new_pipeline)
             return newest.slot_nbytes
 
-    # ---- epochs and state ---------------------------------------------------------
-
     @property
     def epoch(self) -> int:
         """The epoch, from 0, that the next batch belongs to."""
@@ -404,8 +397,6 @@ class Loader:
         with self._pipelines.lock:
             self._seed = seed
             self._progress.go_to(begin)
-
-    # ---- closing ------------------------------------------------------------------
 
     def close(self) -> None:
         """Join the worker threads; iterators in use raise RuntimeError.

@@ -94,9 +94,8 @@ class CudaStreams:
         """Pinned memory for a batch, which starts at a page."""
         # In the context of this device, not in one of the current device, which would
         # take memory there; on the CPU, whatever torch.set_default_device says.
-        dtype = torch.uint8
         with torch.cuda.device(self._device):
-            return torch.empty(nbytes, dtype=dtype, device="cpu", pin_memory=True)
+            return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
 
     def send(self, slot: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """A copy of `slot` on the device, and the event after which it is made.

@@ -79,7 +79,7 @@ class CupyLoader(InFlight, Adapter):
         self._dtype = np.dtype(dtype)
 
     def _new_slots(self, n: int, nbytes: int) -> list[np.ndarray]:
-        self._streams = Streams(self.device, nbytes, IN_FLIGHT)
+        self._streams = Streams(self.device, nbytes)
         return [self._streams.slot() for _ in range(n)]
 
     def _sending(self, slot: np.ndarray) -> AbstractContextManager[tuple[Any, Any]]:
@@ -104,17 +104,17 @@ class CupyLoader(InFlight, Adapter):
 class Streams:
     """Pinned slots, and copies of them to a device on a stream of their own.
 
-    Copies go by turns into `n_staged` pieces of memory on the device, each of which
-    is written again when the consumer's stream has read it.
+    Copies go by turns into several pieces of memory on the device, each of which is
+    written again when the consumer's stream has read it.
     """
 
-    def __init__(self, device: int, nbytes: int, n_staged: int) -> None:
+    def __init__(self, device: int, nbytes: int) -> None:
         self._device, self._nbytes = device, nbytes
         with cupy.cuda.Device(device):
             self._stream = cupy.cuda.Stream(non_blocking=True)
             self._staged = deque(
                 (cupy.empty(nbytes, np.uint8), cupy.cuda.Event(disable_timing=True))
-                for _ in range(n_staged)
+                for _ in range(IN_FLIGHT)
             )
 
     def slot(self) -> np.ndarray:
@@ -146,15 +146,14 @@ class Streams:
 
 def _checked_device(device: int) -> int:
     device = checked_integer("device", device, 0, 2**31 - 1)
+    n_devices, why = 0, ""
     try:
         n_devices = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise ValueError(
-            f"device {device} was asked for, but CuPy finds no CUDA device: {error}"
-        ) from None
+        why = f": {error}"
     if device >= n_devices:
+        there_are = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
         raise ValueError(
-            f"device {device} was asked for, but there are only {n_devices} CUDA "
-            "devices"
+            f"device {device} was asked for, but CuPy finds {there_are}{why}"
         )
     return device

@@ -93,8 +93,6 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         self._asked: set[int] = set()  # numbers that Keras has asked for in it
         self._batches: Iterator[Batch] | None = None
 
-    # ---- what Keras calls ---------------------------------------------------------
-
     def __getitem__(self, index: int) -> Batch:
         """The next batch of the epoch; `index` is the number Keras has for it.
 
@@ -176,8 +174,6 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """Called by Keras, also after a look at the first batches."""
         with self._lock:
             self._phase = "outside"
-
-    # ---- epochs and state ---------------------------------------------------------
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass start at the beginning of `epoch`."""

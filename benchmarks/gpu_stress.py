@@ -8,7 +8,7 @@ without asking for the events of their copies, and must be found out.
 import torch
 
 import fmnist_fast as ff
-from fmnist_fast.frameworks._cuda import CudaFeed, CudaStreams
+from fmnist_fast.frameworks.cuda import CudaFeed, CudaStreams
 
 from .gpu_work import Checksum
 
@@ -83,19 +83,11 @@ def is_intact(feed_class, dataset, device, batch_size=256):
     """Whether every sample of some epochs arrives once and unspoiled."""
     device = torch.device(device)
     streams = StalledStreams(device) if device.type == "cuda" else LateStreams()
-    options = {"shuffle": True, "dtype": "uint8", "normalize": None, "prefetch": 2}
-    feed = feed_class(
-        lambda slots: ff.Loader(dataset, batch_size, slots=slots, **options),
-        prefetch=2,
-        device=device,
-        dtype=torch.uint8,
-        scale=1.0,
-        bias=0.0,
-        streams=streams,
-    )
+    plain = ff.Loader(dataset, batch_size, shuffle=True, dtype="uint8", prefetch=2)
+    feed = feed_class(plain, device, streams=streams)
     checksum = Checksum(device, dataset.images[0].size)
     for _ in range(_EPOCHS):
-        for images, labels in feed.batches():
+        for images, labels in feed:
             streams.stall_consumer()
             checksum.step(images, labels)
     total, rows = Checksum.of_dataset(dataset)

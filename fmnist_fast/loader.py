@@ -11,22 +11,7 @@ from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
 from ._core import Pipeline, Steps
 from ._dataset.arrays import parts_of
-from ._loader.options import (
-    DTYPES,
-    LABEL_DTYPES,
-    LAYOUTS,
-    DropLast,
-    Normalize,
-    array_dtype,
-    checked_block,
-    checked_drop_last,
-    checked_normalize,
-    checked_seed,
-    checked_shard,
-    checked_slots,
-    image_shape,
-    scale_and_bias,
-)
+from ._loader import options
 from ._loader.pipelines import Pipelines
 from ._loader.progress import MAX_EPOCH, Place, Progress, checked_state
 from .dataset import Dataset
@@ -136,52 +121,40 @@ class Loader:
         shuffle_block: int | None = None,
         seed: int | None = 0,
         dtype: str = "float32",
-        normalize: Normalize = "auto",
+        normalize: options.Normalize = "auto",
         layout: str = "NCHW",
         label_dtype: str = "int64",
         augment: Augment = None,
-        drop_last: DropLast = False,
+        drop_last: options.DropLast = False,
         shard: tuple[int, int] | str | None = None,
         threads: int | None = None,
         prefetch: int = 4,
         slots: Sequence[Any] | None = None,
     ) -> None:
-        if not isinstance(dataset, Dataset):
-            raise TypeError(
-                f"dataset must be a Dataset, got {type(dataset).__name__}; make one of "
-                "arrays with Dataset.from_arrays(images, labels)"
-            )
-        self.dataset = dataset
-        self.batch_size = checked_integer("batch_size", batch_size, 1, 2**40)
+        self.dataset = _checked_dataset(dataset)
+        self.batch_size = checked_integer("batch_size", batch_size, 1, options.MAX_ROWS)
         self.shuffle = checked_flag("shuffle", shuffle)
-        self.shuffle_block = checked_block(shuffle_block, self.shuffle)
-        self.rank, self.world = checked_shard(shard)
-        self._seed = checked_seed(seed, self.world)
-        self.dtype = checked_dtype("dtype", dtype, DTYPES)
-        self.normalize = checked_normalize(normalize, self.dtype)
-        self.scale, self.bias = scale_and_bias(normalize, self.dtype, dataset)
-        self.layout = checked_name("layout", layout, LAYOUTS)
-        self.label_dtype = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
+        self.shuffle_block = options.checked_block(shuffle_block, self.shuffle)
+        self.rank, self.world = options.checked_shard(shard)
+        self._seed = options.seed_of(seed, self.world)
+        self.dtype = checked_dtype("dtype", dtype, options.DTYPES)
+        self.normalize, self.scale, self.bias = options.checked_normalize(
+            normalize, self.dtype, self._moments
+        )
+        self.layout = checked_name("layout", layout, options.LAYOUTS)
+        self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
         self._compiled = self._compile(augment)
         self.augment = tuple(augment) if isinstance(augment, list) else augment
-        self.drop_last = checked_drop_last(drop_last)
+        self.drop_last = options.checked_drop_last(drop_last)
         threads = config.default_threads() if threads is None else threads
         self.threads = checked_integer("threads", threads, 1, 256)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
-        self._slots = checked_slots(slots, self.prefetch)
-        if self.label_dtype == "uint8" and len(dataset.classes) > 256:
-            raise ValueError(
-                f"label_dtype 'uint8' holds 256 classes, the dataset has "
-                f"{len(dataset.classes)}"
-            )
+        self._slots = options.checked_slots(slots, self.prefetch)
         self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
-        self._made = True
         self._reset((0, 0))
-        if self._slots:
-            self._pipelines.idle(self._new_pipeline)  # which checks their size
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_made" in self.__dict__ and not name.startswith("_"):
+        if "_progress" in self.__dict__ and not name.startswith("_"):
             raise AttributeError(f"{name} of a Loader is fixed: make another Loader")
         super().__setattr__(name, value)
 
@@ -192,19 +165,36 @@ class Loader:
 
     def _reset(self, begin: Place) -> None:
         self._pipelines = Pipelines(have_slots=bool(self._slots))
-        rows = self.batch_size * self.world if self.drop_last is True else 1
-        self._progress = Progress(len(self.dataset), rows, begin)
+        n_needed = self.batch_size * self.world if self.drop_last is True else 1
+        self._progress = Progress(len(self.dataset), n_needed, begin)
+        if self._slots:
+            self._pipelines.idle(self._new_pipeline)  # which checks their size
+
+    def _options(self) -> dict[str, Any]:
+        """Return the options, but for slots, in the order of `__repr__`."""
+        values = vars(self) | {"seed": self.seed, "shard": (self.rank, self.world)}
+        return {name: values[name] for name in options.NAMES}
+
+    def _replace(self, **changes: Any) -> Loader:
+        """Return a loader of the same dataset and options, but for `changes`."""
+        return Loader(self.dataset, **self._options() | changes)
+
+    def _moments(self) -> tuple[float, float]:
+        dataset = self.dataset
+        return (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
 
     @property
     def _pipeline(self) -> Pipeline | None:
         """Of the newest iterator."""
         return self._pipelines.newest
 
-    # ---- iteration ----------------------------------------------------------------
-
     def __len__(self) -> int:
         """Batches of a whole epoch, for this rank."""
-        whole, rest = divmod(len(self.dataset), self.batch_size * self.world)
+        return self._n_batches(0)
+
+    def _n_batches(self, position: int) -> int:
+        """Return how many batches of an epoch this rank has from `position` on."""
+        whole, rest = divmod(len(self.dataset) - position, self.batch_size * self.world)
         if self.drop_last == "wrap":
             return whole + (rest > 0)
         return whole + (rest > self.rank and not self.drop_last)
@@ -213,8 +203,7 @@ class Loader:
         with self._pipelines.lock:
             seed, begin = self.seed, self._progress.next_begin()
             epoch, position = begin
-            if epoch > MAX_EPOCH:
-                raise ValueError(f"epochs are counted to {MAX_EPOCH}, and this was it")
+            checked_integer("epoch", epoch, 0, MAX_EPOCH)
             pipeline = self._pipelines.idle(self._new_pipeline)
             self._progress.go_to(begin)  # until the next one is there
             batches = pipeline.start(
@@ -264,8 +253,7 @@ class Loader:
         compiled = self._compiled
         if compiled is None or not (compiled.steps or compiled.mix):
             return None
-        height, width = self.dataset.images.shape[1:]
-        return Steps(compiled, height, width)
+        return Steps(compiled, *self.dataset.images.shape[1:])
 
     def augment_preview(self, index: int, n: int) -> np.ndarray:
         """Image `index` as the first `n` epochs augment it, to be looked at.
@@ -275,17 +263,15 @@ class Loader:
         functions. Raises IndexError, or ValueError for n < 1.
         """
         n = checked_integer("n", n, 1, MAX_EPOCH + 1)
-        n_images = len(self.dataset)
+        size = len(self.dataset)
         row = checked_integer("index", index, -(2**63), 2**63 - 1)
-        if not -n_images <= row < n_images:
-            raise IndexError(f"index {row} of a dataset of {n_images}")
+        if not -size <= row < size:
+            raise IndexError(f"index {row} of a dataset of {size}")
         image = self.dataset.images[row]
         steps = self._steps()
         if steps is None:
             return np.repeat(image[None], n, axis=0)
-        return steps.run(
-            image, seed=self.seed, epochs=range(n), position=row % n_images
-        )
+        return steps.run(image, seed=self.seed, epochs=range(n), position=row % size)
 
     def show(
         self,
@@ -347,6 +333,9 @@ class Loader:
         return self._compiled is not None and bool(self._compiled.functions)
 
     def _new_pipeline(self) -> Pipeline:
+        n_rows = self.batch_size
+        if self.drop_last != "wrap":
+            n_rows = max(1, min(n_rows, len(self.dataset)))
         return Pipeline(
             parts_of(self.dataset.images),
             self.dataset.labels,
@@ -354,21 +343,15 @@ class Loader:
             dtype=self.dtype,
             scale=self.scale,
             bias=self.bias,
-            image_shape=image_shape(self.image_sides, self.layout),
-            array_dtype=array_dtype(self.dtype),
+            image_shape=options.image_shape(self.image_sides, self.layout),
+            array_dtype=options.array_dtype(self.dtype),
             label_dtype=self.label_dtype,
             n_classes=len(self.dataset.classes),
-            rows=self._slot_rows(),
+            rows=n_rows,
             threads=self.threads,
             prefetch=self.prefetch,
             slots=self._slots,
         )
-
-    def _slot_rows(self) -> int:
-        """Rows of the largest batch."""
-        if self.drop_last == "wrap":
-            return self.batch_size
-        return max(1, min(self.batch_size, len(self.dataset)))
 
     @property
     def slot_nbytes(self) -> int:
@@ -376,8 +359,6 @@ class Loader:
         with self._pipelines.lock:
             newest = self._pipeline or self._pipelines.idle(self._new_pipeline)
             return newest.slot_nbytes
-
-    # ---- epochs and state ---------------------------------------------------------
 
     @property
     def epoch(self) -> int:
@@ -424,8 +405,6 @@ class Loader:
             self._seed = seed
             self._progress.go_to(begin)
 
-    # ---- closing ------------------------------------------------------------------
-
     def close(self) -> None:
         """Join the worker threads; iterators in use raise RuntimeError.
 
@@ -455,27 +434,16 @@ class Loader:
         self._reset(self.__dict__.pop("_next"))
 
     def __repr__(self) -> str:
-        normalize: Any = self.normalize
-        if isinstance(normalize, tuple):
-            normalize = tuple(float(f"{number:.4g}") for number in normalize)
-        unusual = {
-            "label_dtype": (self.label_dtype, "int64"),
-            "augment": (self.augment, None),
-            "drop_last": (self.drop_last, False),
-            "shard": ((self.rank, self.world), (0, 1)),
-            "threads": (self.threads, config.default_threads()),
-            "prefetch": (self.prefetch, 4),
-        }
-        more = "".join(
-            f", {name}={value!r}"
-            for name, (value, usual) in unusual.items()
-            if value != usual
-        )
-        block = f", shuffle_block={self.shuffle_block}" if self.shuffle_block else ""
+        shown = options.shown(self._options())
         slots = f", {len(self._slots)} slots" if self._slots else ""
-        return (
-            f"Loader({self.dataset!r}, batch_size={self.batch_size}, "
-            f"shuffle={self.shuffle}{block}, seed={self.seed}, dtype={self.dtype!r}, "
-            f"normalize={normalize!r}, layout={self.layout!r}{more}{slots}: "
-            f"{len(self)} batches an epoch)"
+        n = f"{len(self)} batches an epoch"
+        return f"Loader({self.dataset!r}, {shown}{slots}: {n})"
+
+
+def _checked_dataset(dataset: Any) -> Dataset:
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"dataset must be a Dataset, got {type(dataset).__name__}; make one of "
+            "arrays with Dataset.from_arrays(images, labels)"
         )
+    return dataset

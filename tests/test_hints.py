@@ -132,3 +132,9 @@ def test_no_hint_where_nothing_is_near():
 
 def test_several_may_be_near():
     assert did_you_mean("ab", ["abc", "abd"]) == "; did you mean 'abd' or 'abc'?"
+
+
+def test_upper_and_lower_case_are_no_other_name():
+    assert did_you_mean("nhw", ["NCHW", "NHW"]) == "; did you mean 'NHW'?"
+    assert did_you_mean("ncwh", ["NCHW", "flat"]) == "; did you mean 'NCHW'?"
+    assert did_you_mean("sizes", ["size", "size"]) == "; did you mean 'size'?"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.frameworks._in_flight import IN_FLIGHT, InFlight, slots_needed
+from fmnist_fast.frameworks._in_flight import IN_FLIGHT, InFlight
 
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5, "dtype": "uint8"}
 PREFETCH = 2
@@ -32,11 +32,11 @@ class Feed(InFlight):
 
     def __init__(self, dataset, delay=3, **options):
         options = OPTIONS | {"threads": 2, "prefetch": PREFETCH} | options
-        nbytes = ff.Loader(dataset, **options).slot_nbytes
-        slots = [memory(nbytes) for _ in range(slots_needed(PREFETCH))]
-        loader = ff.Loader(dataset, slots=slots, **options)
-        super().__init__(loader, {slot.ctypes.data: slot for slot in slots})
+        super().__init__(ff.Loader(dataset, **options))
         self.delay, self.copies, self.n_finished = delay, [], 0
+
+    def _new_slots(self, n, nbytes):
+        return [memory(nbytes) for _ in range(n)]
 
     @contextmanager
     def _sending(self, slot):
@@ -57,9 +57,6 @@ class Feed(InFlight):
         for copy in self.copies:
             copy.synchronize()
         return sum(copy.is_spoiled for copy in self.copies)
-
-    def __iter__(self):
-        return self._next_epoch()
 
 
 def memory(nbytes):
@@ -157,7 +154,7 @@ def test_whatever_fails_keeps_no_slot(small, monkeypatch, step):
 
     with monkeypatch.context() as patch:
         patch.setattr(feed, step, fail)
-        for _ in range(2 * slots_needed(PREFETCH)):
+        for _ in range(2 * len(feed._slots)):
             with pytest.raises(RuntimeError, match="out of memory") as caught:
                 next(iter(feed))
             held.append(caught.value)
@@ -179,19 +176,31 @@ def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
 
 
 def test_what_a_derived_class_must_say(small):
-    feed = InFlight(ff.Loader(small), {})
+    feed = Feed(small)
     for missing in (
-        lambda: feed._sending(None),
-        lambda: feed._is_copied(None),
-        lambda: feed._finished(None, None),
+        lambda: InFlight(ff.Loader(small)),
+        lambda: InFlight._sending(feed, None),
+        lambda: InFlight._is_copied(feed, None),
+        lambda: InFlight._finished(feed, None, None),
     ):
         with pytest.raises(NotImplementedError):
             missing()
 
 
+def test_what_a_device_can_not_have(small):
+    with pytest.raises(
+        ValueError, match=r"Python functions, .* on the CPU: for a CUDA"
+    ):
+        Feed(small, augment=[lambda images, labels, rng: (images, labels)])
+    nbytes = ff.Loader(small, **OPTIONS).slot_nbytes
+    slots = [memory(nbytes) for _ in range(PREFETCH + 1)]
+    with pytest.raises(ValueError, match="a CUDA device has slots of its own"):
+        Feed(small, slots=slots)
+
+
 def test_no_framework_is_needed():
     program = (
         "import sys; sys.modules['torch'] = sys.modules['cupy'] = None\n"
-        "import fmnist_fast.frameworks.in_flight"
+        "import fmnist_fast.frameworks._in_flight"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

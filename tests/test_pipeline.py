@@ -1,45 +1,17 @@
-"""Threads, slots and their ends: held batches, breaking off, forks, signals, memory."""
+"""Threads and slots: held batches, breaking off, ends, several at once, memory."""
 
 import gc
 import os
-import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 
 import numpy as np
 import pytest
-import reference
+from helpers.batches import wanted
+from helpers.scripts import run_script
 
 import fmnist_fast as ff
-
-on_posix = os.name == "posix"
-
-
-def wanted(dataset, **options):
-    return reference.epoch(dataset.images, dataset.labels, **options)
-
-
-def run_script(code, **options):
-    """Run a script in a process of its own; it must end by itself within a minute."""
-    return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **options,
-    )
-
-
-PREAMBLE = """
-    import os, signal, sys, threading, time
-    import numpy as np
-    import fmnist_fast as ff
-    images = np.arange(3000 * 784, dtype=np.uint32).astype(np.uint8)
-    dataset = ff.Dataset.from_arrays(images.reshape(3000, 28, 28), np.arange(3000) % 10)
-"""
 
 
 def n_threads():
@@ -132,7 +104,7 @@ def test_memory_is_flat_over_1000_epochs():
         growth = resident() - start
         assert growth < 1 << 20, growth
         """
-    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    done = run_script(code)
     assert done.returncode == 0, done.stderr
 
 
@@ -157,7 +129,7 @@ def test_no_memory_for_another_batch_is_an_error_and_no_batch_is_lost():
         held += list(iterator)
         assert [len(x) for x, _ in held] == [1500, 1500]
         """
-    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    done = run_script(code)
     assert done.returncode == 0, done.stderr + done.stdout
 
 
@@ -244,7 +216,7 @@ def test_exit_while_workers_are_busy():
             held = [next(iterator) for _ in range(5)]
             {ending}
             """
-        done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+        done = run_script(code)
         wanted_code = {"": 0, "loader.close()": 0, "1 / 0": 1}.get(ending, 3)
         assert done.returncode == wanted_code, (ending, done.stderr)
         assert "Fatal" not in done.stderr
@@ -343,133 +315,6 @@ def test_no_wake_up_is_missed(threads):
     assert any(n_slow() <= 3 for _ in range(3))
 
 
-# ---- forks and signals -------------------------------------------------------------
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_fork_in_the_middle_of_an_epoch():
-    code = """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork
-        loader = ff.Loader(dataset, 7, shuffle=True, threads=3)
-        iterator = iter(loader)
-        held = [next(iterator) for _ in range(5)]
-        child = os.fork()
-        if child == 0:
-            try:
-                next(iterator)
-            except RuntimeError as error:
-                assert "made before a fork" in str(error)
-            else:
-                os._exit(2)
-            del held
-            fresh = [labels for _, labels in loader]  # threads of its own
-            ok = sum(map(len, fresh)) == 3000
-            loader.close()
-            sys.exit(0 if ok else 3)  # the whole way out, with atexit
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        rest = list(iterator)
-        assert sum(len(y) for _, y in held + rest) == 3000
-        """
-    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_forks_while_other_threads_take_batches():
-    """A fork may find any lock held."""
-    code = """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)
-        loader = ff.Loader(dataset, 3, shuffle=True, threads=2)
-        stop = threading.Event()
-
-        def consume():
-            while not stop.is_set():
-                for _ in loader:
-                    if stop.is_set():
-                        break
-
-        threads = [threading.Thread(target=consume) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for _ in range(20):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(20)
-                ok = sum(len(y) for _, y in loader) == 3000
-                os._exit(0 if ok else 3)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        stop.set()
-        for thread in threads:
-            thread.join()
-        """
-    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
-def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
-    """A batch of 1.1 GB, which takes far longer than that to fill."""
-    code = """
-        many = np.broadcast_to(dataset.images, (120, 3000, 28, 28)).reshape(-1, 28, 28)
-        big = ff.Dataset.from_arrays(many, np.zeros(len(many), np.uint8))
-        when = []
-
-        def handler(*_):
-            when.append(time.monotonic())
-            raise KeyboardInterrupt
-
-        signal.signal(signal.SIGALRM, handler)
-        loader = ff.Loader(big, len(big), normalize=None, threads=THREADS, prefetch=1)
-        iterator = iter(loader)
-        signal.setitimer(signal.ITIMER_REAL, 0.03)
-        start = time.monotonic()
-        try:
-            next(iterator)
-        except KeyboardInterrupt:
-            now = time.monotonic()
-        else:
-            raise SystemExit("the batch came first")
-        assert now - start < 0.03 + 0.1, now - start
-        images, labels = next(iterator)  # nothing was lost
-        assert np.array_equal(images[-3000:, 0], many[-3000:])
-        """
-    for threads in ("1", "2"):
-        script = textwrap.dedent(PREAMBLE) + textwrap.dedent(code)
-        for _ in range(3):  # a busy machine may be late once
-            done = run_script(script.replace("THREADS", threads))
-            if done.returncode == 0:
-                break
-        assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(not on_posix, reason="needs SIGINT")
-def test_ctrl_c_ends_a_training_loop_at_once():
-    code = """
-        # Started from a background job, SIGINT would be ignored.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        loader = ff.Loader(dataset, 7, shuffle=True, threads=2)
-        print("ready", flush=True)
-        while True:
-            for batch in loader:
-                pass
-        """
-    script = textwrap.dedent(PREAMBLE) + textwrap.dedent(code)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with process:
-        process.stdout.readline()
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        try:
-            _, errors = process.communicate(timeout=10)
-        finally:
-            process.kill()
-    assert b"KeyboardInterrupt" in errors and process.returncode != 0
-
-
 def test_closing_in_one_thread_and_starting_in_another(small):
     """The one that waits for the workers must not wait for the next epoch's."""
     loader = ff.Loader(small, 16, shuffle=True, threads=2)
@@ -515,27 +360,6 @@ def test_shared_iterator_of_a_loader_without_a_name(small):
         assert not errors
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
-def test_a_signal_handler_may_ask_for_the_state():
-    """Checkpointing on SIGTERM, wherever the training loop is."""
-    code = """
-        loader = ff.Loader(dataset, 1000, shuffle=True, threads=2)
-        states = []
-        signal.signal(signal.SIGALRM, lambda *_: states.append(loader.state_dict()))
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
-            for batch in loader:
-                loader.state_dict()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        assert len(states) > 50
-        where = [(state["epoch"], state["position"]) for state in states]
-        assert where == sorted(where)
-        """
-    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS")
 def test_no_room_for_a_thread_is_an_error():
     code = """
@@ -551,7 +375,7 @@ def test_no_room_for_a_thread_is_an_error():
         resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
         assert sum(len(y) for _, y in loader) == 3000
         """
-    done = run_script(textwrap.dedent(PREAMBLE) + textwrap.dedent(code))
+    done = run_script(code)
     assert done.returncode == 0, done.stderr
     assert "RuntimeError the system refused to start a worker thread" in done.stdout
 

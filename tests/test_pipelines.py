@@ -1,4 +1,4 @@
-"""Which pipeline an iterator gets; fork, exit and real threads are in test_loader.py,
+"""Which pipeline an iterator gets; fork, exit and real threads are in test_signals.py,
 test_slots.py and test_pipeline.py."""
 
 import gc

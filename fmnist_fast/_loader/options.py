@@ -6,22 +6,44 @@ import itertools
 import math
 import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from .._checks import checked_integer
-from .._checks import checked_seed as _checked_seed
-from ..dataset import Dataset
-from .ranks import shard_from_environment
+from .. import config
+from .._checks import checked_dtype, checked_integer, checked_seed
+from .ranks import MAX_WORLD, shard_from_environment
 
 DTYPES = ("float32", "float16", "bfloat16", "uint8")
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
 DropLast = bool | Literal["wrap"]
 Normalize = str | tuple[float, float] | None
-SLOT_ALIGNMENT = 64  # bytes; batches are stored by whole cache lines
+MAX_ROWS = 2**40  # of a batch, and of a block: FM_ORDER_MAX_BLOCK of src/order.h
+SLOT_ALIGNMENT = 64  # bytes, as fm_slots_supply of src/slots.h wants it: a cache line
+NAMES = (
+    *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
+    *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
+)
+_USUAL: dict[str, Any] = {
+    "shuffle_block": None,
+    "label_dtype": "int64",
+    "augment": None,
+}
+_USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
+
+
+def shown(values: dict[str, Any]) -> str:
+    """Return the options for a repr, without some that have their usual value."""
+    usual = _USUAL | {"threads": config.default_threads()}
+    words = []
+    for name, value in values.items():
+        if isinstance(value, tuple) and name == "normalize":
+            value = tuple(float(f"{number:.4g}") for number in value)
+        if name not in usual or value != usual[name]:
+            words.append(f"{name}={value!r}")
+    return ", ".join(words)
 
 
 def checked_drop_last(value: Any) -> DropLast:
@@ -32,48 +54,52 @@ def checked_drop_last(value: Any) -> DropLast:
     return bool(value)
 
 
-def checked_normalize(normalize: Any, dtype: str) -> Normalize:
-    """ "dataset", "unit", a pair of floats, or None, in place of "auto" too."""
+def checked_normalize(
+    normalize: Any, dtype: str, moments: Callable[[], tuple[float, float]]
+) -> tuple[Normalize, float, float]:
+    """Return what "auto" stands for, and scale and bias of a pixel in 0..255.
+
+    `moments` returns mean and standard deviation of a dataset's pixels, divided by 255.
+    It takes time, and is called for "dataset" only.
+    """
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
     if normalize is None:
-        return None
+        return None, 1.0, 0.0
     if dtype == "uint8":
         raise ValueError(
             "dtype 'uint8' can't be normalised: normalize must be None, got "
             f"{normalize!r}"
         )
-    if isinstance(normalize, str):
-        if normalize not in ("dataset", "unit"):
-            raise ValueError(
-                "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
-                f"{normalize!r}"
-            )
-        return normalize
-    pair = normalize if isinstance(normalize, (tuple, list, np.ndarray)) else ()
-    if len(pair) != 2 or not all(isinstance(number, numbers.Real) for number in pair):
-        raise TypeError(
-            f"normalize must be a pair of numbers (mean, std), got {normalize!r}"
-        )
-    mean, std = map(float, pair)
-    return mean, std
-
-
-def scale_and_bias(normalize: Any, dtype: str, dataset: Dataset) -> tuple[float, float]:
-    """The two numbers that make a normalised pixel of one in 0..255."""
-    normalize = checked_normalize(normalize, dtype)
-    if normalize is None:
-        return 1.0, 0.0
+    if not isinstance(normalize, str):
+        pair = _checked_pair(normalize)
+        return pair, *_scale_and_bias(*pair)
     if normalize == "unit":
-        return 1 / 255, 0.0
-    if normalize == "dataset":
-        normalize = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
-        if normalize[1] == 0:
-            raise ValueError(
-                "normalize='dataset' divides by the standard deviation, which is 0: "
-                "all pixels of this dataset are equal"
-            )
-    mean, std = normalize
+        return normalize, 1 / 255, 0.0
+    if normalize != "dataset":
+        raise ValueError(
+            "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
+            f"{normalize!r}"
+        )
+    mean, std = moments()
+    if std == 0:
+        raise ValueError(
+            "normalize='dataset' divides by the standard deviation, which is 0: all "
+            "pixels of this dataset are equal"
+        )
+    return normalize, *_scale_and_bias(mean, std)
+
+
+def _checked_pair(pair: Any) -> tuple[float, float]:
+    items = pair if isinstance(pair, (tuple, list, np.ndarray)) else ()
+    if len(items) != 2 or not all(isinstance(item, numbers.Real) for item in items):
+        raise TypeError(
+            f"normalize must be a pair of numbers (mean, std), got {pair!r}"
+        )
+    return float(items[0]), float(items[1])
+
+
+def _scale_and_bias(mean: float, std: float) -> tuple[float, float]:
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
             "normalize=(mean, std) needs finite numbers and std > 0, got "
@@ -92,32 +118,38 @@ def checked_block(block: Any, shuffle: bool) -> int | None:
         return None
     if not shuffle:
         raise ValueError(f"shuffle_block goes with shuffle=True, got {block!r}")
-    return checked_integer("shuffle_block", block, 1, 2**40)
+    return checked_integer("shuffle_block", block, 1, MAX_ROWS)
+
+
+def checked_labels(label_dtype: Any, n_classes: int) -> str:
+    name = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
+    if name == "uint8" and n_classes > 256:
+        raise ValueError(
+            f"label_dtype 'uint8' holds 256 classes, the dataset has {n_classes}"
+        )
+    return name
 
 
 def checked_shard(shard: Any) -> tuple[int, int]:
     if shard is None:
         return 0, 1
+    if isinstance(shard, str) and shard == "env":
+        return shard_from_environment()
+    message = f"shard must be (rank, world), 'env' or None, got {shard!r}"
     if isinstance(shard, str):
-        if shard != "env":
-            raise ValueError(
-                f"shard must be (rank, world), 'env' or None, got {shard!r}"
-            )
-        shard = shard_from_environment()
+        raise ValueError(message)
     try:
         rank, world = shard
     except (TypeError, ValueError):
-        raise TypeError(
-            f"shard must be (rank, world), 'env' or None, got {shard!r}"
-        ) from None
-    world = checked_integer("shard's world", world, 1, 2**20)
+        raise TypeError(message) from None
+    world = checked_integer("shard's world", world, 1, MAX_WORLD)
     return checked_integer("shard's rank", rank, 0, world - 1), world
 
 
-def checked_seed(seed: Any, world: int) -> int:
-    """The seed, or one from the system where it is None."""
+def seed_of(seed: Any, world: int) -> int:
+    """Return the seed, or one from the system where it is None."""
     if seed is not None:
-        return _checked_seed(seed)
+        return checked_seed(seed)
     if world > 1:
         raise ValueError(
             f"seed=None draws another seed in each of {world} processes, whose parts "

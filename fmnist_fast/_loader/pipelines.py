@@ -17,19 +17,11 @@ _all: weakref.WeakSet[Pipelines] = weakref.WeakSet()
 class Pipelines:
     """The pipelines of one loader: one, and one more for each iterator left in use.
 
-    Parameters
-    ----------
-    have_slots : bool
-        Whether they keep batches in supplied memory, which one at a time can use.
-
-    Attributes
-    ----------
-    lock : RLock
-        For whoever starts an iterator. A signal handler may ask for it again.
-    newest : Pipeline or None
+    With `have_slots` they keep batches in supplied memory, which one at a time can use.
     """
 
     def __init__(self, have_slots: bool) -> None:
+        # For who starts an iterator. A signal handler may ask for it again.
         self.lock = threading.RLock()
         self.newest: Pipeline | None = None
         self._have_slots = have_slots

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any, NamedTuple
 
-from .._checks import checked_integer
+from .._checks import checked_integer, checked_seed
 from .._core import Batches, Pipeline
 
 MAX_EPOCH = 2**32 - 1  # the epoch is one word of the random numbers' counter
@@ -14,8 +14,6 @@ Place = tuple[int, int]  # an epoch, and a position in it: samples over all rank
 
 
 class _Newest(NamedTuple):
-    """The newest iterator."""
-
     pipeline: Pipeline  # which knows how far it is
     batches: weakref.ref[Batches]
     begin: Place
@@ -24,19 +22,9 @@ class _Newest(NamedTuple):
 class Progress:
     """Where the newest iterator of a loader stands, and where the next one begins.
 
-    Parameters
-    ----------
-    n_samples : int
-        Of an epoch.
-    n_needed : int
-        Samples without which no batch follows in an epoch.
-    begin : Place
-        Where the first iterator begins.
-
-    Notes
-    -----
-    A signal handler may look at any time, so that each change is one assignment, or
-    two of which the first alone leaves the place what it was.
+    An epoch has `n_samples`, and needs `n_needed` of them for another batch. The first
+    iterator begins at `begin`. A signal handler may read this at any time, so that each
+    change is one assignment, or two of which the first alone changes no place.
     """
 
     def __init__(self, n_samples: int, n_needed: int, begin: Place) -> None:
@@ -49,10 +37,15 @@ class Progress:
         newest = self._newest
         if newest is None:
             return self._next
-        epoch, position = newest.begin[0], newest.pipeline.position
-        if newest.pipeline.finished or self._n_samples - position < self._n_needed:
+        epoch = newest.begin[0]
+        if newest.pipeline.finished:
             return epoch + 1, 0
-        return epoch, position
+        return self.place(epoch, newest.pipeline.position)
+
+    def place(self, epoch: int, position: int) -> Place:
+        """Return this place, or the next epoch where no batch follows in this one."""
+        left = self._n_samples - position
+        return (epoch, position) if left >= self._n_needed else (epoch + 1, 0)
 
     def next_begin(self) -> Place:
         """Where a new iterator begins: where the newest did, if that was not used."""
@@ -93,5 +86,4 @@ def checked_state(state: Any, mine: dict[str, Any]) -> tuple[int, Place]:
     epoch = checked_integer("state['epoch']", state["epoch"], 0, MAX_EPOCH + 1)
     last = max(0, mine["samples"] - 1)
     position = checked_integer("state['position']", state["position"], 0, last)
-    seed = checked_integer("state['seed']", state["seed"], 0, 2**64 - 1)
-    return seed, (epoch, position)
+    return checked_seed(state["seed"], "state['seed']"), (epoch, position)

@@ -22,7 +22,7 @@ _BY_TORCHRUN = "TORCHELASTIC_RUN_ID"  # by torchrun, and by nothing else
 # By srun, for the processes that it starts: how many. In the shell of a batch job it is
 # not set, and SLURM_NTASKS says how many srun would start.
 _BY_SRUN = "SLURM_STEP_NUM_TASKS"
-_MAX_WORLD = 2**20
+MAX_WORLD = 2**20
 
 
 class _Claim(NamedTuple):
@@ -33,29 +33,31 @@ class _Claim(NamedTuple):
 
 
 def shard_from_environment() -> tuple[int, int]:
-    """The rank of this process and the number of processes.
+    """Return the rank of this process and the number of processes.
 
-    Raises
-    ------
-    ValueError
-        Nothing says so; half of it is missing, no number or out of range; SLURM started
-        one process only; or two sources contradict each other. The message has the
-        variables and their values.
+    Raises ValueError, with the variables and their values, where nothing says so; where
+    half of it is missing, no number or out of range; where SLURM started one process
+    only; and where two sources contradict each other.
     """
-    claims = [_ray_train(), _jax(), _torchrun(), _open_mpi()]
-    found = [claim for claim in claims if claim is not None]
-    slurm = _slurm(is_alone=not found)
-    if slurm is not None:
-        found.append(slurm)
-    if not found:
-        known = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
+    claims = [
+        _ray_train(),
+        _jax(),
+        # Without torchrun's mark they were set by hand, or are left over in a shell.
+        _variables(_TORCHRUN, is_innermost=_BY_TORCHRUN in os.environ),
+        # On a cluster of SLURM mpirun has srun start its daemons.
+        _variables(_OPEN_MPI, is_innermost=True),
+    ]
+    claims.append(_slurm(is_only=not any(claims)))
+    known = [claim for claim in claims if claim is not None]
+    if not known:
+        variables = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
         raise ValueError(
-            f"shard='env' found no rank: none of these is set: {known}; this is no "
+            f"shard='env' found no rank: none of these is set: {variables}; this is no "
             "worker of Ray Train; jax.distributed is not initialised. Start the "
             "processes with torchrun, mpirun or srun, or pass shard=(rank, world), or "
             "shard=None for a single process"
         )
-    inner, *others = found
+    inner, *others = known
     for outer in others:
         if not (inner.is_innermost or _encloses(outer, inner)):
             raise ValueError(
@@ -71,24 +73,14 @@ def _encloses(outer: _Claim, inner: _Claim) -> bool:
     return rest == 0 and inner.rank // n_each == outer.rank
 
 
-def _torchrun() -> _Claim | None:
-    # Without torchrun's mark they were set by hand, and may be left over in a shell.
-    return _variables(_TORCHRUN, is_innermost=_BY_TORCHRUN in os.environ)
-
-
-def _open_mpi() -> _Claim | None:
-    # On a cluster of SLURM mpirun has srun start its daemons.
-    return _variables(_OPEN_MPI, is_innermost=True)
-
-
-def _slurm(*, is_alone: bool) -> _Claim | None:
+def _slurm(*, is_only: bool) -> _Claim | None:
     """What SLURM says, unless it started but the shell that something else ran in."""
     if _BY_SRUN in os.environ:
         return _variables((_SLURM[0], _BY_SRUN))
     rank, world = (os.environ.get(name) for name in _SLURM)
     if rank not in (None, "0") or (rank, world) in ((None, None), ("0", "1")):
         return _variables(_SLURM)
-    if not is_alone:
+    if not is_only:
         return None
     raise ValueError(
         f"shard='env' found {_words(_SLURM)}, but not {_BY_SRUN}: SLURM started one "
@@ -109,9 +101,9 @@ def _variables(names: tuple[str, str], *, is_innermost: bool = False) -> _Claim 
         raise ValueError(
             f"shard='env' needs {names[0]} and {names[1]} to be integers, found {words}"
         ) from None
-    if not 1 <= world <= _MAX_WORLD:
+    if not 1 <= world <= MAX_WORLD:
         raise ValueError(
-            f"shard='env' needs {names[1]} in 1..{_MAX_WORLD}, found {words}"
+            f"shard='env' needs {names[1]} in 1..{MAX_WORLD}, found {words}"
         )
     if not 0 <= rank < world:
         raise ValueError(
@@ -121,10 +113,9 @@ def _variables(names: tuple[str, str], *, is_innermost: bool = False) -> _Claim 
 
 
 def _words(names: tuple[str, str]) -> str:
-    values = [(name, os.environ.get(name)) for name in names]
     return ", ".join(
-        f"{name} not set" if value is None else f"{name}={value}"
-        for name, value in values
+        f"{name}={os.environ[name]}" if name in os.environ else f"{name} not set"
+        for name in names
     )
 
 

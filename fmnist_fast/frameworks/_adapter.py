@@ -1,11 +1,14 @@
-"""What the adapters to all frameworks have of a Loader: its epochs, state and end."""
+"""What the adapters to all frameworks have in common: epochs and state of a Loader."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..dataset import Dataset
 from ..loader import Loader
 
 if TYPE_CHECKING:
@@ -14,10 +17,29 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="Adapter")
 
 
-class Adapter:
-    """Something that hands out the batches of `loader` in another form."""
+@contextmanager
+def importing(name: str, needs: str, *packages: str) -> Iterator[None]:
+    """Say what the adapter of this name needs where its package can't be imported.
 
-    loader: Loader
+    `packages` are others that it needs, directly or not.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in (name, *packages):
+            raise
+        raise ImportError(f"fmnist_fast.frameworks.{name} needs {needs}") from None
+
+
+class Adapter:
+    """Base of what hands out the batches of `loader` in another form."""
+
+    _shown: tuple[str, ...] = ()  # attributes of its own that its repr has
+
+    def __init__(self, dataset: Dataset, **options: Any) -> None:
+        super().__init__()  # of the framework's class, where there is one
+        self.loader = Loader(dataset, **options)
+        self._numpys = self.loader  # which gives the same pixels as numpy arrays
 
     def __len__(self) -> int:
         """Batches of a whole epoch, for this rank."""
@@ -47,21 +69,16 @@ class Adapter:
     def show(self, batch: tuple[Any, Any], **options: Any) -> PIL.Image.Image:
         """Draw a batch of this loader as a contact sheet: see Loader.show."""
         if isinstance(batch, (tuple, list)) and len(batch) == 2:
-            images, labels = batch
-            batch = self._image_array(images), self._array(labels)
-        return self._loader_of_arrays().show(batch, **options)
+            batch = self._image_array(batch[0]), self._array(batch[1])
+        return self._numpys.show(batch, **options)
 
-    def _array(self, labels: Any) -> np.ndarray:
-        """The framework's array as numpy's."""
-        return np.asarray(labels)
+    def _array(self, array: Any) -> np.ndarray:
+        """Return an array of the framework as numpy's."""
+        return np.asarray(array)
 
     def _image_array(self, images: Any) -> np.ndarray:
-        """Images as `_loader_of_arrays` lays them out."""
+        """Return images in the layout of the loader."""
         return self._array(images)
-
-    def _loader_of_arrays(self) -> Loader:
-        """A loader that gives the same pixels, as numpy arrays."""
-        return self.loader
 
     def close(self) -> None:
         """Join the worker threads; iterators in use raise RuntimeError."""
@@ -72,3 +89,7 @@ class Adapter:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        more = "".join(f", {name}={getattr(self, name)!r}" for name in self._shown)
+        return f"{type(self).__name__}({self.loader!r}{more})"

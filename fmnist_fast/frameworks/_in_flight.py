@@ -1,6 +1,9 @@
 """Batches that a device copies out of slots: which slots it still reads, and for whom.
 
-What cuda.py and cupy.py have in common; it knows neither PyTorch nor CuPy.
+A batch crosses the bus as it lies in its slot, bytes of pixels and labels in one copy,
+on a stream of its own. Streams wait for each other by events, and the host waits for a
+copy only before it gives the slot back to be filled again. This is what cuda.py and
+cupy.py have in common; it knows neither PyTorch nor CuPy.
 """
 
 from __future__ import annotations
@@ -18,33 +21,42 @@ from ..loader import Loader
 IN_FLIGHT = 4  # batches whose copies may be under way
 
 
-def slots_needed(prefetch: int) -> int:
-    """Slots for batches ahead, those under way, and the one that is taken next."""
-    return prefetch + IN_FLIGHT + 1
-
-
 class InFlight:
-    """Base of what sends the batches of a loader with slots to a device.
+    """Base of what sends batches to a device: those of `plain`, a loader for the CPU.
 
-    A derived class says how a slot is sent and what becomes of it there: `_sending`,
-    `_is_copied`, `_finished` and, where the device's dtypes aren't numpy's,
+    Pixels are sent as bytes out of pinned slots, and normalized there. A derived class
+    says how slots are made and sent, and what becomes of them there: `_new_slots`,
+    `_sending`, `_is_copied`, `_finished` and, where the device's dtypes aren't numpy's,
     `_device_dtype`. All arrays of the device are sliced, viewed and reshaped as numpy's
     are.
-
-    Parameters
-    ----------
-    loader : Loader
-        Of uint8 images that are not normalised, with slots.
-    slots : dict of int to array
-        The same slots by their addresses, as `_sending` takes them.
     """
 
-    loader: Loader
-
-    def __init__(self, loader: Loader, slots: dict[int, Any]) -> None:
-        self.loader, self._slots = loader, slots
+    def __init__(self, plain: Loader) -> None:
+        if plain.has_functions:
+            raise ValueError(
+                "augment has Python functions, which change finished batches on the "
+                "CPU: for a CUDA device call them in the training loop, or move the "
+                "batches of a loader for the CPU yourself"
+            )
+        if plain._slots:
+            raise ValueError(
+                "slots are for the CPU: a CUDA device has slots of its own"
+            )
+        raw: dict[str, Any] = {"dtype": "uint8", "normalize": None}
+        # Slots for batches ahead, for those under way, and for the one taken next.
+        n_slots = plain.prefetch + IN_FLIGHT + 1
+        slots = self._new_slots(n_slots, plain._replace(**raw).slot_nbytes)
+        arrays = [np.asarray(slot) for slot in slots]
+        self.loader: Loader = plain._replace(**raw, slots=arrays)
+        self._slots = {array.ctypes.data: s for array, s in zip(arrays, slots)}
+        # As the loader rounds them.
+        self._scale, self._bias = np.float32(plain.scale), np.float32(plain.bias)
         self._copies: deque[tuple[Any, Any]] = deque()  # under way, and what they read
         self._newest: Any = lambda: None  # weak reference to what the loader iterates
+
+    def _new_slots(self, n: int, nbytes: int) -> list[Any]:
+        """Return `n` slots of pinned memory, each of which numpy can show as uint8."""
+        raise NotImplementedError
 
     def _sending(self, slot: Any) -> AbstractContextManager[tuple[Any, Any]]:
         """A context that gives a copy of `slot`, uint8 (nbytes,), and its event.
@@ -65,12 +77,10 @@ class InFlight:
     def _device_dtype(self, dtype: np.dtype) -> Any:
         return dtype
 
-    def _next_epoch(self) -> Iterator[Any]:
-        """The batches of the next epoch, which is taken now.
-
-        Ends the iterator before, which has the slots and may be kept by no more than
-        the traceback of a loop that failed: asked again, it raises RuntimeError.
-        """
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        # Takes the next epoch now. Ends the iterator before, which has the slots and
+        # may be kept by no more than the traceback of a loop that failed: asked again,
+        # it raises RuntimeError.
         before = self._newest()
         if before is not None:
             before.close()

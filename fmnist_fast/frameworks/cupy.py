@@ -1,9 +1,6 @@
 """Batches as CuPy arrays on a CUDA device.
 
 from fmnist_fast.frameworks.cupy import CupyLoader
-
-A batch crosses the bus as it lies in its slot, bytes of pixels and labels in one copy,
-on a stream of its own, as in cuda.py for PyTorch.
 """
 
 from __future__ import annotations
@@ -16,24 +13,16 @@ from typing import Any
 import numpy as np
 
 from .._checks import checked_dtype, checked_integer, hinting
-from .._loader.options import scale_and_bias
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter
-from ._in_flight import IN_FLIGHT, InFlight, slots_needed
+from ._adapter import Adapter, importing
+from ._in_flight import IN_FLIGHT, InFlight
 
-try:
+_GET = "pip install cupy-cuda12x, or the package for your version of CUDA"
+with importing("cupy", f"CuPy: {_GET}"):
     import cupy
-except ModuleNotFoundError as error:
-    if error.name != "cupy":
-        raise
-    raise ImportError(
-        "fmnist_fast.frameworks.cupy needs CuPy: pip install cupy-cuda12x, or the "
-        "package for your version of CUDA"
-    ) from None
 
 _DTYPES = ("float32", "float16", "uint8")
-Batch = tuple[Any, Any]
 
 
 class CupyLoader(InFlight, Adapter):
@@ -71,6 +60,8 @@ class CupyLoader(InFlight, Adapter):
     It is tested with a stand-in for CuPy, and has not been run on a device.
     """
 
+    _shown = ("device",)
+
     @hinting(Loader.__init__)
     def __init__(
         self,
@@ -83,27 +74,13 @@ class CupyLoader(InFlight, Adapter):
     ) -> None:
         self.device = _checked_device(device)
         dtype = checked_dtype("dtype", dtype, _DTYPES)
-        self._options = {"batch_size": batch_size, "dtype": dtype, **options}
-        plain = Loader(dataset, **self._options)  # checks the options
-        if plain.has_functions:
-            raise ValueError(
-                "augment has Python functions, which change finished batches on the "
-                "CPU: call them in the training loop"
-            )
-        scale, bias = scale_and_bias(options.get("normalize", "auto"), dtype, dataset)
-        self._scale, self._bias = np.float32(scale), np.float32(bias)
+        Adapter.__init__(self, dataset, batch_size=batch_size, dtype=dtype, **options)
+        InFlight.__init__(self, self.loader)
         self._dtype = np.dtype(dtype)
-        raw = {**self._options, "dtype": "uint8", "normalize": None}
-        nbytes = Loader(dataset, **raw).slot_nbytes
-        self._streams = Streams(self.device, nbytes, IN_FLIGHT)
-        slots = [self._streams.slot() for _ in range(slots_needed(plain.prefetch))]
-        super().__init__(
-            Loader(dataset, **raw, slots=slots),
-            {slot.ctypes.data: slot for slot in slots},
-        )
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self._next_epoch()
+    def _new_slots(self, n: int, nbytes: int) -> list[np.ndarray]:
+        self._streams = Streams(self.device, nbytes)
+        return [self._streams.slot() for _ in range(n)]
 
     def _sending(self, slot: np.ndarray) -> AbstractContextManager[tuple[Any, Any]]:
         return self._streams.sent(slot)
@@ -111,7 +88,7 @@ class CupyLoader(InFlight, Adapter):
     def _is_copied(self, event: Any) -> bool:
         return bool(event.done)
 
-    def _finished(self, pixels: Any, labels: Any) -> Batch:
+    def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
         """On the current stream: normalised and cast, in memory of their own."""
         if self._dtype == np.uint8:
             return pixels.copy(), labels.copy()
@@ -120,30 +97,24 @@ class CupyLoader(InFlight, Adapter):
         images += self._bias
         return images.astype(self._dtype, copy=False), labels.copy()
 
-    def _array(self, labels: Any) -> np.ndarray:
-        return cupy.asnumpy(labels)
-
-    def _loader_of_arrays(self) -> Loader:
-        return Loader(self.loader.dataset, **self._options)  # which normalises itself
-
-    def __repr__(self) -> str:
-        return f"CupyLoader({self.loader!r}, device={self.device})"
+    def _array(self, array: Any) -> np.ndarray:
+        return cupy.asnumpy(array)
 
 
 class Streams:
     """Pinned slots, and copies of them to a device on a stream of their own.
 
-    Copies go by turns into `n_staged` pieces of memory on the device, each of which
-    is written again when the consumer's stream has read it.
+    Copies go by turns into several pieces of memory on the device, each of which is
+    written again when the consumer's stream has read it.
     """
 
-    def __init__(self, device: int, nbytes: int, n_staged: int) -> None:
+    def __init__(self, device: int, nbytes: int) -> None:
         self._device, self._nbytes = device, nbytes
         with cupy.cuda.Device(device):
             self._stream = cupy.cuda.Stream(non_blocking=True)
             self._staged = deque(
                 (cupy.empty(nbytes, np.uint8), cupy.cuda.Event(disable_timing=True))
-                for _ in range(n_staged)
+                for _ in range(IN_FLIGHT)
             )
 
     def slot(self) -> np.ndarray:
@@ -175,15 +146,14 @@ class Streams:
 
 def _checked_device(device: int) -> int:
     device = checked_integer("device", device, 0, 2**31 - 1)
+    n_devices, why = 0, ""
     try:
         n_devices = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise ValueError(
-            f"device {device} was asked for, but CuPy finds no CUDA device: {error}"
-        ) from None
+        why = f": {error}"
     if device >= n_devices:
+        there_are = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
         raise ValueError(
-            f"device {device} was asked for, but there are only {n_devices} CUDA "
-            "devices"
+            f"device {device} was asked for, but CuPy finds {there_are}{why}"
         )
     return device

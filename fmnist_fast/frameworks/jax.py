@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .._checks import hinting
+from .._checks import checked_dtype, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter
+from ._adapter import Adapter, importing
 
-try:
+with importing("jax", "JAX: pip install jax"):
     import jax
-except ModuleNotFoundError as error:
-    if error.name != "jax":
-        raise
-    raise ImportError("fmnist_fast.frameworks.jax needs JAX: pip install jax") from None
 
 _LABEL_DTYPES = ("int32", "uint8", "onehot")
 
@@ -56,6 +52,8 @@ class JaxLoader(Adapter):
     batch's memory is used again when JAX has read it, which it does later.
     """
 
+    _shown = ("sharding",)
+
     @hinting(Loader.__init__)
     def __init__(
         self,
@@ -66,12 +64,8 @@ class JaxLoader(Adapter):
         label_dtype: str = "int32",
         **options: Any,
     ) -> None:
-        if label_dtype not in _LABEL_DTYPES:
-            raise ValueError(
-                f"label_dtype must be one of {', '.join(_LABEL_DTYPES)}, got "
-                f"{label_dtype!r}"
-            )
-        self.loader = Loader(dataset, batch_size, label_dtype=label_dtype, **options)
+        labels = checked_dtype("label_dtype", label_dtype, _LABEL_DTYPES)
+        super().__init__(dataset, batch_size=batch_size, label_dtype=labels, **options)
         self.sharding = sharding
         if sharding is not None and not isinstance(sharding, jax.Device):
             self._check_sharding(sharding)
@@ -103,9 +97,6 @@ class JaxLoader(Adapter):
         for images, labels in self.loader:
             batch = (images.copy(), labels.copy()) if is_cpu else (images, labels)
             yield jax.device_put(batch, sharding)
-
-    def __repr__(self) -> str:
-        return f"JaxLoader({self.loader!r}, sharding={self.sharding!r})"
 
 
 @jax.jit

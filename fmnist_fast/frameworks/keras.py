@@ -14,19 +14,14 @@ import numpy as np
 from .._checks import checked_integer, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter
+from ._adapter import Adapter, importing
 
-try:
+_GET = "one of its backends, such as: pip install keras tensorflow"
+with importing("keras", f"Keras 3 and {_GET}", "tensorflow", "jax", "torch"):
     import keras
-except ModuleNotFoundError as error:
-    if error.name not in ("keras", "tensorflow", "jax", "torch"):
-        raise
-    raise ImportError(
-        "fmnist_fast.frameworks.keras needs Keras 3 and one of its backends, such as: "
-        "pip install keras tensorflow"
-    ) from None
 
 Batch = tuple[np.ndarray, np.ndarray]
+_FIXED = {"workers": 1, "use_multiprocessing": False}  # attributes of a PyDataset
 
 
 class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
@@ -68,8 +63,9 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     number of batches in all epochs of a `fit`.
 
     Thread safety: batches may be asked for by several threads, each going to one of
-    them. Keras's own `workers` stay 1, as more would change the order; `threads` are
-    the loader's.
+    them. Keras's own `workers` stay 1, and its `use_multiprocessing` False, as more
+    would change the order: setting them raises AttributeError. `threads` are the
+    loader's.
 
     Buffers: as Loader.
     """
@@ -84,10 +80,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         label_dtype: str = "int32",
         **options: Any,
     ) -> None:
-        super().__init__()
-        self.loader = Loader(
-            dataset, batch_size, layout=layout, label_dtype=label_dtype, **options
-        )
+        options |= {"layout": layout, "label_dtype": label_dtype}
+        super().__init__(dataset, batch_size=batch_size, **options)
         self._lock = threading.Lock()
         self._promised: int | None = None  # batches an epoch, as Keras was told
         self._phase = "outside"  # of Keras's epoch; then "begun", and "inside"
@@ -98,9 +92,6 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         self._start = self.loader.state_dict()  # of the newest pass
         self._asked: set[int] = set()  # numbers that Keras has asked for in it
         self._batches: Iterator[Batch] | None = None
-        self._n_left = self._n_following()
-
-    # ---- what Keras calls ---------------------------------------------------------
 
     def __getitem__(self, index: int) -> Batch:
         """The next batch of the epoch; `index` is the number Keras has for it.
@@ -121,8 +112,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
                     f"index {index} of a pass over {len(self._asked) - 1} batches, "
                     "which were all handed out"
                 ) from None
-            self._n_left -= 1
-            if self._n_left == 0:  # the loader of a rank that has fewer doesn't know
+            # The loader of a rank that has fewer batches doesn't know that it ends.
+            if len(self._asked) == self._n_batches():
                 next(self._batches, None)  # type: ignore[arg-type]
             return batch
 
@@ -137,18 +128,12 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     def _is_finished(self) -> bool:
         return self.loader.epoch != self._start["epoch"]
 
-    def _n_upcoming(self) -> int:
-        """Batches of the next pass, or of one that is not finished."""
-        return len(self.loader) if self._is_finished() else self._n_following()
+    def _n_batches(self) -> int:
+        """Return how many batches the newest pass has, all together."""
+        return self.loader._n_batches(self._start["position"])
 
-    def _n_following(self) -> int:
-        """Batches of the epoch from where the newest pass began."""
-        loader = self.loader
-        left = len(loader.dataset) - self._start["position"]
-        whole, rest = divmod(left, loader.batch_size * loader.world)
-        if loader.drop_last is True:
-            return whole
-        return whole + (rest > (0 if loader.drop_last else loader.rank))
+    def _n_upcoming(self) -> int:
+        return len(self) if self._is_finished() else self._n_batches()
 
     @property
     def num_batches(self) -> int:
@@ -164,29 +149,14 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
                 self._promised = n
             return n
 
-    @property
-    def workers(self) -> int:
-        """Always 1. Setting it raises AttributeError."""
-        return 1
-
-    @workers.setter
-    def workers(self, workers: int) -> None:
-        raise AttributeError(
-            f"workers of a KerasLoader must be 1, got {workers!r}: batches are filled "
-            "by the threads of KerasLoader(threads=...), and come in order"
-        )
-
-    @property
-    def use_multiprocessing(self) -> bool:
-        """Always False. Setting it raises AttributeError."""
-        return False
-
-    @use_multiprocessing.setter
-    def use_multiprocessing(self, use: bool) -> None:
-        raise AttributeError(
-            f"use_multiprocessing of a KerasLoader must be False, got {use!r}: batches "
-            "are filled by the threads of KerasLoader(threads=...)"
-        )
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED:
+            raise AttributeError(
+                f"{name} of a KerasLoader must be {_FIXED[name]}, got {value!r}: "
+                "batches are filled by the threads of KerasLoader(threads=...), and "
+                "come in order"
+            )
+        super().__setattr__(name, value)
 
     def on_epoch_begin(self) -> None:
         """Called by Keras. Raises RuntimeError where it would leave batches out."""
@@ -204,8 +174,6 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """Called by Keras, also after a look at the first batches."""
         with self._lock:
             self._phase = "outside"
-
-    # ---- epochs and state ---------------------------------------------------------
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass start at the beginning of `epoch`."""
@@ -227,10 +195,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             n_batches = checked_integer("n_batches", n_batches, 1, len(self))
             rows = self.loader.batch_size * self.loader.world
             position = self._start["position"] + n_batches * rows
-            left = len(self.loader.dataset) - position
-            if left < (rows if self.loader.drop_last is True else 1):
-                return self._start | {"epoch": self._start["epoch"] + 1, "position": 0}
-            return self._start | {"position": position}
+            place = self.loader._progress.place(self._start["epoch"], position)
+            return self._start | dict(zip(("epoch", "position"), place))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Make the next pass go on where the state was taken."""
@@ -238,6 +204,3 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             self.loader.load_state_dict(state_dict)
             self._phase = "outside"
             self._stand()
-
-    def __repr__(self) -> str:
-        return f"KerasLoader({self.loader!r})"

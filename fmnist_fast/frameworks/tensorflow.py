@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from .._checks import hinting
 from .._loader.options import image_shape
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter
+from ._adapter import Adapter, importing
 
-try:
+with importing("tensorflow", "TensorFlow: pip install tensorflow"):
     import tensorflow as tf
-except ModuleNotFoundError as error:
-    if error.name != "tensorflow":
-        raise
-    raise ImportError(
-        "fmnist_fast.frameworks.tensorflow needs TensorFlow: pip install tensorflow"
-    ) from None
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -67,7 +59,7 @@ class TensorFlowLoader(Adapter):
         layout: str = "NHWC",
         **options: Any,
     ) -> None:
-        self.loader = Loader(dataset, batch_size, layout=layout, **options)
+        super().__init__(dataset, batch_size=batch_size, layout=layout, **options)
 
     def __iter__(self) -> Iterator[Batch]:
         return _tensors(iter(self.loader), self.loader.dtype)
@@ -80,15 +72,13 @@ class TensorFlowLoader(Adapter):
         """
         loader = self.loader
         size = loader.batch_size if loader.drop_last else None
-        is_onehot = loader.label_dtype == "onehot"
-        columns = (len(loader.dataset.classes),) if is_onehot else ()
+        shape = image_shape(loader.image_sides, loader.layout)
+        labels: tuple[tuple[int, ...], str] = (), loader.label_dtype
+        if loader.label_dtype == "onehot":
+            labels = (len(loader.dataset.classes),), "float32"
         return (
-            tf.TensorSpec(
-                (size, *image_shape(loader.image_sides, loader.layout)), loader.dtype
-            ),
-            tf.TensorSpec(
-                (size, *columns), "float32" if is_onehot else loader.label_dtype
-            ),
+            tf.TensorSpec((size, *shape), loader.dtype),
+            tf.TensorSpec((size, *labels[0]), labels[1]),
         )
 
     def to_tf_data(self) -> tf.data.Dataset:
@@ -106,12 +96,6 @@ class TensorFlowLoader(Adapter):
         options.experimental_optimization.inject_prefetch = False
         options.threading.private_threadpool_size = 1  # there is nothing to share
         return batches.with_options(options)
-
-    def _array(self, labels: Any) -> np.ndarray:
-        return labels.numpy() if hasattr(labels, "numpy") else np.asarray(labels)
-
-    def __repr__(self) -> str:
-        return f"TensorFlowLoader({self.loader!r})"
 
 
 def _tensors(batches: Iterator[Any], dtype: str) -> Iterator[Batch]:

@@ -6,38 +6,19 @@ from fmnist_fast.frameworks.torch import TorchLoader
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from .._checks import checked_flag, hinting
-from .._loader.options import scale_and_bias
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter
+from ._adapter import Adapter, importing
 
-try:
+with importing("torch", "PyTorch: pip install torch"):
     import torch
     from torch.utils.data import IterableDataset, get_worker_info
-except ModuleNotFoundError as error:
-    if error.name != "torch":
-        raise
-    raise ImportError(
-        "fmnist_fast.frameworks.torch needs PyTorch: pip install torch"
-    ) from None
-
-_DTYPES: dict[Any, str] = {
-    torch.float32: "float32",
-    torch.float16: "float16",
-    torch.bfloat16: "bfloat16",
-    torch.uint8: "uint8",
-}
-_TORCH_DTYPES = {name: dtype for dtype, name in _DTYPES.items()}
-_LABELS: dict[Any, str] = {
-    torch.int64: "int64",
-    torch.int32: "int32",
-    torch.uint8: "uint8",
-}
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -106,8 +87,6 @@ class TorchLoader(Adapter, IterableDataset):
         self.device = _checked_device(device)
         self.channels_last = checked_flag("channels_last", channels_last)
         self.fixed_buffers = checked_flag("fixed_buffers", fixed_buffers)
-        options["dtype"] = _DTYPES.get(dtype, dtype)
-        options["label_dtype"] = _LABELS.get(label_dtype, label_dtype)
         if self.channels_last:
             if options.get("layout", "NCHW") != "NCHW":
                 raise ValueError(
@@ -118,100 +97,50 @@ class TorchLoader(Adapter, IterableDataset):
             raise ValueError(
                 f"fixed_buffers are for CUDA devices, got device {str(self.device)!r}"
             )
-        self._options = {"batch_size": batch_size, **options}
-        self.loader = Loader(dataset, **self._options)
-        self._share: Loader | None = None  # what a worker of a DataLoader iterates
+        options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
+        super().__init__(dataset, batch_size=batch_size, **options)
+        self._is_share = False  # of a worker of a DataLoader
         self._feed: Any = None
         if self.device.type == "cuda":
-            self._feed = self._make_feed(dataset)
+            from .cuda import CudaFeed
 
-    def _make_feed(self, dataset: Dataset) -> Any:
-        from ._cuda import CudaFeed
-
-        loader = self.loader
-        if self.fixed_buffers:
-            n, rows = len(dataset), loader.batch_size * loader.world
-            if n % rows and not loader.drop_last:
-                raise ValueError(
-                    f"fixed_buffers need batches of one size, but {n} images are no "
-                    f"multiple of {rows}: pass drop_last=True or 'wrap'"
-                )
-        if loader.has_functions:
-            raise ValueError(
-                "augment has Python functions, which change finished batches on the "
-                "CPU: for a CUDA device call them in the training loop, or use "
-                "device='cpu' and move the tensors"
-            )
-        normalize = self._options.get("normalize", "auto")
-        scale, bias = scale_and_bias(normalize, loader.dtype, dataset)
-        raw = {**self._options, "dtype": "uint8", "normalize": None}
-        feed = CudaFeed(
-            lambda slots: Loader(dataset, **raw, slots=slots),
-            prefetch=loader.prefetch,
-            device=self.device,
-            dtype=_TORCH_DTYPES[loader.dtype],
-            scale=scale,
-            bias=bias,
-            fixed_buffers=self.fixed_buffers,
-        )
-        self.loader = feed.loader
-        return feed
+            self._feed = CudaFeed(self.loader, self.device, self.fixed_buffers)
+            self.loader = self._feed.loader
 
     def __iter__(self) -> Iterator[Batch]:
-        loader = self._share_of_worker()
-        if self._feed is not None:
-            batches = self._feed.batches()
+        self._take_share()
+        batches: Iterator[Batch]
+        if self._feed is None:
+            batches = _on_cpu(iter(self.loader), self.loader.dtype)
         else:
-            batches = _on_cpu(iter(loader), loader.dtype)
+            batches = iter(self._feed)
         if self.channels_last:
             return ((x.permute(0, 3, 1, 2), y) for x, y in batches)
         return batches
 
-    def _share_of_worker(self) -> Loader:
-        """In a worker of a DataLoader: a loader of its share, at the same place."""
-        info = get_worker_info()
-        if info is None:
-            return self.loader
+    def _take_share(self) -> None:
+        """In a worker of a DataLoader: go on as a loader of its share, once."""
+        info, whole = get_worker_info(), self.loader
+        if info is None or self._is_share:
+            return
         if self.device.type == "cuda":
             raise RuntimeError(
                 "a TorchLoader for a CUDA device can't run in a worker of a "
                 "DataLoader: use it without one, or with device='cpu'"
             )
-        whole = self.loader
-        shard = whole.rank * info.num_workers + info.id, whole.world * info.num_workers
         batch_size, rest = divmod(whole.batch_size, info.num_workers)
         if rest:
             raise ValueError(
                 f"batch_size must be a multiple of the {info.num_workers} workers of "
                 f"the DataLoader, got {whole.batch_size}"
             )
-        options = {**self._options, "batch_size": batch_size, "shard": shard}
-        loader = Loader(whole.dataset, **options | {"seed": whole.seed, "threads": 1})
-        loader.load_state_dict(whole.state_dict())
-        whole.set_epoch(whole.epoch + 1)
-        self._share = loader
-        return loader
+        shard = whole.rank * info.num_workers + info.id, whole.world * info.num_workers
+        self.loader = whole._replace(batch_size=batch_size, shard=shard, threads=1)
+        self.loader.load_state_dict(whole.state_dict())
+        self._is_share = True
 
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next iterator start at the beginning of `epoch`."""
-        self._share = None
-        super().set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the newest iterator stands: see Loader.state_dict.
-
-        In a worker of a DataLoader, where its share of the batches stands.
-        """
-        loader = self.loader if self._share is None else self._share
-        return loader.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next iterator go on where the state was taken."""
-        self._share = None
-        super().load_state_dict(state_dict)
-
-    def _array(self, labels: Any) -> np.ndarray:
-        tensor = torch.as_tensor(labels).detach().cpu()
+    def _array(self, array: Any) -> np.ndarray:
+        tensor = torch.as_tensor(array).detach().cpu()
         if tensor.dtype is torch.bfloat16:  # which numpy doesn't know
             return tensor.contiguous().view(torch.uint16).numpy()
         return tensor.numpy()
@@ -222,41 +151,37 @@ class TorchLoader(Adapter, IterableDataset):
             images = images.permute(0, 2, 3, 1)
         return self._array(images)
 
-    def _loader_of_arrays(self) -> Loader:
-        if self._feed is None:
-            return self.loader
-        return Loader(self.loader.dataset, **self._options)  # which normalises itself
-
     def __repr__(self) -> str:
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
 
 
+def _name(dtype: Any) -> Any:
+    """Return the name that a dtype of PyTorch has in numpy, and all else as it is."""
+    return str(dtype)[len("torch.") :] if isinstance(dtype, torch.dtype) else dtype
+
+
 def _checked_device(device: str | torch.device) -> torch.device:
-    try:
+    checked = None
+    with suppress(RuntimeError, TypeError):
         checked = torch.device(device)
-    except (RuntimeError, TypeError):
+    if checked is None or checked.type not in ("cpu", "cuda"):
         raise ValueError(
-            f"device must be 'cpu' or 'cuda[:N]', got {device!r}"
-        ) from None
-    if checked.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError(
-                f"device {str(device)!r} was asked for, but this PyTorch "
-                f"({torch.__version__}) finds no CUDA device"
-            )
-        index = torch.cuda.current_device() if checked.index is None else checked.index
-        if index >= torch.cuda.device_count():
-            raise ValueError(
-                f"device {str(device)!r} was asked for, but there are only "
-                f"{torch.cuda.device_count()} CUDA devices"
-            )
-        return torch.device("cuda", index)
-    if checked.type != "cpu":
-        raise ValueError(
-            f"device must be 'cpu' or 'cuda[:N]', got {str(device)!r}; for others, "
-            "move the tensors of a CPU loader yourself"
+            f"device must be 'cpu' or 'cuda[:N]', got {device!r}; for others, move the "
+            "tensors of a CPU loader yourself"
         )
-    return checked
+    if checked.type == "cpu":
+        return checked
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = checked.index
+    if index is None:
+        index = torch.cuda.current_device() if n_devices else 0
+    if index >= n_devices:
+        there_are = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
+        raise ValueError(
+            f"device {str(device)!r} was asked for, but this PyTorch "
+            f"({torch.__version__}) finds {there_are}"
+        )
+    return torch.device("cuda", index)
 
 
 def _on_cpu(batches: Iterator[Any], dtype: str) -> Iterator[Batch]:

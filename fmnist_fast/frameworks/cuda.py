@@ -1,13 +1,7 @@
-"""Feeding a CUDA device out of pinned slots.
-
-A batch crosses the bus as it lies in its slot, bytes of pixels and labels in one copy,
-on a stream of its own. Streams wait for each other by events, and the host waits for a
-copy only before it gives the slot back to be filled again.
-"""
+"""Batches as PyTorch tensors on a CUDA device, out of pinned slots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,58 +9,53 @@ import numpy as np
 import torch
 
 from ..loader import Loader
-from ._in_flight import InFlight, slots_needed
+from ._in_flight import InFlight
 
 
 class CudaFeed(InFlight):
-    """Batches of a loader of uint8 images as tensors on a CUDA device.
+    """Batches of a loader as tensors on a CUDA device.
+
+    TorchLoader is made of it. Iterate it directly to supply streams of your own.
 
     Parameters
     ----------
-    make_loader : callable
-        Makes the loader, uint8 and not normalised, with the slots that it is given.
-    prefetch : int
-        Slots that the loader keeps for batches ahead.
+    plain : Loader
+        A loader for the CPU, which gives the same batches.
     device : torch.device
-    dtype : torch.dtype
-        Of the images; all but uint8 are ``pixel * scale + bias``, rounded to float32
-        twice and then cast.
     fixed_buffers : bool
         Whether every batch comes in the same two tensors.
-    streams : object
-        What copies and waits; by default :class:`CudaStreams` of the device.
+    streams : optional
+        What copies and waits, by default :class:`CudaStreams` of the device.
+
+    Raises
+    ------
+    ValueError
+        Batches differ in size with `fixed_buffers`, or `plain` has Python functions or
+        slots of its own.
     """
 
     def __init__(
         self,
-        make_loader: Callable[[Any], Loader],
-        *,
-        prefetch: int,
+        plain: Loader,
         device: torch.device,
-        dtype: torch.dtype,
-        scale: float,
-        bias: float,
         fixed_buffers: bool = False,
         streams: Any = None,
     ) -> None:
-        self._streams = CudaStreams(device) if streams is None else streams
-        nbytes = make_loader(None).slot_nbytes
-        pinned = [self._streams.slot(nbytes) for _ in range(slots_needed(prefetch))]
-        super().__init__(
-            make_loader([slot.numpy() for slot in pinned]),
-            {slot.data_ptr(): slot for slot in pinned},
-        )
-        self._dtype, self._fixed_buffers = dtype, fixed_buffers
-        # As the loader rounds them.
-        self._scale, self._bias = float(np.float32(scale)), float(np.float32(bias))
+        n, rows = len(plain.dataset), plain.batch_size * plain.world
+        if fixed_buffers and n % rows and not plain.drop_last:
+            raise ValueError(
+                f"fixed_buffers need batches of one size, but {n} images are no "
+                f"multiple of {rows}: pass drop_last=True or 'wrap'"
+            )
+        self._device, self._streams = device, streams
+        super().__init__(plain)
+        self._dtype, self._fixed_buffers = getattr(torch, plain.dtype), fixed_buffers
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The batches of the next epoch, which is taken now.
-
-        The iterator before ends, and raises RuntimeError when it is asked again.
-        """
-        return self._next_epoch()
+    def _new_slots(self, n: int, nbytes: int) -> list[torch.Tensor]:
+        if self._streams is None:
+            self._streams = CudaStreams(self._device)
+        return [self._streams.slot(nbytes) for _ in range(n)]
 
     def _sending(self, slot: torch.Tensor) -> AbstractContextManager[tuple[Any, Any]]:
         return nullcontext(self._streams.send(slot))
@@ -81,10 +70,10 @@ class CudaFeed(InFlight):
         self, pixels: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """On the consumer's stream: normalise, cast, and copy out of what was sent."""
-        if self._dtype is torch.uint8:
-            images = pixels
-        else:
-            images = pixels.to(torch.float32).mul_(self._scale).add_(self._bias)
+        images = pixels
+        if self._dtype is not torch.uint8:
+            images = pixels.to(torch.float32)
+            images = images.mul_(float(self._scale)).add_(float(self._bias))
             images = images.to(self._dtype)
         if not self._fixed_buffers:
             return (images.clone() if images is pixels else images), labels.clone()
@@ -119,9 +108,8 @@ class CudaStreams:
         """Pinned memory for a batch, which starts at a page."""
         # In the context of this device, not in one of the current device, which would
         # take memory there; on the CPU, whatever torch.set_default_device says.
-        dtype = torch.uint8
         with torch.cuda.device(self._device):
-            return torch.empty(nbytes, dtype=dtype, device="cpu", pin_memory=True)
+            return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
 
     def send(self, slot: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """A copy of `slot` on the device, and the event after which it is made.

@@ -1,0 +1,182 @@
+"""Options of a Loader: errors that say what was wanted, and what its repr shows."""
+
+import re
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        (
+            {"batch_size": 0},
+            ValueError,
+            "batch_size must be in 1..1099511627776, got 0",
+        ),
+        ({"batch_size": 1.5}, TypeError, "batch_size must be an integer, got 1.5"),
+        ({"batch_size": True}, TypeError, "batch_size must be an integer, got True"),
+        ({"shuffle": 1}, TypeError, "shuffle must be True or False, got 1"),
+        ({"shuffle_block": 8}, ValueError, "goes with shuffle=True, got 8"),
+        (
+            {"shuffle": True, "shuffle_block": 0},
+            ValueError,
+            "shuffle_block must be in 1..1099511627776, got 0",
+        ),
+        (
+            {"shuffle": True, "shuffle_block": "8"},
+            TypeError,
+            "shuffle_block must be an integer, got '8'",
+        ),
+        (
+            {"drop_last": "no"},
+            TypeError,
+            "drop_last must be True, False or 'wrap', got 'no'",
+        ),
+        ({"seed": -1}, ValueError, "seed must be in 0..18446744073709551615, got -1"),
+        ({"seed": 2**64}, ValueError, "seed must be in"),
+        ({"seed": "x"}, TypeError, "seed must be an integer, got 'x'"),
+        ({"dtype": "float64"}, ValueError, "dtype must be one of float32, float16"),
+        ({"normalize": "mean"}, ValueError, "normalize must be 'auto', 'dataset'"),
+        ({"normalize": 0.5}, TypeError, r"must be a pair of numbers \(mean, std\)"),
+        ({"normalize": (1, 2, 3)}, TypeError, r"must be a pair of numbers"),
+        ({"normalize": ("a", 1)}, TypeError, r"must be a pair of numbers"),
+        ({"normalize": ("0.1", "1")}, TypeError, r"must be a pair of numbers"),
+        ({"normalize": {0.1: 1, 0.3: 2}}, TypeError, r"must be a pair of numbers"),
+        ({"normalize": (0.5, 0)}, ValueError, "needs finite numbers and std > 0"),
+        ({"normalize": (0.5, -1)}, ValueError, "needs finite numbers and std > 0"),
+        ({"normalize": (float("nan"), 1)}, ValueError, "needs finite numbers"),
+        ({"normalize": (0, float("inf"))}, ValueError, "needs finite numbers"),
+        ({"normalize": (0.5, 1e-300)}, ValueError, "too large for float32"),
+        ({"normalize": "unit", "dtype": "uint8"}, ValueError, "can't be normalised"),
+        ({"layout": "NCWH"}, ValueError, "layout must be one of NCHW, NHWC, NHW, flat"),
+        ({"layout": None}, ValueError, "layout must be one of"),
+        ({"label_dtype": "float32"}, ValueError, "label_dtype must be one of int64"),
+        ({"threads": 0}, ValueError, "threads must be in 1..256, got 0"),
+        ({"threads": 257}, ValueError, "threads must be in 1..256, got 257"),
+        ({"prefetch": 0}, ValueError, "prefetch must be in 1..65536, got 0"),
+        (
+            {"shard": (1, 4), "seed": None},
+            ValueError,
+            "seed=None draws another seed in each of 4 processes",
+        ),
+        ({"shard": (2, 2)}, ValueError, "shard's rank must be in 0..1, got 2"),
+        ({"shard": (-1, 2)}, ValueError, "shard's rank must be in 0..1, got -1"),
+        ({"shard": (0, 0)}, ValueError, "shard's world must be in 1..1048576, got 0"),
+        ({"shard": (0, 1.0)}, TypeError, "shard's world must be an integer, got 1.0"),
+        (
+            {"shard": 3},
+            TypeError,
+            r"shard must be \(rank, world\), 'env' or None, got 3",
+        ),
+        (
+            {"shard": "torch"},
+            ValueError,
+            r"shard must be \(rank, world\), 'env' or None",
+        ),
+    ],
+    ids=str,
+)
+def test_bad_arguments_say_what_was_wanted(odd, options, error, message):
+    with pytest.raises(error, match=message):
+        ff.Loader(odd, **options)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "dtype", "seed", "world", "dataset"])
+def test_options_are_fixed(odd, name):
+    loader = ff.Loader(odd)
+    with pytest.raises(AttributeError, match=f"{name}"):
+        setattr(loader, name, 5)
+
+
+def test_numpy_dtypes_are_taken_by_name(odd):
+    x, y = next(iter(ff.Loader(odd, 4, dtype=np.float16, label_dtype=np.int32)))
+    assert x.dtype == np.float16 and y.dtype == np.int32
+    with pytest.raises(ValueError, match=r"dtype must be one of .*, got 'float64'"):
+        ff.Loader(odd, dtype=np.float64)
+
+
+def test_arrays_instead_of_a_dataset(odd):
+    with pytest.raises(TypeError, match="dataset must be a Dataset, got ndarray"):
+        ff.Loader(odd.images)
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**32, 1.0])
+def test_bad_epoch(odd, epoch):
+    with pytest.raises((ValueError, TypeError), match="epoch must be"):
+        ff.Loader(odd).set_epoch(epoch)
+
+
+def test_more_classes_than_uint8_holds(odd):
+    labels = np.arange(517)
+    dataset = ff.Dataset.from_arrays(odd.images, labels)
+    with pytest.raises(ValueError, match=r"'uint8' holds 256 classes, .* has 517"):
+        ff.Loader(dataset, label_dtype="uint8")
+    got = np.concatenate([y for _, y in ff.Loader(dataset, label_dtype="int32")])
+    assert np.array_equal(got, labels)
+
+
+def test_equal_pixels_can_not_be_normalised():
+    grey = ff.Dataset.from_arrays(
+        np.full((5, 2, 2), 9, np.uint8), np.zeros(5, np.uint8)
+    )
+    with pytest.raises(ValueError, match="all pixels of this dataset are equal"):
+        ff.Loader(grey)
+    assert next(iter(ff.Loader(grey, normalize=None)))[0].max() == 9
+
+
+def test_repr_says_what_it_is(odd):
+    text = repr(ff.Loader(odd, 50, shard=(1, 2)))
+    assert "batch_size=50" in text and "shard=(1, 2)" in text
+    assert "6 batches an epoch" in text and "shuffle_block" not in text
+    loader = ff.Loader(odd, shuffle=True, shuffle_block=64)
+    assert "shuffle=True, shuffle_block=64" in repr(loader)
+
+
+@pytest.mark.parametrize(
+    "options, wanted",
+    [
+        ({}, "dtype='float32', normalize='dataset', layout='NCHW': 3 batches an epoch"),
+        ({"dtype": "uint8"}, "dtype='uint8', normalize=None, layout='NCHW': 3"),
+        ({"normalize": "unit", "layout": "flat"}, "normalize='unit', layout='flat': 3"),
+        ({"normalize": [np.float64(0.5), 1 / 3]}, "normalize=(0.5, 0.3333), layout="),
+        ({"label_dtype": "onehot"}, "layout='NCHW', label_dtype='onehot': 3 batches"),
+        ({"drop_last": "wrap", "prefetch": 2}, ", drop_last='wrap', prefetch=2: 3 "),
+        ({"threads": 77}, "layout='NCHW', threads=77: 3 batches"),
+    ],
+)
+def test_repr_says_what_is_unusual(odd, options, wanted):
+    assert wanted in repr(ff.Loader(odd, **options))
+
+
+def test_repr_mentions_slots(odd):
+    slots = [np.empty(1 << 21, np.uint8) for _ in range(3)]
+    slots = [slot[-slot.ctypes.data % 64 :] for slot in slots]
+    loader = ff.Loader(odd, 50, prefetch=2, slots=slots)
+    assert "prefetch=2, 3 slots: 11 batches an epoch)" in repr(loader)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"layout": "nchw"}, "NCHW, NHWC, NHW, flat, got 'nchw'; did you mean 'NCHW'?"),
+        ({"dtype": "bfloat"}, "uint8, got 'bfloat'; did you mean 'bfloat16' or "),
+        ({"label_dtype": "one-hot"}, "got 'one-hot'; did you mean 'onehot'?"),
+        ({"label_dtype": "float"}, "uint8, onehot, got 'float'"),
+    ],
+)
+def test_names_that_are_nearly_right_get_a_hint(odd, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ff.Loader(odd, **options)
+
+
+@pytest.mark.parametrize("normalize", ["unit", None, (0.25, 0.5)])
+def test_mean_and_std_are_computed_only_where_they_are_needed(odd, normalize):
+    dataset = ff.Dataset.from_arrays(odd.images, odd.labels)
+    ff.Loader(dataset, normalize=normalize)
+    ff.Loader(dataset, dtype="uint8")
+    assert "_moments" not in vars(dataset)
+    ff.Loader(dataset)
+    assert "_moments" in vars(dataset)

@@ -1,0 +1,154 @@
+"""Loaders at work when the process forks or gets a signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers.scripts import run_script, script
+
+on_posix = os.name == "posix"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_in_the_middle_of_an_epoch():
+    code = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork
+        loader = ff.Loader(dataset, 7, shuffle=True, threads=3)
+        iterator = iter(loader)
+        held = [next(iterator) for _ in range(5)]
+        child = os.fork()
+        if child == 0:
+            try:
+                next(iterator)
+            except RuntimeError as error:
+                assert "made before a fork" in str(error)
+            else:
+                os._exit(2)
+            del held
+            fresh = [labels for _, labels in loader]  # threads of its own
+            ok = sum(map(len, fresh)) == 3000
+            loader.close()
+            sys.exit(0 if ok else 3)  # the whole way out, with atexit
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        rest = list(iterator)
+        assert sum(len(y) for _, y in held + rest) == 3000
+        """
+    done = run_script(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forks_while_other_threads_take_batches():
+    """A fork may find any lock held."""
+    code = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        loader = ff.Loader(dataset, 3, shuffle=True, threads=2)
+        stop = threading.Event()
+
+        def consume():
+            while not stop.is_set():
+                for _ in loader:
+                    if stop.is_set():
+                        break
+
+        threads = [threading.Thread(target=consume) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                ok = sum(len(y) for _, y in loader) == 3000
+                os._exit(0 if ok else 3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        """
+    done = run_script(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
+    """A batch of 1.1 GB, which takes far longer than that to fill."""
+    code = """
+        many = np.broadcast_to(dataset.images, (120, 3000, 28, 28)).reshape(-1, 28, 28)
+        big = ff.Dataset.from_arrays(many, np.zeros(len(many), np.uint8))
+        when = []
+
+        def handler(*_):
+            when.append(time.monotonic())
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, handler)
+        loader = ff.Loader(big, len(big), normalize=None, threads=THREADS, prefetch=1)
+        iterator = iter(loader)
+        signal.setitimer(signal.ITIMER_REAL, 0.03)
+        start = time.monotonic()
+        try:
+            next(iterator)
+        except KeyboardInterrupt:
+            now = time.monotonic()
+        else:
+            raise SystemExit("the batch came first")
+        assert now - start < 0.03 + 0.1, now - start
+        images, labels = next(iterator)  # nothing was lost
+        assert np.array_equal(images[-3000:, 0], many[-3000:])
+        """
+    for threads in ("1", "2"):
+        for _ in range(3):  # a busy machine may be late once
+            done = run_script(code.replace("THREADS", threads))
+            if done.returncode == 0:
+                break
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not on_posix, reason="needs SIGINT")
+def test_ctrl_c_ends_a_training_loop_at_once():
+    code = """
+        # Started from a background job, SIGINT would be ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        loader = ff.Loader(dataset, 7, shuffle=True, threads=2)
+        print("ready", flush=True)
+        while True:
+            for batch in loader:
+                pass
+        """
+    words = [sys.executable, "-c", script(code)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        process.stdout.readline()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert b"KeyboardInterrupt" in errors and process.returncode != 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_signal_handler_may_ask_for_the_state():
+    """Checkpointing on SIGTERM, wherever the training loop is."""
+    code = """
+        loader = ff.Loader(dataset, 1000, shuffle=True, threads=2)
+        states = []
+        signal.signal(signal.SIGALRM, lambda *_: states.append(loader.state_dict()))
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            for batch in loader:
+                loader.state_dict()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert len(states) > 50
+        where = [(state["epoch"], state["position"]) for state in states]
+        assert where == sorted(where)
+        """
+    done = run_script(code)
+    assert done.returncode == 0, done.stderr

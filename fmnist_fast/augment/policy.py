@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from ._checks import grey, integer, interpolation
-from ._transform import Flat, FlatStep, constant, drawn
-from .group import choice
-from .tone import (
-    AUTOCONTRAST,
-    BRIGHTNESS,
-    CONTRAST,
-    EQUALIZE,
-    POSTERIZE,
-    SOLARIZE,
-    tone,
-)
-from .warp import Warp, affine
-
-Draw: TypeAlias = "Callable[[float, float, int], dict[str, Any]]"  # low, high, sign
+from ._arguments import integer
+from ._flat import Fields, FlatStep, affine, choice, constant, drawn, tone
+from ._transform import Warp
 
 
 class _Policy(Warp):
@@ -31,44 +19,38 @@ class _Policy(Warp):
 
     def _operations(
         self,
-        draw: Draw,
+        draw: Callable[[float, float, int], Fields],  # low, high, sign
+        corner: tuple[float, float],  # which shears keep in place
         *,
         shear: float,
-        move_x: float,
-        move_y: float,
+        move: tuple[float, float],
         degrees: float,
         factor: float,
         bits: int,
-        corner: dict[str, float],
     ) -> list[FlatStep]:
         def warp(**fields: Any) -> list[FlatStep]:
             return [affine(self.interpolation, self.fill, **fields)]
 
         # Half of their share each: 1 + factor and 1 - factor, drawn from 1 on.
         factors = [draw(1.0, 1.0 + factor, 0), draw(1.0, 1.0 - factor, 0)]
-        shears = {"shear_tangent": 1, **corner}
+        shears = {"shear_tangent": 1, "center_x": corner[0], "center_y": corner[1]}
         return choice(
             [
                 (2, []),
                 (2, warp(shear_x=draw(0.0, shear, 1), **shears)),
                 (2, warp(shear_y=draw(0.0, shear, 1), **shears)),
-                (2, warp(translate_x=draw(0.0, move_x, 1), truncate=1)),
-                (2, warp(translate_y=draw(0.0, move_y, 1), truncate=1)),
+                (2, warp(translate_x=draw(0.0, move[0], 1), truncate=1)),
+                (2, warp(translate_y=draw(0.0, move[1], 1), truncate=1)),
                 (2, warp(angle=draw(0.0, degrees, 1), counter_clockwise=1)),
-                *((1, [tone(BRIGHTNESS, value)]) for value in factors),
-                *((1, [tone(CONTRAST, value)]) for value in factors),
+                *((1, [tone("brightness", value)]) for value in factors),
+                *((1, [tone("contrast", value)]) for value in factors),
                 *((1, [("sharpness", 1.0, {"factor": value})]) for value in factors),
-                (2, [tone(POSTERIZE, draw(8.0, bits, 0))]),
-                (2, [tone(SOLARIZE, draw(255.0, 0.0, 0))]),
-                (2, [tone(AUTOCONTRAST, constant(0.0))]),
-                (2, [tone(EQUALIZE, constant(0.0))]),
+                (2, [tone("posterize", draw(8.0, bits, 0))]),
+                (2, [tone("solarize", draw(255.0, 0.0, 0))]),
+                (2, [tone("autocontrast", constant(0.0))]),
+                (2, [tone("equalize", constant(0.0))]),
             ]
         )
-
-
-def _corner(height: int, width: int) -> dict[str, float]:
-    """The upper left corner, which shears keep in place."""
-    return {"center_x": -width * 0.5, "center_y": -height * 0.5}
 
 
 @dataclass(frozen=True)
@@ -94,24 +76,16 @@ class TrivialAugmentWide(_Policy):
     interpolation: str = "nearest"
     fill: int | None = None
 
-    def __post_init__(self) -> None:
-        self._check(
-            num_magnitude_bins=integer(2, 65536), interpolation=interpolation, fill=grey
-        )
-
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
-        steps = self._operations(
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
+        return self._operations(
             lambda low, high, sign: drawn(low, high, self.num_magnitude_bins, sign),
+            (-0.5 * width, -0.5 * height),
             shear=0.99,
-            move_x=32.0,
-            move_y=32.0,
+            move=(32.0, 32.0),
             degrees=135.0,
             factor=0.99,
             bits=2,
-            corner=_corner(height, width),
         )
-        return steps, height, width
 
 
 @dataclass(frozen=True)
@@ -140,32 +114,26 @@ class RandAugment(_Policy):
     num_magnitude_bins: int = 31
     interpolation: str = "nearest"
     fill: int | None = None
+    _checks = {"num_ops": integer(0, 1000)}
 
     def __post_init__(self) -> None:
-        self._check(
-            num_ops=integer(0, 1000),
-            num_magnitude_bins=integer(2, 65536),
-            interpolation=interpolation,
-            fill=grey,
-        )
+        super().__post_init__()
         self._check(magnitude=integer(0, self.num_magnitude_bins - 1))
 
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
         share = self.magnitude / (self.num_magnitude_bins - 1)
 
-        def draw(low: float, high: float, sign: int) -> dict[str, Any]:
+        def draw(low: float, high: float, sign: int) -> Fields:
             value = low + (high - low) * share
             return drawn(value, value, random_sign=sign)
 
         steps = self._operations(
             draw,
+            (-0.5 * width, -0.5 * height),
             shear=0.3,
-            move_x=150.0 / 331.0 * width,
-            move_y=150.0 / 331.0 * height,
+            move=(150.0 / 331.0 * width, 150.0 / 331.0 * height),
             degrees=30.0,
             factor=0.9,
             bits=4,
-            corner=_corner(height, width),
         )
-        return steps * self.num_ops, height, width
+        return steps * self.num_ops

@@ -116,10 +116,6 @@ def grey(name: str, value: Any) -> int:
     return int(level)
 
 
-def antialias(name: str, value: Any) -> bool:
-    return value is not None and checked_flag(name, value)
-
-
 any_number = number(-LARGE, LARGE)
 positive = number(SMALL, LARGE)
 side = integer(1, MAX_SIDE)
@@ -127,7 +123,7 @@ borders = repeated(integer(0, MAX_SIDE), 1, 2, 4)  # left, top, right, bottom
 
 # Arguments of these names are the same in all transforms that say nothing else.
 SHARED: dict[str, Check] = {
-    "antialias": antialias,
+    "antialias": lambda name, value: value is not None and checked_flag(name, value),
     "center": optional(several(any_number, 2)),
     "degrees": around(0.0, -LARGE, LARGE, 2),
     "fill": grey,

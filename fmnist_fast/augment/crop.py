@@ -22,6 +22,7 @@ class _Window(Step):
 
     _kind = "crop"
     size: object
+    padding: object
     fill: int | None = 0  # where it isn't a parameter, as `padding_mode`
     padding_mode: str = "constant"
 
@@ -29,7 +30,7 @@ class _Window(Step):
         return pair(self.size)
 
     def _borders(self, height: int, width: int) -> tuple[int, ...]:
-        raise NotImplementedError
+        return cast("tuple[int, ...]", self.padding)
 
     def _fields(self, height: int, width: int) -> Fields:
         new_height, new_width = self._size(height, width)
@@ -153,9 +154,6 @@ class Pad(_Window):
     def _size(self, height: int, width: int) -> tuple[int, int]:
         left, top, right, bottom = self._borders(height, width)
         return height + top + bottom, width + left + right
-
-    def _borders(self, height: int, width: int) -> tuple[int, ...]:
-        return cast("tuple[int, ...]", self.padding)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from ._arguments import SMALL, number, optional, several
@@ -36,14 +35,14 @@ class _Container(Step):
                     "a Python function gets the finished batch, and must be at the end "
                     f"of augment instead, got {item!r} inside"
                 )
-        for before, after in pairwise(items):
-            if before._is_mix != after._is_mix:
-                mix, image = sorted((before, after), key=lambda item: not item._is_mix)
-                raise self._error(
-                    f"{type(mix).__name__} mixes the images of a batch, and can't "
-                    f"stand together with {type(image).__name__}"
-                )
-        object.__setattr__(self, "_is_mix", items[0]._is_mix)
+        mixes = [item for item in items if item._is_mix]
+        others = [item for item in items if not item._is_mix]
+        if mixes and others:
+            raise self._error(
+                f"{type(mixes[0]).__name__} mixes the images of a batch, and can't "
+                f"stand together with {type(others[0]).__name__}"
+            )
+        object.__setattr__(self, "_is_mix", bool(mixes))
 
     def _mix(self, n_classes: int) -> Mix:
         items = list(flatten(self.transforms))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,41 +11,47 @@ from ._transform import Warp
 
 
 class _Policy(Warp):
-    """One of torchvision's 14 operations, but Color, each with the same probability."""
+    """One of torchvision's 14 operations, but Color, each with the same probability.
+
+    Subclasses say how far each goes at most, and what is drawn up to there.
+    """
 
     interpolation: str
     fill: int | None
+    _shear: float  # tangent
+    _degrees: float
+    _factor: float  # from 1 on, both ways
+    _bits: int
 
-    def _operations(
-        self,
-        draw: Callable[[float, float, int], Fields],  # low, high, sign
-        corner: tuple[float, float],  # which shears keep in place
-        *,
-        shear: float,
-        move: tuple[float, float],
-        degrees: float,
-        factor: float,
-        bits: int,
-    ) -> list[FlatStep]:
+    def _move(self, height: int, width: int) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
+        raise NotImplementedError
+
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
         def warp(**fields: Any) -> list[FlatStep]:
             return [affine(self.interpolation, self.fill, **fields)]
 
+        draw = self._draw
+        move_x, move_y = self._move(height, width)
+        corner = {"center_x": -width * 0.5, "center_y": -height * 0.5}
+        shears = {"shear_tangent": 1, **corner}
         # Half of their share each: 1 + factor and 1 - factor, drawn from 1 on.
-        factors = [draw(1.0, 1.0 + factor, 0), draw(1.0, 1.0 - factor, 0)]
-        shears = {"shear_tangent": 1, "center_x": corner[0], "center_y": corner[1]}
+        factors = [draw(1.0, 1.0 + self._factor), draw(1.0, 1.0 - self._factor)]
         return choice(
             [
                 (2, []),
-                (2, warp(shear_x=draw(0.0, shear, 1), **shears)),
-                (2, warp(shear_y=draw(0.0, shear, 1), **shears)),
-                (2, warp(translate_x=draw(0.0, move[0], 1), truncate=1)),
-                (2, warp(translate_y=draw(0.0, move[1], 1), truncate=1)),
-                (2, warp(angle=draw(0.0, degrees, 1), counter_clockwise=1)),
+                (2, warp(shear_x=draw(0.0, self._shear, 1), **shears)),
+                (2, warp(shear_y=draw(0.0, self._shear, 1), **shears)),
+                (2, warp(translate_x=draw(0.0, move_x, 1), truncate=1)),
+                (2, warp(translate_y=draw(0.0, move_y, 1), truncate=1)),
+                (2, warp(angle=draw(0.0, self._degrees, 1), counter_clockwise=1)),
                 *((1, [tone("brightness", value)]) for value in factors),
                 *((1, [tone("contrast", value)]) for value in factors),
                 *((1, [("sharpness", 1.0, {"factor": value})]) for value in factors),
-                (2, [tone("posterize", draw(8.0, bits, 0))]),
-                (2, [tone("solarize", draw(255.0, 0.0, 0))]),
+                (2, [tone("posterize", draw(8.0, self._bits))]),
+                (2, [tone("solarize", draw(255.0, 0.0))]),
                 (2, [tone("autocontrast", constant(0.0))]),
                 (2, [tone("equalize", constant(0.0))]),
             ]
@@ -75,17 +80,13 @@ class TrivialAugmentWide(_Policy):
     num_magnitude_bins: int = 31
     interpolation: str = "nearest"
     fill: int | None = None
+    _shear, _degrees, _factor, _bits = 0.99, 135.0, 0.99, 2
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
-        return self._operations(
-            lambda low, high, sign: drawn(low, high, self.num_magnitude_bins, sign),
-            (-0.5 * width, -0.5 * height),
-            shear=0.99,
-            move=(32.0, 32.0),
-            degrees=135.0,
-            factor=0.99,
-            bits=2,
-        )
+    def _move(self, height: int, width: int) -> tuple[float, float]:
+        return 32.0, 32.0
+
+    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
+        return drawn(low, high, self.num_magnitude_bins, random_sign)
 
 
 @dataclass(frozen=True)
@@ -114,26 +115,20 @@ class RandAugment(_Policy):
     num_magnitude_bins: int = 31
     interpolation: str = "nearest"
     fill: int | None = None
+    _shear, _degrees, _factor, _bits = 0.3, 30.0, 0.9, 4
     _checks = {"num_ops": integer(0, 1000)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check(magnitude=integer(0, self.num_magnitude_bins - 1))
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
+    def _move(self, height: int, width: int) -> tuple[float, float]:
+        return 150.0 / 331.0 * width, 150.0 / 331.0 * height
+
+    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
         share = self.magnitude / (self.num_magnitude_bins - 1)
+        value = low + (high - low) * share
+        return drawn(value, value, random_sign=random_sign)
 
-        def draw(low: float, high: float, sign: int) -> Fields:
-            value = low + (high - low) * share
-            return drawn(value, value, random_sign=sign)
-
-        steps = self._operations(
-            draw,
-            (-0.5 * width, -0.5 * height),
-            shear=0.3,
-            move=(150.0 / 331.0 * width, 150.0 / 331.0 * height),
-            degrees=30.0,
-            factor=0.9,
-            bits=4,
-        )
-        return steps * self.num_ops
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
+        return super()._steps(height, width) * self.num_ops

@@ -1,7 +1,7 @@
-"""``python -m benchmarks`` is the same as ``fmnist-fast bench``."""
+"""``python -m benchmarks``: see command.py."""
 
 import sys
 
-from fmnist_fast._cli.main import main
+from .command import main
 
-sys.exit(main(["bench", *sys.argv[1:]]))
+sys.exit(main())

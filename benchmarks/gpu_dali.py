@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from fmnist_fast._io.files import usable_cores
-
-from .contenders import dali
-from .contenders.numpy import prepared
+from .comparison.contenders import dali
+from .comparison.contenders.numpy import prepared
 from .data import Data
+from .usage import usable_cores
 from .work import Work
 
 

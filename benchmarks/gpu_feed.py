@@ -107,11 +107,11 @@ def parsed_options(argv):
 
 def how_to_install(name):
     """The commands that get what that source needs, for this environment."""
-    from .peers import read_peers
+    from .comparison.environments import read_contenders
 
-    peer = read_peers()[name]
-    lines = [["apt-get", "install", *peer.apt]] if peer.apt else []
-    lines += [["pip", *line] for line in peer.pip_lines({})]
+    contender = read_contenders()[name]
+    lines = [["apt-get", "install", *contender.apt]] if contender.apt else []
+    lines += [["pip", *line] for line in contender.pip_lines({})]
     return " && ".join(map(shlex.join, lines))
 
 

@@ -24,11 +24,10 @@ from ffcv.pipeline.allocation_query import AllocationQuery
 from ffcv.pipeline.operation import Operation
 from ffcv.transforms import Squeeze, ToTensor
 
-from fmnist_fast._io.files import usable_cores
-
 from . import work as works
-from .contenders.ffcv import CropFlip, beton
+from .comparison.contenders.ffcv import CropFlip, beton
 from .data import Data
+from .usage import usable_cores
 
 
 class Source:

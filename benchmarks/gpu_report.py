@@ -6,6 +6,8 @@ import torch
 
 import fmnist_fast as ff
 
+from .usage import usable_cores
+
 MOST_WAIT = 0.01  # for cnn and resnet18, batches of 256 and more
 MOST_OVER_RESIDENT = 1.1  # a plain epoch of resnet18
 LEAST_IMAGES_A_SECOND = 20e6  # uint8, into the checksum, batches of 4096
@@ -15,7 +17,7 @@ def machine(device):
     """The device, the processors and the versions, as one line."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     return (
-        f"{name}, {platform.platform()}, {ff.files.usable_cores()} usable cores, "
+        f"{name}, {platform.platform()}, {usable_cores()} usable cores, "
         f"python {platform.python_version()}, torch {torch.__version__}, "
         f"fmnist_fast {ff.__version__}"
     )

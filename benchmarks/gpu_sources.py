@@ -9,8 +9,9 @@ import time
 import torch
 
 import fmnist_fast as ff
-from fmnist_fast._io.files import usable_cores
 from fmnist_fast.frameworks.torch import TorchLoader
+
+from .usage import usable_cores
 
 
 class Fast:
@@ -58,7 +59,7 @@ class Torchvision:
     workers = usable_cores()
 
     def __init__(self, dataset, device, batch_size, dtype, augment):
-        from .contenders.torchvision import v2
+        from .comparison.contenders.torchvision import v2
 
         steps = [v2.RandomCrop(28, padding=4), v2.RandomHorizontalFlip()]
         steps = steps if augment else [v2.Identity()]
@@ -137,8 +138,8 @@ class Cached:
 
 
 SOURCES = {source.name: source for source in (Fast, Torchvision, Resident)}
-# The packages of the others, by the name of their entry in peers.toml. FFCV's and
-# DALI's sources are in files of their own, which import them.
+# The packages of the others, by their names in comparison/environments.toml. FFCV's
+# and DALI's sources are in files of their own, which import them.
 PACKAGES = {"torchvision": "torchvision", "ffcv": "ffcv", "dali": "nvidia.dali"}
 NAMES = (Fast.name, *PACKAGES, Resident.name)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import fmnist_fast as ff
 
-from .work import usable_cores
+from .usage import usable_cores
 
 
 def describe() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a process and those that it started have used, as Linux tells it in /proc."""
+"""What a process may use, and what it and its children have used (Linux's /proc)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import time
 from pathlib import Path
 
 _PROC = Path("/proc")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _children() -> list[Path]:

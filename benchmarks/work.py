@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
+
+from .usage import usable_cores
 
 PADDING = 4  # pixels around the image that a random crop may reach into
 FLIP_P = ERASING_P = 0.5
@@ -52,13 +53,6 @@ _ALL = [
 ]
 WORKS = {work.name: work for work in _ALL}
 QUICK = ("plain", "crop_flip")
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def each_of(**choices: list) -> list[dict]:

@@ -37,7 +37,7 @@ from .loader import Loader as Loader
 from .synthetic import synthetic as synthetic
 
 if TYPE_CHECKING:
-    from ._dataset.card import Card as Card
+    from ._dataset.known_cards import Card as Card
     from ._load.files import load_shards as load_shards
     from ._load.load import load as load
     from .augment.crop import *
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from .photos.folder import convert_folder as convert_folder
 else:
     _MODULES = {
-        "Card": "_dataset.card",
+        "Card": "_dataset.known_cards",
         "convert": "photos.convert",
         "convert_folder": "photos.folder",
         "load": "_load.load",

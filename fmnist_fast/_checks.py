@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,15 +19,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _HAS_KEYWORDS = 0x08  # inspect.CO_VARKEYWORDS
 
 
-def checked_integer(name: str, value: Any, low: int, high: int) -> int:
+def checked_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         value = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be in {low}..{high}, got {value}")
+    if value < low or (high is not None and value > high):
+        allowed = f"at least {low}" if high is None else f"in {low}..{high}"
+        raise ValueError(f"{name} must be {allowed}, got {value}")
     return value
 
 
@@ -55,15 +56,40 @@ def checked_dtype(name: str, value: Any, known: Sequence[str]) -> str:
     return checked_name(name, value, known)
 
 
-def did_you_mean(name: str, known: Sequence[str], most: int = 3) -> str:
-    """A question to put after an error, if something known has nearly that name.
+@contextlib.contextmanager
+def install_hint(need: str, package: str) -> Iterator[None]:
+    """Add how to get `package` to an ImportError of the block.
 
-    It has at most `most` answers.
+    `need` says what needs it, as in "photos need Pillow".
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{need} ({error}): pip install {package}") from error
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return a question to put after an error, if something known has nearly that name.
+
+    It has at most `most` answers, or one that differs in upper and lower case only. A
+    mapping says how its names are shown.
     """
     import difflib  # only when something is wrong
 
-    near = difflib.get_close_matches(name, known, most)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    shown = known if isinstance(known, Mapping) else {each: each for each in known}
+    folded = {each.casefold(): answer for each, answer in shown.items()}
+    wanted = name.casefold()
+    near = [wanted]
+    if wanted not in folded:
+        near = difflib.get_close_matches(wanted, folded, most)
+    answers = " or ".join(repr(folded[each]) for each in near)
+    return f"; did you mean {answers}?" if near else ""
+
+
+def one_line(text: str, longest: int) -> str:
+    """Return text on one line, cut where it is longer than so many characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import math
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
-from ._dataset.images import ShardedImages, parts_of
-from ._dataset.rows import (
-    Pictures,
-    check_row,
-    check_same_kind,
-    checked_format,
-    checked_rows,
-    first_part,
-    kept_rows,
-)
-from ._io.files import run_together, usable_cores
+from ._checks import checked_flag, checked_name
+from ._dataset import arrays
+from ._dataset.columns import Columns, Pictures, check_same_kind
 
 if TYPE_CHECKING:
     import datasets
     import PIL.Image
 
-    from ._dataset.card import Card
+    from ._dataset.known_cards import Card
 
-_LABEL_DTYPES = ("uint8", "int32", "int64")
-_FINGERPRINT_ROWS = 64
-_MAX_UNNAMED = 1 << 20  # a stray label must not cost gigabytes of made-up names
+_DERIVED = ("_column", "_moments", "fingerprint")  # which can be made again
 
 
-class Dataset:
+class Dataset(Columns):
     """Grayscale images with one class label each, as two arrays.
 
     Made by :func:`load`, :func:`load_shards`, :func:`synthetic` or
@@ -65,9 +51,6 @@ class Dataset:
     and may be memory-mapped. Don't write to arrays that a loader is reading.
     """
 
-    images: np.ndarray  # or ShardedImages, which does what is asked of it here
-    labels: np.ndarray
-    classes: tuple[str, ...]
     name: str | None
     split_name: str | None
     source: str | None
@@ -116,9 +99,9 @@ class Dataset:
             range, or two classes have one name.
         """
         return cls._make(
-            _checked_images(images),
-            checked_labels(labels),
-            checked_classes(classes),
+            arrays.checked_images(images),
+            arrays.checked_labels(labels),
+            arrays.checked_classes(classes),
             name=name,
             synthetic=bool(synthetic),
         )
@@ -136,66 +119,30 @@ class Dataset:
         synthetic: bool = False,
         extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
-        format: str = "numpy",
         card: dict[str, Any] | None = None,
     ) -> Dataset:
-        if len(images) != len(labels):
-            raise ValueError(
-                f"images and labels must agree in number, got {len(images)} images "
-                f"and {len(labels)} labels"
-            )
-        low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
-        if isinstance(classes, str):
-            raise TypeError(f"classes must be a sequence of names, got {classes!r}")
-        if classes is None:
-            if high >= _MAX_UNNAMED:
-                raise ValueError(
-                    f"labels must be below {_MAX_UNNAMED} where classes are not given, "
-                    f"got {high}"
-                )
-            classes = [str(i) for i in range(max(high, 0) + 1)]
-        if low < 0:
-            raise ValueError(f"labels must not be negative, got {low}")
-        if high >= len(classes):
-            raise ValueError(
-                f"labels must be in 0..{len(classes) - 1}, one for each of the "
-                f"{len(classes)} classes, got {low} to {high}"
-            )
         return _rebuild(
             {
                 "images": images,
                 "labels": labels,
-                "classes": tuple(map(str, classes)),
+                "classes": arrays.classes_of(images, labels, classes),
                 "name": name,
                 "split_name": split,
                 "source": source,
                 "synthetic": synthetic,
                 "extra": extra or {},
-                "format": format,
+                "format": "numpy",
                 "_card": card or {},
                 "_origin": origin,
             }
         )
 
-    def _with(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        extra: dict[str, np.ndarray] | None = None,
-    ) -> Dataset:
-        """The same kind of dataset with other rows."""
-        return Dataset._make(
-            images,
-            labels,
-            self.classes,
-            name=self.name,
-            split=self.split_name,
-            source=self.source,
-            synthetic=self.synthetic,
-            extra=extra,
-            format=self.format,
-            card=self._card,
-        )
+    def _with(self, **changes: Any) -> Dataset:
+        """Return the same kind of dataset with other values, such as other rows."""
+        return _rebuild(self._values() | {"_origin": None} | changes)
+
+    def _values(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in self.__dict__.keys() - _DERIVED}
 
     @classmethod
     def from_huggingface(
@@ -221,132 +168,49 @@ class Dataset:
         """
         from ._dataset.huggingface import from_huggingface
 
-        return from_huggingface(ds, image, label)
-
-    def to_sklearn(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows as scikit-learn takes them, ``X, y = dataset.to_sklearn()``.
-
-        Returns
-        -------
-        tuple of ndarray
-            float32 (n, height * width), pixels divided by 255; int64 (n,), the labels.
-            Both are copies. For more than fits memory, and for ``partial_fit``, a
-            Loader with ``layout="flat"`` gives the same in batches.
-        """
-        from .loader import Loader
-
-        n = len(self)
-        options = {"layout": "flat", "normalize": "unit", "batch_size": max(1, n)}
-        for images, labels in Loader(self, **options):  # type: ignore[arg-type]
-            return images, labels
-        height, width = self.images.shape[1:]
-        return np.zeros((0, height * width), np.float32), np.zeros(0, np.int64)
+        return cls._make(**from_huggingface(ds, image, label))
 
     def to_huggingface(self) -> datasets.Dataset:
-        """A `datasets.Dataset` in memory, its images as PNG files; needs `datasets`."""
+        """Return a `datasets.Dataset` in memory, its images as PNG files.
+
+        Raises ImportError where `datasets` is not installed.
+        """
         from ._dataset.huggingface import to_huggingface
 
-        return to_huggingface(self)
-
-    # ---- rows and columns ---------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, key: Any) -> Any:
-        """A row by integer, a column by name, rows of both columns by anything else.
-
-        ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``, ``ds["image"]``
-        and ``ds["label"]`` are the whole arrays, ``ds[2:5]`` and ``ds[[7, 1]]`` are
-        ``{"image": uint8 (n, height, width), "label": (n,)}``. Lists, index arrays
-        and masks copy, and so do ranges of another step than 1. With the format "pil"
-        an image is a Pillow image, and several are a sequence that makes them when
-        asked.
-        """
-        if isinstance(key, str):
-            if key == "image":
-                # No call where that can be: the view made next takes only 70 ns.
-                return self.images if self.format == "numpy" else Pictures(self.images)
-            if key == "label":
-                return self.labels
-            raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
-        if isinstance(key, (slice, range, list, tuple, np.ndarray)):
-            key = self._rows(key)
-            return {"image": self._shown(self.images[key]), "label": self.labels[key]}
-        try:
-            row = operator.index(key)
-        except TypeError:
-            raise TypeError(
-                "a dataset is indexed by integers, slices, ranges, lists, masks, "
-                f"'image' or 'label', got {type(key).__name__}"
-            ) from None
-        if not -len(self) <= row < len(self):  # here, which spares each row a call
-            check_row(row, len(self))
-        images = self.images if self.format == "numpy" else Pictures(self.images)
-        return {"image": images[row], "label": self.labels.item(row)}
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for image, label in zip(self._shown(self.images), self.labels):
-            yield {"image": image, "label": int(label)}
-
-    def _rows(self, rows: Any) -> slice | np.ndarray:
-        """Several rows as numpy takes them: a slice where that means the same."""
-        if isinstance(rows, slice):
-            return rows
-        if not isinstance(rows, range):
-            return checked_rows(rows, len(self))
-        for end in (rows[0], rows[-1]) if rows else ():
-            check_row(end, len(self), first=0)
-        if rows.step == 1:
-            return slice(rows.start, max(rows.start, rows.stop))
-        return np.asarray(rows, dtype=np.int64)
-
-    def _shown(self, images: np.ndarray) -> Any:
-        return images if self.format == "numpy" else Pictures(images)
+        return to_huggingface(self.images, self.labels, self.split_name, self.info)
 
     def with_format(self, format: str) -> Dataset:
-        """The same dataset whose rows and columns give images in another form.
+        """Return the same dataset with images in another form in rows and columns.
+
+        What is selected, split or unpickled from it keeps the format. Raises
+        ImportError where Pillow is needed and not installed.
 
         Parameters
         ----------
         format : "numpy" or "pil"
             Arrays, or Pillow images of mode L. `images`, and what loaders read, stay
             arrays.
-
-        Returns
-        -------
-        Dataset
-            With the same memory. What is selected, split or unpickled from it keeps
-            the format.
-
-        Raises
-        ------
-        ValueError
-            `format` is another.
-        ImportError
-            Pillow is not installed.
         """
-        return _rebuild(self.__dict__ | {"format": checked_format(format)})
+        checked_name("format", format, ("numpy", "pil"))
+        return _rebuild(self.__dict__ | {"format": format})
 
     def select(self, rows: Any) -> Dataset:
-        """The dataset of these rows, in this order.
+        """Return the dataset of these rows, in this order.
 
         Parameters
         ----------
         rows : slice, range, sequence of int, or boolean mask (n,)
             A slice or range of step 1 gives views; anything else copies.
         """
-        rows = self._rows(rows)
-        images: Any
-        if isinstance(self.images, ShardedImages) and _is_run(rows):
-            images = self.images.between(*rows.indices(len(self))[:2])
-        else:
-            images = np.ascontiguousarray(self.images[rows])
+        rows = arrays.indexer(rows, len(self))
         extra = {
-            name: np.ascontiguousarray(column[rows])
-            for name, column in self.extra.items()
+            name: arrays.selected(column, rows) for name, column in self.extra.items()
         }
-        return self._with(images, np.ascontiguousarray(self.labels[rows]), extra)
+        return self._with(
+            images=arrays.selected(self.images, rows),
+            labels=arrays.selected(self.labels, rows),
+            extra=extra,
+        )
 
     def split(
         self, fraction: float, *, seed: int = 0, stratify: bool = False
@@ -367,6 +231,8 @@ class Dataset:
         tuple of two Dataset
             Both parts are copies.
         """
+        from ._dataset.rows import first_part
+
         first = first_part(self.labels, fraction, seed, stratify)
         return self.select(first), self.select(~first)
 
@@ -377,7 +243,7 @@ class Dataset:
         batched: bool = False,
         batch_size: int | None = None,
     ) -> Dataset:
-        """The dataset of the rows for which `function` returns True.
+        """Return the dataset of the rows for which `function` returns True.
 
         Parameters
         ----------
@@ -401,10 +267,12 @@ class Dataset:
             The function returned something else, or an argument isn't what it should
             be.
         """
+        from ._dataset.rows import kept_rows
+
         return self.select(kept_rows(self, function, batched, batch_size))
 
     def concatenate(self, *others: Dataset) -> Dataset:
-        """The dataset of the rows of this one, then those of `others`, as a copy.
+        """Return a copy of the rows of this dataset, then those of `others`.
 
         `name`, `split_name`, `source` and the card are kept where all have the same,
         columns of `extra` where all have them; it is `synthetic` if one of them is.
@@ -417,26 +285,24 @@ class Dataset:
         for other in others:
             check_same_kind(self, other)
         parts = (self, *others)
-
-        def common(name: str) -> Any:
-            first = getattr(self, name)
-            return first if all(getattr(p, name) == first for p in parts) else None
-
-        return Dataset._make(
-            np.concatenate([array for p in parts for array in parts_of(p.images)]),
-            np.concatenate([part.labels for part in parts]),
-            self.classes,
-            name=common("name"),
-            split=common("split_name"),
-            source=common("source"),
+        common: dict[str, Any] = {"_card": {}} | dict.fromkeys(
+            ("name", "split_name", "source")
+        )
+        for name in common:
+            value = getattr(self, name)
+            if all(getattr(other, name) == value for other in others):
+                common[name] = value
+        images = [array for part in parts for array in arrays.parts_of(part.images)]
+        return self._with(
+            images=np.concatenate(images),
+            labels=np.concatenate([part.labels for part in parts]),
             synthetic=any(part.synthetic for part in parts),
             extra={
                 name: np.concatenate([part.extra[name] for part in parts])
                 for name in self.extra
-                if all(name in part.extra for part in parts)
+                if all(name in other.extra for other in others)
             },
-            format=self.format,
-            card=common("_card"),
+            **common,
         )
 
     # ---- to look at ---------------------------------------------------------------
@@ -491,92 +357,56 @@ class Dataset:
             A row or class is not there, nothing is left to show, or an argument is not
             what it should be.
         """
-        from ._show.sheets import chosen_rows, dataset_sheet
+        from ._dataset.classes import wanted_labels
+        from ._dataset.rows import shown_rows
+        from ._show.contact_sheet import MAX_IMAGES, contact_sheet
 
-        chosen = chosen_rows(self, rows, classes=classes, count=count, seed=seed)
-        return dataset_sheet(self, chosen, columns, zoom, numbers)
+        if classes is not None:
+            classes = wanted_labels(self.classes, classes)
+        shown = shown_rows(
+            self.labels, rows, classes, count=count, seed=seed, most=MAX_IMAGES
+        )
+        captions = [self.classes[label] for label in self.labels[shown]]
+        if checked_flag("numbers", numbers):
+            captions = [f"{row} {name}" for row, name in zip(shown, captions)]
+        title = f"{self.title}: {len(shown):,} of {len(self):,} images"
+        return contact_sheet(
+            self.images[shown], captions, columns=columns, zoom=zoom, title=title
+        )
 
     def _repr_html_(self) -> str:
-        """What notebooks show: an image, the name and the count of each class."""
+        """Return what notebooks show: image, name and count of each class."""
         from ._show.notebook import dataset_html
 
-        return dataset_html(self)
+        return dataset_html(
+            self.title,
+            self.source,
+            self.synthetic,
+            self.images,
+            self.labels,
+            self.classes,
+        )
 
     # ---- about the whole ----------------------------------------------------------
 
     @property
     def info(self) -> Card:
-        """The card: description, citation, licence, authors, how it was made.
+        """Card: description, citation, licence, authors, how it was made.
 
         That of the dataset of this `name` if it is a known one, with what a
         ``dataset.json`` beside the files says; else what can be seen.
         """
         from ._dataset.card import card_of
 
-        return card_of(self)
-
-    def int2str(self, labels: Any) -> str | list[str]:
-        """The class name of a label, or the list of those of a sequence of labels."""
-        from ._dataset.classes import names_of
-
-        return names_of(self.classes, labels)
-
-    def str2int(self, names: str | Sequence[str]) -> int | list[int]:
-        """The label of a class name, or the list of those of a sequence of names.
-
-        Raises ValueError for a name that isn't there, with near ones in the message.
-        """
-        from ._dataset.classes import labels_of
-
-        return labels_of(self.classes, names)
-
-    @property
-    def class_counts(self) -> np.ndarray:
-        """How many rows each class has, int64 (len(classes),)."""
-        return np.bincount(self.labels, minlength=len(self.classes))
-
-    @functools.cached_property
-    def _moments(self) -> tuple[float, float]:
-        if self.images.size == 0:
-            raise ValueError("an empty dataset has no mean and no std")
-        total = squares = 0
-        for part in parts_of(self.images):
-            shares = np.array_split(part, usable_cores())
-            tasks = [functools.partial(_core.pixel_sums, share) for share in shares]
-            for share_total, share_squares in run_together(tasks):
-                total += share_total
-                squares += share_squares
-        n = self.images.size
-        # Integers until the division, so nothing cancels and each rounds once.
-        variance = (n * squares - total**2) / (255 * n) ** 2
-        return total / (255 * n), math.sqrt(variance)
-
-    @property
-    def mean(self) -> float:
-        """Mean of all pixels divided by 255, in 0..1, from exact sums."""
-        return self._moments[0]
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of all pixels divided by 255, from exact sums."""
-        return self._moments[1]
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """Eight hexadecimal digits that tell this dataset from others.
-
-        Made from the shape and up to 64 rows spread evenly, so it costs the same for
-        any size; a difference elsewhere goes unseen.
-        """
-        import deflate  # whose CRC-32 starts faster than hashlib
-
-        crc = deflate.crc32(repr((self.images.shape, self.classes)).encode())
-        n_rows = min(len(self), _FINGERPRINT_ROWS)
-        for i in range(n_rows):
-            row = i * (len(self) - 1) // max(1, n_rows - 1)
-            label = int(self.labels[row]).to_bytes(8, "little", signed=True)
-            crc = deflate.crc32(self.images[row].tobytes() + label, crc)
-        return f"{crc:08x}"
+        return card_of(
+            self.name,
+            self.classes,
+            self.images.shape[1:],
+            label_dtype=self.labels.dtype,
+            splits={self.split_name or "all": len(self)},
+            synthetic=self.synthetic,
+            fields=self._card,
+        )
 
     def __repr__(self) -> str:
         n, height, width = self.images.shape
@@ -589,20 +419,15 @@ class Dataset:
     def __reduce__(self) -> tuple:
         if self._origin is not None:
             return _reload, (self._origin, self.fingerprint, self.format)
-        values = dict(self.__dict__)
-        for cached in ("_moments", "fingerprint"):
-            values.pop(cached, None)
-        return _rebuild, (values,)
+        return _rebuild, (self._values(),)
 
 
 def _rebuild(values: dict[str, Any]) -> Dataset:
     dataset = object.__new__(Dataset)
-    dataset.__dict__.update(values)
+    is_numpy = values["format"] == "numpy"
+    column = values["images"] if is_numpy else Pictures(values["images"])
+    dataset.__dict__.update(values, _column=column)
     return dataset
-
-
-def _is_run(rows: Any) -> bool:
-    return isinstance(rows, slice) and rows.step in (None, 1)
 
 
 def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
@@ -615,46 +440,3 @@ def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
             f"pickled: fingerprint {fingerprint} then, {dataset.fingerprint} now"
         )
     return dataset.with_format(format)
-
-
-def _checked_images(images: np.ndarray) -> np.ndarray:
-    if not isinstance(images, np.ndarray):
-        raise TypeError(f"images must be an ndarray, got {type(images).__name__}")
-    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
-        raise ValueError(
-            "images must be uint8 of shape (n, height, width), got "
-            f"{images.dtype} {images.shape}"
-        )
-    if not images.flags.c_contiguous:
-        raise ValueError(
-            "images must be C-contiguous: pass numpy.ascontiguousarray(images)"
-        )
-    return images
-
-
-def checked_classes(classes: Sequence[str] | None) -> Sequence[str] | None:
-    if classes is None or isinstance(classes, str):
-        return classes  # the latter is refused by _make
-    names = list(map(str, classes))
-    first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if first.setdefault(name, i) != i:
-            raise ValueError(
-                f"classes must have different names, got {name!r} for classes "
-                f"{first[name]} and {i}"
-            )
-    return names
-
-
-def checked_labels(labels: np.ndarray) -> np.ndarray:
-    """Labels as uint8, int32 or int64, without a copy where they are."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels must be integers of shape (n,), got {labels.dtype} {labels.shape}"
-        )
-    if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
-        raise ValueError(f"labels must be below 2**63, got {labels.max()}")
-    if labels.dtype.name not in _LABEL_DTYPES or not labels.dtype.isnative:
-        labels = labels.astype(np.int32 if labels.dtype.itemsize <= 2 else np.int64)
-    return np.ascontiguousarray(labels)

@@ -128,13 +128,15 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
             file.write(_flat_bytes(big_endian).data)
 
 
-def map_idx(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """A plain IDX file as a read-only array whose items are read when they are touched.
+def map_idx(
+    path: str | os.PathLike[str], source: str | None = None
+) -> np.ndarray | None:
+    """Map a plain IDX file as a read-only array, whose items are read when touched.
 
     Items of more than a byte stay big-endian. None where the file is gzip. Raises
-    FormatError and OSError as `read_idx` does.
+    FormatError and OSError as `read_idx` does; they call the file `source`.
     """
-    source = os.fsdecode(path)
+    source = source or os.fsdecode(path)
     with open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD_NBYTES)
         nbytes = os.fstat(file.fileno()).st_size

@@ -10,7 +10,7 @@ import numpy as np
 from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
 from ._core import Pipeline, Steps
-from ._dataset.images import parts_of
+from ._dataset.arrays import parts_of
 from ._loader.options import (
     DTYPES,
     LABEL_DTYPES,
@@ -322,9 +322,16 @@ class Loader:
             The batch is not one of this loader, or an argument is not what it should
             be.
         """
-        from ._show.sheets import batch_sheet
+        from ._show.batch import arrays_of, captions_of, pixels_of
+        from ._show.contact_sheet import MAX_IMAGES, contact_sheet
 
-        return batch_sheet(self, batch, count, columns, zoom)
+        count = checked_integer("count", count, 1, MAX_IMAGES)
+        images, labels = arrays_of(batch)
+        kind = self.layout, self.image_sides, self.scale, self.bias
+        pixels = pixels_of(images[:count], *kind)
+        captions = captions_of(labels[:count], self.dataset.classes)
+        title = f"{self.dataset.title}: {len(pixels):,} of a batch of {len(images):,}"
+        return contact_sheet(pixels, captions, columns=columns, zoom=zoom, title=title)
 
     @property
     def image_sides(self) -> tuple[int, int]:

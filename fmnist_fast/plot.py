@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._checks import install_hint, one_line
+
 if TYPE_CHECKING:
     import matplotlib.figure
 
@@ -30,7 +32,7 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     empty dataset.
     """
     _check(dataset)
-    n = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    n = dataset.class_counts
     figure = _figure(6.4, 1.0 + 0.3 * len(n))
     axes = figure.add_subplot()
     names = [_plain(name, _LONGEST_NAME) for name in dataset.classes]
@@ -90,33 +92,30 @@ def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
     axes.set_xticks([0, 64, 128, 192, 255])
     axes.set_xlabel("grey level, 0 black")
     axes.set_ylabel("pixels, %")
-    moments = (
-        f"mean {255 * dataset.mean:.1f}, standard deviation {255 * dataset.std:.1f}"
-    )
+    mean, std = 255 * dataset.mean, 255 * dataset.std
+    moments = f"mean {mean:.1f}, standard deviation {std:.1f}"
     axes.set_title(_plain(f"{dataset.title}: {moments}"))
     return figure
 
 
 def mean_images(dataset: Dataset) -> np.ndarray:
-    """The mean image of each class, float64 (classes, height, width), in 0..255.
+    """Return the mean image of each class, float64 (classes, height, width), in 0..255.
 
     From exact sums, over a part of the images at a time: needs memory for the result
     and some megabytes. Classes without images are nan.
     """
-    n_classes, sides = len(dataset.classes), dataset.images.shape[1:]
-    sums = np.zeros((n_classes, *sides), np.int64)
+    sums = np.zeros((len(dataset.classes), *dataset.images.shape[1:]), np.int64)
     for part in _parts(dataset):
         images, labels = dataset.images[part], dataset.labels[part]
         for label in np.unique(labels):
             # A part has at most 2**20 images, whose sums fit.
             sums[label] += images[labels == label].sum(axis=0, dtype=np.uint32)
-    n = np.bincount(dataset.labels, minlength=n_classes)[:, None, None]
     with np.errstate(invalid="ignore"):  # 0 / 0 is nan, as said
-        return sums / n
+        return sums / dataset.class_counts[:, None, None]
 
 
 def pixel_counts(dataset: Dataset) -> np.ndarray:
-    """How many pixels have each grey level, int64 (256,), a part at a time."""
+    """Return how many pixels have each gray level, int64 (256,), a part at a time."""
     n = np.zeros(256, np.int64)
     for part in _parts(dataset):
         n += np.bincount(dataset.images[part].ravel(), minlength=256)
@@ -141,17 +140,12 @@ def _check(dataset: Dataset) -> None:
 
 
 def _figure(width: float, height: float) -> matplotlib.figure.Figure:
-    try:
+    with install_hint("figures need matplotlib", "matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            f"figures need matplotlib ({error}): pip install matplotlib"
-        ) from error
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _plain(text: str, longest: int = _LONGEST_TITLE) -> str:
-    """Text on one line, cut where it is long, in which matplotlib sees no formula."""
-    text = " ".join(text.split())
-    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
-    return text.replace("$", r"\$")
+    """Return text on one line, cut where it is long, without formulas of matplotlib."""
+    return one_line(text, longest).replace("$", r"\$")

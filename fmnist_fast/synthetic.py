@@ -41,7 +41,7 @@ def synthetic(
             raise ValueError(f"{name} must be an integer in 1..2**32-1, got {n!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be an integer in 0..2**64-1, got {seed!r}")
-    from ._load.split import CARD_NAME
+    from ._dataset.card import CARD_NAME
 
     cache = config.cache_folder()
     if cache is not None:
@@ -68,8 +68,8 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     """Draw both splits into four IDX files and a dataset.json, which comes last."""
     import json
 
-    from ._load.split import CARD_NAME
-    from ._registry.datasets import CLASSES, FILES
+    from ._dataset.card import CARD_NAME
+    from ._registry.datasets import CLASSES, SPLITS
     from ._synthetic.garments import draw
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     for split, n in (("train", n_train), ("test", n_test)):
         # As many of each class as n allows, in random order.
         labels = (_core.order(n, seed=seed, epoch=first) % 10).astype(np.uint8)
-        images_name, labels_name = FILES[split]
+        images_name, labels_name = SPLITS[split].stems
         write_idx(folder / images_name, draw(labels, seed=seed, first=first))
         write_idx(folder / labels_name, labels)
         first += n
@@ -87,12 +87,12 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
 
 
 def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
-    from ._load.load import find_pair
-    from ._load.split import load_pair
-    from ._registry.datasets import FILES
+    from ._load.find import find_split
+    from ._load.split import read_split
+    from ._registry.datasets import SPLITS
 
     splits = []
-    for split in FILES:
-        paths = find_pair(split, folder)
-        splits.append(load_pair(split, *paths, False, keep=keep))
+    for split in SPLITS:
+        files = find_split(split, folder)
+        splits.append(read_split(files, cache=False, keep=keep)[0])
     return splits[0], splits[1]

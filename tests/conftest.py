@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.tiny import IMAGES, LABELS
 from hypothesis import HealthCheck, settings
 
 import fmnist_fast as ff
 from fmnist_fast import _core
+from fmnist_fast._show import contact_sheet
 
 # A busy machine is no failure, and neither is a temporary folder used for all examples.
 settings.register_profile(
@@ -76,6 +78,33 @@ def odd():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (517, 5, 7), dtype=np.uint8)
     return ff.Dataset.from_arrays(images, rng.integers(0, 3, 517, dtype=np.uint8))
+
+
+@pytest.fixture
+def six():
+    """Six 4x3 images in three classes."""
+    return ff.Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c"], name="six")
+
+
+@pytest.fixture
+def pictures(six):
+    """The same six as Pillow images."""
+    pytest.importorskip("PIL.Image")
+    return six.with_format("pil")
+
+
+@pytest.fixture
+def sheets(monkeypatch):
+    """The arguments of each contact sheet that is drawn."""
+    pytest.importorskip("PIL.Image")
+    calls, draw = [], contact_sheet.contact_sheet
+
+    def keep(images, captions, **options):
+        calls.append((images, captions, options))
+        return draw(images, captions, **options)
+
+    monkeypatch.setattr(contact_sheet, "contact_sheet", keep)
+    return calls
 
 
 @pytest.fixture(params=_core.cpu_levels())

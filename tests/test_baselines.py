@@ -1,13 +1,7 @@
 """The baselines of the micro-benchmarks: what counts as a loss, and what is kept."""
 
-import importlib.util
-from pathlib import Path
-
-import pytest
-
+from benchmarks.micro import baselines
 from fmnist_fast import _core
-
-PATH = Path(__file__).parents[1] / "benchmarks" / "baselines.py"
 
 CPUINFO = """processor : 0
 vendor_id : AuthenticAMD
@@ -21,22 +15,14 @@ model name : another
 """
 
 
-@pytest.fixture(scope="module")
-def baselines():
-    spec = importlib.util.spec_from_file_location("baselines", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_loss_is_more_than_a_quarter(baselines):
+def test_a_loss_is_more_than_a_quarter():
     assert not baselines.is_loss(1.25, 1.0)
     assert baselines.is_loss(1.26, 1.0)
     assert not baselines.is_loss(0.1, 1.0)
     assert not baselines.is_loss(9.0, None)
 
 
-def test_saved_ratios_come_back_beside_others(baselines, tmp_path):
+def test_saved_ratios_come_back_beside_others(tmp_path):
     path = tmp_path / "baselines.json"
     assert baselines.load(path) == {}
     baselines.save({"uint8": 0.123456, "order": 0.00123456}, "one", path)
@@ -48,7 +34,7 @@ def test_saved_ratios_come_back_beside_others(baselines, tmp_path):
     }
 
 
-def test_processors_are_told_apart(baselines, tmp_path):
+def test_processors_are_told_apart(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(CPUINFO)
     name = baselines.processor(cpuinfo)
@@ -58,6 +44,6 @@ def test_processors_are_told_apart(baselines, tmp_path):
     assert baselines.processor(tmp_path / "missing").endswith(tail)
 
 
-def test_what_is_committed_can_be_read(baselines):
+def test_what_is_committed_can_be_read():
     for ratios in baselines.load().values():
         assert ratios and all(ratio > 0 for ratio in ratios.values())

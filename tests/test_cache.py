@@ -14,7 +14,6 @@ import fmnist_fast as ff
 from fmnist_fast import _core
 from fmnist_fast._io import files
 from fmnist_fast._load import cache
-from fmnist_fast._load import split as pairs
 from fmnist_fast._load.cache import load_copy, save_copy, stamp_of
 from fmnist_fast._registry import datasets as family
 
@@ -38,7 +37,7 @@ def root(tmp_path):
 
 def write_pair(root, seed=0):
     rng = np.random.default_rng(seed)
-    images_name, labels_name = family.FILES["train"]
+    images_name, labels_name = family.SPLITS["train"].stems
     images = rng.integers(0, 256, (N_IMAGES, 8, 6), np.uint8)
     ff.write_idx(root / f"{images_name}.gz", images)
     ff.write_idx(root / f"{labels_name}.gz", rng.integers(0, 10, N_IMAGES, np.uint8))
@@ -60,7 +59,7 @@ def forbid_reading(monkeypatch):
     def fail(path):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(pairs, "read_whole", fail)
+    monkeypatch.setattr(cache, "read_whole", fail)
 
 
 def same(a, b):
@@ -132,7 +131,7 @@ def test_file_that_changes_while_it_is_read_is_read_anew(folder, root, monkeypat
         return content
 
     with monkeypatch.context() as patch:
-        patch.setattr(pairs, "read_whole", read)
+        patch.setattr(cache, "read_whole", read)
         ff.load("train", root)
     found = ff.load("train", root).images
     assert np.array_equal(found, ff.read_idx(next(root.glob("*images*"))))
@@ -321,7 +320,7 @@ def test_a_copy_is_made_where_there_are_no_locks(root, folder, monkeypatch):
 
 def test_who_has_waited_takes_the_copy_that_another_made(root, folder, monkeypatch):
     want = write_pair(root)
-    lock, tried = cache.making_copy, []
+    lock, tried = cache._making_copy, []
 
     @contextlib.contextmanager
     def after_another(*paths):
@@ -332,6 +331,6 @@ def test_who_has_waited_takes_the_copy_that_another_made(root, folder, monkeypat
         with lock(*paths):
             yield
 
-    monkeypatch.setattr(cache, "making_copy", after_another)
-    monkeypatch.setattr(pairs, "run_together", lambda tasks: [task() for task in tasks])
+    monkeypatch.setattr(cache, "_making_copy", after_another)
+    monkeypatch.setattr(cache, "run_together", lambda tasks: [task() for task in tasks])
     assert np.array_equal(ff.load("train", root).images, want)

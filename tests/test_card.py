@@ -17,7 +17,7 @@ LABELS = np.array([2, 0, 1, 2, 0, 2], np.int32)
 
 
 def folder_with(folder, card):
-    images, labels = (folder / name for name in family.FILES["train"])
+    images, labels = (folder / name for name in family.SPLITS["train"].stems)
     ff.write_idx(images, IMAGES)
     ff.write_idx(labels, LABELS.astype(np.uint8))
     (folder / "dataset.json").write_text(json.dumps(card))

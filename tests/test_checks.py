@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from benchmarks import checks, work
+from benchmarks import work
+from benchmarks.comparison import checks
 from benchmarks.data import Data
 
 

@@ -23,7 +23,7 @@ from fmnist_fast._registry import hashes as identity
 from fmnist_fast._show import contact_sheet as view
 from fmnist_fast.synthetic import write_synthetic
 
-NAMES = [name for pair in family.FILES.values() for name in pair]
+NAMES = [stem for part in family.SPLITS.values() for stem in part.stems]
 
 
 @pytest.fixture(scope="session")
@@ -71,14 +71,13 @@ def published(drawn, tmp_path, monkeypatch):
             identity.sha256_of(folder / f"{name}.gz"),
             identity.sha256_of(drawn / name),
         )
-    member = family.MEMBERS["fashion-mnist"]
-    remote = [
-        dataclasses.replace(file, sha256=known[file.name.removesuffix(".gz")][0])
-        for file in member.remote
-    ]
-    inflated = {name: hashes[1] for name, hashes in known.items()}
-    member = dataclasses.replace(member, remote=tuple(remote), idx_sha256=inflated)
-    monkeypatch.setitem(family.MEMBERS, member.name, member)
+    member = family.DATASETS["fashion-mnist"]
+    files = []
+    for file in member.files:
+        sha256, inside = known[file.name.removesuffix(".gz")]
+        files.append(dataclasses.replace(file, sha256=sha256, idx_sha256=inside))
+    member = dataclasses.replace(member, files=tuple(files))
+    monkeypatch.setitem(family.DATASETS, member.name, member)
     return folder
 
 
@@ -329,13 +328,13 @@ def test_demo_errors_of_the_loader_and_the_sheet(run, drawn):
 def sheets(monkeypatch):
     """The arguments of each contact sheet that is drawn."""
     pytest.importorskip("PIL.Image")
-    calls, draw = [], view.captioned_sheet
+    calls, draw = [], view.contact_sheet
 
     def keep(images, captions, **options):
         calls.append((images, captions, options))
         return draw(images, captions, **options)
 
-    monkeypatch.setattr(view, "captioned_sheet", keep)
+    monkeypatch.setattr(view, "contact_sheet", keep)
     return calls
 
 
@@ -550,7 +549,7 @@ def test_verify_says_what_differs(run, published, drawn):
     assert (code, err) == (1, "")
     assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
     digest = identity.sha256_of(published / f"{NAMES[1]}.gz")
-    wanted = family.MEMBERS["fashion-mnist"].sha256_of(NAMES[1])[0]
+    wanted = family.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
     assert f"SHA-256 is {digest}, published is {wanted}\n" in out
 
 
@@ -559,7 +558,7 @@ def test_verify_says_what_is_synthetic(run, drawn):
     assert (code, err) == (1, "")
     assert set(verdicts(out).values()) == {"DIFFERS"}
     assert out.count("SYNTHETIC by its dataset.json") == 4
-    assert family.MEMBERS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
+    assert family.DATASETS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
 
 
 @pytest.mark.parametrize("name", NAMES)

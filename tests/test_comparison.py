@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from helpers.fake_contender import FAULTS, fake
 
-from benchmarks import goals, peers, tables, work
-from benchmarks.comparison import Comparison, Options
-from benchmarks.process import ContenderError, Process
-from fmnist_fast._cli import bench
-from fmnist_fast._cli import main as cli
+from benchmarks import command, files, work
+from benchmarks.command import main
+from benchmarks.comparison import goals, tables
+from benchmarks.comparison.comparison import Comparison, Options
+from benchmarks.comparison.environments import Contender, chosen
+from benchmarks.comparison.process import ContenderError, Process
 
 TREE = Path(__file__).resolve().parents[1]
 
@@ -30,13 +31,13 @@ def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fakes")
     names = ["", "prints", "can't", "one setting fails", *FAULTS]
     fakes = [fake(folder, fault) for fault in names]
-    absent = peers.Peer("absent", "Absent", "library", folder / "absent.py", "absent")
+    absent = Contender("absent", "Absent", "library", folder / "absent.py", "absent")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FMNIST_FAST_DATA", raising=False)
         # Long enough for an epoch of 4000 images; nobody looks at how long it took.
-        patch.setattr("benchmarks.comparison.ROUND_SECONDS", 0.01)
+        patch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
         options = Options(2, ("plain", "crop_flip"), 300, 0.2, 1, 4000)
-        run = Comparison([*peers.chosen(["numpy"]), *fakes, absent], folder, options)
+        run = Comparison([*chosen(["numpy"]), *fakes, absent], folder, options)
         try:
             run.start()
             for name in options.works:
@@ -112,11 +113,11 @@ def test_the_result_is_json(comparison):
 
 
 def test_a_contender_that_hangs_is_ended(tmp_path):
-    peer = fake(tmp_path, "hangs")
+    contender = fake(tmp_path, "hangs")
     images = np.zeros((200, 28, 28), np.uint8)
     np.save(tmp_path / "images.npy", images)
     np.save(tmp_path / "labels.npy", images[:, 0, 0])
-    process = Process(Path(sys.executable), peer.file, tmp_path / "own", limit=120)
+    process = Process(Path(sys.executable), contender.file, tmp_path / "own", limit=120)
     try:
         plain = work.WORKS["plain"].to_json()
         process.ask("open", work=plain, setting={}, part=1)
@@ -133,23 +134,22 @@ def test_a_contender_that_hangs_is_ended(tmp_path):
 def test_only_the_floor_tries_all_settings_at_every_batch_size(tmp_path):
     run = Comparison([], tmp_path, Options())
     process = types.SimpleNamespace(ask=lambda do, work: "all")
-    run.entrants.process = lambda peer: process
+    run.processes.of = lambda contender: process
     tried = [{"setting": k, "seconds": 9 - k} for k in range(5)]
     entry = {"setting": 4, "tried": [*tried, {"setting": 5, "error": "no"}]}
     run.result["works"]["plain"] = {"probe": entry, "numpy": entry}
-    for peer in peers.chosen(["numpy"]):
-        wanted = [4, 3, 2] if peer.name == "numpy" else "all"
-        assert run._settings(peer, work.WORKS["plain_32"]) == wanted
-        assert run._settings(peer, work.WORKS["uint8"]) == "all"
+    for contender in chosen(["numpy"]):
+        wanted = [4, 3, 2] if contender.name == "numpy" else "all"
+        assert run._settings(contender, work.WORKS["plain_32"]) == wanted
+        assert run._settings(contender, work.WORKS["uint8"]) == "all"
 
 
 def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
     """What `.ci/run` counts on: the whole way, on synthetic images."""
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
-    monkeypatch.setattr("benchmarks.comparison.ROUND_SECONDS", 0.01)
+    monkeypatch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
     kept = tmp_path / "result.json"
-    command = ["bench", "--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]
-    assert cli.main(command) == 0
+    assert main(["--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]) == 0
     printed = capsys.readouterr().out
     assert "goal, plain: the best hand-written loop: 4 x" in printed
     result = json.loads(kept.read_text())
@@ -171,33 +171,74 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
 )
 def test_wrong_words_are_named(words, said, capsys):
     before = signal.getsignal(signal.SIGTERM)
-    assert cli.main(["bench", *words]) == 1
+    assert main(words) == 1
     assert said in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_numbers_are_from_one_on(capsys):
+    for text in ("0", "-1", "two"):
+        with pytest.raises(SystemExit):
+            main([f"--rounds={text}"])
+        error = capsys.readouterr().err
+        assert f"--rounds: must be an integer from 1 on, got {text!r}" in error
+
+
+def test_the_module_is_a_program():
+    words = [sys.executable, "-m", "benchmarks", "--only", "nobody"]
+    done = subprocess.run(words, cwd=TREE, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("python -m benchmarks: error: no contender 'nobody'")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error, code", [(KeyboardInterrupt, 130), (BrokenPipeError, 141)]
+)
+def test_an_end_from_outside_is_no_error(error, code, monkeypatch, capsys):
+    def end(arguments):
+        raise error
+
+    monkeypatch.setattr(command, "run", end)
+    assert main([]) == code
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_that_can_not_be_replaced_stays(tmp_path, monkeypatch):
+    path = tmp_path / "result.json"
+    files.replace_text(path, "one")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.replace_text(path, "two")
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+
+
 def test_other_systems_are_told(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert cli.main(["bench", "--quick"]) == 1
+    assert main(["--quick"]) == 1
     assert "reads /proc, of Linux, and this is darwin" in capsys.readouterr().err
 
 
 def test_a_run_that_is_ended_leaves_nothing(tmp_path):
     """Killed in the middle: its contender is stopped, and must go all the same."""
-    peer = fake(tmp_path, "")
+    contender = fake(tmp_path, "")
     code = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(TREE)!r})
-from benchmarks.process import Process
-process = Process(Path(sys.executable), Path({str(peer.file)!r}), Path("own"), 120)
+from benchmarks.comparison.process import Process
+process = Process(Path(sys.executable), Path({str(contender.file)!r}), Path("own"), 120)
 process.ask("versions")
 print(process._process.pid, flush=True)
 sys.stdin.read()
 """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as run:
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, cwd=tmp_path, text=True, **pipes) as run:
         pid = int(run.stdout.readline())
         run.kill()
     for _ in range(200):
@@ -207,13 +248,3 @@ sys.stdin.read()
             return
         time.sleep(0.05)
     pytest.fail(f"the contender's process {pid} is still there")
-
-
-def test_without_the_source_tree(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "bench.py"))
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["bench", "--quick"]) == 1
-    error = capsys.readouterr().err
-    assert "part of the source tree" in error and "python -m benchmarks" in error
-    monkeypatch.chdir(TREE)
-    assert bench._find_tree() == TREE

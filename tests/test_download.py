@@ -19,8 +19,8 @@ from helpers.server import content, redirect, respond, status
 import fmnist_fast as ff
 from fmnist_fast._download import connection, mirrors
 from fmnist_fast._download.fetch import by_hand, fetch
-from fmnist_fast._registry.datasets import MEMBERS
-from fmnist_fast._registry.published import RemoteFile
+from fmnist_fast._registry.datasets import DATASETS
+from fmnist_fast._registry.spec import PublishedFile
 from fmnist_fast.errors import DownloadError
 
 N = 300_000
@@ -30,7 +30,7 @@ BODY = BODIES["a.gz"]
 
 def remote(url, *more, name="a.gz", body=BODY, **known):
     known = known or {"sha256": hashlib.sha256(body).hexdigest(), "nbytes": len(body)}
-    return RemoteFile(name, (url, *more), **known)
+    return PublishedFile(name, (url, *more), **known)
 
 
 @pytest.fixture(autouse=True)
@@ -143,13 +143,13 @@ def test_names_are_never_the_servers(https, tmp_path):
 
 
 def test_a_hash_must_be_known(tmp_path):
-    file = RemoteFile("a.gz", ("https://127.0.0.1/a",), nbytes=N)
+    file = PublishedFile("a.gz", ("https://127.0.0.1/a",), nbytes=N)
     with pytest.raises(ValueError, match=r"a\.gz: a published SHA-256 or MD5 must be"):
         fetch([file], tmp_path)
 
 
 def test_a_url_must_be_known(tmp_path):
-    file = RemoteFile("a.gz", (), md5="0" * 32)
+    file = PublishedFile("a.gz", (), md5="0" * 32)
     with pytest.raises(ValueError, match=r"a\.gz: a URL must be known"):
         fetch([file], tmp_path)
 
@@ -211,10 +211,10 @@ def test_the_error_can_be_shown_before(tmp_path):
 FETCH = """
 import json, sys
 from fmnist_fast._download.fetch import fetch
-from fmnist_fast._registry.datasets import MEMBERS
-from fmnist_fast._registry.published import RemoteFile
+from fmnist_fast._registry.datasets import DATASETS
+from fmnist_fast._registry.spec import PublishedFile
 
-fetch([RemoteFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
+fetch([PublishedFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
 """
 
 
@@ -373,10 +373,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
     code = f"""
 import sys
 from fmnist_fast._download.fetch import fetch
-from fmnist_fast._registry.datasets import MEMBERS
-from fmnist_fast._registry.published import RemoteFile
+from fmnist_fast._registry.datasets import DATASETS
+from fmnist_fast._registry.spec import PublishedFile
 
-fetch([RemoteFile("a.gz", ("https://x",), {hashlib.sha256(BODY).hexdigest()!r})], ".")
+known = {hashlib.sha256(BODY).hexdigest()!r}
+fetch([PublishedFile("a.gz", ("https://x",), known)], ".")
 print(sorted({{"pooch", "requests", "tqdm", "ssl", "socket"}} & set(sys.modules)))
 """
     done = subprocess.run(
@@ -389,7 +390,7 @@ def test_a_published_file(real_root, https, tmp_path):
     """A real file by real hashes."""
     name = "t10k-labels-idx1-ubyte.gz"
     body = (real_root / name).read_bytes()
-    sha256, _ = MEMBERS["fashion-mnist"].sha256_of(name.removesuffix(".gz"))
+    sha256, _ = DATASETS["fashion-mnist"].sha256_of(name.removesuffix(".gz"))
     url = https.serve("/a", content(body))
-    fetch([RemoteFile(name, (url,), sha256)], tmp_path, progress=False)
+    fetch([PublishedFile(name, (url,), sha256)], tmp_path, progress=False)
     assert (tmp_path / name).read_bytes() == body

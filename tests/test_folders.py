@@ -7,7 +7,6 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast._io import paths
-from fmnist_fast._load import folders
 from fmnist_fast._registry import datasets as family
 
 
@@ -75,7 +74,7 @@ def test_name_of_the_family_goes_before_a_folder(tmp_path, monkeypatch):
 
 
 def test_names_of_the_family_bring_what_is_to_be_put_right(tmp_path):
-    part = family.MEMBERS["emnist/letters"].splits["test"]
+    part = family.DATASETS["emnist/letters"].splits["test"]
     images = np.arange(6 * 20, dtype=np.uint8).reshape(6, 5, 4)
     ff.write_idx(tmp_path / part.images, images)
     ff.write_idx(tmp_path / part.labels, np.full(6, 26, np.uint8))
@@ -86,7 +85,7 @@ def test_names_of_the_family_bring_what_is_to_be_put_right(tmp_path):
 
 
 def test_published_files_are_known_under_any_name(tmp_path, real_root):
-    for stem, name in zip(family.FILES["test"], ("images.idx3", "labels.idx1")):
+    for stem, name in zip(family.SPLITS["test"].stems, ("images.idx3", "labels.idx1")):
         (tmp_path / f"any-test-{name}.gz").symlink_to(real_root / f"{stem}.gz")
     dataset = ff.load("test", name=tmp_path, cache=False)
     assert dataset.name == "fashion-mnist" and dataset.classes[8] == "Bag"
@@ -142,7 +141,7 @@ def test_split_that_is_no_word(tmp_path, split):
 
 @pytest.mark.parametrize("options", [{"root": "x"}, {"download": True}])
 def test_a_folder_is_enough(tmp_path, options):
-    message = f"{next(iter(options))} goes with the name of a dataset, got folder "
+    message = f"{next(iter(options))} requires a dataset's name, got folder "
     with pytest.raises(ValueError, match=message):
         ff.load("train", name=tmp_path, **options)
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast._cli.main import main
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("resource", reason="CPU seconds of workers need a Unix")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the package
 from benchmarks import gpu_feed, gpu_report, gpu_sources, gpu_stress  # noqa: E402
+from benchmarks.command import main  # noqa: E402
 from benchmarks.gpu_sources import SOURCES, Fast, Resident, bytes_of  # noqa: E402
 from benchmarks.gpu_work import Checksum, make_work, resnet18  # noqa: E402
 
@@ -325,14 +325,14 @@ def test_without_a_device_it_says_so():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_it_is_an_option_of_bench(capsys):
-    assert main(["bench", "--gpu", "--quick"]) == 2
+def test_it_is_an_option_of_the_benchmarks(capsys):
+    assert main(["--gpu", "--quick"]) == 2
     assert "this needs a CUDA device, and PyTorch" in capsys.readouterr().err
 
 
-def test_without_pytorch_bench_says_how_to_get_it(monkeypatch, capsys):
+def test_without_pytorch_the_option_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "benchmarks.gpu_feed")
     monkeypatch.delattr("benchmarks.gpu_feed")
-    assert main(["bench", "--gpu"]) == 1
-    assert "bench --gpu needs PyTorch: pip install torch" in capsys.readouterr().err
+    assert main(["--gpu"]) == 1
+    assert "--gpu needs PyTorch: pip install torch" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from helpers.server import content, redirect, respond, status
 from fmnist_fast._download import mirrors
 from fmnist_fast._download.connection import TransferError
 from fmnist_fast._download.mirrors import Delivery
-from fmnist_fast._registry.published import RemoteFile
+from fmnist_fast._registry.spec import PublishedFile
 
 N = 256_000
 BODY = random.Random(0).randbytes(N)
@@ -37,7 +37,7 @@ def deliver(tmp_path, waits, authority, monkeypatch):
 
     def deliver(*urls, known=("sha256", SHA256), nbytes=N, progress=False):
         monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
-        file = RemoteFile(NAME, urls, **dict([known]), nbytes=nbytes)
+        file = PublishedFile(NAME, urls, **dict([known]), nbytes=nbytes)
         delivery = Delivery(file, tmp_path, known, progress=progress)
         delivery.run()
         assert [path.name for path in tmp_path.iterdir()] == [NAME]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import work
-from benchmarks.contenders import probe
+from benchmarks.comparison.contenders import probe
 from benchmarks.data import Data
 
 

@@ -24,7 +24,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 @pytest.fixture(scope="module")
 def measure():
     """The function that the benchmark measures with."""
-    path = Path(__file__).parents[1] / "benchmarks" / "sharing.py"
+    path = Path(__file__).parents[1] / "benchmarks" / "micro" / "sharing.py"
     spec = importlib.util.spec_from_file_location("sharing", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import goals, publish, scaling, tables
+from benchmarks.comparison import goals, publish, scaling, tables
 
 TREE = Path(__file__).resolve().parents[1]
 

@@ -1,118 +1,16 @@
-"""Formats, filter, concatenate and counts; rows by key are in test_dataset.py."""
-
-import pickle
-import sys
+"""Rows that are chosen: to be kept, to be split off, to be shown."""
 
 import numpy as np
 import pytest
+from helpers.tiny import IMAGES, LABELS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fmnist_fast import Dataset, Loader
+from fmnist_fast import Dataset, _core
+from fmnist_fast._dataset.classes import wanted_labels
+from fmnist_fast._dataset.rows import shown_rows
 
-IMAGES = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
-LABELS = np.array([2, 0, 1, 2, 0, 2], np.uint8)
-
-
-@pytest.fixture
-def six():
-    """Six 4x3 images in three classes."""
-    return Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c"], name="six")
-
-
-@pytest.fixture
-def pictures(six):
-    pytest.importorskip("PIL.Image")
-    return six.with_format("pil")
-
-
-def is_row(image, row):
-    return (
-        image.mode == "L"
-        and image.size == (3, 4)
-        and np.array_equal(np.asarray(image), IMAGES[row])
-    )
-
-
-# ---- formats ----------------------------------------------------------------------
-
-
-def test_pil_rows(pictures):
-    assert is_row(pictures[0]["image"], 0) and is_row(pictures[-1]["image"], 5)
-    assert pictures[3]["label"] == 2 and type(pictures[3]["label"]) is int
-    found = list(pictures)
-    assert all(is_row(row["image"], i) for i, row in enumerate(found))
-    assert [row["label"] for row in found] == LABELS.tolist()
-
-
-@pytest.mark.parametrize(
-    "key, wanted", [(slice(1, 4), [1, 2, 3]), ([5, 0], [5, 0]), (LABELS == 0, [1, 4])]
-)
-def test_pil_pictures_of_several_rows(pictures, key, wanted):
-    found = pictures[key]["image"]
-    assert len(found) == len(wanted)
-    assert all(is_row(image, row) for image, row in zip(found, wanted))
-    assert np.array_equal(pictures[key]["label"], LABELS[key])
-
-
-def test_pil_column(pictures):
-    column = pictures["image"]
-    assert is_row(column[0], 0) and is_row(column[-1], 5)
-    assert is_row(column[2:][0], 2) and len(column[2:]) == 4
-    assert repr(column) == "Pictures(6 images of 4x3)"
-    with pytest.raises(IndexError):
-        column[6]
-    assert pictures["label"] is pictures.labels
-
-
-def test_a_picture_is_a_view_until_it_is_written_to(six, pictures):
-    image = pictures[0]["image"]
-    image.putpixel((0, 0), 77)
-    assert np.asarray(image)[0, 0] == 77
-    assert six.images[0, 0, 0] == IMAGES[0, 0, 0] == 0
-
-
-def test_format_changes_nothing_else(six, pictures):
-    assert pictures.images is six.images and pictures.labels is six.labels
-    assert pictures.fingerprint == six.fingerprint and pictures.name == "six"
-    assert (six.format, pictures.format) == ("numpy", "pil")
-    assert pictures.with_format("numpy")["image"] is six.images
-    ((x, _),) = Loader(pictures, 6, dtype="uint8", normalize=None, layout="NHW")
-    assert np.array_equal(x, IMAGES)
-
-
-def test_format_goes_with_the_rows(pictures):
-    parts = [
-        pictures.select([1]),
-        pictures.select(slice(2)),
-        *pictures.split(0.5),
-        pictures.filter(lambda row: row["label"] == 2),
-        pictures.concatenate(pictures),
-        pickle.loads(pickle.dumps(pictures)),
-    ]
-    assert [part.format for part in parts] == ["pil"] * 7
-
-
-def test_format_of_pickled_files(small):
-    pytest.importorskip("PIL.Image")
-    again = pickle.loads(pickle.dumps(small.with_format("pil")))
-    assert again.format == "pil" and again.fingerprint == small.fingerprint
-    assert pickle.loads(pickle.dumps(small)).format == "numpy"
-
-
-@pytest.mark.parametrize("name", ["torch", None, 3, ["pil"]])
-def test_unknown_format(six, name):
-    with pytest.raises(ValueError, match="format must be 'numpy' or 'pil', got"):
-        six.with_format(name)
-
-
-def test_format_without_pillow(six, monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"'pil' needs Pillow .*: pip install pillow"):
-        six.with_format("pil")
-
-
-# ---- filter -----------------------------------------------------------------------
+# ---- filter ------------------------------------------------------------------------
 
 
 def test_filter_by_row(six):
@@ -187,46 +85,228 @@ def test_bad_filters(six):
         six.filter(len, batched=True, batch_size=0)
 
 
-# ---- concatenate and class_counts -------------------------------------------------
+# ---- split -------------------------------------------------------------------------
 
 
-def test_concatenate(six):
-    found = six.concatenate(six.select([3]), six.select([]))
-    assert np.array_equal(found.images, IMAGES[[0, 1, 2, 3, 4, 5, 3]])
-    assert found.labels.tolist() == [*LABELS, 2]
-    assert (found.classes, found.name) == (six.classes, "six")
-    assert not np.shares_memory(six.concatenate().images, IMAGES)
+def unlabelled(n, side=2):
+    """`n` images that tell their row, with label 0."""
+    images = np.zeros((n, side, side), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
+    return Dataset.from_arrays(images, np.zeros(n, np.uint8))
 
 
-def test_concatenate_keeps_what_is_common(six, small):
-    other = Dataset.from_arrays(IMAGES, LABELS.astype(np.int64), classes=six.classes)
-    found = six.concatenate(other)
-    assert found.name is None and found.labels.dtype == np.int64
-    real = Dataset.from_arrays(small.images, small.labels, classes=small.classes)
-    both = [real.concatenate(small), small.concatenate(real)]
-    assert all(part.synthetic and part.info.synthetic for part in both)
-    assert small.concatenate(small).source == small.source and both[0].source is None
-    assert pickle.loads(pickle.dumps(both[0])).fingerprint == both[0].fingerprint
+def rows_of(dataset):
+    return dataset.images[:, 0, 0] + 256 * dataset.images[:, 0, 1].astype(int)
 
 
-def test_concatenate_needs_the_same_kind(six, odd):
-    with pytest.raises(TypeError, match="a Dataset is wanted, got dict"):
-        six.concatenate(six, six[:2])
-    with pytest.raises(ValueError, match=r"size \(4, 3\), got \(5, 7\)"):
-        six.concatenate(odd)
-    renamed = Dataset.from_arrays(IMAGES, LABELS, classes=["a", "x", "c"])
-    with pytest.raises(ValueError, match="the same classes, got 'b' and 'x'"):
-        six.concatenate(renamed)
-    more = Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c", "d"])
-    with pytest.raises(ValueError, match="the same classes, got 3 and 4 of them"):
-        six.concatenate(more)
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize("fraction", [0.001, 0.1, 0.29, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("n", [0, 1, 2, 100, 517])
+def test_split_gives_each_row_to_one_part(n, fraction, stratify):
+    dataset = unlabelled(n)
+    first, second = dataset.split(fraction, stratify=stratify)
+    assert len(first) == round(fraction * n)
+    rows = [rows_of(part) for part in (first, second)]
+    assert sorted(np.concatenate(rows)) == list(range(n))
+    assert all((np.diff(part) > 0).all() for part in rows)  # in the original order
 
 
-def test_class_counts(six):
-    assert six.class_counts.tolist() == [2, 1, 3]
-    empty = six.select([]).class_counts
-    assert empty.tolist() == [0, 0, 0] and empty.dtype == np.int64
+@settings(max_examples=100)
+@given(
+    labels=st.lists(st.integers(0, 6), min_size=1, max_size=80),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 2**64 - 1),
+)
+def test_stratified_split_is_fair_to_within_one_row(labels, fraction, seed):
+    images = np.zeros((len(labels), 1, 1), np.uint8)
+    dataset = Dataset.from_arrays(images, labels, classes=list("abcdefg"))
+    first, second = dataset.split(fraction, seed=seed, stratify=True)
+    assert len(first) == round(fraction * len(labels))
+    for label in range(7):
+        n = labels.count(label)
+        found = [np.count_nonzero(part.labels == label) for part in (first, second)]
+        assert sum(found) == n
+        assert abs(found[0] - fraction * n) < 1
 
 
-def test_class_counts_of_the_published_files(real_train):
-    assert real_train.class_counts.tolist() == [6000] * 10
+@pytest.mark.parametrize("stratify", [True, False])
+def test_split_depends_on_the_seed_alone(odd, stratify):
+    def part(seed):
+        return odd.split(0.5, seed=seed, stratify=stratify)[0].images
+
+    assert np.array_equal(part(3), part(3))
+    parts = [part(seed) for seed in (0, 1, 2, 3, 2**64 - 1)]
+    assert len({images.tobytes() for images in parts}) == 5
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_split_takes_rows_from_everywhere(stratify):
+    first, _ = unlabelled(1000).split(0.5, stratify=stratify)
+    counts = np.histogram(rows_of(first), 10, (0, 1000))[0]
+    assert counts.sum() == 500 and counts.min() > 25 and counts.max() < 75
+
+
+def test_stratified_split_draws_anew_for_each_class():
+    images, labels = np.zeros((500, 1, 1), np.uint8), np.arange(500) % 5
+    images[:, 0, 0] = np.arange(500) // 5  # the place in the class
+    first, _ = Dataset.from_arrays(images, labels).split(0.5, stratify=True)
+    places = [first.images[first.labels == label].tobytes() for label in range(5)]
+    assert len(set(places)) == 5
+
+
+def test_split_is_no_part_of_the_first_epoch():
+    first, _ = unlabelled(1000).split(0.5)
+    assert set(rows_of(first)) != set(_core.order(1000, end=500))
+
+
+def test_split_keeps_what_is_known(six):
+    for part in six.split(0.5):
+        assert (part.classes, part.name) == (six.classes, "six")
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), float("inf"), 100])
+def test_bad_fraction(six, fraction):
+    with pytest.raises(ValueError, match=f"between 0 and 1, got {fraction}"):
+        six.split(fraction)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seed_out_of_range(six, seed):
+    message = rf"seed must be in 0\.\.{2**64 - 1}, got {seed}"
+    with pytest.raises(ValueError, match=message):
+        six.split(0.5, seed=seed)
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", None, True])
+def test_seed_of_another_type(six, seed):
+    with pytest.raises(TypeError, match=f"seed must be an integer, got {seed!r}"):
+        six.split(0.5, seed=seed)
+
+
+@pytest.mark.parametrize("stratify", ["label", 1, None])
+def test_stratify_of_another_type(six, stratify):
+    message = f"stratify must be True or False, got {stratify!r}"
+    with pytest.raises(TypeError, match=message):
+        six.split(0.5, stratify=stratify)
+
+
+def test_split_of_a_text_says_what_was_wanted():
+    images = np.zeros((2, 3, 4), np.uint8)
+    dataset = Dataset.from_arrays(images, np.zeros(2, np.uint8))
+    with pytest.raises(TypeError, match=r"fraction must be a number, got '0\.5'"):
+        dataset.split("0.5")
+
+
+# ---- show --------------------------------------------------------------------------
+
+
+def chosen(dataset, rows=None, classes=None, count=None, seed=None):
+    """The rows that `show` draws."""
+    if classes is not None:
+        classes = wanted_labels(dataset.classes, classes)
+    return shown_rows(
+        dataset.labels, rows, classes, count=count, seed=seed, most=10_000
+    )
+
+
+def test_show_takes_the_first_images(sheets, small):
+    sheet = small.show()
+    assert sheet.mode == "RGB"
+    ((images, captions, options),) = sheets
+    assert np.array_equal(images, small.images[:32])
+    assert captions == [small.classes[label] for label in small.labels[:32]]
+    title = "synthetic/train (SYNTHETIC): 32 of 1,000 images"
+    assert options == {"columns": 8, "zoom": None, "title": title}
+
+
+def test_show_passes_options_on(sheets, odd):
+    odd.show([3, -1], columns=1, zoom=2, numbers=True)
+    ((_, captions, options),) = sheets
+    assert captions == [f"3 {odd.labels[3]}", f"516 {odd.labels[-1]}"]
+    assert options == {"columns": 1, "zoom": 2, "title": "arrays: 2 of 517 images"}
+
+
+@pytest.mark.parametrize(
+    "rows, want",
+    [
+        (5, [5]),
+        (np.int8(-1), [516]),
+        (slice(510, None), range(510, 517)),
+        (slice(None, None, -200), [516, 316, 116]),
+        (range(3, 9, 2), [3, 5, 7]),
+        ((7, -2, 7), [7, 515, 7]),
+        (np.array([516], np.uint16), [516]),
+        (np.arange(517) % 100 == 1, range(1, 517, 100)),
+    ],
+)
+def test_rows_of_every_kind(odd, rows, want):
+    shown = chosen(odd, rows)
+    assert shown.dtype == np.int64 and shown.tolist() == list(want)
+    assert chosen(odd, rows, count=1).tolist() == [want[0]]
+
+
+@pytest.mark.parametrize("classes", ["Bag", 8, ["Bag"], ("Bag", "Coat"), [8, 4]])
+def test_classes_by_name_and_number(small, classes):
+    wanted = [8, 4] if len(np.shape(classes)) and len(classes) == 2 else [8]
+    among = [i for i, label in enumerate(small.labels) if label in wanted]
+    assert chosen(small, classes=classes, count=7).tolist() == among[:7]
+    rows = slice(500, 700)
+    within = [i for i in among if 500 <= i < 700]
+    assert chosen(small, rows, classes=classes).tolist() == within
+
+
+def test_seed_draws_without_repetition(odd):
+    draws = [chosen(odd, seed=seed).tolist() for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+    assert all(len(set(draw)) == 32 for draw in draws)
+    everything = chosen(odd, seed=2, count=1000)
+    assert sorted(everything.tolist()) == list(range(517))
+    ones = chosen(odd, range(400), classes="1", seed=3, count=9)
+    assert (odd.labels[ones] == 1).all() and ones.max() < 400
+    assert ones.tolist() != sorted(ones.tolist())
+
+
+@pytest.mark.parametrize(
+    "rows, options, error, message",
+    [
+        (517, {}, IndexError, "row 517 is out of range: .* dataset of 517"),
+        ("image", {}, TypeError, "rows must be a slice"),
+        ([], {}, ValueError, "nothing to show: of 517 images, none is among the rows"),
+        (None, {"classes": []}, ValueError, "nothing to show"),
+        (
+            None,
+            {"classes": "3"},
+            ValueError,
+            "named '3'; they are '0', '1', '2'$",
+        ),
+        (None, {"classes": 3}, ValueError, r"classes must be in 0\.\.2, got 3"),
+        (None, {"classes": 1.5}, TypeError, "classes must be an integer, got 1.5"),
+        (None, {"count": 0}, ValueError, r"count must be in 1\.\.10000, got 0"),
+        (None, {"seed": -1}, ValueError, r"seed must be in 0\.\..*, got -1"),
+        (None, {"seed": "a"}, TypeError, "seed must be an integer, got 'a'"),
+        (None, {"numbers": 1}, TypeError, "numbers must be True or False, got 1"),
+        (None, {"columns": 0}, ValueError, "columns must be at least 1, got 0"),
+    ],
+)
+def test_bad_choices(sheets, odd, rows, options, error, message):
+    with pytest.raises(error, match=message):
+        odd.show(rows, **options)
+
+
+def test_a_class_with_a_slip_is_guessed(small):
+    with pytest.raises(ValueError, match=r"named 'bag'; did you mean 'Bag'\?"):
+        small.show(classes="bag")
+    many = Dataset.from_arrays(small.images, np.arange(1000))
+    with pytest.raises(ValueError, match=r"named 'x'; they are '0', .* '11', \.\.\.$"):
+        many.show(classes="x")
+
+
+def test_a_sheet_has_room_for_ten_thousand():
+    many = Dataset.from_arrays(
+        np.zeros((10001, 1, 1), np.uint8), np.zeros(10001, np.uint8)
+    )
+    with pytest.raises(ValueError, match="room for 10,000 images, got 10,001"):
+        many.show(range(10001))
+    with pytest.raises(ValueError, match=r"count must be in 1\.\.10000, got 10001"):
+        many.show(count=10001)
+    assert len(chosen(many, range(1, 10001))) == 10000

@@ -8,7 +8,7 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast._cli import main as cli
-from fmnist_fast._show import contact_sheet as view
+from fmnist_fast._show import contact_sheet
 from fmnist_fast.synthetic import write_synthetic
 
 
@@ -101,14 +101,14 @@ def test_figures(run, drawn, pillow, name):
 
 
 def test_without_real_files(run, pillow, monkeypatch):
-    small, titles, draw = ff.synthetic(300, 10), [], view.captioned_sheet
+    small, titles, draw = ff.synthetic(300, 10), [], contact_sheet.contact_sheet
     monkeypatch.setattr(ff, "synthetic", lambda: small)
 
     def keep(*arguments, title, **options):
         titles.append(title)
         return draw(*arguments, title=title, **options)
 
-    monkeypatch.setattr(view, "captioned_sheet", keep)
+    monkeypatch.setattr(contact_sheet, "contact_sheet", keep)
     code, out, _ = run("--split", "test")
     assert code == 0
     assert "No real data: " in out and "Drawing the SYNTHETIC set" in out
@@ -118,11 +118,14 @@ def test_without_real_files(run, pillow, monkeypatch):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ("--class bag", "got 'bag'; did you mean 'Bag'?"),
+        ("--class bag", "no class is named 'bag'; did you mean 'Bag'?"),
         ("--index 300", "--index must be in -300..299, got 300"),
         ("--seed -1", "seed must be in 0..18446744073709551615, got -1"),
         ("--count 10001", "count must be in 1..10000, got 10001"),
-        ("--index 0 --class 9", "classes must be among T-shirt/top, Trouser"),
+        (
+            "--index 0 --class 9",
+            "no class is named '9'; they are 'T-shirt/top', ",
+        ),
         ("-o none/a.png", "there is no folder none"),
         ("--plot means --class Bag", "--plot draws all of a split: leave out --class"),
         ("--plot means --seed 0", "--plot draws all of a split: leave out --seed"),

@@ -11,7 +11,7 @@ import pytest
 import fmnist_fast as ff
 from fmnist_fast import FormatError
 from fmnist_fast._registry import hashes as identity
-from fmnist_fast._registry.datasets import FILES, MEMBERS
+from fmnist_fast._registry.datasets import DATASETS, SPLITS
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -416,25 +416,27 @@ def test_card_that_is_not_text(tmp_path):
 # ---- hashes ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stem", [stem for pair in FILES.values() for stem in pair])
+@pytest.mark.parametrize(
+    "stem", [stem for part in SPLITS.values() for stem in part.stems]
+)
 def test_hashes_are_those_of_the_published_files(real_root, stem):
-    path, member = real_root / f"{stem}.gz", MEMBERS["fashion-mnist"]
+    path, member = real_root / f"{stem}.gz", DATASETS["fashion-mnist"]
     compressed, inflated = member.sha256_of(stem)
     digest, items = identity.sha256_of(path), ff.read_idx(path)
-    assert digest == compressed == identity.known_sha256(digest, items)
-    assert identity.known_sha256("of another compressor", items) == inflated
-    assert identity.known_sha256("another", items[:-1]) == "another"
-    assert identity.is_published(member, path, compressed)
-    assert identity.is_published(member, path, inflated)
-    assert identity.is_published(member, path, "another") is False
-    assert identity.is_published(member, path.with_name("x"), compressed) is None
+    assert digest == compressed == identity.published_sha256(digest, items)
+    assert identity.published_sha256("of another compressor", items) == inflated
+    assert identity.published_sha256("another", items[:-1]) == "another"
+    for sha256, answer in ((compressed, True), (inflated, True), ("another", False)):
+        found = identity.is_published(member, stem, sha256, path)
+        assert found is answer
+    assert identity.is_published(member, "x", compressed, path) is None
 
 
 def test_headers_of_empty_files_are_published_by_nobody(tmp_path):
     stem = NAMES["test"][1]
     (tmp_path / stem).write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 0))
     digest = identity.sha256_of(tmp_path / stem)
-    assert identity.known_sha256(digest, ff.read_idx(tmp_path / stem)) == digest
+    assert identity.published_sha256(digest, ff.read_idx(tmp_path / stem)) == digest
 
 
 # ---- a folder of one's own --------------------------------------------------------

@@ -16,7 +16,7 @@ from helpers.server import content, respond, status
 from fmnist_fast._download import connection, transfer
 from fmnist_fast._download.connection import TransferError
 from fmnist_fast._download.transfer import Downloader
-from fmnist_fast._registry.published import RemoteFile
+from fmnist_fast._registry.spec import PublishedFile
 
 N = 256_000
 BODY = random.Random(0).randbytes(N)
@@ -28,7 +28,7 @@ def download(tmp_path):
 
     def download(url, nbytes=N, *, resume=True):
         sha256 = hashlib.sha256(BODY).hexdigest()
-        file = RemoteFile("a", (url,), sha256=sha256, nbytes=nbytes)
+        file = PublishedFile("a", (url,), sha256=sha256, nbytes=nbytes)
         with tqdm.tqdm(disable=True) as bar:
             downloader = Downloader(file, tmp_path / "part", bar, resume=resume)
             downloader(url, str(tmp_path / "out"), None)

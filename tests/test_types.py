@@ -22,7 +22,7 @@ TYPES = {
     "augment.RECIPES": "dict[str, def (int, int) -> tuple[",
     "load": "-> fmnist_fast.dataset.Dataset",
     "load_shards": "-> fmnist_fast.dataset.Dataset",
-    "Card": "-> fmnist_fast._dataset.card.Card",
+    "Card": "-> fmnist_fast._dataset.",
     "convert": "def (image: ",
     "convert_folder": "def (folder: ",
     "RandomCorp": 'has no attribute "RandomCorp"; maybe "RandomCrop"?',

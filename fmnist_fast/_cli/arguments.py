@@ -21,14 +21,13 @@ def add_root(command: argparse.ArgumentParser) -> None:
     command.add_argument("--root", metavar="DIR", help="folder with the files")
 
 
-def add_name(command: argparse.ArgumentParser, default: str | None) -> None:
-    """Add --name, the dataset of the family."""
+def add_name(command: argparse.ArgumentParser) -> None:
+    """Add --name, the name of a published dataset."""
     command.add_argument(
         "--name",
         metavar="NAME",
-        default=default,
-        help="which dataset, such as mnist or emnist/letters; default: "
-        f"{default or 'whichever published files they are'}",
+        help="which dataset, such as mnist or emnist/letters; default: fashion-mnist, "
+        "or the one that is in --root",
     )
 
 

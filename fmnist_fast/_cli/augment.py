@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .._registry import datasets as family
 from .arguments import add_name, add_root, png, positive
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ are no files, a SYNTHETIC set is drawn and used.""",
         metavar="SHEET.png",
         help="the contact sheet; default: fmnist_fast_augment.png",
     )
-    add_name(command, family.DEFAULT)
+    add_name(command)
     add_root(command)
 
 
@@ -94,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         versions = loader.augment_preview(index, arguments.count)
         images += [dataset.images[index], *versions]
     epochs = [f"epoch {epoch}" for epoch in range(arguments.count)]
-    sheet = view.captioned_sheet(
+    sheet = view.contact_sheet(
         images,
         ["original", *epochs] * len(arguments.index),
         columns=1 + arguments.count,

@@ -161,7 +161,8 @@ def _write_sheet(train: Dataset, arguments: argparse.Namespace) -> None:
         images, labels = next(iter(batches))
     title = f"{shown_name(train)}: {len(images)} images of the first batch"
     try:
-        sheet = view.contact_sheet(images, labels, train.classes, title=title)
+        captions = [train.classes[label] for label in labels]
+        sheet = view.contact_sheet(images, captions, columns=16, zoom=2, title=title)
     except ImportError as error:
         print(f"No contact sheet: {error}")
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._load import load as sources
-from .._registry import datasets as family
+from .._registry.datasets import DATASETS, DEFAULT, find_spec
 
 if TYPE_CHECKING:
     import argparse
@@ -23,15 +22,15 @@ def add(add_command: Add) -> None:
   fmnist-fast download mnist qmnist --to data
   fmnist-fast download emnist/letters       562 MB, all of EMNIST is in one file
 
-Names: {", ".join(family.MEMBERS)}.
+Names: {", ".join(DATASETS)}.
 Each dataset goes into a folder of its own in DIR.""",
     )
     command.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        default=[family.DEFAULT],
-        help=f"which; default: {family.DEFAULT}",
+        default=[DEFAULT],
+        help=f"which; default: {DEFAULT}",
     )
     command.add_argument(
         "--to", metavar="DIR", help="folder of datasets; default: the cache folder"
@@ -40,8 +39,9 @@ Each dataset goes into a folder of its own in DIR.""",
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    members = [family.find_member(name) for name in arguments.names]
-    for member in members:
-        for path in sources.fetch_splits(member, member.splits, arguments.to):
+    from .._load.published import fetch_splits
+
+    for spec in [find_spec(name) for name in arguments.names]:
+        for path in fetch_splits(spec, spec.splits, arguments.to):
             print(path)
     return 0

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .._load import load as sources
-from .._registry import datasets as family
+from .._load.load import load
 
 if TYPE_CHECKING:
-    from .. import Dataset
+    from ..dataset import Dataset
 
 
 def shown_name(dataset: Dataset) -> str:
@@ -18,17 +17,17 @@ def shown_name(dataset: Dataset) -> str:
     return mark if dataset.synthetic else dataset.name or "a dataset without a name"
 
 
-def find_or_draw(split: str, root: str | None, name: str = family.DEFAULT) -> Dataset:
-    """A split of the real data, or of the synthetic where no Fashion-MNIST is."""
+def find_or_draw(split: str, root: str | None, name: str | None = None) -> Dataset:
+    """Return a split of the real data, or of the synthetic in place of the default."""
     try:
-        return sources.load(split, root, name=name)
+        return load(split, root, name=name)
     except FileNotFoundError as error:
-        if root is not None or name != family.DEFAULT:
+        if root is not None or name is not None:
             raise
-        reason = str(error).partition(". ")[0]
-    from .. import synthetic
+        reason = str(error).partition("\n")[0]
+    from ..synthetic import synthetic
 
-    print(f"No real data: {reason}.")
+    print(f"No real data: {reason}")
     print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
     sys.stdout.flush()
     return synthetic()[("train", "test").index(split)]

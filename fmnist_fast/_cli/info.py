@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._load import load as sources
-from .._registry import datasets as family
 from .arguments import add_name, add_root
 
 if TYPE_CHECKING:
     import argparse
 
-    from .. import Dataset
-    from .._registry.spec import Member
+    from .._load.find import SplitFiles
+    from .._registry.spec import DatasetSpec
+    from ..dataset import Dataset
     from .arguments import Add
 
 
@@ -26,7 +24,7 @@ def add(add_command: Add) -> None:
         "  fmnist-fast info\n  fmnist-fast info --name mnist --root data\n"
         "  fmnist-fast info --card",
     )
-    add_name(command, family.DEFAULT)
+    add_name(command)
     add_root(command)
     command.add_argument(
         "--card",
@@ -37,59 +35,52 @@ def add(add_command: Add) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    member = family.find_member(arguments.name)
-    if arguments.card:
-        return _print_card(member, arguments.root)
+    from .._load.find import find_split
+    from .._load.load import load
+    from .._registry.datasets import DEFAULT, find_spec
     from ..config import show_config
 
-    show_config()
+    root, name = arguments.root, arguments.name
+    spec = find_spec(DEFAULT if name is None else name)
+    if not arguments.card:
+        show_config()
     missing, card = [], None
-    for split in member.splits:
+    for split in spec.splits:
         try:
-            dataset = sources.load(split, arguments.root, name=member.name)
-            paths = sources.find_pair(split, arguments.root, member.name)
+            files = find_split(split, root, name)
         except FileNotFoundError as error:
             missing.append(error)
-            print(f"\n{split}: not found")
+            if not arguments.card:
+                print(f"\n{split}: not found")
             continue
-        print()
-        _print_dataset(split, dataset, member, paths)
+        dataset = load(split, root, name=name)
         card = dataset.info
-    if card is not None:
-        print(f"\n{card}")
-    if len(missing) == len(member.splits):
-        if arguments.root is not None:
-            raise missing[0]
-        print(f"\n{missing[0]}")
-    return 0
-
-
-def _print_card(member: Member, root: str | None) -> int:
-    missing = []
-    for split in member.splits:
-        try:
-            print(sources.load(split, root, name=member.name).info)
+        if arguments.card:
+            print(card)
             return 0
-        except FileNotFoundError as error:
-            missing.append(error)
-    if root is not None:
+        print()
+        _print_dataset(split, dataset, files)
+    if root is not None and card is None:
         raise missing[0]
-    from .._dataset.card import card_of_member
+    if arguments.card:
+        from .._dataset.card import card_of
 
-    print(card_of_member(member))
+        print(card_of(spec.name, spec.classes))
+    else:
+        print(f"\n{card or missing[0]}")
     return 0
 
 
-def _print_dataset(
-    split: str, dataset: Dataset, member: Member, paths: tuple[Path, Path]
-) -> None:
+def _print_dataset(split: str, dataset: Dataset, files: SplitFiles) -> None:
+    from .._registry.datasets import DATASETS
     from .found import shown_name
 
+    spec = DATASETS.get(dataset.name or files.name or "")
     pairs = zip(dataset.classes, dataset.class_counts, strict=True)
     rows = {
         "name": shown_name(dataset),
-        "files": ", ".join(map(str, paths)),
-        "published": _published(member, paths),
+        "files": f"{files.images}, {files.labels}",
+        "published": _published(spec, files),
         "images": f"{dataset.images.dtype} {dataset.images.shape}",
         "classes": ", ".join(f"{name} {count}" for name, count in pairs),
     }
@@ -100,14 +91,15 @@ def _print_dataset(
         print(f"  {name:11} {value}")
 
 
-def _published(member: Member, paths: tuple[Path, Path]) -> str:
-    from .._registry.hashes import is_published, known_sha256, sha256_of
+def _published(spec: DatasetSpec | None, files: SplitFiles) -> str:
+    from .._registry.hashes import is_published, published_sha256, sha256_of
     from ..idx import read_idx
 
-    states = [
-        is_published(member, path, known_sha256(sha256_of(path), read_idx(path)))
-        for path in paths
-    ]
-    if None in states and False not in states:
+    states = []
+    for i, path in enumerate((files.images.path, files.labels.path)):
+        known = published_sha256(sha256_of(path), read_idx(path))
+        stem = spec.splits[files.split].stems[i] if spec else ""
+        states.append(spec and is_published(spec, stem, known, path))
+    if spec is not None and None in states and False not in states:
         return "can't be told: no SHA-256 of such files is known"
     return "yes, by SHA-256" if all(states) else "no"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._version import __version__
-from . import augment, bench, convert, convert_idx, demo, download, info, show, verify
+from . import augment, convert, convert_idx, demo, download, info, show, verify
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -80,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
   fmnist-fast verify --root data            are the files the published ones?
   fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
   fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
-  fmnist-fast bench --quick                 beside other loaders, in a checkout
 
 'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
 $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for none).""",
@@ -104,16 +103,6 @@ $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for no
         command.set_defaults(run=run)
         return command
 
-    for module in (
-        demo,
-        download,
-        show,
-        augment,
-        info,
-        verify,
-        convert,
-        convert_idx,
-        bench,
-    ):
+    for module in (demo, download, show, augment, info, verify, convert, convert_idx):
         module.add(add_command)
     return parser

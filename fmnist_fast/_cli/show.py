@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._registry import datasets as family
 from .arguments import add_name, add_root, png, positive
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ set is drawn and used.""",
         metavar="SHEET.png",
         help="the picture; default: fmnist_fast_show.png",
     )
-    add_name(command, family.DEFAULT)
+    add_name(command)
     add_root(command)
 
 

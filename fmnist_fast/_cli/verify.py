@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._io.paths import expanded
-from .._load import load as sources
-from .._load.split import CARD_NAME, is_another, load_pair
-from .._registry import datasets as family
+from .._dataset.card import CARD_NAME
+from .._io.paths import File, expanded
+from .._load.find import SplitFiles, find_split, has_own_card, spelling
+from .._load.split import read_split
+from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
 from .arguments import add_name, add_root
 
 if TYPE_CHECKING:
     import argparse
 
-    from .._registry.spec import Member
+    from .._registry.spec import DatasetSpec
     from .arguments import Add
 
 
@@ -36,7 +36,7 @@ without --name any dataset's will do), DAMAGED or MISSING. The exit code is 0 if
 are ok, else 1.""",
     )
     command.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
-    add_name(command, None)
+    add_name(command)
     add_root(command)
 
 
@@ -47,31 +47,32 @@ def run(arguments: argparse.Namespace) -> int:
     folders: list[Any] = [path for path in named if path.is_dir()]
     if arguments.root is not None or not named:
         folders.append(arguments.root)
-    member = family.find_member(arguments.name or family.DEFAULT)
-    members = [member] if arguments.name else list(family.MEMBERS.values())
+    spec = find_spec(DEFAULT if arguments.name is None else arguments.name)
+    specs = [spec] if arguments.name else list(DATASETS.values())
     absent = []
     for folder in folders:
-        for split in member.splits:
+        for split in spec.splits:
             try:
-                paths += sources.find_pair(split, folder, member.name)
+                files = find_split(split, folder, arguments.name)
+                paths += [files.images.path, files.labels.path]
             except FileNotFoundError as error:
                 absent.append((split, error))
     if not paths:
         raise absent[0][1]
-    verdicts = {path: _verify_file(path, members) for path in paths}
-    _verify_pairs(verdicts, member)
+    verdicts = {path: _verify_file(path, specs) for path in paths}
+    _verify_pairs(verdicts, spec)
     for path, (verdict, why) in verdicts.items():
         print(f"{verdict:8} {path}: {why}")
-    if any(is_another(path.parent) for path in paths):
+    if any(has_own_card(path.parent) for path in paths):
         absent = []  # a dataset of one's own has the splits that it has
     for split, reason in absent:
-        print(f"{'MISSING':8} {split}: {str(reason).partition('. ')[0]}")
+        print(f"{'MISSING':8} {split}: {str(reason).splitlines()[0]}")
     return int(bool(absent) or any(verdict != "ok" for verdict, _ in verdicts.values()))
 
 
-def _verify_file(path: Path, members: list[Member]) -> tuple[str, str]:
-    """ "ok", "DIFFERS", "DAMAGED" or "MISSING" for one of `members`, and why."""
-    from .._registry.hashes import is_published, known_sha256, sha256_of
+def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
+    """Return "ok", "DIFFERS", "DAMAGED" or "MISSING" for one of `specs`, and why."""
+    from .._registry.hashes import is_published, published_sha256, sha256_of
     from ..idx import read_idx
 
     try:
@@ -84,40 +85,45 @@ def _verify_file(path: Path, members: list[Member]) -> tuple[str, str]:
     except FormatError as error:
         return "DAMAGED", _without(error, path)
     header = f"{items.dtype} {items.shape}"
-    stem = path.name.removesuffix(".gz")
-    named = [m for m in members if any(stem in _stems(m, s) for s in m.splits)]
-    if not named:
+    stems = {
+        spec.name: (spec, stem)
+        for spec in specs
+        for part in spec.splits.values()
+        for stem in part.stems
+        if spelling(path.name, stem)
+    }
+    if not stems:
         return "ok", f"{header}; only the format, the name isn't a published one"
     if "labels" in path.name and items.size:
         header += f", labels {items.min()} to {items.max()}"
-    known = known_sha256(digest, items)
-    for member in named:
-        if is_published(member, path, known):
-            how = "" if digest in member.sha256_of(stem) else ", in another compression"
-            return "ok", f"{header}; the published {member.title} file{how}"
-    compressed, inflated = named[0].sha256_of(stem)
-    if is_published(named[0], path, known) is None:
+    known = published_sha256(digest, items)
+    states = []
+    for spec, stem in stems.values():
+        states.append(is_published(spec, stem, known, path))
+        if states[-1]:
+            how = "" if digest in spec.sha256_of(stem) else ", in another compression"
+            return "ok", f"{header}; the published {spec.title} file{how}"
+    if states[0] is None:
         return "ok", f"{header}; only the format, no SHA-256 of such a file is known"
-    wanted = compressed if path.suffix == ".gz" else inflated
+    spec, stem = next(iter(stems.values()))
+    wanted = spec.sha256_of(stem)[path.suffix != ".gz"]
     return "DIFFERS", f"{header}; SHA-256 is {digest}, published is {wanted}"
 
 
-def _stems(member: Member, split: str) -> tuple[str, str]:
-    return member.splits[split].images, member.splits[split].labels
-
-
-def _verify_pairs(verdicts: dict[Path, tuple[str, str]], member: Member) -> None:
-    """Where both files of a split are readable, see whether they go together."""
-    readable = {
-        (path.parent, path.name.removesuffix(".gz")): path
-        for path, (verdict, _) in verdicts.items()
-        if verdict in ("ok", "DIFFERS")
-    }
-    for folder in dict.fromkeys(folder for folder, _ in readable):
-        for split in member.splits:
-            pair = [readable.get((folder, name)) for name in _stems(member, split)]
-            if pair[0] and pair[1]:
-                _verify_pair(split, pair[0], pair[1], verdicts, member)
+def _verify_pairs(verdicts: dict[Path, tuple[str, str]], spec: DatasetSpec) -> None:
+    """Where both files of a split are readable, check that they belong together."""
+    readable = [
+        path for path, (verdict, _) in verdicts.items() if verdict in ("ok", "DIFFERS")
+    ]
+    for folder in dict.fromkeys(path.parent for path in readable):
+        here = [path for path in readable if path.parent == folder]
+        for split, part in spec.splits.items():
+            images, labels = (
+                next((path for path in here if spelling(path.name, stem)), None)
+                for stem in part.stems
+            )
+            if images and labels:
+                _verify_pair(split, images, labels, verdicts, spec)
 
 
 def _verify_pair(
@@ -125,28 +131,27 @@ def _verify_pair(
     images: Path,
     labels: Path,
     verdicts: dict[Path, tuple[str, str]],
-    member: Member,
+    spec: DatasetSpec,
 ) -> None:
-    pair = [images, labels]
+    files = SplitFiles(File(images), File(labels), split, spec.name)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that they aren't published is known
-            dataset = load_pair(split, images, labels, False, member.name)
+        dataset, _ = read_split(files, cache=False)
     except FormatError as error:
-        guilty = [path for path in pair if str(path) in str(error)]
-        for path in guilty or pair:
+        guilty = [path for path in (images, labels) if str(path) in str(error)]
+        for path in guilty or (images, labels):
             verdicts[path] = "DAMAGED", _without(error, path)
         return
-    for path in pair:
+    for path in (images, labels):
         verdict, why = verdicts[path]
         if dataset.synthetic:
             verdicts[path] = verdict, f"SYNTHETIC by its {CARD_NAME}; {why}"
-        elif verdict == "DIFFERS" and is_another(path.parent):
+        elif verdict == "DIFFERS" and has_own_card(path.parent):
             header = why.partition("; ")[0]
+            name = dataset.name or "another dataset"
             verdicts[path] = (
                 "ok",
-                f"{header}; of {dataset.name or 'another dataset'} by its {CARD_NAME}, "
-                "so only the format, counts and labels",
+                f"{header}; of {name} by its {CARD_NAME}, so only the format, counts "
+                "and labels",
             )
 
 

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-_MAX_SHOWN = 12
+from .._checks import checked_integer, did_you_mean
+
+_MAX_LISTED = 12  # names in a message
+_MAX_COMPARED = 50_000  # names that a wrong one is compared with, in about a second
+
+
+def _name_of(classes: Sequence[str], label: Any) -> str:
+    return classes[checked_integer("labels", label, 0, len(classes) - 1)]
+
+
+def _label_of(classes: Sequence[str], name: Any) -> int:
+    if not isinstance(name, str):
+        raise TypeError(f"names must be strings, got {name!r}")
+    labels = [label for label, known in enumerate(classes) if known == name]
+    if len(labels) == 1:
+        return labels[0]
+    if labels:
+        raise ValueError(f"several classes are named {name!r}: {labels}")
+    more = ", ..." if len(classes) > _MAX_LISTED else ""
+    listed = f"; they are {', '.join(map(repr, classes[:_MAX_LISTED]))}{more}"
+    hint = did_you_mean(name, classes[:_MAX_COMPARED]) or listed
+    raise ValueError(f"no class is named {name!r}{hint}")
 
 
 def names_of(classes: Sequence[str], labels: Any) -> str | list[str]:
-    """The name of a label, or the list of those of a sequence of labels."""
+    """Return the name of a label, or the names of a sequence of labels."""
     if np.ndim(labels):
         return [_name_of(classes, label) for label in np.asarray(labels).tolist()]
     return _name_of(classes, labels)
 
 
-def _name_of(classes: Sequence[str], label: Any) -> str:
-    try:
-        label = operator.index(label)
-    except TypeError:
-        raise TypeError(
-            f"labels must be integers or sequences of them, got {label!r}"
-        ) from None
-    if not 0 <= label < len(classes):
-        raise ValueError(f"labels must be in 0..{len(classes) - 1}, got {label}")
-    return classes[label]
-
-
 def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:
-    """The label of a name, or the list of those of a sequence of names."""
+    """Return the label of a name, or the labels of a sequence of names."""
     if isinstance(names, str):
         return _label_of(classes, names)
     if not isinstance(names, (list, tuple, np.ndarray)):
@@ -39,21 +47,14 @@ def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:
     return [_label_of(classes, name) for name in names]
 
 
-def _label_of(classes: Sequence[str], name: Any) -> int:
-    if not isinstance(name, str):
-        raise TypeError(f"names must be strings, got {name!r}")
-    found = [label for label, known in enumerate(classes) if known == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"several classes are named {name!r}: {found}")
-    import difflib
-
-    known = {each.casefold(): each for each in classes}
-    near = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.6)
-    if near:
-        hint = "did you mean " + " or ".join(repr(known[each]) for each in near) + "?"
-    else:
-        more = ", ..." if len(classes) > _MAX_SHOWN else ""
-        hint = f"they are {', '.join(map(repr, classes[:_MAX_SHOWN]))}{more}"
-    raise ValueError(f"no class is named {name!r}: {hint}")
+def wanted_labels(classes: Sequence[str], wanted: Any) -> list[int]:
+    """Return the labels of one or several classes, each given by name or number."""
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+        wanted = [wanted]
+    last = len(classes) - 1
+    return [
+        _label_of(classes, one)
+        if isinstance(one, str)
+        else checked_integer("classes", one, 0, last)
+        for one in wanted
+    ]

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._checks import install_hint
 from .._io.files import run_together
 from .._io.png import read_png, write_png
 from ..config import default_threads
-from ..dataset import Dataset
 from ..errors import FormatError
-from .known_cards import CARDS
+from .known_cards import CARDS, Card
 
 if TYPE_CHECKING:
     import datasets
@@ -28,6 +30,7 @@ _SLICE = 16384  # rows taken at a time, which bounds the memory for their files
 # The dataset_name by which a synthetic one is known again, and the id of its column of
 # images: files of Parquet keep the features, and nothing else of the info.
 _SYNTHETIC = "synthetic"
+_TEXTS = ("description", "citation", "homepage", "license")  # of an info
 
 
 class _Column(NamedTuple):
@@ -37,8 +40,8 @@ class _Column(NamedTuple):
     mode: str | None
 
 
-def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
-    """See Dataset.from_huggingface."""
+def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, Any]:
+    """Return what Dataset._make takes, see Dataset.from_huggingface."""
     hf = _datasets()
     if not isinstance(ds, hf.Dataset):
         hint = ": pass one of its splits" if isinstance(ds, dict) else ""
@@ -47,63 +50,59 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> Dataset:
             f"{type(ds).__name__}{hint}"
         )
     column, classes = _checked_columns(hf, ds, image, label)
-    rows = ds.select_columns([image, label]).with_format("arrow")
-    images, labels = None, np.empty(len(ds), np.int64)
-    for begin in range(0, len(ds), _SLICE):
-        end = min(begin + _SLICE, len(ds))
-        table = rows[begin:end]
-        labels[begin:end] = _labels(table.column(label), begin)
-        files = _files(table.column(image))
-        if images is None:
-            first = _decode(*files[0], column, 0)
-            images = np.empty((len(ds), *first.shape), np.uint8)
-        _decode_all(files, column, begin, images[begin:end])
-    if images is None:
+    if len(ds) == 0:
         raise ValueError("ds has no rows, and so no size of images")
+    rows = ds.select_columns([image, label]).with_format("arrow")
+    labels = np.empty(len(ds), np.int64)
+    first = _decode(*_files(rows[:1].column(image))[0], column, 0)
+    images = np.empty((len(ds), *first.shape), np.uint8)
+    for begin in range(0, len(ds), _SLICE):
+        table = rows[begin : min(begin + _SLICE, len(ds))]
+        end = begin + len(table)
+        labels[begin:end] = _labels(table.column(label), begin)
+        _decode_all(_files(table.column(image)), column, begin, images[begin:end])
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
-    return Dataset._make(images, labels, classes, **_known(ds, image))
+    known = _known(ds, image)
+    return {"images": images, "labels": labels, "classes": classes, **known}
 
 
-def to_huggingface(dataset: Dataset) -> datasets.Dataset:
-    """See Dataset.to_huggingface."""
+def to_huggingface(
+    images: Iterable[np.ndarray], labels: np.ndarray, split: str | None, card: Card
+) -> datasets.Dataset:
+    """Return a dataset of PNG files, see Dataset.to_huggingface."""
     hf = _datasets()
     import pyarrow
 
-    files = pyarrow.array(map(write_png, dataset.images), pyarrow.binary())
-    paths = pyarrow.nulls(len(dataset), pyarrow.string())
-    images = pyarrow.StructArray.from_arrays([files, paths], ["bytes", "path"])
-    labels = pyarrow.array(dataset.labels.astype(np.int64))
-    table = pyarrow.table({"image": images, "label": labels})
-    classes = hf.ClassLabel(names=list(dataset.classes))
-    card = dataset.info
-    mark = _SYNTHETIC if dataset.synthetic else None
+    files = pyarrow.array(map(write_png, images), pyarrow.binary())
+    paths = pyarrow.nulls(len(labels), pyarrow.string())
+    pngs = pyarrow.StructArray.from_arrays([files, paths], ["bytes", "path"])
+    integers = pyarrow.array(labels.astype(np.int64))
+    mark = _SYNTHETIC if card.synthetic else None
+    classes = hf.ClassLabel(names=list(card.classes))
     info = hf.DatasetInfo(
         description=card.description,
         citation=card.citation,
         homepage=card.homepage,
         license=card.licence,
         features=hf.Features({"image": hf.Image(id=mark), "label": classes}),
-        dataset_name=mark or dataset.name,
+        dataset_name=mark or card.name or None,
     )
-    split = hf.NamedSplit(dataset.split_name) if dataset.split_name else None
-    return hf.Dataset(hf.table.InMemoryTable(table), info=info, split=split)
+    table = hf.table.InMemoryTable(pyarrow.table({"image": pngs, "label": integers}))
+    return hf.Dataset(table, info=info, split=hf.NamedSplit(split) if split else None)
 
 
 def _datasets() -> ModuleType:
-    try:
+    with install_hint("Hugging Face's datasets are needed", "datasets"):
         import datasets
-    except ImportError as error:
-        raise ImportError(
-            f"Hugging Face's datasets are needed ({error}): pip install datasets"
-        ) from error
+
     return datasets
 
 
 def _checked_columns(
     hf: ModuleType, ds: datasets.Dataset, image: str, label: str
 ) -> tuple[_Column, list[str] | None]:
-    """The column of images, and the names of the classes where there are any."""
+    """Return the column of images, and the names of the classes where there are any."""
     for name in (image, label):
         if name not in ds.column_names:
             raise ValueError(f"ds has columns {ds.column_names}, not {name!r}")
@@ -124,24 +123,15 @@ def _checked_columns(
 
 
 def _known(ds: datasets.Dataset, image: str) -> dict[str, Any]:
-    """What the info and the features of `ds` say, as arguments of Dataset._make."""
+    """Return what `ds` says of itself, as arguments of Dataset._make."""
     info = ds.info
     synthetic = _SYNTHETIC in (info.dataset_name, ds.features[image].id)
     name = _SYNTHETIC if synthetic else info.dataset_name or None
     if name is not None and name.replace("_", "-") in CARDS:
         name = name.replace("_", "-")  # Hugging Face has "fashion_mnist"
-    texts = {
-        "description": info.description,
-        "citation": info.citation,
-        "homepage": info.homepage,
-        "licence": info.license,
-    }
-    return {
-        "name": name,
-        "split": str(ds.split) if ds.split is not None else None,
-        "synthetic": synthetic,
-        "card": {key: text for key, text in texts.items() if text},
-    }
+    texts = {key: getattr(info, key) for key in _TEXTS if getattr(info, key)}
+    split = str(ds.split) if ds.split is not None else None
+    return {"name": name, "split": split, "synthetic": synthetic, "card": texts}
 
 
 def _labels(column: Any, begin: int) -> np.ndarray:
@@ -155,7 +145,7 @@ def _labels(column: Any, begin: int) -> np.ndarray:
 
 
 def _files(column: Any) -> list[tuple[bytes | None, str | None]]:
-    """The bytes and the path of each image file."""
+    """Return the bytes and the path of each image file."""
     parts = [chunk.flatten() for chunk in column.chunks]
     pairs = [zip(files.to_pylist(), paths.to_pylist()) for files, paths in parts]
     return [pair for part in pairs for pair in part]
@@ -169,10 +159,8 @@ def _decode_all(
 ) -> None:
     """Decode files, the first of row `begin`, into `out`, in threads."""
 
-    def decode(part: int) -> None:
-        for i in range(
-            len(files) * part // n_parts, len(files) * (part + 1) // n_parts
-        ):
+    def decode(rows: range) -> None:
+        for i in rows:
             pixels = _decode(*files[i], column, begin + i)
             if pixels.shape != out.shape[1:]:
                 raise ValueError(
@@ -182,13 +170,15 @@ def _decode_all(
             out[i] = pixels
 
     n_parts = default_threads()
-    run_together([functools.partial(decode, part) for part in range(n_parts)])
+    ends = [len(files) * part // n_parts for part in range(n_parts + 1)]
+    parts = itertools.starmap(range, itertools.pairwise(ends))
+    run_together([functools.partial(decode, part) for part in parts])
 
 
 def _decode(
     content: bytes | None, path: str | None, column: _Column, row: int
 ) -> np.ndarray:
-    """The pixels of an image file, uint8 (height, width)."""
+    """Return the pixels of an image file, uint8 (height, width)."""
     if content is None:
         if path is None:
             raise ValueError(f"row {row} has no image")
@@ -202,12 +192,9 @@ def _decode(
 
 
 def _decode_by_pillow(content: bytes, column: _Column, row: int) -> np.ndarray:
-    try:
+    with install_hint(f"row {row} is no plain PNG and needs Pillow", "pillow"):
         from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError(
-            f"row {row} is no plain PNG and needs Pillow ({error}): pip install pillow"
-        ) from error
+
     try:
         with Image.open(io.BytesIO(content)) as file:
             stored = file.mode

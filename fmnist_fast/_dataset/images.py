@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from .rows import check_row, checked_rows
+from .arrays import check_row, checked_rows
 
 
 class ShardedImages:
@@ -18,15 +19,10 @@ class ShardedImages:
     a slice a view where it has step 1 and lies in one part, else a copy; lists, index
     arrays and masks give copies. ``numpy.asarray`` copies everything.
 
-    Parameters
-    ----------
-    parts : sequence of ndarray, uint8 (n, height, width), C-contiguous
-        At least one, all of images of the same size.
-
     Attributes
     ----------
-    parts : tuple of ndarray
-        As given.
+    parts : tuple of ndarray, uint8 (n, height, width), C-contiguous
+        At least one, all of images of the same size.
     shape : tuple of int
         (n, height, width), of all parts together.
     dtype, ndim, size, nbytes
@@ -40,12 +36,7 @@ class ShardedImages:
         self.parts = tuple(parts)
         self._begins = np.cumsum([0, *map(len, self.parts)])
         self.shape = (int(self._begins[-1]), *self.parts[0].shape[1:])
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape, dtype=object))
-
-    nbytes = size
+        self.size = self.nbytes = math.prod(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -58,9 +49,9 @@ class ShardedImages:
         if isinstance(key, slice):
             begin, end, step = key.indices(n)
             if step == 1:
-                pieces = self.between(begin, end)
-                return pieces.parts[0] if len(pieces.parts) == 1 else pieces._copy()
-            return self._rows(np.arange(begin, end, step))
+                run = self.between(begin, end)
+                return run.parts[0] if len(run.parts) == 1 else np.asarray(run)
+            key = np.arange(begin, end, step)
         if isinstance(key, (list, np.ndarray)):
             rows = checked_rows(key, n)
             return self._rows(np.flatnonzero(rows) if rows.dtype == bool else rows)
@@ -78,7 +69,7 @@ class ShardedImages:
         return self.parts[part][row - int(self._begins[part])]
 
     def between(self, begin: int, end: int) -> ShardedImages:
-        """Images begin to end - 1, without a copy; `begin` is at least 0."""
+        """Return images begin to end - 1, without a copy; `begin` is at least 0."""
         end = min(max(begin, end), len(self))
         pieces = [
             part[max(0, begin - first) : end - first]
@@ -88,7 +79,7 @@ class ShardedImages:
         return ShardedImages(pieces or [self.parts[0][:0]])
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
-        """A copy of these rows, in their order, a part at a time."""
+        """Return a copy of these rows, in their order, a part at a time."""
         rows = rows.astype(np.int64) % max(1, len(self))
         out = np.empty((len(rows), *self.shape[1:]), np.uint8)
         part_of = self._begins.searchsorted(rows, side="right") - 1
@@ -97,23 +88,15 @@ class ShardedImages:
             out[here] = self.parts[part][rows[here] - self._begins[part]]
         return out
 
-    def _copy(self) -> np.ndarray:
-        return np.concatenate(self.parts)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError(
                 "images in several files are no array without a copy: see .parts"
             )
-        images = self._copy()
+        images = np.concatenate(self.parts)
         return images if dtype is None else images.astype(dtype, copy=False)
 
     def __repr__(self) -> str:
         n, height, width = self.shape
         files = f"{len(self.parts)} part" + "s" * (len(self.parts) != 1)
         return f"ShardedImages({n:,} images of {height}x{width} uint8 in {files})"
-
-
-def parts_of(images: np.ndarray | ShardedImages) -> tuple[np.ndarray, ...]:
-    """The arrays that images lie in; of an array itself."""
-    return images.parts if isinstance(images, ShardedImages) else (images,)

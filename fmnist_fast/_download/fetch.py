@@ -18,11 +18,11 @@ from .._io.paths import expanded
 from ..errors import DownloadError, FormatError
 
 if TYPE_CHECKING:
-    from .._registry.published import RemoteFile
+    from .._registry.spec import PublishedFile
 
 
 def fetch(
-    files: Sequence[RemoteFile],
+    files: Sequence[PublishedFile],
     folder: str | os.PathLike[str],
     *,
     progress: bool = True,
@@ -37,7 +37,7 @@ def fetch(
 
     Parameters
     ----------
-    files : sequence of RemoteFile
+    files : sequence of PublishedFile
     folder : path
         Made where it is missing; ``~`` is the user's home.
     progress : bool
@@ -78,7 +78,7 @@ def fetch(
 
 
 def _fetch_missing(
-    missing: list[RemoteFile], folder: Path, progress: bool, replace: bool
+    missing: list[PublishedFile], folder: Path, progress: bool, replace: bool
 ) -> None:
     from .._io.lock import locked
     from .connection import TransferError
@@ -96,7 +96,7 @@ def _fetch_missing(
                 raise DownloadError(text) from None
 
 
-def by_hand(files: Sequence[RemoteFile], folder: str | os.PathLike[str]) -> str:
+def by_hand(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> str:
     """Which files to put where, from which URLs and with which hashes."""
     lines = [f"Put into {Path(expanded(folder)).absolute()}:"]
     for file in files:
@@ -108,7 +108,7 @@ def by_hand(files: Sequence[RemoteFile], folder: str | os.PathLike[str]) -> str:
     return "\n".join(lines)
 
 
-def _check(file: RemoteFile) -> None:
+def _check(file: PublishedFile) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.name):
         raise ValueError(
             "a file's name must be of letters, digits and ._- and begin with a letter "
@@ -120,14 +120,14 @@ def _check(file: RemoteFile) -> None:
         raise ValueError(f"{file.name}: a URL must be known")
 
 
-def published_hash(file: RemoteFile) -> tuple[str, str]:
+def published_hash(file: PublishedFile) -> tuple[str, str]:
     """The algorithm and the hash that `file` is known by, the stronger if two are."""
     if file.sha256:
         return "sha256", file.sha256.lower()
     return "md5", str(file.md5).lower()
 
 
-def _is_there(folder: Path, file: RemoteFile, replace: bool) -> bool:
+def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
     """Whether `folder` has the published file; raises for another unless `replace`."""
     algorithm, known = published_hash(file)
     digest = hashlib.new(algorithm, usedforsecurity=False)

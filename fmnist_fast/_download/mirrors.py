@@ -24,7 +24,7 @@ from .connection import TransferError
 from .transfer import Downloader, nbytes_of
 
 if TYPE_CHECKING:
-    from .._registry.published import RemoteFile
+    from .._registry.spec import PublishedFile
 
 _TRIES = 3  # of a URL that doesn't get further
 _FURTHER_NBYTES = 1 << 20  # a try that brings as much more isn't counted
@@ -37,7 +37,7 @@ class Delivery:
 
     Parameters
     ----------
-    file : RemoteFile
+    file : PublishedFile
     folder : Path
     known_hash : (str, str)
         Name of the algorithm and the published hash in hexadecimal.
@@ -52,7 +52,7 @@ class Delivery:
 
     def __init__(
         self,
-        file: RemoteFile,
+        file: PublishedFile,
         folder: Path,
         known_hash: tuple[str, str],
         *,

@@ -21,7 +21,7 @@ from .connection import Connection, TransferError
 if TYPE_CHECKING:
     import requests
 
-    from .._registry.published import RemoteFile
+    from .._registry.spec import PublishedFile
 
 _MAX_NBYTES = 1 << 30  # of a file of unknown size; the largest of the family is 562 MB
 _PIECE_NBYTES = 1 << 18
@@ -35,7 +35,7 @@ class Downloader:
 
     Parameters
     ----------
-    file : RemoteFile
+    file : PublishedFile
     part : Path
         The partial file. Beside it a file of the same name with ``.from`` appended says
         which version of which URL it is a part of.
@@ -50,7 +50,7 @@ class Downloader:
     """
 
     def __init__(
-        self, file: RemoteFile, part: Path, bar: Any, *, resume: bool = True
+        self, file: PublishedFile, part: Path, bar: Any, *, resume: bool = True
     ) -> None:
         self.file = file
         self.part = part

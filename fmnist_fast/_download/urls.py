@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,23 +77,6 @@ def fetch(url: str) -> Path:
             if _known_version(place) != version:
                 _receive(system, path, place, version)
     return place
-
-
-def with_urls(text: str, copies: Iterable[Path]) -> str:
-    """What is said of files, with the URLs of those that are copies."""
-    for copy in copies:
-        version = _known_version(copy)
-        if version is not None:
-            folder = version["url"].rpartition("/")[0]
-            text = _replaced(text, copy, f"{version['url']} (kept as {copy})")
-            text = _replaced(text, copy.parent, f"{folder} (kept in {copy.parent})")
-    return text
-
-
-def _replaced(text: str, path: Path, words: str) -> str:
-    """Not where it is the beginning of a longer path, or is said already."""
-    pattern = rf"(?<!\(kept as )(?<!\(kept in ){re.escape(str(path))}(?![/\\\w]|\.\w)"
-    return re.sub(pattern, lambda _: words, text)
 
 
 def _receive(system: Any, path: str, place: Path, version: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Decoded copies of files, so that a second start needs no inflating.
+"""Read IDX files, and keep decoded copies, so that a second start inflates nothing.
 
 A copy is one file: the header's size and a checksum of all that follows, a JSON header
 padded to whole pages, then the items as numpy wants them, ready to be memory-mapped and
@@ -13,18 +13,84 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .._io.files import map_whole, replacing
+from .. import config
+from .._io.files import map_whole, read_whole, replacing, run_together
 from .._io.lock import locked
+from .._io.paths import File
+from .._registry.hashes import published_sha256, sha256_of
+from ..idx import decode_idx
 
 _PAGE = 4096
 _FORMAT = 1
 _PREFIX_NBYTES = 16  # header size in decimal, CRC-32 in hexadecimal, 8 characters each
+
+
+Decoded = tuple[np.ndarray, "str | None"]  # items, and the hash of their file
+
+
+def read_items(
+    file: File, cache: bool, *, verify: bool, transposed: bool = False
+) -> Decoded:
+    """Return the items of an IDX file, read-only, rows first, and their hash.
+
+    Parameters
+    ----------
+    file : File
+    cache : bool
+        Use a decoded copy in the cache folder, or make one, where decoding takes time.
+    verify : bool
+        Whether the hash, a `published_sha256`, is wanted; it may be None without.
+    transposed : bool
+        Whether the file has columns of pixels in place of rows.
+    """
+    costly = transposed or file.path.suffix == ".gz"
+    folder = config.cache_folder() if cache and costly else None
+    if folder is None:
+        items, sha256 = _decode(file, verify, transposed)
+        return read_only(items), sha256
+
+    def copied() -> Decoded | None:
+        items, facts = load_copy(folder, file.path) or (None, {})
+        known = facts.get("sha256")
+        is_wanted = facts.get("transposed") == transposed and (known or not verify)
+        return (items, known) if items is not None and is_wanted else None
+
+    decoded = copied()
+    if decoded is None:
+        with _making_copy(folder, file.path):  # others that have waited find it there
+            decoded = copied()
+            if decoded is None:
+                stamp = stamp_of(file.path)
+                decoded = _decode(file, verify, transposed)
+                facts = {"sha256": decoded[1], "transposed": transposed}
+                save_copy(folder, file.path, stamp, decoded[0], facts)
+                # Memory-mapped, and so shared by all processes.
+                decoded = copied() or decoded
+    return read_only(decoded[0]), decoded[1]
+
+
+def _decode(file: File, verify: bool, transposed: bool) -> Decoded:
+    content = read_whole(file.path)
+    tasks: list[Callable[[], Any]] = [lambda: decode_idx(content, str(file))]
+    if verify:
+        tasks.append(lambda: sha256_of(content))
+    items, *digests = run_together(tasks)
+    sha256 = published_sha256(digests[0], items) if digests else None
+    if transposed and items.ndim == 3:
+        items = np.ascontiguousarray(items.transpose(0, 2, 1))
+    return items, sha256
+
+
+def read_only(items: np.ndarray) -> np.ndarray:
+    """Return the array, which can't be written to from now on."""
+    items.flags.writeable = False
+    return items
 
 
 def _copy_path(folder: Path, path: Path) -> Path:
@@ -61,7 +127,7 @@ def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | N
 
 
 @contextlib.contextmanager
-def making_copy(folder: Path, path: Path) -> Iterator[None]:
+def _making_copy(folder: Path, path: Path) -> Iterator[None]:
     """Let one process at a time make the copy of `path`, so that all map the same file.
 
     Where that can't be had, in a folder that can't be written, each makes its own.

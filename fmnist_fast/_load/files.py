@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import glob
-import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -13,18 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from .._dataset.arrays import checked_classes, checked_labels
+from .._dataset.card import CARD_NAME, read_card
 from .._dataset.images import ShardedImages
 from .._io.files import run_together, usable_cores
-from .._io.paths import expanded, is_url, shown
-from ..dataset import Dataset, checked_classes, checked_labels
+from .._io.paths import File, expanded, is_url, shown
+from ..dataset import Dataset
 from ..errors import FormatError
 from ..idx import map_idx
-from .split import CARD_NAME, check_pair, naming_urls, read_card, read_file, read_only
+from .cache import read_items, read_only
+from .find import fetch_any, find_file, half_of_pair
+from .split import check_pair
 
 _IMAGES = re.compile(r"images([-._]?)idx3")
 _NAMED = "a file of images must have images-idx3 in its name"
 
-Pair = tuple[Path, Path]  # the files of images and of labels
+Pair = tuple[File, File]  # the files of images and of labels
 
 
 def load_shards(
@@ -56,7 +59,8 @@ def load_shards(
     Returns
     -------
     Dataset
-        Its `images` are :class:`fmnist_fast.sharded.ShardedImages`: plain files are
+        Its `images` are a ShardedImages: several files as one sequence, indexed as an
+        array is by its first dimension. `numpy.asarray` copies it. Plain files are
         mapped, and only what is touched is read. Labels are in memory.
 
     Raises
@@ -78,29 +82,26 @@ def load_shards(
     Files must not be written to while the dataset is in use; they may be replaced. One
     that becomes shorter ends the process by a signal when what is missing is read.
     """
-    files = tuple(
-        (images, _labels_beside(images)) for images in map(_local, _files(source))
-    )
-    return load_files(files, checked_classes(classes), cache)
+    files = tuple(map(_pair_of, _files(source)))
+    return _load_files(files, checked_classes(classes), cache)
 
 
-def load_files(
+def _load_files(
     files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
 ) -> Dataset:
-    """The dataset of these pairs of files, in their order."""
-    with naming_urls(*itertools.chain.from_iterable(files)):
-        card = _common_card(files)
-        classes = card.get("classes") if classes is None else classes
-        parts = _read_pairs(files, classes, cache)
+    """Return the dataset of these pairs of files, in their order."""
+    card = _common_card([images for images, _ in files])
+    classes = card.get("classes") if classes is None else classes
+    parts = _read_pairs(files, classes, cache)
     filled = [images for images, _ in parts if len(images)]
     return Dataset._make(
         ShardedImages(filled or [parts[0][0]]),  # type: ignore[arg-type]
         read_only(np.concatenate([labels for _, labels in parts])),
         classes,
         name=card.get("name"),
-        source=os.path.commonpath([images.parent for images, _ in files]),
+        source=os.path.commonpath([images.path.parent for images, _ in files]),
         synthetic=bool(card.get("synthetic", False)),
-        origin=(load_files, (files, classes, cache)),
+        origin=(_load_files, (files, classes, cache)),
         card=card,
     )
 
@@ -124,12 +125,12 @@ def _read_pairs(
 
 
 def _read_pair(
-    images: Path, labels: Path, classes: Sequence[str] | None, cache: bool
+    images: File, labels: File, classes: Sequence[str] | None, cache: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    image_items = map_idx(images)
+    image_items = map_idx(images.path, str(images))
     if image_items is None:
-        image_items, _ = read_file(images, cache, None, True, is_images=True)
-    label_items, _ = read_file(labels, cache, None, True, is_images=False)
+        image_items, _ = read_items(images, cache, verify=False)
+    label_items, _ = read_items(labels, cache, verify=False)
     check_pair(images, image_items, labels, label_items)
     low, high = (label_items.min(), label_items.max()) if len(label_items) else (0, 0)
     if low < 0 or (classes is not None and high >= len(classes)):
@@ -140,15 +141,18 @@ def _read_pair(
     return image_items, checked_labels(label_items)
 
 
-def _common_card(files: tuple[Pair, ...]) -> dict[str, Any]:
-    """The dataset.json beside the files, which must not differ between folders."""
-    first, *others = dict.fromkeys(images.parent for images, _ in files)
-    card = read_card(first)
-    for folder in others:
-        if read_card(folder) != card:
+def _common_card(files: Iterable[File]) -> dict[str, Any]:
+    """Return the card beside the files, which must not differ between folders."""
+    first, *others = {file.path.parent: file for file in files}.values()
+    card, *cards = (
+        read_card(file.path.parent, str(file.beside(CARD_NAME)))
+        for file in (first, *others)
+    )
+    for file, other in zip(others, cards):
+        if other != card:
             raise FormatError(
                 f"{CARD_NAME} must be the same in all folders of a dataset, but those "
-                f"of {first} and {folder} differ"
+                f"of {first.folder} and {file.folder} differ"
             )
     return card
 
@@ -219,33 +223,24 @@ def _name(path: str) -> str:
     return re.split(r"[/\\]", path)[-1]
 
 
-def _local(path: str) -> Path:
-    """The file; of a URL a copy, beside which are those of its labels and its card."""
-    if not is_url(path):
-        return Path(path).absolute()
-    from .._download.urls import fetch, fetch_first
+def _pair_of(source: str) -> Pair:
+    """Return a file of images and that of its labels, fetched if they are at a URL."""
+    folder, name = (
+        os.path.split(source) if not is_url(source) else source.rsplit("/", 1)
+    )
+    stem = _IMAGES.sub(r"labels\1idx1", name.removesuffix(".gz"))
+    if is_url(source):
+        from .._download.urls import fetch
 
-    folder, name = path.rsplit("/", 1)
-    images, stem = fetch(path), _labels_stem(name)
-    if fetch_first([f"{folder}/{stem}", f"{folder}/{stem}.gz"]) is None:
-        raise FileNotFoundError(_labels_are_missing(path, stem))
-    fetch_first([f"{folder}/{CARD_NAME}"], needed=False)
-    return images
-
-
-def _labels_stem(name: str) -> str:
-    return _IMAGES.sub(r"labels\1idx1", name.removesuffix(".gz"))
-
-
-def _labels_beside(images: Path) -> Path:
-    stem = _labels_stem(images.name)
-    for name in (stem, f"{stem}.gz"):
-        if images.with_name(name).is_file():
-            return images.with_name(name)
-    if not images.is_file():
-        raise FileNotFoundError(f"{images}: there is no such file of images")
-    raise FileNotFoundError(_labels_are_missing(images, stem))
-
-
-def _labels_are_missing(images: str | Path, stem: str) -> str:
-    return f"{shown(images)} is there, but {stem} or {stem}.gz is not beside it"
+        images = File(fetch(source), shown(source))
+        labels = fetch_any(folder, stem, f"{stem}.gz")
+        if labels is not None:
+            fetch_any(folder, CARD_NAME, needed=False)
+    else:
+        images = File(Path(source).absolute())
+        labels = find_file(images.path.parent, stem)
+        if labels is None and not images.path.is_file():
+            raise FileNotFoundError(f"{images}: there is no such file of images")
+    if labels is None:
+        raise FileNotFoundError(half_of_pair(images, stem))
+    return images, labels

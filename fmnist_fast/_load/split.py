@@ -1,157 +1,169 @@
-"""The two files of a split, read, checked, put right and made into a Dataset."""
+"""Read the two files of a split, check them, and make a Dataset of them."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import warnings
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import config
-from .._io.files import read_whole, run_together
-from .._registry.datasets import DEFAULT, MEMBERS
-from .._registry.hashes import doubt, known_sha256, sha256_of_bytes
-from .._registry.spec import Member
-from ..dataset import Dataset, checked_labels
+from .._dataset.arrays import checked_labels
+from .._dataset.card import CARD_NAME, read_card
+from .._io.files import run_together
+from .._io.paths import File
+from .._registry.datasets import DATASETS
+from .._registry.hashes import is_published, owner_of, owner_of_pair
+from .._registry.spec import DatasetSpec
+from ..dataset import Dataset
 from ..errors import FormatError
-from ..idx import decode_idx
+from .cache import Decoded, read_items, read_only
+from .find import SplitFiles
 
-CARD_NAME = "dataset.json"  # classes and origin, beside files that we made
 
+def read_split(
+    files: SplitFiles, cache: bool, *, keep: bool = True
+) -> tuple[Dataset, str]:
+    """Return the dataset in the files of a split, and a warning or "".
 
-def load_pair(
-    split: str,
-    images: Path,
-    labels: Path,
-    cache: bool,
-    name: str | None = DEFAULT,
-    *,
-    keep: bool = True,
-) -> Dataset:
-    """The dataset in a pair of IDX files, which are to go away unless `keep`.
-
-    `name` is the member of the family that they are named after. With None they are
-    told by their hashes, or else are nobody's.
+    The warning says that files with the names of published ones are others. Without
+    `keep` the files are to go away, and the dataset does not refer to them.
     """
-    with naming_urls(images, labels):
-        return _load_pair(split, images, labels, cache, name, keep)
-
-
-@contextlib.contextmanager
-def naming_urls(*files: Path) -> Iterator[None]:
-    """Errors about files that are copies, or a card beside them, name their URLs."""
-    try:
-        yield
-    except FormatError as error:
-        error.args = (_with_urls(str(error), files),)
-        raise
-
-
-def _with_urls(text: str, files: Iterable[Path]) -> str:
-    from .._download.urls import with_urls  # takes time
-
-    cards = {file.with_name(CARD_NAME): None for file in files}
-    return with_urls(text, [*files, *cards])
-
-
-def _load_pair(
-    split: str,
-    images: Path,
-    labels: Path,
-    cache: bool,
-    name: str | None,
-    keep: bool,
-) -> Dataset:
-    named = None if name is None else MEMBERS[name]
-    card = read_card(images.parent)
+    card_file = files.images.beside(CARD_NAME)
+    card = read_card(card_file.path.parent, str(card_file))
     synthetic = bool(card.get("synthetic", False))
-    (image_items, image_hash), (label_items, label_hash) = run_together(
-        [
-            lambda: read_file(images, cache, named, synthetic, is_images=True),
-            lambda: read_file(labels, cache, named, synthetic, is_images=False),
-        ]
+    spec = DATASETS.get(files.name or "")
+    read = functools.partial(_read, files, spec, cache, synthetic)
+    (images, image_hash), (labels, label_hash) = run_together(
+        [lambda: read(is_images=True), lambda: read(is_images=False)]
     )
-    member = named or _owner(image_hash, label_hash)
-    label_items, extra = _split_columns(member, labels, label_items)
-    check_pair(images, image_items, labels, label_items)
-    label_items = _from_zero(member, labels, label_items)
-    published = member is not None and not synthetic
-    if published and named is not None:
-        hashes = {images: image_hash, labels: label_hash}
-        published = not _warn_of_others(named, hashes, len(image_items), card)
-    known: dict[str, Any] = {}
-    if published and member is not None:
-        known = {"name": member.name, "classes": member.classes}
-    known |= card
-    rows = _rows_of(member, split)
+    published, doubt = None, ""
+    if not synthetic:
+        hashes, n_images = (image_hash, label_hash), (*images.shape, 0)[0]
+        published, doubt = _identify(files, spec, hashes, n_images, card)
+        spec = published or spec
+    labels, extra = _split_columns(spec, files.labels, labels)
+    check_pair(files.images, images, files.labels, labels)
+    labels = _from_zero(spec, files.labels, labels)
+    name, classes = (published.name, published.classes) if published else (None, None)
+    part = spec.splits.get(files.split) if spec else None
+    rows = slice(part.begin, part.end) if part else slice(None)
     try:
-        return Dataset._make(
-            image_items[rows],
-            read_only(checked_labels(label_items[rows])),
-            known.get("classes"),
-            name=known.get("name"),
-            split=split,
-            source=str(images.parent) if keep else None,
+        dataset = Dataset._make(
+            images[rows],
+            read_only(checked_labels(labels[rows])),
+            card.get("classes", classes),
+            name=card.get("name", name),
+            split=files.split,
+            source=str(files.images.path.parent) if keep else None,
             synthetic=synthetic,
             extra={key: read_only(column[rows]) for key, column in extra.items()},
-            origin=(
-                load_pair,
-                (split, images.absolute(), labels.absolute(), cache, name),
-            )
-            if keep
-            else None,
+            origin=(_read_again, (files, cache)) if keep else None,
             card=card,
         )
     except ValueError as error:
-        raise FormatError(f"{labels}: {error}") from None
+        raise FormatError(f"{files.labels}: {error}") from None
+    return dataset, doubt
 
 
-def _rows_of(member: Member | None, split: str) -> slice:
-    part = member and member.splits.get(split)
-    return slice(part.begin, part.end) if part else slice(None)
+def _read_again(files: SplitFiles, cache: bool) -> Dataset:
+    """Return the dataset that was pickled."""
+    dataset, doubt = read_split(files, cache)
+    if doubt:
+        warnings.warn(doubt, stacklevel=3)
+    return dataset
 
 
-def _owner(image_hash: str | None, label_hash: str | None) -> Member | None:
-    """Whose published pair that is."""
-    if image_hash is None or label_hash is None:
-        return None
-    for member in MEMBERS.values():
-        for part in member.splits.values():
-            if image_hash in member.sha256_of(part.images):
-                is_pair = label_hash in member.sha256_of(part.labels)
-                return member if is_pair else None
-    return None
+def _read(
+    files: SplitFiles,
+    spec: DatasetSpec | None,
+    cache: bool,
+    synthetic: bool,
+    *,
+    is_images: bool,
+) -> Decoded:
+    """Return the items of a file, and its hash where that tells something."""
+    file = files.images if is_images else files.labels
+    verify, transposed = not synthetic, False
+    if spec is not None:
+        stem = spec.splits[files.split].stems[not is_images]
+        verify = verify and any(spec.sha256_of(stem))
+        transposed = is_images and spec.transposed
+    return read_items(file, cache, verify=verify, transposed=transposed)
 
 
-def _warn_of_others(
-    member: Member, hashes: dict[Path, str | None], n_items: int, card: dict[str, Any]
-) -> bool:
-    """Whether a file isn't the published one; warns if no card says so."""
+def _identify(
+    files: SplitFiles,
+    spec: DatasetSpec | None,
+    hashes: tuple[str | None, str | None],
+    n_items: int,
+    card: dict[str, Any],
+) -> tuple[DatasetSpec | None, str]:
+    """Return the dataset whose published files these are, if any, and a warning.
+
+    Raises FormatError where they are of another dataset than the caller named.
+    """
+    owner = owner_of_pair(*hashes)
+    if spec is None:
+        return owner, ""
+    pair, stems = (files.images, files.labels), spec.splits[files.split].stems
     reasons = {
-        path: doubt(member, path, sha256, n_items) for path, sha256 in hashes.items()
+        file: reason
+        for file, stem, sha256 in zip(pair, stems, hashes)
+        if (reason := _why_not(spec, stem, sha256, file, n_items))
     }
-    doubtful = [path for path, reason in reasons.items() if reason]
-    another = {"name", "classes"} & card.keys() and card.get("name") != member.name
-    if doubtful and not another:
-        which = _with_urls(" and ".join(map(str, doubtful)), doubtful)
-        warnings.warn(
-            f"{which}: not the published {member.title} file of that name "
-            f"({reasons[doubtful[0]]}); classes are shown as numbers unless a "
-            f"{CARD_NAME} names them",
-            stacklevel=5,
-        )
-    return bool(doubtful)
+    if not reasons:
+        return spec, ""
+    if {"name", "classes"} & card.keys() and card.get("name") != spec.name:
+        return None, ""
+    owners = [each[0] for each in map(owner_of, hashes) if each]
+    others = [each.name for each in owners if each.name != spec.name]
+    hint = f": pass name={others[0]!r}" if others else ""
+    which, reason = " and ".join(map(str, reasons)), next(iter(reasons.values()))
+    text = f"{which}: not the published {spec.title} file of that name ({reason}{hint})"
+    if others and files.is_named:
+        raise FormatError(text)
+    if owner is None or not others:
+        owner = None
+        text += f"; classes are shown as numbers unless a {CARD_NAME} names them"
+    names = [name for stem in stems for name in (stem, f"{stem}.gz")]
+    is_exact = all(file.path.name in names for file in reasons)
+    return owner, text if is_exact else ""
+
+
+def _why_not(
+    spec: DatasetSpec, stem: str, sha256: str | None, file: File, n_items: int
+) -> str:
+    """Return why a file isn't `stem` of a dataset; "" if it is, or can't be told."""
+    known = sha256 and is_published(spec, stem, sha256, file.path)
+    if known:
+        return ""
+    if known is False:
+        owner, name = owner_of(sha256) or (None, "")
+        return f"it is {owner.title}'s {name}" if owner else "its SHA-256 differs"
+    wanted = {part.n_items for part in spec.splits.values() if stem in part.stems}
+    if n_items in wanted:
+        return ""
+    return f"it has {n_items} items, the published one {wanted.pop()}"
+
+
+def _owner_of_pair(
+    images: tuple[DatasetSpec, str] | None, labels: tuple[DatasetSpec, str] | None
+) -> DatasetSpec | None:
+    """Return the dataset of which two published files make a split."""
+    if images is None or labels is None or images[0].name != labels[0].name:
+        return None
+    stems = images[1], labels[1]
+    return images[0] if stems in [p.stems for p in images[0].splits.values()] else None
 
 
 # ---- checks -----------------------------------------------------------------------
 
 
 def check_pair(
-    images: Path, image_items: np.ndarray, labels: Path, label_items: np.ndarray
+    images: File, image_items: np.ndarray, labels: File, label_items: np.ndarray
 ) -> None:
+    """Raise FormatError unless the items are images, and as many labels."""
     shape = image_items.shape
     if image_items.dtype != np.uint8 or len(shape) != 3 or 0 in shape[1:]:
         raise FormatError(
@@ -171,152 +183,30 @@ def check_pair(
 
 
 def _split_columns(
-    member: Member | None, labels: Path, items: np.ndarray
+    spec: DatasetSpec | None, labels: File, items: np.ndarray
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The column of classes, and the others by name."""
-    if member is None or not member.columns:
+    """Return the column of classes, and the others by name."""
+    if spec is None or not spec.columns:
         return items, {}
-    n_columns = 1 + len(member.columns)
+    n_columns = 1 + len(spec.columns)
     if items.dtype.kind not in "iu" or items.ndim != 2 or items.shape[1] != n_columns:
         raise FormatError(
-            f"{labels}: labels of {member.title} must be integers of shape "
+            f"{labels}: labels of {spec.title} must be integers of shape "
             f"(n, {n_columns}), found {items.dtype} {items.shape}"
         )
     first, *others = np.ascontiguousarray(items.T)
-    return first, dict(zip(member.columns, others))
+    return first, dict(zip(spec.columns, others))
 
 
-def _from_zero(member: Member | None, labels: Path, items: np.ndarray) -> np.ndarray:
-    """Labels that count from 0, whatever the files count from."""
-    if member is None or member.first_label == 0 or len(items) == 0:
+def _from_zero(spec: DatasetSpec | None, labels: File, items: np.ndarray) -> np.ndarray:
+    """Return labels that count from 0, whatever the files count from."""
+    if spec is None or spec.first_label == 0 or len(items) == 0:
         return items
-    first = member.first_label
-    low, high, last = (
-        int(items.min()),
-        int(items.max()),
-        first + len(member.classes) - 1,
-    )
+    first, last = spec.first_label, spec.first_label + len(spec.classes) - 1
+    low, high = int(items.min()), int(items.max())
     if low < first or high > last:
         raise FormatError(
-            f"{labels}: labels of {member.title} must be in {first}..{last}, "
+            f"{labels}: labels of {spec.title} must be in {first}..{last}, "
             f"got {low} to {high}"
         )
     return items - items.dtype.type(first)
-
-
-def is_another(folder: Path) -> bool:
-    """Whether the card in `folder` says that its files are nobody's published ones."""
-    card = read_card(folder)
-    return bool(card) and card.get("name") not in MEMBERS
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The dataset.json beside the files, or nothing."""
-    path = folder / CARD_NAME
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    import json
-
-    from .._dataset.card import card_fields
-
-    try:
-        card = json.loads(text.decode("utf-8"))
-        if type(card) is not dict:
-            found = type(card).__name__
-            raise ValueError(f"the file must hold a JSON object, got {found}")
-        classes, name = card.get("classes", [""]), card.get("name", "")
-        named = type(classes) is list and all(type(each) is str for each in classes)
-        if not named or not classes:
-            raise ValueError(f"classes must be a list of names, got {classes!r}")
-        if type(name) is not str:
-            raise ValueError(f"name must be a string, got {name!r}")
-        card_fields(card)
-        return card
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not a dataset card: {error}") from None
-
-
-# ---- one file -----------------------------------------------------------------------
-
-
-def read_file(
-    path: Path, cache: bool, member: Member | None, synthetic: bool, *, is_images: bool
-) -> tuple[np.ndarray, str | None]:
-    """The items of an IDX file, read-only, rows first, and its `known_sha256`.
-
-    The hash is None where it would tell nothing.
-    """
-    transposed = is_images and member is not None and member.transposed
-    stem = path.name.removesuffix(".gz")
-    verify = not synthetic and (member is None or any(member.sha256_of(stem)))
-    costly = transposed or path.suffix == ".gz"
-    folder = config.cache_folder() if cache and costly else None
-    if folder is None:
-        items, sha256 = _decode_upright(path, verify, transposed)
-        return read_only(items), sha256
-    copied = _copied(folder, path, verify, transposed)
-    if copied is None:
-        from .cache import making_copy
-
-        with making_copy(folder, path):  # others that have waited find it there
-            copied = _copied(folder, path, verify, transposed)
-            copied = copied or _decode_and_keep(folder, path, verify, transposed)
-    items, sha256 = copied
-    return read_only(items), sha256
-
-
-def _copied(
-    folder: Path, path: Path, verify: bool, transposed: bool
-) -> tuple[np.ndarray, str | None] | None:
-    """The items and hash of the decoded copy of `path`, if there is one as wanted."""
-    from .cache import load_copy
-
-    copy = load_copy(folder, path)
-    if copy is None:
-        return None
-    items, facts = copy
-    known = facts.get("sha256")
-    if facts.get("transposed") == transposed and (known or not verify):
-        return items, known
-    return None
-
-
-def _decode_and_keep(
-    folder: Path, path: Path, verify: bool, transposed: bool
-) -> tuple[np.ndarray, str | None]:
-    from .cache import load_copy, save_copy, stamp_of
-
-    stamp = stamp_of(path)
-    items, sha256 = _decode_upright(path, verify, transposed)
-    facts = {"sha256": sha256, "transposed": transposed}
-    save_copy(folder, path, stamp, items, facts)
-    copy = load_copy(folder, path)
-    if copy is not None:  # memory-mapped, and so shared by all processes
-        items = copy[0]
-    return items, sha256
-
-
-def _decode_upright(
-    path: Path, verify: bool, transposed: bool
-) -> tuple[np.ndarray, str | None]:
-    items, sha256 = _decode(path, verify)
-    if transposed and items.ndim == 3:
-        items = np.ascontiguousarray(items.transpose(0, 2, 1))
-    return items, sha256
-
-
-def _decode(path: Path, verify: bool) -> tuple[np.ndarray, str | None]:
-    content = read_whole(path)
-    if not verify:
-        return decode_idx(content, str(path)), None
-    items, digest = run_together(
-        [lambda: decode_idx(content, str(path)), lambda: sha256_of_bytes(content)]
-    )
-    return items, known_sha256(digest, items)
-
-
-def read_only(items: np.ndarray) -> np.ndarray:
-    items.flags.writeable = False
-    return items

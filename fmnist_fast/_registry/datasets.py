@@ -1,4 +1,4 @@
-"""The datasets that come in MNIST's files: what each is called, holds and is known by.
+"""The published datasets in MNIST's files: names, classes, splits and folders.
 
 Sources. EMNIST: Cohen et al., arXiv:1702.05373; its figure 2 has the letters whose two
 cases are one class. QMNIST: the README of github.com/facebookresearch/qmnist. KMNIST:
@@ -9,191 +9,125 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterable
+from typing import Any
 
-from .files import IDX_SHA256, REMOTE
-from .spec import Member, Split
-
-_SPLITS = {
-    "train": Split("train-images-idx3-ubyte", "train-labels-idx1-ubyte", 60000),
-    "test": Split("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", 10000),
-}
-_DIGITS = tuple(string.digits)
+from .._checks import did_you_mean
+from .files import PUBLISHED
+from .spec import DatasetSpec, SplitSpec
 
 DEFAULT = "fashion-mnist"
-
-_FASHION_MNIST = Member(
-    name=DEFAULT,
-    title="Fashion-MNIST",
-    classes=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
-    splits=_SPLITS,
-    # torchvision's, Keras', and the repository's own.
-    folders=(
-        "",
-        "fashion-mnist",
-        "FashionMNIST/raw",
-        "raw",
-        "datasets/fashion-mnist",
-        "data/fashion",
-    ),
-    remote=REMOTE[DEFAULT],
-    idx_sha256=IDX_SHA256[DEFAULT],
+CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-
-_MNIST = Member(
-    name="mnist",
-    title="MNIST",
-    classes=_DIGITS,
-    splits=_SPLITS,
-    folders=("mnist", "MNIST/raw", "datasets/mnist", "", "raw"),
-    remote=REMOTE["mnist"],
-    idx_sha256=IDX_SHA256["mnist"],
-)
-
-_KMNIST = Member(
-    name="kmnist",
-    title="KMNIST",
-    classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-    splits=_SPLITS,
-    folders=("kmnist", "KMNIST/raw", "datasets/kmnist", "", "raw"),
-    remote=REMOTE["kmnist"],
-)
-
-_QMNIST = Member(
-    name="qmnist",
-    title="QMNIST",
-    classes=_DIGITS,
-    splits={
-        name: Split(
-            f"qmnist-{file}-images-idx3-ubyte",
-            f"qmnist-{file}-labels-idx2-int",
-            60000,
-            *rows,
-        )
-        for name, file, *rows in (
-            ("train", "train", 0, None),
-            ("test", "test", 0, None),
-            ("test10k", "test", 0, 10000),  # MNIST's test images, made anew
-            ("test50k", "test", 10000, None),  # those that MNIST lost
-        )
-    },
-    folders=("qmnist", "QMNIST/raw", "datasets/qmnist", "", "raw"),
-    remote=REMOTE["qmnist"],
-    columns=(
-        "hsf_series",
-        "writer_id",
-        "digit_index",
-        "nist_class",
-        "global_index",
-        "duplicate",
-        "reserved",
-    ),
-)
-
-
-def _emnist(
-    split: str,
-    title: str,
-    classes: str,
-    n_train: int,
-    n_test: int,
-    first_label: int = 0,
-) -> Member:
-    return Member(
-        name=f"emnist/{split}",
-        title=f"EMNIST {title}",
-        classes=tuple(classes),
-        splits={
-            part: Split(
-                f"emnist-{split}-{part}-images-idx3-ubyte",
-                f"emnist-{split}-{part}-labels-idx1-ubyte",
-                n_items,
-            )
-            for part, n_items in (("train", n_train), ("test", n_test))
-        },
-        folders=(
-            "emnist",
-            "EMNIST/raw",
-            "EMNIST/raw/gzip",
-            "datasets/emnist",
-            "",
-            "gzip",
-            "raw",
-        ),
-        remote=REMOTE["emnist"],
-        archive="gzip",
-        transposed=True,
-        first_label=first_label,
-    )
-
-
 _BY_CLASS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 # Lower-case letters that look like their capitals have no class of their own.
 _MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"
 
-MEMBERS: dict[str, Member] = {
-    member.name: member
-    for member in (
-        _FASHION_MNIST,
-        _MNIST,
-        _KMNIST,
-        _emnist("byclass", "By_Class", _BY_CLASS, 697932, 116323),
-        _emnist("bymerge", "By_Merge", _MERGED, 697932, 116323),
-        _emnist("balanced", "Balanced", _MERGED, 112800, 18800),
-        _emnist("letters", "Letters", string.ascii_lowercase, 124800, 20800, 1),
-        _emnist("digits", "Digits", string.digits, 240000, 40000),
-        _emnist("mnist", "MNIST", string.digits, 60000, 10000),
-        _QMNIST,
-    )
+# The names that MNIST's files have, which other datasets took over.
+SPLITS = {
+    "train": SplitSpec("train-images-idx3-ubyte", "train-labels-idx1-ubyte", 60000),
+    "test": SplitSpec("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", 10000),
 }
-
-CLASSES = _FASHION_MNIST.classes
-FILES = {name: (split.images, split.labels) for name, split in _SPLITS.items()}
+SHARED_FOLDERS = ("", "raw")  # where the files of any dataset may lie
 
 
-def find_member(name: object) -> Member:
-    """The dataset of that name; raises a ValueError that has the nearest one."""
-    if isinstance(name, str) and name in MEMBERS:
-        return MEMBERS[name]
-    raise ValueError(
-        f"name must be one of {', '.join(MEMBERS)}, got {name!r}{_near(name)}"
+def _dataset(
+    name: str, title: str, classes: Iterable[str], torchvision: str, **more: Any
+) -> DatasetSpec:
+    """Describe a dataset that torchvision keeps in `torchvision`/raw."""
+    given: dict[str, Any] = {
+        "splits": SPLITS,
+        "folders": (name, f"{torchvision}/raw", f"datasets/{name}", *SHARED_FOLDERS),
+        "files": PUBLISHED[name.partition("/")[0]],
+    }
+    return DatasetSpec(name, title, tuple(classes), **given | more)
+
+
+def _emnist(
+    split: str, title: str, classes: str, sizes: tuple[int, int], first: int = 0
+) -> DatasetSpec:
+    splits = {}
+    for part, n_items in zip(("train", "test"), sizes):
+        stem = f"emnist-{split}-{part}"
+        images, labels = f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"
+        splits[part] = SplitSpec(images, labels, n_items)
+    return _dataset(
+        f"emnist/{split}",
+        f"EMNIST {title}",
+        classes,
+        "EMNIST",
+        splits=splits,
+        folders=(
+            *("emnist", "EMNIST/raw", "EMNIST/raw/gzip"),
+            *("datasets/emnist", "", "gzip", "raw"),
+        ),
+        archive="gzip",
+        transposed=True,
+        first_label=first,
     )
 
 
-def check_split(member: Member, split: str) -> Split:
-    """That split of `member`."""
-    if isinstance(split, str) and split in member.splits:
-        return member.splits[split]
-    known = [repr(name) for name in member.splits]
-    listed = f"{', '.join(known[:-1])} or {known[-1]}"
-    raise ValueError(f"split of {member.name} must be {listed}, got {split!r}")
+def _qmnist_split(file: str, begin: int = 0, end: int | None = None) -> SplitSpec:
+    stems = f"qmnist-{file}-images-idx3-ubyte", f"qmnist-{file}-labels-idx2-int"
+    return SplitSpec(*stems, 60000, begin, end)
 
 
-def _near(name: object) -> str:
-    import difflib
+_ALL = (
+    _dataset(
+        DEFAULT,
+        "Fashion-MNIST",
+        CLASSES,
+        "FashionMNIST",
+        folders=(  # torchvision's, Keras', and the repository's own
+            *("", "fashion-mnist", "FashionMNIST/raw", "raw"),
+            *("datasets/fashion-mnist", "data/fashion"),
+        ),
+    ),
+    _dataset("mnist", "MNIST", string.digits, "MNIST"),
+    _dataset("kmnist", "KMNIST", "o ki su tsu na ha ma ya re wo".split(), "KMNIST"),
+    _emnist("byclass", "By_Class", _BY_CLASS, (697932, 116323)),
+    _emnist("bymerge", "By_Merge", _MERGED, (697932, 116323)),
+    _emnist("balanced", "Balanced", _MERGED, (112800, 18800)),
+    _emnist("letters", "Letters", string.ascii_lowercase, (124800, 20800), first=1),
+    _emnist("digits", "Digits", string.digits, (240000, 40000)),
+    _emnist("mnist", "MNIST", string.digits, (60000, 10000)),
+    _dataset(
+        "qmnist",
+        "QMNIST",
+        string.digits,
+        "QMNIST",
+        splits={
+            "train": _qmnist_split("train"),
+            "test": _qmnist_split("test"),
+            "test10k": _qmnist_split("test", end=10000),  # MNIST's, made again
+            "test50k": _qmnist_split("test", begin=10000),  # those that MNIST lost
+        },
+        columns=(
+            *("hsf_series", "writer_id", "digit_index", "nist_class"),
+            *("global_index", "duplicate", "reserved"),
+        ),
+    ),
+)
+DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _ALL}
 
-    plain = {re.sub("[^a-z0-9]", "", known): known for known in MEMBERS}
+
+def find_spec(name: object) -> DatasetSpec:
+    """Return the dataset of that name, or raise a ValueError that has the nearest."""
+    if isinstance(name, str) and name in DATASETS:
+        return DATASETS[name]
+    plain = {re.sub("[-/]", "", known): known for known in DATASETS}
     wanted = re.sub("[^a-z0-9]", "", str(name).lower())
     wanted = {"fmnist": "fashionmnist", "emnist": "emnistbalanced"}.get(wanted, wanted)
-    found = difflib.get_close_matches(wanted, plain, n=1)
-    return f": do you mean {plain[found[0]]!r}?" if found else ""
+    near = did_you_mean(wanted, plain, 1)
+    raise ValueError(f"name must be one of {', '.join(DATASETS)}, got {name!r}{near}")
 
 
-def owner_of(sha256: str) -> tuple[Member, str] | None:
-    """Whose published file that hash belongs to, and the file's name without .gz."""
-    for member in MEMBERS.values():
-        for split in member.splits.values():
-            for stem in (split.images, split.labels):
-                if sha256 in member.sha256_of(stem):
-                    return member, stem
-    return None
+def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
+    """Return that split of a dataset, or raise a ValueError that has all."""
+    if isinstance(split, str) and split in spec.splits:
+        return spec.splits[split]
+    *first, last = map(repr, spec.splits)
+    known = f"{', '.join(first)} or {last}"
+    raise ValueError(f"split of {spec.name} must be {known}, got {split!r}")

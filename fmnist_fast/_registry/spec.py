@@ -1,87 +1,69 @@
-"""What is known of a dataset of the family: its files, and how they are to be read."""
+"""What is known of a published dataset: its files, and how to read them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-from .published import RemoteFile
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Split:
-    """Where the rows of a split are.
+class PublishedFile:
+    """A published file: where to fetch it, and how to tell that it is the right one.
 
-    Attributes
-    ----------
-    images, labels : str
-        The files, without ``.gz``.
-    n_items : int
-        Images in the published file.
-    begin, end : int
-        The images that make the split, where they aren't all.
+    At least one of the hashes is known, all in hexadecimal.
     """
 
-    images: str
+    name: str  # on disk, never taken from a server
+    urls: tuple[str, ...]  # in the order to try; http only where `sha256` is known
+    sha256: str | None = None
+    md5: str | None = None
+    nbytes: int | None = None
+    idx_sha256: str | None = None  # of the IDX file inside
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """The files of a split, and which of their rows it has."""
+
+    images: str  # without .gz
     labels: str
-    n_items: int
+    n_items: int  # in the published file
     begin: int = 0
     end: int | None = None
 
+    @property
+    def stems(self) -> tuple[str, str]:
+        """Both names."""
+        return self.images, self.labels
+
 
 @dataclass(frozen=True)
-class Member:
-    """A dataset of the family.
+class DatasetSpec:
+    """A published dataset."""
 
-    Attributes
-    ----------
-    name, title : str
-        What :func:`load` calls it, and what people do.
-    classes : tuple of str
-    splits : mapping of str to Split
-    folders : tuple of str
-        Where its files may be below a folder of datasets, the likely ones first; ""
-        and "raw" are others' too.
-    remote : tuple of RemoteFile
-        What to fetch: the compressed files, or the archive with them inside.
-    archive : str
-        The folder inside of the archive, where there is one.
-    idx_sha256 : mapping of str to str
-        SHA-256 of inflated files, where they are known.
-    transposed : bool
-        Whether the files hold columns of pixels instead of rows.
-    first_label : int
-        What the files count classes from.
-    columns : tuple of str
-        Names of the columns of labels after the class.
-    """
-
-    name: str
-    title: str
+    name: str  # as `load` has it
+    title: str  # as people have it
     classes: tuple[str, ...]
-    splits: Mapping[str, Split]
-    folders: tuple[str, ...]
-    remote: tuple[RemoteFile, ...]
-    archive: str = ""
-    idx_sha256: Mapping[str, str] = field(default_factory=dict)
-    transposed: bool = False
-    first_label: int = 0
-    columns: tuple[str, ...] = ()
+    splits: Mapping[str, SplitSpec]
+    folders: tuple[str, ...]  # below a folder of datasets, the likely ones first
+    files: tuple[PublishedFile, ...]  # what to fetch: an archive, or compressed files
+    archive: str = ""  # the folder inside the archive, where there is an archive
+    transposed: bool = False  # whether files hold columns of pixels instead of rows
+    first_label: int = 0  # the number of the first class in the files
+    columns: tuple[str, ...] = ()  # names of the columns of labels after the class
 
     @property
     def folder(self) -> str:
-        """The folder that its files are fetched into, below one of datasets."""
+        """The folder that its files are fetched into, below a folder of datasets."""
         return self.name.partition("/")[0]
 
-    def remote_of(self, split: str) -> tuple[RemoteFile, ...]:
-        """What has to be fetched for a split."""
-        if self.archive:
-            return self.remote
-        wanted = (self.splits[split].images, self.splits[split].labels)
-        return tuple(f for f in self.remote if f.name.removesuffix(".gz") in wanted)
+    def files_of(self, split: str) -> tuple[PublishedFile, ...]:
+        """Return what has to be fetched for a split."""
+        names = [f"{stem}.gz" for stem in self.splits[split].stems]
+        return tuple(f for f in self.files if self.archive or f.name in names)
 
     def archived(self, splits: Iterable[str]) -> dict[str, int]:
-        """The files of splits in the archive, and the bytes that each has at most."""
+        """Return the files of splits in the archive, and the most bytes of each."""
         sizes = {}
         for split in map(self.splits.__getitem__, splits):
             sizes[split.images] = 16 + 28 * 28 * split.n_items
@@ -93,6 +75,6 @@ class Member:
         }
 
     def sha256_of(self, stem: str) -> tuple[str | None, str | None]:
-        """SHA-256 of the file `stem` as compressed and as inflated, where known."""
-        compressed = [f.sha256 for f in self.remote if f.name == f"{stem}.gz"]
-        return (*compressed, None)[0], self.idx_sha256.get(stem)
+        """Return SHA-256 of the file `stem`, compressed and inflated, where known."""
+        known = [(f.sha256, f.idx_sha256) for f in self.files if f.name == f"{stem}.gz"]
+        return known[0] if known else (None, None)

@@ -1,4 +1,4 @@
-"""Pictures of images: a contact sheet, with a class or another caption under each.
+"""Contact sheets: images in rows, with a line of text under each.
 
 Needs Pillow, which is imported when a sheet is drawn.
 """
@@ -9,15 +9,18 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
+from .._checks import checked_integer, install_hint, one_line
 from .._io.files import replacing
 from .._io.paths import expanded
 
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
+    import PIL.ImageFont
+
+    _Font = PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont
 
 # Near white and near black: the sheet has its own ground, on light and dark pages.
 _GROUND = (246, 246, 244)
@@ -26,109 +29,57 @@ _FONT_SIZE = 12
 _TITLE_SIZE = 15
 _GAP = 8  # pixels between cells and around the sheet
 _LONGEST_NAME = 40  # characters; two classes with their shares have 31
+_SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
+MAX_IMAGES = 10_000  # on a sheet, which then takes 300 MB
 _MAX_PIXELS = 1 << 27  # of a sheet: 400 MB
 
 
 def contact_sheet(
-    images: np.ndarray,
-    labels: np.ndarray,
-    classes: Sequence[str],
-    *,
-    columns: int = 16,
-    zoom: int = 2,
-    title: str | None = None,
-) -> PIL.Image.Image:
-    """Draw images in rows, enlarged without smoothing, with their classes' names.
-
-    Parameters
-    ----------
-    images : ndarray, uint8 (n, height, width), n at least 1
-        As they come with ``layout="NHW", dtype="uint8"``.
-    labels : ndarray, integer (n,)
-        Each in ``range(len(classes))``.
-    classes : sequence of str
-        Long names are cut to 40 characters.
-    columns, zoom, title
-        As in `captioned_sheet`, which this is with the names as captions.
-    """
-    _check_labels(images, labels, classes)
-    names = [classes[int(label)] for label in labels]
-    return captioned_sheet(images, names, columns=columns, zoom=zoom, title=title)
-
-
-def captioned_sheet(
     images: Sequence[np.ndarray] | np.ndarray,
     captions: Sequence[str],
     *,
-    columns: int = 16,
-    zoom: int = 2,
-    title: str | None = None,
+    columns: int = 8,
+    zoom: int | None = None,
+    title: str = "",
 ) -> PIL.Image.Image:
     """Draw images in rows, enlarged without smoothing, with a line of text under each.
 
-    Parameters
-    ----------
-    images : sequence of n at least 1 ndarrays, uint8 (height, width)
-        The largest decides the size of all cells; smaller ones are centred.
-    captions : sequence of n str
-        Long ones are cut to 40 characters.
-    columns : int
-        Images in a row, at least 1.
-    zoom : int
-        Sides of the square that a pixel becomes, at least 1.
-    title : str, optional
-        A line above the images. Say SYNTHETIC in it where the images are drawn ones.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
-
-    Raises
-    ------
-    ImportError
-        Pillow is not installed.
-    TypeError, ValueError
-        An argument is not what it should be.
+    The largest of the images, uint8 (height, width), decides the size of all cells.
+    Captions are cut to 40 characters. `zoom` is the side of the square that a pixel
+    becomes, by default such that the largest image has a longer side of about 84. Say
+    SYNTHETIC in the title where images are drawn ones.
     """
-    pillow = _pillow()
-    _check(images, captions, columns, zoom)
-    captions = [_short(caption) for caption in captions]
+    with install_hint("pictures need Pillow", "pillow"):
+        from PIL import Image, ImageDraw
+
+    heights, widths = zip(*(image.shape for image in images))
+    if zoom is None:
+        zoom = max(1, round(_SIDE / max(*heights, *widths)))
+    zoom = checked_integer("zoom", zoom, 1)
+    captions = [one_line(str(caption), _LONGEST_NAME) for caption in captions]
     font = _font(_FONT_SIZE, "".join(captions))
-    title_font = _font(_TITLE_SIZE, title or "")
-    n_columns = min(columns, len(images))
-    n_rows = -(-len(images) // n_columns)
-    height = zoom * max(len(image) for image in images)
+    title_font = _font(_TITLE_SIZE, title)
+    height = zoom * max(heights)
     # The widest caption decides, so that no two can touch.
-    width = zoom * max(image.shape[1] for image in images)
-    width = max(width, *(_width(font, caption) for caption in captions))
+    width = max(zoom * max(widths), *(_width(font, caption) for caption in captions))
     cell_height = height + _height(font) + 3
+    n_columns = min(checked_integer("columns", columns, 1), len(images))
+    n_rows = -(-len(images) // n_columns)
     top = _GAP + (_height(title_font) + _GAP if title else 0)
-    sheet_width = _GAP + n_columns * (width + _GAP)
-    if title:
-        sheet_width = max(sheet_width, _width(title_font, title) + 2 * _GAP)
-    size = (sheet_width, top + n_rows * (cell_height + _GAP))
-    if size[0] * size[1] > _MAX_PIXELS:
-        raise ValueError(
-            f"a sheet of {len(images)} images with zoom={zoom} has {size[0]}x{size[1]} "
-            f"pixels, more than {_MAX_PIXELS:,}: zoom less, or show fewer"
-        )
-    sheet: PIL.Image.Image = pillow.Image.new("RGB", size, _GROUND)
-    draw = pillow.ImageDraw.Draw(sheet)
-    if title:
-        draw.text((_GAP, _GAP), title, fill=_INK, font=title_font)
+    sheet_width = max(n_columns * (width + _GAP), _width(title_font, title) + _GAP)
+    size = (_GAP + sheet_width, top + n_rows * (cell_height + _GAP))
+    _check_size(size, len(images), zoom)
+    sheet = Image.new("RGB", size, _GROUND)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, _GAP), title, fill=_INK, font=title_font)
     for i, (image, caption) in enumerate(zip(images, captions)):
         x = _GAP + i % n_columns * (width + _GAP)
         y = top + i // n_columns * (cell_height + _GAP)
-        tile = pillow.Image.fromarray(image)
-        tile = tile.resize(
-            (tile.width * zoom, tile.height * zoom), pillow.Image.Resampling.NEAREST
-        )
-        sheet.paste(
-            tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2)
-        )
-        left = x + (width - _width(font, caption)) // 2
-        draw.text((left, y + height + 1), caption, fill=_INK, font=font)
+        tile = Image.fromarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
+        left, above = (width - tile.width) // 2, (height - tile.height) // 2
+        sheet.paste(tile, (x + left, y + above))
+        x += (width - _width(font, caption)) // 2
+        draw.text((x, y + height + 1), caption, fill=_INK, font=font)
     return sheet
 
 
@@ -144,72 +95,17 @@ def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:
     return path.resolve()
 
 
-def _pillow() -> ModuleType:
-    try:
-        import PIL
-        import PIL.Image
-        import PIL.ImageDraw
-        import PIL.ImageFont
-    except ImportError as error:
-        raise ImportError(
-            f"pictures need Pillow ({error}): pip install pillow"
-        ) from error
-    return PIL
-
-
-def _check(
-    images: Sequence[np.ndarray] | np.ndarray,
-    captions: Sequence[str],
-    columns: int,
-    zoom: int,
-) -> None:
-    for name, value in (("columns", columns), ("zoom", zoom)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    for image in images:
-        if image.dtype != "uint8" or image.ndim != 2 or 0 in image.shape:
-            raise ValueError(
-                "images must be uint8 of shape (height, width) and not empty, got "
-                f"{image.dtype} {image.shape}"
-            )
-    if len(images) == 0 or len(captions) != len(images):
+def _check_size(size: tuple[int, int], n_images: int, zoom: int) -> None:
+    width, height = size
+    if width * height > _MAX_PIXELS:
         raise ValueError(
-            f"there must be one caption for each image, got {len(captions)} for "
-            f"{len(images)} images"
+            f"a sheet of {n_images} images with zoom={zoom} has {width}x{height} "
+            f"pixels, more than {_MAX_PIXELS:,}: zoom less, or show fewer"
         )
 
 
-def _check_labels(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-) -> None:
-    if images.dtype != "uint8" or images.ndim != 3 or 0 in images.shape:
-        raise ValueError(
-            "images must be uint8 of shape (n, height, width) and not empty, got "
-            f"{images.dtype} {images.shape}"
-        )
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels must be integers of shape ({len(images)},), got "
-            f"{labels.dtype} {labels.shape}"
-        )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= len(classes):
-        raise ValueError(
-            f"labels must be in 0..{len(classes) - 1}, one for each of the "
-            f"{len(classes)} classes, got {low} to {high}"
-        )
-
-
-def _short(name: str) -> str:
-    """A name on one line, cut where it is very long."""
-    name = " ".join(str(name).split())
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
-
-
-def _font(size: int, text: str) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont:
-    """Pillow's own font; for text that it lacks, the one of matplotlib if installed."""
+def _font(size: int, text: str) -> _Font:
+    """Return Pillow's font, or for text that it lacks matplotlib's if installed."""
     from PIL import ImageFont
 
     try:
@@ -222,7 +118,7 @@ def _font(size: int, text: str) -> PIL.ImageFont.ImageFont | PIL.ImageFont.FreeT
 
 
 def _dejavu() -> str:
-    """Where matplotlib has DejaVu Sans: Latin, Greek, Cyrillic, Arabic and more."""
+    """Return where matplotlib has DejaVu Sans, for Greek, Cyrillic, Arabic and more."""
     import importlib.util
 
     found = importlib.util.find_spec("matplotlib")
@@ -231,11 +127,9 @@ def _dejavu() -> str:
     return str(Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf")
 
 
-def _width(
-    font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont, text: str
-) -> int:
+def _width(font: _Font, text: str) -> int:
     return -int(-font.getlength(text) // 1)  # rounded up
 
 
-def _height(font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont) -> int:
+def _height(font: _Font) -> int:
     return int(font.getbbox("Ap/q")[3]) + 1

@@ -7,14 +7,13 @@ inline, because notebooks drop style sheets when they are saved or sent.
 from __future__ import annotations
 
 import base64
-import io
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ..dataset import Dataset
+from .._io.png import write_png
 
 _MAX_CLASSES = 30  # with a picture each; the alphabet and four more
 _SIDE = 56  # pixels, about: images of 28x28 are shown twice as large
@@ -25,41 +24,35 @@ _CELL = "width:84px;text-align:center;font-size:12px;line-height:1.3"
 _NAME = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
 
 
-def dataset_html(dataset: Dataset) -> str:
-    """A title, and for each class its first image, its name and how many it has.
-
-    Without Pillow it is the same without the images.
-    """
-    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    cells = [
-        _cell(dataset, number, int(counts[number]))
-        for number in range(min(len(counts), _MAX_CLASSES))
-    ]
+def dataset_html(
+    title: str,
+    source: str | None,
+    synthetic: bool,
+    images: Any,
+    labels: np.ndarray,
+    classes: Sequence[str],
+) -> str:
+    """Return the title, and for each class its first image, its name and its count."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    cells = []
+    for number, count in enumerate(counts[:_MAX_CLASSES]):
+        picture = _picture(images[np.argmax(labels == number)]) if count else ""
+        cells.append(_cell(picture, classes[number], count))
     more = len(counts) - len(cells)
     rest = f"<div>and {more:,} more classes</div>" if more else ""
+    n, height, width = images.shape
+    mark = _MARK if synthetic else ""
+    where = f"<br><small>{escape(source)}</small>" if source else ""
     return (
-        f'<div style="max-width:460px">{_title(dataset)}'
-        f'<div style="{_CELLS}">'
-        f"{''.join(cells)}</div>{rest}</div>"
+        '<div style="max-width:460px"><div style="overflow-wrap:anywhere">'
+        f'<b style="{mark}">{escape(title)}</b> {n:,} images of {height}x{width} '
+        f"uint8, {len(classes):,} classes{where}</div>"
+        f'<div style="{_CELLS}">{"".join(cells)}</div>{rest}</div>'
     )
 
 
-def _title(dataset: Dataset) -> str:
-    n, height, width = dataset.images.shape
-    mark = _MARK if dataset.synthetic else ""
-    where = f"<br><small>{escape(dataset.source)}</small>" if dataset.source else ""
-    return (
-        '<div style="overflow-wrap:anywhere">'
-        f'<b style="{mark}">{escape(dataset.title)}</b> {n:,} images of '
-        f"{height}x{width} uint8, {len(dataset.classes):,} classes{where}</div>"
-    )
-
-
-def _cell(dataset: Dataset, number: int, count: int) -> str:
-    name = escape(" ".join(dataset.classes[number].split()))
-    picture = ""
-    if count:
-        picture = _picture(dataset.images[np.argmax(dataset.labels == number)])
+def _cell(picture: str, name: str, count: int) -> str:
+    name = escape(" ".join(name.split()))
     return (
         f'<div style="{_CELL}">{picture}<div style="{_NAME}" title="{name}">{name}'
         f'</div><div style="opacity:.7">{count:,}</div></div>'
@@ -67,15 +60,9 @@ def _cell(dataset: Dataset, number: int, count: int) -> str:
 
 
 def _picture(image: np.ndarray) -> str:
-    """An image as an <img> that holds its PNG; nothing without Pillow."""
+    """Return an image as an <img> that holds its PNG."""
     step = -(-max(image.shape) // _SIDE)  # large images lose rows and columns
-    image = np.ascontiguousarray(image[::step, ::step])
-    try:
-        from PIL import Image
-    except ImportError:
-        return ""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format="PNG", optimize=True)
+    image = image[::step, ::step]
     zoom = max(1, _SIDE // max(image.shape))
     height, width = (zoom * side for side in image.shape)
     # Frames keep white images visible on white pages, and black ones on black.
@@ -83,5 +70,5 @@ def _picture(image: np.ndarray) -> str:
         f'<img alt="" width="{width}" height="{height}" style="image-rendering:'
         f"pixelated;width:{width}px;height:{height}px;max-width:none;margin:0 auto;"
         'display:block;border:1px solid #808080" src="data:image/png;base64,'
-        f'{base64.b64encode(file.getvalue()).decode()}">'
+        f'{base64.b64encode(write_png(image)).decode()}">'
     )

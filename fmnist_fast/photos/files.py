@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._registry.datasets import FILES
+from .._registry.datasets import SPLITS
 from ..errors import FormatError
 from .convert import MAX_PIXELS, convert_in_steps
 
@@ -58,9 +58,9 @@ def find_splits(folder: Path) -> dict[str, Path]:
     names = {path.name for path in _subfolders(folder)}
     if not names:
         raise ValueError(f"{folder}: wanted a subfolder for each class, found none")
-    if names <= FILES.keys():
-        return {split: folder / split for split in FILES if split in names}
-    if "train" in names and names <= FILES.keys() | _OTHER_SPLITS:
+    if names <= SPLITS.keys():
+        return {split: folder / split for split in SPLITS if split in names}
+    if "train" in names and names <= SPLITS.keys() | _OTHER_SPLITS:
         raise ValueError(
             f"{folder}: wanted a subfolder for each class, or train and test, found "
             f"{', '.join(sorted(names))}"

@@ -18,9 +18,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from .._dataset.card import CARD_NAME
 from .._io.files import replacing
-from .._load.split import CARD_NAME
-from .._registry.datasets import FILES
+from .._registry.datasets import SPLITS
 from ..idx import header_of
 from .convert import SIDE
 from .files import Photo
@@ -102,7 +102,7 @@ class PhotoStore:
         """Open all files, cut to what `state` says, for the block to append to."""
         sizes = {BAD_NAME: self.state.bad_nbytes}
         for split, n in self.state.n_images.items():
-            for name in FILES[split]:
+            for name in SPLITS[split].stems:
                 header, item_nbytes = self._layout(name, n)
                 sizes[name] = len(header) + n * item_nbytes
         with contextlib.ExitStack() as stack:
@@ -129,7 +129,7 @@ class PhotoStore:
             bad_nbytes += self._files[BAD_NAME].write(line)
             n_bad += 1
         else:
-            images, labels = FILES[photo.split]
+            images, labels = SPLITS[photo.split].stems
             label = photo.label.to_bytes(self._label_dtype.itemsize, "big")
             self._files[images].write(result.tobytes())
             self._files[labels].write(label)
@@ -150,7 +150,7 @@ class PhotoStore:
         To be called in the block of `open`, after the last photo.
         """
         for split, n in self.state.n_images.items():
-            for file_name in FILES[split]:
+            for file_name in SPLITS[split].stems:
                 self._files[file_name].seek(0)
                 self._files[file_name].write(self._layout(file_name, n)[0])
         self.save()

@@ -1,6 +1,6 @@
 """A contender that does the work in numpy but for one fault; what is said of it."""
 
-from benchmarks import peers
+from benchmarks.comparison.environments import Contender
 
 # A contender that does the work, until FAULT; see FAULTS.
 FAKE = """
@@ -95,8 +95,8 @@ FAULTS = {  # what is said of it
 
 
 def fake(folder, fault):
-    """The contender with this fault, as a peer in the environment of the tests."""
+    """The contender with this fault, in the environment of the tests."""
     name = "fake_" + "".join(c if c.isalnum() else "_" for c in fault)
     file = folder / f"{name}.py"
     file.write_text(FAKE.format(fault=fault))
-    return peers.Peer(name, f"{fault} (fake)", "library", file, None)
+    return Contender(name, f"{fault} (fake)", "library", file, None)

@@ -1,0 +1,1 @@
+"""This library beside other loaders: ``python -m benchmarks``."""

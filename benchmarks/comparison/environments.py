@@ -1,0 +1,113 @@
+"""The contenders that environments.toml lists, and their virtual environments."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HERE = Path(__file__).parent
+OURS, FLOOR = "fmnist_fast", "probe"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A contender: its file, and the environment that its process runs in.
+
+    `environment` is None where it is the one that runs the comparison.
+    """
+
+    name: str
+    title: str
+    kind: str
+    file: Path
+    environment: str | None
+    requires: list[str] = field(default_factory=list)
+    without_dependencies: list[str] = field(default_factory=list)
+    apt: list[str] = field(default_factory=list)
+    note: str = ""
+
+    def python(self, folder: Path) -> Path:
+        """The interpreter that runs it; environments are in `folder`."""
+        if self.environment is None:
+            return Path(sys.executable)
+        return folder / self.environment / "bin" / "python"
+
+    def is_installed(self, folder: Path) -> bool:
+        return self.python(folder).exists()
+
+    def pip_lines(self, require: dict[str, str]) -> list[list[str]]:
+        """What pip is called with; `require` replaces requirements by name.
+
+        What is replaced comes first, so that the rest finds it there.
+        """
+        own = [require[name] for name in self.requires if name in require]
+        rest = [name for name in self.requires if name not in require]
+        last = [require.get(name, name) for name in self.without_dependencies]
+        build = ["--no-build-isolation"] if self.apt else []
+        lines = [["install", *own]] if own else []
+        lines += [["install", *rest]] if rest else []
+        return lines + ([["install", "--no-deps", *build, *last]] if last else [])
+
+    def how_to_install(self) -> str:
+        """In a line, for those who don't have it."""
+        name = self.environment or self.name
+        return f"python -m benchmarks --install {name}"
+
+
+def read_contenders() -> dict[str, Contender]:
+    """All contenders by name, in the order of environments.toml."""
+    entries = tomllib.loads((HERE / "environments.toml").read_text(encoding="utf-8"))
+    found = {}
+    for name, entry in entries.items():
+        environment = entry.pop("environment", name) or None
+        file = HERE / "contenders" / f"{name}.py"
+        found[name] = Contender(name=name, file=file, environment=environment, **entry)
+    return found
+
+
+def default_folder() -> Path:
+    """Where the environments are, unless --environments says it."""
+    return Path(os.environ.get("FMNIST_FAST_BENCH_ENVS") or HERE / ".environments")
+
+
+def chosen(names: list[str] | None) -> list[Contender]:
+    """The contenders of these names, or all; ours and the floor come with any."""
+    known = read_contenders()
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"no contender {name!r}; there are {', '.join(known)}")
+    wanted = {OURS, FLOOR, *(names or known)}
+    return [contender for name, contender in known.items() if name in wanted]
+
+
+def install(names: list[str] | None, folder: Path, require: dict[str, str]) -> int:
+    """Make the environments of these contenders, or of all; how many failed."""
+    own = [one for one in chosen(names) if one.requires]
+    used = {one.environment for one in chosen(names)}
+    own += [c for c in read_contenders().values() if c.name in used and c not in own]
+    n_failed = 0
+    for contender in (c for c in own if c.environment == c.name):
+        target = folder / contender.name
+        print(f"{contender.title}: {target}", flush=True)
+        if contender.apt:
+            print(f"  builds with Debian's {' '.join(contender.apt)}", flush=True)
+        if not contender.is_installed(folder):
+            venv.create(target, with_pip=True)
+        for line in contender.pip_lines(require):
+            print(f"  pip {shlex.join(line)}", flush=True)
+            pip = [str(contender.python(folder)), "-m", "pip", *line, "--quiet"]
+            if subprocess.run(pip, check=False).returncode:
+                n_failed += 1
+                print(f"  FAILED: {contender.title} could not be installed", flush=True)
+                break
+    return n_failed

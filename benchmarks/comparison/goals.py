@@ -1,0 +1,113 @@
+"""What was asked of the comparison, and whether a run reached it."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from .environments import FLOOR, OURS
+
+# (what, work, which contenders, how many times as long as ours the best of them takes)
+RATIOS = [
+    ("plain: the best library", "plain", "library", 10),
+    ("plain: the best hand-written loop", "plain", "loop", 4),
+    ("plain: torchvision + DataLoader", "plain", "torchvision", 800),
+    ("crop + flip: the best library", "crop_flip", "library", 18),
+    ("crop + flip: torchvision + DataLoader", "crop_flip", "torchvision", 1200),
+    ("affine: the OpenCV loop", "affine", "opencv", 12),
+]
+# (what, work, the memory floor's time over ours)
+SHARES = [
+    ("plain: share of the memory floor", "plain", 0.75),
+    ("crop + flip: share of the memory floor", "crop_flip", 0.60),
+    ("uint8: share of the memory floor", "uint8", 0.80),
+]
+# (what, two works, how many times as long as the second ours takes for the first)
+BATCHES = [("batch 32 beside batch 512", ("plain_32", "plain_512"), 1.5)]
+BEST = [
+    ("cold start, from .gz: best of all", "cold"),
+    ("memory: best of all", "memory"),
+]
+
+
+def ratio(entry: dict) -> float:
+    """How many times as long as ours a contender takes: the median of its rounds."""
+    pairs = sorted(b / a for b, a in zip(entry["seconds"], entry["ours"], strict=True))
+    middle = len(pairs) // 2
+    return pairs[middle] if len(pairs) % 2 else (pairs[middle - 1] + pairs[middle]) / 2
+
+
+def is_measured(entry: dict) -> bool:
+    """Whether it came through all rounds."""
+    return bool(entry.get("seconds")) and "error" not in entry
+
+
+def judge(result: dict) -> list[dict[str, Any]]:
+    """Each goal: name, asked, who it was measured against, the figure, the verdict."""
+    judged = [_judge_ratio(result, *goal) for goal in RATIOS]
+    judged += [_judge_share(result, *goal) for goal in SHARES]
+    judged += [_judge_batches(result, *goal) for goal in BATCHES]
+    return judged + [_judge_best(result, *goal) for goal in BEST]
+
+
+def _goal(name: str, asked: str, best: str, measured: str, reached: bool) -> dict:
+    verdict = f"{'reached' if reached else 'missed'}: {measured} ({best})"
+    return _unmeasured(name, asked) | {
+        "best": best,
+        "measured": measured,
+        "verdict": verdict,
+    }
+
+
+def _unmeasured(name: str, asked: str) -> dict[str, Any]:
+    goal = {"name": name, "asked": asked}
+    return goal | {"best": "", "measured": "", "verdict": "not measured"}
+
+
+def _judge_ratio(result: dict, name: str, work: str, who: str, asked: int) -> dict:
+    ratios = {
+        contender: ratio(entry)
+        for contender, entry in result["works"].get(work, {}).items()
+        if is_measured(entry)
+        and contender != OURS
+        and who in (contender, result["contenders"][contender]["kind"])
+    }
+    if not ratios:
+        return _unmeasured(name, f"{asked:,} x")
+    best = min(ratios, key=ratios.__getitem__)
+    title, measured = result["contenders"][best]["title"], f"{ratios[best]:,.1f} x"
+    return _goal(name, f"{asked:,} x", title, measured, ratios[best] >= asked)
+
+
+def _judge_share(result: dict, name: str, work: str, asked: float) -> dict:
+    floor = result["works"].get(work, {}).get(FLOOR, {})
+    if not is_measured(floor):
+        return _unmeasured(name, f"{asked:.0%}")
+    title, share = result["contenders"][FLOOR]["title"], ratio(floor)
+    return _goal(name, f"{asked:.0%}", title, f"{share:.0%}", share >= asked)
+
+
+def _judge_batches(
+    result: dict, name: str, works: tuple[str, str], asked: float
+) -> dict:
+    ours = [result["works"].get(work, {}).get(OURS, {}) for work in works]
+    if not all(map(is_measured, ours)):
+        return _unmeasured(name, f"at most {asked} x")
+    slow, fast = (statistics.median(entry["seconds"]) for entry in ours)
+    times, title = slow / fast, result["contenders"][OURS]["title"]
+    return _goal(name, f"at most {asked} x", title, f"{times:.2f} x", times <= asked)
+
+
+def _judge_best(result: dict, name: str, key: str) -> dict:
+    medians = {
+        contender: sorted(entry[key])[len(entry[key]) // 2]
+        for contender, entry in result["start"].items()
+        if entry.get(key) and "error" not in entry
+    }
+    others = {who: value for who, value in medians.items() if who != OURS}
+    if OURS not in medians or not others:
+        return _unmeasured(name, "best")
+    best = min(others, key=others.__getitem__)
+    title, times = result["contenders"][best]["title"], others[best] / medians[OURS]
+    reached = medians[OURS] <= others[best]
+    return _goal(name, "best", title, f"{times:.2f} x", reached)

@@ -1,0 +1,204 @@
+"""Augmented epochs against plain ones, and against a loop over OpenCV, side by side.
+
+    pytest benchmarks/micro/bench_augment.py
+
+Ratios of medians from interleaved rounds, float32, batch 128, 2 threads.
+"""
+
+import resource
+import sys
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+from .bench_loader import NOISE, drain
+from .conftest import compare, interleaved
+
+# What each has to be; milliseconds are for the machine that README.md names.
+CROP_FLIP_OVER_PLAIN = 1.5
+ERASING_OVER_PLAIN = 1.8
+OPENCV_OVER_OURS = 12
+AFFINE_MS, OTHER_MS, ELASTIC_MS = 40, 60, 120
+COST_PER_PIXEL_SPREAD = 1.5
+
+CROP_FLIP = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()]
+AFFINE = ff.RandomAffine(
+    15, translate=(0.1, 0.1), scale=(0.9, 1.1), shear=5, interpolation="bilinear"
+)
+OTHERS = {
+    "crop, reflected": [ff.RandomCrop(28, padding=4, padding_mode="reflect")],
+    "resize to 32": [ff.Resize(32)],
+    "resize to 14": [ff.Resize(14)],
+    "resized crop": [ff.RandomResizedCrop(28)],
+    "rotation, nearest": [ff.RandomRotation(15)],
+    "jitter": [ff.ColorJitter(brightness=0.4, contrast=0.4)],
+    "invert": [ff.RandomInvert(p=1)],
+    "solarize": [ff.RandomSolarize(128, p=1)],
+    "posterize": [ff.RandomPosterize(4, p=1)],
+    "autocontrast": [ff.RandomAutocontrast(p=1)],
+    "equalize": [ff.RandomEqualize(p=1)],
+    "blur 3": [ff.GaussianBlur(3)],
+    "blur 5": [ff.GaussianBlur(5)],
+    "sharpness": [ff.RandomAdjustSharpness(2, p=1)],
+    "noise": [ff.GaussianNoise()],
+    "erasing, random": [ff.RandomErasing(p=1, value="random")],
+    "cutout": [ff.Cutout(8)],
+    "mixup": [ff.MixUp()],
+    "cutmix": [ff.CutMix()],
+    "TrivialAugment": [ff.TrivialAugmentWide(interpolation="bilinear")],
+    "RandAugment": [ff.RandAugment(interpolation="bilinear")],
+    "recipe strong": "strong",
+}
+
+
+def loader(data, augment=None, **options):
+    labels = "onehot" if augment in (OTHERS["mixup"], OTHERS["cutmix"]) else "int64"
+    return ff.Loader(
+        data,
+        128,
+        shuffle=True,
+        threads=2,
+        augment=augment,
+        label_dtype=labels,
+        **options,
+    )
+
+
+def check_epoch(data, epoch):
+    """Every sample once, by its labels; mixed ones sum to one a row."""
+    counts, mixed = np.zeros(10), 0.0
+    for _, y in epoch:
+        if y.ndim == 2:
+            mixed += float(y.sum(dtype=np.float64))
+        else:
+            counts += np.bincount(y, minlength=10)
+    if mixed:
+        assert abs(mixed - len(data)) < 0.1
+    else:
+        assert np.array_equal(counts, np.bincount(data.labels, minlength=10))
+
+
+def milliseconds(text):
+    return float(text.split(" ms")[0])
+
+
+def test_crop_flip_erasing_against_plain(train, rounds, measured, report, benchmark):
+    loaders = {
+        "plain": loader(train),
+        "crop + flip": loader(train, CROP_FLIP),
+        "crop + flip + erasing": loader(train, [*CROP_FLIP, ff.RandomErasing()]),
+    }
+    for epoch in loaders.values():
+        check_epoch(train, epoch)
+    times = interleaved(
+        {name: lambda x=x: drain(x) for name, x in loaders.items()}, rounds
+    )
+    bounds = {
+        "crop + flip": CROP_FLIP_OVER_PLAIN,
+        "crop + flip + erasing": ERASING_OVER_PLAIN,
+    }
+    for name, bound in bounds.items():
+        ratio, text = compare(times, name, "plain")
+        report(f"{name}: {text}, {ratio:.2f} of it")
+        benchmark.extra_info[f"{name} / plain"] = ratio
+        if measured:
+            assert ratio < bound * NOISE
+    benchmark(lambda: drain(loaders["crop + flip"]))
+
+
+def opencv_epoch(data, cv2, seed=0):
+    """The loop that people write: a matrix and a warp for each image, then floats."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(data))
+    scale, bias = np.float32(1 / (255 * data.std)), np.float32(-data.mean / data.std)
+    out = np.empty((128, 28, 28), np.uint8)
+    for begin in range(0, len(order), 128):
+        rows = order[begin : begin + 128]
+        angles = rng.uniform(-15, 15, len(rows))
+        scales = rng.uniform(0.9, 1.1, len(rows))
+        shifts = rng.integers(-3, 4, (len(rows), 2))
+        for i, row in enumerate(rows):
+            matrix = cv2.getRotationMatrix2D((13.5, 13.5), angles[i], scales[i])
+            matrix[:, 2] += shifts[i]
+            cv2.warpAffine(
+                data.images[row], matrix, (28, 28), dst=out[i], flags=cv2.INTER_LINEAR
+            )
+        x = out[: len(rows)].astype(np.float32)
+        x *= scale
+        x += bias
+        yield x, data.labels[rows].astype(np.int64)
+
+
+def test_affine_against_opencv(train, rounds, measured, report, benchmark):
+    cv2 = pytest.importorskip("cv2")
+    cv2.setNumThreads(1)
+    ours = loader(train, AFFINE)
+    check_epoch(train, ours)
+    check_epoch(train, opencv_epoch(train, cv2))
+    contenders = {
+        "affine": lambda: drain(ours),
+        "OpenCV loop": lambda: drain(opencv_epoch(train, cv2)),
+    }
+    ratio, text = compare(
+        interleaved(contenders, min(rounds, 7)), "affine", "OpenCV loop"
+    )
+    report(f"affine, bilinear: {text}, {1 / ratio:.1f} x (asked: {AFFINE_MS} ms)")
+    benchmark.extra_info["OpenCV loop / affine"] = 1 / ratio
+    if measured:
+        assert 1 / ratio > OPENCV_OVER_OURS / NOISE
+    benchmark(lambda: drain(ours))
+
+
+@pytest.mark.parametrize("name", ["elastic", *OTHERS])
+def test_step_against_plain(name, train, rounds, report, benchmark):
+    steps = OTHERS.get(name, [ff.ElasticTransform()])
+    ours, plain = loader(train, steps), loader(train)
+    check_epoch(train, ours)
+    contenders = {name: lambda: drain(ours), "plain": lambda: drain(plain)}
+    ratio, text = compare(interleaved(contenders, min(rounds, 5)), name, "plain")
+    asked = ELASTIC_MS if name == "elastic" else OTHER_MS
+    missed = "" if milliseconds(text) <= asked else f", more than the {asked} ms asked"
+    report(f"{name:17}: {text}{missed}")
+    benchmark.extra_info[f"{name} / plain"] = ratio
+    benchmark(lambda: drain(plain))
+
+
+@pytest.mark.parametrize(
+    "name", ["crop + flip", "affine", "elastic", "blur 5", "noise"]
+)
+def test_cost_is_linear_in_pixels(name, rounds, measured, report):
+    """Nanoseconds a pixel at 28, 64 and 128 pixels a side, uint8, one thread."""
+    rng = np.random.default_rng(0)
+    costs = {}
+    for side in (28, 64, 128):
+        images = rng.integers(0, 256, (2_000_000 // side**2, side, side), np.uint8)
+        data = ff.Dataset.from_arrays(images, np.zeros(len(images), np.uint8))
+        steps = {
+            "crop + flip": [ff.RandomCrop(side, padding=4), ff.RandomHorizontalFlip()],
+            "affine": AFFINE,
+            "elastic": ff.ElasticTransform(),
+            **{key: OTHERS[key] for key in ("blur 5", "noise")},
+        }[name]
+        epoch = ff.Loader(data, 16, threads=1, augment=steps, dtype="uint8")
+        times = interleaved({side: lambda x=epoch: drain(x)}, rounds)[side]
+        costs[side] = float(np.median(times)) / images.size * 1e9
+    text = ", ".join(f"{cost:.2f} at {side}" for side, cost in costs.items())
+    report(f"{name}: ns a pixel: {text}")
+    if measured:  # small images pay more for what comes once per image, or fit a vector
+        assert costs[128] < COST_PER_PIXEL_SPREAD * costs[64]
+
+
+def test_nothing_is_allocated_per_batch(train, rounds, measured, report):
+    """The largest resident size after 2 epochs, and after more."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    steps = [*CROP_FLIP, AFFINE, ff.GaussianBlur(3), ff.RandomErasing()]
+    epoch = loader(train, steps)
+    peaks = []
+    for n in (2, rounds):
+        for _ in range(n):
+            drain(epoch)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    report(f"augmented: memory grew by {(peaks[1] - peaks[0]) / 2**20:.1f} MiB")
+    assert peaks[1] - peaks[0] < 2**20

@@ -1,0 +1,96 @@
+"""Epochs as a framework's arrays against numpy's, side by side.
+
+    pytest benchmarks/micro/bench_frameworks.py
+
+Ratios of medians from interleaved rounds, float32, batch 128, 2 threads.
+"""
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+from .bench_loader import NOISE, drain
+from .conftest import compare, interleaved
+
+TORCH_OVER_NUMPY = 1.15
+JAX_OVER_NUMPY = 1.3  # it copies
+OPTIONS = {"batch_size": 128, "shuffle": True, "threads": 2}
+
+
+def check_epoch(data, epoch):
+    labels = np.concatenate([np.asarray(y) for _, y in epoch])
+    assert np.array_equal(np.bincount(labels), np.bincount(data.labels))
+
+
+def against_numpy(name, ours, train, rounds):
+    plain = ff.Loader(train, **OPTIONS)
+    check_epoch(train, ours)
+    contenders = {name: lambda: drain(ours), "numpy": lambda: drain(plain)}
+    return compare(interleaved(contenders, rounds), name, "numpy")
+
+
+def test_torch_against_numpy(train, rounds, measured, report):
+    pytest.importorskip("torch")
+    from fmnist_fast.frameworks.torch import TorchLoader
+
+    ours = TorchLoader(train, **OPTIONS)
+    ratio, text = against_numpy("TorchLoader", ours, train, rounds)
+    report(f"TorchLoader: {text}, {ratio:.2f} of it (asked: {TORCH_OVER_NUMPY})")
+    if measured:
+        assert ratio < TORCH_OVER_NUMPY * NOISE
+
+
+def test_jax_against_numpy(train, rounds, report):
+    jax = pytest.importorskip("jax")
+    from fmnist_fast.frameworks.jax import JaxLoader
+
+    arrays = list(ff.Loader(train, label_dtype="int32", **OPTIONS))
+
+    copied = jax.jit(lambda x, y: (jax.numpy.array(x), jax.numpy.array(y)))
+
+    def make_arrays():  # without a loader: what JAX itself takes
+        for images, labels in arrays:
+            copied(images, labels)
+
+    ours, plain = JaxLoader(train, **OPTIONS), ff.Loader(train, **OPTIONS)
+    check_epoch(train, ours)
+    times = interleaved(
+        {
+            "JaxLoader": lambda: drain(ours),
+            "numpy": lambda: drain(plain),
+            "a compiled copy": make_arrays,
+        },
+        rounds,
+    )
+    ratio, text = compare(times, "JaxLoader", "numpy")
+    missed = (
+        "" if ratio <= JAX_OVER_NUMPY else f", more than the {JAX_OVER_NUMPY} asked"
+    )
+    report(f"JaxLoader: {text}, {ratio:.2f} of it{missed}")
+    ratio, text = compare(times, "JaxLoader", "a compiled copy")
+    report(f"JaxLoader: {text} alone, {ratio:.2f} of it")
+
+
+# Last, as the threads that TensorFlow leaves behind slow JAX down.
+
+
+def test_tensorflow_against_numpy(train, rounds, report):
+    pytest.importorskip("tensorflow")
+    from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
+
+    ours = TensorFlowLoader(train, **OPTIONS)
+    ratio, text = against_numpy("TensorFlowLoader", ours, train, rounds)
+    report(f"TensorFlowLoader: {text}, {ratio:.2f} of it")
+    batches = ours.to_tf_data()  # calls Python through TensorFlow for every batch
+    ratio, text = against_numpy("to_tf_data", batches, train, min(rounds, 5))
+    report(f"TensorFlowLoader.to_tf_data: {text}, {ratio:.0f} x")
+
+
+def test_keras_against_numpy(train, rounds, report):
+    pytest.importorskip("keras")
+    from fmnist_fast.frameworks.keras import KerasLoader
+
+    ours = KerasLoader(train, **OPTIONS)
+    ratio, text = against_numpy("KerasLoader", ours, train, rounds)
+    report(f"KerasLoader, asked for each batch: {text}, {ratio:.2f} of it")

@@ -1,0 +1,115 @@
+"""Each kernel against a numpy yardstick in the same process, and against its baseline.
+
+    pytest benchmarks/micro/bench_micro.py   # fails where one lost over 25 %
+    pytest benchmarks/micro/bench_micro.py --save-baselines  # keeps this run's ratios
+
+The yardstick is an epoch of the loop that one writes in numpy. It is timed before every
+round, so that a busy machine slows both; what counts is the median ratio of a round.
+"""
+
+import statistics
+import time
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import _core
+
+from . import baselines
+from .bench_augment import AFFINE, CROP_FLIP, OTHERS
+from .bench_augment import loader as augmented
+from .bench_loader import drain, loader, numpy_loop
+
+ROW_ACCESSES = 20_000
+
+
+def rows(train):
+    for _ in range(ROW_ACCESSES):
+        train[0]["image"]
+
+
+def epoch_of(make):
+    """A work that goes through the batches of the loader that `make` returns."""
+
+    def prepare(train, folder):
+        batches = make(train)
+        return lambda: drain(batches)
+
+    return prepare
+
+
+def gzip_file(train, folder):
+    path = folder / "images-idx3-ubyte.gz"
+    ff.write_idx(path, train.images[:10_000])
+    return lambda: ff.read_idx(path)
+
+
+def photo(train, folder):
+    pixels = np.kron(train.images[0], np.ones((24, 24), np.uint8))
+    picture = np.repeat((255 - pixels)[:, :, None], 3, axis=2)
+    return lambda: [ff.convert(picture) for _ in range(8)]
+
+
+STEPS = {
+    "crop + flip": CROP_FLIP,
+    "crop + flip + erasing": [*CROP_FLIP, ff.RandomErasing()],
+    "affine": AFFINE,
+    "elastic": ff.ElasticTransform(),
+    **OTHERS,
+}
+WORKS = {
+    "float32": epoch_of(lambda train: loader(train, 2)),
+    "float32, 1 thread": epoch_of(lambda train: loader(train, 1)),
+    "float32, batch 32": epoch_of(lambda train: loader(train, 2, 32)),
+    "float32, batch 4096": epoch_of(lambda train: loader(train, 2, 4096)),
+    "float16": epoch_of(lambda train: loader(train, 2, dtype="float16")),
+    "bfloat16": epoch_of(lambda train: loader(train, 2, dtype="bfloat16")),
+    "uint8": epoch_of(lambda train: loader(train, 2, dtype="uint8")),
+    **{
+        name: epoch_of(lambda train, steps=steps: augmented(train, steps))
+        for name, steps in STEPS.items()
+    },
+    "order": lambda train, folder: lambda: _core.order(len(train), seed=1),
+    "pixel sums": lambda train, folder: lambda: _core.pixel_sums(train.images),
+    "rows": lambda train, folder: lambda: rows(train),
+    "gzip file": gzip_file,
+    "photo": photo,
+}
+
+
+def timed(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_against_baseline(
+    name, train, rounds, measured, report, tmp_path, benchmark, pytestconfig
+):
+    work, yardstick = WORKS[name](train, tmp_path), []
+
+    def measure_yardstick():
+        yardstick.append(timed(lambda: drain(numpy_loop(train, 128))))
+
+    def ratio_of(ours):
+        return statistics.median(a / b for a, b in zip(ours, yardstick, strict=True))
+
+    benchmark.pedantic(work, setup=measure_yardstick, rounds=rounds, warmup_rounds=1)
+    if not measured:
+        return
+    del yardstick[0]  # of the warm-up
+    ratio, processor = ratio_of(benchmark.stats.stats.data), baselines.processor()
+    baseline = baselines.load().get(processor, {}).get(name)
+    if baselines.is_loss(ratio, baseline):  # or a busy minute: once more
+        yardstick.clear()
+        ours = [(measure_yardstick(), timed(work))[1] for _ in range(rounds)]
+        ratio = min(ratio, ratio_of(ours))
+    benchmark.extra_info["of the numpy loop"] = ratio
+    known = f"no baseline of {processor}" if baseline is None else f"was {baseline:.3f}"
+    report(f"{name:22} {ratio:6.3f} of the numpy loop, {known}")
+    if pytestconfig.getoption("save_baselines"):
+        baselines.save({name: ratio}, processor)
+    else:
+        assert not baselines.is_loss(ratio, baseline)

@@ -1,0 +1,146 @@
+"""The arrays of a dataset: what they must be, and rows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_LABEL_DTYPES = ("uint8", "int32", "int64")
+_MAX_UNNAMED = 1 << 20  # a stray label must not cost gigabytes of made-up names
+
+
+def checked_images(images: Any) -> np.ndarray:
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"images must be an ndarray, got {type(images).__name__}")
+    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
+        raise ValueError(
+            "images must be uint8 of shape (n, height, width), got "
+            f"{images.dtype} {images.shape}"
+        )
+    if not images.flags.c_contiguous:
+        raise ValueError(
+            "images must be C-contiguous: pass numpy.ascontiguousarray(images)"
+        )
+    return images
+
+
+def checked_labels(labels: Any) -> np.ndarray:
+    """Return labels as uint8, int32 or int64, without a copy where they are."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be integers of shape (n,), got {labels.dtype} {labels.shape}"
+        )
+    if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
+        raise ValueError(f"labels must be below 2**63, got {labels.max()}")
+    if labels.dtype.name not in _LABEL_DTYPES or not labels.dtype.isnative:
+        labels = labels.astype(np.int32 if labels.dtype.itemsize <= 2 else np.int64)
+    return np.ascontiguousarray(labels)
+
+
+def checked_classes(classes: Sequence[str] | None) -> list[str] | None:
+    """Return the names of classes, no two of them the same."""
+    if classes is None:
+        return None
+    if isinstance(classes, str):
+        raise TypeError(f"classes must be a sequence of names, got {classes!r}")
+    names = list(map(str, classes))
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if first.setdefault(name, i) != i:
+            raise ValueError(
+                f"classes must have different names, got {name!r} for classes "
+                f"{first[name]} and {i}"
+            )
+    return names
+
+
+def classes_of(
+    images: Any, labels: np.ndarray, names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names of the classes, by default numbers.
+
+    There must be a label for each image, and a class for each label.
+    """
+    if len(images) != len(labels):
+        raise ValueError(
+            f"images and labels must agree in number, got {len(images)} images "
+            f"and {len(labels)} labels"
+        )
+    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
+    if low < 0:
+        raise ValueError(f"labels must not be negative, got {low}")
+    if names is None:
+        if high >= _MAX_UNNAMED:
+            raise ValueError(
+                f"labels must be below {_MAX_UNNAMED} where classes are not given, "
+                f"got {high}"
+            )
+        names = [str(i) for i in range(max(high, 0) + 1)]
+    if high >= len(names):
+        raise ValueError(
+            f"labels must be in 0..{len(names) - 1}, one for each of the "
+            f"{len(names)} classes, got {low} to {high}"
+        )
+    return tuple(map(str, names))
+
+
+# ---- rows -------------------------------------------------------------------------
+
+
+def check_row(row: int, n: int, first: int | None = None) -> None:
+    """Raise IndexError unless `row` is one of `n`, or one of them counted from the end.
+
+    `first` is the lowest that is allowed, 0 where nothing counts from the end.
+    """
+    first = -n if first is None else first
+    if not first <= row < n:
+        allowed = f"{first}..{n - 1} are" if n else "none is"
+        raise IndexError(f"row {row} is out of range: {allowed} in a dataset of {n}")
+
+
+def checked_rows(rows: Any, n: int) -> np.ndarray:
+    """Return integers or a boolean mask as an array that indexes `n` rows."""
+    rows = np.asarray(rows)
+    if rows.size == 0 and rows.dtype != bool:
+        rows = rows.astype(np.int64)
+    if rows.ndim != 1 or rows.dtype.kind not in "biu":
+        raise TypeError(
+            "rows must be a slice, a range, integers or a boolean mask of one "
+            f"dimension, got {rows.dtype} {rows.shape}"
+        )
+    if rows.dtype == bool:
+        if len(rows) != n:
+            raise IndexError(f"a mask of {len(rows)} for a dataset of {n}")
+    elif rows.size:
+        for row in (int(rows.min()), int(rows.max())):
+            check_row(row, n)
+    return rows
+
+
+def indexer(rows: Any, n: int) -> slice | np.ndarray:
+    """Return several of `n` rows as numpy takes them, as a slice where one will do."""
+    if isinstance(rows, slice):
+        return rows
+    if not isinstance(rows, range):
+        return checked_rows(rows, n)
+    for end in (rows[0], rows[-1]) if rows else ():
+        check_row(end, n, first=0)
+    if rows.step == 1:
+        return slice(rows.start, max(rows.start, rows.stop))
+    return np.asarray(rows, dtype=np.int64)
+
+
+def selected(images: Any, rows: Any) -> Any:
+    """Return some of the images, C-contiguous, without a copy for a run of rows."""
+    is_run = isinstance(rows, slice) and rows.step in (None, 1)
+    if is_run and not isinstance(images, np.ndarray):
+        return images.between(*rows.indices(len(images))[:2])
+    return np.ascontiguousarray(images[rows])
+
+
+def parts_of(images: Any) -> tuple[np.ndarray, ...]:
+    """Return the arrays that images lie in: an array itself, or several files."""
+    return (images,) if isinstance(images, np.ndarray) else images.parts

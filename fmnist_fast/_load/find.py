@@ -1,0 +1,315 @@
+"""Find the files of a split: one search for all ways of asking.
+
+The files are in a folder that is given, in $FMNIST_FAST_DATA or in the cache folder, or
+at a URL. They are known by the names of the published files, in all spellings that
+tools leave behind: plain or ``.gz``, `t10k-images.idx3-ubyte` as 7-zip unpacks it,
+`train-images-idx3-ubyte (1).gz` as a browser calls a second download. In any folder of
+IDX files they are known by the words in their names: the split (``train``; ``test`` or
+``t10k``; any other), ``images`` or ``idx3``, ``labels`` or ``idx1``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import config
+from .._dataset.card import CARD_NAME, read_card
+from .._io.paths import File, expanded, is_url, shown
+from .._registry.datasets import (
+    DATASETS,
+    DEFAULT,
+    SHARED_FOLDERS,
+    find_spec,
+    find_split_spec,
+)
+from .._registry.hashes import owner_of, published_sha256, sha256_of
+from .._registry.spec import DatasetSpec
+from .published import fetch_splits, how_to_get
+
+_SPLIT_WORDS = {"test": {"test", "t10k"}}
+_KINDS = {
+    "images": {"images", "image", "idx3"},
+    "labels": {"labels", "label", "idx1", "idx2"},
+}
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
+_MAX_LISTED, _MAX_NOTES = 12, 3  # names of files in a message; sentences a folder
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """The two files of a split."""
+
+    images: File
+    labels: File
+    split: str = ""
+    name: str | None = None  # the dataset whose published files have such names
+    is_named: bool = False  # by the caller, so that files of another are an error
+
+
+def find_split(
+    split: str,
+    root: str | os.PathLike[str] | None = None,
+    name: str | os.PathLike[str] | None = None,
+    *,
+    download: bool = False,
+) -> SplitFiles:
+    """Return the files of a split. The arguments are those of `load`.
+
+    Raises FileNotFoundError where they are not there: the first line of the message
+    says what was looked for and where, the next ones what is there instead, and the
+    last ones what to do.
+    """
+    if name is not None and is_folder(name):
+        given = {"root": root is not None, "download": download}
+        return _find_in_folder(split, name, given)
+    spec = find_spec(DEFAULT if name is None else name)
+    if is_url(root):
+        return _find_at_url(spec, split, str(root), name is not None)
+    base = None if root is None else _path_of(root)
+    holds_any = base if name is None else None  # a folder that may hold any dataset
+    notes: list[str] = []
+    pair: list[File] = []
+    if split in spec.splits or holds_any is None:
+        stems = find_split_spec(spec, split).stems
+        places = [base] if base else [config.data_folder(), config.cache_folder()]
+        pair = _find_by_names(spec, stems, places, notes, check=holds_any is None)
+    if holds_any and not pair:
+        files = _find_by_words(split, holds_any, notes)
+        if files is not None:
+            return files
+        if has_own_card(holds_any):
+            own = f"{holds_any} is a dataset of its own by its {CARD_NAME}"
+            raise FileNotFoundError(f"{own}, and has no split {split!r}")
+        find_split_spec(spec, split)
+    if len(pair) < 2 and download:
+        pair = [File(path) for path in fetch_splits(spec, [split], root)]
+    if len(pair) < 2:
+        if root is not None:
+            _checked_folder("root must be a folder", root)
+        raise FileNotFoundError("\n".join([*notes, how_to_get(spec, split, root)]))
+    return SplitFiles(pair[0], pair[1], split, spec.name, name is not None)
+
+
+def is_folder(name: str | os.PathLike[str]) -> bool:
+    """Return whether that is a path and not the name of a dataset."""
+    if not isinstance(name, str):
+        return isinstance(name, os.PathLike)
+    if name in DATASETS:
+        return False
+    return os.path.isabs(name) or name.startswith((".", "~")) or os.path.isdir(name)
+
+
+def has_own_card(folder: Path) -> bool:
+    """Return whether a card in `folder` says that its files are not published ones."""
+    card = read_card(folder)
+    return bool(card) and card.get("name") not in DATASETS
+
+
+def _path_of(given: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(expanded(given)).absolute()
+    except TypeError:
+        raise TypeError(f"root must be a path, got {given!r}") from None
+
+
+def _checked_folder(what: str, given: str | os.PathLike[str]) -> Path:
+    folder = _path_of(given)
+    if not folder.is_dir():
+        state = "a file" if folder.exists() else "missing"
+        raise FileNotFoundError(f"{what}, but {given} is {state}")
+    return folder
+
+
+# ---- by the names of the published files ------------------------------------------
+
+
+def _find_by_names(
+    spec: DatasetSpec,
+    stems: tuple[str, str],
+    places: Iterable[Path | None],
+    notes: list[str],
+    *,
+    check: bool,
+) -> list[File]:
+    """Return the images and the labels in the first folder that has one of them.
+
+    With `check` files that are another dataset's are passed over. Where there aren't
+    two, `notes` says what is missing and what is there instead.
+    """
+    passed, bases = [], [place.absolute() for place in places if place]
+    folders = [(at / name, name) for at in bases for name in spec.folders]
+    for folder, name in folders:
+        found = [find_file(folder, stem) for stem in stems]
+        pair = [file for file in found if file is not None]
+        if len(pair) == 1:
+            notes.append(half_of_pair(pair[0], stems[found.index(None)]))
+        owner = None
+        if len(pair) == 2 and check and name in SHARED_FOLDERS:
+            owner = _other_owner(spec, pair[1].path)
+        if owner is not None:
+            passed.append(f"{pair[1]} is {owner.title}'s: pass name={owner.name!r}.")
+        elif pair:
+            return pair
+    named = (str(at) if at.is_dir() else f"{at} (missing)" for at in bases)
+    where = ", ".join(named) or "nowhere: FMNIST_FAST_DATA is not set"
+    notes.append(f"found no {stems[0]}[.gz] and {stems[1]}[.gz] in {where}.")
+    notes += passed + [note for at, _ in folders for note in _what_is_near(at, stems)]
+    return []
+
+
+def find_file(folder: Path, stem: str) -> File | None:
+    """Return the file in `folder` that is called `stem`, in the likeliest spelling."""
+    for name in (stem, f"{stem}.gz"):
+        if (folder / name).is_file():
+            return File(folder / name)
+    paths = folder.iterdir() if folder.is_dir() else ()
+    ranked = [(rank, p) for p in paths if (rank := spelling(p.name, stem))]
+    return next((File(path) for _, path in sorted(ranked) if path.is_file()), None)
+
+
+def spelling(name: str, stem: str) -> tuple[int, bool] | None:
+    """Return how far a file's name is from `stem`, or None if it is another name.
+
+    Any characters may join its words. Numbers of copies and ``gz`` may follow.
+    """
+    words, wanted = _words(name), _words(stem)
+    more = words[len(wanted) :]
+    marks = [word for word in more if word != "gz"]
+    if words[: len(wanted)] != wanted or name.startswith("."):
+        return None
+    if not all(word.isdigit() or word == "copy" for word in marks):
+        return None
+    return len(marks), "gz" in more
+
+
+def half_of_pair(there: File, stem: str) -> str:
+    """Return the message that one file of a pair is there, and what is near."""
+    text = f"{there} is there, but {stem} or {stem}.gz is not beside it"
+    return "\n".join([text, *_what_is_near(there.path.parent, [stem])])
+
+
+def _what_is_near(folder: Path, stems: Iterable[str]) -> list[str]:
+    """Return sentences on folders of such names in `folder`, and on archives."""
+    notes = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        named = [stem for stem in stems if spelling(path.name, stem)]
+        if named and path.is_dir():
+            inside = find_file(path, named[0])
+            hint = f": move {inside.path.name} out of it" if inside else ""
+            notes.append(f"{path} is a folder{hint}.")
+        elif path.name.lower().endswith(_ARCHIVES):
+            notes.append(f"{path} may hold the files: unpack it.")
+    return notes[:_MAX_NOTES]
+
+
+def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
+    """Return whose published labels these are, if they are another dataset's."""
+    own = [file.nbytes for file in spec.files if file.name == labels.name]
+    if labels.stat().st_size in own:  # no two datasets agree in this
+        return None
+    from ..idx import read_idx
+
+    try:
+        owner = owner_of(published_sha256(sha256_of(labels), read_idx(labels)))
+    except (OSError, ValueError):
+        return None  # to be reported when it is loaded
+    return owner[0] if owner and owner[0].name != spec.name else None
+
+
+# ---- at a URL ---------------------------------------------------------------------
+
+
+def _find_at_url(spec: DatasetSpec, split: str, url: str, is_named: bool) -> SplitFiles:
+    """Fetch the files of a split, and their card, from the folder at `url`."""
+    folder, pair = url.rstrip("/"), []
+    for stem in find_split_spec(spec, split).stems:
+        dotted = stem.replace("-idx", ".idx")
+        file = fetch_any(folder, stem, f"{stem}.gz", dotted, f"{dotted}.gz")
+        if file is None:
+            raise FileNotFoundError(f"there is no {stem} or {stem}.gz in {shown(url)}")
+        pair.append(file)
+    fetch_any(folder, CARD_NAME, needed=False)
+    return SplitFiles(pair[0], pair[1], split, spec.name, is_named)
+
+
+def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:
+    """Fetch the first file that is in the folder at a URL; see `fetch_first`."""
+    from .._download.urls import fetch_first  # takes time, and is for URLs alone
+
+    copy = fetch_first([f"{folder}/{name}" for name in names], needed=needed)
+    return File(copy, f"{shown(folder)}/{copy.name}") if copy else None
+
+
+# ---- by words, in any folder of IDX files -----------------------------------------
+
+
+def _find_in_folder(
+    split: str, name: str | os.PathLike[str], given: dict[str, bool]
+) -> SplitFiles:
+    """Return the files of a split in the folder `name`, which nothing goes beside."""
+    for argument in filter(given.get, given):
+        raise ValueError(f"{argument} requires a dataset's name, got folder {name}")
+    notes: list[str] = []
+    folder = _checked_folder("name must be a dataset or a folder", name)
+    files = _find_by_words(split, folder, notes)
+    if files is None:
+        raise FileNotFoundError(notes[0])
+    return files
+
+
+def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | None:
+    """Return the files of a split by the words in their names.
+
+    Where no file or more than one fits, `notes` says which there are.
+    """
+    if not isinstance(split, str) or not split.isalnum():
+        raise ValueError(f"split must be a word such as 'train', got {split!r}")
+    files: dict[str, Path] = {}
+    entries = folder.iterdir() if folder.is_dir() else ()
+    for path in sorted(entries, reverse=True):  # plain files after their .gz
+        if path.is_file() and _is_idx(path.name):
+            files[re.sub(r" ?\(\d+\)|\.gz$", "", path.name)] = path
+    if not files:
+        idx = "its name must have idx or ubyte in it"
+        notes.append(f"there is no IDX file in {folder}: {idx}")
+        return None
+    words, pair = _SPLIT_WORDS.get(split, {split.lower()}), []
+    for kind, kind_words in _KINDS.items():
+        paths = [
+            path
+            for name, path in sorted(files.items())
+            if words & {*_words(name)} and kind_words & {*_words(name)}
+        ]
+        if len(paths) != 1:
+            amount = "no" if not paths else "more than one"
+            either = [" or ".join(sorted(each)) for each in (words, kind_words)]
+            names = [path.name for path in paths or sorted(files.values())]
+            more = f" and {len(names) - _MAX_LISTED} more" * (len(names) > _MAX_LISTED)
+            notes.append(
+                f"{amount} file of {kind} of the split {split!r} in {folder}: its name "
+                f"must have {either[0]}, and {either[1]}; there are "
+                f"{', '.join(names[:_MAX_LISTED])}{more}"
+            )
+            return None
+        pair.append(File(paths[0]))
+    owners = [
+        spec.name
+        for spec in DATASETS.values()
+        if split in spec.splits
+        and spelling(pair[0].path.name, spec.splits[split].images)
+    ]
+    return SplitFiles(pair[0], pair[1], split, owners[0] if len(owners) == 1 else None)
+
+
+def _is_idx(name: str) -> bool:
+    if name.startswith("."):  # such as one that is being written
+        return False
+    return any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", name.lower())

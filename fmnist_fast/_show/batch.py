@@ -1,0 +1,75 @@
+"""Pixels and captions out of the batches of a loader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def arrays_of(batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and the labels of a batch, equally many of both."""
+    try:
+        images, labels = map(np.asarray, batch)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "batch must be a pair (images, labels) as the loader gives them, got "
+            f"{type(batch).__name__}"
+        ) from None
+    if images.size == 0 or images.ndim == 0 or images.shape[:1] != labels.shape[:1]:
+        raise ValueError(
+            "batch must have images and one label for each image, got images of shape "
+            f"{images.shape} and labels of shape {labels.shape}"
+        )
+    return images, labels
+
+
+def pixels_of(
+    images: np.ndarray, layout: str, sides: tuple[int, int], scale: float, bias: float
+) -> np.ndarray:
+    """Return images of a batch as uint8 (n, height, width), normalization undone.
+
+    `layout`, `scale` and `bias` are those of the loader; `sides` are height and width
+    of its images. Integers of 16 bits are the bits of bfloat16.
+    """
+    n, *shape = images.shape
+    of_layout = {"NCHW": shape[1:], "NHWC": shape[:-1], "NHW": shape, "flat": sides}
+    height_width = of_layout[layout]
+    if len(height_width) != 2 or math.prod(height_width) != math.prod(shape):
+        raise ValueError(
+            f"images of a batch must be in the loader's layout, {layout} of "
+            f"{sides[0]}x{sides[1]}, got shape {images.shape}"
+        )
+    images = images.reshape(n, *height_width)
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype == np.uint16:
+        images = (images.astype(np.uint32) << 16).view(np.float32)
+    values = images.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("images of a batch must be finite, found nan or inf")
+    return np.rint((values - bias) / scale).clip(0, 255).astype(np.uint8)
+
+
+def captions_of(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Return the class of each label; for mixed classes the two largest shares."""
+    if labels.ndim == 1 and labels.dtype.kind in "iu":
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+            raise ValueError(
+                f"labels of a batch must be in 0..{len(classes) - 1}, got "
+                f"{labels.min()} to {labels.max()}"
+            )
+        return [classes[label] for label in labels]
+    if labels.shape[1:] != (len(classes),):
+        raise ValueError(
+            f"labels of a batch must be integers or of shape (n, {len(classes)}), got "
+            f"{labels.dtype} {labels.shape}"
+        )
+    captions = []
+    for shares in labels:
+        largest = np.argsort(-shares, kind="stable")[:2]
+        mixed = [f"{classes[i]} {shares[i]:.0%}" for i in largest if shares[i] > 0]
+        captions.append(classes[largest[0]] if len(mixed) < 2 else ", ".join(mixed))
+    return captions

@@ -1,0 +1,130 @@
+"""Datasets of arrays: what goes in is checked, and comes out uncopied."""
+
+import numpy as np
+import pytest
+from helpers.tiny import IMAGES, LABELS
+
+from fmnist_fast import Dataset
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_arrays_are_not_copied(dtype):
+    labels = LABELS.astype(dtype)
+    dataset = Dataset.from_arrays(IMAGES, labels)
+    assert dataset.images is IMAGES and dataset.labels is labels
+
+
+def test_memory_map_is_not_copied(tmp_path):
+    mapped = np.memmap(tmp_path / "a", np.uint8, "w+", shape=(6, 4, 3))
+    mapped[:] = IMAGES
+    dataset = Dataset.from_arrays(mapped, LABELS)
+    assert np.shares_memory(dataset.images, mapped)
+    assert np.shares_memory(dataset[2:4]["image"], mapped)
+
+
+@pytest.mark.parametrize(
+    "dtype, kept",
+    [
+        ("int8", "int32"),
+        ("int16", "int32"),
+        ("uint16", "int32"),
+        ("uint32", "int64"),
+        ("uint64", "int64"),
+        (">i4", "int64"),
+        (">i8", "int64"),
+    ],
+)
+def test_labels_of_other_integers_are_converted(dtype, kept):
+    dataset = Dataset.from_arrays(IMAGES, LABELS.astype(dtype))
+    assert dataset.labels.dtype == kept and dataset.labels.dtype.isnative
+    assert dataset.labels.tolist() == LABELS.tolist()
+
+
+def test_labels_may_be_a_list_or_strided():
+    assert Dataset.from_arrays(IMAGES, [0, 1, 2, 3, 4, 5]).labels.dtype == np.int64
+    labels = np.repeat(LABELS, 2)[::2]
+    assert Dataset.from_arrays(IMAGES, labels).labels.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "images, error, message",
+    [
+        (IMAGES.tolist(), TypeError, "images must be an ndarray, got list"),
+        (None, TypeError, "images must be an ndarray, got NoneType"),
+        (IMAGES.astype(np.float32), ValueError, r"uint8 .* got float32 \(6, 4, 3\)"),
+        (IMAGES.astype(np.int8), ValueError, r"uint8 of .* got int8 \(6, 4, 3\)"),
+        (IMAGES.reshape(6, 12), ValueError, r"\(n, height, width\), got .* \(6, 12\)"),
+        (IMAGES[..., None], ValueError, r"got uint8 \(6, 4, 3, 1\)"),
+        (IMAGES[:, :0], ValueError, r"got uint8 \(6, 0, 3\)"),
+        (IMAGES[:, :, :0], ValueError, r"got uint8 \(6, 4, 0\)"),
+        (IMAGES[:, ::-1], ValueError, "must be C-contiguous: pass numpy.ascontig"),
+        (IMAGES.transpose(0, 2, 1), ValueError, "must be C-contiguous"),
+    ],
+)
+def test_bad_images(images, error, message):
+    with pytest.raises(error, match=message):
+        Dataset.from_arrays(images, LABELS)
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (LABELS.astype(float), r"integers of shape \(n,\), got float64 \(6,\)"),
+        (LABELS.astype(bool), r"integers of shape \(n,\), got bool \(6,\)"),
+        (LABELS[:, None], r"integers of shape \(n,\), got uint8 \(6, 1\)"),
+        (3, r"integers of shape \(n,\), got int64 \(\)"),
+        (["a"] * 6, r"integers of shape \(n,\), got <U1 \(6,\)"),
+        ([2**70] * 6, r"integers of shape \(n,\), got object \(6,\)"),
+        (np.full(6, 2**63, np.uint64), r"below 2\*\*63, got 9223372036854775808"),
+        (LABELS[:5], "must agree in number, got 6 images and 5 labels"),
+        ([], r"got float64 \(0,\)"),
+        ([0, 1, 2, 3, 4, -1], "must not be negative, got -1"),
+        ([0, 1, 2, 3, 4, 1 << 20], "below 1048576 where classes are not given"),
+    ],
+)
+def test_bad_labels(labels, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays(IMAGES, labels)
+
+
+@pytest.mark.parametrize("label", [3, 255])
+def test_label_without_a_class(label):
+    labels = LABELS.copy()
+    labels[3] = label
+    message = rf"labels must be in 0\.\.2, .* of the 3 classes, got 0 to {label}"
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays(IMAGES, labels, classes=("a", "b", "c"))
+
+
+def test_arrays_may_be_marked_synthetic(six):
+    dataset = Dataset.from_arrays(IMAGES, LABELS, synthetic=True)
+    assert dataset.synthetic and not six.synthetic
+    assert "(SYNTHETIC)" in repr(dataset) and dataset.info.synthetic
+
+
+def test_constructor_says_what_to_call():
+    with pytest.raises(TypeError, match=r"with load\(\), synthetic\(\) or from_arrays"):
+        Dataset()
+
+
+def test_classes_are_numbers_by_default():
+    assert Dataset.from_arrays(IMAGES, LABELS).classes == ("0", "1", "2")
+
+
+def test_classes_without_images_are_kept():
+    classes = list("abcdefgh")
+    dataset = Dataset.from_arrays(IMAGES, LABELS, classes=classes)
+    assert dataset.classes == tuple(classes)
+
+
+def test_classes_of_one_name_are_refused():
+    images = np.zeros((2, 3, 4), np.uint8)
+    message = "different names, got 'a' for classes 0 and 2"
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays(images, np.zeros(2, int), classes=["a", "b", "a"])
+
+
+def test_classes_as_one_text_are_refused():
+    images = np.zeros((2, 3, 4), np.uint8)
+    with pytest.raises(TypeError, match="classes must be a sequence of names"):
+        Dataset.from_arrays(images, np.zeros(2, np.uint8), classes="abc")

@@ -1,0 +1,256 @@
+"""One search for the files of a split: every spelling, by every way of asking."""
+
+import gzip
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+from helpers.server import content
+
+import fmnist_fast as ff
+from fmnist_fast._cli.main import main
+from fmnist_fast._load.find import find_split, spelling
+from fmnist_fast._registry.datasets import SPLITS
+
+STEMS = SPLITS["test"].stems
+# What a tool makes of the name of a published file, and whether it inflates the file.
+SPELLINGS = {
+    "published": ("{}.gz", False),
+    "gunzip": ("{}", True),
+    "7-zip": ("{dotted}", True),
+    "7-zip, packed again": ("{dotted}.gz", False),
+    "a browser's second download": ("{} (1).gz", False),
+    "Firefox's second download": ("{}(1).gz", False),
+    "a second download, inflated": ("{} (2)", True),
+    "wget's second download": ("{}.gz.1", False),
+    "Windows' copy": ("{} - Copy.gz", False),
+    "underscores": ("{underscored}", True),
+    "capitals": ("{upper}.GZ", False),
+}
+FOLDERS = {"as it is": "", "torchvision": "MNIST/raw", "Keras": "datasets/mnist"}
+
+
+@pytest.fixture(scope="module")
+def mnist_files(real_root):
+    """The two published files of MNIST's test split, as bytes."""
+    root = real_root.parent / "mnist"
+    if not root.is_dir():
+        pytest.skip(f"there is no {root} with MNIST's test files")
+    return {stem: (root / f"{stem}.gz").read_bytes() for stem in STEMS}
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No folder is named, and the cache folder is empty."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+
+
+def spell(pattern, stem):
+    words = {"dotted": stem.replace("-idx", ".idx"), "upper": stem.upper()}
+    return pattern.format(stem, underscored=stem.replace("-", "_"), **words)
+
+
+def put(folder, files, spelling="7-zip"):
+    """Write files, given by stem and as gzip, in a spelling; returns the folder."""
+    pattern, is_inflated = SPELLINGS[spelling]
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem, body in files.items():
+        path = folder / spell(pattern, stem)
+        path.write_bytes(gzip.decompress(body) if is_inflated else body)
+    return folder
+
+
+def small_files(n=12, fill=0):
+    images = np.full((n, 28, 28), fill, np.uint8)
+    return {
+        stem: gzip.compress(idx(array))
+        for stem, array in zip(STEMS, (images, np.arange(n, dtype=np.uint8) % 10))
+    }
+
+
+def idx(array):
+    sides = np.array(array.shape, ">u4").tobytes()
+    return bytes([0, 0, 8, array.ndim]) + sides + array.tobytes()
+
+
+# ---- every spelling, by every way of asking ----------------------------------------
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_is_found_by_every_way_of_asking(
+    tmp_path, monkeypatch, nowhere, mnist_files, capsys, spelling
+):
+    folder = put(tmp_path / "mine", mnist_files, spelling)
+    ways = {
+        "root": lambda: ff.load("test", root=folder),
+        "root and name": lambda: ff.load("test", root=folder, name="mnist"),
+        "folder as name": lambda: ff.load("test", name=folder),
+        "variable and name": lambda: ff.load("test", name="mnist"),
+    }
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(folder))
+    for way, ask in ways.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if way == "root" else "error")
+            dataset = ask()
+        assert (dataset.name, len(dataset)) == ("mnist", 10_000), way
+    assert main(["info", "--root", str(folder)]) == 0
+    assert "name        mnist" in capsys.readouterr().out
+    for words in (["--root", str(folder)], [str(folder)], ["--name", "mnist"]):
+        main(["verify", *words])
+        out = capsys.readouterr().out
+        assert out.count("the published MNIST file") == 2, words
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("place", ["root", "variable", "cache"])
+def test_every_spelling_is_found_where_libraries_keep_it(
+    tmp_path, monkeypatch, nowhere, mnist_files, folder, place
+):
+    base = tmp_path / ("cache" if place == "cache" else "data")
+    put(base / FOLDERS[folder], mnist_files)
+    if place == "variable":
+        monkeypatch.setenv("FMNIST_FAST_DATA", str(base))
+    root = base if place == "root" else None
+    assert ff.load("test", root, name="mnist").name == "mnist"
+
+
+def test_the_published_spelling_goes_first(tmp_path):
+    order = ["gunzip", "published", "7-zip", "a browser's second download"]
+    for fill, name in enumerate(order):
+        put(tmp_path, small_files(fill=fill), name)
+    for fill, name in enumerate(order):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            images = ff.load("test", tmp_path, cache=False).images
+        assert images.max() == fill
+        for stem in STEMS:
+            (tmp_path / spell(SPELLINGS[name][0], stem)).unlink()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-t10k-images-idx3-ubyte",
+        "t10k-images-idx3-ubyte-x",
+        "t10k-images-idx3-ubyte.gz.part",
+        "t10k-images-idx3",
+        "t10k-labels-idx1-ubyte",
+        ".t10k-images-idx3-ubyte",
+        "",
+    ],
+)
+def test_other_names_are_no_spelling(name):
+    assert spelling(name, STEMS[0]) is None
+
+
+def test_a_url_with_7_zips_names(http, tmp_path, monkeypatch, nowhere, mnist_files):
+    pytest.importorskip("aiohttp")
+    for stem, body in mnist_files.items():
+        name = stem.replace("-idx", ".idx")
+        http.serve(f"/data/{name}", content(gzip.decompress(body)))
+    dataset = ff.load("test", f"{http.base}/data", name="mnist")
+    assert (dataset.name, len(dataset)) == ("mnist", 10_000)
+
+
+def test_many_files_have_labels_in_any_spelling(tmp_path):
+    put(tmp_path, small_files(), "a browser's second download")
+    images = (tmp_path / f"{STEMS[0]} (1).gz").rename(tmp_path / f"{STEMS[0]}.gz")
+    assert len(ff.load_shards(images)) == 12
+
+
+# ---- what the bytes say against a name ----------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("folder", ["", "fashion-mnist"])
+def test_a_name_that_the_bytes_contradict_is_an_error(
+    tmp_path, nowhere, mnist_files, spelling, folder
+):
+    put(tmp_path / folder, mnist_files, spelling)
+    message = r"(is MNIST's|it is MNIST's t10k-images-idx3-ubyte): pass name='mnist'"
+    with pytest.raises((ff.FormatError, FileNotFoundError), match=message):
+        ff.load("test", root=tmp_path, name="fashion-mnist")
+
+
+def test_images_alone_contradict_too(tmp_path, nowhere, mnist_files, real_root):
+    put(tmp_path, {STEMS[0]: mnist_files[STEMS[0]]})
+    shutil.copy(real_root / f"{STEMS[1]}.gz", tmp_path)
+    with pytest.raises(ff.FormatError, match=r"images.*it is MNIST's.*name='mnist'"):
+        ff.load("test", tmp_path, name="fashion-mnist")
+
+
+def test_no_name_makes_no_claim(tmp_path, nowhere, mnist_files):
+    """Only a file of exactly the published name claims to be that; it warns."""
+    put(tmp_path / "a", mnist_files)
+    assert (
+        ff.load("test", tmp_path / "a").name == "mnist"
+    )  # a warning would be an error
+    put(tmp_path / "b", mnist_files, "published")
+    with pytest.warns(UserWarning, match="it is MNIST's.*: pass name='mnist'"):
+        assert ff.load("test", tmp_path / "b").name == "mnist"
+    assert ff.load("test", tmp_path / "b", name="mnist").name == "mnist"
+
+
+def test_the_variable_says_whose_files_lie_there(
+    tmp_path, monkeypatch, nowhere, mnist_files
+):
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(put(tmp_path / "mine", mnist_files)))
+    for name in ("fashion-mnist", None):
+        with pytest.raises(FileNotFoundError, match="is MNIST's: pass name='mnist'"):
+            ff.load("test", name=name)
+
+
+# ---- what is nearly there -----------------------------------------------------------
+
+
+def test_a_folder_of_that_name_is_told(tmp_path):
+    """As 7-zip's "extract to" and Kaggle's archive leave it."""
+    for stem, body in small_files().items():
+        put(tmp_path / stem, {stem: body})
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", tmp_path)
+    for stem in STEMS:
+        name = stem.replace("-idx", ".idx")
+        assert f"{tmp_path / stem} is a folder: move {name} out of it." in str(
+            caught.value
+        )
+
+
+@pytest.mark.parametrize("name", ["archive.zip", "fashion-mnist.7z", "t10k.tar.gz"])
+def test_an_archive_is_told(tmp_path, monkeypatch, nowhere, name):
+    (tmp_path / name).touch()
+    line = f"{tmp_path / name} may hold the files: unpack it."
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", tmp_path)
+    assert line in str(caught.value).splitlines()
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test")
+    assert line in str(caught.value).splitlines()
+
+
+def test_half_a_pair_says_what_is_near(tmp_path):
+    files = small_files()
+    put(tmp_path, {STEMS[0]: files[STEMS[0]]})
+    put(tmp_path / STEMS[1], {STEMS[1]: files[STEMS[1]]})
+    with pytest.raises(
+        FileNotFoundError, match=r"is not beside it\n.*is a folder: mov"
+    ):
+        ff.load("test", tmp_path)
+
+
+def test_the_first_line_says_what_and_where_the_last_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", tmp_path)
+    first, *_, last = str(caught.value).splitlines()
+    assert first == f"found no {STEMS[0]}[.gz] and {STEMS[1]}[.gz] in {tmp_path}."
+    assert last == "Or draw a stand-in: train, test = fmnist_fast.synthetic()."
+
+
+def test_what_is_found_has_absolute_paths(tmp_path, monkeypatch):
+    put(tmp_path / "data", small_files())
+    monkeypatch.chdir(tmp_path)
+    files = find_split("test", "data")
+    assert files.images.path == tmp_path / "data" / STEMS[0].replace("-idx", ".idx")

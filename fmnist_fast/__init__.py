@@ -8,9 +8,10 @@
 >>> images.shape, images.dtype, labels.dtype
 ((100, 1, 28, 28), dtype('float32'), dtype('int64'))
 """
+# ruff: noqa: F403
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 try:
     importlib.import_module(f"{__name__}._core")
@@ -23,119 +24,49 @@ except ModuleNotFoundError as error:
         "and start Python from another folder"
     ) from None
 
-from ._version import __version__
-from .config import apply_cpu_level, show_config
-from .dataset import Dataset
-from .errors import DownloadError, FormatError
-from .idx import read_idx, write_idx
-from .loader import Loader
-from .synthetic import synthetic
+from ._names import MODULES, lazy
+from ._version import __version__ as __version__
+from .config import apply_cpu_level
+from .config import show_config as show_config
+from .dataset import Dataset as Dataset
+from .errors import DownloadError as DownloadError
+from .errors import FormatError as FormatError
+from .idx import read_idx as read_idx
+from .idx import write_idx as write_idx
+from .loader import Loader as Loader
+from .synthetic import synthetic as synthetic
 
-if TYPE_CHECKING:  # imported when they are asked for: see __getattr__
-    from ._dataset.known_cards import Card
-    from ._load.files import load_shards
-    from ._load.load import load
-    from .augment import (
-        CenterCrop,
-        CFunction,
-        ColorJitter,
-        Compose,
-        CutMix,
-        Cutout,
-        ElasticTransform,
-        GaussianBlur,
-        GaussianNoise,
-        MixUp,
-        Pad,
-        RandAugment,
-        RandomAdjustSharpness,
-        RandomAffine,
-        RandomApply,
-        RandomAutocontrast,
-        RandomChoice,
-        RandomCrop,
-        RandomEqualize,
-        RandomErasing,
-        RandomHorizontalFlip,
-        RandomInvert,
-        RandomPosterize,
-        RandomResizedCrop,
-        RandomRotation,
-        RandomSolarize,
-        RandomVerticalFlip,
-        Resize,
-        TrivialAugmentWide,
+if TYPE_CHECKING:
+    from ._dataset.known_cards import Card as Card
+    from ._load.files import load_shards as load_shards
+    from ._load.load import load as load
+    from .augment.crop import *
+    from .augment.erase import *
+    from .augment.filter import *
+    from .augment.group import *
+    from .augment.mix import *
+    from .augment.noise import *
+    from .augment.policy import *
+    from .augment.resample import *
+    from .augment.tone import *
+    from .augment.user import *
+    from .augment.warp import *
+    from .photos.convert import convert as convert
+    from .photos.folder import convert_folder as convert_folder
+else:
+    _MODULES = {
+        "Card": "_dataset.known_cards",
+        "convert": "photos.convert",
+        "convert_folder": "photos.folder",
+        "load": "_load.load",
+        "load_shards": "_load.files",
+        **dict.fromkeys(MODULES, "augment"),
+    }
+    __all__ = sorted(
+        "Dataset DownloadError FormatError Loader __version__ read_idx show_config "
+        "synthetic write_idx".split()
+        + list(_MODULES)
     )
-    from .photos.convert import convert
-    from .photos.folder import convert_folder
+    __getattr__, __dir__ = lazy(__name__, _MODULES)
 
 apply_cpu_level()
-
-__all__ = [
-    "CFunction",
-    "Card",
-    "CenterCrop",
-    "ColorJitter",
-    "Compose",
-    "CutMix",
-    "Cutout",
-    "Dataset",
-    "DownloadError",
-    "ElasticTransform",
-    "FormatError",
-    "GaussianBlur",
-    "GaussianNoise",
-    "Loader",
-    "MixUp",
-    "Pad",
-    "RandAugment",
-    "RandomAdjustSharpness",
-    "RandomAffine",
-    "RandomApply",
-    "RandomAutocontrast",
-    "RandomChoice",
-    "RandomCrop",
-    "RandomEqualize",
-    "RandomErasing",
-    "RandomHorizontalFlip",
-    "RandomInvert",
-    "RandomPosterize",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "RandomSolarize",
-    "RandomVerticalFlip",
-    "Resize",
-    "TrivialAugmentWide",
-    "__version__",
-    "convert",
-    "convert_folder",
-    "load",
-    "load_shards",
-    "read_idx",
-    "show_config",
-    "synthetic",
-    "write_idx",
-]
-
-_LAZY = frozenset(__all__).difference(globals())
-# Where these are; steps of augmentation, all others, are in augment.
-_MODULES = {
-    "Card": "_dataset.known_cards",
-    "convert": "photos.convert",
-    "convert_folder": "photos.folder",
-    "load": "_load.load",
-    "load_shards": "_load.files",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_MODULES.get(name, 'augment')}", __name__)
-    value = globals()[name] = getattr(module, name)
-    return value
-
-
-def __dir__() -> list[str]:
-    dunders = [name for name in globals() if name.startswith("__")]
-    return sorted({*dunders, *__all__})

@@ -6,6 +6,20 @@ from typing import Any, Literal
 import numpy as np
 
 CPU_LEVELS: tuple[str, ...]
+STEP_KINDS: dict[str, int]
+PADDING_MODES: dict[str, int]
+INTERPOLATIONS: dict[str, int]
+TONE_KINDS: dict[str, int]
+MIX_KINDS: dict[str, int]
+MAX_BLUR_SIZE: int
+MAX_MIX_KINDS: int
+MAX_WARP_SIDE: int
+DTYPES: dict[str, int]
+LABEL_DTYPES: dict[str, int]
+LASTS: dict[bool | str, int]
+MAX_EPOCH: int
+MAX_SHUFFLE_BLOCK: int
+SLOT_ALIGNMENT: int
 
 def cpu_levels() -> tuple[str, ...]: ...
 def get_cpu_level() -> str: ...

@@ -9,7 +9,7 @@ cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint32_t, uint64_t, uint8_t, uintptr_t
+from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 from kernels cimport *
@@ -236,13 +236,25 @@ def draw(uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
 
 # ---- augmentation ----------------------------------------------------------------
 
-cdef dict STEP_KINDS = {
+STEP_KINDS = {
     "group": FM_STEP_GROUP, "choice": FM_STEP_CHOICE, "crop": FM_STEP_CROP,
     "flip": FM_STEP_FLIP, "affine": FM_STEP_AFFINE, "elastic": FM_STEP_ELASTIC,
     "resize": FM_STEP_RESIZE, "resized_crop": FM_STEP_RESIZED_CROP,
     "tone": FM_STEP_TONE, "jitter": FM_STEP_JITTER, "blur": FM_STEP_BLUR,
     "sharpness": FM_STEP_SHARPNESS, "noise": FM_STEP_NOISE,
     "erasing": FM_STEP_ERASING, "cutout": FM_STEP_CUTOUT, "user": FM_STEP_USER}
+PADDING_MODES = {"constant": FM_PAD_CONSTANT, "edge": FM_PAD_EDGE,
+                 "reflect": FM_PAD_REFLECT, "symmetric": FM_PAD_SYMMETRIC}
+INTERPOLATIONS = {"nearest": FM_NEAREST, "bilinear": FM_BILINEAR}
+TONE_KINDS = {
+    "invert": FM_TONE_INVERT, "posterize": FM_TONE_POSTERIZE,
+    "solarize": FM_TONE_SOLARIZE, "brightness": FM_TONE_BRIGHTNESS,
+    "contrast": FM_TONE_CONTRAST, "autocontrast": FM_TONE_AUTOCONTRAST,
+    "equalize": FM_TONE_EQUALIZE}
+MIX_KINDS = {"mixup": FM_MIXUP, "cutmix": FM_CUTMIX}
+MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
+MAX_MIX_KINDS = FM_MIX_MAX_KINDS
+MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
 cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
@@ -347,11 +359,14 @@ cdef class Steps:
 
 # ---- batches --------------------------------------------------------------------
 
-cdef dict DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16,
-                    "bfloat16": FM_BFLOAT16, "uint8": FM_UINT8}
-cdef dict LABEL_DTYPES = {"uint8": FM_LABEL_UINT8, "int32": FM_LABEL_INT32,
-                          "int64": FM_LABEL_INT64, "onehot": FM_LABEL_ONEHOT}
-cdef dict LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
+DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
+          "uint8": FM_UINT8}
+LABEL_DTYPES = {"uint8": FM_LABEL_UINT8, "int32": FM_LABEL_INT32,
+                "int64": FM_LABEL_INT64, "onehot": FM_LABEL_ONEHOT}
+LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
+MAX_EPOCH = UINT32_MAX  # an epoch is one word of the random numbers' counter
+MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK
+SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
 
 
 cdef class Pipeline:

@@ -82,6 +82,34 @@ cdef extern from "convert.h" nogil:
         FM_BFLOAT16
         FM_UINT8
 
+cdef extern from "augment/window.h" nogil:
+    enum fm_padding_mode:
+        FM_PAD_CONSTANT
+        FM_PAD_EDGE
+        FM_PAD_REFLECT
+        FM_PAD_SYMMETRIC
+
+cdef extern from "augment/quads.h" nogil:
+    enum:
+        FM_QUADS_MAX_SIDE
+    enum fm_interpolation:
+        FM_NEAREST
+        FM_BILINEAR
+
+cdef extern from "augment/tone.h" nogil:
+    enum fm_tone_kind:
+        FM_TONE_INVERT
+        FM_TONE_POSTERIZE
+        FM_TONE_SOLARIZE
+        FM_TONE_BRIGHTNESS
+        FM_TONE_CONTRAST
+        FM_TONE_AUTOCONTRAST
+        FM_TONE_EQUALIZE
+
+cdef extern from "augment/filter.h" nogil:
+    enum:
+        FM_BLUR_MAX_SIZE
+
 # The fields of a step, as dicts of these names: see fmnist_fast/augment.
 cdef extern from "augment/steps.h" nogil:
     struct fm_range:
@@ -212,6 +240,8 @@ cdef extern from "augment/steps.h" nogil:
                                 size_t lane, void *memory)
 
 cdef extern from "augment/mix.h" nogil:
+    enum:
+        FM_MIX_MAX_KINDS
     enum fm_mix_kind:
         FM_MIXUP
         FM_CUTMIX
@@ -223,7 +253,7 @@ cdef extern from "augment/mix.h" nogil:
         uint32_t operation
         uint64_t threshold
         size_t n_kinds
-        fm_mix_part kinds[8]
+        fm_mix_part kinds[FM_MIX_MAX_KINDS]
 
 cdef extern from "parts.h" nogil:
     struct fm_parts:
@@ -269,6 +299,8 @@ cdef extern from "batch.h" nogil:
     void fm_plan_select(fm_plan *plan, size_t n_rows, fm_cpu_level level)
 
 cdef extern from "slots.h" nogil:
+    enum:
+        FM_SLOT_ALIGNMENT
     struct fm_slot:
         uint8_t *images
         uint8_t *labels

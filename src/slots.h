@@ -8,6 +8,7 @@
 #include "status.h"
 
 #define FM_PAGE_NBYTES 4096 /* what a slot starts on, and so what it takes at least */
+#define FM_SLOT_ALIGNMENT 64 /* what supplied memory starts on: a whole cache line */
 
 struct fm_slot {
     uint8_t *images;
@@ -34,7 +35,8 @@ struct fm_slots {
 enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
                                struct fm_slot_layout *out);
 
-/* A slot in memory that is not ours, layout.nbytes from a multiple of 64 on. */
+/* A slot in memory that is not ours, layout.nbytes from a multiple of
+   FM_SLOT_ALIGNMENT on. */
 enum fm_status fm_slots_supply(struct fm_slots *slots, void *memory);
 
 /* Make sure of `n` slots that are not lent; else FM_NO_MEMORY, or FM_SLOTS_IN_USE where

@@ -9,31 +9,9 @@ import math
 
 import numpy as np
 import reference_steps
+from reference_draws import MASK, draw
 
 ROUNDS = 8
-MASK = 0xFFFFFFFF
-
-
-def philox(counter, key):
-    """Philox4x32-10 of Salmon et al., in Python integers."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
-        c0, c1, c2, c3 = (
-            (p1 >> 32) ^ c1 ^ k0,
-            p1 & MASK,
-            (p0 >> 32) ^ c3 ^ k1,
-            p0 & MASK,
-        )
-        k0, k1 = (k0 + 0x9E3779B9) & MASK, (k1 + 0xBB67AE85) & MASK
-    return c0, c1, c2, c3
-
-
-def draw(seed, epoch, position, operation, draw):
-    """Four words: the key is the seed; the counter holds all else."""
-    counter = (position & MASK, position >> 32, epoch, operation << 16 | draw)
-    return philox(counter, (seed & MASK, seed >> 32))
 
 
 def has_gzip_header(content):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from ._checks import is_sequence
-from ._transform import FlatStep, Step
-from .group import checked_steps, compile_all, cumulated, flatten, mix_of
+from .._core import MAX_MIX_KINDS
+from ._arguments import is_sequence
+from ._flat import FlatStep, cumulated
+from ._transform import Step, checked_steps, compile_all, flatten
 
-MAX_MIXES = 8  # FM_MIX_MAX_KINDS
 Function: TypeAlias = "Callable[..., Any]"
 Augment: TypeAlias = "Sequence[Step | Function] | Step | Function | str | None"
 
@@ -112,14 +112,12 @@ def _name(item: Any) -> str:
 
 
 def _compile_mix(step: Step, n_classes: int) -> tuple[float, dict[str, Any]]:
-    p, kinds = mix_of(step, n_classes)
-    if len(kinds) > MAX_MIXES:
+    p, kinds = step._mix(n_classes)
+    if len(kinds) > MAX_MIX_KINDS:
         raise ValueError(
-            f"augment: one of at most {MAX_MIXES} mixes is drawn, got {len(kinds)}"
+            f"augment: one of at most {MAX_MIX_KINDS} mixes is drawn, got {len(kinds)}"
         )
-    if p == 0:  # then nobody asks for the shares
-        kinds = kinds[:1]
-        kinds = [(kind, alpha, 1.0) for kind, alpha, _ in kinds]
-    untils = cumulated([share for _, _, share in kinds])
-    parts = [(kind, alpha, u) for (kind, alpha, _), u in zip(kinds, untils)]
+    shares = [share for _, _, share in kinds] if p else [1.0]  # which nobody asks for
+    untils = cumulated(shares)
+    parts = [(kind, alpha, until) for (kind, alpha, _), until in zip(kinds, untils)]
     return min(p, 1.0), {"kinds": parts}

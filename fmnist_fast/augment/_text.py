@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import ast
+import importlib
 from typing import Any, cast
 
 from .._checks import did_you_mean
-from . import crop as window
-from . import erase, filter, group, mix, noise, policy, resample, tone, warp
+from .._names import MODULES
 from ._transform import Step
 from .recipes import RECIPES, recipe
 
 MAX_TEXT = 10_000
-_MODULES = (window, resample, warp, tone, filter, noise, erase, mix, group, policy)
-# By their names; not CFunction, which takes addresses.
-STEPS: dict[str, type[Step]] = {
-    name: value
-    for module in _MODULES
-    for name, value in vars(module).items()
-    if isinstance(value, type)
-    and issubclass(value, Step)
-    and dataclasses.is_dataclass(value)
-    and value.__module__ == module.__name__
-}
+# Names that may be called: not CFunction, which takes addresses.
+STEPS = [name for name, module in MODULES.items() if module != "user"]
 
 
 def parse_steps(text: str) -> str | tuple[Step, ...]:
@@ -40,8 +31,6 @@ def parse_steps(text: str) -> str | tuple[Step, ...]:
     >>> parse_steps("RandomInvert(p=0.1), RandomApply([CenterCrop(28)])")[0]
     RandomInvert(p=0.1)
     """
-    import ast  # only the command line needs it
-
     text = text.strip()
     if text in RECIPES:
         return text
@@ -63,32 +52,27 @@ def parse_steps(text: str) -> str | tuple[Step, ...]:
 
 
 def _read_call(node: Any) -> Step:
-    import ast
-
     source = ast.unparse(node)
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ValueError(f"augment: wanted a step like RandomInvert(), got {source!r}")
     name = node.func.id
     if name not in STEPS:
-        raise ValueError(
-            f"augment: unknown step {name!r}{did_you_mean(name, list(STEPS))}"
-        )
+        raise ValueError(f"augment: unknown step {name!r}{did_you_mean(name, STEPS)}")
+    step = getattr(importlib.import_module(f".{MODULES[name]}", __package__), name)
     words = [word.arg for word in node.keywords]
     if None in words or len(set(words)) < len(words):
         raise ValueError(
             f"augment: arguments must have names of their own, got {source!r}"
         )
     arguments = [_read_value(argument) for argument in node.args]
-    keywords = {word.arg: _read_value(word.value) for word in node.keywords}
+    keywords: Any = {word.arg: _read_value(word.value) for word in node.keywords}
     try:
-        return STEPS[name](*arguments, **cast("dict[str, Any]", keywords))
+        return cast("Step", step(*arguments, **keywords))
     except TypeError as error:  # also for missing and unknown arguments
         raise ValueError(f"augment: {source}: {error}") from None
 
 
 def _read_value(node: Any) -> Any:
-    import ast
-
     if isinstance(node, ast.Call):
         return _read_call(node)
     if isinstance(node, (ast.List, ast.Tuple)):

@@ -1,58 +1,42 @@
-"""Step, what all steps share, and the form in which the core takes them.
+"""Step, what all steps share, and lists of them.
 
 Names, parameters and meaning of steps are those of torchvision.transforms.v2; what they
-become are the structs in src/augment/*.h. Every step is a frozen dataclass that checks
-its arguments when it is made. Sequences become tuples, so that steps can be compared,
-hashed and pickled.
+become is in _flat.py. Every step is a frozen dataclass that checks its arguments when
+it is made. Sequences become tuples, so that steps can be compared, hashed and pickled.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from .._checks import check_keywords
-from ._checks import Check
+from .._core import MAX_WARP_SIDE
+from ._arguments import MAX_SIDE, SHARED, Check, is_sequence
+from ._flat import Fields, Flat, FlatStep, Mix
 
 Self = TypeVar("Self", bound="Step")
-FlatStep: TypeAlias = "tuple[str, float, dict[str, Any]]"  # kind, p, the C struct
-Flat: TypeAlias = "tuple[list[FlatStep], int, int]"  # and the size after them
-# The chance that any mix is used, and then (kind, alpha, share) of each.
-Mix: TypeAlias = "tuple[float, list[tuple[int, float, float]]]"
-
-
-def drawn(
-    low: float, high: float, n_levels: int = 0, random_sign: int = 0
-) -> dict[str, Any]:
-    """struct fm_range."""
-    return {"low": low, "high": high, "n_levels": n_levels, "random_sign": random_sign}
-
-
-def constant(value: float) -> dict[str, Any]:
-    return drawn(value, value)
+MAX_FLAT_STEPS = 65_000  # an operation is 16 bits of the random numbers' counter
 
 
 def pair(value: object) -> tuple[Any, Any]:
-    """A field that `_check` has made a pair."""
+    """A field that a check has made a pair."""
     return cast("tuple[Any, Any]", value)
-
-
-def log_range(ratio: object) -> dict[str, Any]:
-    """The logarithms of a range, the same on every machine: log() of two C libraries
-    may differ in the last bit, which rounding takes away."""
-    low, high = (round(math.log(limit), 12) for limit in pair(ratio))
-    return drawn(low, high)
 
 
 class Step:
     """What all steps share.
 
+    `_checks` says what the arguments must be that aren't as in all other steps.
     `_compile(height, width)` gives what the core does to an image of that size, and the
-    size after it; it raises ValueError where such an image can't be.
+    size after it; it raises ValueError where such an image can't be. Most steps are one
+    of the core's, of which they say the `_kind` and the `_fields`.
     """
 
     _is_mix = False  # works on the batch
     _depth = 0  # of steps inside steps
+    _checks: Mapping[str, Check] = {}
+    _kind: str
 
     def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
         check_keywords(cls, options)
@@ -60,6 +44,10 @@ class Step:
 
     def __init__(self) -> None:
         """A step without parameters; dataclasses have their own."""
+
+    def __post_init__(self) -> None:
+        checks = {**SHARED, **self._checks}
+        self._check(**{name: checks[name] for name in vars(self) if name in checks})
 
     def _check(self, **checks: Check) -> None:
         for name, check in checks.items():
@@ -70,4 +58,73 @@ class Step:
         return ValueError(f"{type(self).__name__}: {text}")
 
     def _compile(self, height: int, width: int) -> Flat:
+        size = self._size(height, width)
+        is_possible = 1 <= min(size) <= max(size) <= MAX_SIDE
+        if size != (height, width) and not is_possible:
+            raise self._error(
+                f"images have sides of 1..{MAX_SIDE}, this would make "
+                f"{size[0]}x{size[1]} of {height}x{width}"
+            )
+        return self._steps(height, width), *size
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        return height, width
+
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
+        return [(self._kind, getattr(self, "p", 1.0), self._fields(height, width))]
+
+    def _fields(self, height: int, width: int) -> Fields:
         raise NotImplementedError
+
+    def _mix(self, n_classes: int) -> Mix:
+        raise NotImplementedError
+
+    def _flatten(self) -> Iterator[Any]:
+        yield self
+
+
+class Warp(Step):
+    """Steps that move pixels by fractions of a pixel."""
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        if max(height, width) > MAX_WARP_SIDE:
+            raise self._error(
+                f"warps take sides up to {MAX_WARP_SIDE}, got an image of "
+                f"{height}x{width}"
+            )
+        return height, width
+
+
+def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
+    if not is_sequence(value):
+        raise TypeError(f"{name} must be a list of steps, got {value!r}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    for item in value:
+        if isinstance(item, type):
+            raise TypeError(
+                f"{name}: {item.__name__} is a class, give an instance: "
+                f"{item.__name__}(...)"
+            )
+        if not isinstance(item, Step) and not callable(item):
+            raise TypeError(f"{name} must be made of steps, got {item!r}")
+    return tuple(value)
+
+
+def flatten(items: Sequence[Any]) -> Iterator[Any]:
+    """Steps and functions, with those that stand in a Compose in its place."""
+    for item in items:
+        yield from item._flatten() if isinstance(item, Step) else (item,)
+
+
+def compile_all(items: Sequence[Step], height: int, width: int) -> Flat:
+    out = []
+    for item in items:
+        steps, height, width = item._compile(height, width)
+        out += steps
+        if len(out) > MAX_FLAT_STEPS:
+            raise ValueError(
+                f"augment must be at most {MAX_FLAT_STEPS:,} steps of the core, got "
+                f"{len(out):,} or more"
+            )
+    return out, height, width

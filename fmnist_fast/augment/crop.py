@@ -7,57 +7,60 @@ from dataclasses import dataclass
 from typing import cast
 
 from .._checks import checked_flag
-from ._checks import (
-    MAX_SIDE,
-    PADDING_MODES,
-    borders,
-    both,
-    grey,
-    one_of,
-    optional,
-    padding_mode,
-    probability,
-    side,
-)
-from ._transform import Flat, Step, pair
+from .._core import PADDING_MODES
+from ._arguments import MAX_SIDE, borders, one_of, optional
+from ._flat import Fields
+from ._transform import Step, pair
 
 
 class _Window(Step):
-    """Steps that cut a rectangle out of an image that is padded first."""
+    """Steps that cut a rectangle out of an image that is padded first.
 
-    def _window(
-        self,
-        image: tuple[int, int],
-        size: tuple[int, int],
-        borders: tuple[int, int, int, int],
-        n_places: tuple[int, int] = (1, 1),
-        mode: str = "constant",
-        fill: int | None = 0,
-    ) -> Flat:
-        left, top, right, bottom = borders
-        for sides, length in (((left, right), image[1]), ((top, bottom), image[0])):
-            most = {"reflect": length - 1, "symmetric": length}.get(mode, MAX_SIDE)
-            if max(sides) > most:
-                raise self._error(
-                    f"{mode} padding of this image, {image[0]}x{image[1]}, must be at "
-                    f"most {most}, got {max(sides)}"
-                )
-        if max(size) > MAX_SIDE:
+    `_borders` gives left, top, right and bottom of the padding; where the rectangle is
+    smaller than the padded image, its place is random.
+    """
+
+    _kind = "crop"
+    size: object
+    padding: object
+    fill: int | None = 0  # where it isn't a parameter, as `padding_mode`
+    padding_mode: str = "constant"
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        return pair(self.size)
+
+    def _borders(self, height: int, width: int) -> tuple[int, ...]:
+        return cast("tuple[int, ...]", self.padding)
+
+    def _fields(self, height: int, width: int) -> Fields:
+        new_height, new_width = self._size(height, width)
+        left, top, right, bottom = self._borders(height, width)
+        padded_height, padded_width = height + top + bottom, width + left + right
+        if padded_height < new_height or padded_width < new_width:
+            is_padded = (padded_height, padded_width) != (height, width)
+            padded = f", {padded_height}x{padded_width} with padding" * is_padded
             raise self._error(
-                f"images have sides up to {MAX_SIDE}, this would make "
-                f"{size[0]}x{size[1]}"
+                f"a crop of {new_height}x{new_width} is larger than the image, "
+                f"{height}x{width}{padded}: pad more, or set pad_if_needed=True"
             )
-        crop = {
+        mode = self.padding_mode
+        for border, length in ((max(left, right), width), (max(top, bottom), height)):
+            most = {"reflect": length - 1, "symmetric": length}.get(mode, MAX_SIDE)
+            if border > most:
+                raise self._error(
+                    f"{mode} padding of this image, {height}x{width}, must be at most "
+                    f"{most}, got {border}"
+                )
+        return {
             "top": -top,
             "left": -left,
-            "n_tops": n_places[0],
-            "n_lefts": n_places[1],
-            "height": size[0],
-            "width": size[1],
-            "mode": PADDING_MODES.index(mode),
-            "fill": fill,
+            "n_tops": padded_height - new_height + 1,
+            "n_lefts": padded_width - new_width + 1,
+            "height": new_height,
+            "width": new_width,
+            "mode": PADDING_MODES[mode],
+            "fill": self.fill,
         }
-        return [("crop", 1.0, crop)], *size
 
 
 @dataclass(frozen=True)
@@ -95,41 +98,16 @@ class RandomCrop(_Window):
     pad_if_needed: bool = False
     fill: int | None = 0
     padding_mode: str = "constant"
+    _checks = {"padding": optional(borders), "pad_if_needed": checked_flag}
 
-    def __post_init__(self) -> None:
-        self._check(
-            size=both(side),
-            padding=optional(borders),
-            pad_if_needed=checked_flag,
-            fill=grey,
-            padding_mode=padding_mode,
-        )
-
-    def _compile(self, height: int, width: int) -> Flat:
-        sides = pair(self.size)
+    def _borders(self, height: int, width: int) -> tuple[int, ...]:
+        new_height, new_width = pair(self.size)
         left, top, right, bottom = cast("tuple[int, ...]", self.padding or (0,) * 4)
         if self.pad_if_needed:
-            missing = max(0, sides[0] - height - top - bottom)
-            top, bottom = top + missing, bottom + missing
-            missing = max(0, sides[1] - width - left - right)
-            left, right = left + missing, right + missing
-        padded = height + top + bottom, width + left + right
-        if padded[0] < sides[0] or padded[1] < sides[1]:
-            with_padding = f", {padded[0]}x{padded[1]} with padding" * (
-                padded != (height, width)
-            )
-            raise self._error(
-                f"a crop of {sides[0]}x{sides[1]} is larger than the image, "
-                f"{height}x{width}{with_padding}: pad more, or set pad_if_needed=True"
-            )
-        return self._window(
-            (height, width),
-            sides,
-            (left, top, right, bottom),
-            (padded[0] - sides[0] + 1, padded[1] - sides[1] + 1),
-            self.padding_mode,
-            self.fill,
-        )
+            y = max(0, new_height - height - top - bottom)
+            x = max(0, new_width - width - left - right)
+            left, top, right, bottom = left + x, top + y, right + x, bottom + y
+        return left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -144,17 +122,14 @@ class CenterCrop(_Window):
 
     size: int | Sequence[int]
 
-    def __post_init__(self) -> None:
-        self._check(size=both(side))
-
-    def _compile(self, height: int, width: int) -> Flat:
+    def _borders(self, height: int, width: int) -> tuple[int, ...]:
         new_height, new_width = pair(self.size)
         # Padding rounds down, cropping to the even number: so does torchvision.
         top, left = (
             (new - old) // 2 if new > old else -round((old - new) / 2)
             for new, old in ((new_height, height), (new_width, width))
         )
-        return self._window((height, width), (new_height, new_width), (left, top, 0, 0))
+        return left, top, new_width - width - left, new_height - height - top
 
 
 @dataclass(frozen=True)
@@ -174,38 +149,32 @@ class Pad(_Window):
     padding: int | Sequence[int]
     fill: int | None = 0
     padding_mode: str = "constant"
+    _checks = {"padding": borders}
 
-    def __post_init__(self) -> None:
-        self._check(padding=borders, fill=grey, padding_mode=padding_mode)
-
-    def _compile(self, height: int, width: int) -> Flat:
-        left, top, right, bottom = cast("tuple[int, int, int, int]", self.padding)
-        return self._window(
-            (height, width),
-            (height + top + bottom, width + left + right),
-            (left, top, right, bottom),
-            mode=self.padding_mode,
-            fill=self.fill,
-        )
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        left, top, right, bottom = self._borders(height, width)
+        return height + top + bottom, width + left + right
 
 
+@dataclass(frozen=True)
 class _Flip(Step):
+    p: float = 0.5
+    mode: str = "random"
+    _kind = "flip"
+    _checks = {"mode": one_of(["random", "alternating"])}
     _vertical = 0
-    p: float
-    mode: str
 
     def __post_init__(self) -> None:
-        self._check(p=probability, mode=one_of(("random", "alternating")))
+        super().__post_init__()
         if self.mode == "alternating" and self.p != 0.5:
             raise self._error(
                 f"mode='alternating' flips every second time: p must be 0.5, got "
                 f"{self.p}"
             )
 
-    def _compile(self, height: int, width: int) -> Flat:
+    def _fields(self, height: int, width: int) -> Fields:
         alternating = int(self.mode == "alternating")
-        fields = {"vertical": self._vertical, "alternating": alternating}
-        return [("flip", self.p, fields)], height, width
+        return {"vertical": self._vertical, "alternating": alternating}
 
 
 @dataclass(frozen=True)
@@ -228,9 +197,6 @@ class RandomHorizontalFlip(_Flip):
     RandomHorizontalFlip(p=0.5, mode='alternating')
     """
 
-    p: float = 0.5
-    mode: str = "random"
-
 
 @dataclass(frozen=True)
 class RandomVerticalFlip(_Flip):
@@ -245,5 +211,3 @@ class RandomVerticalFlip(_Flip):
     """
 
     _vertical = 1
-    p: float = 0.5
-    mode: str = "random"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from .._checks import checked_flag
-from ._checks import grey, grey_or_random, number, ordered, positive, probability, side
-from ._transform import Flat, Step, drawn, log_range, pair
+from ._arguments import grey, number, one_of, ordered, side
+from ._flat import Fields, drawn, log_range
+from ._transform import Step, pair
+
+
+def _grey_or_random(name: str, value: Any) -> int | str:
+    check = one_of(["random"]) if isinstance(value, str) else grey
+    return cast("int | str", check(name, value))
 
 
 @dataclass(frozen=True)
@@ -36,25 +43,21 @@ class RandomErasing(Step):
     ratio: Sequence[float] = (0.3, 3.3)
     value: int | str = 0
     inplace: bool = False
+    _kind = "erasing"
+    _checks = {
+        "scale": ordered(number(0, 1), 2),
+        "value": _grey_or_random,
+        "inplace": checked_flag,
+    }
 
-    def __post_init__(self) -> None:
-        self._check(
-            p=probability,
-            scale=ordered(number(0, 1), 2),
-            ratio=ordered(positive, 2),
-            value=grey_or_random,
-            inplace=checked_flag,
-        )
-
-    def _compile(self, height: int, width: int) -> Flat:
+    def _fields(self, height: int, width: int) -> Fields:
         random = self.value == "random"
-        fields = {
+        return {
             "scale": drawn(*pair(self.scale)),
-            "log_ratio": log_range(self.ratio),
+            "log_ratio": log_range(*pair(self.ratio)),
             "random": int(random),
             "value": 0 if random else self.value,
         }
-        return [("erasing", self.p, fields)], height, width
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,8 @@ class Cutout(Step):
 
     size: int
     fill: int | None = 0
+    _kind = "cutout"
+    _checks = {"size": side}
 
-    def __post_init__(self) -> None:
-        self._check(size=side, fill=grey)
-
-    def _compile(self, height: int, width: int) -> Flat:
-        fields = {"size": self.size, "value": self.fill}
-        return [("cutout", 1.0, fields)], height, width
+    def _fields(self, height: int, width: int) -> Fields:
+        return {"size": self.size, "value": self.fill}

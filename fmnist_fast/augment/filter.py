@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._checks import checked_integer
-from ._checks import LARGE, both, number, ordered, probability
-from ._transform import Flat, Step, constant, drawn, pair
-
-MAX_KERNEL = 255  # FM_BLUR_MAX_SIZE
+from .._core import MAX_BLUR_SIZE
+from ._arguments import LARGE, both, number, ordered
+from ._flat import Fields, constant, drawn
+from ._transform import Step, pair
 
 
 def _kernel(name: str, value: Any) -> int:
-    size = checked_integer(name, value, 1, MAX_KERNEL)
+    size = checked_integer(name, value, 1, MAX_BLUR_SIZE)
     if size % 2 == 0:
         raise ValueError(f"{name} must be odd, got {size}")
     return size
@@ -40,19 +40,17 @@ class GaussianBlur(Step):
 
     kernel_size: int | Sequence[int]
     sigma: float | Sequence[float] = (0.1, 2.0)
+    _kind = "blur"
+    _checks = {"kernel_size": both(_kernel), "sigma": _sigmas}
 
-    def __post_init__(self) -> None:
-        self._check(kernel_size=both(_kernel), sigma=_sigmas)
-
-    def _compile(self, height: int, width: int) -> Flat:
+    def _fields(self, height: int, width: int) -> Fields:
         size_x, size_y = pair(self.kernel_size)
         if size_x // 2 >= width or size_y // 2 >= height:
             raise self._error(
                 f"half of kernel_size must be less than the image's sides, got "
                 f"{self.kernel_size} (x, y) for an image of {height}x{width}"
             )
-        fields = {"size_x": size_x, "size_y": size_y, "sigma": drawn(*pair(self.sigma))}
-        return [("blur", 1.0, fields)], height, width
+        return {"size_x": size_x, "size_y": size_y, "sigma": drawn(*pair(self.sigma))}
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,8 @@ class RandomAdjustSharpness(Step):
 
     sharpness_factor: float
     p: float = 0.5
+    _kind = "sharpness"
+    _checks = {"sharpness_factor": number(0, LARGE)}
 
-    def __post_init__(self) -> None:
-        self._check(sharpness_factor=number(0, LARGE), p=probability)
-
-    def _compile(self, height: int, width: int) -> Flat:
-        fields = {"factor": constant(self.sharpness_factor)}
-        return [("sharpness", self.p, fields)], height, width
+    def _fields(self, height: int, width: int) -> Fields:
+        return {"factor": constant(self.sharpness_factor)}

@@ -4,83 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Any
 
-from ._checks import SMALL, is_sequence, number, optional, probability, several
-from ._transform import Flat, FlatStep, Mix, Step
+from ._arguments import SMALL, number, optional, several
+from ._flat import Flat, Mix, choice, group
+from ._transform import Step, checked_steps, compile_all, flatten
 
-MAX_FLAT_STEPS = 65_000  # an operation is 16 bits of the random numbers' counter
-MAX_DEPTH = 32
-ALWAYS = 2**32  # `until` of the last of several alternatives
-
-
-def cumulated(shares: Sequence[float]) -> list[int]:
-    """Up to where each share goes, in parts of 2**32."""
-    sums = list(accumulate(shares))
-    return [round(ALWAYS * (upto / sums[-1])) for upto in sums[:-1]] + [ALWAYS]
-
-
-def group(inner: list[FlatStep], p: float = 1.0, until: int = ALWAYS) -> list[FlatStep]:
-    return [("group", p, {"n_inner": len(inner), "until": until}), *inner]
-
-
-def choice(alternatives: Sequence[tuple[float, list[FlatStep]]]) -> list[FlatStep]:
-    """One of several lists of steps, each with its share."""
-    inner = []
-    untils = cumulated([share for share, _ in alternatives])
-    for (_, steps), until in zip(alternatives, untils):
-        inner += group(steps, until=until)
-    return [("choice", 1.0, {"n_inner": len(inner)}), *inner]
-
-
-def _checked_item(name: str, value: Any) -> Any:
-    if isinstance(value, type):
-        raise TypeError(
-            f"{name}: {value.__name__} is a class, give an instance: "
-            f"{value.__name__}(...)"
-        )
-    if not isinstance(value, Step) and not callable(value):
-        raise TypeError(f"{name} must be made of steps, got {value!r}")
-    return value
-
-
-def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
-    if not is_sequence(value):
-        raise TypeError(f"{name} must be a list of steps, got {value!r}")
-    if not value:
-        raise ValueError(f"{name} must not be empty")
-    return several(_checked_item, len(value))(name, value)
-
-
-def flatten(items: Sequence[Any]) -> Iterator[Any]:
-    for item in items:
-        if isinstance(item, Compose):
-            yield from flatten(item.transforms)
-        else:
-            yield item
-
-
-def compile_all(items: Sequence[Step], height: int, width: int) -> Flat:
-    out = []
-    for item in items:
-        steps, height, width = item._compile(height, width)
-        out += steps
-        if len(out) > MAX_FLAT_STEPS:
-            raise ValueError(
-                f"augment must be at most {MAX_FLAT_STEPS:,} steps of the core, got "
-                f"{len(out):,} or more"
-            )
-    return out, height, width
+_MAX_DEPTH = 32
 
 
 class _Container(Step):
+    _checks = {"transforms": checked_steps}
     transforms: Sequence[Any]
 
     def _check_depth(self) -> None:
         depth = 1 + max(getattr(item, "_depth", 0) for item in self.transforms)
-        if depth > MAX_DEPTH:
-            raise self._error(f"steps stand at most {MAX_DEPTH} deep inside each other")
+        if depth > _MAX_DEPTH:
+            raise self._error(
+                f"steps stand at most {_MAX_DEPTH} deep inside each other"
+            )
         object.__setattr__(self, "_depth", depth)
 
     def _check_inner(self) -> None:
@@ -93,14 +35,14 @@ class _Container(Step):
                     "a Python function gets the finished batch, and must be at the end "
                     f"of augment instead, got {item!r} inside"
                 )
-        for before, after in pairwise(items):
-            if before._is_mix != after._is_mix:
-                mix, image = sorted((before, after), key=lambda item: not item._is_mix)
-                raise self._error(
-                    f"{type(mix).__name__} mixes the images of a batch, and can't "
-                    f"stand together with {type(image).__name__}"
-                )
-        object.__setattr__(self, "_is_mix", items[0]._is_mix)
+        mixes = [item for item in items if item._is_mix]
+        others = [item for item in items if not item._is_mix]
+        if mixes and others:
+            raise self._error(
+                f"{type(mixes[0]).__name__} mixes the images of a batch, and can't "
+                f"stand together with {type(others[0]).__name__}"
+            )
+        object.__setattr__(self, "_is_mix", bool(mixes))
 
     def _mix(self, n_classes: int) -> Mix:
         items = list(flatten(self.transforms))
@@ -109,12 +51,8 @@ class _Container(Step):
                 f"a batch is mixed once, got {len(items)} mixes: RandomChoice takes "
                 "one of several"
             )
-        return mix_of(items[0], n_classes)
-
-
-def mix_of(step: Any, n_classes: int) -> Mix:
-    out: Mix = step._mix(n_classes)
-    return out
+        mix: Mix = items[0]._mix(n_classes)
+        return mix
 
 
 @dataclass(frozen=True)
@@ -135,11 +73,14 @@ class Compose(_Container):
     transforms: Sequence[Any]
 
     def __post_init__(self) -> None:
-        self._check(transforms=checked_steps)
+        super().__post_init__()
         self._check_depth()
 
     def _compile(self, height: int, width: int) -> Flat:
         return compile_all(self.transforms, height, width)
+
+    def _flatten(self) -> Iterator[Any]:
+        return flatten(self.transforms)
 
 
 @dataclass(frozen=True)
@@ -158,7 +99,7 @@ class RandomApply(_Container):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        self._check(transforms=checked_steps, p=probability)
+        super().__post_init__()
         self._check_inner()
 
     def _compile(self, height: int, width: int) -> Flat:
@@ -225,7 +166,7 @@ class RandomChoice(_Container):
     def _mix(self, n_classes: int) -> Mix:
         chance, parts = 0.0, []
         for share, item in zip(self._shares, self.transforms):
-            p, kinds = mix_of(item, n_classes)
+            p, kinds = item._mix(n_classes)
             chance += p * share
             parts += [(kind, alpha, p * share * part) for kind, alpha, part in kinds]
         return chance / sum(self._shares), parts

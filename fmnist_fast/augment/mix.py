@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ._checks import SMALL, integer, number, optional
-from ._transform import Mix, Step
+from .._core import MIX_KINDS
+from ._arguments import SMALL, integer, number, optional
+from ._flat import Mix
+from ._transform import Step
 
 
+@dataclass(frozen=True, kw_only=True)
 class _BatchMix(Step):
+    alpha: float = 1.0
+    num_classes: int | None = None
     _is_mix = True
-    _kind: int
-    alpha: float
-    num_classes: int | None
-
-    def __post_init__(self) -> None:
-        self._check(
-            alpha=number(SMALL, 1 / SMALL), num_classes=optional(integer(1, 2**31))
-        )
+    _checks = {
+        "alpha": number(SMALL, 1 / SMALL),
+        "num_classes": optional(integer(1, 2**31)),
+    }
 
     def _mix(self, n_classes: int) -> Mix:
         if self.num_classes not in (None, n_classes):
@@ -25,7 +26,7 @@ class _BatchMix(Step):
                 f"num_classes must be the dataset's, {n_classes}, got "
                 f"{self.num_classes}"
             )
-        return 1.0, [(self._kind, self.alpha, 1.0)]
+        return 1.0, [(MIX_KINDS[self._kind], self.alpha, 1.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +45,7 @@ class MixUp(_BatchMix):
         Must be the dataset's.
     """
 
-    _kind = 0
-    alpha: float = 1.0
-    num_classes: int | None = None
+    _kind = "mixup"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +65,4 @@ class CutMix(_BatchMix):
         Must be the dataset's.
     """
 
-    _kind = 1
-    alpha: float = 1.0
-    num_classes: int | None = None
+    _kind = "cutmix"

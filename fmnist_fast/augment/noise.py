@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._checks import checked_flag
-from ._checks import LARGE, any_number, number
-from ._transform import Flat, Step
+from ._arguments import LARGE, any_number, number
+from ._flat import Fields
+from ._transform import Step
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,13 @@ class GaussianNoise(Step):
     mean: float = 0.0
     sigma: float = 0.1
     clip: bool = True
+    _kind = "noise"
+    _checks = {"mean": any_number, "sigma": number(0, LARGE), "clip": checked_flag}
 
     def __post_init__(self) -> None:
-        self._check(mean=any_number, sigma=number(0, LARGE), clip=checked_flag)
+        super().__post_init__()
         if not self.clip:
             raise self._error("clip must be True, got False: pixels are bytes")
 
-    def _compile(self, height: int, width: int) -> Flat:
-        fields = {"mean": self.mean, "sigma": self.sigma}
-        return [("noise", 1.0, fields)], height, width
+    def _fields(self, height: int, width: int) -> Fields:
+        return {"mean": self.mean, "sigma": self.sigma}

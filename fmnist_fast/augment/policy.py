@@ -2,73 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from ._checks import grey, integer, interpolation
-from ._transform import Flat, FlatStep, constant, drawn
-from .group import choice
-from .tone import (
-    AUTOCONTRAST,
-    BRIGHTNESS,
-    CONTRAST,
-    EQUALIZE,
-    POSTERIZE,
-    SOLARIZE,
-    tone,
-)
-from .warp import Warp, affine
-
-Draw: TypeAlias = "Callable[[float, float, int], dict[str, Any]]"  # low, high, sign
+from ._arguments import integer
+from ._flat import Fields, FlatStep, affine, choice, constant, drawn, tone
+from ._transform import Warp
 
 
 class _Policy(Warp):
-    """One of torchvision's 14 operations, but Color, each with the same probability."""
+    """One of torchvision's 14 operations, but Color, each with the same probability.
+
+    Subclasses say how far each goes at most, and what is drawn up to there.
+    """
 
     interpolation: str
     fill: int | None
+    _shear: float  # tangent
+    _degrees: float
+    _factor: float  # from 1 on, both ways
+    _bits: int
 
-    def _operations(
-        self,
-        draw: Draw,
-        *,
-        shear: float,
-        move_x: float,
-        move_y: float,
-        degrees: float,
-        factor: float,
-        bits: int,
-        corner: dict[str, float],
-    ) -> list[FlatStep]:
+    def _move(self, height: int, width: int) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
+        raise NotImplementedError
+
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
         def warp(**fields: Any) -> list[FlatStep]:
             return [affine(self.interpolation, self.fill, **fields)]
 
-        # Half of their share each: 1 + factor and 1 - factor, drawn from 1 on.
-        factors = [draw(1.0, 1.0 + factor, 0), draw(1.0, 1.0 - factor, 0)]
+        draw = self._draw
+        move_x, move_y = self._move(height, width)
+        corner = {"center_x": -width * 0.5, "center_y": -height * 0.5}
         shears = {"shear_tangent": 1, **corner}
+        # Half of their share each: 1 + factor and 1 - factor, drawn from 1 on.
+        factors = [draw(1.0, 1.0 + self._factor), draw(1.0, 1.0 - self._factor)]
         return choice(
             [
                 (2, []),
-                (2, warp(shear_x=draw(0.0, shear, 1), **shears)),
-                (2, warp(shear_y=draw(0.0, shear, 1), **shears)),
+                (2, warp(shear_x=draw(0.0, self._shear, 1), **shears)),
+                (2, warp(shear_y=draw(0.0, self._shear, 1), **shears)),
                 (2, warp(translate_x=draw(0.0, move_x, 1), truncate=1)),
                 (2, warp(translate_y=draw(0.0, move_y, 1), truncate=1)),
-                (2, warp(angle=draw(0.0, degrees, 1), counter_clockwise=1)),
-                *((1, [tone(BRIGHTNESS, value)]) for value in factors),
-                *((1, [tone(CONTRAST, value)]) for value in factors),
+                (2, warp(angle=draw(0.0, self._degrees, 1), counter_clockwise=1)),
+                *((1, [tone("brightness", value)]) for value in factors),
+                *((1, [tone("contrast", value)]) for value in factors),
                 *((1, [("sharpness", 1.0, {"factor": value})]) for value in factors),
-                (2, [tone(POSTERIZE, draw(8.0, bits, 0))]),
-                (2, [tone(SOLARIZE, draw(255.0, 0.0, 0))]),
-                (2, [tone(AUTOCONTRAST, constant(0.0))]),
-                (2, [tone(EQUALIZE, constant(0.0))]),
+                (2, [tone("posterize", draw(8.0, self._bits))]),
+                (2, [tone("solarize", draw(255.0, 0.0))]),
+                (2, [tone("autocontrast", constant(0.0))]),
+                (2, [tone("equalize", constant(0.0))]),
             ]
         )
-
-
-def _corner(height: int, width: int) -> dict[str, float]:
-    """The upper left corner, which shears keep in place."""
-    return {"center_x": -width * 0.5, "center_y": -height * 0.5}
 
 
 @dataclass(frozen=True)
@@ -93,25 +80,13 @@ class TrivialAugmentWide(_Policy):
     num_magnitude_bins: int = 31
     interpolation: str = "nearest"
     fill: int | None = None
+    _shear, _degrees, _factor, _bits = 0.99, 135.0, 0.99, 2
 
-    def __post_init__(self) -> None:
-        self._check(
-            num_magnitude_bins=integer(2, 65536), interpolation=interpolation, fill=grey
-        )
+    def _move(self, height: int, width: int) -> tuple[float, float]:
+        return 32.0, 32.0
 
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
-        steps = self._operations(
-            lambda low, high, sign: drawn(low, high, self.num_magnitude_bins, sign),
-            shear=0.99,
-            move_x=32.0,
-            move_y=32.0,
-            degrees=135.0,
-            factor=0.99,
-            bits=2,
-            corner=_corner(height, width),
-        )
-        return steps, height, width
+    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
+        return drawn(low, high, self.num_magnitude_bins, random_sign)
 
 
 @dataclass(frozen=True)
@@ -140,32 +115,20 @@ class RandAugment(_Policy):
     num_magnitude_bins: int = 31
     interpolation: str = "nearest"
     fill: int | None = None
+    _shear, _degrees, _factor, _bits = 0.3, 30.0, 0.9, 4
+    _checks = {"num_ops": integer(0, 1000)}
 
     def __post_init__(self) -> None:
-        self._check(
-            num_ops=integer(0, 1000),
-            num_magnitude_bins=integer(2, 65536),
-            interpolation=interpolation,
-            fill=grey,
-        )
+        super().__post_init__()
         self._check(magnitude=integer(0, self.num_magnitude_bins - 1))
 
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
+    def _move(self, height: int, width: int) -> tuple[float, float]:
+        return 150.0 / 331.0 * width, 150.0 / 331.0 * height
+
+    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
         share = self.magnitude / (self.num_magnitude_bins - 1)
+        value = low + (high - low) * share
+        return drawn(value, value, random_sign=random_sign)
 
-        def draw(low: float, high: float, sign: int) -> dict[str, Any]:
-            value = low + (high - low) * share
-            return drawn(value, value, random_sign=sign)
-
-        steps = self._operations(
-            draw,
-            shear=0.3,
-            move_x=150.0 / 331.0 * width,
-            move_y=150.0 / 331.0 * height,
-            degrees=30.0,
-            factor=0.9,
-            bits=4,
-            corner=_corner(height, width),
-        )
-        return steps * self.num_ops, height, width
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
+        return super()._steps(height, width) * self.num_ops

@@ -6,43 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .._checks import checked_flag
-from ._checks import (
-    INTERPOLATIONS,
-    MAX_SIDE,
-    both,
-    interpolation,
-    is_sequence,
-    optional,
-    ordered,
-    positive,
-    several,
-    side,
-)
-from ._transform import Flat, Step, drawn, log_range, pair
-
-
-def _fields(height: int, width: int, interpolation: str, antialias: Any) -> Any:
-    return {
-        "height": height,
-        "width": width,
-        "interpolation": INTERPOLATIONS.index(interpolation),
-        "antialias": int(antialias and interpolation == "bilinear"),
-    }
-
-
-def _antialias(name: str, value: Any) -> bool:
-    return value is not None and checked_flag(name, value)
+from .._core import INTERPOLATIONS
+from ._arguments import MAX_SIDE, both, is_sequence, optional, ordered, positive, side
+from ._flat import Fields, drawn, log_range
+from ._transform import Step, pair
 
 
 def _one_side_or_both(name: str, value: Any) -> int | tuple[int, ...]:
-    given = value if is_sequence(value) else (value,)
-    sides = several(side, 1, 2)(name, given)
-    return sides if len(sides) == 2 else cast("int", sides[0])
+    sides: tuple[int, ...] = both(side)(name, value)
+    return sides if is_sequence(value) and len(value) == 2 else sides[0]
+
+
+class _Resample(Step):
+    _kind = "resize"
+    interpolation: str
+    antialias: bool | None
+
+    def _fields(self, height: int, width: int) -> Fields:
+        new_height, new_width = self._size(height, width)
+        return {
+            "height": new_height,
+            "width": new_width,
+            "interpolation": INTERPOLATIONS[self.interpolation],
+            "antialias": int(bool(self.antialias) and self.interpolation == "bilinear"),
+        }
 
 
 @dataclass(frozen=True)
-class Resize(Step):
+class Resize(_Resample):
     """Make the image larger or smaller.
 
     Parameters
@@ -62,14 +53,10 @@ class Resize(Step):
     interpolation: str = "bilinear"
     max_size: int | None = None
     antialias: bool | None = True
+    _checks = {"size": optional(_one_side_or_both), "max_size": optional(side)}
 
     def __post_init__(self) -> None:
-        self._check(
-            size=optional(_one_side_or_both),
-            interpolation=interpolation,
-            max_size=optional(side),
-            antialias=_antialias,
-        )
+        super().__post_init__()
         if self.size is None and self.max_size is None:
             raise self._error("max_size must be an integer where size is None")
         if isinstance(self.size, tuple) and self.max_size is not None:
@@ -83,43 +70,19 @@ class Resize(Step):
                 f"size={self.size}"
             )
 
-    def _sides(self, height: int, width: int) -> tuple[int, int]:
+    def _size(self, height: int, width: int) -> tuple[int, int]:
         if isinstance(self.size, tuple):
             return pair(self.size)
         short, long = sorted((height, width))
-        most: Any = self.max_size
-        new_short: Any
-        if self.size is None:
-            new_short, new_long = _share(most, short, long), most
-        else:
-            new_short, new_long = self.size, _share(self.size, long, short)
-            if most is not None and new_long > most:
-                new_short, new_long = _share(most, new_short, new_long), most
-        sides = (new_long, new_short) if width <= height else (new_short, new_long)
-        return pair(sides)
-
-    def _compile(self, height: int, width: int) -> Flat:
-        new_height, new_width = self._sides(height, width)
-        if (
-            not 1
-            <= min(new_height, new_width)
-            <= max(new_height, new_width)
-            <= MAX_SIDE
-        ):
-            raise self._error(
-                f"images have sides of 1..{MAX_SIDE}, this would make {height}x{width} "
-                f"{new_height}x{new_width}"
-            )
-        fields = _fields(new_height, new_width, self.interpolation, self.antialias)
-        return [("resize", 1.0, fields)], new_height, new_width
-
-
-def _share(side: Any, part: int, whole: int) -> int:
-    return int(side * part / whole)
+        size, most = cast("int | None", self.size), self.max_size
+        sides = (short, long) if size is None else (size, int(size * long / short))
+        if most is not None and (size is None or sides[1] > most):
+            sides = int(most * sides[0] / sides[1]), most
+        return (sides[1], sides[0]) if width <= height else sides
 
 
 @dataclass(frozen=True)
-class RandomResizedCrop(Step):
+class RandomResizedCrop(_Resample):
     """Cut out a rectangle of random area and shape, and resize it.
 
     Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6.
@@ -143,29 +106,19 @@ class RandomResizedCrop(Step):
     ratio: Sequence[float] = (3 / 4, 4 / 3)
     interpolation: str = "bilinear"
     antialias: bool | None = True
+    _kind = "resized_crop"
+    _checks = {"scale": ordered(positive, 2)}
 
-    def __post_init__(self) -> None:
-        self._check(
-            size=both(side),
-            scale=ordered(positive, 2),
-            ratio=ordered(positive, 2),
-            interpolation=interpolation,
-            antialias=_antialias,
-        )
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        return pair(self.size)
 
-    def _compile(self, height: int, width: int) -> Flat:
-        new_height, new_width = pair(self.size)
+    def _fields(self, height: int, width: int) -> Fields:
         low, high = pair(self.ratio)
-        # Not 0 for a shape that is narrower than a pixel.
-        fallback_height = max(1, round(width / max(low, width / height)))
-        fallback_width = max(1, round(height * min(high, width / height)))
-        fields = {
+        return {
             "scale": drawn(*pair(self.scale)),
-            "log_ratio": log_range(self.ratio),
-            "fallback_height": fallback_height,
-            "fallback_width": fallback_width,
-            "resize": _fields(
-                new_height, new_width, self.interpolation, self.antialias
-            ),
+            "log_ratio": log_range(low, high),
+            # Not 0 for a shape that is narrower than a pixel.
+            "fallback_height": max(1, round(width / max(low, width / height))),
+            "fallback_width": max(1, round(height * min(high, width / height))),
+            "resize": super()._fields(height, width),
         }
-        return [("resized_crop", 1.0, fields)], new_height, new_width

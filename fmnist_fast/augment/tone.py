@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ._checks import LARGE, around, integer, number, optional, probability
-from ._transform import Flat, FlatStep, Step, constant, drawn, pair
+from ._arguments import LARGE, around, integer, number, optional
+from ._flat import Fields, FlatStep, constant, drawn, tone
+from ._transform import Step, pair
 
-INVERT, POSTERIZE, SOLARIZE, BRIGHTNESS, CONTRAST, AUTOCONTRAST, EQUALIZE = range(7)
-
-
-def tone(kind: int, value: dict[str, Any], p: float = 1.0) -> FlatStep:
-    return "tone", p, {"kind": kind, "value": value}
+_factor = optional(around(1.0, 0.0, LARGE, 2))
 
 
 @dataclass(frozen=True)
@@ -34,38 +30,30 @@ class ColorJitter(Step):
     contrast: float | Sequence[float] | None = None
     saturation: float | Sequence[float] | None = None
     hue: float | Sequence[float] | None = None
+    _kind = "jitter"
+    _checks = {
+        "brightness": _factor,
+        "contrast": _factor,
+        "saturation": _factor,
+        "hue": optional(around(0.0, -0.5, 0.5, 2)),
+    }
 
-    def __post_init__(self) -> None:
-        factor = optional(around(1.0, 0.0, LARGE, 2))
-        self._check(
-            brightness=factor,
-            contrast=factor,
-            saturation=factor,
-            hue=optional(around(0.0, -0.5, 0.5, 2)),
-        )
-
-    def _compile(self, height: int, width: int) -> Flat:
-        fields = {
+    def _fields(self, height: int, width: int) -> Fields:
+        return {
             "brightness": drawn(*pair(self.brightness or (1.0, 1.0))),
             "contrast": drawn(*pair(self.contrast or (1.0, 1.0))),
         }
-        return [("jitter", 1.0, fields)], height, width
 
 
 class _Tone(Step):
     """A table of grey levels, used with probability p."""
 
-    _kind: int
+    _value = ""  # the parameter that the table depends on, if there is one
     p: float
 
-    def __post_init__(self) -> None:
-        self._check(p=probability)
-
-    def _value(self) -> float:
-        return 0.0
-
-    def _compile(self, height: int, width: int) -> Flat:
-        return [tone(self._kind, constant(self._value()), self.p)], height, width
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
+        value = float(getattr(self, self._value)) if self._value else 0.0
+        return [tone(self._kind, constant(value), self.p)]
 
 
 @dataclass(frozen=True)
@@ -78,8 +66,8 @@ class RandomInvert(_Tone):
         Probability.
     """
 
-    _kind = INVERT
     p: float = 0.5
+    _kind = "invert"
 
 
 @dataclass(frozen=True)
@@ -94,15 +82,10 @@ class RandomPosterize(_Tone):
         Probability.
     """
 
-    _kind = POSTERIZE
     bits: int
     p: float = 0.5
-
-    def __post_init__(self) -> None:
-        self._check(bits=integer(0, 8), p=probability)
-
-    def _value(self) -> float:
-        return float(self.bits)
+    _kind, _value = "posterize", "bits"
+    _checks = {"bits": integer(0, 8)}
 
 
 @dataclass(frozen=True)
@@ -117,15 +100,10 @@ class RandomSolarize(_Tone):
         Probability.
     """
 
-    _kind = SOLARIZE
     threshold: float
     p: float = 0.5
-
-    def __post_init__(self) -> None:
-        self._check(threshold=number(0, 255), p=probability)
-
-    def _value(self) -> float:
-        return self.threshold
+    _kind, _value = "solarize", "threshold"
+    _checks = {"threshold": number(0, 255)}
 
 
 @dataclass(frozen=True)
@@ -138,8 +116,8 @@ class RandomAutocontrast(_Tone):
         Probability.
     """
 
-    _kind = AUTOCONTRAST
     p: float = 0.5
+    _kind = "autocontrast"
 
 
 @dataclass(frozen=True)
@@ -152,5 +130,5 @@ class RandomEqualize(_Tone):
         Probability.
     """
 
-    _kind = EQUALIZE
     p: float = 0.5
+    _kind = "equalize"

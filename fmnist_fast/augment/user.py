@@ -8,9 +8,10 @@ from _ctypes import CFuncPtr
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from ._transform import Flat, Step
+from ._flat import Fields
+from ._transform import Step
 
-C_SIGNATURE = "void (uint8_t *, int64_t, int64_t, uint32_t const *, void *)"
+_SIGNATURE = "void (uint8_t *, int64_t, int64_t, uint32_t const *, void *)"
 _capsule_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
     ("PyCapsule_GetName", ctypes.pythonapi)
 )
@@ -33,16 +34,16 @@ def _function_address(function: Any) -> int:
     if _is_capsule(function):
         name = _capsule_name(function)
         found = (name or b"").decode(errors="replace")
-        if _meaning(found) != _meaning(C_SIGNATURE):
+        if _meaning(found) != _meaning(_SIGNATURE):
             raise ValueError(
-                f"CFunction: a capsule must be named {C_SIGNATURE!r}, got {found!r}"
+                f"CFunction: a capsule must be named {_SIGNATURE!r}, got {found!r}"
             )
         return cast("int", _capsule_pointer(function, name))
     if isinstance(function, CFuncPtr):
         types = function.argtypes
         if types is not None and len(types) != 5:
             raise ValueError(
-                f"CFunction: function must take 5 arguments, {C_SIGNATURE}, got "
+                f"CFunction: function must take 5 arguments, {_SIGNATURE}, got "
                 f"{len(types)}"
             )
         return ctypes.cast(function, ctypes.c_void_p).value or 0
@@ -99,6 +100,7 @@ class CFunction(Step):
     function: Any
     data: Any = None
     _addresses: tuple[int, int] = field(init=False, repr=False)
+    _kind = "user"
 
     def __post_init__(self) -> None:
         addresses = _function_address(self.function), _data_address(self.data)
@@ -112,6 +114,6 @@ class CFunction(Step):
             "CFunction can't be pickled: an address means nothing in another process"
         )
 
-    def _compile(self, height: int, width: int) -> Flat:
+    def _fields(self, height: int, width: int) -> Fields:
         function, data = self._addresses
-        return [("user", 1.0, {"function": function, "data": data})], height, width
+        return {"function": function, "data": data}

@@ -4,64 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from .._checks import checked_flag
-from ._checks import (
-    INTERPOLATIONS,
-    LARGE,
+from .._core import INTERPOLATIONS
+from ._arguments import (
     any_number,
     around,
     both,
-    grey,
-    interpolation,
     number,
     optional,
     ordered,
     positive,
     several,
 )
-from ._transform import Flat, FlatStep, Step, constant, drawn, pair
-
-MAX_WARP_SIDE = 16384  # FM_QUADS_MAX_SIDE
-
-
-class Warp(Step):
-    """Steps that move pixels by fractions of a pixel."""
-
-    def _check_sides(self, height: int, width: int) -> None:
-        if max(height, width) > MAX_WARP_SIDE:
-            raise self._error(
-                f"warps take sides up to {MAX_WARP_SIDE}, got an image of "
-                f"{height}x{width}"
-            )
+from ._flat import Fields, FlatStep, affine, drawn
+from ._transform import Warp, pair
 
 
-def affine(interpolation: str, fill: int | None, **fields: Any) -> FlatStep:
-    """An affine map that changes nothing but what `fields` say."""
-    still = dict.fromkeys(
-        ("angle", "translate_x", "translate_y", "shear_x", "shear_y"), constant(0.0)
-    )
-    flags = dict.fromkeys(("counter_clockwise", "shear_tangent", "truncate"), 0)
-    center = {"center_x": 0.0, "center_y": 0.0}
-    rest = {"interpolation": INTERPOLATIONS.index(interpolation), "fill": fill}
-    scale = {"scale": constant(1.0)}
-    return "affine", 1.0, still | scale | flags | center | rest | fields
+class _Affine(Warp):
+    """One affine map. `center` is a point from the upper left corner."""
 
+    interpolation: str
+    fill: int | None
+    center: Sequence[float] | None
 
-_degrees = around(0.0, -LARGE, LARGE, 2)
-
-
-def _center(center: object, height: int, width: int) -> dict[str, float]:
-    """From the image's centre, of a point given from its upper left corner."""
-    if center is None:
-        return {}
-    x, y = pair(center)
-    return {"center_x": x - width * 0.5, "center_y": y - height * 0.5}
+    def _steps(self, height: int, width: int) -> list[FlatStep]:
+        fields = self._fields(height, width)
+        if self.center is not None:
+            x, y = self.center
+            fields |= {"center_x": x - width * 0.5, "center_y": y - height * 0.5}
+        return [affine(self.interpolation, self.fill, **fields)]
 
 
 @dataclass(frozen=True)
-class RandomRotation(Warp):
+class RandomRotation(_Affine):
     """Rotate by a random angle.
 
     Parameters
@@ -87,34 +64,21 @@ class RandomRotation(Warp):
     expand: bool = False
     center: Sequence[float] | None = None
     fill: int | None = 0
+    _checks = {"expand": checked_flag}
 
     def __post_init__(self) -> None:
-        self._check(
-            degrees=_degrees,
-            interpolation=interpolation,
-            expand=checked_flag,
-            center=optional(several(any_number, 2)),
-            fill=grey,
-        )
+        super().__post_init__()
         if self.expand:
             raise self._error(
                 "expand must be False, got True: a batch needs images of one size"
             )
 
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
-        step = affine(
-            self.interpolation,
-            self.fill,
-            angle=drawn(*pair(self.degrees)),
-            counter_clockwise=1,
-            **_center(self.center, height, width),
-        )
-        return [step], height, width
+    def _fields(self, height: int, width: int) -> Fields:
+        return {"angle": drawn(*pair(self.degrees)), "counter_clockwise": 1}
 
 
 @dataclass(frozen=True)
-class RandomAffine(Warp):
+class RandomAffine(_Affine):
     """Rotate, scale, shear and move at random, about one point.
 
     Parameters
@@ -141,35 +105,24 @@ class RandomAffine(Warp):
     interpolation: str = "nearest"
     fill: int | None = 0
     center: Sequence[float] | None = None
+    _checks = {
+        "translate": optional(several(number(0, 1), 2)),
+        "scale": optional(ordered(positive, 2)),
+        "shear": optional(around(0.0, -89.0, 89.0, 2, 4)),
+    }
 
-    def __post_init__(self) -> None:
-        self._check(
-            degrees=_degrees,
-            translate=optional(several(number(0, 1), 2)),
-            scale=optional(ordered(positive, 2)),
-            shear=optional(around(0.0, -89.0, 89.0, 2, 4)),
-            interpolation=interpolation,
-            fill=grey,
-            center=optional(several(any_number, 2)),
-        )
-
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
+    def _fields(self, height: int, width: int) -> Fields:
         x, y = pair(self.translate or (0.0, 0.0))
         given = cast("tuple[float, ...]", self.shear or (0.0, 0.0))
         shear = given if len(given) == 4 else (*given, 0.0, 0.0)
-        step = affine(
-            self.interpolation,
-            self.fill,
-            angle=drawn(*pair(self.degrees)),
-            translate_x=drawn(-x * width, x * width),
-            translate_y=drawn(-y * height, y * height),
-            scale=drawn(*pair(self.scale or (1.0, 1.0))),
-            shear_x=drawn(shear[0], shear[1]),
-            shear_y=drawn(shear[2], shear[3]),
-            **_center(self.center, height, width),
-        )
-        return [step], height, width
+        return {
+            "angle": drawn(*pair(self.degrees)),
+            "translate_x": drawn(-x * width, x * width),
+            "translate_y": drawn(-y * height, y * height),
+            "scale": drawn(*pair(self.scale or (1.0, 1.0))),
+            "shear_x": drawn(shear[0], shear[1]),
+            "shear_y": drawn(shear[2], shear[3]),
+        }
 
 
 @dataclass(frozen=True)
@@ -195,24 +148,16 @@ class ElasticTransform(Warp):
     sigma: float | Sequence[float] = 5.0
     interpolation: str = "bilinear"
     fill: int | None = 0
+    _kind = "elastic"
+    _checks = {"alpha": both(any_number), "sigma": both(number(0, 1000))}
 
-    def __post_init__(self) -> None:
-        self._check(
-            alpha=both(any_number),
-            sigma=both(number(0, 1000)),
-            interpolation=interpolation,
-            fill=grey,
-        )
-
-    def _compile(self, height: int, width: int) -> Flat:
-        self._check_sides(height, width)
+    def _fields(self, height: int, width: int) -> Fields:
         (alpha_x, alpha_y), (sigma_x, sigma_y) = pair(self.alpha), pair(self.sigma)
-        fields = {
+        return {
             "alpha_x": alpha_x,
             "alpha_y": alpha_y,
             "sigma_x": sigma_x,
             "sigma_y": sigma_y,
-            "interpolation": INTERPOLATIONS.index(self.interpolation),
+            "interpolation": INTERPOLATIONS[self.interpolation],
             "fill": self.fill,
         }
-        return [("elastic", 1.0, fields)], height, width

@@ -43,7 +43,7 @@ size_t fm_warp_work_nbytes(size_t height, size_t width);
 
 /* in, out: uint8 (height, width), out with room for 15 bytes behind.
    In numpy: x, y = places(map), clipped to -1..width and -1..height;
-   bilinear(np.pad(in, 2, constant_values=fill), x, y), see tests/reference_steps.py.
+   bilinear(np.pad(in, 2, constant_values=fill), x, y), see tests/reference_geometry.py.
    Not checked: sides up to FM_QUADS_MAX_SIDE; out does not overlap in. */
 void fm_warp_affine(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_map *map, enum fm_interpolation interpolation,

@@ -1,6 +1,6 @@
-"""Checks of the arguments of steps.
+"""What the arguments of transforms must be.
 
-Each takes a name and a value, and returns the value as it is kept, or raises a
+Each check takes a name and a value, and returns the value as it is kept, or raises a
 TypeError or ValueError that names the argument, what was wanted and what was given.
 """
 
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import enum
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from .._checks import checked_integer, checked_name
+from .._checks import checked_flag, checked_integer, checked_name
+from .._core import INTERPOLATIONS, PADDING_MODES
 
 Check: TypeAlias = "Callable[[str, Any], Any]"  # name, value -> value as kept
 MAX_SIDE = 65536
 # Real numbers stay so small, and divisors so large, that the core's doubles are finite.
 LARGE, SMALL = 1e6, 1e-6
-# In the order of the core's enums.
-PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
-INTERPOLATIONS = ("nearest", "bilinear")
 
 
 def number(low: float, high: float) -> Check:
@@ -40,8 +38,9 @@ def integer(low: int, high: int) -> Check:
     return lambda name, value: checked_integer(name, value, low, high)
 
 
-def one_of(known: tuple[str, ...]) -> Check:
+def one_of(names: Iterable[str]) -> Check:
     """One of these names, or a member of an enum that has one as its value."""
+    known = tuple(names)
 
     def check(name: str, value: Any) -> str:
         given = value.value if isinstance(value, enum.Enum) else value
@@ -57,13 +56,28 @@ def is_sequence(value: Any) -> bool:
 def several(check: Check, *lengths: int) -> Check:
     def check_all(name: str, value: Any) -> tuple[Any, ...]:
         wanted = " or ".join(map(str, lengths))
-        if not is_sequence(value):
-            raise TypeError(f"{name} must be a sequence of {wanted}, got {value!r}")
-        if len(value) not in lengths:
-            raise ValueError(f"{name} must be a sequence of {wanted}, got {value!r}")
+        if not is_sequence(value) or len(value) not in lengths:
+            error = ValueError if is_sequence(value) else TypeError
+            raise error(f"{name} must be a sequence of {wanted}, got {value!r}")
         return tuple(check(name, item) for item in value)
 
     return check_all
+
+
+def repeated(check: Check, *lengths: int) -> Check:
+    """A sequence that is repeated up to the last of these lengths, or one value."""
+
+    def check_all(name: str, value: Any) -> tuple[Any, ...]:
+        given = value if is_sequence(value) else (value,)
+        out = several(check, *lengths)(name, given)
+        return out * (lengths[-1] // len(out))
+
+    return check_all
+
+
+def both(check: Check) -> Check:
+    """One value for the two directions, or a sequence of one or two."""
+    return repeated(check, 1, 2)
 
 
 def ordered(check: Check, *lengths: int) -> Check:
@@ -78,18 +92,8 @@ def ordered(check: Check, *lengths: int) -> Check:
     return check_all
 
 
-def both(check: Check) -> Check:
-    """One value for the two directions, or a sequence of one or two."""
-
-    def check_all(name: str, value: Any) -> tuple[Any, ...]:
-        out = several(check, 1, 2)(name, value if is_sequence(value) else (value,))
-        return out if len(out) == 2 else 2 * out
-
-    return check_all
-
-
 def around(center: float, low: float, high: float, *lengths: int) -> Check:
-    """A number that says how far around the centre, cut at `low`; or (low, high)."""
+    """A number that says how far around the center, cut at `low`; or (low, high)."""
 
     def check(name: str, value: Any) -> tuple[Any, ...]:
         if is_sequence(value):
@@ -112,22 +116,21 @@ def grey(name: str, value: Any) -> int:
     return int(level)
 
 
-def borders(name: str, value: Any) -> tuple[int, ...]:
-    """Left, top, right, bottom: of one number, of x and y, or of all four."""
-    given = value if is_sequence(value) else (value,)
-    out = several(integer(0, MAX_SIDE), 1, 2, 4)(name, given)
-    return out * (4 // len(out))
-
-
-def grey_or_random(name: str, value: Any) -> int | str:
-    if isinstance(value, str):
-        return checked_name(name, value, ("random",))
-    return grey(name, value)
-
-
-probability = number(0, 1)
 any_number = number(-LARGE, LARGE)
 positive = number(SMALL, LARGE)
 side = integer(1, MAX_SIDE)
-padding_mode = one_of(PADDING_MODES)
-interpolation = one_of(INTERPOLATIONS)
+borders = repeated(integer(0, MAX_SIDE), 1, 2, 4)  # left, top, right, bottom
+
+# Arguments of these names are the same in all transforms that say nothing else.
+SHARED: dict[str, Check] = {
+    "antialias": lambda name, value: value is not None and checked_flag(name, value),
+    "center": optional(several(any_number, 2)),
+    "degrees": around(0.0, -LARGE, LARGE, 2),
+    "fill": grey,
+    "interpolation": one_of(INTERPOLATIONS),
+    "num_magnitude_bins": integer(2, 65536),
+    "p": number(0, 1),
+    "padding_mode": one_of(PADDING_MODES),
+    "ratio": ordered(positive, 2),
+    "size": both(side),
+}

@@ -1,0 +1,41 @@
+"""Batches of the core beside those of the reference, for tests of augmentation."""
+
+import numpy as np
+import reference
+
+import fmnist_fast as ff
+from fmnist_fast.augment import compile_steps
+
+SEED = 2**63 + 5
+RAW = {"dtype": "uint8", "normalize": None, "layout": "NHW", "label_dtype": "onehot"}
+
+
+def dataset_of(height, width, n):
+    """Grey levels of every sort: smooth, rough, dull, and of one value."""
+    rng = np.random.default_rng([height, width])
+    images = rng.integers(0, 256, (n, height, width), dtype=np.uint8)
+    ramp = np.arange(height * width).reshape(height, width) * 255 // (height * width)
+    images[1::4] = ramp
+    images[2::4] = images[2::4] // 5 + 90
+    images[3] = 77
+    return ff.Dataset.from_arrays(images, np.arange(n) % 3)
+
+
+def wanted(dataset, augment, **options):
+    n_classes = len(dataset.classes)
+    compiled = compile_steps(augment, *dataset.images.shape[1:], n_classes)
+    options = {"n_classes": n_classes, "augment": compiled, **options}
+    return reference.epoch(dataset.images, dataset.labels, **options)
+
+
+def same(got, want, note=None):
+    """Whether two lists of batches are equal bit for bit."""
+    assert len(got) == len(want), note
+    for k, (ours, theirs) in enumerate(zip(got, want)):
+        for x, y in zip(ours, theirs):
+            assert (x.shape, x.dtype) == (y.shape, y.dtype), (note, k)
+            differ = [
+                i for i in range(len(x)) if x[i].tobytes() != y[i].tobytes()
+            ]  # by their bits: signs of zeros count
+            assert not differ, (note, f"batch {k}, rows {differ} differ")
+    return True

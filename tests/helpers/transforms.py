@@ -1,0 +1,109 @@
+"""Transforms of every sort, and what the core gets of a few."""
+
+from fmnist_fast.augment import (
+    CenterCrop,
+    ColorJitter,
+    Compose,
+    CutMix,
+    Cutout,
+    ElasticTransform,
+    GaussianBlur,
+    GaussianNoise,
+    MixUp,
+    Pad,
+    RandAugment,
+    RandomAdjustSharpness,
+    RandomAffine,
+    RandomApply,
+    RandomAutocontrast,
+    RandomChoice,
+    RandomCrop,
+    RandomEqualize,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomInvert,
+    RandomPosterize,
+    RandomResizedCrop,
+    RandomRotation,
+    RandomSolarize,
+    RandomVerticalFlip,
+    Resize,
+    TrivialAugmentWide,
+    compile_steps,
+)
+
+ALL = 2**32
+
+
+def compiled(*items, height=28, width=28, n_classes=10):
+    return compile_steps(list(items), height, width, n_classes)
+
+
+def drawn(low, high, n_levels=0, random_sign=0):
+    return {"low": low, "high": high, "n_levels": n_levels, "random_sign": random_sign}
+
+
+def only(step, height=28, width=28):
+    """Kind, p and parameters of a step that compiles to one."""
+    (flat,) = compiled(step, height=height, width=width).steps
+    return flat
+
+
+def brighten(images, labels, rng):
+    return images, labels
+
+
+def affine(**fields):
+    zero = drawn(0.0, 0.0)
+    still = {
+        "angle": zero,
+        "translate_x": zero,
+        "translate_y": zero,
+        "scale": drawn(1.0, 1.0),
+        "shear_x": zero,
+        "shear_y": zero,
+        "counter_clockwise": 0,
+        "shear_tangent": 0,
+        "truncate": 0,
+        "center_x": 0.0,
+        "center_y": 0.0,
+        "interpolation": 0,
+        "fill": 0,
+    }
+    assert set(fields) <= set(still)
+    return "affine", 1.0, still | fields
+
+
+EVERY = [
+    RandomCrop(28, padding=4),
+    RandomCrop([28], [1, 2], True, 7, "edge"),
+    CenterCrop((20, 24)),
+    Pad([1, 2, 3, 4], 9, "symmetric"),
+    Resize(28, max_size=40),
+    Resize([14, 20], "nearest"),
+    RandomResizedCrop(28, [0.5, 1]),
+    RandomHorizontalFlip(mode="alternating"),
+    RandomVerticalFlip(1),
+    RandomRotation(10, center=[3, 4]),
+    RandomAffine([-5, 10], [0.1, 0.2], [0.9, 1.1], [1, 2, 3, 4], "bilinear", 3),
+    ElasticTransform([1, 2], [3]),
+    ColorJitter(0.2, [0.5, 1.5], 0.1, 0.1),
+    RandomInvert(),
+    RandomPosterize(3),
+    RandomSolarize(127.5),
+    RandomAutocontrast(0.1),
+    RandomEqualize(1),
+    GaussianBlur(3),
+    GaussianBlur([3, 5], [1, 2]),
+    RandomAdjustSharpness(2),
+    GaussianNoise(0.1, 0.2),
+    RandomErasing(value="random"),
+    Cutout(8, 3),
+    MixUp(alpha=0.2),
+    CutMix(num_classes=10),
+    TrivialAugmentWide(),
+    RandAugment(3, 5),
+    Compose([RandomInvert(), Pad(1)]),
+    RandomApply([RandomInvert(), RandomEqualize()], 0.3),
+    RandomChoice([RandomInvert(), Compose([RandomEqualize()])], [1, 2]),
+]

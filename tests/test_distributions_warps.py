@@ -1,0 +1,164 @@
+"""What warps and policies draw, read off images: see test_distributions.py."""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import reference_steps
+
+import fmnist_fast as ff
+from fmnist_fast.augment import compile_steps
+
+stats = pytest.importorskip("scipy.stats", reason="distributions are scipy's")
+from helpers.significance import (  # noqa: E402
+    STAMP,
+    UNLIKELY,
+    counts_of,
+    drawn,
+    has_shares,
+    independent,
+    readings,
+)
+
+
+def rounded_shares(reach, most):
+    """Of a number in -reach..reach rounded to a whole one, from -most to most."""
+    edges = np.clip(np.arange(-most, most + 2) - 0.5, -reach, reach)
+    return np.diff(edges) / (2 * reach)
+
+
+def test_translations_are_uniform_and_rounded():
+    """4.8 and 2.4 pixels at most: the outermost whole pixels are rarer."""
+    x = drawn(STAMP, [ff.RandomAffine(0, translate=(0.3, 0.3))])[:, 4, 8].astype(int)
+    left, top = 8 - x % 16, 4 - x // 16
+    across, down = rounded_shares(4.8, 5), rounded_shares(2.4, 2)
+    assert across[0] < across[1] / 3 and down[0] < down[1]
+    code = (left + 5) * 5 + top + 2
+    shares = np.multiply.outer(across, down).ravel()
+    assert has_shares(counts_of(code, shares), shares) > UNLIKELY
+    # 0.5 of 16 and 8 are whole numbers: half as often as those inside.
+    x = drawn(STAMP, [ff.RandomAffine(0, translate=(0.25, 0.25))])[:, 4, 8].astype(int)
+    counts = np.bincount(8 - x % 16 + 4, minlength=9)
+    assert has_shares(counts, np.array([0.5, *[1] * 7, 0.5]) / 8) > UNLIKELY
+    counts = np.bincount(4 - x // 16 + 2, minlength=5)
+    assert has_shares(counts, np.array([0.5, *[1] * 3, 0.5]) / 4) > UNLIKELY
+
+
+def nearest(x):
+    return np.floor(x + 0.5)
+
+
+def test_scales_are_uniform():
+    """The first pixel of a row of 101 shows one between it and the middle."""
+    shares = readings(lambda scale: nearest(50 - 50 / scale), 1.0, 2.0)
+    x = drawn([np.arange(101)], [ff.RandomAffine(0, scale=(1.0, 2.0))])[:, 0, 0]
+    assert has_shares(counts_of(x, shares), shares) > UNLIKELY
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_shears_are_uniform(axis):
+    """Along x, the first row moves by a multiple of the tangent; along y, columns."""
+    image = np.tile(np.arange(101, dtype=np.uint8), (61, 1))
+    shear = (-20, 50) if axis == 0 else (0, 0, -20, 50)
+    step = [ff.RandomAffine(0, shear=shear)]
+
+    def place(degrees):
+        return nearest(50 - 30 * np.tan(np.radians(degrees)))
+
+    shares = readings(place, -20, 50)
+    x = drawn(image if axis == 0 else image.T.copy(), step, 10_000)
+    x = x[:, 0, 50] if axis == 0 else x[:, 50, 0]
+    assert has_shares(counts_of(x, shares), shares) > UNLIKELY
+
+
+@pytest.mark.parametrize("degrees", [(-180, 180), (10, 70), (-40, 5)])
+def test_angles_are_uniform(degrees):
+    """A pixel 6.5 pixels from the middle shows one on a circle around it."""
+
+    def place(angle):
+        sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
+        x = nearest(7.5 + 6.5 * cosine + 0.5 * sine)
+        y = nearest(7.5 + 6.5 * sine - 0.5 * cosine)
+        return 16 * y + x
+
+    image = np.arange(256).reshape(16, 16)
+    for step, sign in ((ff.RandomRotation(degrees), 1), (ff.RandomAffine(degrees), -1)):
+        x = drawn(image, [step])[:, 7, 14]
+        shares = readings(lambda angle, k=sign: place(k * angle), *degrees)
+        assert has_shares(counts_of(x, shares), shares) > UNLIKELY
+        if degrees == (-180, 180):
+            assert independent(x[1:] // 64, x[:-1] // 64) > UNLIKELY
+
+
+# ---- policies -----------------------------------------------------------------------
+
+
+def one_level(fields, level, sign):
+    """The ranges of a step, each at one level and sign."""
+    out = dict(fields)
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            low, high, n = value["low"], value["high"], value["n_levels"]
+            number = low + (high - low) * (level / (n - 1)) if n > 1 else low
+            number = -number if sign and value["random_sign"] else number
+            still = {"low": number, "high": number, "n_levels": 0, "random_sign": 0}
+            out[name] = still
+    return out
+
+
+def alternatives(step, height, width):
+    """Of a policy of one operation: (probability, steps) of every alternative of its
+    choice at every level and with every sign."""
+    steps, at, before = compile_steps(step, height, width, 1).steps, 1, 0
+    while at < len(steps):
+        group = steps[at][2]
+        share, before = (group["until"] - before) / 2**32, group["until"]
+        inner = steps[at + 1 : at + 1 + group["n_inner"]]
+        ranges = [v for step in inner for v in step[2].values() if isinstance(v, dict)]
+        n_levels = max([1, *(v["n_levels"] for v in ranges)])
+        n_signs = 1 + any(v["random_sign"] for v in ranges)
+        for level in range(n_levels):
+            for sign in range(n_signs):
+                fixed = [(kind, 1.0, one_level(f, level, sign)) for kind, _, f in inner]
+                yield share / n_levels / n_signs, fixed
+        at += 1 + group["n_inner"]
+
+
+def outcomes(step, image, n_operations):
+    """What so many operations of a policy make of an image by the reference, and how
+    probable it is."""
+    height, width = image.shape
+    shares = {}
+    one = list(alternatives(step, height, width))
+    for parts in itertools.product(one, repeat=n_operations):
+        steps = [step for _, fixed in parts for step in fixed]
+        compiled = SimpleNamespace(steps=steps, height=height, width=width)
+        x = reference_steps.run(compiled, image, 0, 0, 0, 0).tobytes()
+        shares[x] = shares.get(x, 0) + math.prod(share for share, _ in parts)
+    return shares
+
+
+@pytest.mark.parametrize(
+    "step, n_operations, least",
+    [
+        (ff.TrivialAugmentWide(), 1, 150),
+        (ff.TrivialAugmentWide(4, fill=9), 1, 30),
+        (ff.RandAugment(1, 20), 1, 15),
+        (ff.RandAugment(2, 20), 2, 200),
+    ],
+    ids=repr,
+)
+def test_policies_draw_operations_levels_and_signs_uniformly(step, n_operations, least):
+    """Two operations one after the other are independent."""
+    image = np.random.default_rng(7).integers(30, 200, (8, 10)).astype(np.uint8)
+    one = step
+    if n_operations == 2:
+        one = ff.RandAugment(1, step.magnitude)
+    shares = outcomes(one, image, n_operations)
+    assert len(shares) > least
+    number = {x: k for k, x in enumerate(shares)}
+    codes = np.array([number[x.tobytes()] for x in drawn(image, [step])])
+    wanted = np.array(list(shares.values()))
+    assert has_shares(np.bincount(codes, minlength=len(number)), wanted) > UNLIKELY

@@ -1,0 +1,126 @@
+"""Lists, groups and choices: what they compile to, and what they refuse."""
+
+import pytest
+from helpers.transforms import ALL, compiled
+
+from fmnist_fast.augment import (
+    CenterCrop,
+    Compose,
+    Pad,
+    RandAugment,
+    RandomApply,
+    RandomChoice,
+    RandomCrop,
+    RandomEqualize,
+    RandomHorizontalFlip,
+    RandomInvert,
+    Resize,
+    compile_steps,
+)
+
+
+def shape(*items):
+    """Kinds, with p, n_inner and until of groups and choices."""
+    return [
+        (kind, p, fields["n_inner"], fields.get("until"))
+        if "n_inner" in fields
+        else kind
+        for kind, p, fields in compiled(*items).steps
+    ]
+
+
+def test_a_list_and_compose_are_flat():
+    invert, flip = RandomInvert(), RandomHorizontalFlip()
+    wanted = ["tone", "flip", "tone"]
+    assert shape(invert, flip, invert) == wanted
+    assert shape(Compose([invert, Compose([flip])]), invert) == wanted
+    assert compile_steps(flip, 28, 28, 10) == compiled(flip)
+
+
+def test_random_apply_is_a_group():
+    inner = RandomApply([RandomInvert(), RandomEqualize()], 0.25)
+    assert shape(inner) == [("group", 0.25, 2, ALL), "tone", "tone"]
+    assert shape(RandomApply([inner, RandomInvert()]), RandomInvert()) == [
+        ("group", 0.5, 4, ALL),
+        ("group", 0.25, 2, ALL),
+        "tone",
+        "tone",
+        "tone",
+        "tone",
+    ]
+
+
+def test_random_choice_is_a_choice_of_groups():
+    pairs = Compose([RandomInvert(), RandomEqualize()])
+    step = RandomChoice(
+        [pairs, RandomInvert(), RandomApply([RandomInvert()])], [1, 2, 1]
+    )
+    assert shape(step) == [
+        ("choice", 1.0, 8, None),
+        ("group", 1.0, 2, ALL // 4),
+        "tone",
+        "tone",
+        ("group", 1.0, 1, 3 * ALL // 4),
+        "tone",
+        ("group", 1.0, 2, ALL),
+        ("group", 0.5, 1, ALL),
+        "tone",
+    ]
+
+
+@pytest.mark.parametrize(
+    "p, untils",
+    [
+        (None, [round(ALL / 3), round(2 * ALL / 3), ALL]),
+        ([0, 1, 0], [0, ALL, ALL]),
+        ([1, 0, 0], [ALL, ALL, ALL]),
+        ([0.1, 0.2, 0.7], [round(0.1 * ALL), round(0.3 * ALL), ALL]),
+    ],
+)
+def test_shares_of_a_choice(p, untils):
+    flat = compiled(RandomChoice([RandomInvert()] * 3, p)).steps
+    groups = [fields["until"] for kind, _, fields in flat if kind == "group"]
+    assert groups == untils
+
+
+def test_inside_a_choice_every_image_keeps_one_size():
+    step = RandomChoice([RandomCrop(24), CenterCrop(28), RandomInvert()])
+    message = (
+        "RandomChoice: all steps must make images of one size, of 28x28 got RandomCrop "
+        "24x24, CenterCrop 28x28, RandomInvert 28x28"
+    )
+    with pytest.raises(ValueError, match=message):
+        compiled(step)
+    out = compiled(RandomChoice([RandomCrop(24), Resize(24)]), Pad(1))
+    assert (out.height, out.width) == (26, 26)
+
+
+def test_random_apply_keeps_the_size():
+    out = compiled(RandomApply([Pad(2), RandomCrop(28)]))
+    assert (out.height, out.width) == (28, 28)
+    with pytest.raises(
+        ValueError, match=r"RandomApply: its steps make 24x24 of 28x28; with p=0\.5"
+    ):
+        compiled(RandomApply([RandomCrop(24)]))
+    assert compiled(RandomApply([RandomCrop(24)], 1)).height == 24
+
+
+def test_sizes_follow_the_steps():
+    out = compiled(Pad(2), RandomCrop(30), Resize(15), RandomCrop((15, 9)))
+    assert (out.height, out.width) == (15, 9)
+    assert out.steps[1][2]["n_tops"] == 3
+    with pytest.raises(
+        ValueError, match="a crop of 16x16 is larger than the image, 15x"
+    ):
+        compiled(Resize(15), RandomCrop(16))
+
+
+def test_the_number_of_steps_has_an_end():
+    most = [RandomInvert()] * 65_000
+    assert len(compiled(*most).steps) == 65_000
+    message = "augment must be at most 65,000 steps of the core, got 65,001 or more"
+    for items in ([*most, RandomInvert()], [RandomApply(most)]):
+        with pytest.raises(ValueError, match=message):
+            compiled(*items)
+    with pytest.raises(ValueError, match="augment must be at most 65,000 steps"):
+        compiled(*[RandAugment(1000)] * 3)

@@ -1,0 +1,137 @@
+"""The one list of transforms, against every place that has their names."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast import _names, augment
+from fmnist_fast.augment import Step
+from fmnist_fast.augment._text import STEPS
+
+DOCS = Path(__file__).parents[1] / "docs" / "augmentation.md"
+
+
+def is_transform(value):
+    """Whether it is a dataclass of its own, derived from Step."""
+    is_step = isinstance(value, type) and issubclass(value, Step)
+    return is_step and "__dataclass_params__" in vars(value)
+
+
+def by_module(names):
+    """For each module its names; those of an unknown one for None."""
+    out = {}
+    for name in names:
+        out.setdefault(_names.MODULES.get(name), set()).add(name)
+    return out
+
+
+def in_the_modules():
+    out = {}
+    for info in pkgutil.iter_modules(augment.__path__):
+        module = importlib.import_module(f"{augment.__name__}.{info.name}")
+        names = {
+            name
+            for name, value in vars(module).items()
+            if is_transform(value) and value.__module__ == module.__name__
+        }
+        if names := {name for name in names if not name.startswith("_")}:
+            out[info.name] = names
+    return out
+
+
+def in_the_docs():
+    rows = re.findall(
+        r"^\| `fmnist_fast\.augment\.(\w+)` \| (.*?) \|",
+        DOCS.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    out = {module: set(re.findall(r"`(\w+)`", names)) for module, names in rows}
+    assert out.pop("recipes") == {"RECIPES"} and len(out) == len(rows) - 1
+    return out
+
+
+def in_all_of(package):
+    names = package.__all__
+    return by_module(name for name in names if is_transform(getattr(package, name)))
+
+
+def in_the_text_form():
+    assert "CFunction" not in STEPS, "its arguments are addresses"
+    return by_module([*STEPS, "CFunction"])
+
+
+PLACES = {
+    "modules": in_the_modules,
+    "docs": in_the_docs,
+    "fmnist_fast": lambda: in_all_of(ff),
+    "fmnist_fast.augment": lambda: in_all_of(augment),
+    "text form": in_the_text_form,
+}
+
+
+def agrees(place):
+    return PLACES[place]() == {
+        module: set(names) for module, names in _names.TRANSFORMS.items()
+    }
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_has_the_names_of_the_list(place):
+    assert agrees(place)
+    assert len(_names.MODULES) == sum(map(len, _names.TRANSFORMS.values()))
+
+
+@pytest.mark.parametrize("erase", [(), ("RandomErasing", "Cutout", "Planted")])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_missing_and_an_extra_name_are_noticed(place, erase, monkeypatch):
+    monkeypatch.setitem(_names.TRANSFORMS, "erase", erase or ("Cutout",))
+    assert not agrees(place)
+
+
+def test_an_extra_class_is_noticed(monkeypatch):
+    module = importlib.import_module("fmnist_fast.augment.erase")
+    monkeypatch.setattr(module, "Planted", module.Cutout, raising=False)
+    assert not agrees("modules")
+
+
+@pytest.mark.parametrize("package", [ff, augment], ids=lambda package: package.__name__)
+def test_type_checkers_see_every_module(package):
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    starred = [
+        node.module.removeprefix("augment.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+    ]
+    assert starred == sorted(_names.TRANSFORMS)
+
+
+@pytest.mark.parametrize("module", _names.TRANSFORMS)
+def test_modules_define_no_other_public_name(module):
+    """Type checkers take all that a module defines for names of fmnist_fast."""
+    path = Path(importlib.import_module(f"fmnist_fast.augment.{module}").__file__)
+    defined = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            defined.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            defined.update(ast.unparse(node).partition("=")[0].strip().split(", "))
+    public = {name for name in defined if not name.startswith("_")}
+    assert public == set(_names.TRANSFORMS[module])
+
+
+@pytest.mark.parametrize("name", _names.MODULES)
+def test_every_parameter_is_checked(name):
+    """By the check of its class, or that of all parameters of this name."""
+    from fmnist_fast.augment._arguments import SHARED
+
+    step = getattr(augment, name)
+    own = {"RandomChoice": {"p"}, "RandAugment": {"magnitude"}}
+    own["CFunction"] = {"function", "data", "_addresses"}
+    checked = {*SHARED, *step._checks, *own.get(name, ())}
+    assert set(step.__dataclass_fields__) <= checked
+    assert set(step._checks) <= set(step.__dataclass_fields__)

@@ -1,0 +1,81 @@
+"""Resizing: what it compiles to."""
+
+import math
+
+import pytest
+from helpers.transforms import compiled, drawn, only
+
+from fmnist_fast.augment import (
+    RandomResizedCrop,
+    Resize,
+)
+
+
+@pytest.mark.parametrize(
+    "step, size",
+    [
+        (Resize(14), (14, 28)),
+        (Resize((14, 20)), (14, 20)),
+        (Resize(15, max_size=20), (10, 20)),
+        (Resize(None, max_size=14), (7, 14)),
+        (Resize(30, max_size=61), (30, 60)),
+    ],
+)
+def test_resize_follows_the_shorter_side(step, size):
+    for wanted, height, width in ((size, 20, 40), (size[::-1], 40, 20)):
+        if isinstance(step.size, tuple):
+            wanted = size
+        out = compiled(step, height=height, width=width)
+        assert (out.height, out.width) == wanted
+        fields = {"height": wanted[0], "width": wanted[1]}
+        fields |= {"interpolation": 1, "antialias": 1}
+        assert out.steps == (("resize", 1.0, fields),)
+
+
+def test_resize_never_makes_an_empty_image():
+    with pytest.raises(ValueError, match="this would make 0x50 of 1x100"):
+        compiled(Resize(None, max_size=50), height=1, width=100)
+
+
+@pytest.mark.parametrize(
+    "interpolation, antialias, wanted",
+    [
+        ("bilinear", True, (1, 1)),
+        ("bilinear", False, (1, 0)),
+        ("bilinear", None, (1, 0)),
+        ("nearest", True, (0, 0)),
+    ],
+)
+def test_antialias_is_for_bilinear(interpolation, antialias, wanted):
+    step = Resize(5, interpolation, antialias=antialias)
+    assert (only(step)[2]["interpolation"], only(step)[2]["antialias"]) == wanted
+    step = RandomResizedCrop(5, interpolation=interpolation, antialias=antialias)
+    fields = only(step)[2]["resize"]
+    assert (fields["interpolation"], fields["antialias"]) == wanted
+
+
+@pytest.mark.parametrize(
+    "ratio, sides, fallback",
+    [
+        ((3 / 4, 4 / 3), (28, 28), (28, 28)),
+        ((3 / 4, 4 / 3), (28, 60), (28, 37)),  # 28 * 4 / 3 = 37.3
+        ((3 / 4, 4 / 3), (60, 28), (37, 28)),
+        ((2, 3), (28, 28), (14, 28)),
+        ((3, 4), (1, 1), (1, 1)),
+    ],
+)
+def test_random_resized_crop(ratio, sides, fallback):
+    step = RandomResizedCrop((20, 24), (0.5, 1), ratio)
+    kind, p, fields = only(step, *sides)
+    assert (kind, p) == ("resized_crop", 1.0)
+    assert (fields["fallback_height"], fields["fallback_width"]) == fallback
+    assert fields["scale"] == drawn(0.5, 1.0)
+    low, high = fields["log_ratio"]["low"], fields["log_ratio"]["high"]
+    assert (math.exp(low), math.exp(high)) == pytest.approx(ratio, rel=1e-11)
+    assert fields["resize"] == {
+        "height": 20,
+        "width": 24,
+        "interpolation": 1,
+        "antialias": 1,
+    }
+    assert compiled(step, height=sides[0], width=sides[1]).width == 24

@@ -1,0 +1,167 @@
+"""Every operation of the policies against torchvision's: see test_torchvision.py."""
+
+import importlib.util
+import math
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast.augment import compile_steps
+
+torch = pytest.importorskip("torch", reason="torchvision needs torch")
+if importlib.util.find_spec("torchvision") is None:
+    pytest.skip("torchvision is not installed", allow_module_level=True)
+from helpers import against_torchvision  # noqa: E402
+from helpers.against_torchvision import (  # noqa: E402
+    INTERPOLATIONS,
+    draws_of,
+    ours,
+    share,
+    tied_map,
+    v2,
+)
+
+images = against_torchvision.images
+
+
+# In the order of the choice, with the sign where it belongs to the alternative: the
+# factors 1 + m and 1 - m are two.
+OPERATIONS = [
+    ("Identity", 0),
+    *((name, 0) for name in ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")),
+    *(
+        (name, sign)
+        for name in ("Brightness", "Contrast", "Sharpness")
+        for sign in (1, -1)
+    ),
+    *((name, 0) for name in ("Posterize", "Solarize", "AutoContrast", "Equalize")),
+]
+# Their largest magnitudes; 8 - bits of Posterize, and Solarize counts down from 1.
+WIDE = {"Shear": 0.99, "Translate": 32, "Rotate": 135, "Posterize": 6, "Solarize": 1}
+NARROW = {"Shear": 0.3, "Rotate": 30, "Posterize": 4, "Solarize": 1}
+
+
+def policy_draw(steps, i):
+    """Which operation image i gets, which level and sign, and its place in the list."""
+    word, at, k = draws_of(i).word(), 1, 0
+    while word >= steps[at][2]["until"]:
+        at, k = at + 1 + steps[at][2]["n_inner"], k + 1
+    name, sign = OPERATIONS[k]
+    if steps[at][2]["n_inner"] == 0:
+        return name, 0, 1, None
+    _, _, fields = steps[at + 1]
+    draws = draws_of(i, at + 2)
+    names = ("angle", "translate_x", "translate_y", "scale", "shear_x", "shear_y")
+    level = 0
+    for field in names if "angle" in fields else ("value", "factor"):
+        limits = fields.get(field)
+        if limits is None:
+            continue
+        drawn = draws.word()
+        if limits["n_levels"]:
+            level = drawn * limits["n_levels"] >> 32
+        if limits["random_sign"]:
+            sign = -1 if draws.word() >> 31 else 1
+    return name, level, sign or 1, at + 1
+
+
+def exact_magnitude(name, level, sign, n_levels, largest):
+    """What torchvision's tables hold, in float64."""
+    if name in ("Identity", "AutoContrast", "Equalize"):
+        return 0.0
+    magnitude = largest[name] * (level / (n_levels - 1))
+    if name == "Posterize":
+        return round(8 - magnitude)
+    return 1 - magnitude if name == "Solarize" else sign * magnitude
+
+
+# Warps are close, sharpness is cut another way for a few pixels (see above).
+WARPS = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+
+
+def policy_is_torchvisions(images, step, transform, largest, level=None):
+    """One after the other, images[k] augmented many times, each operation of each level
+    and sign against torchvision's. Returns the operations seen, and those of them whose
+    magnitude, a float32 there that is cut or compared with levels, makes another
+    image."""
+    shape, n_levels = images.shape[1:], step.num_magnitude_bins
+    steps = compile_steps(step, *shape, 1).steps
+    found = {}
+    for i in range(8000 if level is None else 400):
+        name, drawn, sign, place = policy_draw(steps, i)
+        drawn = drawn if level is None or name == "Identity" else level
+        found.setdefault((name, drawn, sign), (place, []))[1].append(i)
+    n = 1 + max(max(numbers) for _, numbers in found.values())
+    differ = set()
+    for image in images:
+        got = ours(np.repeat(image[None], n, axis=0), step)
+        tensor = torch.from_numpy(image[None])
+        for key, (place, numbers) in found.items():
+            name, drawn, sign = key
+            mine = got[numbers]
+            assert (mine == mine[0]).all(), key
+            mine = mine[:1]
+
+            def apply(magnitude, name=name, tensor=tensor):
+                how = {"interpolation": step.interpolation, "fill": transform._fill}
+                return transform._apply_image_or_video_transform(
+                    tensor, name, magnitude, **how
+                ).numpy()
+
+            magnitude = exact_magnitude(name, drawn, sign, n_levels, largest)
+            want = apply(magnitude)
+            if name in WARPS and step.interpolation == "bilinear":
+                assert share(mine, want, 1) >= 0.995, key
+            elif name in WARPS:
+                draws = draws_of(numbers[0], place + 1)
+                free = ~tied_map(steps[place][2], draws, shape)
+                if free.any():
+                    assert share(mine[0][free], want[0][free]) == 1, key
+                else:
+                    assert name == "Rotate" and magnitude % 90 == 0, key
+            else:
+                assert share(mine, want, 1) == 1, key
+                assert share(mine, want) >= (0.99 if name == "Sharpness" else 1), key
+            table = transform._AUGMENTATION_SPACE[name][0](n_levels, *shape)
+            if table is not None:
+                rounded = float(table[drawn]) * sign
+                assert math.isclose(rounded, magnitude, rel_tol=1e-5, abs_tol=1e-6)
+                is_cut = name.startswith(("Translate", "Posterize", "Solarize"))
+                if is_cut and share(apply(rounded), want) < 1:
+                    differ.add((name, drawn))
+    return set(found), differ
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_every_operation_of_trivial_augment_is_torchvisions(images, interpolation):
+    step = ff.TrivialAugmentWide(interpolation=interpolation)
+    transform = v2.TrivialAugmentWide(
+        interpolation=v2.InterpolationMode(interpolation), fill=None
+    )
+    largest = {
+        f"{name}{axis}": WIDE[name] for name in ("Shear", "Translate") for axis in "XY"
+    }
+    largest |= WIDE | dict.fromkeys(("Brightness", "Contrast", "Sharpness"), 0.99)
+    seen, differ = policy_is_torchvisions(images[8:11], step, transform, largest)
+    assert len(seen) == 3 + 5 * 62 + 3 * 62 + 2 * 31
+    # In float32, 32 * 15 / 30 is 15.999999, which is cut to 15, and three thresholds
+    # are just above the grey level that they should be.
+    moves = {("TranslateX", 15), ("TranslateY", 15)}
+    assert moves <= differ
+    assert differ <= moves | {("Solarize", level) for level in (16, 18, 24)}
+
+
+@pytest.mark.parametrize("magnitude", [0, 1, 9, 17, 30])
+def test_every_operation_of_rand_augment_is_torchvisions(images, magnitude):
+    step = ff.RandAugment(1, magnitude, interpolation="bilinear")
+    height, width = images.shape[1:]
+    largest = NARROW | dict.fromkeys(("Brightness", "Contrast", "Sharpness"), 0.9)
+    largest |= {"ShearX": 0.3, "ShearY": 0.3}
+    largest |= {"TranslateX": 150 / 331 * width, "TranslateY": 150 / 331 * height}
+    transform = v2.RandAugment(1, magnitude, interpolation="bilinear", fill=None)
+    seen, differ = policy_is_torchvisions(
+        images[8:12], step, transform, largest, magnitude
+    )
+    assert len(seen) == 3 + 5 * 2 + 3 * 2 + 2
+    assert not differ

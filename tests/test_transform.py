@@ -1,0 +1,77 @@
+"""Transforms as values: equal, hashed, pickled, printed."""
+
+import copy
+import dataclasses
+import doctest
+import enum
+import importlib
+import pickle
+import pkgutil
+
+import numpy as np
+import pytest
+from helpers.transforms import EVERY
+
+import fmnist_fast as ff
+from fmnist_fast import augment
+from fmnist_fast.augment import (
+    ColorJitter,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomInvert,
+    RandomRotation,
+    RandomVerticalFlip,
+    Resize,
+    TrivialAugmentWide,
+)
+from fmnist_fast.augment._text import STEPS
+
+
+@pytest.mark.parametrize("step", EVERY, ids=lambda step: type(step).__name__)
+def test_a_step_is_a_value(step):
+    again = eval(repr(step), vars(augment).copy())
+    assert again == step and again is not step
+    assert hash(again) == hash(step)
+    assert pickle.loads(pickle.dumps(step)) == step
+    assert copy.deepcopy(step) == step
+    assert step not in [other for other in EVERY if other is not step]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(step, dataclasses.fields(step)[0].name, None)
+
+
+def test_every_step_is_tried():
+    assert {type(step).__name__ for step in EVERY} == set(STEPS)
+    assert set(STEPS) <= set(augment.__all__) & set(ff.__all__)
+
+
+def test_equal_meanings_are_equal_values():
+    assert RandomCrop(28, 4) == RandomCrop((28, 28), [4, 4, 4, 4])
+    assert RandomCrop(28, fill=None) == RandomCrop(28, fill=0.0)
+    assert RandomRotation(5) == RandomRotation((-5, 5))
+    assert ColorJitter(2) == ColorJitter((0, 3))
+    assert Resize([28]) == Resize(28) != Resize((28, 28))
+    assert Resize(28, antialias=None) == Resize(28, antialias=False)
+    assert TrivialAugmentWide(fill=None) == TrivialAugmentWide(fill=0)
+    assert RandomHorizontalFlip() != RandomVerticalFlip()
+
+
+def test_numbers_of_numpy_are_numbers():
+    step = RandomCrop(np.int64(28), np.uint8(4), fill=np.float32(3))
+    assert repr(step) == repr(RandomCrop(28, 4, fill=3))
+    assert repr(RandomInvert(np.float64(0.25))) == "RandomInvert(p=0.25)"
+
+
+def test_an_enum_with_the_name_will_do():
+    mode = enum.Enum("InterpolationMode", {"BILINEAR": "bilinear", "CUBIC": "bicubic"})
+    assert Resize(28, mode.BILINEAR) == Resize(28, "bilinear")
+    with pytest.raises(ValueError, match="must be one of nearest, bilinear, got"):
+        Resize(28, mode.CUBIC)
+
+
+def test_the_examples_run():
+    attempted = 0
+    for module in pkgutil.iter_modules(augment.__path__, f"{augment.__name__}."):
+        found = doctest.testmod(importlib.import_module(module.name))
+        assert not found.failed
+        attempted += found.attempted
+    assert attempted >= 5

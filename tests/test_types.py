@@ -1,0 +1,42 @@
+"""What a type checker sees of names that are imported when they are asked for."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fmnist_fast._names import MODULES
+
+pytest.importorskip("mypy", reason="types are checked by mypy")
+ROOT = Path(__file__).parents[1]
+TYPES = {
+    **{name: f"-> fmnist_fast.augment.{MODULES[name]}.{name}" for name in MODULES},
+    **{
+        f"augment.{name}": f"-> fmnist_fast.augment.{MODULES[name]}" for name in MODULES
+    },
+    "RandomCrop(28)": "fmnist_fast.augment.crop.RandomCrop",
+    "augment.compile_steps": "-> fmnist_fast.augment._compile.Compiled",
+    "augment.parse_steps": "def (text: str) -> str | ",
+    "augment.RECIPES": "dict[str, def (int, int) -> tuple[",
+    "load": "-> fmnist_fast.dataset.Dataset",
+    "load_shards": "-> fmnist_fast.dataset.Dataset",
+    "Card": "-> fmnist_fast._dataset.",
+    "convert": "def (image: ",
+    "convert_folder": "def (folder: ",
+    "RandomCorp": 'has no attribute "RandomCorp"; maybe "RandomCrop"?',
+    "Step": 'Module has no attribute "Step"',
+}
+
+
+def test_every_name_has_its_type(tmp_path):
+    program = tmp_path / "program.py"
+    lines = ["import fmnist_fast as ff", *(f"reveal_type(ff.{name})" for name in TYPES)]
+    program.write_text("\n".join(lines), encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", str(program)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = re.findall(r"program\.py:(\d+): (.*)", done.stdout)
+    said = {int(number): text for number, text in reversed(found)}
+    for number, (name, type_) in enumerate(TYPES.items(), 2):
+        assert type_ in said.get(number, done.stdout + done.stderr), name

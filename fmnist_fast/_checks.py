@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,7 +42,7 @@ def checked_seed(value: Any, name: str = "seed") -> int:
     return checked_integer(name, value, 0, 2**64 - 1)
 
 
-def checked_name(name: str, value: Any, known: Sequence[str]) -> str:
+def checked_name(name: str, value: Any, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
         hint = did_you_mean(value, known) if isinstance(value, str) else ""
         raise ValueError(
@@ -51,7 +51,7 @@ def checked_name(name: str, value: Any, known: Sequence[str]) -> str:
     return value
 
 
-def checked_dtype(name: str, value: Any, known: Sequence[str]) -> str:
+def checked_dtype(name: str, value: Any, known: Collection[str]) -> str:
     """A name that is known, or numpy's dtype of that name."""
     if not isinstance(value, str):
         with contextlib.suppress(TypeError):

@@ -24,14 +24,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # Inflate never makes more than 1032 bytes of one. A header that promises this much
 # more than the file is long is checked by inflating without keeping anything.
 _SUSPICIOUS_RATIO = 32
-_TYPES = {
-    "uint8": 0x08,
-    "int8": 0x09,
-    "int16": 0x0B,
-    "int32": 0x0C,
-    "float32": 0x0D,
-    "float64": 0x0E,
-}
 
 
 def read_idx(
@@ -106,9 +98,9 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     """
     array = np.asarray(array)
     path = expanded(path)
-    if array.dtype.name not in _TYPES:
+    if array.dtype.name not in _core.IDX_TYPES:
         raise TypeError(
-            f"{path}: an IDX file holds {', '.join(_TYPES)}, got {array.dtype}"
+            f"{path}: an IDX file holds {', '.join(_core.IDX_TYPES)}, got {array.dtype}"
         )
     too_long = [side for side in array.shape if side >= 1 << 32]
     if too_long:
@@ -156,7 +148,7 @@ def map_idx(
 def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     """The header of an IDX file of `shape`, whose sides are below 2**32."""
     sides = np.array(shape, dtype=">u4").tobytes()
-    return bytes([0, 0, _TYPES[dtype.name], len(shape)]) + sides
+    return bytes([0, 0, _core.IDX_TYPES[dtype.name], len(shape)]) + sides
 
 
 def _flat_bytes(items: np.ndarray) -> np.ndarray:

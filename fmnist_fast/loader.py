@@ -9,11 +9,11 @@ import numpy as np
 
 from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
-from ._core import Pipeline, Steps
+from ._core import DTYPES, MAX_EPOCH, Pipeline, Steps
 from ._dataset.arrays import parts_of
 from ._loader import options
 from ._loader.pipelines import Pipelines
-from ._loader.progress import MAX_EPOCH, Place, Progress, checked_state
+from ._loader.progress import Place, Progress, checked_state
 from .dataset import Dataset
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Loader:
         self.shuffle_block = options.checked_block(shuffle_block, self.shuffle)
         self.rank, self.world = options.checked_shard(shard)
         self._seed = options.seed_of(seed, self.world)
-        self.dtype = checked_dtype("dtype", dtype, options.DTYPES)
+        self.dtype = checked_dtype("dtype", dtype, DTYPES)
         self.normalize, self.scale, self.bias = options.checked_normalize(
             normalize, self.dtype, self._moments
         )

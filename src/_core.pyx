@@ -68,8 +68,10 @@ def set_cpu_level(level):
 
 # ---- IDX ------------------------------------------------------------------------
 
-cdef dict IDX_DTYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32",
-                        0x0D: "float32", 0x0E: "float64"}
+# The type byte of an IDX header.
+IDX_TYPES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C,
+             "float32": 0x0D, "float64": 0x0E}
+cdef dict IDX_DTYPES = {code: name for name, code in IDX_TYPES.items()}
 
 
 def idx_header(const uint8_t[::1] head not None, str source not None):
@@ -361,8 +363,8 @@ cdef class Steps:
 
 DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
           "uint8": FM_UINT8}
-LABEL_DTYPES = {"uint8": FM_LABEL_UINT8, "int32": FM_LABEL_INT32,
-                "int64": FM_LABEL_INT64, "onehot": FM_LABEL_ONEHOT}
+LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
+                "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
 LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
 MAX_EPOCH = UINT32_MAX  # an epoch is one word of the random numbers' counter
 MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK

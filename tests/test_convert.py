@@ -6,7 +6,7 @@ import pytest
 import reference
 
 import fmnist_fast as ff
-from fmnist_fast._loader.options import DTYPES
+from fmnist_fast._core import DTYPES
 
 EVERY_PIXEL = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
 NORMALIZE = [

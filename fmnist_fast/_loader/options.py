@@ -13,15 +13,13 @@ import numpy as np
 
 from .. import config
 from .._checks import checked_dtype, checked_integer, checked_seed
+from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT
 from .ranks import MAX_WORLD, shard_from_environment
 
-DTYPES = ("float32", "float16", "bfloat16", "uint8")
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
-LABEL_DTYPES = ("int64", "int32", "uint8", "onehot")
 DropLast = bool | Literal["wrap"]
 Normalize = str | tuple[float, float] | None
-MAX_ROWS = 2**40  # of a batch, and of a block: FM_ORDER_MAX_BLOCK of src/order.h
-SLOT_ALIGNMENT = 64  # bytes, as fm_slots_supply of src/slots.h wants it: a cache line
+MAX_ROWS = MAX_SHUFFLE_BLOCK  # of a batch
 NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
@@ -118,7 +116,7 @@ def checked_block(block: Any, shuffle: bool) -> int | None:
         return None
     if not shuffle:
         raise ValueError(f"shuffle_block goes with shuffle=True, got {block!r}")
-    return checked_integer("shuffle_block", block, 1, MAX_ROWS)
+    return checked_integer("shuffle_block", block, 1, MAX_SHUFFLE_BLOCK)
 
 
 def checked_labels(label_dtype: Any, n_classes: int) -> str:

@@ -6,9 +6,7 @@ import weakref
 from typing import Any, NamedTuple
 
 from .._checks import checked_integer, checked_seed
-from .._core import Batches, Pipeline
-
-MAX_EPOCH = 2**32 - 1  # the epoch is one word of the random numbers' counter
+from .._core import MAX_EPOCH, Batches, Pipeline
 
 Place = tuple[int, int]  # an epoch, and a position in it: samples over all ranks
 

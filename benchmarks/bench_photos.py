@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.photos.folder import _image_or_reason
+from fmnist_fast.photos.files import image_or_reason
 
 from .conftest import interleaved
 
@@ -108,7 +108,7 @@ def test_photos_a_second(folder, tmp_path, rounds, report, measured):
         contenders = {
             "convert_folder": convert,
             "Pillow, decoding only": lambda: in_fresh_process(DECODE, folder / "all"),
-            "the steps in processes": lambda: processes.map(_image_or_reason, paths),
+            "the steps in processes": lambda: processes.map(image_or_reason, paths),
         }
         times = interleaved(contenders, min(rounds, 9))
     report(f"{len(paths)} photos of {SIZE[0]}x{SIZE[1]}, {nbytes / 1e3:.0f} KB, 2 each")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,6 +53,18 @@ def checked_dtype(name: str, value: Any, known: Sequence[str]) -> str:
         with contextlib.suppress(TypeError):
             return checked_name(name, np.dtype(value).name, known)
     return checked_name(name, value, known)
+
+
+@contextlib.contextmanager
+def install_hint(need: str, package: str) -> Iterator[None]:
+    """Add how to get `package` to an ImportError of the block.
+
+    `need` says what needs it, as in "photos need Pillow".
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{need} ({error}): pip install {package}") from error
 
 
 def did_you_mean(name: str, known: Sequence[str], most: int = 3) -> str:

@@ -208,14 +208,14 @@ def test_wrong_checksum_of_a_png(tmp_path):
 
 
 def test_memory_of_pillow_is_kept_meanwhile(folder, tmp_path, monkeypatch):
-    seen, convert = [], photo_folder.steps_of_file
+    seen, convert = [], photo_files.steps_of_file
 
     def look(path):
         seen.append(Image.core.get_blocks_max())
         return convert(path)
 
     before = Image.core.get_blocks_max()
-    monkeypatch.setattr(photo_folder, "steps_of_file", look)
+    monkeypatch.setattr(photo_files, "steps_of_file", look)
     ff.convert_folder(folder, tmp_path / "mine", threads=3)
     assert set(seen) == {max(before, 24)} and Image.core.get_blocks_max() == before
 
@@ -348,7 +348,8 @@ def test_killed_processes_give_the_same_bytes(tmp_path, kill):
         draw(tmp_path / "photos" / f"{i % 4}" / f"{i}.png", i)
     ff.convert_folder(tmp_path / "photos", tmp_path / "want")
     code = (
-        "from fmnist_fast import cli, photo_folder\n"
+        "from fmnist_fast._cli import main as cli\n"
+        "from fmnist_fast.photos import folder as photo_folder\n"
         "photo_folder._CHECKPOINT_SECONDS = 0.01\n"
         "raise SystemExit(cli.main(['convert', 'photos', '-o', 'mine']))"
     )
@@ -435,9 +436,17 @@ def test_splits_that_files_have_no_names_for(tmp_path):
         ff.convert_folder(tmp_path / "photos", tmp_path / "mine")
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True])
-def test_bad_threads(folder, tmp_path, threads):
-    with pytest.raises(ValueError, match="threads must be an integer from 1 on"):
+@pytest.mark.parametrize(
+    "threads, error, message",
+    [
+        (0, ValueError, r"threads must be in 1\.\.1024, got 0"),
+        (-1, ValueError, r"threads must be in 1\.\.1024, got -1"),
+        (1.5, TypeError, r"threads must be an integer, got 1\.5"),
+        (True, TypeError, "threads must be an integer, got True"),
+    ],
+)
+def test_bad_threads(folder, tmp_path, threads, error, message):
+    with pytest.raises(error, match=message):
         ff.convert_folder(folder, tmp_path / "mine", threads=threads)
 
 

@@ -1,4 +1,4 @@
-"""The IDX files that photos become, while they are written.
+"""Write the IDX files that photos become, with checkpoints.
 
 They are in a folder of their own. In its .progress are the list of the photos and how
 far the files go that a checkpoint has made safe. A process that finds the same list
@@ -41,16 +41,23 @@ class _State(NamedTuple):
 
 
 class PhotoStore:
-    """The files of a dataset that grows by one photo at a time.
+    """Write the files of a dataset that grows by one photo at a time.
 
-    `folder`/.progress must exist, and no other process may write there.
+    Parameters
+    ----------
+    folder : Path
+        Its subfolder .progress must exist, and no other process may write there.
+    splits : iterable of str
+    classes : list of str
+    photos : iterator of Photo
+        All that are to be converted.
 
     Attributes
     ----------
     n_photos : int
-        All that are to be converted.
+        The number of `photos`.
     state : _State
-        Of these, what has been appended.
+        How many of these have been appended.
     is_anew : bool
         What an interrupted run had appended was dropped: it had other photos.
     """
@@ -77,7 +84,7 @@ class PhotoStore:
                 self.state = _State(**json.loads(self._saved.read_bytes()))
 
     def _write_list(self, photos: Iterator[Photo]) -> tuple[int, bool]:
-        """The number of photos, and whether the list is what it was before."""
+        """Return the number of photos, and whether the list is what it was before."""
         n_photos = 0
         new = self._list.with_suffix(".new")
         with open(new, "wb") as file:
@@ -92,7 +99,7 @@ class PhotoStore:
         return n_photos, same
 
     def remaining(self) -> Iterator[Photo]:
-        """The photos that had not been appended when this was called, in order."""
+        """Yield the photos that have not been appended, in order."""
         with open(self._list, "rb") as lines:
             for line in itertools.islice(lines, 1 + self.state.n_done, None):
                 yield Photo.from_line(line)
@@ -116,13 +123,21 @@ class PhotoStore:
             yield
 
     def _layout(self, name: str, n: int) -> tuple[bytes, int]:
-        """The header of an IDX file of `n` items, and the bytes of an item."""
+        """Return the header of an IDX file of `n` items, and the bytes of an item."""
         if "labels" in name:
             return header_of(self._label_dtype, (n,)), self._label_dtype.itemsize
         return header_of(np.dtype(np.uint8), (n, SIDE, SIDE)), SIDE * SIDE
 
     def append(self, photo: Photo, result: np.ndarray | str) -> None:
-        """Add the next photo: its image, or what is wrong with it."""
+        """Add the next photo.
+
+        Parameters
+        ----------
+        photo : Photo
+            The next one of `remaining`.
+        result : ndarray, uint8 (28, 28), or str
+            Its image, or the reason why there is no image.
+        """
         n_done, n_bad, bad_nbytes, n_images = self.state
         if isinstance(result, str):
             line = f"{photo.path}: {result}\n".encode("utf-8", "backslashreplace")
@@ -145,9 +160,12 @@ class PhotoStore:
             file.write(json.dumps(self.state._asdict()).encode())
 
     def finish(self, name: str) -> None:
-        """Write what is still missing for a dataset: the headers and the card.
+        """Write the headers and the card, in the block of `open`, after the last photo.
 
-        To be called in the block of `open`, after the last photo.
+        Parameters
+        ----------
+        name : str
+            The name of the dataset.
         """
         for split, n in self.state.n_images.items():
             for file_name in FILES[split]:

@@ -60,86 +60,73 @@ class Photo(NamedTuple):
         return Photo(*json.loads(line))
 
 
-def find_splits(folder: Path) -> dict[str, Path]:
-    """Find the folder of the classes of each split.
+class PhotoFolder:
+    """Photos in a folder for each class, or in train and test that have these.
 
     Parameters
     ----------
     folder : Path
-        With a subfolder for each class, or with train and test that have these.
 
-    Returns
-    -------
-    dict of str to Path
-        "train" alone, which is `folder`, where there are no folders of splits.
+    Attributes
+    ----------
+    folder : Path
+    splits : dict of str to Path
+        The folder of the classes of each split; "train" alone, which is `folder`, where
+        there are no folders of splits.
+    classes : list of str
+        The names of the classes of all splits together, sorted.
+    n_skipped : int
+        Files without a photo suffix or outside of the classes, counted by `photos`.
 
     Raises
     ------
+    FileNotFoundError
+        There is no such folder.
     ValueError
         There are no subfolders, or train is beside splits that IDX files don't have.
     """
-    names = {path.name for path in _subfolders(folder)}
-    if not names:
-        raise ValueError(f"{folder}: wanted a subfolder for each class, found none")
-    if names <= FILES.keys():
-        return {split: folder / split for split in FILES if split in names}
-    if "train" in names and names <= FILES.keys() | _OTHER_SPLITS:
-        raise ValueError(
-            f"{folder}: wanted a subfolder for each class, or train and test, found "
-            f"{', '.join(sorted(names))}"
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: there is no such folder of photos")
+        self.folder, self.n_skipped = folder, 0
+        names = {path.name for path in _subfolders(folder)}
+        if not names:
+            raise ValueError(f"{folder}: wanted a subfolder for each class, found none")
+        self.splits = {"train": folder}
+        if names <= FILES.keys():
+            self.splits = {name: folder / name for name in FILES if name in names}
+        elif "train" in names and names <= FILES.keys() | _OTHER_SPLITS:
+            raise ValueError(
+                f"{folder}: wanted a subfolder for each class, or train and test, "
+                f"found {', '.join(sorted(names))}"
+            )
+        parents = self.splits.values()
+        self.classes = sorted(
+            {path.name for each in parents for path in _subfolders(each)}
         )
-    return {"train": folder}
 
+    def photos(self) -> Iterator[Photo]:
+        """Yield all photos by split, class and path, with one folder's names in memory.
 
-def find_classes(splits: dict[str, Path]) -> list[str]:
-    """Return the names of all classes, sorted.
-
-    Parameters
-    ----------
-    splits : dict of str to Path
-        From `find_splits`.
-
-    Returns
-    -------
-    list of str
-        The classes of all splits together.
-    """
-    return sorted({path.name for each in splits.values() for path in _subfolders(each)})
-
-
-def find_photos(
-    folder: Path, splits: dict[str, Path], classes: list[str], skipped: list[int]
-) -> Iterator[Photo]:
-    """Yield all photos by split, class and path, with one folder's names in memory.
-
-    Parameters
-    ----------
-    folder : Path
-    splits : dict of str to Path
-        From `find_splits`.
-    classes : list of str
-        From `find_classes`.
-    skipped : list of one int
-        Raised by the number of files without a photo suffix, or outside of the
-        folders of the classes.
-
-    Yields
-    ------
-    Photo
-    """
-    for parent in {folder, *splits.values()}:
-        skipped[0] += sum(
-            not path.is_dir() and not _is_hidden(path.name) for path in parent.iterdir()
+        Yields
+        ------
+        Photo
+        """
+        self.n_skipped = sum(
+            not path.is_dir() and not _is_hidden(path.name)
+            for parent in {self.folder, *self.splits.values()}
+            for path in parent.iterdir()
         )
-    for split, parent in splits.items():
-        for label, name in enumerate(classes):
-            if (parent / name).is_dir():
-                for path in _files(parent / name):
-                    if os.path.splitext(path)[1].lower() in SUFFIXES:
-                        relative = os.path.relpath(path, folder)
-                        yield Photo(split, label, relative, *_size_and_time(path))
-                    else:
-                        skipped[0] += 1
+        for split, parent in self.splits.items():
+            for label, name in enumerate(self.classes):
+                if (parent / name).is_dir():
+                    for path in _files(parent / name):
+                        if os.path.splitext(path)[1].lower() in SUFFIXES:
+                            relative = os.path.relpath(path, self.folder)
+                            yield Photo(split, label, relative, *_size_and_time(path))
+                        else:
+                            self.n_skipped += 1
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from .._checks import checked_integer, install_hint
 from .._io.files import sync_folder, usable_cores
 from .._io.lock import locked
 from .._io.paths import expanded
-from .files import Photo, find_classes, find_photos, find_splits, image_or_reason
+from .files import Photo, PhotoFolder, image_or_reason
 from .store import BAD_NAME, PROGRESS_NAME, PhotoStore
 
 _CHECKPOINT_SECONDS = 2.0  # one takes some 10 ms, most of it waiting for the disk
@@ -104,19 +104,17 @@ def convert_folder(
     source = Path(expanded(folder))
     target = Path(os.path.abspath(expanded(out)))
     part = target.with_name(f"{target.name}.part")
-    _check_folders(source, target, part)
-    splits, skipped = find_splits(source), [0]
-    classes = find_classes(splits)
+    photos = PhotoFolder(source)
+    _check_targets(source, target, part)
 
     def refuse() -> None:
         raise RuntimeError(f"{target}: another process is converting photos into it")
 
     with _kept_blocks(threads), locked(part / PROGRESS_NAME / "lock", refuse):
-        photos = find_photos(source, splits, classes, skipped)
-        store = PhotoStore(part, splits, classes, photos)
+        store = PhotoStore(part, photos)
         if store.n_photos == 0:
             shutil.rmtree(part)
-            raise ValueError(f"{source}: no photos in {len(classes)} subfolders")
+            raise ValueError(f"{source}: no photos in {len(photos.classes)} subfolders")
         if progress:
             _say_where_from(store)
         with store.open():
@@ -132,7 +130,7 @@ def convert_folder(
     sync_folder(target.parent)
     shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
     n_images, n_bad = store.state.n_images, store.state.n_bad
-    return Converted(target, tuple(classes), n_images, n_bad, skipped[0])
+    return Converted(target, tuple(photos.classes), n_images, n_bad, photos.n_skipped)
 
 
 @contextlib.contextmanager
@@ -233,9 +231,7 @@ def _check_any_good(store: PhotoStore, source: Path) -> None:
         )
 
 
-def _check_folders(source: Path, target: Path, part: Path) -> None:
-    if not source.is_dir():
-        raise FileNotFoundError(f"{source}: there is no such folder of photos")
+def _check_targets(source: Path, target: Path, part: Path) -> None:
     if target.is_relative_to(os.path.abspath(source)):
         raise ValueError(f"{target} must not be in {source}, the folder of photos")
     if not target.parent.is_dir():

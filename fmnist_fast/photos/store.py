@@ -12,7 +12,7 @@ import filecmp
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,7 +23,7 @@ from .._load.split import CARD_NAME
 from .._registry.datasets import FILES
 from ..idx import header_of
 from .convert import SIDE
-from .files import Photo
+from .files import Photo, PhotoFolder
 
 BAD_NAME = "bad-photos.txt"  # a line for each photo that could not be converted
 PROGRESS_NAME = ".progress"
@@ -47,37 +47,29 @@ class PhotoStore:
     ----------
     folder : Path
         Its subfolder .progress must exist, and no other process may write there.
-    splits : iterable of str
-    classes : list of str
-    photos : iterator of Photo
-        All that are to be converted.
+    source : PhotoFolder
+        What is to be converted.
 
     Attributes
     ----------
     n_photos : int
-        The number of `photos`.
+        All that are to be converted.
     state : _State
-        How many of these have been appended.
+        What has been appended.
     is_anew : bool
         What an interrupted run had appended was dropped: it had other photos.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        splits: Iterable[str],
-        classes: list[str],
-        photos: Iterator[Photo],
-    ) -> None:
-        self.folder, self.classes = folder, classes
+    def __init__(self, folder: Path, source: PhotoFolder) -> None:
+        self.folder, self.classes = folder, source.classes
         self._list = folder / PROGRESS_NAME / "photos"
         self._saved = folder / PROGRESS_NAME / "state.json"
-        few = len(classes) <= _MAX_BYTE_LABELS
+        few = len(self.classes) <= _MAX_BYTE_LABELS
         self._label_dtype = np.dtype(np.uint8 if few else np.int32)
         self._files: dict[str, BinaryIO] = {}
-        self.state = _State(0, 0, 0, dict.fromkeys(splits, 0))
+        self.state = _State(0, 0, 0, dict.fromkeys(source.splits, 0))
         before = self._saved.exists()
-        self.n_photos, same = self._write_list(photos)
+        self.n_photos, same = self._write_list(source.photos())
         self.is_anew = before and not same
         if same:
             with contextlib.suppress(FileNotFoundError):

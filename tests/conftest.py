@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 import fmnist_fast as ff
 from fmnist_fast import _core
 
+pytest_plugins = ["helpers.command_line"]
+
 # A busy machine is no failure, and neither is a temporary folder used for all examples.
 settings.register_profile(
     "here",

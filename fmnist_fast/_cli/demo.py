@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from .. import Dataset, Loader
+    from ..loader import Loader
     from .arguments import Add
 
 _SHEET_IMAGES = 128  # at most, on the contact sheet
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_epoch(loader)
         print(f"Checked: an epoch has all {n} images once, and numpy makes the same.")
         _print_speed(loader, *_time_epochs(loader, arguments.epochs))
-    _write_sheet(train, arguments)
+        _write_sheet(loader, arguments.output)
     return 0
 
 
@@ -140,18 +140,13 @@ def _print_speed(loader: Loader, ours: float, numpys: float) -> None:
     )
 
 
-def _write_sheet(train: Dataset, arguments: argparse.Namespace) -> None:
-    from .._show import contact_sheet
-    from ..loader import Loader
+def _write_sheet(loader: Loader, output: str) -> None:
+    from .._show.contact_sheet import save_png
 
-    rows = min(arguments.batch_size, _SHEET_IMAGES)
-    batches = Loader(train, rows, shuffle=True, dtype="uint8", layout="NHW", threads=1)
-    with batches:
-        images, labels = next(iter(batches))
-    title = f"{shown_name(train)}: {len(images)} images of the first batch"
+    batch = next(iter(loader))
     try:
-        sheet = contact_sheet.contact_sheet(images, labels, train.classes, title=title)
+        sheet = loader.show(batch, count=_SHEET_IMAGES, columns=16, zoom=2)
     except ImportError as error:
         print(f"No contact sheet: {error}")
-        return
-    print(f"Contact sheet: {contact_sheet.save_png(sheet, arguments.output)}")
+    else:
+        print(f"Contact sheet: {save_png(sheet, output)}")

@@ -1,5 +1,6 @@
 """``fmnist-fast show``: its options, its messages, and what it writes."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast._cli import main as cli
-from fmnist_fast._show import contact_sheet as view
+from fmnist_fast._show import contact_sheet
 from fmnist_fast.synthetic import write_synthetic
+
+pytestmark = pytest.mark.usefixtures("work_folder")
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +23,9 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(run):
     """Run ``show`` in an empty folder: exit code, what it printed, and its errors."""
-    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
-    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def run(*argv):
-        try:
-            code = cli.main(["show", *map(str, argv)])
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return functools.partial(run, "show")
 
 
 @pytest.fixture
@@ -101,14 +89,14 @@ def test_figures(run, drawn, pillow, name):
 
 
 def test_without_real_files(run, pillow, monkeypatch):
-    small, titles, draw = ff.synthetic(300, 10), [], view.captioned_sheet
+    small, titles, draw = ff.synthetic(300, 10), [], contact_sheet.captioned_sheet
     monkeypatch.setattr(ff, "synthetic", lambda: small)
 
     def keep(*arguments, title, **options):
         titles.append(title)
         return draw(*arguments, title=title, **options)
 
-    monkeypatch.setattr(view, "captioned_sheet", keep)
+    monkeypatch.setattr(contact_sheet, "captioned_sheet", keep)
     code, out, _ = run("--split", "test")
     assert code == 0
     assert "No real data: " in out and "Drawing the SYNTHETIC set" in out

@@ -1,4 +1,4 @@
-"""A folder of photos as a folder of IDX files, in parallel.
+"""Convert a folder of photos to a folder of IDX files, in parallel.
 
 All is written in OUT.part, which becomes OUT at the end: what is in OUT is whole.
 """
@@ -46,7 +46,7 @@ class Converted(NamedTuple):
     n_bad : int
         Photos that could not be converted; `out` / "bad-photos.txt" says which and why.
     n_skipped : int
-        Files that aren't called as photos, or are in no class's folder.
+        Files without a photo suffix or outside of the classes.
     """
 
     out: Path
@@ -63,7 +63,7 @@ def convert_folder(
     threads: int | None = None,
     progress: bool = False,
 ) -> Converted:
-    """Make IDX files of a folder of photos, for ``load(split, root=out)``.
+    """Convert a folder of photos to IDX files, for ``load(split, root=out)``.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def convert_folder(
     out : path
         The folder to make. It must not be there already, or be empty.
     threads : int, optional
-        Photos to convert at the same time, by default as many as there are cores.
+        Photos to convert at the same time, in 1..1024; by default one for each core.
     progress : bool
         Show a progress bar, where there is a terminal. Say on stderr where an
         interrupted call left something whether this one goes on from there.
@@ -86,8 +86,8 @@ def convert_folder(
     ------
     ImportError
         Pillow is not installed.
-    FileExistsError, FileNotFoundError, ValueError
-        `out` or `folder` is not what it should be, or no photo could be converted.
+    FileExistsError, FileNotFoundError, TypeError, ValueError
+        An argument is not what it should be, or no photo could be converted.
     RuntimeError
         Another process is writing `out`.
 
@@ -96,7 +96,7 @@ def convert_folder(
     Determinism: images are in the order of split, class and path; the files are the
     same for any number of threads, and whether or not the work was interrupted.
     A call that ended early leaves ``OUT.part``; the next call goes on from there if
-    no photo has been added, removed or changed since, and else starts again.
+    no photo has been added, removed or changed since, and otherwise starts again.
     Warnings of decoders about single files are not shown meanwhile, by any thread.
     """
     threads = usable_cores() if threads is None else threads
@@ -197,9 +197,9 @@ def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -
 def _converted(
     store: PhotoStore, source: Path, threads: int
 ) -> Generator[tuple[Photo, np.ndarray | str]]:
-    """The photos that are left, each with its image or what is wrong with it.
+    """Yield the photos that are left, each with its image or the reason why not.
 
-    By threads: Pillow decodes and the core looks for margins without the GIL. On two
+    Threads do it: Pillow decodes and the core looks for margins without the GIL. On two
     quiet cores two of them make 700 photos of 762x1000 a second; two processes made 350
     of one set of photos and 900 of another, take longer to start, and ask a caller for
     an ``if __name__ == "__main__"``.

@@ -1,5 +1,6 @@
 """The seven steps: against slow numpy and against ImageMagick."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -256,3 +257,18 @@ def test_filmstrip_of_what_yields_the_steps(pillow):
     strip = draw_filmstrip(photos.convert_in_steps(picture()))
     assert strip.tobytes() == draw_filmstrip(steps).tobytes()
     assert strip.width == 12 + 7 * 236
+
+
+def test_filmstrip_without_pillow_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"pictures need Pillow .* pip install pillo"):
+        draw_filmstrip(photos.convert_in_steps(picture()))
+
+
+def test_gray_frames_of_any_size_fit_into_the_filmstrip(pillow):
+    for size in ((1, 1), (224, 224), (225, 3), (3, 1000), (1000, 1)):
+        strip = draw_filmstrip([("a", np.zeros(size, np.uint8))])
+        frame = np.asarray(strip)[12 : 12 + 224, 12 : 12 + 224]
+        rows, columns = np.nonzero((frame < 100).all(axis=2))
+        extent = 1 + max(np.ptp(rows), np.ptp(columns))
+        assert extent == 224 // max(size) * max(size) if max(size) <= 224 else 224

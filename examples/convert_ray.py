@@ -25,13 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import fmnist_fast as ff
-from fmnist_fast.photos.files import (
-    Photo,
-    find_classes,
-    find_photos,
-    find_splits,
-    steps_of_file,
-)
+from fmnist_fast.photos.files import Photo, PhotoFolder, steps_of_file
 
 
 def convert_shard(shard):
@@ -59,10 +53,8 @@ def convert_shard(shard):
 
 def list_shards(folder, part, shard_size):
     """What there is to do, and the names of the classes."""
-    splits = find_splits(folder)
-    classes = find_classes(splits)
-    photos = find_photos(folder, splits, classes, skipped=[0])
-    shards = []
+    source, shards = PhotoFolder(folder), []
+    photos, classes = source.photos(), source.classes
     for split, group in itertools.groupby(photos, key=lambda photo: photo.split):
         for number in itertools.count():
             lines = [photo.to_line() for photo in itertools.islice(group, shard_size)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import _core, config
+from ._checks import checked_integer, checked_seed
 from ._io.files import replacing
 from .dataset import Dataset
 from .idx import write_idx
@@ -26,21 +27,24 @@ def synthetic(
     Parameters
     ----------
     n_train, n_test : int
-        Images in each split, at least 1; no two splits or images share a draw.
-    seed : int, in 0..2**64-1
-        The same seed gives the same bytes on every machine.
+        Images in each split, in 1..2**32-1; no two splits or images share a draw.
+    seed : int
+        In 0..2**64-1. The same seed gives the same bytes on every machine.
 
     Returns
     -------
     tuple of two Dataset
         Train and test, `synthetic` is True. Their files are kept in the cache folder
         and read the next time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not an integer, or out of its range.
     """
-    for name, n in (("n_train", n_train), ("n_test", n_test)):
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n < 2**32:
-            raise ValueError(f"{name} must be an integer in 1..2**32-1, got {n!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be an integer in 0..2**64-1, got {seed!r}")
+    n_train = checked_integer("n_train", n_train, 1, 2**32 - 1)
+    n_test = checked_integer("n_test", n_test, 1, 2**32 - 1)
+    seed = checked_seed(seed)
     from ._dataset.card import CARD_NAME
 
     cache = config.cache_folder()
@@ -91,8 +95,8 @@ def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
     from ._load.split import read_split
     from ._registry.datasets import SPLITS
 
-    splits = []
-    for split in SPLITS:
-        files = find_split(split, folder)
-        splits.append(read_split(files, cache=False, keep=keep)[0])
-    return splits[0], splits[1]
+    train, test = (
+        read_split(find_split(split, folder), cache=False, keep=keep)[0]
+        for split in SPLITS
+    )
+    return train, test

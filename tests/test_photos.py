@@ -1,11 +1,11 @@
-"""The seven steps: against slow numpy, against ImageMagick, and on odd images."""
+"""The seven steps: against slow numpy and against ImageMagick."""
 
-import io
-import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.photos import GROUND, by_imagemagick, picture
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,20 +16,10 @@ from fmnist_fast import _core
 from fmnist_fast.photos import convert as photos
 from fmnist_fast.photos.filmstrip import draw_filmstrip
 
-GROUND = 253  # #fdfdfd, what the paper's photos have
-
 
 @pytest.fixture(scope="module")
 def pillow():
     return pytest.importorskip("PIL.Image")
-
-
-def picture(height=60, width=40, seed=0):
-    """Random colours on a light ground, with margins of 10, 12, 5 and 7 pixels."""
-    pixels = np.full((height, width, 3), GROUND, np.uint8)
-    inner = pixels[10 : height - 12, 5 : width - 7]
-    inner[:] = np.random.default_rng(seed).integers(0, 200, inner.shape, np.uint8)
-    return pixels
 
 
 def real_photos():
@@ -65,28 +55,6 @@ def real_photos():
             framed = np.full((height + 90, width + 50, 3), GROUND, np.uint8)
             framed[30:-60, 40:-10] = pixels[-height:, :width]
             yield f"{file}, on a ground", framed
-
-
-def by_imagemagick(*words, pixels=None):
-    """What Debian's ImageMagick makes of RGB pixels, or of a file that `words` name."""
-    program = Path("/usr/bin/convert")
-    if not program.exists():
-        pytest.skip("ImageMagick is not installed at /usr/bin/convert")
-    content = None
-    if pixels is not None:
-        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        words = ("-size", size, "-depth", "8", "rgb:-", *words)
-        content = np.ascontiguousarray(pixels).tobytes()
-    done = subprocess.run(
-        [program, *words, "pnm:-"], input=content, capture_output=True, check=True
-    )
-    from PIL import Image
-
-    with Image.open(io.BytesIO(done.stdout)) as image:
-        return np.asarray(image)
-
-
-# ---- the whole --------------------------------------------------------------------
 
 
 def test_real_photos_are_as_imagemagick_makes_them():
@@ -126,9 +94,6 @@ def test_input_is_not_changed(pillow):
     before = pixels.copy()
     ff.convert(pixels)
     assert np.array_equal(pixels, before)
-
-
-# ---- trim -------------------------------------------------------------------------
 
 
 @given(
@@ -206,9 +171,6 @@ def test_two_grounds_that_meet_are_kept():
 def test_blank_images_are_refused(shape):
     with pytest.raises(ValueError, match=r"blank: all of its \d+x\d+ pixels"):
         ff.convert(np.full(shape, 200, np.uint8))
-
-
-# ---- the other steps --------------------------------------------------------------
 
 
 def test_rows_and_columns_are_skipped():
@@ -290,182 +252,23 @@ def test_steps_need_rgb(step, pixels):
         step(pixels)
 
 
-# ---- what images there are --------------------------------------------------------
-
-
-def saved(pillow, image, format, **options):
-    """An image as it comes out of a file."""
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return pillow.open(io.BytesIO(file.getvalue()))
-
-
-def test_gray_arrays_are_rgb_with_equal_channels():
-    gray = picture()[..., 0]
-    want = ff.convert(np.repeat(gray[..., None], 3, axis=2))
-    assert np.array_equal(ff.convert(gray), want)
-
-
-def test_transparency_shows_white(pillow):
-    """The array's way and Pillow's give the same for every level and alpha."""
-    levels, alpha = np.meshgrid(np.arange(256), np.arange(256))
-    rgba = np.stack([levels, levels, 255 - levels, alpha], axis=2).astype(np.uint8)
-    found = photos.to_rgb(rgba)
-    want = 255 + (rgba[..., :3].astype(float) - 255) * alpha[..., None] / 255
-    assert np.abs(found - want).max() <= 0.5
-    assert np.array_equal(found, photos.to_rgb(pillow.fromarray(rgba)))
-
-
-@pytest.mark.parametrize("mode", ["LA", "PA", "P", "L", "RGB"])
-def test_transparency_of_other_modes(pillow, mode):
-    image = pillow.new("RGBA", (3, 2), (0, 0, 0, 255))
-    image.putpixel((1, 1), (255, 0, 0, 0))
-    if mode in ("LA", "PA"):
-        image = image.convert(mode)
-    else:
-        key = image.convert("RGB").convert(mode)
-        colour = key.getpixel((1, 1))
-        image = saved(pillow, key, "PNG", transparency=colour)
-        assert image.mode == mode
-    found = photos.to_rgb(image)
-    assert found[1, 1].tolist() == [255] * 3
-    assert (np.delete(found.reshape(6, 3), 4, axis=0) == 0).all()
-
-
-@pytest.mark.parametrize("format", ["PNG", "PPM", "TIFF"])
-def test_16_bits_are_scaled_not_cut(pillow, format):
-    wide = np.array([[0, 128, 129, 257], [32768, 65406, 65407, 65535]], np.uint16)
-    image = saved(pillow, pillow.fromarray(wide), format)
-    found = photos.to_rgb(image)
-    assert found[..., 0].tolist() == [[0, 0, 1, 1], [128, 254, 255, 255]]
-
-
-def test_16_bits_with_a_transparent_level(pillow):
-    wide = np.array([[1000, 65535, 30000]], np.uint16)
-    image = saved(pillow, pillow.fromarray(wide), "PNG", transparency=30000)
-    assert photos.to_rgb(image)[0, :, 0].tolist() == [4, 255, 255]
-
-
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_32_bits_are_refused(pillow, mode):
-    with pytest.raises(ValueError, match=f"got 32 .*mode '{mode}'.*scale its values"):
-        ff.convert(pillow.new(mode, (4, 4)))
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV"])
-def test_other_modes_are_as_in_rgb(pillow, mode):
-    image = pillow.fromarray(picture()).convert(mode)
-    assert np.array_equal(photos.to_rgb(image), np.asarray(image.convert("RGB")))
-
-
-def test_cmyk_jpeg(pillow):
-    image = pillow.new("CMYK", (32, 32), (0, 255, 255, 0))
-    found = photos.to_rgb(saved(pillow, image, "JPEG", quality=95))
-    assert np.abs(found.astype(int) - [255, 0, 0]).max() <= 3
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(pillow, orientation):
-    pixels = picture()
-    upright = pillow.fromarray(pixels)
-    turns = {
-        2: [pillow.Transpose.FLIP_LEFT_RIGHT],
-        3: [pillow.Transpose.ROTATE_180],
-        4: [pillow.Transpose.FLIP_TOP_BOTTOM],
-        5: [pillow.Transpose.TRANSPOSE],
-        6: [pillow.Transpose.ROTATE_90],  # the tag says: turn it back
-        7: [pillow.Transpose.TRANSVERSE],
-        8: [pillow.Transpose.ROTATE_270],
-    }
-    turned = upright
-    for turn in turns.get(orientation, []):
-        turned = turned.transpose(turn)
-    exif = pillow.Exif()
-    exif[0x0112] = orientation
-    image = saved(pillow, turned, "PNG", exif=exif)
-    assert np.array_equal(photos.to_rgb(image), pixels)
-
-
-@pytest.mark.parametrize(
-    "mode, suffix",
-    [
-        ("RGBA", "png"),
-        ("RGBA", "webp"),
-        ("LA", "png"),
-        ("P", "gif"),
-        ("P", "png"),
-        ("1", "png"),
-        ("I;16", "png"),
-        ("I;16", "tif"),
-        ("CMYK", "jpg"),
-        ("CMYK", "tif"),
-        ("turned", "jpg"),
-    ],
-)
-def test_files_are_decoded_as_by_imagemagick(pillow, tmp_path, mode, suffix):
-    path = tmp_path / f"a.{suffix}"
-    options = {"lossless": True, "exact": True} if suffix == "webp" else {}
-    colours = np.random.default_rng(0).integers(0, 256, (6, 8, 4), np.uint8)
-    image = pillow.fromarray(colours).resize((48, 36))
-    if mode == "I;16":
-        image = pillow.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 250)
-    elif mode == "turned":
-        options["exif"] = pillow.Exif()
-        options["exif"][0x0112] = 5
-        image = image.convert("RGB")
-    else:
-        image = (image if "A" in mode else image.convert("RGB")).convert(mode)
-    image.save(path, **options)
-    ground = "-background white -flatten -colorspace sRGB -type TrueColor -depth 8"
-    theirs = by_imagemagick(path, "-auto-orient", "+repage", *ground.split())
-    with pillow.open(path) as opened:
-        found = photos.to_rgb(opened)
-    assert found.shape == theirs.shape
-    assert np.abs(found.astype(int) - theirs).max() <= 1
-
-
-def test_the_first_frame_of_an_animation(pillow):
-    frames = [pillow.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    image = saved(pillow, frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert image.n_frames == 2
-    assert photos.to_rgb(image)[0, 0].tolist() == [255, 0, 0]
-
-
-def test_one_row_of_pixels():
-    row = np.zeros((1, 40), np.uint8)
-    row[0, 5:30] = 255
-    image = ff.convert(row)
-    assert image.shape == (28, 28)
-    assert image[:14].max() == 0 and image[15:].max() == 0
-
-
-@pytest.mark.parametrize(
-    "image, error, message",
-    [
-        ("photo.jpg", TypeError, "a Pillow image or an ndarray, got str"),
-        ([[0]], TypeError, "got list"),
-        (np.zeros((4, 4), np.uint16), ValueError, r"uint8 .* got uint16 \(4, 4\)"),
-        (np.zeros((4, 4, 3)), ValueError, r"got float64 \(4, 4, 3\)"),
-        (np.zeros((4, 4, 2), np.uint8), ValueError, r"got uint8 \(4, 4, 2\)"),
-        (np.zeros(4, np.uint8), ValueError, r"got uint8 \(4,\)"),
-        (np.zeros((4, 0, 3), np.uint8), ValueError, "must not be empty, got 0x4"),
-    ],
-)
-def test_other_things_are_refused(image, error, message):
-    with pytest.raises(error, match=message):
-        ff.convert(image)
-
-
-def test_too_many_pixels_are_refused_before_they_are_decoded(pillow, monkeypatch):
-    monkeypatch.setattr(photos, "MAX_PIXELS", 100)
-    image = saved(pillow, pillow.new("RGB", (11, 10)), "PNG")
-    with pytest.raises(ValueError, match="at most 100 pixels, got 11x10"):
-        ff.convert(image)
-    assert image.fp is not None  # not loaded
-
-
 def test_filmstrip_of_what_yields_the_steps(pillow):
     steps = list(photos.convert_in_steps(picture()))
     strip = draw_filmstrip(photos.convert_in_steps(picture()))
     assert strip.tobytes() == draw_filmstrip(steps).tobytes()
     assert strip.width == 12 + 7 * 236
+
+
+def test_filmstrip_without_pillow_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"pictures need Pillow .* pip install pillo"):
+        draw_filmstrip(photos.convert_in_steps(picture()))
+
+
+def test_gray_frames_of_any_size_fit_into_the_filmstrip(pillow):
+    for size in ((1, 1), (224, 224), (225, 3), (3, 1000), (1000, 1)):
+        strip = draw_filmstrip([("a", np.zeros(size, np.uint8))])
+        frame = np.asarray(strip)[12 : 12 + 224, 12 : 12 + 224]
+        rows, columns = np.nonzero((frame < 100).all(axis=2))
+        extent = 1 + max(np.ptp(rows), np.ptp(columns))
+        assert extent == 224 // max(size) * max(size) if max(size) <= 224 else 224

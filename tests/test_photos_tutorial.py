@@ -28,3 +28,4 @@ def test_the_tutorial_classifies_its_photo(tmp_path, monkeypatch, capsys):
     assert shares[0].startswith(test.classes[test.labels[0]])
     # The photo was made of this image.
     assert np.abs(image.astype(int) - test.images[0]).mean() < 25
+    assert (tmp_path / "steps.png").exists()

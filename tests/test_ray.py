@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_photo_folder import contents, draw
+from helpers.photos import contents, draw
 
 import fmnist_fast as ff
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import re
 import tempfile
 
 import numpy as np
@@ -203,15 +204,22 @@ def test_card_appears_whole_or_not_at_all(cache, monkeypatch):
 @pytest.mark.parametrize("n", [0, -1, 2**32, 1.0, True, "5", None])
 @pytest.mark.parametrize("name", ["n_train", "n_test"])
 def test_bad_sizes(cache, name, n):
-    message = rf"{name} must be an integer in 1\.\.2\*\*32-1, got {n!r}"
-    with pytest.raises(ValueError, match=message):
+    with bad_integer(name, n, "1..4294967295"):
         ff.synthetic(**{"n_train": 3, "n_test": 3, name: n})
     assert not cache.exists()
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.0, True, "5", None])
 def test_bad_seeds(cache, seed):
-    message = rf"seed must be an integer in 0\.\.2\*\*64-1, got {seed!r}"
-    with pytest.raises(ValueError, match=message):
+    with bad_integer("seed", seed, "0..18446744073709551615"):
         ff.synthetic(3, 3, seed)
     assert not cache.exists()
+
+
+def bad_integer(name, value, bounds):
+    """Expect the error that says why `value` is not an integer in `bounds`."""
+    if type(value) is int:
+        message = re.escape(f"{name} must be in {bounds}, got {value}")
+        return pytest.raises(ValueError, match=message)
+    message = re.escape(f"{name} must be an integer, got {value!r}")
+    return pytest.raises(TypeError, match=message)

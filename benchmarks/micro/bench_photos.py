@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.photos.files import steps_of_file
+from fmnist_fast.photos.files import image_or_reason
 
 from .conftest import interleaved
 
@@ -83,10 +83,6 @@ def folder(tmp_path_factory, request):
     return root
 
 
-def image_of(path):
-    return steps_of_file(path)[-1][1]
-
-
 def in_fresh_process(code, *arguments):
     """As the command does: memory that was used before would hide page faults."""
     subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
@@ -112,7 +108,7 @@ def test_photos_a_second(folder, tmp_path, rounds, report, measured):
         contenders = {
             "convert_folder": convert,
             "Pillow, decoding only": lambda: in_fresh_process(DECODE, folder / "all"),
-            "the steps in processes": lambda: processes.map(image_of, paths),
+            "the steps in processes": lambda: processes.map(image_or_reason, paths),
         }
         times = interleaved(contenders, min(rounds, 9))
     report(f"{len(paths)} photos of {SIZE[0]}x{SIZE[1]}, {nbytes / 1e3:.0f} KB, 2 each")

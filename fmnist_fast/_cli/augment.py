@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .arguments import add_name, add_root, png, positive
+from .arguments import add_name, add_output, add_root, add_shared, add_split, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,38 +37,19 @@ are no files, a SYNTHETIC set is drawn and used.""",
         help="recipe (standard, standard+erasing, strong), or steps as in Python; "
         "default: standard",
     )
-    command.add_argument(
-        "--split",
-        default="train",
-        help="such as train, test or test10k; default: train",
-    )
-    command.add_argument(
-        "--index",
-        type=int,
-        nargs="+",
-        default=[0],
-        metavar="I",
-        help="of one or several images; default: 0",
-    )
-    command.add_argument(
-        "--count", type=_count, default=15, help="versions of each; default: 15"
-    )
-    command.add_argument("--seed", type=int, default=0, help="default: 0")
-    command.add_argument(
-        "-o",
-        "--output",
-        type=png,
-        default="fmnist_fast_augment.png",
-        metavar="SHEET.png",
-        help="the contact sheet; default: fmnist_fast_augment.png",
-    )
+    add_split(command)
+    add_shared(command, "--index", "of one or several images; default: 0", default=[0])
+    about = "versions of each; default: 15"
+    add_shared(command, "--count", about, type=_count, default=15)
+    add_shared(command, "--seed", "default: 0", default=0)
+    add_output(command, "the contact sheet", "fmnist_fast_augment.png")
     add_name(command)
     add_root(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
-    from .._show import contact_sheet as view
+    """Run the command and return the exit code."""
+    from .._show import contact_sheet
     from ..augment import compile_steps, parse_steps
     from ..loader import Loader
     from .found import check_indices, find_or_draw, shown_name
@@ -93,14 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
         versions = loader.augment_preview(index, arguments.count)
         images += [dataset.images[index], *versions]
     epochs = [f"epoch {epoch}" for epoch in range(arguments.count)]
-    sheet = view.contact_sheet(
+    sheet = contact_sheet.contact_sheet(
         images,
         ["original", *epochs] * len(arguments.index),
         columns=1 + arguments.count,
         zoom=max(1, round(_CELL / max(max(image.shape) for image in images))),
         title=f"{shown_name(dataset)}: {_shortened(arguments.augment)}",
     )
-    print(f"Contact sheet: {view.save_png(sheet, arguments.output)}")
+    print(f"Contact sheet: {contact_sheet.save_png(sheet, arguments.output)}")
     return 0
 
 

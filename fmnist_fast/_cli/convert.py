@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._io.paths import expanded
-from .arguments import positive
+from .arguments import add_shared
 
 if TYPE_CHECKING:
     from .arguments import Add
@@ -33,23 +33,17 @@ have these. The same command goes on where an interrupted one stopped. Photos th
 can't be converted are left out, listed in mine/bad-photos.txt, and make the exit code
 1. Load the result with fmnist_fast.load("train", root="mine").""",
     )
-    command.add_argument("source", metavar="PHOTO|FOLDER")
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help="the .png file, or the folder to make (needed for a folder)",
-    )
-    command.add_argument(
-        "--steps", action="store_true", help="draw what each step makes of the photo"
-    )
-    command.add_argument(
-        "--threads", type=positive, help="photos at the same time; default: cores"
-    )
+    add_argument = command.add_argument
+    add_argument("source", metavar="PHOTO|FOLDER")
+    about = "the .png file, or the folder to make (needed for a folder)"
+    add_argument("-o", "--output", metavar="OUT", help=about)
+    about = "draw what each step makes of the photo"
+    add_argument("--steps", action="store_true", help=about)
+    add_shared(command, "--threads", "photos at the same time; default: cores")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     source = Path(expanded(arguments.source))
     if source.is_dir():
         if arguments.steps:
@@ -60,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
     from .._show.contact_sheet import save_png
-    from ..photos.files import pillow_image, steps_of_file
+    from ..photos.files import steps_of_file
     from ..photos.filmstrip import draw_filmstrip
 
     ending = "steps" if arguments.steps else "28x28"
@@ -71,15 +65,15 @@ def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
         )
     if out.suffix.lower() != ".png":
         raise ValueError(f"the output for a photo must end in .png, got {out}")
-    pillow = pillow_image()
     with warnings.catch_warnings():  # too large a photo is an error that says so
-        warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", ".*decompression bomb")
         frames = steps_of_file(source)
     if arguments.steps:
-        picture = draw_filmstrip(frames)
+        print(f"Film strip: {save_png(draw_filmstrip(frames), out)}")
     else:
-        picture = pillow.fromarray(frames[-1][1])
-    print(f"{'Film strip' if arguments.steps else 'Image'}: {save_png(picture, out)}")
+        from PIL import Image
+
+        print(f"Image: {save_png(Image.fromarray(frames[-1][1]), out)}")
     return 0
 
 

@@ -38,7 +38,7 @@ def add(add_command: Add) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     import numpy as np
 
     from ..idx import write_idx

@@ -8,10 +8,10 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .arguments import add_root, png, positive
+from .arguments import add_output, add_root, add_shared, positive
 from .found import find_or_draw, shown_name
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from .. import Dataset, Loader
+    from ..loader import Loader
     from .arguments import Add
 
 _SHEET_IMAGES = 128  # at most, on the contact sheet
@@ -36,23 +36,16 @@ def add(add_command: Add) -> None:
 
 Where there are no files, a SYNTHETIC set is drawn and used.""",
     )
-    command.add_argument("--epochs", type=positive, default=5, help="default: 5")
-    command.add_argument(
-        "--batch-size", type=positive, default=128, help="default: 128"
-    )
-    command.add_argument("--threads", type=positive, help="default: cores, at most 4")
-    command.add_argument(
-        "--output",
-        type=png,
-        default="fmnist_fast_demo.png",
-        metavar="SHEET.png",
-        help="the contact sheet; default: fmnist_fast_demo.png",
-    )
+    add_argument = command.add_argument
+    add_argument("--epochs", type=positive, default=5, help="default: 5")
+    add_argument("--batch-size", type=positive, default=128, help="default: 128")
+    add_shared(command, "--threads", "default: cores, at most 4")
+    add_output(command, "the contact sheet", "fmnist_fast_demo.png")
     add_root(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     from ..loader import Loader
 
     train = find_or_draw("train", arguments.root)
@@ -67,14 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
         _check_epoch(loader)
         print(f"Checked: an epoch has all {n} images once, and numpy makes the same.")
         _print_speed(loader, *_time_epochs(loader, arguments.epochs))
-    _write_sheet(train, arguments)
+        _write_sheet(loader, arguments.output)
     return 0
 
 
 def _numpy_epoch(
     loader: Loader, order: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The batches of `loader` for samples in `order`, as one writes it in numpy."""
+    """Yield the batches of `loader` for samples in `order`, as numpy makes them."""
     import numpy as np
 
     images, labels = loader.dataset.images, loader.dataset.labels
@@ -107,7 +100,7 @@ def _check_epoch(loader: Loader) -> None:
 
 
 def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
-    """Median seconds of an epoch, of the loader and of numpy, taken in turns."""
+    """Return the median seconds of an epoch of the loader and of numpy, in turns."""
     import numpy as np
     import tqdm
 
@@ -116,21 +109,17 @@ def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
     def numpy_epoch() -> Iterator[Any]:  # with its own shuffling, as the loader
         yield from _numpy_epoch(loader, random.permutation(len(loader.dataset)))
 
-    seconds: tuple[list[float], list[float]] = ([], [])
-    with tqdm.tqdm(
-        total=epochs,
-        desc="Epochs",
-        bar_format="{desc}: {bar:30} {n_fmt}/{total_fmt} in {elapsed}",
-        file=sys.stderr,
-    ) as bar:
-        for _ in range(epochs):
-            for i, batches in enumerate((lambda: iter(loader), numpy_epoch)):
-                start = time.perf_counter()
-                for _batch in batches():
-                    pass
-                seconds[i].append(time.perf_counter() - start)
-            bar.update()
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    def seconds(batches: Iterable[Any]) -> float:
+        start = time.perf_counter()
+        for _batch in batches:
+            pass
+        return time.perf_counter() - start
+
+    form = "{desc}: {bar:30} {n_fmt}/{total_fmt} in {elapsed}"
+    rounds = tqdm.trange(epochs, desc="Epochs", bar_format=form, file=sys.stderr)
+    times = [(seconds(loader), seconds(numpy_epoch())) for _ in rounds]
+    ours, numpys = map(statistics.median, zip(*times))
+    return ours, numpys
 
 
 def _print_speed(loader: Loader, ours: float, numpys: float) -> None:
@@ -151,19 +140,13 @@ def _print_speed(loader: Loader, ours: float, numpys: float) -> None:
     )
 
 
-def _write_sheet(train: Dataset, arguments: argparse.Namespace) -> None:
-    from .._show import contact_sheet as view
-    from ..loader import Loader
+def _write_sheet(loader: Loader, output: str) -> None:
+    from .._show.contact_sheet import save_png
 
-    rows = min(arguments.batch_size, _SHEET_IMAGES)
-    batches = Loader(train, rows, shuffle=True, dtype="uint8", layout="NHW", threads=1)
-    with batches:
-        images, labels = next(iter(batches))
-    title = f"{shown_name(train)}: {len(images)} images of the first batch"
+    batch = next(iter(loader))
     try:
-        captions = [train.classes[label] for label in labels]
-        sheet = view.contact_sheet(images, captions, columns=16, zoom=2, title=title)
+        sheet = loader.show(batch, count=_SHEET_IMAGES, columns=16, zoom=2)
     except ImportError as error:
         print(f"No contact sheet: {error}")
-        return
-    print(f"Contact sheet: {view.save_png(sheet, arguments.output)}")
+    else:
+        print(f"Contact sheet: {save_png(sheet, output)}")

@@ -15,16 +15,30 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._version import __version__
+from ..errors import DownloadError
 from . import augment, convert, convert_idx, demo, download, info, show, verify
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+_COMMANDS = (demo, download, show, augment, info, verify, convert, convert_idx)
+_EPILOG = """examples:
+  fmnist-fast demo                          load, shuffle, normalise; how fast is it?
+  fmnist-fast download mnist                fetch the published files of a dataset
+  fmnist-fast show --class Bag -o bags.png  images with their classes, as a picture
+  fmnist-fast augment --augment strong      what augmentation does, as a picture
+  fmnist-fast info                          what is installed, which data is found
+  fmnist-fast verify --root data            are the files the published ones?
+  fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
+  fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
+
+'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
+$FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for none)."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that `argv` names, by default ``sys.argv[1:]``.
 
-    Returns the exit code; raises SystemExit where argparse does.
+    Return the exit code; raise SystemExit where argparse does.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -45,10 +59,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _text_of(error: BaseException) -> str:
-    """In one line, but for a list of what to fetch by hand."""
-    kind = type(error).__name__  # the class itself is not worth an import
-    text = str(error) or kind
-    return text if kind == "DownloadError" else " ".join(text.split())
+    """Return the message on one line; what to fetch by hand keeps its lines."""
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, DownloadError) else " ".join(text.split())
 
 
 @contextlib.contextmanager
@@ -57,32 +70,17 @@ def _warnings_in_one_line() -> Iterator[None]:
         text = " ".join(str(message).split())
         print(f"{_PROGRAM}: warning: {text}", file=sys.stderr)
 
-    before = warnings.showwarning
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # which puts back showwarning too
         warnings.simplefilter("always", UserWarning)  # these are for the user
         warnings.showwarning = show
-        try:
-            yield
-        finally:
-            warnings.showwarning = before
+        yield
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         description="Fashion-MNIST and other IDX files as training batches, fast.",
-        epilog="""examples:
-  fmnist-fast demo                          load, shuffle, normalise; how fast is it?
-  fmnist-fast download mnist                fetch the published files of a dataset
-  fmnist-fast show --class Bag -o bags.png  images with their classes, as a picture
-  fmnist-fast augment --augment strong      what augmentation does, as a picture
-  fmnist-fast info                          what is installed, which data is found
-  fmnist-fast verify --root data            are the files the published ones?
-  fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
-  fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
-
-'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
-$FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for none).""",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -103,6 +101,6 @@ $FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for no
         command.set_defaults(run=run)
         return command
 
-    for module in (demo, download, show, augment, info, verify, convert, convert_idx):
+    for module in _COMMANDS:
         module.add(add_command)
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .arguments import add_name, add_root, png, positive
+from .arguments import add_name, add_output, add_root, add_shared, add_split, positive
 
 if TYPE_CHECKING:
     import argparse
@@ -34,51 +34,26 @@ def add(add_command: Add) -> None:
 --plot draws all of the split, with matplotlib. Where there are no files, a SYNTHETIC
 set is drawn and used.""",
     )
-    command.add_argument(
-        "--split",
-        default="train",
-        help="such as train, test or test10k; default: train",
-    )
-    command.add_argument(
-        "--class",
-        dest="classes",
-        nargs="+",
-        metavar="NAME",
-        help="only images of these classes",
-    )
-    command.add_argument(
-        "--index", type=int, nargs="+", metavar="I", help="these images, in this order"
-    )
-    command.add_argument(
-        "--count", type=positive, help="at most; default: 32, or all of --index"
-    )
-    command.add_argument("--seed", type=int, help="draw images at random")
-    command.add_argument("--columns", type=positive, help="default: 8")
-    command.add_argument(
-        "--zoom", type=positive, help="side of a pixel; default: 3 for 28x28"
-    )
-    command.add_argument(
-        "--numbers",
-        action="store_true",
-        default=None,
-        help="write the number of each image before its class",
-    )
-    command.add_argument("--plot", choices=_PLOTS, help="draw a figure instead")
-    command.add_argument(
-        "-o",
-        "--output",
-        type=png,
-        default="fmnist_fast_show.png",
-        metavar="SHEET.png",
-        help="the picture; default: fmnist_fast_show.png",
-    )
+    add_split(command)
+    add_argument = command.add_argument
+    about = "only images of these classes"
+    add_argument("--class", dest="classes", nargs="+", metavar="NAME", help=about)
+    add_shared(command, "--index", "these images, in this order")
+    add_shared(command, "--count", "at most; default: 32, or all of --index")
+    add_shared(command, "--seed", "draw images at random")
+    add_argument("--columns", type=positive, help="default: 8")
+    add_argument("--zoom", type=positive, help="side of a pixel; default: 3 for 28x28")
+    about = "write the number of each image before its class"
+    add_argument("--numbers", action="store_true", default=None, help=about)
+    add_argument("--plot", choices=_PLOTS, help="draw a figure instead")
+    add_output(command, "the picture", "fmnist_fast_show.png")
     add_name(command)
     add_root(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
-    from .._show import contact_sheet as view
+    """Run the command and return the exit code."""
+    from .._show.contact_sheet import save_png
     from .found import check_indices, find_or_draw
 
     options = {
@@ -96,12 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         picture = dataset.show(options.pop("index", None), **options)
     kind = "Figure" if arguments.plot else "Contact sheet"
-    print(f"{kind}: {view.save_png(picture, arguments.output)}")
+    print(f"{kind}: {save_png(picture, arguments.output)}")
     return 0
 
 
 def _figure(dataset: Dataset, name: str) -> PIL.Image.Image:
-    """A figure's pixels, in the form that all other pictures have."""
+    """Return a figure's pixels, in the form that all other pictures have."""
     import io
 
     from .. import plot

@@ -23,25 +23,11 @@ _MAX_RATIO = 1032  # deflate can't blow up a byte to more: a bomb's size is a li
 
 
 def read_png(content: bytes | memoryview, source: str) -> np.ndarray | None:
-    """The pixels of a plain grayscale PNG, or None where it takes a full decoder.
+    """Return the pixels of a plain grayscale PNG, or None for a full decoder's work.
 
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    source : str
-        What to call it in an error.
-
-    Returns
-    -------
-    ndarray, uint8 (height, width), or None
-        None for other depths and colours, interlaced images, other chunks than the
-        required ones (one might turn the image around), damage, and other formats.
-
-    Raises
-    ------
-    FormatError
-        A row has a filter that PNG doesn't know.
+    None stands for other depths and colors, interlaced images, other chunks than the
+    required ones (one might turn the image around), damage, and other formats. A row
+    with a filter that PNG doesn't know is a FormatError, which names `source`.
     """
     import deflate
 

@@ -4,11 +4,12 @@ It lets tests and examples run without the real files. Every picture comes from 
 label, the seed and its index alone, with the same bytes on every platform.
 """
 
-import operator
 from functools import partial, reduce
 from itertools import count, pairwise
 
 import numpy as np
+
+from .._checks import checked_integer, checked_seed
 
 SIZE = 28
 CHUNK = 256  # images drawn together: few enough that their planes stay in the cache
@@ -203,17 +204,7 @@ def _pictures(label, keys):
     return (light * 255 + HALF).astype(np.uint8)
 
 
-def _whole(name, value, top):
-    try:
-        value = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if not 0 <= value <= top:
-        raise ValueError(f"{name} must be an integer in 0..{top}, got {value}")
-    return value
-
-
-def _checked(labels):
+def _checked_labels(labels):
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise ValueError(f"labels must be 1-D, got shape {labels.shape}")
@@ -227,7 +218,7 @@ def _checked(labels):
 
 
 def draw(labels: np.ndarray, *, seed: int = 0, first: int = 0) -> np.ndarray:
-    """Draw one garment per label.
+    """Draw one garment per label: bright on 0, uint8 (n, 28, 28), C-contiguous.
 
     Picture ``i`` depends on ``labels[i]``, `seed` and ``first + i`` only, so a long
     run can be drawn in pieces: ``draw(labels)[a:b]`` equals
@@ -237,38 +228,21 @@ def draw(labels: np.ndarray, *, seed: int = 0, first: int = 0) -> np.ndarray:
     ----------
     labels : array_like of int, shape (n,)
         Fashion-MNIST classes, 0 (T-shirt/top) to 9 (ankle boot).
-    seed : int, optional
-        Picks another set of pictures; at least 0 and below 2**64.
-    first : int, optional
+    seed : int
+        Picks another set of pictures.
+    first : int
         Index of the first picture; ``first + n`` is at most 2**64.
-
-    Returns
-    -------
-    numpy.ndarray of uint8, shape (n, 28, 28)
-        Bright garments on a background of 0, C-contiguous.
-
-    Raises
-    ------
-    TypeError
-        If `labels`, `seed` or `first` are not integers.
-    ValueError
-        If one of them is out of range or `labels` is not one-dimensional.
-
-    Examples
-    --------
-    >>> draw([9, 2, 1]).shape
-    (3, 28, 28)
     """
-    labels = _checked(labels)
-    seed = _whole("seed", seed, 2**64 - 1)
-    first = _whole("first", first, 2**64 - max(labels.size, 1))
+    labels = _checked_labels(labels)
+    seed = checked_seed(seed)
+    first = checked_integer("first", first, 0, 2**64 - max(labels.size, 1))
     start = _mix(np.array([seed], np.uint64) + np.uint64(GOLDEN))
     index = np.arange(labels.size, dtype=np.uint64) + np.uint64(first)
     keys = _mix(start + index * np.uint64(GOLDEN))
     images = np.zeros((labels.size, SIZE, SIZE), np.uint8)
     for label in range(len(PAINTERS)):
-        members = np.flatnonzero(labels == label)
-        for low in range(0, members.size, CHUNK):
-            some = members[low : low + CHUNK]
+        indices = np.flatnonzero(labels == label)
+        for low in range(0, indices.size, CHUNK):
+            some = indices[low : low + CHUNK]
             images[some] = _pictures(label, keys[some])
     return images

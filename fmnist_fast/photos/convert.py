@@ -1,4 +1,7 @@
-"""A photograph as an image of Fashion-MNIST: the seven steps of the paper.
+"""Convert a photograph to a Fashion-MNIST image by the seven steps of the paper.
+
+Each step after the first takes an RGB image that is not empty; for anything else it
+raises a ValueError.
 
 Source: Xiao, Rasul, Vollgraf, arXiv:1708.07747, section 2. What the paper leaves open
 is done as by ImageMagick 6, whose words it uses: -fuzz 5% -trim, -sample,
@@ -43,15 +46,15 @@ _SHARPER /= _SHARPER.sum()
 
 
 def convert(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
-    """Make an image like those of Fashion-MNIST of a photograph.
+    """Convert a photograph to a Fashion-MNIST image.
 
     Parameters
     ----------
     image : PIL.Image.Image or ndarray
-        A picture on a ground of one colour, upright or with an EXIF tag that says how
+        A picture on a ground of one color, upright or with an EXIF tag that says how
         it is turned. An array is uint8: (height, width), gray; (height, width, 3), RGB;
-        (height, width, 4), RGBA. Transparent pixels become white. Of an animation, the
-        frame it stands at. Colour profiles are not applied.
+        (height, width, 4), RGBA. Transparent pixels become white. An animation gives
+        the frame it stands at. Color profiles are not applied.
 
     Returns
     -------
@@ -73,7 +76,12 @@ def convert(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
 def convert_in_steps(
     image: PIL.Image.Image | np.ndarray,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The names of the seven steps and what each makes of `image`, one by one.
+    """Yield the name of each of the seven steps and what it makes of `image`.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or ndarray
+        As in `convert`, which raises the same exceptions.
 
     Yields
     ------
@@ -90,7 +98,18 @@ def convert_in_steps(
 
 
 def to_rgb(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
-    """Step 1: decode to 8-bit RGB (the paper: a PNG file), upright, on white."""
+    """Decode to 8-bit RGB (the paper: a PNG file), upright, on white: step 1.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or ndarray
+        As in `convert`, which raises the same exceptions.
+
+    Returns
+    -------
+    ndarray, uint8 (height, width, 3)
+        It may share memory with `image`.
+    """
     if isinstance(image, np.ndarray):
         return _rgb_of_array(image)
     if not (hasattr(image, "mode") and hasattr(image, "getexif")):
@@ -102,10 +121,24 @@ def to_rgb(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
 
 
 def trim(pixels: np.ndarray) -> np.ndarray:
-    """Step 2: cut off edges within 5 % of the colour of their corner; a view.
+    """Cut off edges within 5 % of the color of their corner: step 2.
 
-    Top and left edges are compared with the top left corner, right edges with the top
-    right, bottom edges with the bottom left.
+    The top and left edges are compared with the top left corner, the right edge with
+    the top right one, the bottom edge with the bottom left one.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8 (height, width, 3)
+
+    Returns
+    -------
+    ndarray, uint8 (height, width, 3)
+        A view, at most as large.
+
+    Raises
+    ------
+    ValueError
+        The image is blank: all of it is within 5 % of the color of a corner.
     """
     _check_rgb(pixels)
     pixels = np.ascontiguousarray(pixels)
@@ -116,24 +149,41 @@ def trim(pixels: np.ndarray) -> np.ndarray:
             f"the image is blank: all of its {width}x{height} pixels are within 5 % of "
             "the colour of a corner"
         )
-    # Corners of different colours may claim all rows, or columns: then keep them.
+    # Corners of different colors may claim all rows, or columns: then keep them.
     rows = slice(top, bottom) if top < bottom else slice(None)
     columns = slice(left, right) if left < right else slice(None)
     return pixels[rows, columns]
 
 
 def subsample(pixels: np.ndarray) -> np.ndarray:
-    """Step 3: make the longest edge 28 by skipping, or repeating, rows and columns."""
+    """Make the longest edge 28 by skipping, or repeating, rows and columns: step 3.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8 (height, width, 3)
+
+    Returns
+    -------
+    ndarray, uint8 (height, width, 3)
+        The larger of its height and width is 28.
+    """
     _check_rgb(pixels)
-    height, width = pixels.shape[:2]
-    longest = max(height, width)
-    rows = _kept(height, max(1, (2 * SIDE * height + longest) // (2 * longest)))
-    columns = _kept(width, max(1, (2 * SIDE * width + longest) // (2 * longest)))
+    longest = max(pixels.shape[:2])
+    rows, columns = (_kept(n, longest) for n in pixels.shape[:2])
     return pixels[rows[:, None], columns]
 
 
 def sharpen(pixels: np.ndarray) -> np.ndarray:
-    """Step 4: sharpen along outlines, by a Gaussian of radius and sigma 1.0."""
+    """Sharpen along outlines, by a Gaussian of radius and sigma 1.0: step 4.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8 (height, width, 3)
+
+    Returns
+    -------
+    ndarray, uint8 (height, width, 3)
+    """
     _check_rgb(pixels)
     values = pixels / 255.0
     outlines = _stretched(np.clip(_correlate(values, _OUTLINES), 0.0, 1.0))
@@ -145,7 +195,21 @@ def sharpen(pixels: np.ndarray) -> np.ndarray:
 
 
 def center(pixels: np.ndarray) -> np.ndarray:
-    """Step 5: put an image of at most 28x28 in the middle of a white one of 28x28."""
+    """Put an image of at most 28x28 in the middle of a white one of 28x28: step 5.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8 (height, width, 3)
+
+    Returns
+    -------
+    ndarray, uint8 (28, 28, 3)
+
+    Raises
+    ------
+    ValueError
+        The image is larger than 28x28.
+    """
     _check_rgb(pixels)
     height, width = pixels.shape[:2]
     if max(height, width) > SIDE:
@@ -160,13 +224,31 @@ def center(pixels: np.ndarray) -> np.ndarray:
 
 
 def negate(pixels: np.ndarray) -> np.ndarray:
-    """Step 6: turn light into dark and dark into light."""
+    """Turn light into dark and dark into light: step 6.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8 (height, width, 3)
+
+    Returns
+    -------
+    ndarray, uint8 (height, width, 3)
+    """
     _check_rgb(pixels)
     return 255 - pixels
 
 
 def to_gray(pixels: np.ndarray) -> np.ndarray:
-    """Step 7: 8-bit gray, by the luma of Rec. 709: uint8 (height, width)."""
+    """Return 8-bit gray, by the luma of Rec. 709: step 7.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8 (height, width, 3)
+
+    Returns
+    -------
+    ndarray, uint8 (height, width)
+    """
     _check_rgb(pixels)
     scaled = pixels @ _LUMA  # exact, in integers
     return ((scaled + _LUMA_SCALE // 2) // _LUMA_SCALE).astype(np.uint8)
@@ -186,32 +268,31 @@ STEPS: tuple[tuple[str, Callable[[Any], np.ndarray]], ...] = (
 # ---- what they are made of --------------------------------------------------------
 
 
-def _kept(n: int, n_kept: int) -> np.ndarray:
-    """The rows in the middle of each of `n_kept` equal parts of `n` rows."""
-    # Where the middle is between two rows, the upper one.
+def _kept(n: int, longest: int) -> np.ndarray:
+    """Return which of `n` rows are kept where the longest edge becomes 28."""
+    n_kept = max(1, (2 * SIDE * n + longest) // (2 * longest))
+    # The middle of each of n_kept equal parts; if it is between two rows, the upper.
     return ((2 * np.arange(n_kept) + 1) * n - 1) // (2 * n_kept)
 
 
 def _correlate(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """3x3 correlation of each channel; the border is repeated outwards."""
+    """Correlate each channel with a 3x3 kernel; the border is repeated outwards."""
     height, width = values.shape[:2]
     padded = np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
     out = np.zeros_like(values)
-    for y in range(3):
-        for x in range(3):
-            out += kernel[y, x] * padded[y : y + height, x : x + width]
+    for y, x in np.ndindex(3, 3):
+        out += kernel[y, x] * padded[y : y + height, x : x + width]
     return out
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
-    """From 0 to 1, whatever the least and the greatest value were."""
+    """Return values from 0 to 1, whatever the least and the greatest were."""
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else values
 
 
 def _check_rgb(pixels: np.ndarray) -> None:
-    ndim, *channels = (pixels.ndim, *pixels.shape[2:])
-    if pixels.dtype != np.uint8 or ndim != 3 or channels != [3] or pixels.size == 0:
+    if pixels.dtype != np.uint8 or pixels.shape[2:] != (3,) or pixels.size == 0:
         raise ValueError(
             "pixels must be uint8 of shape (height, width, 3) and not empty, got "
             f"{pixels.dtype} {pixels.shape}"
@@ -228,21 +309,19 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _rgb_of_array(array: np.ndarray) -> np.ndarray:
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+    known = array.ndim >= 2 and array.shape[2:] in ((), (1,), (3,), (4,))
+    if array.dtype != np.uint8 or not known:
         raise ValueError(
             "image must be uint8 of shape (height, width), (height, width, 3) or "
             f"(height, width, 4), got {array.dtype} {array.shape}"
         )
-    _check_size(array.shape[1], array.shape[0])
-    if channels == 3:
-        return array
-    if channels == 4:
+    height, width = array.shape[:2]
+    _check_size(width, height)
+    if array.shape[2:] == (4,):
         alpha = array[..., 3:].astype(np.uint16)
         over = array[..., :3] * alpha + _WHITE * (255 - alpha)
         return ((over + 127) // 255).astype(np.uint8)
-    gray = array.reshape(*array.shape[:2], 1)
-    return np.broadcast_to(gray, (*array.shape[:2], 3))
+    return np.broadcast_to(array.reshape(height, width, -1), (height, width, 3))
 
 
 def _rgb_of_pillow(image: PIL.Image.Image) -> np.ndarray:
@@ -261,7 +340,7 @@ def _rgb_of_pillow(image: PIL.Image.Image) -> np.ndarray:
 
 
 def _rgb_of_wide(image: PIL.Image.Image) -> np.ndarray:
-    """16-bit gray to 8 bits: Pillow itself would cut all above 255."""
+    """Scale 16-bit gray to 8 bits: Pillow itself would cut all above 255."""
     values = np.asarray(image)
     # Pillow has 16-bit PGM, and PNG before Pillow 11, as 32 bits.
     is_wide = image.mode != "F" and (

@@ -1,4 +1,4 @@
-"""What each step makes of a photo, side by side.
+"""Draw what each step makes of a photo, side by side.
 
 Needs Pillow, which is imported when a strip is drawn.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from .._checks import install_hint
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -36,20 +38,25 @@ def draw_filmstrip(
     -------
     PIL.Image.Image
         RGB.
+
+    Raises
+    ------
+    ImportError
+        Pillow is not installed.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    with install_hint("pictures need Pillow", "pillow"):
+        from PIL import Image, ImageDraw, ImageFont
 
     frames = list(frames)
     font = ImageFont.load_default(_FONT_SIZE)
     width = _GAP + len(frames) * (_FRAME + _GAP)
-    size = (width, _GAP + _FRAME + 2 * _LINE + _GAP)
-    strip = Image.new("RGB", size, _GROUND)
+    strip = Image.new("RGB", (width, _GAP + _FRAME + 2 * _LINE + _GAP), _GROUND)
     draw = ImageDraw.Draw(strip)
     for i, (name, pixels) in enumerate(frames):
         x = _GAP + i * (_FRAME + _GAP)
-        tile = _fitted(pixels)
-        corner = ((_FRAME - tile.width) // 2, (_FRAME - tile.height) // 2)
-        strip.paste(tile, (x + corner[0], _GAP + corner[1]))
+        tile = _fitted(Image.fromarray(np.ascontiguousarray(pixels)))
+        top, left = (_FRAME - tile.height) // 2, (_FRAME - tile.width) // 2
+        strip.paste(tile, (x + left, _GAP + top))
         captions = (f"{i + 1}. {name}", f"{pixels.shape[1]} x {pixels.shape[0]}")
         for line, text in enumerate(captions):
             left = x + (_FRAME - round(font.getlength(text))) // 2
@@ -57,18 +64,12 @@ def draw_filmstrip(
     return strip
 
 
-def _fitted(pixels: np.ndarray) -> PIL.Image.Image:
-    """The picture with a longest edge of at most _FRAME."""
-    from PIL import Image
+def _fitted(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Return the picture with a longest edge of at most _FRAME."""
+    from PIL import Image, ImageOps
 
-    image = Image.fromarray(np.ascontiguousarray(pixels))
     longest = max(image.size)
     if longest <= _FRAME:
-        zoom = _FRAME // longest
-        size = (image.width * zoom, image.height * zoom)
-        return image.resize(size, Image.Resampling.NEAREST)
-    size = (
-        max(1, round(image.width * _FRAME / longest)),
-        max(1, round(image.height * _FRAME / longest)),
-    )
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return ImageOps.scale(image, _FRAME // longest, Image.Resampling.NEAREST)
+    image.thumbnail((_FRAME, _FRAME), Image.Resampling.LANCZOS)
+    return image

@@ -1,4 +1,4 @@
-"""The IDX files that photos become, while they are written.
+"""Write the IDX files that photos become, with checkpoints.
 
 They are in a folder of their own. In its .progress are the list of the photos and how
 far the files go that a checkpoint has made safe. A process that finds the same list
@@ -12,7 +12,7 @@ import filecmp
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,7 +23,7 @@ from .._io.files import replacing
 from .._registry.datasets import SPLITS
 from ..idx import header_of
 from .convert import SIDE
-from .files import Photo
+from .files import Photo, PhotoFolder
 
 BAD_NAME = "bad-photos.txt"  # a line for each photo that could not be converted
 PROGRESS_NAME = ".progress"
@@ -41,43 +41,42 @@ class _State(NamedTuple):
 
 
 class PhotoStore:
-    """The files of a dataset that grows by one photo at a time.
+    """Write the files of a dataset that grows by one photo at a time.
 
-    `folder`/.progress must exist, and no other process may write there.
+    Parameters
+    ----------
+    folder : Path
+        Its subfolder .progress must exist, and no other process may write there.
+    source : PhotoFolder
+        What is to be converted.
 
     Attributes
     ----------
     n_photos : int
         All that are to be converted.
     state : _State
-        Of these, what has been appended.
+        What has been appended.
     is_anew : bool
         What an interrupted run had appended was dropped: it had other photos.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        splits: Iterable[str],
-        classes: list[str],
-        photos: Iterator[Photo],
-    ) -> None:
-        self.folder, self.classes = folder, classes
+    def __init__(self, folder: Path, source: PhotoFolder) -> None:
+        self.folder, self.classes = folder, source.classes
         self._list = folder / PROGRESS_NAME / "photos"
         self._saved = folder / PROGRESS_NAME / "state.json"
-        few = len(classes) <= _MAX_BYTE_LABELS
+        few = len(self.classes) <= _MAX_BYTE_LABELS
         self._label_dtype = np.dtype(np.uint8 if few else np.int32)
         self._files: dict[str, BinaryIO] = {}
-        self.state = _State(0, 0, 0, dict.fromkeys(splits, 0))
+        self.state = _State(0, 0, 0, dict.fromkeys(source.splits, 0))
         before = self._saved.exists()
-        self.n_photos, same = self._write_list(photos)
+        self.n_photos, same = self._write_list(source.photos())
         self.is_anew = before and not same
         if same:
             with contextlib.suppress(FileNotFoundError):
                 self.state = _State(**json.loads(self._saved.read_bytes()))
 
     def _write_list(self, photos: Iterator[Photo]) -> tuple[int, bool]:
-        """The number of photos, and whether the list is what it was before."""
+        """Return the number of photos, and whether the list is what it was before."""
         n_photos = 0
         new = self._list.with_suffix(".new")
         with open(new, "wb") as file:
@@ -92,7 +91,7 @@ class PhotoStore:
         return n_photos, same
 
     def remaining(self) -> Iterator[Photo]:
-        """The photos that had not been appended when this was called, in order."""
+        """Yield the photos that have not been appended, in order."""
         with open(self._list, "rb") as lines:
             for line in itertools.islice(lines, 1 + self.state.n_done, None):
                 yield Photo.from_line(line)
@@ -116,13 +115,21 @@ class PhotoStore:
             yield
 
     def _layout(self, name: str, n: int) -> tuple[bytes, int]:
-        """The header of an IDX file of `n` items, and the bytes of an item."""
+        """Return the header of an IDX file of `n` items, and the bytes of an item."""
         if "labels" in name:
             return header_of(self._label_dtype, (n,)), self._label_dtype.itemsize
         return header_of(np.dtype(np.uint8), (n, SIDE, SIDE)), SIDE * SIDE
 
     def append(self, photo: Photo, result: np.ndarray | str) -> None:
-        """Add the next photo: its image, or what is wrong with it."""
+        """Add the next photo.
+
+        Parameters
+        ----------
+        photo : Photo
+            The next one of `remaining`.
+        result : ndarray, uint8 (28, 28), or str
+            Its image, or the reason why there is no image.
+        """
         n_done, n_bad, bad_nbytes, n_images = self.state
         if isinstance(result, str):
             line = f"{photo.path}: {result}\n".encode("utf-8", "backslashreplace")
@@ -145,9 +152,12 @@ class PhotoStore:
             file.write(json.dumps(self.state._asdict()).encode())
 
     def finish(self, name: str) -> None:
-        """Write what is still missing for a dataset: the headers and the card.
+        """Write the headers and the card, in the block of `open`, after the last photo.
 
-        To be called in the block of `open`, after the last photo.
+        Parameters
+        ----------
+        name : str
+            The name of the dataset.
         """
         for split, n in self.state.n_images.items():
             for file_name in SPLITS[split].stems:

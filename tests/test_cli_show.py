@@ -1,15 +1,18 @@
 """``fmnist-fast show``: its options, its messages, and what it writes."""
 
+import functools
 import os
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast._cli import main as cli
 from fmnist_fast._show import contact_sheet
 from fmnist_fast.synthetic import write_synthetic
+
+pytestmark = pytest.mark.usefixtures("work_folder")
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +24,9 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(run):
     """Run ``show`` in an empty folder: exit code, what it printed, and its errors."""
-    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
-    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def run(*argv):
-        try:
-            code = cli.main(["show", *map(str, argv)])
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return functools.partial(run, "show")
 
 
 @pytest.fixture
@@ -102,7 +91,9 @@ def test_figures(run, drawn, pillow, name):
 
 def test_without_real_files(run, pillow, monkeypatch):
     small, titles, draw = ff.synthetic(300, 10), [], contact_sheet.contact_sheet
-    monkeypatch.setattr(ff, "synthetic", lambda: small)
+    monkeypatch.setattr(
+        import_module("fmnist_fast.synthetic"), "synthetic", lambda: small
+    )
 
     def keep(*arguments, title, **options):
         titles.append(title)
@@ -118,14 +109,11 @@ def test_without_real_files(run, pillow, monkeypatch):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ("--class bag", "no class is named 'bag'; did you mean 'Bag'?"),
+        ("--class bag", "got 'bag'; did you mean 'Bag'?"),
         ("--index 300", "--index must be in -300..299, got 300"),
         ("--seed -1", "seed must be in 0..18446744073709551615, got -1"),
         ("--count 10001", "count must be in 1..10000, got 10001"),
-        (
-            "--index 0 --class 9",
-            "no class is named '9'; they are 'T-shirt/top', ",
-        ),
+        ("--index 0 --class 9", "classes must be among T-shirt/top, Trouser"),
         ("-o none/a.png", "there is no folder none"),
         ("--plot means --class Bag", "--plot draws all of a split: leave out --class"),
         ("--plot means --seed 0", "--plot draws all of a split: leave out --seed"),

@@ -1,0 +1,83 @@
+"""Fixtures of the tests of the command line: small data, and a run of a command."""
+
+import dataclasses
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast._cli import main as cli
+from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry.hashes import sha256_of
+from fmnist_fast.synthetic import write_synthetic
+
+NAMES = [stem for part in family.SPLITS.values() for stem in part.stems]
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """The four files of a small synthetic set, and its card. Not to be changed."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_synthetic(folder, 600, 100, 0)
+    return folder
+
+
+@pytest.fixture
+def work_folder(tmp_path, monkeypatch):
+    """No data but what a test makes, and an empty working folder."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line: its exit code, what it printed, and its errors."""
+
+    def run(*argv):
+        try:
+            code = cli.main([str(word) for word in argv])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def published(drawn, tmp_path, monkeypatch):
+    """A folder whose files count as the published ones; it may be changed."""
+    folder, known = tmp_path / "published", {}
+    folder.mkdir()
+    for name in NAMES:
+        content = (drawn / name).read_bytes()
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        known[name] = (
+            sha256_of(folder / f"{name}.gz"),
+            sha256_of(drawn / name),
+        )
+    spec, files = family.DATASETS["fashion-mnist"], []
+    for file in spec.files:
+        sha256, inside = known[file.name.removesuffix(".gz")]
+        files.append(dataclasses.replace(file, sha256=sha256, idx_sha256=inside))
+    spec = dataclasses.replace(spec, files=tuple(files))
+    monkeypatch.setitem(family.DATASETS, spec.name, spec)
+    return folder
+
+
+def start(*argv, **options):
+    """The program in a process of its own."""
+    command = [sys.executable, "-m", "fmnist_fast", *map(str, argv)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    root = Path(ff.__file__).parents[1]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, **(pipes | options)
+    )

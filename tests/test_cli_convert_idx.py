@@ -1,0 +1,128 @@
+"""``fmnist-fast convert-idx``: IDX and .npy files, whole or not at all."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+
+pytestmark = pytest.mark.usefixtures("work_folder")
+
+
+@pytest.fixture
+def items():
+    return np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("source", ["a.npy", "a.idx", "a.idx.gz"])
+@pytest.mark.parametrize("target", ["b.npy", "b", "b.gz"])
+def test_convert(run, items, source, target):
+    np.save(source, items) if source == "a.npy" else ff.write_idx(source, items)
+    code, out, err = run("convert-idx", source, target)
+    assert (code, err) == (0, "")
+    nbytes = os.path.getsize(target)
+    assert out == f"{target}: float32 (4, 3, 5), {nbytes:,} bytes, from {source}\n"
+    head = Path(target).read_bytes()[:2]
+    assert head == {"b.npy": b"\x93N", "b": b"\0\0", "b.gz": b"\x1f\x8b"}[target]
+    read = np.load(target) if target == "b.npy" else ff.read_idx(target)
+    assert read.dtype == np.float32 and np.array_equal(read, items)
+    assert sorted(os.listdir()) == sorted([source, target])
+
+
+def test_convert_does_not_overwrite_unless_told(run, items):
+    np.save("a.npy", items)
+    for target in ("b.npy", "b.idx"):
+        Path(target).write_text("mine")
+        code, out, err = run("convert-idx", "a.npy", target)
+        assert (code, out) == (1, "")
+        assert err == (
+            f"fmnist-fast: error: {target} is there already; --force replaces it\n"
+        )
+        assert Path(target).read_text() == "mine"
+        assert run("convert-idx", "--force", "a.npy", target)[0] == 0
+        assert Path(target).read_bytes()[:4] != b"mine"
+
+
+def test_convert_onto_itself(run, items):
+    np.save("a.npy", items)
+    assert run("convert-idx", "--force", "a.npy", "a.npy")[0] == 0
+    assert np.array_equal(np.load("a.npy"), items)
+
+
+def test_convert_error_leaves_the_target(run, monkeypatch, items):
+    np.save("a.npy", items)
+    shutil.copy("a.npy", "b.npy")
+
+    def fail(file, *_, **__):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", fail)
+    code, _, err = run("convert-idx", "--force", "a.npy", "b.npy")
+    assert code == 1
+    assert "error: [Errno 28] No space left on device" in err
+    assert sorted(os.listdir()) == ["a.npy", "b.npy"]
+    assert np.array_equal(np.load("b.npy"), items)
+
+
+def test_convert_bad_targets(run, items):
+    np.save("a.npy", items)
+    os.mkdir("folder")
+    _, _, err = run("convert-idx", "--force", "a.npy", "folder")
+    assert err == "fmnist-fast: error: folder is a folder; name the file to write\n"
+    code, _, err = run("convert-idx", "a.npy", "none/b")
+    assert code == 1
+    assert err == "fmnist-fast: error: there is no folder none for b\n"
+
+
+@pytest.mark.parametrize(
+    "target, suffix",
+    [("b.png", ".png"), ("b.npz", ".npz"), ("b.npy.gz", ".npy"), ("b.NPY", ".NPY")],
+)
+def test_convert_to_a_format_that_it_does_not_know(run, items, target, suffix):
+    ff.write_idx("a.idx", items)
+    code, out, err = run("convert-idx", "a.idx", target)
+    assert (code, out) == (1, "")
+    assert err == (
+        f"fmnist-fast: error: {target}: TARGET must end in .npy, or for IDX in .idx, "
+        "in ubyte or without a suffix, and then in .gz to compress it; got "
+        f"{suffix!r}\n"
+    )
+    assert os.listdir() == ["a.idx"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["b-images-idx3-ubyte", "b.idx3-ubyte.gz", "v1.0-ubyte", "b.idx", "b.idx.gz"],
+)
+def test_convert_to_names_that_idx_files_have(run, items, target):
+    np.save("a.npy", items)
+    assert run("convert-idx", "a.npy", target)[0] == 0
+    assert np.array_equal(ff.read_idx(target), items)
+
+
+def test_convert_bad_sources(run):
+    np.save("object.npy", np.array([{}], object), allow_pickle=True)
+    np.save("int64.npy", np.arange(5))
+    whole = Path("int64.npy").read_bytes()
+    Path("short.npy").write_bytes(whole[:-1])
+    Path("head.npy").write_bytes(whole[:7])
+    Path("text").write_text("hello, world")
+    for source, message in {
+        "object.npy": "error: object.npy: Object arrays cannot be loaded",
+        "int64.npy": "error: b: an IDX file holds uint8, .*, got int64",
+        "short.npy": "error: short.npy: ",
+        "head.npy": "error: head.npy: ",
+        "text": r"error: text \(starts with 68 65 6C 6C\)",
+        "none": "error: .*No such file or directory: 'none'",
+        ".": "error: .*'.'",
+    }.items():
+        code, out, err = run("convert-idx", source, "b")
+        assert (code, out) == (1, "")
+        assert len(err.splitlines()) == 1
+        assert re.search(message, err), err
+        assert not os.path.lexists("b")

@@ -1,0 +1,164 @@
+"""``fmnist-fast verify``: its verdict on each file."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.command_line import NAMES
+
+import fmnist_fast as ff
+from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry.hashes import sha256_of
+
+pytestmark = pytest.mark.usefixtures("work_folder")
+
+
+def verdicts(out):
+    """The first word of each line, by the name of the file."""
+    words = [line.split(maxsplit=2) for line in out.splitlines()]
+    return {Path(name.removesuffix(":")).name: word for word, name, _ in words}
+
+
+def test_verify_published_files(run, published, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(published))
+    for words in ([], ["--root", published], [published]):
+        code, out, err = run("verify", *words)
+        assert (code, err) == (0, "")
+        assert verdicts(out) == {f"{name}.gz": "ok" for name in NAMES}
+    assert out.count("; the published Fashion-MNIST file\n") == 4
+    assert "uint8 (600, 28, 28)" in out and "labels 0 to 9" in out
+
+
+def test_verify_the_real_files(run, real_root):
+    code, out, _ = run("verify", real_root)
+    assert code == 0
+    assert out.count("; the published Fashion-MNIST file\n") == 4
+
+
+def test_verify_other_compressions(run, published, drawn):
+    shutil.copy(drawn / NAMES[0], published)  # plain, and found first
+    path = published / f"{NAMES[1]}.gz"
+    path.write_bytes(gzip.compress((drawn / NAMES[1]).read_bytes(), 9, mtime=1))
+    code, out, _ = run("verify", published)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].endswith("; the published Fashion-MNIST file")
+    assert lines[1].endswith("Fashion-MNIST file, in another compression")
+
+
+def test_verify_says_what_differs(run, published, drawn):
+    labels = ff.read_idx(drawn / NAMES[1])
+    ff.write_idx(published / f"{NAMES[1]}.gz", labels[::-1])
+    code, out, err = run("verify", published)
+    assert (code, err) == (1, "")
+    assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
+    digest = sha256_of(published / f"{NAMES[1]}.gz")
+    wanted = family.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
+    assert f"SHA-256 is {digest}, published is {wanted}\n" in out
+
+
+def test_verify_says_what_is_synthetic(run, drawn):
+    code, out, err = run("verify", drawn)
+    assert (code, err) == (1, "")
+    assert set(verdicts(out).values()) == {"DIFFERS"}
+    assert out.count("SYNTHETIC by its dataset.json") == 4
+    assert family.DATASETS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verify_damaged_files(run, published, name):
+    path = published / f"{name}.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, out, _ = run("verify", published)
+    assert code == 1
+    found = verdicts(out)
+    assert found.pop(path.name) == "DAMAGED"
+    assert set(found.values()) == {"ok"}
+    assert f"DAMAGED  {path}: truncated: the gzip data ends early" in out
+
+
+def test_verify_images_and_labels_of_different_number(run, published, drawn):
+    labels = ff.read_idx(drawn / NAMES[1])
+    ff.write_idx(published / f"{NAMES[1]}.gz", labels[:-1])
+    code, out, _ = run("verify", published)
+    assert code == 1
+    assert list(verdicts(out).values()) == ["DAMAGED", "DAMAGED", "ok", "ok"]
+    assert out.count("has 600 images, but ") == 2
+
+
+def test_verify_labels_out_of_range(run, drawn, tmp_path):
+    labels = ff.read_idx(drawn / NAMES[1]).astype(np.int8)
+    labels[5] = -3
+    shutil.copy(drawn / NAMES[0], tmp_path)
+    ff.write_idx(tmp_path / NAMES[1], labels)
+    code, out, _ = run("verify", tmp_path / NAMES[0], tmp_path / NAMES[1])
+    assert code == 1
+    assert list(verdicts(out).values()) == ["DIFFERS", "DAMAGED"]
+    assert "labels must not be negative, got -3" in out
+
+
+def test_verify_images_that_are_none(run, drawn, tmp_path):
+    shutil.copy(drawn / NAMES[1], tmp_path)
+    shutil.copy(drawn / NAMES[1], tmp_path / NAMES[0])
+    code, out, _ = run("verify", tmp_path / NAMES[0], tmp_path / NAMES[1])
+    assert code == 1
+    assert list(verdicts(out).values()) == ["DAMAGED", "DIFFERS"]
+    assert "images must be uint8 with 3 dimensions, found uint8 (600,)" in out
+
+
+def test_verify_named_files(run, tmp_path):
+    good, bad = tmp_path / "good.idx", tmp_path / "bad.idx"
+    ff.write_idx(good, np.arange(6, dtype=np.int32).reshape(2, 3))
+    bad.write_bytes(good.read_bytes() + b"x")
+    code, out, _ = run("verify", good)
+    only = "int32 (2, 3); only the format, the name isn't a published one"
+    assert (code, out) == (0, f"ok       {good}: {only}\n")
+    code, out, _ = run("verify", good, bad, tmp_path / "none")
+    assert code == 1
+    assert list(verdicts(out).values()) == ["ok", "DAMAGED", "MISSING"]
+    assert f"{bad}: trailing bytes: the header says int32 (2, 3)" in out
+    assert "none: no such file" in out
+    bad.write_bytes(b"\x93NUMPY")
+    _, out, _ = run("verify", bad)
+    assert f"DAMAGED  {bad}: (starts with 93" in out
+
+
+def test_verify_files_that_can_not_be_read(run, tmp_path, monkeypatch):
+    path = tmp_path / "a.idx"
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("fmnist_fast.idx.read_idx", refuse)
+    code, out, err = run("verify", path)
+    assert (code, err) == (1, "")
+    assert out == f"DAMAGED  {path}: can't be read: Permission denied\n"
+
+
+def test_verify_missing_splits(run, published, tmp_path):
+    (published / f"{NAMES[3]}.gz").unlink()
+    code, out, _ = run("verify", published)
+    assert code == 1
+    assert verdicts(out)["test"] == "MISSING"
+    assert f"{NAMES[3]} or {NAMES[3]}.gz is not beside it" in out
+    (tmp_path / "empty").mkdir()
+    code, out, err = run("verify", tmp_path / "empty")
+    assert (code, out) == (1, "")
+    assert err.startswith("fmnist-fast: error: found no train-images")
+    code, out, err = run("verify")
+    assert (code, out) == (1, "")
+    assert "found no train-images" in err
+
+
+def test_verify_ones_own_dataset(run, tmp_path):
+    ff.write_idx(tmp_path / NAMES[0], np.zeros((4, 3, 3), np.uint8))
+    ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8) % 2)
+    (tmp_path / "dataset.json").write_text('{"name": "mine", "classes": ["a", "b"]}')
+    code, out, _ = run("verify", tmp_path)
+    assert code == 0 and "MISSING" not in out
+    assert out.count("of mine by its dataset.json") == 2
+    ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8))
+    code, out, _ = run("verify", tmp_path)
+    assert code == 1 and "DAMAGED" in out

@@ -9,7 +9,8 @@ import reference
 from helpers.batches import same, wanted
 
 import fmnist_fast as ff
-from fmnist_fast._loader.options import DTYPES, LABEL_DTYPES, LAYOUTS
+from fmnist_fast._core import DTYPES, LABEL_DTYPES
+from fmnist_fast._loader.options import LAYOUTS
 
 LASTS = [False, True, "wrap"]
 

@@ -99,11 +99,11 @@ def test_names():
 def test_every_file_can_be_fetched_and_told(name):
     known = family.DATASETS[name]
     for split, part in known.splits.items():
-        remote = known.files_of(split)
+        remote = known.files_of(part)
         names = [file.name for file in remote]
         if known.archive:
             assert names == ["emnist-gzip.zip"]
-            archived = list(known.archived([split]))
+            archived = list(known.archived([part]))
             assert archived == [f"gzip/{part.images}.gz", f"gzip/{part.labels}.gz"]
         else:
             assert names == [f"{part.images}.gz", f"{part.labels}.gz"]

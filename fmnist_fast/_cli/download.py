@@ -42,6 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     from .._load.published import fetch_splits
 
     for spec in [find_spec(name) for name in arguments.names]:
-        for path in fetch_splits(spec, spec.splits, arguments.to):
+        for path in fetch_splits(spec, spec.splits.values(), arguments.to):
             print(path)
     return 0

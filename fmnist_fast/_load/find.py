@@ -27,7 +27,7 @@ from .._registry.datasets import (
     find_split_spec,
 )
 from .._registry.hashes import owner_of, published_sha256, sha256_of
-from .._registry.spec import DatasetSpec
+from .._registry.spec import DatasetSpec, SplitSpec
 from .published import fetch_splits, how_to_get
 
 _SPLIT_WORDS = {"test": {"test", "t10k"}}
@@ -66,17 +66,17 @@ def find_split(
     if name is not None and is_folder(name):
         given = {"root": root is not None, "download": download}
         return _find_in_folder(split, name, given)
-    spec = find_spec(DEFAULT if name is None else name)
-    if is_url(root):
-        return _find_at_url(spec, split, str(root), name is not None)
-    base = None if root is None else _path_of(root)
-    holds_any = base if name is None else None  # a folder that may hold any dataset
+    spec, is_named = find_spec(DEFAULT if name is None else name), name is not None
+    base = None if root is None or is_url(root) else _path_of(root)
+    holds_any = None if is_named else base  # a folder that may hold any dataset
+    known = spec.splits.get(split) if holds_any else find_split_spec(spec, split)
     notes: list[str] = []
     pair: list[File] = []
-    if split in spec.splits or holds_any is None:
-        stems = find_split_spec(spec, split).stems
+    if known is not None and is_url(root):
+        pair = _fetch_pair(known, str(root))
+    elif known is not None:
         places = [base] if base else [config.data_folder(), config.cache_folder()]
-        pair = _find_by_names(spec, stems, places, notes, check=holds_any is None)
+        pair = _find_by_names(spec, known, places, notes, check=holds_any is None)
     if holds_any and not pair:
         files = _find_by_words(split, holds_any, notes)
         if files is not None:
@@ -84,14 +84,14 @@ def find_split(
         if has_own_card(holds_any):
             own = f"{holds_any} is a dataset of its own by its {CARD_NAME}"
             raise FileNotFoundError(f"{own}, and has no split {split!r}")
-        find_split_spec(spec, split)
+    part = known or find_split_spec(spec, split)
     if len(pair) < 2 and download:
-        pair = [File(path) for path in fetch_splits(spec, [split], root)]
+        pair = [File(path) for path in fetch_splits(spec, [part], root)]
     if len(pair) < 2:
         if root is not None:
             _checked_folder("root must be a folder", root)
-        raise FileNotFoundError("\n".join([*notes, how_to_get(spec, split, root)]))
-    return SplitFiles(pair[0], pair[1], split, spec.name, name is not None)
+        raise FileNotFoundError("\n".join([*notes, how_to_get(spec, part, root)]))
+    return SplitFiles(pair[0], pair[1], split, spec.name, is_named)
 
 
 def is_folder(name: str | os.PathLike[str]) -> bool:
@@ -129,7 +129,7 @@ def _checked_folder(what: str, given: str | os.PathLike[str]) -> Path:
 
 def _find_by_names(
     spec: DatasetSpec,
-    stems: tuple[str, str],
+    part: SplitSpec,
     places: Iterable[Path | None],
     notes: list[str],
     *,
@@ -140,7 +140,8 @@ def _find_by_names(
     With `check` files that are another dataset's are passed over. Where there aren't
     two, `notes` says what is missing and what is there instead.
     """
-    passed, bases = [], [place.absolute() for place in places if place]
+    stems, passed = part.stems, []
+    bases = [place.absolute() for place in places if place]
     folders = [(at / name, name) for at in bases for name in spec.folders]
     for folder, name in folders:
         found = [find_file(folder, stem) for stem in stems]
@@ -223,17 +224,17 @@ def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
 # ---- at a URL ---------------------------------------------------------------------
 
 
-def _find_at_url(spec: DatasetSpec, split: str, url: str, is_named: bool) -> SplitFiles:
+def _fetch_pair(part: SplitSpec, url: str) -> list[File]:
     """Fetch the files of a split, and their card, from the folder at `url`."""
     folder, pair = url.rstrip("/"), []
-    for stem in find_split_spec(spec, split).stems:
+    for stem in part.stems:
         dotted = stem.replace("-idx", ".idx")
         file = fetch_any(folder, stem, f"{stem}.gz", dotted, f"{dotted}.gz")
         if file is None:
             raise FileNotFoundError(f"there is no {stem} or {stem}.gz in {shown(url)}")
         pair.append(file)
     fetch_any(folder, CARD_NAME, needed=False)
-    return SplitFiles(pair[0], pair[1], split, spec.name, is_named)
+    return pair
 
 
 def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:

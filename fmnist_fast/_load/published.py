@@ -9,13 +9,13 @@ from pathlib import Path
 from .. import config
 from .._io.paths import expanded
 from .._registry.datasets import DEFAULT
-from .._registry.spec import DatasetSpec
+from .._registry.spec import DatasetSpec, SplitSpec
 
 Root = str | os.PathLike[str] | None
 
 
 def fetch_splits(
-    spec: DatasetSpec, splits: Iterable[str], root: Root = None
+    spec: DatasetSpec, parts: Iterable[SplitSpec], root: Root = None
 ) -> list[Path]:
     """Fetch the files of splits that aren't there yet, and return all their paths.
 
@@ -24,19 +24,19 @@ def fetch_splits(
     """
     from .._download.fetch import fetch
 
-    splits, folder = list(splits), _target_folder(spec, root)
+    parts, folder = list(parts), _target_folder(spec, root)
     if folder is None:
         raise FileNotFoundError(
             f"nowhere to put {spec.title}: FMNIST_FAST_CACHE is off and "
             "FMNIST_FAST_DATA is not set; name a folder"
         )
-    files = dict.fromkeys(file for split in splits for file in spec.files_of(split))
+    files = dict.fromkeys(file for part in parts for file in spec.files_of(part))
     paths = fetch(list(files), folder)
     if not spec.archive:
         return paths
     from .._download.archive import extract
 
-    return extract(paths[0], folder, spec.archived(splits))
+    return extract(paths[0], folder, spec.archived(parts))
 
 
 def _target_folder(spec: DatasetSpec, root: Root) -> Path | None:
@@ -45,9 +45,9 @@ def _target_folder(spec: DatasetSpec, root: Root) -> Path | None:
     return base and base / spec.folder
 
 
-def how_to_get(spec: DatasetSpec, split: str, root: Root) -> str:
+def how_to_get(spec: DatasetSpec, part: SplitSpec, root: Root) -> str:
     """Return the lines of a message that say how to get the files of a split."""
-    files, folder = spec.files_of(split), _target_folder(spec, root)
+    files, folder = spec.files_of(part), _target_folder(spec, root)
     size = sum(file.nbytes or 0 for file in files) / 1e6
     lines = [
         f"download=True or 'fmnist-fast download {spec.name}' fetches "

@@ -14,7 +14,7 @@ from .._io.files import run_together
 from .._io.paths import File
 from .._registry.datasets import DATASETS
 from .._registry.hashes import is_published, owner_of, owner_of_pair
-from .._registry.spec import DatasetSpec
+from .._registry.spec import DatasetSpec, SplitSpec
 from ..dataset import Dataset
 from ..errors import FormatError
 from .cache import Decoded, read_items, read_only
@@ -33,14 +33,15 @@ def read_split(
     card = read_card(card_file.path.parent, str(card_file))
     synthetic = bool(card.get("synthetic", False))
     spec = DATASETS.get(files.name or "")
-    read = functools.partial(_read, files, spec, cache, synthetic)
+    part = spec.splits[files.split] if spec else None
+    read = functools.partial(_read, files, spec, part, cache, synthetic)
     (images, image_hash), (labels, label_hash) = run_together(
         [lambda: read(is_images=True), lambda: read(is_images=False)]
     )
     published, doubt = None, ""
     if not synthetic:
         hashes, n_images = (image_hash, label_hash), (*images.shape, 0)[0]
-        published, doubt = _identify(files, spec, hashes, n_images, card)
+        published, doubt = _identify(files, spec, part, hashes, n_images, card)
         spec = published or spec
     labels, extra = _split_columns(spec, files.labels, labels)
     check_pair(files.images, images, files.labels, labels)
@@ -77,6 +78,7 @@ def _read_again(files: SplitFiles, cache: bool) -> Dataset:
 def _read(
     files: SplitFiles,
     spec: DatasetSpec | None,
+    part: SplitSpec | None,
     cache: bool,
     synthetic: bool,
     *,
@@ -85,9 +87,8 @@ def _read(
     """Return the items of a file, and its hash where that tells something."""
     file = files.images if is_images else files.labels
     verify, transposed = not synthetic, False
-    if spec is not None:
-        stem = spec.splits[files.split].stems[not is_images]
-        verify = verify and any(spec.sha256_of(stem))
+    if spec is not None and part is not None:
+        verify = verify and any(spec.sha256_of(part.stems[not is_images]))
         transposed = is_images and spec.transposed
     return read_items(file, cache, verify=verify, transposed=transposed)
 
@@ -95,6 +96,7 @@ def _read(
 def _identify(
     files: SplitFiles,
     spec: DatasetSpec | None,
+    part: SplitSpec | None,
     hashes: tuple[str | None, str | None],
     n_items: int,
     card: dict[str, Any],
@@ -104,9 +106,9 @@ def _identify(
     Raises FormatError where they are of another dataset than the caller named.
     """
     owner = owner_of_pair(*hashes)
-    if spec is None:
+    if spec is None or part is None:
         return owner, ""
-    pair, stems = (files.images, files.labels), spec.splits[files.split].stems
+    pair, stems = (files.images, files.labels), part.stems
     reasons = {
         file: reason
         for file, stem, sha256 in zip(pair, stems, hashes)

@@ -57,17 +57,17 @@ class DatasetSpec:
         """The folder that its files are fetched into, below a folder of datasets."""
         return self.name.partition("/")[0]
 
-    def files_of(self, split: str) -> tuple[PublishedFile, ...]:
+    def files_of(self, part: SplitSpec) -> tuple[PublishedFile, ...]:
         """Return what has to be fetched for a split."""
-        names = [f"{stem}.gz" for stem in self.splits[split].stems]
+        names = [f"{stem}.gz" for stem in part.stems]
         return tuple(f for f in self.files if self.archive or f.name in names)
 
-    def archived(self, splits: Iterable[str]) -> dict[str, int]:
+    def archived(self, parts: Iterable[SplitSpec]) -> dict[str, int]:
         """Return the files of splits in the archive, and the most bytes of each."""
         sizes = {}
-        for split in map(self.splits.__getitem__, splits):
-            sizes[split.images] = 16 + 28 * 28 * split.n_items
-            sizes[split.labels] = 8 + split.n_items
+        for part in parts:
+            sizes[part.images] = 16 + 28 * 28 * part.n_items
+            sizes[part.labels] = 8 + part.n_items
         # What does not compress is stored: 5 bytes for each 16 KiB or more, and a head.
         return {
             f"{self.archive}/{stem}.gz": nbytes + nbytes // 1000 + 1024

@@ -13,7 +13,7 @@ import fmnist_fast as ff
 from fmnist_fast import _core
 from fmnist_fast._show import contact_sheet
 
-pytest_plugins = ["helpers.command_line"]
+pytest_plugins = ["helpers.command_line", "helpers.dataset_files", "helpers.idx_files"]
 
 # A busy machine is no failure, and neither is a temporary folder used for all examples.
 settings.register_profile(

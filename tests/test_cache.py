@@ -15,7 +15,7 @@ from fmnist_fast import _core
 from fmnist_fast._io import files
 from fmnist_fast._load import cache
 from fmnist_fast._load.cache import load_copy, save_copy, stamp_of
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import datasets
 
 N_IMAGES = 30
 
@@ -37,7 +37,7 @@ def root(tmp_path):
 
 def write_pair(root, seed=0):
     rng = np.random.default_rng(seed)
-    images_name, labels_name = family.SPLITS["train"].stems
+    images_name, labels_name = datasets.SPLITS["train"].stems
     images = rng.integers(0, 256, (N_IMAGES, 8, 6), np.uint8)
     ff.write_idx(root / f"{images_name}.gz", images)
     ff.write_idx(root / f"{labels_name}.gz", rng.integers(0, 10, N_IMAGES, np.uint8))

@@ -10,14 +10,14 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast._dataset.known_cards import CARDS, SYNTHETIC
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import datasets
 
 IMAGES = np.zeros((6, 4, 3), np.uint8)
 LABELS = np.array([2, 0, 1, 2, 0, 2], np.int32)
 
 
 def folder_with(folder, card):
-    images, labels = (folder / name for name in family.SPLITS["train"].stems)
+    images, labels = (folder / name for name in datasets.SPLITS["train"].stems)
     ff.write_idx(images, IMAGES)
     ff.write_idx(labels, LABELS.astype(np.uint8))
     (folder / "dataset.json").write_text(json.dumps(card))

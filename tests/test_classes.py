@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import datasets
 
-CLASSES = family.CLASSES
+CLASSES = datasets.CLASSES
 
 
 @pytest.fixture

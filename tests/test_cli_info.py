@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from helpers.command_line import NAMES
+from helpers.dataset_files import N, write_published
 
 import fmnist_fast as ff
+from fmnist_fast._cli import main as cli
 from fmnist_fast._dataset.known_cards import CARDS
 
 pytestmark = pytest.mark.usefixtures("work_folder")
@@ -76,3 +78,20 @@ def test_card(run, drawn, published, tmp_path):
     assert out.endswith(CARDS["emnist/letters"].citation + "\n")
     code, out, err = run("info", "--card", "--root", tmp_path)
     assert (code, out) == (1, "") and "found no train-images" in err
+
+
+# ---- other datasets than Fashion-MNIST ---------------------------------------------
+
+
+def test_info_of_another_dataset(mnist_root, capsys):
+    assert cli.main(["info", "--name", "mnist", "--root", str(mnist_root)]) == 0
+    out = capsys.readouterr().out
+    assert "train: not found" in out and "name        mnist" in out
+    assert "published   yes, by SHA-256" in out
+
+
+def test_info_of_what_no_hash_tells(tmp_path, spec, capsys):
+    for part in spec("emnist/digits").splits.values():
+        write_published(tmp_path, part, np.ones(N, np.uint8))
+    assert cli.main(["info", "--name", "emnist/digits", "--root", str(tmp_path)]) == 0
+    assert "can't be told: no SHA-256 of such files" in capsys.readouterr().out

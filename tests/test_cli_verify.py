@@ -2,14 +2,17 @@
 
 import gzip
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.command_line import NAMES
+from helpers.dataset_files import N, write_published
 
 import fmnist_fast as ff
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._cli import main as cli
+from fmnist_fast._registry import datasets
 from fmnist_fast._registry.hashes import sha256_of
 
 pytestmark = pytest.mark.usefixtures("work_folder")
@@ -55,7 +58,7 @@ def test_verify_says_what_differs(run, published, drawn):
     assert (code, err) == (1, "")
     assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
     digest = sha256_of(published / f"{NAMES[1]}.gz")
-    wanted = family.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
+    wanted = datasets.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
     assert f"SHA-256 is {digest}, published is {wanted}\n" in out
 
 
@@ -64,7 +67,7 @@ def test_verify_says_what_is_synthetic(run, drawn):
     assert (code, err) == (1, "")
     assert set(verdicts(out).values()) == {"DIFFERS"}
     assert out.count("SYNTHETIC by its dataset.json") == 4
-    assert family.DATASETS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
+    assert datasets.DATASETS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -162,3 +165,29 @@ def test_verify_ones_own_dataset(run, tmp_path):
     ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8))
     code, out, _ = run("verify", tmp_path)
     assert code == 1 and "DAMAGED" in out
+
+
+# ---- other datasets than Fashion-MNIST ---------------------------------------------
+
+
+@pytest.mark.parametrize("options", [[], ["--name", "mnist"]])
+def test_verify_recognises_mnist(mnist_root, capsys, options):
+    paths = [str(mnist_root / f"{stem}.gz") for stem in datasets.SPLITS["test"].stems]
+    assert cli.main(["verify", *paths, *options]) == 0
+    out = capsys.readouterr().out
+    assert out.count("the published MNIST file, in another compression") == 2
+
+
+def test_verify_of_one_dataset_only(mnist_root, capsys):
+    path = str(mnist_root / "t10k-labels-idx1-ubyte.gz")
+    assert cli.main(["verify", path, "--name", "kmnist"]) == 1
+    assert capsys.readouterr().out.startswith("DIFFERS ")
+
+
+def test_verify_what_no_hash_tells(tmp_path, spec, capsys):
+    for part in spec("emnist/digits").splits.values():
+        write_published(tmp_path, part, np.ones(N, np.uint8))
+    with warnings.catch_warnings():
+        code = cli.main(["verify", "--name", "emnist/digits", "--root", str(tmp_path)])
+    assert code == 0
+    assert capsys.readouterr().out.count("only the format, no SHA-256") == 4

@@ -9,7 +9,7 @@ from helpers.tiny import IMAGES, LABELS
 
 import fmnist_fast as ff
 from fmnist_fast import Dataset
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import datasets
 
 # ---- select ------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ def test_pickle_of_selected_rows_holds_them(small):
 
 
 def write_pair(folder, brightness):
-    images, labels = (folder / name for name in family.SPLITS["train"].stems)
+    images, labels = (folder / name for name in datasets.SPLITS["train"].stems)
     ff.write_idx(images, np.full((20, 3, 3), brightness, np.uint8))
     ff.write_idx(labels, np.zeros(20, np.uint8))
     (folder / "dataset.json").write_text(json.dumps({"classes": ["all"]}))
@@ -175,7 +175,7 @@ def test_pickle_of_files_that_changed(tmp_path):
 def test_pickle_of_files_that_are_gone(tmp_path):
     write_pair(tmp_path, 1)
     content = pickle.dumps(ff.load("train", tmp_path))
-    (tmp_path / family.SPLITS["train"].stems[0]).unlink()
+    (tmp_path / datasets.SPLITS["train"].stems[0]).unlink()
     with pytest.raises(FileNotFoundError):
         pickle.loads(content)
 

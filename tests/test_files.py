@@ -239,3 +239,10 @@ def test_on_the_command_line_too(home, small, capsys):
     assert main(["verify", "~/a.idx"]) == 0
     assert main(["info", "--root=~"]) == 1
     assert f"in {home}" in capsys.readouterr().err
+
+
+def test_what_is_a_url():
+    for text in ("http://host/x", "s3://bucket/x", "simplecache::s3://b/x", "a+b://x"):
+        assert paths.is_url(text)
+    for text in ("C:\\data\\x", "data/x", "/data", "", None, b"http://x", 7):
+        assert not paths.is_url(text)

@@ -40,13 +40,6 @@ def mnist_files(real_root):
     return {stem: (root / f"{stem}.gz").read_bytes() for stem in STEMS}
 
 
-@pytest.fixture
-def nowhere(tmp_path, monkeypatch):
-    """No folder is named, and the cache folder is empty."""
-    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
-    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
-
-
 def spell(pattern, stem):
     words = {"dotted": stem.replace("-idx", ".idx"), "upper": stem.upper()}
     return pattern.format(stem, underscored=stem.replace("-", "_"), **words)

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .._show import contact_sheet
     from ..augment import compile_steps, parse_steps
     from ..loader import Loader
-    from .found import check_indices, find_or_draw, shown_name
+    from .data import check_indices, find_or_draw, shown_name
 
     augment = parse_steps(arguments.augment)
     dataset = find_or_draw(arguments.split, arguments.root, arguments.name)

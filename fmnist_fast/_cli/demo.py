@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .arguments import add_output, add_root, add_shared, positive
-from .found import find_or_draw, shown_name
+from .data import find_or_draw, shown_name
 
 if TYPE_CHECKING:
     import argparse

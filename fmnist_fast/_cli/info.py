@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_dataset(split: str, dataset: Dataset, files: SplitFiles) -> None:
     from .._registry.datasets import DATASETS
-    from .found import shown_name
+    from .data import shown_name
 
     spec = DATASETS.get(dataset.name or files.name or "")
     pairs = zip(dataset.classes, dataset.class_counts, strict=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import PIL.Image
 
-    from .. import Dataset
+    from ..dataset import Dataset
     from .arguments import Add
 
 _PLOTS = ("counts", "means", "histogram")  # functions of plot.py
@@ -54,7 +54,7 @@ set is drawn and used.""",
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from .._show.contact_sheet import save_png
-    from .found import check_indices, find_or_draw
+    from .data import check_indices, find_or_draw
 
     options = {
         name: value

@@ -11,11 +11,11 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast._cli import main as cli
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import datasets
 from fmnist_fast._registry.hashes import sha256_of
 from fmnist_fast.synthetic import write_synthetic
 
-NAMES = [stem for part in family.SPLITS.values() for stem in part.stems]
+NAMES = [stem for part in datasets.SPLITS.values() for stem in part.stems]
 
 
 @pytest.fixture(scope="session")
@@ -63,12 +63,12 @@ def published(drawn, tmp_path, monkeypatch):
             sha256_of(folder / f"{name}.gz"),
             sha256_of(drawn / name),
         )
-    spec, files = family.DATASETS["fashion-mnist"], []
+    spec, files = datasets.DATASETS["fashion-mnist"], []
     for file in spec.files:
         sha256, inside = known[file.name.removesuffix(".gz")]
         files.append(dataclasses.replace(file, sha256=sha256, idx_sha256=inside))
     spec = dataclasses.replace(spec, files=tuple(files))
-    monkeypatch.setitem(family.DATASETS, spec.name, spec)
+    monkeypatch.setitem(datasets.DATASETS, spec.name, spec)
     return folder
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast._io import paths
-from fmnist_fast._registry import datasets as family
+from fmnist_fast._registry import datasets
 
 
 def write(folder, *names, n=6):
@@ -61,7 +60,7 @@ def test_hidden_files_are_nobodys(tmp_path):
     assert len(ff.load("train", name=tmp_path)) == 6
 
 
-def test_name_of_the_family_goes_before_a_folder(tmp_path, monkeypatch):
+def test_name_of_a_dataset_goes_before_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mnist", "train-images.idx", "train-labels.idx")
     write(tmp_path / "mine", "train-images.idx", "train-labels.idx")
@@ -73,8 +72,8 @@ def test_name_of_the_family_goes_before_a_folder(tmp_path, monkeypatch):
         ff.load("train", name="mnist")
 
 
-def test_names_of_the_family_bring_what_is_to_be_put_right(tmp_path):
-    part = family.DATASETS["emnist/letters"].splits["test"]
+def test_published_names_bring_what_is_to_be_put_right(tmp_path):
+    part = datasets.DATASETS["emnist/letters"].splits["test"]
     images = np.arange(6 * 20, dtype=np.uint8).reshape(6, 5, 4)
     ff.write_idx(tmp_path / part.images, images)
     ff.write_idx(tmp_path / part.labels, np.full(6, 26, np.uint8))
@@ -85,13 +84,15 @@ def test_names_of_the_family_bring_what_is_to_be_put_right(tmp_path):
 
 
 def test_published_files_are_known_under_any_name(tmp_path, real_root):
-    for stem, name in zip(family.SPLITS["test"].stems, ("images.idx3", "labels.idx1")):
+    for stem, name in zip(
+        datasets.SPLITS["test"].stems, ("images.idx3", "labels.idx1")
+    ):
         (tmp_path / f"any-test-{name}.gz").symlink_to(real_root / f"{stem}.gz")
     dataset = ff.load("test", name=tmp_path, cache=False)
     assert dataset.name == "fashion-mnist" and dataset.classes[8] == "Bag"
 
 
-# ---- errors -----------------------------------------------------------------------
+# ---- errors ------------------------------------------------------------------------
 
 
 def test_more_than_one_fits(tmp_path):
@@ -144,10 +145,3 @@ def test_a_folder_is_enough(tmp_path, options):
     message = f"{next(iter(options))} requires a dataset's name, got folder "
     with pytest.raises(ValueError, match=message):
         ff.load("train", name=tmp_path, **options)
-
-
-def test_what_is_a_url():
-    for text in ("http://host/x", "s3://bucket/x", "simplecache::s3://b/x", "a+b://x"):
-        assert paths.is_url(text)
-    for text in ("C:\\data\\x", "data/x", "/data", "", None, b"http://x", 7):
-        assert not paths.is_url(text)

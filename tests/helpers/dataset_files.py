@@ -1,0 +1,80 @@
+"""Small files under the names of published ones, and fixtures for loading them."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import fmnist_fast as ff
+from fmnist_fast._registry import datasets
+
+EMNIST = [name for name in datasets.DATASETS if name.startswith("emnist/")]
+N = 12  # images in each file
+NAMES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+CARD = {"name": "letters", "classes": list("ABCDEFGHIJ")}
+
+
+def write_pair(folder, split="test", *, fill=0, suffix=".gz", card=CARD):
+    """Write twelve 5x4 images of brightness `fill`; a card keeps the warning away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, labels = (folder / f"{name}{suffix}" for name in NAMES[split])
+    ff.write_idx(images, np.full((12, 5, 4), fill, np.uint8))
+    ff.write_idx(labels, np.arange(12, dtype=np.uint8) % 10)
+    if card is not None:
+        (folder / "dataset.json").write_text(json.dumps(card))
+    return images, labels
+
+
+def images_of(n=N):
+    """Return images that differ from their own mirror images."""
+    return np.arange(n * 20, dtype=np.uint8).reshape(n, 5, 4)
+
+
+def write_published(folder, part, labels, *, images=None, suffix=".gz"):
+    """Write the images and labels of a split under its published names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = images_of(len(labels)) if images is None else images
+    ff.write_idx(folder / f"{part.images}{suffix}", images)
+    ff.write_idx(folder / f"{part.labels}{suffix}", labels)
+    return images
+
+
+@pytest.fixture
+def spec(monkeypatch):
+    """Make a dataset count as published with N images to a file, by no hash."""
+
+    def spec(name):
+        known = datasets.DATASETS[name]
+        splits = {
+            split: dataclasses.replace(part, n_items=N)
+            for split, part in known.splits.items()
+        }
+        files = tuple(
+            dataclasses.replace(f, sha256=None, idx_sha256=None) for f in known.files
+        )
+        changed = dataclasses.replace(known, splits=splits, files=files)
+        monkeypatch.setitem(datasets.DATASETS, name, changed)
+        return changed
+
+    return spec
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No folder is named, and the cache folder is empty."""
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def mnist_root(real_root):
+    """The folder of MNIST's test files, in another compression."""
+    root = real_root.parent / "mnist"
+    if not root.is_dir():
+        pytest.skip(f"there is no {root} with MNIST's test files")
+    return root

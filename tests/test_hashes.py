@@ -1,0 +1,46 @@
+"""Hashes tell the published files, however they are compressed."""
+
+import string
+import struct
+
+import pytest
+from helpers.dataset_files import NAMES
+
+import fmnist_fast as ff
+from fmnist_fast._registry import datasets, hashes
+from fmnist_fast._registry.datasets import DATASETS, SPLITS
+
+
+@pytest.mark.parametrize(
+    "stem", [stem for part in SPLITS.values() for stem in part.stems]
+)
+def test_hashes_are_those_of_the_published_files(real_root, stem):
+    path, spec = real_root / f"{stem}.gz", DATASETS["fashion-mnist"]
+    compressed, inflated = spec.sha256_of(stem)
+    digest, items = hashes.sha256_of(path), ff.read_idx(path)
+    assert digest == compressed == hashes.published_sha256(digest, items)
+    assert hashes.published_sha256("of another compressor", items) == inflated
+    assert hashes.published_sha256("another", items[:-1]) == "another"
+    for sha256, answer in ((compressed, True), (inflated, True), ("another", False)):
+        found = hashes.is_published(spec, stem, sha256, path)
+        assert found is answer
+    assert hashes.is_published(spec, "x", compressed, path) is None
+
+
+def test_headers_of_empty_files_are_published_by_nobody(tmp_path):
+    stem = NAMES["test"][1]
+    (tmp_path / stem).write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 0))
+    digest = hashes.sha256_of(tmp_path / stem)
+    assert hashes.published_sha256(digest, ff.read_idx(tmp_path / stem)) == digest
+
+
+def test_mnist_is_known_by_what_is_inside(mnist_root):
+    dataset = ff.load("test", mnist_root, name="mnist")  # a warning would be an error
+    assert dataset.name == "mnist" and dataset.classes == tuple(string.digits)
+    assert dataset.images.shape == (10000, 28, 28) and dataset.labels[0] == 7
+    for stem in datasets.SPLITS["test"].stems:
+        path = mnist_root / f"{stem}.gz"
+        digest = hashes.sha256_of(path)
+        assert digest not in datasets.DATASETS["mnist"].sha256_of(stem)
+        known = hashes.published_sha256(digest, ff.read_idx(path))
+        assert hashes.owner_of(known)[0].name == "mnist"

@@ -1,0 +1,243 @@
+"""Damaged and hostile IDX files: a FormatError, and no memory for it."""
+
+import gzip
+import os
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.idx_files import (
+    UINT32_MAX,
+    assert_same,
+    header_of,
+    members,
+    random_array,
+    slow_parse,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fmnist_fast import FormatError, idx, read_idx, write_idx
+from fmnist_fast._io import files
+
+SMALL = header_of(0x0B, 2, 3) + bytes(range(12))
+
+
+def with_isize(packed, isize):
+    return packed[:-4] + struct.pack("<I", isize)
+
+
+# ---- damage ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pack", [bytes, members], ids=["plain", "gzip"])
+@pytest.mark.parametrize("from_file", [True, False])
+def test_truncated_at_every_byte(tmp_path, way, pack, from_file):
+    packed, path = pack(SMALL), tmp_path / "cut"
+    for n in range(len(packed)):
+        path.write_bytes(packed[:n])
+        with pytest.raises(FormatError, match="cut" if from_file else "IDX bytes"):
+            read_idx(path if from_file else packed[:n])
+
+
+@pytest.mark.parametrize("pack", [bytes, members], ids=["plain", "gzip"])
+def test_truncated_says_what_is_missing(tmp_path, way, pack):
+    path = tmp_path / "cut"
+    path.write_bytes(pack(SMALL[:-5]))
+    message = r"cut: truncated: .* int16 \(2, 3\), which is 12 bytes .* only 7 are"
+    with pytest.raises(FormatError, match=message):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("n", [2, 9, 17, 18, 100, -9, -1])
+def test_truncated_gzip_ends_early(content, way, n):
+    with pytest.raises(FormatError, match="truncated: the gzip data ends early"):
+        read_idx(members(content)[:n])
+
+
+@pytest.mark.parametrize("pack", [bytes, members], ids=["plain", "gzip"])
+@pytest.mark.parametrize("n", [1, 2, 1000])
+def test_trailing_bytes(tmp_path, way, pack, n):
+    path = tmp_path / "long"
+    path.write_bytes(pack(SMALL + bytes(n)))
+    message = rf"long: trailing bytes: .* is 12 bytes .* at least {12 + n} are there"
+    with pytest.raises(FormatError, match=message):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("pack", [bytes, members], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", r"starts with nothing\): the file ends inside the IDX header"),
+        (b"\0\0\x08", r"starts with 00 00 08\): the file ends inside"),
+        (header_of(0x08, 1, 2)[:-1], "ends inside the IDX header"),
+        (b"\x89PNG\r\n\x1a\n", r"starts with 89 50 4E 47\): .* two zero bytes"),
+        (b"\0\1\x08\1\0\0\0\1x", r"\(starts with 00 01 08 01\): .* two zero bytes"),
+        (b"\1\0\x08\1\0\0\0\1x", "starts with two zero bytes"),
+        (header_of(0x00, 1) + b"x", "type byte must be 08, 09, 0B, 0C, 0D or 0E"),
+        (header_of(0x0A, 1) + b"x", r"starts with 00 00 0A 01\): .* type byte"),
+        (header_of(0x0F, 1) + b"x", "type byte"),
+        (header_of(0xFF, 1) + b"x", "type byte"),
+        (header_of(0x08, *[UINT32_MAX] * 2), r"multiply to more than 2\*\*62"),
+        (header_of(0x0E, *[UINT32_MAX] * 3), r"multiply to more than 2\*\*62"),
+        (header_of(0x08, *[UINT32_MAX] * 255), r"multiply to more than 2\*\*62"),
+        (header_of(0x08, *[2] * 255) + b"x", r"multiply to more than 2\*\*62"),
+        (header_of(0x08, 2**31, 2**31, 2), r"multiply to more than 2\*\*62"),
+        (header_of(0x08, 2**31, 2**31), "truncated: .* 4611686018427387904 bytes"),
+        (header_of(0x0E, UINT32_MAX), "truncated: .* 34359738360 bytes"),
+        (header_of(0x08, *[1] * 65) + b"x", "65 dimensions; numpy has at most 64"),
+        (header_of(0x08, *[1] * 255) + b"x", "255 dimensions; numpy has at most 64"),
+        (header_of(0x08, *[0] * 255), "255 dimensions; numpy has at most 64"),
+        (header_of(0x08, 0, *[UINT32_MAX] * 3), "uint8 .0, 4294967295.* too big"),
+        (header_of(0x0E, *[UINT32_MAX] * 3, 0), "float64 .* too big"),
+    ],
+)
+def test_bad_headers(tmp_path, pack, content, message):
+    path = tmp_path / "bad"
+    path.write_bytes(pack(content))
+    with pytest.raises(FormatError, match=f"bad.*{message}"):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("isize", [0, 5, 150011, 150013, UINT32_MAX])
+def test_gzip_that_lies_about_its_size(content, isize):
+    with pytest.raises(FormatError, match=r"damaged gzip data: .* length check"):
+        read_idx(with_isize(members(content), isize))
+
+
+@pytest.mark.parametrize("n", [12, 70000, 140000, 150011])
+def test_gzip_that_confirms_a_header_that_says_too_much(way, content, n):
+    with pytest.raises(FormatError, match=r"damaged gzip data: .* length check"):
+        read_idx(with_isize(members(content[:n]), len(content)))
+
+
+@pytest.mark.parametrize("n", [1, 70000])
+def test_gzip_that_confirms_a_header_that_says_too_little(way, content, n):
+    with pytest.raises(FormatError, match=r"trailing bytes|length check"):
+        read_idx(with_isize(members(content + bytes(n)), len(content)))
+
+
+def test_damaged_checksum(way, content):
+    packed = bytearray(members(content))
+    packed[-5] ^= 0x10
+    with pytest.raises(FormatError, match=r"damaged gzip data: .* data check"):
+        read_idx(packed)
+
+
+@pytest.mark.parametrize("level", [0, 6])
+@pytest.mark.parametrize("place", [0.001, 0.3, 0.9, 0.999])
+def test_damaged_body(way, content, level, place):
+    packed = bytearray(gzip.compress(content, level))
+    at = int(place * len(packed))
+    packed[at : at + 8] = bytes(byte ^ 0xA5 for byte in packed[at : at + 8])
+    with pytest.raises(FormatError, match="IDX bytes"):
+        read_idx(packed)
+
+
+FLIPPED = members(header_of(0x0B, 3, 4) + bytes(range(100, 124)))
+
+
+@settings(max_examples=500)
+@given(
+    st.dictionaries(
+        st.integers(0, len(FLIPPED) - 1), st.integers(1, 255), min_size=1, max_size=4
+    )
+)
+def test_flipped_bits_never_give_a_wrong_array(flips):
+    packed = bytearray(FLIPPED)
+    for at, bits in flips.items():
+        packed[at] ^= bits
+    try:
+        found = read_idx(packed)
+    except FormatError:
+        return
+    assert_same(found, slow_parse(gzip.decompress(FLIPPED)))
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=60), st.sampled_from([b"", b"\0\0", b"\x1f\x8b\x08"]))
+def test_any_bytes_give_an_array_or_a_format_error(content, start):
+    try:
+        found = read_idx(start + content)
+    except FormatError:
+        return
+    assert_same(found, slow_parse(start + content))
+
+
+def test_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "shrinking"
+    write_idx(path, np.arange(10000, dtype=np.int32))
+
+    def read(file, offset, out):
+        os.truncate(path, 5000)
+        return files.read_into(file, offset, out)
+
+    monkeypatch.setattr(idx, "read_into", read)
+    with pytest.raises(FormatError, match=r"shrinking: truncated: .* only 4992 are"):
+        read_idx(path)
+
+
+# ---- costs -------------------------------------------------------------------------
+
+
+MEASURE = """
+import sys, tracemalloc
+import fmnist_fast as ff
+import deflate, gzip, zlib
+
+def peak():
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+ff.read_idx(gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7])))
+before = peak()
+tracemalloc.start()
+try:
+    ff.read_idx(sys.argv[1])
+except ff.FormatError as error:
+    print(tracemalloc.get_traced_memory()[1], peak() - before, error)
+"""
+
+
+@pytest.mark.parametrize("n", [0, 1000, 4 << 20], ids="{}B".format)
+@pytest.mark.parametrize("dims", [(10**6, 1000, 1000), (2**32 - 1,), (10**8,)], ids=str)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_hostile_header_costs_no_memory(tmp_path, dims, n, packed):
+    content = header_of(0x08, *dims) + random_array("uint8", n).tobytes()
+    path = tmp_path / "hostile"
+    path.write_bytes(gzip.compress(content, 0) if packed else content)
+    check_cost(path)
+
+
+def test_hostile_header_that_gzip_confirms_costs_no_memory(tmp_path):
+    packed = gzip.compress(header_of(0x08, 10**8) + bytes(1000), 0)
+    (tmp_path / "hostile").write_bytes(with_isize(packed, 10**8 + 8))
+    check_cost(tmp_path / "hostile", "damaged")
+
+
+@pytest.mark.parametrize("isize, error", [(0, "truncated"), (1, "damaged")])
+def test_bomb_costs_no_memory(tmp_path, isize, error):
+    packed = gzip.compress(header_of(0x08, 10**8) + bytes(10**8 - 1), 1)
+    (tmp_path / "hostile").write_bytes(with_isize(packed, 10**8 + 7 + isize))
+    check_cost(tmp_path / "hostile", error)
+
+
+def check_cost(path, message="truncated"):
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, path],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    traced, resident, error = result.stdout.split(maxsplit=2)
+    assert message in error
+    assert int(traced) <= path.stat().st_size + (1 << 20)
+    assert int(resident) <= path.stat().st_size + (1 << 20)

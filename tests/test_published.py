@@ -1,0 +1,184 @@
+"""Published files that are missing: fetched if asked for, by load and by command."""
+
+import dataclasses
+import hashlib
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.dataset_files import EMNIST, N, images_of, write_published
+
+import fmnist_fast as ff
+from fmnist_fast._cli import main as cli
+from fmnist_fast._registry import datasets
+
+# ---- what is asked for -------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Fetching replaced by a list of what was asked for and files made up."""
+    asked = []
+
+    def fetch(files, folder, *, progress=True):
+        asked.append(([file.name for file in files], folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / file.name for file in files]
+        for path in paths:
+            if path.suffix == ".zip":
+                write_emnist_zip(path)
+            elif "images" in path.name:
+                ff.write_idx(path, images_of())
+            else:
+                ff.write_idx(path, np.arange(N, dtype=np.uint8) % 10)
+        return paths
+
+    fake = types.ModuleType("fmnist_fast._download.fetch")
+    fake.fetch = fetch
+    monkeypatch.setitem(sys.modules, "fmnist_fast._download.fetch", fake)
+    return asked
+
+
+def write_emnist_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in EMNIST:
+            for part in datasets.DATASETS[name].splits.values():
+                folder = path.parent / "inside"
+                write_published(folder, part, np.ones(N, np.uint8))
+                for stem in (part.images, part.labels):
+                    archive.write(folder / f"{stem}.gz", f"gzip/{stem}.gz")
+
+
+def test_nothing_is_fetched_unasked(nowhere, asked):
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", name="mnist")
+    for part in (
+        "found no t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz] in ",
+        "download=True or 'fmnist-fast download mnist' fetches ",
+        " fetches https://ossci-datasets.s3.amazonaws.com/mnist/t10k-images-idx3-ubyte",
+        " and https://ossci-datasets.s3.amazonaws.com/mnist/t10k-labels-idx1-ubyte.gz "
+        f"(1.7 MB) to {nowhere / 'mnist'}.\n",
+    ):
+        assert part in str(caught.value)
+    assert "synthetic" not in str(caught.value) and not asked
+
+
+def test_what_is_missing_is_fetched_once(nowhere, asked, spec):
+    spec("mnist")
+    for _ in range(2):
+        dataset = ff.load("test", name="mnist", download=True)
+        assert dataset.name == "mnist" and len(dataset) == N
+    names = [f"{stem}.gz" for stem in datasets.SPLITS["test"].stems]
+    assert asked == [(names, nowhere / "mnist")]
+
+
+def test_root_says_where_to_fetch_to(tmp_path, nowhere, asked, spec):
+    spec("kmnist")
+    ff.load("train", tmp_path / "new", name="kmnist", download=True)
+    assert asked[0][1] == tmp_path / "new" / "kmnist"
+    assert len(ff.load("train", tmp_path / "new", name="kmnist")) == N
+
+
+def test_half_a_pair_is_completed(tmp_path, nowhere, asked, spec):
+    part = spec("mnist").splits["test"]
+    write_published(tmp_path / "mnist", part, np.zeros(N, np.uint8))
+    (tmp_path / "mnist" / f"{part.images}.gz").unlink()
+    assert len(ff.load("test", tmp_path, name="mnist", download=True)) == N
+
+
+def test_without_a_cache_folder_the_data_folder_is_the_target(
+    tmp_path, nowhere, asked, monkeypatch, spec
+):
+    spec("mnist")
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    with pytest.raises(FileNotFoundError, match=r"fetches .* where root= says"):
+        ff.load("test", name="mnist")
+    message = "nowhere to put MNIST: FMNIST_FAST_CACHE is off and .* name a folder"
+    with pytest.raises(FileNotFoundError, match=message):
+        ff.load("test", name="mnist", download=True)
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path / "data"))
+    ff.load("test", name="mnist", download=True)
+    assert asked[0][1] == tmp_path / "data" / "mnist"
+
+
+def test_emnist_comes_out_of_its_zip(nowhere, asked, spec):
+    spec("emnist/letters")
+    dataset = ff.load("test", name="emnist/letters", download=True)
+    assert asked == [(["emnist-gzip.zip"], nowhere / "emnist")]
+    assert np.array_equal(dataset.images, images_of().transpose(0, 2, 1))
+    taken = {path.name for path in (nowhere / "emnist").iterdir()} - {"inside"}
+    part = datasets.DATASETS["emnist/letters"].splits["test"]
+    assert taken == {"emnist-gzip.zip", f"{part.images}.gz", f"{part.labels}.gz"}
+
+
+# ---- the download command ----------------------------------------------------------
+
+
+def test_download_command(tmp_path, asked, capsys):
+    assert cli.main(["download", "mnist", "emnist/digits", "--to", str(tmp_path)]) == 0
+    out = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(out) == 8 and all(path.is_file() for path in out)
+    assert [folder for _, folder in asked] == [tmp_path / "mnist", tmp_path / "emnist"]
+    assert len(asked[0][0]) == 4 and asked[1][0] == ["emnist-gzip.zip"]
+
+
+def test_download_command_knows_all_names_before_it_begins(asked, capsys):
+    assert cli.main(["download", "mnist", "emnist"]) == 1
+    assert "name must be one of" in capsys.readouterr().err and not asked
+
+
+# ---- fetching from a server --------------------------------------------------------
+
+
+@pytest.fixture
+def serve(http, monkeypatch, nowhere):
+    """Have a dataset's files on a server, with hashes of their own."""
+    from helpers.server import content
+
+    def serve(name, bodies):
+        known, files = datasets.DATASETS[name], []
+        for file in known.files:
+            body = bodies[file.name]
+            http.routes[f"/{file.name}"] = content(body)
+            files.append(
+                dataclasses.replace(
+                    file,
+                    urls=(f"{http.base}/{file.name}",),
+                    sha256=hashlib.sha256(body).hexdigest(),
+                    nbytes=len(body),
+                )
+            )
+        changed = dataclasses.replace(known, files=tuple(files))
+        monkeypatch.setitem(datasets.DATASETS, name, changed)
+
+    return serve
+
+
+def test_load_fetches_and_knows_what_it_fetched(tmp_path, serve, http):
+    known = datasets.DATASETS["kmnist"]
+    for part in known.splits.values():
+        write_published(tmp_path, part, np.arange(N, dtype=np.uint8) % 10)
+    serve(
+        "kmnist",
+        {file.name: (tmp_path / file.name).read_bytes() for file in known.files},
+    )
+    for _ in range(2):
+        dataset = ff.load("test", name="kmnist", download=True)  # without a warning
+        assert dataset.name == "kmnist" and dataset.classes[9] == "wo"
+        assert np.array_equal(dataset.images, images_of())
+        assert [path for path, _ in http.asked] == [
+            f"/{stem}.gz" for stem in datasets.SPLITS["test"].stems
+        ]
+
+
+def test_emnist_is_fetched_once_for_all(tmp_path, serve, http, spec):
+    write_emnist_zip(tmp_path / "emnist-gzip.zip")
+    for name in ("emnist/letters", "emnist/digits"):
+        spec(name)
+        serve(name, {"emnist-gzip.zip": (tmp_path / "emnist-gzip.zip").read_bytes()})
+        dataset = ff.load("train", name=name, download=True)
+        assert np.array_equal(dataset.images, images_of().transpose(0, 2, 1))
+    assert len(http.asked) == 1

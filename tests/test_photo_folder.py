@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -147,6 +148,18 @@ def test_memory_of_pillow_is_kept_meanwhile(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(photo_files, "steps_of_file", look)
     ff.convert_folder(folder, tmp_path / "mine", threads=3)
     assert set(seen) == {max(before, 24)} and Image.core.get_blocks_max() == before
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_other_errors_of_a_thread_are_raised(folder, tmp_path, monkeypatch, threads):
+    def fail(path):
+        raise ZeroDivisionError("by a thread")
+
+    monkeypatch.setattr(photo_files, "steps_of_file", fail)
+    n_before = threading.active_count()
+    with pytest.raises(ZeroDivisionError, match="by a thread"):
+        ff.convert_folder(folder, tmp_path / "mine", threads=threads)
+    assert threading.active_count() <= n_before
 
 
 def test_a_pillow_that_has_no_blocks(folder, tmp_path, monkeypatch):

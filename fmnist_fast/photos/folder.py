@@ -9,11 +9,13 @@ import contextlib
 import os
 import shutil
 import sys
+import threading
 import time
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,7 +145,9 @@ def _kept_blocks(threads: int) -> Iterator[None]:
     always: 1,095,000 page faults without, 651,000 with this.
     """
     with install_hint("photos need Pillow", "pillow"):
-        from PIL.Image import core  # type: ignore[attr-defined]
+        from PIL import Image
+    Image.init()  # here, and not in several threads at once
+    core = Image.core  # type: ignore[attr-defined]
     if not hasattr(core, "set_blocks_max"):
         yield
         return
@@ -202,23 +206,49 @@ def _converted(
     Threads do it: Pillow decodes and the core looks for margins without the GIL. On two
     quiet cores two of them make 700 photos of 762x1000 a second; two processes made 350
     of one set of photos and 900 of another, take longer to start, and ask a caller for
-    an ``if __name__ == "__main__"``.
+    an ``if __name__ == "__main__"``. They share queues in C: Ctrl-C in `submit` of a
+    ThreadPoolExecutor can leave a lock held, and then its threads never end.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    tasks: SimpleQueue[Any] = SimpleQueue()
 
-    waiting: deque[tuple[Photo, Any]] = deque()
-    pool = ThreadPoolExecutor(threads)
+    def first_result() -> tuple[Photo, np.ndarray | str]:
+        photo, result = waiting.popleft()
+        found = result.get()
+        if isinstance(found, BaseException):
+            raise found
+        return photo, found
+
+    waiting: deque[tuple[Photo, SimpleQueue[Any]]] = deque()
+    n_threads = min(threads, store.n_photos)
+    workers = [threading.Thread(target=_work, args=(tasks,)) for _ in range(n_threads)]
     try:
+        for worker in workers:
+            worker.start()
         for photo in store.remaining():
-            future = pool.submit(image_or_reason, source / photo.path)
-            waiting.append((photo, future))
+            waiting.append((photo, SimpleQueue()))
+            tasks.put((source / photo.path, waiting[-1][1]))
             if len(waiting) >= _WAITING * threads:
-                photo, future = waiting.popleft()
-                yield photo, future.result()
-        for photo, future in waiting:
-            yield photo, future.result()
+                yield first_result()
+        while waiting:
+            yield first_result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        with contextlib.suppress(Empty):
+            while True:
+                tasks.get_nowait()
+        for _ in workers:
+            tasks.put(None)
+        for worker in workers:
+            if worker.is_alive():
+                worker.join()
+
+
+def _work(tasks: SimpleQueue[Any]) -> None:
+    """Put the image, reason or exception of each path into its queue, up to a None."""
+    for path, result in iter(tasks.get, None):
+        try:
+            result.put(image_or_reason(path))
+        except BaseException as error:
+            result.put(error)
 
 
 def _check_any_good(store: PhotoStore, source: Path) -> None:

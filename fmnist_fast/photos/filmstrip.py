@@ -23,9 +23,7 @@ _FONT_SIZE = 14
 _LINE = 20
 
 
-def draw_filmstrip(
-    frames: Iterable[tuple[str, np.ndarray]],
-) -> PIL.Image.Image:
+def draw_filmstrip(frames: Iterable[tuple[str, np.ndarray]]) -> PIL.Image.Image:
     """Draw `frames` in a row, each with its name and its size below.
 
     Parameters

@@ -11,6 +11,7 @@ import contextlib
 import filecmp
 import itertools
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from .files import Photo, PhotoFolder
 
 BAD_NAME = "bad-photos.txt"  # a line for each photo that could not be converted
 PROGRESS_NAME = ".progress"
+_PIXEL = np.dtype(np.uint8)
 _FORMAT = 1  # of what is in there
 _MAX_BYTE_LABELS = 256  # classes; where there are more, labels are int32
 
@@ -99,11 +101,8 @@ class PhotoStore:
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Open all files, cut to what `state` says, for the block to append to."""
-        sizes = {BAD_NAME: self.state.bad_nbytes}
-        for split, n in self.state.n_images.items():
-            for name in SPLITS[split].stems:
-                header, item_nbytes = self._layout(name, n)
-                sizes[name] = len(header) + n * item_nbytes
+        sizes = {name: nbytes for name, _, nbytes in self._idx_files()}
+        sizes[BAD_NAME] = self.state.bad_nbytes
         with contextlib.ExitStack() as stack:
             for name, nbytes in sizes.items():
                 path = self.folder / name
@@ -114,22 +113,16 @@ class PhotoStore:
                 self._files[name] = file
             yield
 
-    def _layout(self, name: str, n: int) -> tuple[bytes, int]:
-        """Return the header of an IDX file of `n` items, and the bytes of an item."""
-        if "labels" in name:
-            return header_of(self._label_dtype, (n,)), self._label_dtype.itemsize
-        return header_of(np.dtype(np.uint8), (n, SIDE, SIDE)), SIDE * SIDE
+    def _idx_files(self) -> Iterator[tuple[str, bytes, int]]:
+        """Yield the name of each IDX file, its header, and the bytes of the file."""
+        for split, n in self.state.n_images.items():
+            dtypes, shapes = (_PIXEL, self._label_dtype), ((n, SIDE, SIDE), (n,))
+            for name, dtype, shape in zip(SPLITS[split].stems, dtypes, shapes):
+                header = header_of(dtype, shape)
+                yield name, header, len(header) + dtype.itemsize * math.prod(shape)
 
     def append(self, photo: Photo, result: np.ndarray | str) -> None:
-        """Add the next photo.
-
-        Parameters
-        ----------
-        photo : Photo
-            The next one of `remaining`.
-        result : ndarray, uint8 (28, 28), or str
-            Its image, or the reason why there is no image.
-        """
+        """Add the next photo of `remaining`: its image, or why there is no image."""
         n_done, n_bad, bad_nbytes, n_images = self.state
         if isinstance(result, str):
             line = f"{photo.path}: {result}\n".encode("utf-8", "backslashreplace")
@@ -154,15 +147,11 @@ class PhotoStore:
     def finish(self, name: str) -> None:
         """Write the headers and the card, in the block of `open`, after the last photo.
 
-        Parameters
-        ----------
-        name : str
-            The name of the dataset.
+        `name` is that of the dataset.
         """
-        for split, n in self.state.n_images.items():
-            for file_name in SPLITS[split].stems:
-                self._files[file_name].seek(0)
-                self._files[file_name].write(self._layout(file_name, n)[0])
+        for file_name, header, _ in self._idx_files():
+            self._files[file_name].seek(0)
+            self._files[file_name].write(header)
         self.save()
         with replacing(self.folder / CARD_NAME) as file:
             card = {"name": name, "classes": self.classes}

@@ -146,7 +146,7 @@ def _size_and_time(path: str) -> tuple[int, int]:
 
 
 def steps_of_file(path: str | os.PathLike[str]) -> list[tuple[str, np.ndarray]]:
-    """Return what each of the seven steps makes of a photo, as `convert_in_steps` does.
+    """Return a list of what `convert_in_steps` yields for the photo in a file.
 
     Raises
     ------
@@ -194,8 +194,12 @@ def image_or_reason(path: str | os.PathLike[str]) -> np.ndarray | str:
     Returns
     -------
     ndarray, uint8 (28, 28), or str
-        The image, or the reason on one line, without the path. Only a missing Pillow
-        raises an exception, an ImportError.
+        The image, or the reason on one line, without the path.
+
+    Raises
+    ------
+    ImportError
+        Pillow is not installed.
     """
     try:
         return steps_of_file(path)[-1][1]

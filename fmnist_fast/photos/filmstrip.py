@@ -1,7 +1,4 @@
-"""Draw what each step makes of a photo, side by side.
-
-Needs Pillow, which is imported when a strip is drawn.
-"""
+"""Draw what each step makes of a photo, side by side, with Pillow."""
 
 from __future__ import annotations
 

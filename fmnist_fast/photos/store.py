@@ -83,9 +83,8 @@ class PhotoStore:
         new = self._list.with_suffix(".new")
         with open(new, "wb") as file:
             file.write(json.dumps([_FORMAT, self.classes]).encode() + b"\n")
-            for photo in photos:
+            for n_photos, photo in enumerate(photos, 1):
                 file.write(photo.to_line())
-                n_photos += 1
         same = self._list.exists() and filecmp.cmp(new, self._list, shallow=False)
         if not same:  # the state must not outlive its list, whenever a kill comes
             self._saved.unlink(missing_ok=True)
@@ -145,9 +144,9 @@ class PhotoStore:
             file.write(json.dumps(self.state._asdict()).encode())
 
     def finish(self, name: str) -> None:
-        """Write the headers and the card, in the block of `open`, after the last photo.
+        """Write the headers, and the card of a dataset of that name.
 
-        `name` is that of the dataset.
+        Call this in the block of `open`, after the last photo.
         """
         for file_name, header, _ in self._idx_files():
             self._files[file_name].seek(0)

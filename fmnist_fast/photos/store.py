@@ -28,7 +28,6 @@ from .files import Photo, PhotoFolder
 
 BAD_NAME = "bad-photos.txt"  # a line for each photo that could not be converted
 PROGRESS_NAME = ".progress"
-_PIXEL = np.dtype(np.uint8)
 _FORMAT = 1  # of what is in there
 _MAX_BYTE_LABELS = 256  # classes; where there are more, labels are int32
 
@@ -70,12 +69,11 @@ class PhotoStore:
         self._label_dtype = np.dtype(np.uint8 if few else np.int32)
         self._files: dict[str, BinaryIO] = {}
         self.state = _State(0, 0, 0, dict.fromkeys(source.splits, 0))
-        before = self._saved.exists()
+        saved = self._saved.exists()
         self.n_photos, same = self._write_list(source.photos())
-        self.is_anew = before and not same
-        if same:
-            with contextlib.suppress(FileNotFoundError):
-                self.state = _State(**json.loads(self._saved.read_bytes()))
+        self.is_anew = saved and not same
+        if saved and same:
+            self.state = _State(**json.loads(self._saved.read_bytes()))
 
     def _write_list(self, photos: Iterator[Photo]) -> tuple[int, bool]:
         """Return the number of photos, and whether the list is what it was before."""
@@ -83,8 +81,9 @@ class PhotoStore:
         new = self._list.with_suffix(".new")
         with open(new, "wb") as file:
             file.write(json.dumps([_FORMAT, self.classes]).encode() + b"\n")
-            for n_photos, photo in enumerate(photos, 1):
+            for photo in photos:
                 file.write(photo.to_line())
+                n_photos += 1
         same = self._list.exists() and filecmp.cmp(new, self._list, shallow=False)
         if not same:  # the state must not outlive its list, whenever a kill comes
             self._saved.unlink(missing_ok=True)
@@ -115,8 +114,8 @@ class PhotoStore:
     def _idx_files(self) -> Iterator[tuple[str, bytes, int]]:
         """Yield the name of each IDX file, its header, and the bytes of the file."""
         for split, n in self.state.n_images.items():
-            dtypes, shapes = (_PIXEL, self._label_dtype), ((n, SIDE, SIDE), (n,))
-            for name, dtype, shape in zip(SPLITS[split].stems, dtypes, shapes):
+            layouts = (np.dtype(np.uint8), (n, SIDE, SIDE)), (self._label_dtype, (n,))
+            for name, (dtype, shape) in zip(SPLITS[split].stems, layouts):
                 header = header_of(dtype, shape)
                 yield name, header, len(header) + dtype.itemsize * math.prod(shape)
 

@@ -45,14 +45,11 @@ def synthetic(
     n_train = checked_integer("n_train", n_train, 1, 2**32 - 1)
     n_test = checked_integer("n_test", n_test, 1, 2**32 - 1)
     seed = checked_seed(seed)
-    from ._dataset.card import CARD_NAME
-
     cache = config.cache_folder()
     if cache is not None:
         folder = cache / f"synthetic-{n_train}-{n_test}-seed{seed}"
         try:
-            if not (folder / CARD_NAME).exists():
-                write_synthetic(folder, n_train, n_test, seed)
+            write_synthetic(folder, n_train, n_test, seed)
         except OSError as error:
             warnings.warn(
                 f"could not keep the synthetic set in {folder}: {error}. Point "
@@ -69,13 +66,15 @@ def synthetic(
 
 
 def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
-    """Draw both splits into four IDX files and a dataset.json, which comes last."""
+    """Draw four IDX files and then a dataset.json, unless that is there already."""
     import json
 
     from ._dataset.card import CARD_NAME
     from ._registry.datasets import CLASSES, SPLITS
     from ._synthetic.garments import draw
 
+    if (folder / CARD_NAME).exists():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     first = 0
     for split, n in (("train", n_train), ("test", n_test)):

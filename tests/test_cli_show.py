@@ -113,7 +113,10 @@ def test_without_real_files(run, pillow, monkeypatch):
         ("--index 300", "--index must be in -300..299, got 300"),
         ("--seed -1", "seed must be in 0..18446744073709551615, got -1"),
         ("--count 10001", "count must be in 1..10000, got 10001"),
-        ("--index 0 --class 9", "no class is named '9'; they are 'T-shirt/top', 'Trouser'"),
+        (
+            "--index 0 --class 9",
+            "no class is named '9'; they are 'T-shirt/top', 'Trouser'",
+        ),
         ("-o none/a.png", "there is no folder none"),
         ("--plot means --class Bag", "--plot draws all of a split: leave out --class"),
         ("--plot means --seed 0", "--plot draws all of a split: leave out --seed"),

@@ -1,20 +1,19 @@
-"""What the commands have in common: how one is added, and arguments of several.
+"""What the commands have in common: arguments of several, and the data they work on.
 
-A command's module has ``add(add_command)``, which describes the command and its
-arguments, and ``run(arguments)``, which returns the exit code. What a command needs to
-run is imported by `run`, so that ``--help`` is quick.
+A command's module has ``ABOUT``, what it does in a sentence, and ``EXAMPLES``. Its
+``add_arguments(parser)`` describes its arguments, and ``run(arguments)`` returns the
+exit code. What a command needs to run is imported by `run`, so that ``--help`` is
+quick.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-# (name, run, what it does in a sentence, examples) -> the command's parser
-Add = Callable[
-    [str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser
-]
+if TYPE_CHECKING:
+    from ..dataset import Dataset
 
 
 def positive(text: str) -> int:
@@ -38,43 +37,59 @@ def png(text: str) -> str:
 _SHARED: dict[str, dict[str, Any]] = {
     "--count": {"type": positive},
     "--index": {"type": int, "nargs": "+", "metavar": "I"},
+    "--name": {
+        "metavar": "NAME",
+        "help": "which dataset, such as mnist or emnist/letters; default: "
+        "fashion-mnist, or the one that is in --root",
+    },
+    "--output": {"type": png, "metavar": "SHEET.png"},
+    "--root": {"metavar": "DIR", "help": "folder with the files"},
     "--seed": {"type": int},
+    "--split": {
+        "default": "train",
+        "help": "such as train, test or test10k; default: train",
+    },
     "--threads": {"type": positive},
 }
 
 
 def add_shared(
-    command: argparse.ArgumentParser, name: str, about: str, **options: Any
+    command: argparse.ArgumentParser, name: str, about: str = "", **options: Any
 ) -> None:
     """Add an argument that other commands have too; `options` are this one's own."""
-    command.add_argument(name, help=about, **(_SHARED[name] | options))
+    names = ("-o", name) if name == "--output" else (name,)
+    command.add_argument(*names, **({"help": about} | _SHARED[name] | options))
 
 
-def add_output(command: argparse.ArgumentParser, about: str, default: str) -> None:
-    """Add --output, the PNG file to write."""
-    command.add_argument(
-        "-o",
-        "--output",
-        type=png,
-        default=default,
-        metavar="SHEET.png",
-        help=f"{about}; default: {default}",
-    )
+def shown_name(dataset: Dataset) -> str:
+    """Return what to call a dataset, in capitals where it is synthetic."""
+    mark = "SYNTHETIC (drawn garments, not the real Fashion-MNIST)"
+    return mark if dataset.synthetic else dataset.name or "a dataset without a name"
 
 
-def add_split(command: argparse.ArgumentParser) -> None:
-    """Add --split, the split of the dataset."""
-    about = "such as train, test or test10k; default: train"
-    command.add_argument("--split", default="train", help=about)
+def find_or_draw(split: str, root: str | None, name: str | None = None) -> Dataset:
+    """Return a split of the real data, or of the synthetic in place of the default."""
+    from .._load.load import load
+
+    try:
+        return load(split, root, name=name)
+    except FileNotFoundError as error:
+        if root is not None or name is not None:
+            raise
+        reason = str(error).partition("\n")[0]
+    from ..synthetic import synthetic
+
+    print(f"No real data: {reason}")
+    print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
+    sys.stdout.flush()
+    return synthetic()[("train", "test").index(split)]
 
 
-def add_root(command: argparse.ArgumentParser) -> None:
-    """Add --root, the folder to look for data in."""
-    command.add_argument("--root", metavar="DIR", help="folder with the files")
-
-
-def add_name(command: argparse.ArgumentParser) -> None:
-    """Add --name, the name of a published dataset."""
-    about = "which dataset, such as mnist or emnist/letters; default: fashion-mnist, "
-    about += "or the one that is in --root"
-    command.add_argument("--name", metavar="NAME", help=about)
+def check_indices(indices: list[int], dataset: Dataset) -> None:
+    """Raise ValueError where --index names what is not in `dataset`."""
+    n = len(dataset)
+    if n == 0:
+        raise ValueError(f"there are no images in {dataset.source}")
+    for index in indices:
+        if not -n <= index < n:
+            raise ValueError(f"--index must be in {-n}..{n - 1}, got {index}")

@@ -7,32 +7,25 @@ import sys
 import warnings
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .._io.paths import expanded
 from .arguments import add_shared
 
-if TYPE_CHECKING:
-    from .arguments import Add
-
-_SHOWN = 20  # bad photos that are printed; all are in the file
-
-
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "convert",
-        run,
-        "Convert photos by the seven steps of the paper.",
-        """  fmnist-fast convert shoe.jpg                   28x28, to shoe-28x28.png
+ABOUT = "Convert photos by the seven steps of the paper."
+EXAMPLES = """  fmnist-fast convert shoe.jpg                   28x28, to shoe-28x28.png
   fmnist-fast convert shoe.jpg --steps           the film strip, to shoe-steps.png
   fmnist-fast convert photos -o mine             a folder to IDX files
 
 A folder has a subfolder of photos for each class, or subfolders train and test that
 have these. The same command goes on where an interrupted one stopped. Photos that
 can't be converted are left out, listed in mine/bad-photos.txt, and make the exit code
-1. Load the result with fmnist_fast.load("train", root="mine").""",
-    )
+1. Load the result with fmnist_fast.load("train", root="mine")."""
+
+_SHOWN = 20  # bad photos that are printed; all are in the file
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
     add_argument = command.add_argument
     add_argument("source", metavar="PHOTO|FOLDER")
     about = "the .png file, or the folder to make (needed for a folder)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,23 +12,16 @@ from .._io.paths import expanded
 from ..errors import FormatError
 
 if TYPE_CHECKING:
-    import argparse
-
     import numpy as np
 
-    from .arguments import Add
-
-
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "convert-idx",
-        run,
-        "Convert between IDX, gzip-compressed IDX and .npy files.",
-        """  fmnist-fast convert-idx train-images-idx3-ubyte.gz train-images.npy
+ABOUT = "Convert between IDX, gzip-compressed IDX and .npy files."
+EXAMPLES = """  fmnist-fast convert-idx train-images-idx3-ubyte.gz train-images.npy
   fmnist-fast convert-idx labels.npy labels-idx1-ubyte.gz
-  fmnist-fast convert-idx --force a.idx.gz a.idx""",
-    )
+  fmnist-fast convert-idx --force a.idx.gz a.idx"""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
     command.add_argument("source", metavar="SOURCE", help="IDX, gzip IDX or .npy file")
     command.add_argument(
         "target",

@@ -5,43 +5,38 @@ The data is the real one where it is found, else the synthetic one, and which is
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .arguments import add_output, add_root, add_shared, positive
-from .data import find_or_draw, shown_name
+from .arguments import add_shared, find_or_draw, positive, shown_name
 
 if TYPE_CHECKING:
-    import argparse
-
     import numpy as np
 
     from ..loader import Loader
-    from .arguments import Add
+
+ABOUT = "Run shuffled epochs, beside a numpy loop, and draw a batch."
+EXAMPLES = """  fmnist-fast demo
+  fmnist-fast demo --root data --epochs 20 --batch-size 512 --threads 1
+
+Where there are no files, a SYNTHETIC set is drawn and used."""
 
 _SHEET_IMAGES = 128  # at most, on the contact sheet
 
 
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "demo",
-        run,
-        "Run shuffled epochs, beside a numpy loop, and draw a batch.",
-        """  fmnist-fast demo
-  fmnist-fast demo --root data --epochs 20 --batch-size 512 --threads 1
-
-Where there are no files, a SYNTHETIC set is drawn and used.""",
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
     add_argument = command.add_argument
     add_argument("--epochs", type=positive, default=5, help="default: 5")
     add_argument("--batch-size", type=positive, default=128, help="default: 128")
     add_shared(command, "--threads", "default: cores, at most 4")
-    add_output(command, "the contact sheet", "fmnist_fast_demo.png")
-    add_root(command)
+    about = "the contact sheet; default: %(default)s"
+    add_shared(command, "--output", about, default="fmnist_fast_demo.png")
+    add_shared(command, "--root")
 
 
 def run(arguments: argparse.Namespace) -> int:

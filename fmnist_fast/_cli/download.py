@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 
-if TYPE_CHECKING:
-    import argparse
-
-    from .arguments import Add
-
-
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "download",
-        run,
-        "Fetch the published files of datasets, those that are not there yet.",
-        f"""  fmnist-fast download
+ABOUT = "Fetch the published files of datasets, those that are not there yet."
+EXAMPLES = f"""  fmnist-fast download
   fmnist-fast download mnist qmnist --to data
   fmnist-fast download emnist/letters       562 MB, all of EMNIST is in one file
 
 Names: {", ".join(DATASETS)}.
-Each dataset goes into a folder of its own in DIR.""",
-    )
-    command.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        default=[DEFAULT],
-        help=f"which; default: {DEFAULT}",
-    )
-    command.add_argument(
-        "--to", metavar="DIR", help="folder of datasets; default: the cache folder"
-    )
+Each dataset goes into a folder of its own in DIR."""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    about, default = f"which; default: {DEFAULT}", [DEFAULT]
+    add_argument = command.add_argument
+    add_argument("names", nargs="*", metavar="NAME", default=default, help=about)
+    about = "folder of datasets; default: the cache folder"
+    add_argument("--to", metavar="DIR", help=about)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     from .._load.published import fetch_splits
 
     for spec in [find_spec(name) for name in arguments.names]:

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
-from .arguments import add_name, add_root
+from .arguments import add_shared, shown_name
 
 if TYPE_CHECKING:
-    import argparse
-
     from .._load.find import SplitFiles
     from .._registry.spec import DatasetSpec
     from ..dataset import Dataset
-    from .arguments import Add
+
+ABOUT = "Show versions, folders, the data that is found, and what it is."
+EXAMPLES = """  fmnist-fast info
+  fmnist-fast info --name mnist --root data
+  fmnist-fast info --card"""
 
 
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "info",
-        run,
-        "Show versions, folders, the data that is found, and what it is.",
-        "  fmnist-fast info\n  fmnist-fast info --name mnist --root data\n"
-        "  fmnist-fast info --card",
-    )
-    add_name(command)
-    add_root(command)
-    command.add_argument(
-        "--card",
-        action="store_true",
-        help="only what the data is: description, licence, citation, how it was made",
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_shared(command, "--name")
+    add_shared(command, "--root")
+    about = "only what the data is: description, licence, citation, how it was made"
+    command.add_argument("--card", action="store_true", help=about)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     from .._load.find import find_split
     from .._load.load import load
     from .._registry.datasets import DEFAULT, find_spec
@@ -73,7 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_dataset(split: str, dataset: Dataset, files: SplitFiles) -> None:
     from .._registry.datasets import DATASETS
-    from .data import shown_name
 
     spec = DATASETS.get(dataset.name or files.name or "")
     pairs = zip(dataset.classes, dataset.class_counts, strict=True)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from .._version import __version__
@@ -88,19 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add_command(
-        name: str, run: Callable[[argparse.Namespace], int], about: str, examples: str
-    ) -> argparse.ArgumentParser:
+    for module in _COMMANDS:
         command = commands.add_parser(
-            name,
-            help=about,
-            description=about,
-            epilog=f"examples:\n{examples}",
+            module.__name__.rpartition(".")[2].replace("_", "-"),
+            help=module.ABOUT,
+            description=module.ABOUT,
+            epilog=f"examples:\n{module.EXAMPLES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.set_defaults(run=run)
-        return command
-
-    for module in _COMMANDS:
-        module.add(add_command)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
     return parser

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
-from .arguments import add_name, add_output, add_root, add_shared, add_split, positive
+from .arguments import add_shared, check_indices, find_or_draw, positive
 
 if TYPE_CHECKING:
-    import argparse
-
     import PIL.Image
 
     from ..dataset import Dataset
-    from .arguments import Add
+
+ABOUT = "Draw images with their classes, or figures of a split."
+EXAMPLES = """  fmnist-fast show
+  fmnist-fast show --split test --class Bag "Ankle boot" --seed 0 --numbers
+  fmnist-fast show --index 0 5 9 --zoom 8 -o three.png
+  fmnist-fast show --plot means -o means.png
+
+--plot draws all of the split, with matplotlib. Where there are no files, a SYNTHETIC
+set is drawn and used."""
 
 _PLOTS = ("counts", "means", "histogram")  # functions of plot.py
 _DOTS_PER_INCH = 120
@@ -20,21 +27,9 @@ _DOTS_PER_INCH = 120
 _SHEET_OPTIONS = ("classes", "index", "count", "seed", "columns", "zoom", "numbers")
 
 
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "show",
-        run,
-        "Draw images with their classes, or figures of a split.",
-        """  fmnist-fast show
-  fmnist-fast show --split test --class Bag "Ankle boot" --seed 0 --numbers
-  fmnist-fast show --index 0 5 9 --zoom 8 -o three.png
-  fmnist-fast show --plot means -o means.png
-
---plot draws all of the split, with matplotlib. Where there are no files, a SYNTHETIC
-set is drawn and used.""",
-    )
-    add_split(command)
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_shared(command, "--split")
     add_argument = command.add_argument
     about = "only images of these classes"
     add_argument("--class", dest="classes", nargs="+", metavar="NAME", help=about)
@@ -46,15 +41,15 @@ set is drawn and used.""",
     about = "write the number of each image before its class"
     add_argument("--numbers", action="store_true", default=None, help=about)
     add_argument("--plot", choices=_PLOTS, help="draw a figure instead")
-    add_output(command, "the picture", "fmnist_fast_show.png")
-    add_name(command)
-    add_root(command)
+    about = "the picture; default: %(default)s"
+    add_shared(command, "--output", about, default="fmnist_fast_show.png")
+    add_shared(command, "--name")
+    add_shared(command, "--root")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from .._show.contact_sheet import save_png
-    from .data import check_indices, find_or_draw
 
     options = {
         name: value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,37 +12,31 @@ from .._load.find import SplitFiles, find_split, has_own_card, spelling
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
-from .arguments import add_name, add_root
+from .arguments import add_shared
 
 if TYPE_CHECKING:
-    import argparse
-
     from .._registry.spec import DatasetSpec
-    from .arguments import Add
 
-
-def add(add_command: Add) -> None:
-    """Add the command to the command line."""
-    command = add_command(
-        "verify",
-        run,
-        "Check files: SHA-256, header, counts, labels.",
-        """  fmnist-fast verify
+ABOUT = "Check files: SHA-256, header, counts, labels."
+EXAMPLES = """  fmnist-fast verify
   fmnist-fast verify --root data
   fmnist-fast verify --name emnist/letters
   fmnist-fast verify train-images-idx3-ubyte.gz mine.idx
 
 A line for each file: ok, DIFFERS (readable, but not the published file of that name;
 without --name any dataset's will do), DAMAGED or MISSING. The exit code is 0 if all
-are ok, else 1.""",
-    )
+are ok, else 1."""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
     command.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
-    add_name(command)
-    add_root(command)
+    add_shared(command, "--name")
+    add_shared(command, "--root")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     named = [Path(expanded(path)) for path in arguments.paths]
     paths = [path for path in named if not path.is_dir()]
     folders: list[Any] = [path for path in named if path.is_dir()]
@@ -85,27 +80,25 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     except FormatError as error:
         return "DAMAGED", _without(error, path)
     header = f"{items.dtype} {items.shape}"
-    stems = {
-        spec.name: (spec, stem)
+    published = [
+        (spec, stem)
         for spec in specs
         for part in spec.splits.values()
         for stem in part.stems
         if spelling(path.name, stem)
-    }
-    if not stems:
+    ]
+    if not published:
         return "ok", f"{header}; only the format, the name isn't a published one"
     if "labels" in path.name and items.size:
         header += f", labels {items.min()} to {items.max()}"
     known = published_sha256(digest, items)
-    states = []
-    for spec, stem in stems.values():
-        states.append(is_published(spec, stem, known, path))
-        if states[-1]:
+    for spec, stem in published:
+        if is_published(spec, stem, known, path):
             how = "" if digest in spec.sha256_of(stem) else ", in another compression"
             return "ok", f"{header}; the published {spec.title} file{how}"
-    if states[0] is None:
+    spec, stem = published[0]
+    if is_published(spec, stem, known, path) is None:
         return "ok", f"{header}; only the format, no SHA-256 of such a file is known"
-    spec, stem = next(iter(stems.values()))
     wanted = spec.sha256_of(stem)[path.suffix != ".gz"]
     return "DIFFERS", f"{header}; SHA-256 is {digest}, published is {wanted}"
 
@@ -123,25 +116,20 @@ def _verify_pairs(verdicts: dict[Path, tuple[str, str]], spec: DatasetSpec) -> N
                 for stem in part.stems
             )
             if images and labels:
-                _verify_pair(split, images, labels, verdicts, spec)
+                files = SplitFiles(File(images), File(labels), split, spec.name)
+                _verify_pair(files, verdicts)
 
 
-def _verify_pair(
-    split: str,
-    images: Path,
-    labels: Path,
-    verdicts: dict[Path, tuple[str, str]],
-    spec: DatasetSpec,
-) -> None:
-    files = SplitFiles(File(images), File(labels), split, spec.name)
+def _verify_pair(files: SplitFiles, verdicts: dict[Path, tuple[str, str]]) -> None:
+    paths = files.images.path, files.labels.path
     try:
         dataset, _ = read_split(files, cache=False)
     except FormatError as error:
-        guilty = [path for path in (images, labels) if str(path) in str(error)]
-        for path in guilty or (images, labels):
+        guilty = [path for path in paths if str(path) in str(error)]
+        for path in guilty or paths:
             verdicts[path] = "DAMAGED", _without(error, path)
         return
-    for path in (images, labels):
+    for path in paths:
         verdict, why = verdicts[path]
         if dataset.synthetic:
             verdicts[path] = verdict, f"SYNTHETIC by its {CARD_NAME}; {why}"

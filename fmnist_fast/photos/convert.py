@@ -1,7 +1,9 @@
 """Convert a photograph to a Fashion-MNIST image by the seven steps of the paper.
 
-Each step after the first takes an RGB image that is not empty; for anything else it
-raises a ValueError.
+Each step is a function. The first, `to_rgb`, takes and raises what `convert` does. The
+others take an RGB image, uint8 (height, width, 3); they raise a ValueError for an array
+that is anything else, or is empty. Each returns an RGB image, which may share memory
+with the one that it took; the last, `to_gray`, returns uint8 (height, width).
 
 Source: Xiao, Rasul, Vollgraf, arXiv:1708.07747, section 2. What the paper leaves open
 is done as by ImageMagick 6, whose words it uses: -fuzz 5% -trim, -sample,
@@ -78,15 +80,7 @@ def convert_in_steps(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name of each of the seven steps and what it makes of `image`.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image or ndarray
-        As in `convert`, which raises the same exceptions.
-
-    Yields
-    ------
-    tuple of str and ndarray
-        uint8 (height, width, 3), which may share memory, and last uint8 (28, 28).
+    `convert` takes the same images and raises the same exceptions.
     """
     pixels: Any = image
     for name, step in STEPS:
@@ -98,18 +92,7 @@ def convert_in_steps(
 
 
 def to_rgb(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
-    """Decode to 8-bit RGB (the paper: a PNG file), upright, on white: step 1.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image or ndarray
-        As in `convert`, which raises the same exceptions.
-
-    Returns
-    -------
-    ndarray, uint8 (height, width, 3)
-        It may share memory with `image`.
-    """
+    """Decode to 8-bit RGB (the paper: a PNG file), upright, on white: step 1."""
     if isinstance(image, np.ndarray):
         return _rgb_of_array(image)
     if not (hasattr(image, "mode") and hasattr(image, "getexif")):
@@ -124,21 +107,8 @@ def trim(pixels: np.ndarray) -> np.ndarray:
     """Cut off edges within 5 % of the color of their corner: step 2.
 
     The top and left edges are compared with the top left corner, the right edge with
-    the top right one, the bottom edge with the bottom left one.
-
-    Parameters
-    ----------
-    pixels : ndarray, uint8 (height, width, 3)
-
-    Returns
-    -------
-    ndarray, uint8 (height, width, 3)
-        A view, at most as large.
-
-    Raises
-    ------
-    ValueError
-        The image is blank: all of it is within 5 % of the color of a corner.
+    the top right one, the bottom edge with the bottom left one. The result is a view.
+    Raise a ValueError for a blank image: all of it is within 5 % of a corner's color.
     """
     _check_rgb(pixels)
     pixels = np.ascontiguousarray(pixels)
@@ -156,17 +126,7 @@ def trim(pixels: np.ndarray) -> np.ndarray:
 
 
 def subsample(pixels: np.ndarray) -> np.ndarray:
-    """Make the longest edge 28 by skipping, or repeating, rows and columns: step 3.
-
-    Parameters
-    ----------
-    pixels : ndarray, uint8 (height, width, 3)
-
-    Returns
-    -------
-    ndarray, uint8 (height, width, 3)
-        The larger of its height and width is 28.
-    """
+    """Make the longest edge 28 by skipping, or repeating, rows and columns: step 3."""
     _check_rgb(pixels)
     longest = max(pixels.shape[:2])
     rows, columns = (_kept(n, longest) for n in pixels.shape[:2])
@@ -174,16 +134,7 @@ def subsample(pixels: np.ndarray) -> np.ndarray:
 
 
 def sharpen(pixels: np.ndarray) -> np.ndarray:
-    """Sharpen along outlines, by a Gaussian of radius and sigma 1.0: step 4.
-
-    Parameters
-    ----------
-    pixels : ndarray, uint8 (height, width, 3)
-
-    Returns
-    -------
-    ndarray, uint8 (height, width, 3)
-    """
+    """Sharpen along outlines, by a Gaussian of radius and sigma 1.0: step 4."""
     _check_rgb(pixels)
     values = pixels / 255.0
     outlines = _stretched(np.clip(_correlate(values, _OUTLINES), 0.0, 1.0))
@@ -197,18 +148,7 @@ def sharpen(pixels: np.ndarray) -> np.ndarray:
 def center(pixels: np.ndarray) -> np.ndarray:
     """Put an image of at most 28x28 in the middle of a white one of 28x28: step 5.
 
-    Parameters
-    ----------
-    pixels : ndarray, uint8 (height, width, 3)
-
-    Returns
-    -------
-    ndarray, uint8 (28, 28, 3)
-
-    Raises
-    ------
-    ValueError
-        The image is larger than 28x28.
+    Raise a ValueError for an image that is larger.
     """
     _check_rgb(pixels)
     height, width = pixels.shape[:2]
@@ -224,31 +164,13 @@ def center(pixels: np.ndarray) -> np.ndarray:
 
 
 def negate(pixels: np.ndarray) -> np.ndarray:
-    """Turn light into dark and dark into light: step 6.
-
-    Parameters
-    ----------
-    pixels : ndarray, uint8 (height, width, 3)
-
-    Returns
-    -------
-    ndarray, uint8 (height, width, 3)
-    """
+    """Turn light into dark and dark into light: step 6."""
     _check_rgb(pixels)
     return 255 - pixels
 
 
 def to_gray(pixels: np.ndarray) -> np.ndarray:
-    """Return 8-bit gray, by the luma of Rec. 709: step 7.
-
-    Parameters
-    ----------
-    pixels : ndarray, uint8 (height, width, 3)
-
-    Returns
-    -------
-    ndarray, uint8 (height, width)
-    """
+    """Return 8-bit gray, by the luma of Rec. 709: step 7."""
     _check_rgb(pixels)
     scaled = pixels @ _LUMA  # exact, in integers
     return ((scaled + _LUMA_SCALE // 2) // _LUMA_SCALE).astype(np.uint8)

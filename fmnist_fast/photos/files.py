@@ -63,10 +63,6 @@ class Photo(NamedTuple):
 class PhotoFolder:
     """Photos in a folder for each class, or in train and test that have these.
 
-    Parameters
-    ----------
-    folder : Path
-
     Attributes
     ----------
     folder : Path
@@ -90,7 +86,7 @@ class PhotoFolder:
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder of photos")
         self.folder, self.n_skipped = folder, 0
-        names = {path.name for path in _subfolders(folder)}
+        names = _subfolders(folder)
         if not names:
             raise ValueError(f"{folder}: wanted a subfolder for each class, found none")
         self.splits = {"train": folder}
@@ -101,18 +97,10 @@ class PhotoFolder:
                 f"{folder}: wanted a subfolder for each class, or train and test, "
                 f"found {', '.join(sorted(names))}"
             )
-        parents = self.splits.values()
-        self.classes = sorted(
-            {path.name for each in parents for path in _subfolders(each)}
-        )
+        self.classes = sorted(set().union(*map(_subfolders, self.splits.values())))
 
     def photos(self) -> Iterator[Photo]:
-        """Yield all photos by split, class and path, with one folder's names in memory.
-
-        Yields
-        ------
-        Photo
-        """
+        """Yield photos by split, class and path, with one folder's names in memory."""
         self.n_skipped = sum(
             not path.is_dir() and not _is_hidden(path.name)
             for parent in {self.folder, *self.splits.values()}
@@ -129,10 +117,9 @@ class PhotoFolder:
                             self.n_skipped += 1
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return [
-        path for path in folder.iterdir() if path.is_dir() and not _is_hidden(path.name)
-    ]
+def _subfolders(folder: Path) -> set[str]:
+    names = {path.name for path in folder.iterdir() if path.is_dir()}
+    return {name for name in names if not _is_hidden(name)}
 
 
 def _is_hidden(name: str) -> bool:
@@ -159,17 +146,7 @@ def _size_and_time(path: str) -> tuple[int, int]:
 
 
 def steps_of_file(path: str | os.PathLike[str]) -> list[tuple[str, np.ndarray]]:
-    """Return what each of the seven steps makes of a photo.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-
-    Returns
-    -------
-    list of (str, ndarray)
-        As `convert_in_steps` yields them.
+    """Return a list of what `convert_in_steps` yields for the photo in a file.
 
     Raises
     ------
@@ -214,15 +191,10 @@ def steps_of_file(path: str | os.PathLike[str]) -> list[tuple[str, np.ndarray]]:
 def image_or_reason(path: str | os.PathLike[str]) -> np.ndarray | str:
     """Convert a photo, or say why it can't be converted.
 
-    Parameters
-    ----------
-    path : path
-        The file.
-
     Returns
     -------
     ndarray, uint8 (28, 28), or str
-        What `convert` makes of the photo, or the reason on one line, without the path.
+        The image, or the reason on one line, without the path.
 
     Raises
     ------

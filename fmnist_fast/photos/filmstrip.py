@@ -1,7 +1,4 @@
-"""Draw what each step makes of a photo, side by side.
-
-Needs Pillow, which is imported when a strip is drawn.
-"""
+"""Draw what each step makes of a photo, side by side, with Pillow."""
 
 from __future__ import annotations
 
@@ -23,9 +20,7 @@ _FONT_SIZE = 14
 _LINE = 20
 
 
-def draw_filmstrip(
-    frames: Iterable[tuple[str, np.ndarray]],
-) -> PIL.Image.Image:
+def draw_filmstrip(frames: Iterable[tuple[str, np.ndarray]]) -> PIL.Image.Image:
     """Draw `frames` in a row, each with its name and its size below.
 
     Parameters

@@ -11,6 +11,7 @@ import contextlib
 import filecmp
 import itertools
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,12 +69,11 @@ class PhotoStore:
         self._label_dtype = np.dtype(np.uint8 if few else np.int32)
         self._files: dict[str, BinaryIO] = {}
         self.state = _State(0, 0, 0, dict.fromkeys(source.splits, 0))
-        before = self._saved.exists()
+        saved = self._saved.exists()
         self.n_photos, same = self._write_list(source.photos())
-        self.is_anew = before and not same
-        if same:
-            with contextlib.suppress(FileNotFoundError):
-                self.state = _State(**json.loads(self._saved.read_bytes()))
+        self.is_anew = saved and not same
+        if saved and same:
+            self.state = _State(**json.loads(self._saved.read_bytes()))
 
     def _write_list(self, photos: Iterator[Photo]) -> tuple[int, bool]:
         """Return the number of photos, and whether the list is what it was before."""
@@ -99,11 +99,8 @@ class PhotoStore:
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Open all files, cut to what `state` says, for the block to append to."""
-        sizes = {BAD_NAME: self.state.bad_nbytes}
-        for split, n in self.state.n_images.items():
-            for name in SPLITS[split].stems:
-                header, item_nbytes = self._layout(name, n)
-                sizes[name] = len(header) + n * item_nbytes
+        sizes = {name: nbytes for name, _, nbytes in self._idx_files()}
+        sizes[BAD_NAME] = self.state.bad_nbytes
         with contextlib.ExitStack() as stack:
             for name, nbytes in sizes.items():
                 path = self.folder / name
@@ -114,22 +111,16 @@ class PhotoStore:
                 self._files[name] = file
             yield
 
-    def _layout(self, name: str, n: int) -> tuple[bytes, int]:
-        """Return the header of an IDX file of `n` items, and the bytes of an item."""
-        if "labels" in name:
-            return header_of(self._label_dtype, (n,)), self._label_dtype.itemsize
-        return header_of(np.dtype(np.uint8), (n, SIDE, SIDE)), SIDE * SIDE
+    def _idx_files(self) -> Iterator[tuple[str, bytes, int]]:
+        """Yield the name of each IDX file, its header, and the bytes of the file."""
+        for split, n in self.state.n_images.items():
+            layouts = (np.dtype(np.uint8), (n, SIDE, SIDE)), (self._label_dtype, (n,))
+            for name, (dtype, shape) in zip(SPLITS[split].stems, layouts):
+                header = header_of(dtype, shape)
+                yield name, header, len(header) + dtype.itemsize * math.prod(shape)
 
     def append(self, photo: Photo, result: np.ndarray | str) -> None:
-        """Add the next photo.
-
-        Parameters
-        ----------
-        photo : Photo
-            The next one of `remaining`.
-        result : ndarray, uint8 (28, 28), or str
-            Its image, or the reason why there is no image.
-        """
+        """Add the next photo of `remaining`: its image, or why there is no image."""
         n_done, n_bad, bad_nbytes, n_images = self.state
         if isinstance(result, str):
             line = f"{photo.path}: {result}\n".encode("utf-8", "backslashreplace")
@@ -152,17 +143,13 @@ class PhotoStore:
             file.write(json.dumps(self.state._asdict()).encode())
 
     def finish(self, name: str) -> None:
-        """Write the headers and the card, in the block of `open`, after the last photo.
+        """Write the headers, and the card of a dataset of that name.
 
-        Parameters
-        ----------
-        name : str
-            The name of the dataset.
+        Call this in the block of `open`, after the last photo.
         """
-        for split, n in self.state.n_images.items():
-            for file_name in SPLITS[split].stems:
-                self._files[file_name].seek(0)
-                self._files[file_name].write(self._layout(file_name, n)[0])
+        for file_name, header, _ in self._idx_files():
+            self._files[file_name].seek(0)
+            self._files[file_name].write(header)
         self.save()
         with replacing(self.folder / CARD_NAME) as file:
             card = {"name": name, "classes": self.classes}

@@ -9,7 +9,10 @@ import numpy as np
 
 from ._checks import checked_flag, checked_name
 from ._dataset import arrays
+from ._dataset.card import card_of
+from ._dataset.classes import wanted_labels
 from ._dataset.columns import Columns, Pictures, check_same_kind
+from ._dataset.rows import first_part, kept_rows, shown_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -231,8 +234,6 @@ class Dataset(Columns):
         tuple of two Dataset
             Both parts are copies.
         """
-        from ._dataset.rows import first_part
-
         first = first_part(self.labels, fraction, seed, stratify)
         return self.select(first), self.select(~first)
 
@@ -267,8 +268,6 @@ class Dataset(Columns):
             The function returned something else, or an argument isn't what it should
             be.
         """
-        from ._dataset.rows import kept_rows
-
         return self.select(kept_rows(self, function, batched, batch_size))
 
     def concatenate(self, *others: Dataset) -> Dataset:
@@ -285,9 +284,8 @@ class Dataset(Columns):
         for other in others:
             check_same_kind(self, other)
         parts = (self, *others)
-        common: dict[str, Any] = {"_card": {}} | dict.fromkeys(
-            ("name", "split_name", "source")
-        )
+        common: dict[str, Any] = dict.fromkeys(("name", "split_name", "source"))
+        common["_card"] = {}
         for name in common:
             value = getattr(self, name)
             if all(getattr(other, name) == value for other in others):
@@ -304,8 +302,6 @@ class Dataset(Columns):
             },
             **common,
         )
-
-    # ---- to look at ---------------------------------------------------------------
 
     @property
     def title(self) -> str:
@@ -357,8 +353,6 @@ class Dataset(Columns):
             A row or class is not there, nothing is left to show, or an argument is not
             what it should be.
         """
-        from ._dataset.classes import wanted_labels
-        from ._dataset.rows import shown_rows
         from ._show.contact_sheet import MAX_IMAGES, contact_sheet
 
         if classes is not None:
@@ -378,16 +372,8 @@ class Dataset(Columns):
         """Return what notebooks show: image, name and count of each class."""
         from ._show.notebook import dataset_html
 
-        return dataset_html(
-            self.title,
-            self.source,
-            self.synthetic,
-            self.images,
-            self.labels,
-            self.classes,
-        )
-
-    # ---- about the whole ----------------------------------------------------------
+        about = self.title, self.source, self.synthetic
+        return dataset_html(*about, self.images, self.labels, self.classes)
 
     @property
     def info(self) -> Card:
@@ -396,8 +382,6 @@ class Dataset(Columns):
         That of the dataset of this `name` if it is a known one, with what a
         ``dataset.json`` beside the files says; else what can be seen.
         """
-        from ._dataset.card import card_of
-
         return card_of(
             self.name,
             self.classes,

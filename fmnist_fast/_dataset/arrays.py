@@ -87,9 +87,6 @@ def classes_of(
     return tuple(map(str, names))
 
 
-# ---- rows -------------------------------------------------------------------------
-
-
 def check_row(row: int, n: int, first: int | None = None) -> None:
     """Raise IndexError unless `row` is one of `n`, or one of them counted from the end.
 
@@ -118,6 +115,13 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
         for row in (int(rows.min()), int(rows.max())):
             check_row(row, n)
     return rows
+
+
+def row_numbers(rows: Any, n: int) -> np.ndarray:
+    """Return integers or a boolean mask as numbers of rows in 0..`n` - 1, int64."""
+    rows = checked_rows(rows, n)
+    rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+    return rows % max(1, n)
 
 
 def indexer(rows: Any, n: int) -> slice | np.ndarray:

@@ -42,21 +42,17 @@ def card_of(
     from .known_cards import CARDS, SYNTHETIC, Card
 
     card = SYNTHETIC if synthetic else CARDS.get(name or "", Card())
-    height, width = sides
     dtype = f"{label_dtype}, " if label_dtype else ""
     seen: dict[str, Any] = {
         "name": name or card.name,
         "splits": card.splits or splits or {},
         "features": {
-            "image": f"grayscale, uint8 ({height}, {width})",
+            "image": f"grayscale, uint8 {sides}",
             "label": f"{dtype}0..{len(classes) - 1}",
         },
         "classes": classes,
     }
     return dataclasses.replace(card, **(seen | card_fields(fields or {})))
-
-
-# ---- dataset.json -------------------------------------------------------------------
 
 
 def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
@@ -91,9 +87,7 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
 def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a card in a dataset.json; other keys are left out.
 
-    The texts are `description`, `citation`, `homepage`, `licence` (or `license`),
-    `task` and `language`; `authors` and `made` are lists of texts. Another type is a
-    ValueError.
+    `license` is another name of `licence`. A value of another type is a ValueError.
     """
     fields = {name: contents[name] for name in (*_TEXTS, *_LISTS) if name in contents}
     if "license" in contents:

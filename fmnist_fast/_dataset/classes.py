@@ -13,10 +13,6 @@ _MAX_LISTED = 12  # names in a message
 _MAX_COMPARED = 50_000  # names that a wrong one is compared with, in about a second
 
 
-def _name_of(classes: Sequence[str], label: Any) -> str:
-    return classes[checked_integer("labels", label, 0, len(classes) - 1)]
-
-
 def _label_of(classes: Sequence[str], name: Any) -> int:
     if not isinstance(name, str):
         raise TypeError(f"names must be strings, got {name!r}")
@@ -33,9 +29,10 @@ def _label_of(classes: Sequence[str], name: Any) -> int:
 
 def names_of(classes: Sequence[str], labels: Any) -> str | list[str]:
     """Return the name of a label, or the names of a sequence of labels."""
-    if np.ndim(labels):
-        return [_name_of(classes, label) for label in np.asarray(labels).tolist()]
-    return _name_of(classes, labels)
+    last, is_one = len(classes) - 1, np.ndim(labels) == 0
+    each = [labels] if is_one else np.asarray(labels).tolist()
+    names = [classes[checked_integer("labels", label, 0, last)] for label in each]
+    return names[0] if is_one else names
 
 
 def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:

@@ -14,6 +14,7 @@ from .. import _core
 from .._checks import install_hint
 from .._io.files import run_together, usable_cores
 from .arrays import check_row, indexer, parts_of
+from .classes import labels_of, names_of
 
 _FINGERPRINT_ROWS = 64
 _UNIT = np.float32(1 / 255)
@@ -70,8 +71,6 @@ class Columns:
 
     def int2str(self, labels: Any) -> str | list[str]:
         """Return the class name of a label, or those of a sequence of labels."""
-        from .classes import names_of
-
         return names_of(self.classes, labels)
 
     def str2int(self, names: str | Sequence[str]) -> int | list[int]:
@@ -79,8 +78,6 @@ class Columns:
 
         Raises ValueError for a name that isn't there, with near ones in the message.
         """
-        from .classes import labels_of
-
         return labels_of(self.classes, names)
 
     @property

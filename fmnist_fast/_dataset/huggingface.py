@@ -31,6 +31,7 @@ _SLICE = 16384  # rows taken at a time, which bounds the memory for their files
 # images: files of Parquet keep the features, and nothing else of the info.
 _SYNTHETIC = "synthetic"
 _TEXTS = ("description", "citation", "homepage", "license")  # of an info
+_File = tuple[bytes | None, str | None]  # content and path
 
 
 class _Column(NamedTuple):
@@ -54,7 +55,7 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, 
         raise ValueError("ds has no rows, and so no size of images")
     rows = ds.select_columns([image, label]).with_format("arrow")
     labels = np.empty(len(ds), np.int64)
-    first = _decode(*_files(rows[:1].column(image))[0], column, 0)
+    first = _decode(_files(rows[:1].column(image))[0], column, 0)
     images = np.empty((len(ds), *first.shape), np.uint8)
     for begin in range(0, len(ds), _SLICE):
         table = rows[begin : min(begin + _SLICE, len(ds))]
@@ -135,7 +136,7 @@ def _known(ds: datasets.Dataset, image: str) -> dict[str, Any]:
 
 
 def _labels(column: Any, begin: int) -> np.ndarray:
-    missing = np.asarray(column.is_null()) | (np.asarray(column.fill_null(-1)) == -1)
+    missing = np.asarray(column.fill_null(-1)) == -1
     if missing.any():
         raise ValueError(
             f"row {begin + int(missing.argmax())} has no label: leave such rows out "
@@ -144,7 +145,7 @@ def _labels(column: Any, begin: int) -> np.ndarray:
     return np.asarray(column)
 
 
-def _files(column: Any) -> list[tuple[bytes | None, str | None]]:
+def _files(column: Any) -> list[_File]:
     """Return the bytes and the path of each image file."""
     parts = [chunk.flatten() for chunk in column.chunks]
     pairs = [zip(files.to_pylist(), paths.to_pylist()) for files, paths in parts]
@@ -152,16 +153,13 @@ def _files(column: Any) -> list[tuple[bytes | None, str | None]]:
 
 
 def _decode_all(
-    files: list[tuple[bytes | None, str | None]],
-    column: _Column,
-    begin: int,
-    out: np.ndarray,
+    files: list[_File], column: _Column, begin: int, out: np.ndarray
 ) -> None:
     """Decode files, the first of row `begin`, into `out`, in threads."""
 
     def decode(rows: range) -> None:
         for i in rows:
-            pixels = _decode(*files[i], column, begin + i)
+            pixels = _decode(files[i], column, begin + i)
             if pixels.shape != out.shape[1:]:
                 raise ValueError(
                     f"row {begin + i}: all images must have the size of the first, "
@@ -175,10 +173,9 @@ def _decode_all(
     run_together([functools.partial(decode, part) for part in parts])
 
 
-def _decode(
-    content: bytes | None, path: str | None, column: _Column, row: int
-) -> np.ndarray:
+def _decode(file: _File, column: _Column, row: int) -> np.ndarray:
     """Return the pixels of an image file, uint8 (height, width)."""
+    content, path = file
     if content is None:
         if path is None:
             raise ValueError(f"row {row} has no image")
@@ -186,8 +183,8 @@ def _decode(
             content = Path(path).read_bytes()
         except OSError as error:
             raise FormatError(f"row {row}: can't be read: {error}") from error
-    plain = column.mode in (None, "L")
-    pixels = read_png(content, f"row {row}") if plain else None
+    is_plain = column.mode in (None, "L")
+    pixels = read_png(content, f"row {row}") if is_plain else None
     return _decode_by_pillow(content, column, row) if pixels is None else pixels
 
 

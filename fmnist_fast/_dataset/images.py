@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import check_row, checked_rows
+from .arrays import check_row, row_numbers
 
 
 class ShardedImages:
@@ -53,8 +53,7 @@ class ShardedImages:
                 return run.parts[0] if len(run.parts) == 1 else np.asarray(run)
             key = np.arange(begin, end, step)
         if isinstance(key, (list, np.ndarray)):
-            rows = checked_rows(key, n)
-            return self._rows(np.flatnonzero(rows) if rows.dtype == bool else rows)
+            return self._rows(row_numbers(key, n))
         try:
             row = operator.index(key)
         except TypeError:
@@ -80,7 +79,6 @@ class ShardedImages:
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
         """Return a copy of these rows, in their order, a part at a time."""
-        rows = rows.astype(np.int64) % max(1, len(self))
         out = np.empty((len(rows), *self.shape[1:]), np.uint8)
         part_of = self._begins.searchsorted(rows, side="right") - 1
         for part in np.unique(part_of):

@@ -64,6 +64,10 @@ class Card:
         parts = [title + "\n" + "-" * len(title)]
         if self.description:
             parts.append(_fill(self.description))
+        classes = ", ".join(self.classes)
+        if len(self.classes) > _MANY_CLASSES:
+            first, last = ", ".join(self.classes[:5]), self.classes[-1]
+            classes = f"{len(self.classes)}: {first}, ... {last}"
         rows = {
             "homepage": self.homepage,
             "licence": self.licence,
@@ -72,7 +76,7 @@ class Card:
             "language": self.language,
             "splits": ", ".join(f"{name} {n:,}" for name, n in self.splits.items()),
             **self.features,
-            "classes": _shown_classes(self.classes),
+            "classes": classes,
         }
         lines = [
             _fill(f"{name:9} {text}", subsequent_indent=" " * 10)
@@ -89,15 +93,6 @@ class Card:
         if self.citation:
             parts.append(self.citation)
         return "\n\n".join(parts)
-
-
-def _shown_classes(classes: tuple[str, ...]) -> str:
-    if len(classes) <= _MANY_CLASSES:
-        return ", ".join(classes)
-    return f"{len(classes)}: {', '.join(classes[:5])}, ... {classes[-1]}"
-
-
-# ---- known datasets -----------------------------------------------------------------
 
 
 def _read_cards() -> dict[str, Card]:

@@ -12,22 +12,18 @@ import numpy as np
 
 from .. import _core
 from .._checks import checked_flag, checked_integer, checked_seed, one_line
-from .arrays import checked_rows
+from .arrays import row_numbers
 from .columns import Columns
 
+Function = Callable[[Any], Any]
 _FILTER_BATCH = 1000  # rows that a batched function gets by default
 _N_SHOWN = 32  # four lines of eight
 
-# ---- to keep: Dataset.filter --------------------------------------------------------
-
 
 def kept_rows(
-    columns: Columns,
-    function: Callable[[Any], Any],
-    batched: bool,
-    batch_size: int | None,
+    columns: Columns, function: Function, batched: bool, batch_size: int | None
 ) -> np.ndarray:
-    """Return the mask of the rows that `function` keeps."""
+    """Return the mask of the rows that `function` keeps, for Dataset.filter."""
     if not callable(function):
         raise TypeError(
             f"filter needs a function of a row, got {one_line(repr(function), 40)}"
@@ -51,7 +47,7 @@ def kept_rows(
     return keep
 
 
-def _answers(columns: Columns, function: Callable[[Any], Any]) -> Iterator[bool]:
+def _answers(columns: Columns, function: Function) -> Iterator[bool]:
     for i, row in enumerate(columns):
         answer = function(row)
         if not isinstance(answer, (bool, np.bool_)):
@@ -63,13 +59,10 @@ def _answers(columns: Columns, function: Callable[[Any], Any]) -> Iterator[bool]
         yield answer  # type: ignore[misc]
 
 
-# ---- to split off: Dataset.split ----------------------------------------------------
-
-
 def first_part(
     labels: np.ndarray, fraction: float, seed: int, stratify: bool
 ) -> np.ndarray:
-    """Return the mask of the rows that go to the first part."""
+    """Return the mask of the rows that go to the first part, for Dataset.split."""
     if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
         raise TypeError(f"fraction must be a number, got {fraction!r}")
     if not 0 < fraction < 1:
@@ -98,9 +91,6 @@ def _shares(groups: list[np.ndarray], fraction: float) -> list[int]:
     return shares
 
 
-# ---- to show: Dataset.show ----------------------------------------------------------
-
-
 def shown_rows(
     labels: np.ndarray,
     rows: Any,
@@ -119,9 +109,8 @@ def shown_rows(
         count = checked_integer("count", count, 1, most)
     pool = None if rows is None else _row_numbers(rows, len(labels))
     if wanted is not None:
-        among = np.flatnonzero(
-            np.isin(labels if pool is None else labels[pool], wanted)
-        )
+        labels_there = labels if pool is None else labels[pool]
+        among = np.flatnonzero(np.isin(labels_there, wanted))
         pool = among if pool is None else pool[among]
     n = len(labels) if pool is None else len(pool)
     if n == 0:
@@ -134,11 +123,9 @@ def shown_rows(
     n_shown = min(n, count)
     if n_shown > most:
         raise ValueError(f"a sheet has room for {most:,} images, got {n_shown:,}")
-    if seed is None:
-        chosen = np.arange(n_shown)
-    else:
-        order = _core.order(n, seed=checked_seed(seed), end=n_shown)
-        chosen = order.astype(np.int64)
+    chosen = np.arange(n_shown)
+    if seed is not None:
+        chosen = _core.order(n, seed=checked_seed(seed), end=n_shown).astype(np.int64)
     return chosen if pool is None else pool[chosen]
 
 
@@ -147,5 +134,4 @@ def _row_numbers(rows: Any, n: int) -> np.ndarray:
         return np.arange(*rows.indices(n))
     if hasattr(rows, "__index__") and not isinstance(rows, np.ndarray):
         rows = [operator.index(rows)]
-    rows = checked_rows(rows, n)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64) % n
+    return row_numbers(rows, n)

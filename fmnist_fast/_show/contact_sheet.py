@@ -6,6 +6,7 @@ Needs Pillow, which is imported when a sheet is drawn.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ _GROUND = (246, 246, 244)
 _INK = (28, 28, 28)
 _FONT_SIZE = 12
 _TITLE_SIZE = 15
+_DEJAVU = "fonts/ttf/DejaVuSans.ttf"  # in matplotlib's data
 _GAP = 8  # pixels between cells and around the sheet
 _LONGEST_NAME = 40  # characters; two classes with their shares have 31
 _SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
@@ -105,26 +107,21 @@ def _check_size(size: tuple[int, int], n_images: int, zoom: int) -> None:
 
 
 def _font(size: int, text: str) -> _Font:
-    """Return Pillow's font, or for text that it lacks matplotlib's if installed."""
+    """Return Pillow's font, or for text that it lacks matplotlib's if installed.
+
+    That is DejaVu Sans, which has Greek, Cyrillic, Arabic and more.
+    """
     from PIL import ImageFont
 
+    matplotlib = None if text.isascii() else importlib.util.find_spec("matplotlib")
     try:
-        if not text.isascii():
+        if matplotlib is not None and matplotlib.origin is not None:
             with contextlib.suppress(OSError):
-                return ImageFont.truetype(_dejavu(), size)
+                path = Path(matplotlib.origin).with_name("mpl-data") / _DEJAVU
+                return ImageFont.truetype(str(path), size)
         return ImageFont.load_default(size)
     except (ImportError, TypeError, OSError):  # without FreeType, or Pillow 10.0
         return ImageFont.load_default()
-
-
-def _dejavu() -> str:
-    """Return where matplotlib has DejaVu Sans, for Greek, Cyrillic, Arabic and more."""
-    import importlib.util
-
-    found = importlib.util.find_spec("matplotlib")
-    if found is None or found.origin is None:
-        raise FileNotFoundError("matplotlib is not installed")
-    return str(Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf")
 
 
 def _width(font: _Font, text: str) -> int:

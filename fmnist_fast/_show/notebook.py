@@ -37,7 +37,11 @@ def dataset_html(
     cells = []
     for number, count in enumerate(counts[:_MAX_CLASSES]):
         picture = _picture(images[np.argmax(labels == number)]) if count else ""
-        cells.append(_cell(picture, classes[number], count))
+        name = escape(" ".join(classes[number].split()))
+        cells.append(
+            f'<div style="{_CELL}">{picture}<div style="{_NAME}" title="{name}">{name}'
+            f'</div><div style="opacity:.7">{count:,}</div></div>'
+        )
     more = len(counts) - len(cells)
     rest = f"<div>and {more:,} more classes</div>" if more else ""
     n, height, width = images.shape
@@ -48,14 +52,6 @@ def dataset_html(
         f'<b style="{mark}">{escape(title)}</b> {n:,} images of {height}x{width} '
         f"uint8, {len(classes):,} classes{where}</div>"
         f'<div style="{_CELLS}">{"".join(cells)}</div>{rest}</div>'
-    )
-
-
-def _cell(picture: str, name: str, count: int) -> str:
-    name = escape(" ".join(name.split()))
-    return (
-        f'<div style="{_CELL}">{picture}<div style="{_NAME}" title="{name}">{name}'
-        f'</div><div style="opacity:.7">{count:,}</div></div>'
     )
 
 

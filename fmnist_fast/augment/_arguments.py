@@ -1,8 +1,4 @@
-"""What the arguments of transforms must be.
-
-Each check takes a name and a value, and returns the value as it is kept, or raises a
-TypeError or ValueError that names the argument, what was wanted and what was given.
-"""
+"""What the arguments of transforms must be: checks as those of _checks.py."""
 
 from __future__ import annotations
 
@@ -80,16 +76,27 @@ def both(check: Check) -> Check:
     return repeated(check, 1, 2)
 
 
-def ordered(check: Check, *lengths: int) -> Check:
-    """(low, high), or several such pairs in a row."""
+def ordered(check: Check) -> Check:
+    """(low, high), or several such pairs in a row, of what the check returns."""
 
-    def check_all(name: str, value: Any) -> tuple[Any, ...]:
-        out = several(check, *lengths)(name, value)
+    def check_order(name: str, value: Any) -> tuple[Any, ...]:
+        out: tuple[Any, ...] = check(name, value)
         if any(out[i] > out[i + 1] for i in range(0, len(out), 2)):
             raise ValueError(f"{name} must be low, high with low <= high, got {value}")
         return out
 
-    return check_all
+    return check_order
+
+
+def only(allowed: bool, why: str) -> Check:
+    """A flag of torchvision's that can't be otherwise here."""
+
+    def check(name: str, value: Any) -> bool:
+        if checked_flag(name, value) != allowed:
+            raise ValueError(f"{name} must be {allowed}, got {value}: {why}")
+        return allowed
+
+    return check
 
 
 def around(center: float, low: float, high: float, *lengths: int) -> Check:
@@ -97,7 +104,7 @@ def around(center: float, low: float, high: float, *lengths: int) -> Check:
 
     def check(name: str, value: Any) -> tuple[Any, ...]:
         if is_sequence(value):
-            return ordered(number(low, high), *lengths)(name, value)
+            return ordered(several(number(low, high), *lengths))(name, value)
         reach = number(0, high - center)(name, value)
         return max(low, center - reach), center + reach
 
@@ -116,21 +123,21 @@ def grey(name: str, value: Any) -> int:
     return int(level)
 
 
-any_number = number(-LARGE, LARGE)
-positive = number(SMALL, LARGE)
+real = number(-LARGE, LARGE)
+interval = ordered(several(number(SMALL, LARGE), 2))  # (low, high), above 0
 side = integer(1, MAX_SIDE)
 borders = repeated(integer(0, MAX_SIDE), 1, 2, 4)  # left, top, right, bottom
 
 # Arguments of these names are the same in all transforms that say nothing else.
 SHARED: dict[str, Check] = {
     "antialias": lambda name, value: value is not None and checked_flag(name, value),
-    "center": optional(several(any_number, 2)),
+    "center": optional(several(real, 2)),
     "degrees": around(0.0, -LARGE, LARGE, 2),
     "fill": grey,
     "interpolation": one_of(INTERPOLATIONS),
     "num_magnitude_bins": integer(2, 65536),
     "p": number(0, 1),
     "padding_mode": one_of(PADDING_MODES),
-    "ratio": ordered(positive, 2),
+    "ratio": interval,
     "size": both(side),
 }

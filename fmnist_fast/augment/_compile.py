@@ -61,7 +61,7 @@ def compile_steps(
         What stands in it is no step, in the wrong order, or doesn't fit the images.
     """
     items = _items(augment, height, width)
-    ranks = [_rank(item) for item in items]
+    ranks = [int(item._is_mix) if isinstance(item, Step) else 2 for item in items]
     for (before, rank), (after, next_rank) in pairwise(zip(items, ranks)):
         if next_rank < rank:
             raise ValueError(
@@ -103,15 +103,11 @@ def _items(augment: Any, height: int, width: int) -> list[Any]:
     return list(flatten(checked_steps("augment", augment)))
 
 
-def _rank(item: Any) -> int:
-    return int(item._is_mix) if isinstance(item, Step) else 2
-
-
 def _name(item: Any) -> str:
     return str(getattr(item, "__name__", type(item).__name__))
 
 
-def _compile_mix(step: Step, n_classes: int) -> tuple[float, dict[str, Any]]:
+def _compile_mix(step: Any, n_classes: int) -> tuple[float, dict[str, Any]]:
     p, kinds = step._mix(n_classes)
     if len(kinds) > MAX_MIX_KINDS:
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from .._core import Batches, Pipeline
 
 
+@dataclass(eq=False, repr=False)
 class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
     """Batches that functions change, one after the other.
 
@@ -20,33 +22,26 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
     epoch and the rank, so that no two batches draw the same.
     """
 
-    def __init__(
-        self,
-        batches: Batches,
-        functions: tuple[Callable[..., Any], ...],
-        pipeline: Pipeline,
-        *,
-        seed: int,
-        epoch: int,
-        positions: tuple[int, int],
-        rank: int,
-    ) -> None:
-        self._batches, self._functions, self._pipeline = batches, functions, pipeline
-        self._seed, self._epoch, self._rank = seed, epoch, rank
-        self._numbered = zip(batches, itertools.count(*positions))
+    batches: Batches
+    functions: tuple[Callable[..., Any], ...]
+    pipeline: Pipeline
+    seed: int
+    epoch: int
+    positions: tuple[int, int]  # of the first batch, and the step to the next
+    rank: int
+
+    def __post_init__(self) -> None:
+        self._numbered = zip(self.batches, itertools.count(*self.positions))
         self._lock = threading.RLock()  # threads and signal handlers may share it
 
-    def __iter__(self) -> ChangedBatches:
-        return self
-
     def __next__(self) -> tuple[np.ndarray, np.ndarray]:
-        if self._pipeline.forked:  # then another thread may have left the lock locked
-            return next(self._batches)  # which says so
+        if self.pipeline.forked:  # then another thread may have left the lock locked
+            return next(self.batches)  # which says so
         with self._lock:
             (images, labels), position = next(self._numbered)
-        counter = (0, position, self._epoch, self._rank)
-        rng = np.random.Generator(np.random.Philox(counter=counter, key=self._seed))
-        for function in self._functions:
+        counter = (0, position, self.epoch, self.rank)
+        rng = np.random.Generator(np.random.Philox(counter=counter, key=self.seed))
+        for function in self.functions:
             out = function(images, labels, rng)
             if not isinstance(out, tuple) or len(out) != 2:
                 found = f"{len(out)} values" if isinstance(out, tuple) else type(out)
@@ -58,8 +53,8 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
 
     @property
     def closed(self) -> bool:
-        return self._batches.closed
+        return self.batches.closed
 
     def close(self) -> None:
         """Stop working ahead for this epoch; what was handed out stays valid."""
-        self._batches.close()
+        self.batches.close()

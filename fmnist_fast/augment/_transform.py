@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from .._checks import check_keywords
 from .._core import MAX_WARP_SIDE
 from ._arguments import MAX_SIDE, SHARED, Check, is_sequence
-from ._flat import Fields, Flat, FlatStep, Mix
+from ._flat import Fields, Flat, FlatStep
 
 Self = TypeVar("Self", bound="Step")
 MAX_FLAT_STEPS = 65_000  # an operation is 16 bits of the random numbers' counter
@@ -34,6 +34,7 @@ class Step:
     """
 
     _is_mix = False  # works on the batch
+    _is_list = False  # of steps, in the place of which these stand
     _depth = 0  # of steps inside steps
     _checks: Mapping[str, Check] = {}
     _kind: str
@@ -41,9 +42,6 @@ class Step:
     def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
         check_keywords(cls, options)
         return super().__new__(cls)
-
-    def __init__(self) -> None:
-        """A step without parameters; dataclasses have their own."""
 
     def __post_init__(self) -> None:
         checks = {**SHARED, **self._checks}
@@ -59,8 +57,7 @@ class Step:
 
     def _compile(self, height: int, width: int) -> Flat:
         size = self._size(height, width)
-        is_possible = 1 <= min(size) <= max(size) <= MAX_SIDE
-        if size != (height, width) and not is_possible:
+        if size != (height, width) and not 1 <= min(size) <= max(size) <= MAX_SIDE:
             raise self._error(
                 f"images have sides of 1..{MAX_SIDE}, this would make "
                 f"{size[0]}x{size[1]} of {height}x{width}"
@@ -75,12 +72,6 @@ class Step:
 
     def _fields(self, height: int, width: int) -> Fields:
         raise NotImplementedError
-
-    def _mix(self, n_classes: int) -> Mix:
-        raise NotImplementedError
-
-    def _flatten(self) -> Iterator[Any]:
-        yield self
 
 
 class Warp(Step):
@@ -114,7 +105,8 @@ def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
 def flatten(items: Sequence[Any]) -> Iterator[Any]:
     """Steps and functions, with those that stand in a Compose in its place."""
     for item in items:
-        yield from item._flatten() if isinstance(item, Step) else (item,)
+        is_list = isinstance(item, Step) and item._is_list
+        yield from flatten(item.transforms) if is_list else (item,)
 
 
 def compile_all(items: Sequence[Step], height: int, width: int) -> Flat:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from .._checks import checked_flag
-from ._arguments import grey, number, one_of, ordered, side
+from ._arguments import grey, number, one_of, ordered, several, side
 from ._flat import Fields, drawn, log_range
 from ._transform import Step, pair
 
 
-def _grey_or_random(name: str, value: Any) -> int | str:
-    check = one_of(["random"]) if isinstance(value, str) else grey
-    return cast("int | str", check(name, value))
+def _grey_or_random(name: str, value: Any) -> Any:
+    return (one_of(["random"]) if isinstance(value, str) else grey)(name, value)
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,17 @@ class RandomErasing(Step):
     inplace: bool = False
     _kind = "erasing"
     _checks = {
-        "scale": ordered(number(0, 1), 2),
+        "scale": ordered(several(number(0, 1), 2)),
         "value": _grey_or_random,
         "inplace": checked_flag,
     }
 
     def _fields(self, height: int, width: int) -> Fields:
-        random = self.value == "random"
         return {
             "scale": drawn(*pair(self.scale)),
             "log_ratio": log_range(*pair(self.ratio)),
-            "random": int(random),
-            "value": 0 if random else self.value,
+            "random": int(self.value == "random"),
+            "value": 0 if self.value == "random" else self.value,
         }
 
 

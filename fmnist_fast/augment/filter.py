@@ -20,11 +20,6 @@ def _kernel(name: str, value: Any) -> int:
     return size
 
 
-def _sigmas(name: str, value: Any) -> Any:
-    check = number(1e-3, 1e3)
-    return ordered(check, 2)(name, both(check)(name, value))
-
-
 @dataclass(frozen=True)
 class GaussianBlur(Step):
     """Blur with a Gaussian of random width.
@@ -41,7 +36,10 @@ class GaussianBlur(Step):
     kernel_size: int | Sequence[int]
     sigma: float | Sequence[float] = (0.1, 2.0)
     _kind = "blur"
-    _checks = {"kernel_size": both(_kernel), "sigma": _sigmas}
+    _checks = {
+        "kernel_size": both(_kernel),
+        "sigma": ordered(both(number(1e-3, 1e3))),
+    }
 
     def _fields(self, height: int, width: int) -> Fields:
         size_x, size_y = pair(self.kernel_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from ._transform import Step, checked_steps, compile_all, flatten
 _MAX_DEPTH = 32
 
 
+@dataclass(frozen=True)
 class _Container(Step):
-    _checks = {"transforms": checked_steps}
     transforms: Sequence[Any]
+    _checks = {"transforms": checked_steps}
 
     def _check_depth(self) -> None:
         depth = 1 + max(getattr(item, "_depth", 0) for item in self.transforms)
@@ -35,14 +36,13 @@ class _Container(Step):
                     "a Python function gets the finished batch, and must be at the end "
                     f"of augment instead, got {item!r} inside"
                 )
-        mixes = [item for item in items if item._is_mix]
-        others = [item for item in items if not item._is_mix]
-        if mixes and others:
+        names = {item._is_mix: type(item).__name__ for item in reversed(items)}
+        if len(names) > 1:
             raise self._error(
-                f"{type(mixes[0]).__name__} mixes the images of a batch, and can't "
-                f"stand together with {type(others[0]).__name__}"
+                f"{names[True]} mixes the images of a batch, and can't stand together "
+                f"with {names[False]}"
             )
-        object.__setattr__(self, "_is_mix", bool(mixes))
+        object.__setattr__(self, "_is_mix", True in names)
 
     def _mix(self, n_classes: int) -> Mix:
         items = list(flatten(self.transforms))
@@ -70,7 +70,7 @@ class Compose(_Container):
     (RandomInvert(p=0.5), CenterCrop(size=(24, 24)))
     """
 
-    transforms: Sequence[Any]
+    _is_list = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,9 +78,6 @@ class Compose(_Container):
 
     def _compile(self, height: int, width: int) -> Flat:
         return compile_all(self.transforms, height, width)
-
-    def _flatten(self) -> Iterator[Any]:
-        return flatten(self.transforms)
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,6 @@ class RandomApply(_Container):
         Probability of all.
     """
 
-    transforms: Sequence[Any]
     p: float = 0.5
 
     def __post_init__(self) -> None:
@@ -134,7 +130,6 @@ class RandomChoice(_Container):
     (1.0, 3.0)
     """
 
-    transforms: Sequence[Any]
     p: Sequence[float] | None = None
 
     def __post_init__(self) -> None:

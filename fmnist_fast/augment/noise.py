@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._checks import checked_flag
-from ._arguments import LARGE, any_number, number
+from ._arguments import LARGE, number, only, real
 from ._flat import Fields
 from ._transform import Step
 
@@ -26,12 +25,11 @@ class GaussianNoise(Step):
     sigma: float = 0.1
     clip: bool = True
     _kind = "noise"
-    _checks = {"mean": any_number, "sigma": number(0, LARGE), "clip": checked_flag}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.clip:
-            raise self._error("clip must be True, got False: pixels are bytes")
+    _checks = {
+        "mean": real,
+        "sigma": number(0, LARGE),
+        "clip": only(True, "pixels are bytes"),
+    }
 
     def _fields(self, height: int, width: int) -> Fields:
         return {"mean": self.mean, "sigma": self.sigma}

@@ -13,21 +13,21 @@ from ._transform import Warp
 class _Policy(Warp):
     """One of torchvision's 14 operations, but Color, each with the same probability.
 
-    Subclasses say how far each goes at most, and what is drawn up to there.
+    This says how far each goes at most, and what is drawn up to there, in
+    TrivialAugmentWide.
     """
 
+    num_magnitude_bins: int
     interpolation: str
     fill: int | None
-    _shear: float  # tangent
-    _degrees: float
-    _factor: float  # from 1 on, both ways
-    _bits: int
+    _shear, _degrees = 0.99, 135.0  # the shear is a tangent
+    _factor, _bits = 0.99, 2  # factors go from 1 on, both ways
 
     def _move(self, height: int, width: int) -> tuple[float, float]:
-        raise NotImplementedError
+        return 32.0, 32.0
 
     def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
-        raise NotImplementedError
+        return drawn(low, high, self.num_magnitude_bins, random_sign)
 
     def _steps(self, height: int, width: int) -> list[FlatStep]:
         def warp(**fields: Any) -> list[FlatStep]:
@@ -80,13 +80,6 @@ class TrivialAugmentWide(_Policy):
     num_magnitude_bins: int = 31
     interpolation: str = "nearest"
     fill: int | None = None
-    _shear, _degrees, _factor, _bits = 0.99, 135.0, 0.99, 2
-
-    def _move(self, height: int, width: int) -> tuple[float, float]:
-        return 32.0, 32.0
-
-    def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
-        return drawn(low, high, self.num_magnitude_bins, random_sign)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from .._core import INTERPOLATIONS
-from ._arguments import MAX_SIDE, both, is_sequence, optional, ordered, positive, side
+from ._arguments import MAX_SIDE, both, interval, is_sequence, optional, side
 from ._flat import Fields, drawn, log_range
 from ._transform import Step, pair
 
@@ -107,7 +107,7 @@ class RandomResizedCrop(_Resample):
     interpolation: str = "bilinear"
     antialias: bool | None = True
     _kind = "resized_crop"
-    _checks = {"scale": ordered(positive, 2)}
+    _checks = {"scale": interval}
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         return pair(self.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 from _ctypes import CFuncPtr
+from ctypes import PYFUNCTYPE, c_char_p, c_void_p, py_object, pythonapi
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,12 +13,10 @@ from ._flat import Fields
 from ._transform import Step
 
 _SIGNATURE = "void (uint8_t *, int64_t, int64_t, uint32_t const *, void *)"
-_capsule_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
-    ("PyCapsule_GetName", ctypes.pythonapi)
+_capsule_name = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))
+_capsule_pointer = PYFUNCTYPE(c_void_p, py_object, c_char_p)(
+    ("PyCapsule_GetPointer", pythonapi)
 )
-_capsule_pointer = ctypes.PYFUNCTYPE(
-    ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p
-)(("PyCapsule_GetPointer", ctypes.pythonapi))
 
 
 def _is_capsule(value: Any) -> bool:
@@ -46,7 +45,7 @@ def _function_address(function: Any) -> int:
                 f"CFunction: function must take 5 arguments, {_SIGNATURE}, got "
                 f"{len(types)}"
             )
-        return ctypes.cast(function, ctypes.c_void_p).value or 0
+        return ctypes.cast(function, c_void_p).value or 0
     address = getattr(function, "address", None)
     if isinstance(address, bool) or not isinstance(address, int):
         raise TypeError(
@@ -61,8 +60,8 @@ def _data_address(data: Any) -> int:
         return 0
     if _is_capsule(data):
         return cast("int", _capsule_pointer(data, _capsule_name(data)))
-    if isinstance(data, (ctypes._Pointer, ctypes.c_void_p)):
-        return ctypes.cast(data, ctypes.c_void_p).value or 0
+    if isinstance(data, (ctypes._Pointer, c_void_p)):
+        return ctypes.cast(data, c_void_p).value or 0
     memory = ctypes._SimpleCData, ctypes.Array, ctypes.Structure, ctypes.Union
     if isinstance(data, memory):
         return ctypes.addressof(data)

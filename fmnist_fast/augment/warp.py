@@ -6,18 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .._checks import checked_flag
 from .._core import INTERPOLATIONS
-from ._arguments import (
-    any_number,
-    around,
-    both,
-    number,
-    optional,
-    ordered,
-    positive,
-    several,
-)
+from ._arguments import around, both, interval, number, only, optional, real, several
 from ._flat import Fields, FlatStep, affine, drawn
 from ._transform import Warp, pair
 
@@ -64,14 +54,7 @@ class RandomRotation(_Affine):
     expand: bool = False
     center: Sequence[float] | None = None
     fill: int | None = 0
-    _checks = {"expand": checked_flag}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.expand:
-            raise self._error(
-                "expand must be False, got True: a batch needs images of one size"
-            )
+    _checks = {"expand": only(False, "a batch needs images of one size")}
 
     def _fields(self, height: int, width: int) -> Fields:
         return {"angle": drawn(*pair(self.degrees)), "counter_clockwise": 1}
@@ -107,7 +90,7 @@ class RandomAffine(_Affine):
     center: Sequence[float] | None = None
     _checks = {
         "translate": optional(several(number(0, 1), 2)),
-        "scale": optional(ordered(positive, 2)),
+        "scale": optional(interval),
         "shear": optional(around(0.0, -89.0, 89.0, 2, 4)),
     }
 
@@ -149,7 +132,7 @@ class ElasticTransform(Warp):
     interpolation: str = "bilinear"
     fill: int | None = 0
     _kind = "elastic"
-    _checks = {"alpha": both(any_number), "sigma": both(number(0, 1000))}
+    _checks = {"alpha": both(real), "sigma": both(number(0, 1000))}
 
     def _fields(self, height: int, width: int) -> Fields:
         (alpha_x, alpha_y), (sigma_x, sigma_y) = pair(self.alpha), pair(self.sigma)

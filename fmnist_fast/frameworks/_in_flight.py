@@ -25,10 +25,8 @@ class InFlight:
     """Base of what sends batches to a device: those of `plain`, a loader for the CPU.
 
     Pixels are sent as bytes out of pinned slots, and normalized there. A derived class
-    says how slots are made and sent, and what becomes of them there: `_new_slots`,
-    `_sending`, `_is_copied`, `_finished` and, where the device's dtypes aren't numpy's,
-    `_device_dtype`. All arrays of the device are sliced, viewed and reshaped as numpy's
-    are.
+    says how slots are made and sent, and what becomes of them there. Arrays of the
+    device are sliced, viewed and reshaped as numpy's are.
     """
 
     def __init__(self, plain: Loader) -> None:

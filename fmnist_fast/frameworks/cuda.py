@@ -77,11 +77,6 @@ class CudaFeed(InFlight):
             images = images.to(self._dtype)
         if not self._fixed_buffers:
             return (images.clone() if images is pixels else images), labels.clone()
-        return self._in_buffers(images, labels)
-
-    def _in_buffers(
-        self, images: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
         rows = self.loader.batch_size
         if len(images) != rows:  # copy_ would spread a batch of one row over all
             raise RuntimeError(

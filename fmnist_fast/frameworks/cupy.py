@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -79,11 +79,32 @@ class CupyLoader(InFlight, Adapter):
         self._dtype = np.dtype(dtype)
 
     def _new_slots(self, n: int, nbytes: int) -> list[np.ndarray]:
-        self._streams = Streams(self.device, nbytes)
-        return [self._streams.slot() for _ in range(n)]
+        with cupy.cuda.Device(self.device):
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+            # Copies go by turns into several pieces of memory on the device. Each is
+            # written again when the consumer's stream has read it.
+            self._staged = deque(
+                (cupy.empty(nbytes, np.uint8), cupy.cuda.Event(disable_timing=True))
+                for _ in range(IN_FLIGHT)
+            )
+        pinned = (cupy.cuda.alloc_pinned_memory(nbytes) for _ in range(n))
+        return [np.frombuffer(memory, np.uint8, nbytes) for memory in pinned]
 
-    def _sending(self, slot: np.ndarray) -> AbstractContextManager[tuple[Any, Any]]:
-        return self._streams.sent(slot)
+    @contextmanager
+    def _sending(self, slot: np.ndarray) -> Iterator[tuple[Any, Any]]:
+        self._staged.rotate(-1)
+        staged, read = self._staged[0]
+        with cupy.cuda.Device(self.device):
+            self._stream.wait_event(read)
+            staged.set(slot, stream=self._stream)
+            copied = cupy.cuda.Event(disable_timing=True)
+            copied.record(self._stream)
+            consumer = cupy.cuda.get_current_stream()
+            consumer.wait_event(copied)
+            try:
+                yield staged, copied
+            finally:
+                read.record(consumer)
 
     def _is_copied(self, event: Any) -> bool:
         return bool(event.done)
@@ -99,49 +120,6 @@ class CupyLoader(InFlight, Adapter):
 
     def _array(self, array: Any) -> np.ndarray:
         return cupy.asnumpy(array)
-
-
-class Streams:
-    """Pinned slots, and copies of them to a device on a stream of their own.
-
-    Copies go by turns into several pieces of memory on the device, each of which is
-    written again when the consumer's stream has read it.
-    """
-
-    def __init__(self, device: int, nbytes: int) -> None:
-        self._device, self._nbytes = device, nbytes
-        with cupy.cuda.Device(device):
-            self._stream = cupy.cuda.Stream(non_blocking=True)
-            self._staged = deque(
-                (cupy.empty(nbytes, np.uint8), cupy.cuda.Event(disable_timing=True))
-                for _ in range(IN_FLIGHT)
-            )
-
-    def slot(self) -> np.ndarray:
-        """Pinned memory for a batch."""
-        memory = cupy.cuda.alloc_pinned_memory(self._nbytes)
-        return np.frombuffer(memory, np.uint8, self._nbytes)
-
-    @contextmanager
-    def sent(self, slot: np.ndarray) -> Iterator[tuple[Any, Any]]:
-        """A context that gives a copy of `slot`, and the event after which it is made.
-
-        What is done with the copy inside the context, on the current stream, comes
-        after the event, which the host does not wait for.
-        """
-        self._staged.rotate(-1)
-        staged, read = self._staged[0]
-        with cupy.cuda.Device(self._device):
-            self._stream.wait_event(read)
-            staged.set(slot, stream=self._stream)
-            copied = cupy.cuda.Event(disable_timing=True)
-            copied.record(self._stream)
-            consumer = cupy.cuda.get_current_stream()
-            consumer.wait_event(copied)
-            try:
-                yield staged, copied
-            finally:
-                read.record(consumer)
 
 
 def _checked_device(device: int) -> int:

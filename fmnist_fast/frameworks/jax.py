@@ -67,10 +67,8 @@ class JaxLoader(Adapter):
         labels = checked_dtype("label_dtype", label_dtype, _LABEL_DTYPES)
         super().__init__(dataset, batch_size=batch_size, label_dtype=labels, **options)
         self.sharding = sharding
-        if sharding is not None and not isinstance(sharding, jax.Device):
-            self._check_sharding(sharding)
-
-    def _check_sharding(self, sharding: Any) -> None:
+        if sharding is None or isinstance(sharding, jax.Device):
+            return
         if not isinstance(sharding, jax.sharding.Sharding):
             raise TypeError(
                 "sharding must be a jax.Device, a jax.sharding.Sharding or None, got "
@@ -93,7 +91,8 @@ class JaxLoader(Adapter):
             for images, labels in self.loader:
                 yield _copied(images, labels)
             return
-        is_cpu = sharding is not None and _is_on_cpu(sharding)
+        devices = getattr(sharding, "device_set", [sharding] if sharding else [])
+        is_cpu = any(device.platform == "cpu" for device in devices)
         for images, labels in self.loader:
             batch = (images.copy(), labels.copy()) if is_cpu else (images, labels)
             yield jax.device_put(batch, sharding)
@@ -109,8 +108,3 @@ def _copied(images: Any, labels: Any) -> tuple[jax.Array, jax.Array]:
     87 and 77; numpy's own 12.
     """
     return jax.numpy.array(images), jax.numpy.array(labels)
-
-
-def _is_on_cpu(sharding: Any) -> bool:
-    devices = {sharding} if isinstance(sharding, jax.Device) else sharding.device_set
-    return any(device.platform == "cpu" for device in devices)

@@ -103,37 +103,31 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         with self._lock:
             self._phase = "outside" if self._phase == "outside" else "inside"
             if self._batches is None or index in self._asked:
-                self._begin()
+                # Over the next epoch, or again over one that was not finished.
+                self._batches = None  # its threads are free for the next
+                if not self._is_finished():
+                    self.loader.load_state_dict(self._start)
+                self._stand()
+                self._batches = iter(self.loader)
             self._asked.add(index)
             try:
-                batch: Batch = next(self._batches)  # type: ignore[arg-type]
+                batch: Batch = next(self._batches)
             except StopIteration:
                 raise IndexError(
                     f"index {index} of a pass over {len(self._asked) - 1} batches, "
                     "which were all handed out"
                 ) from None
             # The loader of a rank that has fewer batches doesn't know that it ends.
-            if len(self._asked) == self._n_batches():
-                next(self._batches, None)  # type: ignore[arg-type]
+            if len(self._asked) == self.loader._n_batches(self._start["position"]):
+                next(self._batches, None)
             return batch
-
-    def _begin(self) -> None:
-        """Begin a pass: over the next epoch, or again where it was not finished."""
-        self._batches = None  # its threads are free for the next
-        if not self._is_finished():
-            self.loader.load_state_dict(self._start)
-        self._stand()
-        self._batches = iter(self.loader)
 
     def _is_finished(self) -> bool:
         return self.loader.epoch != self._start["epoch"]
 
-    def _n_batches(self) -> int:
-        """Return how many batches the newest pass has, all together."""
-        return self.loader._n_batches(self._start["position"])
-
     def _n_upcoming(self) -> int:
-        return len(self) if self._is_finished() else self._n_batches()
+        position = 0 if self._is_finished() else self._start["position"]
+        return self.loader._n_batches(position)
 
     @property
     def num_batches(self) -> int:

@@ -73,13 +73,11 @@ class TensorFlowLoader(Adapter):
         loader = self.loader
         size = loader.batch_size if loader.drop_last else None
         shape = image_shape(loader.image_sides, loader.layout)
-        labels: tuple[tuple[int, ...], str] = (), loader.label_dtype
         if loader.label_dtype == "onehot":
-            labels = (len(loader.dataset.classes),), "float32"
-        return (
-            tf.TensorSpec((size, *shape), loader.dtype),
-            tf.TensorSpec((size, *labels[0]), labels[1]),
-        )
+            labels = tf.TensorSpec((size, len(loader.dataset.classes)), "float32")
+        else:
+            labels = tf.TensorSpec((size,), loader.label_dtype)
+        return tf.TensorSpec((size, *shape), loader.dtype), labels
 
     def to_tf_data(self) -> tf.data.Dataset:
         """The batches as a ``tf.data.Dataset``.

@@ -109,11 +109,10 @@ class TorchLoader(Adapter, IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         self._take_share()
-        batches: Iterator[Batch]
+        feed: Any = self._feed or self.loader
+        batches: Iterator[Batch] = iter(feed)
         if self._feed is None:
-            batches = _on_cpu(iter(self.loader), self.loader.dtype)
-        else:
-            batches = iter(self._feed)
+            batches = _on_cpu(batches, self.loader.dtype)
         if self.channels_last:
             return ((x.permute(0, 3, 1, 2), y) for x, y in batches)
         return batches

@@ -202,13 +202,13 @@ def test_a_folder_of_that_name_is_told(tmp_path):
     """As 7-zip's "extract to" and Kaggle's archive leave it."""
     for stem, body in small_files().items():
         put(tmp_path / stem, {stem: body})
-    with pytest.raises(FileNotFoundError) as caught:
-        ff.load("test", tmp_path)
-    for stem in STEMS:
-        name = stem.replace("-idx", ".idx")
-        assert f"{tmp_path / stem} is a folder: move {name} out of it." in str(
-            caught.value
-        )
+    for ask in ({"root": tmp_path}, {"name": tmp_path}):
+        with pytest.raises(FileNotFoundError) as caught:
+            ff.load("test", **ask)
+        for stem in STEMS:
+            name = stem.replace("-idx", ".idx")
+            line = f"{tmp_path / stem} is a folder: move {name} out of it."
+            assert line in str(caught.value).splitlines()
 
 
 @pytest.mark.parametrize("name", ["archive.zip", "fashion-mnist.7z", "t10k.tar.gz"])

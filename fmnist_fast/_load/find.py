@@ -23,6 +23,7 @@ from .._registry.datasets import (
     DATASETS,
     DEFAULT,
     SHARED_FOLDERS,
+    SPLITS,
     find_spec,
     find_split_spec,
 )
@@ -258,7 +259,8 @@ def _find_in_folder(
     folder = _checked_folder("name must be a dataset or a folder", name)
     files = _find_by_words(split, folder, notes)
     if files is None:
-        raise FileNotFoundError(notes[0])
+        stems = SPLITS[split].stems if split in SPLITS else ()
+        raise FileNotFoundError("\n".join([*notes, *_what_is_near(folder, stems)]))
     return files
 
 

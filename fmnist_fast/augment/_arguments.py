@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import numbers
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 from .._checks import checked_flag, checked_integer, checked_name
@@ -34,9 +34,8 @@ def integer(low: int, high: int) -> Check:
     return lambda name, value: checked_integer(name, value, low, high)
 
 
-def one_of(names: Iterable[str]) -> Check:
+def one_of(known: Collection[str]) -> Check:
     """One of these names, or a member of an enum that has one as its value."""
-    known = tuple(names)
 
     def check(name: str, value: Any) -> str:
         given = value.value if isinstance(value, enum.Enum) else value
@@ -60,8 +59,8 @@ def several(check: Check, *lengths: int) -> Check:
     return check_all
 
 
-def repeated(check: Check, *lengths: int) -> Check:
-    """A sequence that is repeated up to the last of these lengths, or one value."""
+def repeat(check: Check, lengths: tuple[int, ...] = (1, 2)) -> Check:
+    """One value, or a sequence that is repeated up to the last of these lengths."""
 
     def check_all(name: str, value: Any) -> tuple[Any, ...]:
         given = value if is_sequence(value) else (value,)
@@ -69,11 +68,6 @@ def repeated(check: Check, *lengths: int) -> Check:
         return out * (lengths[-1] // len(out))
 
     return check_all
-
-
-def both(check: Check) -> Check:
-    """One value for the two directions, or a sequence of one or two."""
-    return repeated(check, 1, 2)
 
 
 def ordered(check: Check) -> Check:
@@ -126,7 +120,7 @@ def grey(name: str, value: Any) -> int:
 real = number(-LARGE, LARGE)
 interval = ordered(several(number(SMALL, LARGE), 2))  # (low, high), above 0
 side = integer(1, MAX_SIDE)
-borders = repeated(integer(0, MAX_SIDE), 1, 2, 4)  # left, top, right, bottom
+borders = repeat(integer(0, MAX_SIDE), (1, 2, 4))  # left, top, right, bottom
 
 # Arguments of these names are the same in all transforms that say nothing else.
 SHARED: dict[str, Check] = {
@@ -139,5 +133,5 @@ SHARED: dict[str, Check] = {
     "p": number(0, 1),
     "padding_mode": one_of(PADDING_MODES),
     "ratio": interval,
-    "size": both(side),
+    "size": repeat(side),
 }

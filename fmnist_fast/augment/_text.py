@@ -64,10 +64,9 @@ def _read_call(node: Any) -> Step:
         raise ValueError(
             f"augment: arguments must have names of their own, got {source!r}"
         )
-    arguments = [_read_value(argument) for argument in node.args]
     keywords: Any = {word.arg: _read_value(word.value) for word in node.keywords}
     try:
-        return cast("Step", step(*arguments, **keywords))
+        return cast("Step", step(*map(_read_value, node.args), **keywords))
     except TypeError as error:  # also for missing and unknown arguments
         raise ValueError(f"augment: {source}: {error}") from None
 

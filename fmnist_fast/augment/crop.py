@@ -103,11 +103,9 @@ class RandomCrop(_Window):
     def _borders(self, height: int, width: int) -> tuple[int, ...]:
         new_height, new_width = pair(self.size)
         left, top, right, bottom = cast("tuple[int, ...]", self.padding or (0,) * 4)
-        if self.pad_if_needed:
-            y = max(0, new_height - height - top - bottom)
-            x = max(0, new_width - width - left - right)
-            left, top, right, bottom = left + x, top + y, right + x, bottom + y
-        return left, top, right, bottom
+        x = max(0, new_width - width - left - right) if self.pad_if_needed else 0
+        y = max(0, new_height - height - top - bottom) if self.pad_if_needed else 0
+        return left + x, top + y, right + x, bottom + y
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._checks import checked_integer
 from .._core import MAX_BLUR_SIZE
-from ._arguments import LARGE, both, number, ordered
+from ._arguments import LARGE, number, ordered, repeat
 from ._flat import Fields, constant, drawn
 from ._transform import Step, pair
 
@@ -37,8 +37,8 @@ class GaussianBlur(Step):
     sigma: float | Sequence[float] = (0.1, 2.0)
     _kind = "blur"
     _checks = {
-        "kernel_size": both(_kernel),
-        "sigma": ordered(both(number(1e-3, 1e3))),
+        "kernel_size": repeat(_kernel),
+        "sigma": ordered(repeat(number(1e-3, 1e3))),
     }
 
     def _fields(self, height: int, width: int) -> Fields:

@@ -18,17 +18,20 @@ class _Container(Step):
     transforms: Sequence[Any]
     _checks = {"transforms": checked_steps}
 
-    def _check_depth(self) -> None:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_inner()
+
+    def _check_inner(self) -> None:
+        """Not too deep; in all but lists all for single images, or all mixes."""
         depth = 1 + max(getattr(item, "_depth", 0) for item in self.transforms)
         if depth > _MAX_DEPTH:
             raise self._error(
                 f"steps stand at most {_MAX_DEPTH} deep inside each other"
             )
         object.__setattr__(self, "_depth", depth)
-
-    def _check_inner(self) -> None:
-        """All for single images, or all mixes."""
-        self._check_depth()
+        if self._is_list:
+            return
         items = list(flatten(self.transforms))
         for item in items:
             if not isinstance(item, Step):
@@ -72,10 +75,6 @@ class Compose(_Container):
 
     _is_list = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_depth()
-
     def _compile(self, height: int, width: int) -> Flat:
         return compile_all(self.transforms, height, width)
 
@@ -93,10 +92,6 @@ class RandomApply(_Container):
     """
 
     p: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_inner()
 
     def _compile(self, height: int, width: int) -> Flat:
         inner, *size = compile_all(self.transforms, height, width)

@@ -13,8 +13,7 @@ from ._transform import Warp
 class _Policy(Warp):
     """One of torchvision's 14 operations, but Color, each with the same probability.
 
-    This says how far each goes at most, and what is drawn up to there, in
-    TrivialAugmentWide.
+    The strengths are those of TrivialAugmentWide.
     """
 
     num_magnitude_bins: int

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from .._core import INTERPOLATIONS
-from ._arguments import MAX_SIDE, both, interval, is_sequence, optional, side
+from ._arguments import MAX_SIDE, interval, is_sequence, optional, repeat, side
 from ._flat import Fields, drawn, log_range
 from ._transform import Step, pair
 
 
 def _one_side_or_both(name: str, value: Any) -> int | tuple[int, ...]:
-    sides: tuple[int, ...] = both(side)(name, value)
+    sides: tuple[int, ...] = repeat(side)(name, value)
     return sides if is_sequence(value) and len(value) == 2 else sides[0]
 
 

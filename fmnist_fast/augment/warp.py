@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from .._core import INTERPOLATIONS
-from ._arguments import around, both, interval, number, only, optional, real, several
+from ._arguments import around, interval, number, only, optional, real, repeat, several
 from ._flat import Fields, FlatStep, affine, drawn
 from ._transform import Warp, pair
 
@@ -132,7 +132,7 @@ class ElasticTransform(Warp):
     interpolation: str = "bilinear"
     fill: int | None = 0
     _kind = "elastic"
-    _checks = {"alpha": both(real), "sigma": both(number(0, 1000))}
+    _checks = {"alpha": repeat(real), "sigma": repeat(number(0, 1000))}
 
     def _fields(self, height: int, width: int) -> Fields:
         (alpha_x, alpha_y), (sigma_x, sigma_y) = pair(self.alpha), pair(self.sigma)

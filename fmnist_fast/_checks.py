@@ -52,7 +52,7 @@ def checked_name(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def checked_dtype(name: str, value: Any, known: Collection[str]) -> str:
-    """A name that is known, or numpy's dtype of that name."""
+    """Return a name that is known, also given as numpy's dtype of that name."""
     if not isinstance(value, str):
         with contextlib.suppress(TypeError):
             return checked_name(name, np.dtype(value).name, known)
@@ -90,13 +90,13 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return text on one line, cut where it is longer than so many characters."""
+    """Return text on one line, cut to at most `longest` characters."""
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
-    """A decorator of `__init__`, whose TypeError for a keyword says what was meant.
+    """Return a decorator of `__init__`: its TypeError for a keyword has the near one.
 
     `receivers` are the functions that it passes its ``**options`` on to. The signature
     stays what it is.
@@ -117,7 +117,7 @@ def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def check_keywords(owner: type, options: Mapping[str, Any]) -> None:
-    """Raise that TypeError for what a class that passes nothing on is made with."""
+    """Raise the same TypeError for the keywords that a class is made with."""
     init: Any = owner.__init__  # type: ignore[misc]
     if hasattr(init, "__code__") and not init.__code__.co_flags & _HAS_KEYWORDS:
         _check(owner.__name__, options, _keywords_of(init))

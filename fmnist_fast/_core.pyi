@@ -15,6 +15,7 @@ MAX_BLUR_SIZE: int
 MAX_MIX_KINDS: int
 MAX_WARP_SIDE: int
 DTYPES: dict[str, int]
+IDX_MAX_NDIM: int
 IDX_TYPES: dict[str, int]
 LABEL_DTYPES: dict[str, int]
 LASTS: dict[bool | str, int]

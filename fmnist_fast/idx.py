@@ -18,7 +18,7 @@ from ._io.files import map_whole, read_into, read_whole, replacing, run_together
 from ._io.paths import expanded
 from .errors import FormatError
 
-_HEAD_NBYTES = 4 + 4 * 255  # the longest IDX header
+_HEAD_NBYTES = 4 + 4 * _core.IDX_MAX_NDIM  # the longest header
 _CHUNK_NBYTES = 1 << 16
 _GZIP_MAGIC = b"\x1f\x8b"
 # Inflate never makes more than 1032 bytes of one. A header that promises this much

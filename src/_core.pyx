@@ -71,6 +71,7 @@ def set_cpu_level(level):
 # The type byte of an IDX header.
 IDX_TYPES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C,
              "float32": 0x0D, "float64": 0x0E}
+IDX_MAX_NDIM = FM_IDX_MAX_NDIM
 cdef dict IDX_DTYPES = {code: name for name, code in IDX_TYPES.items()}
 
 

@@ -32,6 +32,7 @@ cdef extern from "rng.h" nogil:
                      fm_operation operation, uint32_t draw, uint32_t *out)
 
 cdef extern from "idx.h" nogil:
+    const int FM_IDX_MAX_NDIM
     struct fm_idx_header:
         int type
         int item_nbytes

@@ -25,6 +25,7 @@ LASTS = {"FM_LAST_SHORT": False, "FM_LAST_DROP": True, "FM_LAST_WRAP": "wrap"}
 OTHERS = {"fm_last", "fm_operation", "fm_status"}
 LIMITS = {
     "FM_BLUR_MAX_SIZE": _core.MAX_BLUR_SIZE,
+    "FM_IDX_MAX_NDIM": _core.IDX_MAX_NDIM,
     "FM_MIX_MAX_KINDS": _core.MAX_MIX_KINDS,
     "FM_ORDER_MAX_BLOCK": _core.MAX_SHUFFLE_BLOCK,
     "FM_QUADS_MAX_SIDE": _core.MAX_WARP_SIDE,

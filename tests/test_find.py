@@ -11,7 +11,7 @@ from helpers.server import content
 import fmnist_fast as ff
 from fmnist_fast._cli.main import main
 from fmnist_fast._load.find import find_split, spelling
-from fmnist_fast._registry.datasets import SPLITS
+from fmnist_fast._registry.datasets import DATASETS, SPLITS
 
 STEMS = SPLITS["test"].stems
 # What a tool makes of the name of a published file, and whether it inflates the file.
@@ -170,7 +170,7 @@ def test_a_name_that_the_bytes_contradict_is_an_error(
 def test_images_alone_contradict_too(tmp_path, nowhere, mnist_files, real_root):
     put(tmp_path, {STEMS[0]: mnist_files[STEMS[0]]})
     shutil.copy(real_root / f"{STEMS[1]}.gz", tmp_path)
-    with pytest.raises(ff.FormatError, match=r"images.*it is MNIST's.*name='mnist'"):
+    with pytest.raises(ff.FormatError, match=r"is MNIST's, but .* is Fashion-MNIST's"):
         ff.load("test", tmp_path, name="fashion-mnist")
 
 
@@ -181,7 +181,7 @@ def test_no_name_makes_no_claim(tmp_path, nowhere, mnist_files):
         ff.load("test", tmp_path / "a").name == "mnist"
     )  # a warning would be an error
     put(tmp_path / "b", mnist_files, "published")
-    with pytest.warns(UserWarning, match="it is MNIST's.*: pass name='mnist'"):
+    with pytest.warns(UserWarning, match=r"it is MNIST's.*: pass name='mnist'"):
         assert ff.load("test", tmp_path / "b").name == "mnist"
     assert ff.load("test", tmp_path / "b", name="mnist").name == "mnist"
 
@@ -193,6 +193,120 @@ def test_the_variable_says_whose_files_lie_there(
     for name in ("fashion-mnist", None):
         with pytest.raises(FileNotFoundError, match="is MNIST's: pass name='mnist'"):
             ff.load("test", name=name)
+
+
+def test_bytes_speak_where_no_hash_of_that_form_is_published(
+    tmp_path, nowhere, mnist_files
+):
+    """Nobody publishes the hashes of KMNIST's inflated files."""
+    put(tmp_path / "kmnist", mnist_files, "gunzip")
+    with pytest.raises((ff.FormatError, FileNotFoundError), match="name='mnist'"):
+        ff.load("test", tmp_path, name="kmnist")
+    assert main(["verify", "--root", str(tmp_path), "--name", "kmnist"]) == 1
+
+
+def test_no_argument_names_fashion_mnist(tmp_path, monkeypatch, nowhere, mnist_files):
+    put(tmp_path / "fashion-mnist", mnist_files)
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="is MNIST's: pass name='mnist'"):
+        ff.load("test")
+
+
+def test_training_files_as_test_files_contradict_a_name(tmp_path, real_root):
+    for there, stem in zip(SPLITS["train"].stems, STEMS):
+        name = f"{stem.replace('-idx', '.idx')}.gz"
+        (tmp_path / name).symlink_to(real_root / f"{there}.gz")
+    with pytest.raises(ff.FormatError, match="it is Fashion-MNIST's train-images"):
+        ff.load("test", tmp_path, name="fashion-mnist", cache=False)
+
+
+@pytest.mark.parametrize("spelling", ["published", "7-zip"])
+def test_other_bytes_under_a_name_warn_in_any_spelling(tmp_path, spelling):
+    put(tmp_path, small_files(), spelling)
+    with pytest.warns(UserWarning, match="not the published Fashion-MNIST file"):
+        assert ff.load("test", tmp_path, name="fashion-mnist").name is None
+
+
+def test_files_of_two_datasets_are_no_pair(tmp_path, mnist_files, real_root, capsys):
+    shutil.copy(real_root / f"{STEMS[0]}.gz", tmp_path)
+    put(tmp_path, {STEMS[1]: mnist_files[STEMS[1]]}, "a browser's second download")
+    with pytest.raises(ff.FormatError, match=r"is Fashion-MNIST's, but .* is MNIST's"):
+        ff.load("test", tmp_path)
+    main(["verify", str(tmp_path)])
+    assert capsys.readouterr().out.count("DAMAGED") == 2
+
+
+def test_a_card_does_not_rename_published_files(tmp_path, mnist_files):
+    put(tmp_path, mnist_files)
+    (tmp_path / "dataset.json").write_text('{"name": "fashion-mnist"}')
+    message = "dataset.json: name is 'fashion-mnist', but .* are MNIST's"
+    with pytest.raises(ff.FormatError, match=message):
+        ff.load("test", tmp_path, name="mnist")
+    (tmp_path / "dataset.json").write_text('{"name": "mine"}')
+    assert ff.load("test", tmp_path).name == "mine"
+    with pytest.raises(FileNotFoundError, match="is MNIST's"):
+        ff.load("test", tmp_path, name="fashion-mnist")
+
+
+# ---- one file of several, and none --------------------------------------------------
+
+
+def test_an_original_goes_before_its_copies(tmp_path):
+    for name, fill in (("", 1), (" (1)", 2), (" (2)", 3)):
+        for suffix in (".idx", ".idx.gz"):
+            images = np.full((10, 5, 5), fill, np.uint8)
+            ff.write_idx(tmp_path / f"my-test-images{name}{suffix}", images)
+    ff.write_idx(tmp_path / "my-test-labels.idx", np.zeros(10, np.uint8))
+    assert ff.load("test", tmp_path).images.max() == 1
+
+
+def test_a_lower_number_of_a_copy_goes_first(tmp_path):
+    for number in (10, 9):
+        for stem, body in small_files(fill=number).items():
+            (tmp_path / f"{stem} ({number}).gz").write_bytes(body)
+    assert ff.load("test", tmp_path).images.max() == 9
+
+
+def test_a_whole_pair_goes_before_half_of_one(tmp_path):
+    files = small_files(fill=7)
+    put(tmp_path, {STEMS[0]: files[STEMS[0]]})
+    put(tmp_path / "FashionMNIST" / "raw", files)
+    assert ff.load("test", tmp_path).images.max() == 7
+
+
+def test_a_folder_that_can_not_be_read_has_no_files(tmp_path, monkeypatch, nowhere):
+    put(tmp_path / "cache", small_files())
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path / ("x" * 300)))
+    with pytest.warns(UserWarning, match="not the published"):
+        assert len(ff.load("test")) == 12
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_a_folder_as_name_on_the_command_line(tmp_path, capsys, command):
+    put(tmp_path, small_files())
+    main([command, "--name", str(tmp_path)])
+    assert STEMS[0].replace("-idx", ".idx") in capsys.readouterr().out
+
+
+def test_any_split_of_a_dataset_brings_what_is_to_be_put_right(tmp_path):
+    part = DATASETS["emnist/letters"].splits["test"]
+    images = np.arange(6 * 20, dtype=np.uint8).reshape(6, 5, 4)
+    ff.write_idx(tmp_path / part.images, images)
+    ff.write_idx(tmp_path / part.labels, np.full(6, 26, np.uint8))
+    with pytest.warns(UserWarning, match="EMNIST Letters"):
+        dataset = ff.load("letters", tmp_path)
+    assert np.array_equal(dataset.images, images.transpose(0, 2, 1))
+    assert set(dataset.labels) == {25}
+
+
+def test_a_split_that_a_folder_does_not_have_is_told_with_its_files(tmp_path):
+    put(tmp_path, small_files())
+    with pytest.raises(
+        FileNotFoundError, match=r"split 'val' .* there are t10k-images"
+    ):
+        ff.load("val", tmp_path)
+    with pytest.raises(ValueError, match=r"must be 'train' or 'test', got \[\]"):
+        ff.load([], tmp_path)
 
 
 # ---- what is nearly there -----------------------------------------------------------
@@ -229,7 +343,7 @@ def test_half_a_pair_says_what_is_near(tmp_path):
     put(tmp_path, {STEMS[0]: files[STEMS[0]]})
     put(tmp_path / STEMS[1], {STEMS[1]: files[STEMS[1]]})
     with pytest.raises(
-        FileNotFoundError, match=r"is not beside it\n.*is a folder: mov"
+        FileNotFoundError, match=r"is not beside it\.\n.*is a folder: mov"
     ):
         ff.load("test", tmp_path)
 

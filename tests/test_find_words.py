@@ -109,7 +109,7 @@ def test_none_fits(tmp_path):
     write(tmp_path, *(f"{i:02}-val-images.idx" for i in range(15)))
     message = (
         r"^no file of images of the split 'test' .* t10k or test, .* there are "
-        r"00-val-images\.idx, .*, 11-val-images\.idx and 3 more$"
+        r"00-val-images\.idx, .*, 11-val-images\.idx and 3 more\.$"
     )
     with pytest.raises(FileNotFoundError, match=message):
         ff.load("test", name=tmp_path)

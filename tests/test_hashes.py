@@ -24,7 +24,8 @@ def test_hashes_are_those_of_the_published_files(real_root, stem):
     for sha256, answer in ((compressed, True), (inflated, True), ("another", False)):
         found = hashes.is_published(spec, stem, sha256, path)
         assert found is answer
-    assert hashes.is_published(spec, "x", compressed, path) is None
+    assert hashes.is_published(spec, "x", "another", path) is None
+    assert hashes.is_published(spec, "x", compressed, path) is False
 
 
 def test_headers_of_empty_files_are_published_by_nobody(tmp_path):

@@ -70,13 +70,14 @@ def shown_name(dataset: Dataset) -> str:
 def find_or_draw(split: str, root: str | None, name: str | None = None) -> Dataset:
     """Return a split of the real data, or of the synthetic in place of the default."""
     from .._load.load import load
+    from .._load.published import without_advice
 
     try:
         return load(split, root, name=name)
     except FileNotFoundError as error:
         if root is not None or name is not None:
             raise
-        reason = str(error).partition("\n")[0]
+        reason = without_advice(error)
     from ..synthetic import synthetic
 
     print(f"No real data: {reason}")

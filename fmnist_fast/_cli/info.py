@@ -28,13 +28,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    from .._load.find import find_split
+    from .._load.find import find_split, is_folder
     from .._load.load import load
     from .._registry.datasets import DEFAULT, find_spec
     from ..config import show_config
 
     root, name = arguments.root, arguments.name
-    spec = find_spec(DEFAULT if name is None else name)
+    spec = find_spec(DEFAULT if name is None or is_folder(name) else name)
     if not arguments.card:
         show_config()
     missing, card = [], None
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         print()
         _print_dataset(split, dataset, files)
     if root is not None and card is None:
-        raise missing[0]
+        raise max(missing, key=lambda error: str(error).count("\n"))
     if arguments.card:
         from .._dataset.card import card_of
 

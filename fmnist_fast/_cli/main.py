@@ -59,9 +59,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _text_of(error: BaseException) -> str:
-    """Return the message on one line; what to fetch by hand keeps its lines."""
+    """Return the message on one line, but for those that are lists of files."""
     text = str(error) or type(error).__name__
-    return text if isinstance(error, DownloadError) else " ".join(text.split())
+    has_lines = isinstance(error, (DownloadError, FileNotFoundError))
+    return text if has_lines else " ".join(text.split())
 
 
 @contextlib.contextmanager

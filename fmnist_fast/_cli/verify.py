@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._dataset.card import CARD_NAME
 from .._io.paths import File, expanded
-from .._load.find import SplitFiles, find_split, has_own_card, spelling
+from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
+from .._load.published import without_advice
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
@@ -42,18 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
     folders: list[Any] = [path for path in named if path.is_dir()]
     if arguments.root is not None or not named:
         folders.append(arguments.root)
-    spec = find_spec(DEFAULT if arguments.name is None else arguments.name)
-    specs = [spec] if arguments.name else list(DATASETS.values())
+    name = arguments.name
+    if name is not None and is_folder(name):
+        folders, name = [*filter(None, folders), Path(expanded(name))], None
+    spec = find_spec(DEFAULT if name is None else name)
+    specs = [spec] if name else list(DATASETS.values())
     absent = []
     for folder in folders:
         for split in spec.splits:
             try:
-                files = find_split(split, folder, arguments.name)
+                files = find_split(split, folder, name)
                 paths += [files.images.path, files.labels.path]
             except FileNotFoundError as error:
                 absent.append((split, error))
     if not paths:
-        raise absent[0][1]
+        raise max((e for _, e in absent), key=lambda error: str(error).count("\n"))
     verdicts = {path: _verify_file(path, specs) for path in paths}
     _verify_pairs(verdicts, spec)
     for path, (verdict, why) in verdicts.items():
@@ -61,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if any(has_own_card(path.parent) for path in paths):
         absent = []  # a dataset of one's own has the splits that it has
     for split, reason in absent:
-        print(f"{'MISSING':8} {split}: {str(reason).splitlines()[0]}")
+        print(f"{'MISSING':8} {split}: {' '.join(without_advice(reason).split())}")
     return int(bool(absent) or any(verdict != "ok" for verdict, _ in verdicts.values()))
 
 
@@ -89,7 +93,7 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     ]
     if not published:
         return "ok", f"{header}; only the format, the name isn't a published one"
-    if "labels" in path.name and items.size:
+    if "labels" in path.name and items.ndim == 1 and items.size:
         header += f", labels {items.min()} to {items.max()}"
     known = published_sha256(digest, items)
     for spec, stem in published:

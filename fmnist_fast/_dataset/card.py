@@ -5,6 +5,7 @@ Loading reads dataset.json, so that making the class of cards waits in known_car
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,10 +63,9 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
     holds no JSON object, or a field of another type.
     """
     path = folder / CARD_NAME
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.isfile(path):
         return {}
+    content = path.read_bytes()
     import json
 
     try:

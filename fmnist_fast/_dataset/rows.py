@@ -75,7 +75,7 @@ def first_part(
     first = np.zeros(len(labels), dtype=bool)
     for i, (rows, n) in enumerate(zip(groups, _shares(groups, fraction))):
         # Epochs count up from 0; splits take theirs from the other end.
-        order = _core.order(len(rows), seed=seed, epoch=2**32 - 1 - i, end=n)
+        order = _core.order(len(rows), seed=seed, epoch=_core.MAX_EPOCH - i, end=n)
         first[rows[order.astype(np.int64)]] = True
     return first
 

@@ -54,6 +54,6 @@ class File:
         return f"{self.url.rpartition('/')[0]} (kept in {self.path.parent})"
 
     def beside(self, name: str) -> File:
-        """Return the file of that name in the same folder, be it there or not."""
+        """Return the file of that name in the same folder, which may not exist."""
         url = self.url and f"{self.url.rpartition('/')[0]}/{name}"
         return File(self.path.with_name(name), url)

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,9 @@ def read_items(
 ) -> Decoded:
     """Return the items of an IDX file, read-only, rows first, and their hash.
 
-    Parameters
-    ----------
-    file : File
-    cache : bool
-        Use a decoded copy in the cache folder, or make one, where decoding takes time.
-    verify : bool
-        Whether the hash, a `published_sha256`, is wanted; it may be None without.
-    transposed : bool
-        Whether the file has columns of pixels in place of rows.
+    With `cache` there is a decoded copy in the cache folder, where decoding takes time.
+    The hash is a `published_sha256`; without `verify` it may be None. A file that is
+    `transposed` has columns of pixels in place of rows.
     """
     costly = transposed or file.path.suffix == ".gz"
     folder = config.cache_folder() if cache and costly else None
@@ -77,10 +71,8 @@ def read_items(
 
 def _decode(file: File, verify: bool, transposed: bool) -> Decoded:
     content = read_whole(file.path)
-    tasks: list[Callable[[], Any]] = [lambda: decode_idx(content, str(file))]
-    if verify:
-        tasks.append(lambda: sha256_of(content))
-    items, *digests = run_together(tasks)
+    hashing = [lambda: sha256_of(content)] if verify else []
+    items, *digests = run_together([lambda: decode_idx(content, str(file)), *hashing])
     sha256 = published_sha256(digests[0], items) if digests else None
     if transposed and items.ndim == 3:
         items = np.ascontiguousarray(items.transpose(0, 2, 1))
@@ -99,7 +91,7 @@ def _copy_path(folder: Path, path: Path) -> Path:
 
 
 def stamp_of(path: Path) -> dict[str, Any]:
-    """What a copy of `path` is known by; take it before reading the file."""
+    """Return what a copy of `path` is known by. Call it before reading the file."""
     stat = path.stat()
     return {
         "format": _FORMAT,
@@ -110,7 +102,7 @@ def stamp_of(path: Path) -> dict[str, Any]:
 
 
 def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """The decoded copy of `path` in `folder` and the facts kept with it, if good."""
+    """Return the decoded copy of `path` in `folder` and its facts, if it is good."""
     try:
         mapped = map_whole(_copy_path(folder, path))
         prefix = bytes(mapped[:_PREFIX_NBYTES])
@@ -123,7 +115,7 @@ def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | N
         flat = np.frombuffer(mapped, np.uint8, offset=header_nbytes)
         return flat.view(header["dtype"]).reshape(header["shape"]), header["facts"]
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # no copy, or not one of ours: make it anew
+        return None  # no copy, or not one of ours: make a new one
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from .cache import read_items, read_only
 from .find import fetch_any, find_file, half_of_pair
 from .split import check_pair
 
-_IMAGES = re.compile(r"images([-._]?)idx3")
+_IMAGES = re.compile(r"images([-._]?)idx3", re.IGNORECASE)
 _NAMED = "a file of images must have images-idx3 in its name"
 
 Pair = tuple[File, File]  # the files of images and of labels
@@ -109,7 +109,7 @@ def _load_files(
 def _read_pairs(
     files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The images, all of one size, and the labels of each."""
+    """Return the images, all of one size, and the labels of each pair."""
     read = [functools.partial(_read_pair, *pair, classes, cache) for pair in files]
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for begin in range(0, len(read), usable_cores()):
@@ -161,7 +161,7 @@ def _common_card(files: Iterable[File]) -> dict[str, Any]:
 
 
 def _files(source: Any) -> list[str]:
-    """The paths and URLs of files of images."""
+    """Return the paths and URLs of files of images."""
     if isinstance(source, (str, os.PathLike)):
         return _matching(expanded(source))
     if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
@@ -182,7 +182,7 @@ def _files(source: Any) -> list[str]:
 
 
 def _matching(pattern: str) -> list[str]:
-    """What matches, in natural order."""
+    """Return what matches, in natural order."""
     if is_url(pattern):
         from .._download.urls import find  # takes time, and is for URLs alone
 
@@ -203,7 +203,7 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _what_there_is(pattern: str) -> str:
-    """Why nothing matches."""
+    """Return why nothing matches."""
     if is_url(pattern):
         return "nothing does"
     if os.path.isdir(pattern):
@@ -214,7 +214,7 @@ def _what_there_is(pattern: str) -> str:
 
 
 def _natural(path: str) -> tuple:
-    """A key that sorts numbers as numbers."""
+    """Return a key that sorts numbers as numbers."""
     words = re.split(r"(\d+)", path)
     return [(int(w), "") if w.isdecimal() else (-1, w) for w in words], path
 

@@ -22,7 +22,6 @@ from .._io.paths import File, expanded, is_url, shown
 from .._registry.datasets import (
     DATASETS,
     DEFAULT,
-    SHARED_FOLDERS,
     SPLITS,
     find_spec,
     find_split_spec,
@@ -36,6 +35,7 @@ _KINDS = {
     "images": {"images", "image", "idx3"},
     "labels": {"labels", "label", "idx1", "idx2"},
 }
+_COPY = re.compile(r" ?\(\d+\)")  # a browser's mark of a second download
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 _MAX_LISTED, _MAX_NOTES = 12, 3  # names of files in a message; sentences a folder
 
@@ -65,12 +65,16 @@ def find_split(
     last ones what to do.
     """
     if name is not None and is_folder(name):
-        given = {"root": root is not None, "download": download}
-        return _find_in_folder(split, name, given)
+        if root is not None or download:
+            what = "download" if root is None else "root"
+            raise ValueError(f"{what} requires a dataset's name, got folder {name}")
+        return _find_in_folder(split, name)
     spec, is_named = find_spec(DEFAULT if name is None else name), name is not None
     base = None if root is None or is_url(root) else _path_of(root)
     holds_any = None if is_named else base  # a folder that may hold any dataset
-    known = spec.splits.get(split) if holds_any else find_split_spec(spec, split)
+    known = None
+    if holds_any is None or not isinstance(split, str) or split in spec.splits:
+        known = find_split_spec(spec, split)
     notes: list[str] = []
     pair: list[File] = []
     if known is not None and is_url(root):
@@ -79,20 +83,18 @@ def find_split(
         places = [base] if base else [config.data_folder(), config.cache_folder()]
         pair = _find_by_names(spec, known, places, notes, check=holds_any is None)
     if holds_any and not pair:
-        files = _find_by_words(split, holds_any, notes)
+        files = _find_any(split, holds_any, notes, is_known=known is not None)
         if files is not None:
             return files
-        if has_own_card(holds_any):
-            own = f"{holds_any} is a dataset of its own by its {CARD_NAME}"
-            raise FileNotFoundError(f"{own}, and has no split {split!r}")
     part = known or find_split_spec(spec, split)
+    if base is not None and (os.path.exists(base) or not download):
+        _checked_folder("root must be a folder", base)
     if len(pair) < 2 and download:
         pair = [File(path) for path in fetch_splits(spec, [part], root)]
     if len(pair) < 2:
-        if root is not None:
-            _checked_folder("root must be a folder", root)
         raise FileNotFoundError("\n".join([*notes, how_to_get(spec, part, root)]))
-    return SplitFiles(pair[0], pair[1], split, spec.name, is_named)
+    # Where no folder was given either, Fashion-MNIST was asked for.
+    return SplitFiles(pair[0], pair[1], split, spec.name, is_named or root is None)
 
 
 def is_folder(name: str | os.PathLike[str]) -> bool:
@@ -136,29 +138,34 @@ def _find_by_names(
     *,
     check: bool,
 ) -> list[File]:
-    """Return the images and the labels in the first folder that has one of them.
+    """Return the images and the labels in the first folder that has both, or one.
 
-    With `check` files that are another dataset's are passed over. Where there aren't
-    two, `notes` says what is missing and what is there instead.
+    With `check` files that are another dataset's are passed over. Unless both are
+    found, `notes` says what is missing and what is there instead.
     """
     stems, passed = part.stems, []
+    half: list[File] = []
     bases = [place.absolute() for place in places if place]
     folders = [(at / name, name) for at in bases for name in spec.folders]
-    for folder, name in folders:
+    for folder, _name in folders:
         found = [find_file(folder, stem) for stem in stems]
         pair = [file for file in found if file is not None]
-        if len(pair) == 1:
-            notes.append(half_of_pair(pair[0], stems[found.index(None)]))
         owner = None
-        if len(pair) == 2 and check and name in SHARED_FOLDERS:
+        if len(pair) == 2 and check:
             owner = _other_owner(spec, pair[1].path)
         if owner is not None:
             passed.append(f"{pair[1]} is {owner.title}'s: pass name={owner.name!r}.")
-        elif pair:
+        elif len(pair) == 2:
             return pair
+        elif pair and not half:
+            notes.append(half_of_pair(pair[0], stems[found.index(None)]))
+            half = pair
+    if half:
+        return half
     named = (str(at) if at.is_dir() else f"{at} (missing)" for at in bases)
     where = ", ".join(named) or "nowhere: FMNIST_FAST_DATA is not set"
-    notes.append(f"found no {stems[0]}[.gz] and {stems[1]}[.gz] in {where}.")
+    other = ", but another dataset's" if passed else ""
+    notes.append(f"found no {stems[0]}[.gz] and {stems[1]}[.gz] in {where}{other}.")
     notes += passed + [note for at, _ in folders for note in _what_is_near(at, stems)]
     return []
 
@@ -166,46 +173,57 @@ def _find_by_names(
 def find_file(folder: Path, stem: str) -> File | None:
     """Return the file in `folder` that is called `stem`, in the likeliest spelling."""
     for name in (stem, f"{stem}.gz"):
-        if (folder / name).is_file():
+        if os.path.isfile(folder / name):
             return File(folder / name)
-    paths = folder.iterdir() if folder.is_dir() else ()
-    ranked = [(rank, p) for p in paths if (rank := spelling(p.name, stem))]
-    return next((File(path) for _, path in sorted(ranked) if path.is_file()), None)
+    ranked = [(rank, n) for n in _names_in(folder) if (rank := spelling(n, stem))]
+    paths = (folder / name for _, name in sorted(ranked))
+    return next((File(path) for path in paths if os.path.isfile(path)), None)
 
 
-def spelling(name: str, stem: str) -> tuple[int, bool] | None:
+def _names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, none where it can't be read."""
+    try:
+        return os.listdir(folder)
+    except (OSError, ValueError):
+        return []
+
+
+def spelling(name: str, stem: str) -> tuple[list[int], bool] | None:
     """Return how far a file's name is from `stem`, or None if it is another name.
 
-    Any characters may join its words. Numbers of copies and ``gz`` may follow.
+    Any characters may join its words. Suffixes and numbers of copies may follow.
     """
-    words, wanted = _words(name), _words(stem)
-    more = words[len(wanted) :]
-    marks = [word for word in more if word != "gz"]
-    if words[: len(wanted)] != wanted or name.startswith("."):
+    wanted = _words(stem)
+    if wanted[0] not in name.lower() or name.startswith("."):  # of thousands of names
         return None
-    if not all(word.isdigit() or word == "copy" for word in marks):
+    words = _words(name)
+    marks = [word for word in words[len(wanted) :] if word not in ("gz", "idx")]
+    numbers = [int(word) for word in marks if word.isdigit()]
+    if words[: len(wanted)] != wanted or len(numbers) + marks.count("copy") < len(
+        marks
+    ):
         return None
-    return len(marks), "gz" in more
+    return numbers or [0] * len(marks), "gz" in words
 
 
 def half_of_pair(there: File, stem: str) -> str:
     """Return the message that one file of a pair is there, and what is near."""
-    text = f"{there} is there, but {stem} or {stem}.gz is not beside it"
+    text = f"{there} is there, but {stem} or {stem}.gz is not beside it."
     return "\n".join([text, *_what_is_near(there.path.parent, [stem])])
 
 
 def _what_is_near(folder: Path, stems: Iterable[str]) -> list[str]:
     """Return sentences on folders of such names in `folder`, and on archives."""
     notes = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        named = [stem for stem in stems if spelling(path.name, stem)]
-        if named and path.is_dir():
-            inside = find_file(path, named[0])
+    for name in _names_in(folder):
+        named = [stem for stem in stems if spelling(name, stem)]
+        if named and os.path.isdir(folder / name):
+            inside = find_file(folder / name, named[0])
             hint = f": move {inside.path.name} out of it" if inside else ""
-            notes.append(f"{path} is a folder{hint}.")
-        elif path.name.lower().endswith(_ARCHIVES):
-            notes.append(f"{path} may hold the files: unpack it.")
-    return notes[:_MAX_NOTES]
+            notes.append(f"{folder / name} is a folder{hint}.")
+        elif name.lower().endswith(_ARCHIVES):
+            notes.append(f"{folder / name} may hold the files: unpack it.")
+    return sorted(notes)[:_MAX_NOTES]
 
 
 def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
@@ -249,18 +267,29 @@ def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:
 # ---- by words, in any folder of IDX files -----------------------------------------
 
 
-def _find_in_folder(
-    split: str, name: str | os.PathLike[str], given: dict[str, bool]
-) -> SplitFiles:
-    """Return the files of a split in the folder `name`, which nothing goes beside."""
-    for argument in filter(given.get, given):
-        raise ValueError(f"{argument} requires a dataset's name, got folder {name}")
+def _find_in_folder(split: str, name: str | os.PathLike[str]) -> SplitFiles:
+    """Return the files of a split in the folder `name`."""
     notes: list[str] = []
     folder = _checked_folder("name must be a dataset or a folder", name)
     files = _find_by_words(split, folder, notes)
     if files is None:
         stems = SPLITS[split].stems if split in SPLITS else ()
         raise FileNotFoundError("\n".join([*notes, *_what_is_near(folder, stems)]))
+    return files
+
+
+def _find_any(
+    split: str, folder: Path, notes: list[str], *, is_known: bool
+) -> SplitFiles | None:
+    """Return the files of a split by words. Raise where `folder` has others instead."""
+    files = _find_by_words(split, folder, notes)
+    if files is None and has_own_card(folder):
+        raise FileNotFoundError(
+            f"{folder} is a dataset of its own by its {CARD_NAME}, and has no split "
+            f"{split!r}"
+        )
+    if files is None and not is_known and any(map(_is_idx, _names_in(folder))):
+        raise FileNotFoundError("\n".join(notes))
     return files
 
 
@@ -272,15 +301,15 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     if not isinstance(split, str) or not split.isalnum():
         raise ValueError(f"split must be a word such as 'train', got {split!r}")
     files: dict[str, Path] = {}
-    entries = folder.iterdir() if folder.is_dir() else ()
-    for path in sorted(entries, reverse=True):  # plain files after their .gz
-        if path.is_file() and _is_idx(path.name):
-            files[re.sub(r" ?\(\d+\)|\.gz$", "", path.name)] = path
+    # Of one name the last counts: originals after copies, plain files after their .gz.
+    for name in sorted(filter(_is_idx, _names_in(folder)), key=_likelihood):
+        if os.path.isfile(folder / name):
+            files[_COPY.sub("", name).removesuffix(".gz")] = folder / name
     if not files:
         idx = "its name must have idx or ubyte in it"
-        notes.append(f"there is no IDX file in {folder}: {idx}")
+        notes.append(f"there is no IDX file in {folder}: {idx}.")
         return None
-    words, pair = _SPLIT_WORDS.get(split, {split.lower()}), []
+    words, pair = _SPLIT_WORDS.get(split.lower(), {split.lower()}), []
     for kind, kind_words in _KINDS.items():
         paths = [
             path
@@ -295,17 +324,20 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
             notes.append(
                 f"{amount} file of {kind} of the split {split!r} in {folder}: its name "
                 f"must have {either[0]}, and {either[1]}; there are "
-                f"{', '.join(names[:_MAX_LISTED])}{more}"
+                f"{', '.join(names[:_MAX_LISTED])}{more}."
             )
             return None
         pair.append(File(paths[0]))
     owners = [
         spec.name
         for spec in DATASETS.values()
-        if split in spec.splits
-        and spelling(pair[0].path.name, spec.splits[split].images)
+        if any(spelling(pair[0].path.name, p.images) for p in spec.splits.values())
     ]
     return SplitFiles(pair[0], pair[1], split, owners[0] if len(owners) == 1 else None)
+
+
+def _likelihood(name: str) -> tuple[bool, bool, str]:
+    return not _COPY.search(name), not name.endswith(".gz"), name
 
 
 def _is_idx(name: str) -> bool:

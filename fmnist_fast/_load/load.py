@@ -55,8 +55,9 @@ def load(
     Raises
     ------
     FileNotFoundError
-        The files are not there. The message says where they were looked for, what is
-        there instead, and what would be fetched from where.
+        The files are not there, or those that are belong to another dataset. The
+        message says where they were looked for, what is there instead, and what would
+        be fetched from where.
     FormatError
         A file is damaged, isn't images or labels, disagrees with the other in number,
         or is a published file of another dataset than `name`.

@@ -1,4 +1,4 @@
-"""Fetch the published files of a dataset into a folder of datasets."""
+"""Fetch the published files of a dataset, or say how to get them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .._registry.datasets import DEFAULT
 from .._registry.spec import DatasetSpec, SplitSpec
 
 Root = str | os.PathLike[str] | None
+_ADVICE = "download=True or "
 
 
 def fetch_splits(
@@ -49,12 +50,20 @@ def how_to_get(spec: DatasetSpec, part: SplitSpec, root: Root) -> str:
     """Return the lines of a message that say how to get the files of a split."""
     files, folder = spec.files_of(part), _target_folder(spec, root)
     size = sum(file.nbytes or 0 for file in files) / 1e6
+    where, put = "", "there, pass root=FOLDER, or set FMNIST_FAST_DATA=FOLDER"
+    if root is not None:
+        where, put = f" --to {root}", f"into {root}"
     lines = [
-        f"download=True or 'fmnist-fast download {spec.name}' fetches "
+        f"{_ADVICE}'fmnist-fast download {spec.name}{where}' fetches "
         f"{' and '.join(file.urls[0] for file in files)} ({size:.1f} MB) "
         f"{f'to {folder}' if folder else 'where root= says'}.",
-        "Or put the files there, pass root=FOLDER, or set FMNIST_FAST_DATA=FOLDER.",
+        f"Or put the files {put}.",
     ]
     if spec.name == DEFAULT:
         lines.append("Or draw a stand-in: train, test = fmnist_fast.synthetic().")
     return "\n".join(lines)
+
+
+def without_advice(error: FileNotFoundError) -> str:
+    """Return a message without the lines that `how_to_get` added to it."""
+    return str(error).partition(f"\n{_ADVICE}")[0]

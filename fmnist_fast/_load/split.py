@@ -18,7 +18,7 @@ from .._registry.spec import DatasetSpec, SplitSpec
 from ..dataset import Dataset
 from ..errors import FormatError
 from .cache import Decoded, read_items, read_only
-from .find import SplitFiles
+from .find import SplitFiles, spelling
 
 
 def read_split(
@@ -33,7 +33,7 @@ def read_split(
     card = read_card(card_file.path.parent, str(card_file))
     synthetic = bool(card.get("synthetic", False))
     spec = DATASETS.get(files.name or "")
-    part = spec.splits[files.split] if spec else None
+    part = _part_of(files, spec)
     read = functools.partial(_read, files, spec, part, cache, synthetic)
     (images, image_hash), (labels, label_hash) = run_together(
         [lambda: read(is_images=True), lambda: read(is_images=False)]
@@ -47,7 +47,7 @@ def read_split(
     check_pair(files.images, images, files.labels, labels)
     labels = _from_zero(spec, files.labels, labels)
     name, classes = (published.name, published.classes) if published else (None, None)
-    part = spec.splits.get(files.split) if spec else None
+    part = _part_of(files, spec)
     rows = slice(part.begin, part.end) if part else slice(None)
     try:
         dataset = Dataset._make(
@@ -65,6 +65,13 @@ def read_split(
     except ValueError as error:
         raise FormatError(f"{files.labels}: {error}") from None
     return dataset, doubt
+
+
+def _part_of(files: SplitFiles, spec: DatasetSpec | None) -> SplitSpec | None:
+    """Return the split by its name, or else the one whose images have that name."""
+    parts = spec.splits if spec else {}
+    named = (p for p in parts.values() if spelling(files.images.path.name, p.images))
+    return parts.get(files.split) or next(named, None)
 
 
 def _read_again(files: SplitFiles, cache: bool) -> Dataset:
@@ -105,32 +112,60 @@ def _identify(
 
     Raises FormatError where they are of another dataset than the caller named.
     """
-    owner = owner_of_pair(*hashes)
+    whole = _owner_of_both(files, hashes, card)
     if spec is None or part is None:
-        return owner, ""
-    pair, stems = (files.images, files.labels), part.stems
+        return whole, ""
     reasons = {
         file: reason
-        for file, stem, sha256 in zip(pair, stems, hashes)
+        for file, stem, sha256 in zip((files.images, files.labels), part.stems, hashes)
         if (reason := _why_not(spec, stem, sha256, file, n_items))
     }
     if not reasons:
         return spec, ""
+    owners = [owner[0].name for owner in map(owner_of, hashes) if owner]
+    others = [name for name in owners if name != spec.name]
+    hint = f": pass name={others[0]!r}" if others else ""
+    which, reason = (
+        " and ".join(map(str, reasons)),
+        max(reasons.values(), key=_is_known),
+    )
+    text = f"{which}: not the published {spec.title} file of that name ({reason}{hint})"
+    if files.is_named and _is_known(reason):
+        raise FormatError(text)
     if {"name", "classes"} & card.keys() and card.get("name") != spec.name:
         return None, ""
-    owners = [each[0] for each in map(owner_of, hashes) if each]
-    others = [each.name for each in owners if each.name != spec.name]
-    hint = f": pass name={others[0]!r}" if others else ""
-    which, reason = " and ".join(map(str, reasons)), next(iter(reasons.values()))
-    text = f"{which}: not the published {spec.title} file of that name ({reason}{hint})"
-    if others and files.is_named:
-        raise FormatError(text)
-    if owner is None or not others:
-        owner = None
+    if not others:
+        whole = None
+    if whole is None:
         text += f"; classes are shown as numbers unless a {CARD_NAME} names them"
-    names = [name for stem in stems for name in (stem, f"{stem}.gz")]
-    is_exact = all(file.path.name in names for file in reasons)
-    return owner, text if is_exact else ""
+    exact = [name for stem in part.stems for name in (stem, f"{stem}.gz")]
+    is_exact = all(file.path.name in exact for file in reasons)
+    return whole, text if is_exact or files.is_named else ""
+
+
+def _owner_of_both(
+    files: SplitFiles, hashes: tuple[str | None, str | None], card: dict[str, Any]
+) -> DatasetSpec | None:
+    """Return whose published pair this is. Raise if files or card contradict it."""
+    owners = [owner[0] for owner in map(owner_of, hashes) if owner]
+    titles = dict.fromkeys(owner.title for owner in owners)
+    if len(titles) == 2 and not {"name", "classes"} & card.keys():
+        first, second = titles
+        raise FormatError(
+            f"{files.images} is {first}'s, but {files.labels} is {second}'s"
+        )
+    whole = owner_of_pair(*hashes)
+    name = card.get("name")
+    if whole is not None and name in DATASETS and name != whole.name:
+        raise FormatError(
+            f"{files.images.beside(CARD_NAME)}: name is {name!r}, but the files beside "
+            f"it are {whole.title}'s"
+        )
+    return whole
+
+
+def _is_known(reason: str) -> bool:
+    return reason.startswith("it is")  # another published file
 
 
 def _why_not(
@@ -147,16 +182,6 @@ def _why_not(
     if n_items in wanted:
         return ""
     return f"it has {n_items} items, the published one {wanted.pop()}"
-
-
-def _owner_of_pair(
-    images: tuple[DatasetSpec, str] | None, labels: tuple[DatasetSpec, str] | None
-) -> DatasetSpec | None:
-    """Return the dataset of which two published files make a split."""
-    if images is None or labels is None or images[0].name != labels[0].name:
-        return None
-    stems = images[1], labels[1]
-    return images[0] if stems in [p.stems for p in images[0].splits.values()] else None
 
 
 # ---- checks -----------------------------------------------------------------------

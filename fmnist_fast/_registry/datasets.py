@@ -30,7 +30,6 @@ SPLITS = {
     "train": SplitSpec("train-images-idx3-ubyte", "train-labels-idx1-ubyte", 60000),
     "test": SplitSpec("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", 10000),
 }
-SHARED_FOLDERS = ("", "raw")  # where the files of any dataset may lie
 
 
 def _dataset(
@@ -39,7 +38,7 @@ def _dataset(
     """Describe a dataset that torchvision keeps in `torchvision`/raw."""
     given: dict[str, Any] = {
         "splits": SPLITS,
-        "folders": (name, f"{torchvision}/raw", f"datasets/{name}", *SHARED_FOLDERS),
+        "folders": (name, f"{torchvision}/raw", f"datasets/{name}", "", "raw"),
         "files": PUBLISHED[name.partition("/")[0]],
     }
     return DatasetSpec(name, title, tuple(classes), **given | more)

@@ -33,7 +33,7 @@ class SplitSpec:
 
     @property
     def stems(self) -> tuple[str, str]:
-        """Both names."""
+        """The names of both files."""
         return self.images, self.labels
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from ._checks import checked_flag, checked_name
 from ._dataset import arrays
-from ._dataset.card import card_of
 from ._dataset.classes import wanted_labels
 from ._dataset.columns import Columns, Pictures, check_same_kind
 from ._dataset.rows import first_part, kept_rows, shown_rows
@@ -382,6 +381,8 @@ class Dataset(Columns):
         That of the dataset of this `name` if it is a known one, with what a
         ``dataset.json`` beside the files says; else what can be seen.
         """
+        from ._dataset.card import card_of
+
         return card_of(
             self.name,
             self.classes,

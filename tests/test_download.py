@@ -220,7 +220,7 @@ fetch([PublishedFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
 
 def start(files, folder):
     """A process that fetches `files`."""
-    known = json.dumps([vars(file) for file in files])
+    known = json.dumps([file._asdict() for file in files])
     return subprocess.Popen(
         [sys.executable, "-c", FETCH, known, str(folder)],
         stderr=subprocess.PIPE,

@@ -1,6 +1,5 @@
 """Published files that are missing: fetched if asked for, by load and by command."""
 
-import dataclasses
 import hashlib
 import sys
 import types
@@ -144,14 +143,13 @@ def serve(http, monkeypatch, nowhere):
             body = bodies[file.name]
             http.routes[f"/{file.name}"] = content(body)
             files.append(
-                dataclasses.replace(
-                    file,
+                file._replace(
                     urls=(f"{http.base}/{file.name}",),
                     sha256=hashlib.sha256(body).hexdigest(),
                     nbytes=len(body),
                 )
             )
-        changed = dataclasses.replace(known, files=tuple(files))
+        changed = known._replace(files=tuple(files))
         monkeypatch.setitem(datasets.DATASETS, name, changed)
 
     return serve

@@ -1,6 +1,5 @@
 """QMNIST: parts of its test files, and the other columns of its labels."""
 
-import dataclasses
 import pickle
 import re
 
@@ -19,10 +18,10 @@ def qmnist(tmp_path, spec, monkeypatch):
     known = spec("qmnist")
     parts = {"test10k": {"end": 5}, "test50k": {"begin": 5}}
     splits = {
-        name: dataclasses.replace(part, **parts.get(name, {}))
+        name: part._replace(**parts.get(name, {}))
         for name, part in known.splits.items()
     }
-    known = dataclasses.replace(known, splits=splits)
+    known = known._replace(splits=splits)
     monkeypatch.setitem(datasets.DATASETS, "qmnist", known)
     labels = np.arange(N * 8, dtype=np.int32).reshape(N, 8) * 1000
     labels[:, 0] = np.arange(N) % 10

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def expanded(path: str | os.PathLike[str]) -> str:
@@ -29,8 +28,7 @@ def shown(source: Any) -> str:
     return re.sub(r"://[^/\s]*@", "://***@", str(source))
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file on disk, which may be a copy of one at a URL. ``str`` is for messages.
 
     Attributes

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import config
 from .._dataset.card import CARD_NAME, read_card
@@ -40,8 +40,7 @@ _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 _MAX_LISTED, _MAX_NOTES = 12, 3  # names of files in a message; sentences a folder
 
 
-@dataclass(frozen=True)
-class SplitFiles:
+class SplitFiles(NamedTuple):
     """The two files of a split."""
 
     images: File

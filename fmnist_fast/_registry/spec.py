@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class PublishedFile:
+class PublishedFile(NamedTuple):
     """A published file: where to fetch it, and how to tell that it is the right one.
 
     At least one of the hashes is known, all in hexadecimal.
@@ -21,8 +20,7 @@ class PublishedFile:
     idx_sha256: str | None = None  # of the IDX file inside
 
 
-@dataclass(frozen=True)
-class SplitSpec:
+class SplitSpec(NamedTuple):
     """The files of a split, and which of their rows it has."""
 
     images: str  # without .gz
@@ -37,8 +35,7 @@ class SplitSpec:
         return self.images, self.labels
 
 
-@dataclass(frozen=True)
-class DatasetSpec:
+class DatasetSpec(NamedTuple):
     """A published dataset."""
 
     name: str  # as `load` has it

@@ -1,6 +1,5 @@
 """Fixtures of the tests of the command line: small data, and a run of a command."""
 
-import dataclasses
 import gzip
 import os
 import subprocess
@@ -66,8 +65,8 @@ def published(drawn, tmp_path, monkeypatch):
     spec, files = datasets.DATASETS["fashion-mnist"], []
     for file in spec.files:
         sha256, inside = known[file.name.removesuffix(".gz")]
-        files.append(dataclasses.replace(file, sha256=sha256, idx_sha256=inside))
-    spec = dataclasses.replace(spec, files=tuple(files))
+        files.append(file._replace(sha256=sha256, idx_sha256=inside))
+    spec = spec._replace(files=tuple(files))
     monkeypatch.setitem(datasets.DATASETS, spec.name, spec)
     return folder
 

@@ -1,6 +1,5 @@
 """Small files under the names of published ones, and fixtures for loading them."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -50,13 +49,10 @@ def spec(monkeypatch):
     def spec(name):
         known = datasets.DATASETS[name]
         splits = {
-            split: dataclasses.replace(part, n_items=N)
-            for split, part in known.splits.items()
+            split: part._replace(n_items=N) for split, part in known.splits.items()
         }
-        files = tuple(
-            dataclasses.replace(f, sha256=None, idx_sha256=None) for f in known.files
-        )
-        changed = dataclasses.replace(known, splits=splits, files=files)
+        files = tuple(f._replace(sha256=None, idx_sha256=None) for f in known.files)
+        changed = known._replace(splits=splits, files=files)
         monkeypatch.setitem(datasets.DATASETS, name, changed)
         return changed
 

@@ -44,7 +44,7 @@ def checked_seed(value: Any, name: str = "seed") -> int:
 
 def checked_name(name: str, value: Any, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
-        hint = did_you_mean(value, known) if isinstance(value, str) else ""
+        hint = did_you_mean(value, [*known]) if isinstance(value, str) else ""
         raise ValueError(
             f"{name} must be one of {', '.join(known)}, got {value!r}{hint}"
         )

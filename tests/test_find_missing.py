@@ -69,10 +69,12 @@ def own(tmp_path):
     return tmp_path
 
 
-def test_other_splits_of_a_root(own):
+def test_other_splits_of_a_root(own, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "train-idx").mkdir()  # is no IDX file
     assert ff.load("val", root=own).classes == ("a", "b")
     with pytest.raises(ValueError, match="must be 'train' or 'test', got 'nothing'"):
-        ff.load("nothing", root=own.parent)
+        ff.load("nothing", root=other)
 
 
 @pytest.mark.parametrize("download", [False, True])

@@ -287,7 +287,7 @@ def _find_any(
             f"{folder} is a dataset of its own by its {CARD_NAME}, and has no split "
             f"{split!r}"
         )
-    if files is None and not is_known and any(map(_is_idx, _names_in(folder))):
+    if files is None and not is_known and _idx_files(folder):
         raise FileNotFoundError("\n".join(notes))
     return files
 
@@ -299,11 +299,11 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     """
     if not isinstance(split, str) or not split.isalnum():
         raise ValueError(f"split must be a word such as 'train', got {split!r}")
-    files: dict[str, Path] = {}
     # Of one name the last counts: originals after copies, plain files after their .gz.
-    for name in sorted(filter(_is_idx, _names_in(folder)), key=_likelihood):
-        if os.path.isfile(folder / name):
-            files[_COPY.sub("", name).removesuffix(".gz")] = folder / name
+    files = {
+        _COPY.sub("", name).removesuffix(".gz"): folder / name
+        for name in sorted(_idx_files(folder), key=_likelihood)
+    }
     if not files:
         idx = "its name must have idx or ubyte in it"
         notes.append(f"there is no IDX file in {folder}: {idx}.")
@@ -339,10 +339,15 @@ def _likelihood(name: str) -> tuple[bool, bool, str]:
     return not _COPY.search(name), not name.endswith(".gz"), name
 
 
-def _is_idx(name: str) -> bool:
-    if name.startswith("."):  # such as one that is being written
-        return False
-    return any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
+def _idx_files(folder: Path) -> list[str]:
+    """Return the names of the IDX files in a folder."""
+    return [
+        name
+        for name in _names_in(folder)
+        if not name.startswith(".")  # such as one that is being written
+        and any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
+        and os.path.isfile(folder / name)
+    ]
 
 
 def _words(name: str) -> list[str]:

@@ -43,6 +43,9 @@ class Step:
         check_keywords(cls, options)
         return super().__new__(cls)
 
+    def __init__(self) -> None:  # object's would take any arguments, as __new__ does
+        pass
+
     def __post_init__(self) -> None:
         checks = {**SHARED, **self._checks}
         self._check(**{name: checks[name] for name in vars(self) if name in checks})

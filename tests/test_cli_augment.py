@@ -10,23 +10,8 @@ import pytest
 from helpers.command_line import NAMES
 
 import fmnist_fast as ff
-from fmnist_fast._show import contact_sheet
 
 pytestmark = pytest.mark.usefixtures("work_folder")
-
-
-@pytest.fixture
-def sheets(monkeypatch):
-    """The arguments of each contact sheet that is drawn."""
-    pytest.importorskip("PIL.Image")
-    calls, draw = [], contact_sheet.contact_sheet
-
-    def keep(images, captions, **options):
-        calls.append((images, captions, options))
-        return draw(images, captions, **options)
-
-    monkeypatch.setattr(contact_sheet, "contact_sheet", keep)
-    return calls
 
 
 def test_augment(run, drawn, sheets):

@@ -174,6 +174,15 @@ def test_images_alone_contradict_too(tmp_path, nowhere, mnist_files, real_root):
         ff.load("test", tmp_path, name="fashion-mnist")
 
 
+def test_images_contradict_beside_labels_that_nobody_published(
+    tmp_path, nowhere, mnist_files
+):
+    labels = gzip.compress(idx(np.zeros(10000, np.uint8)))
+    put(tmp_path, {STEMS[0]: mnist_files[STEMS[0]], STEMS[1]: labels})
+    with pytest.raises(ff.FormatError, match="it is MNIST's t10k-images"):
+        ff.load("test", tmp_path, name="fashion-mnist")
+
+
 def test_no_name_makes_no_claim(tmp_path, nowhere, mnist_files):
     """Only a file of exactly the published name claims to be that; it warns."""
     put(tmp_path / "a", mnist_files)
@@ -286,6 +295,15 @@ def test_a_folder_as_name_on_the_command_line(tmp_path, capsys, command):
     put(tmp_path, small_files())
     main([command, "--name", str(tmp_path)])
     assert STEMS[0].replace("-idx", ".idx") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_of_all_splits_that_are_missing_the_message_that_helps(
+    tmp_path, capsys, command
+):
+    (tmp_path / STEMS[0]).mkdir()  # train, which is looked for first, has nothing near
+    assert main([command, "--root", str(tmp_path)]) == 1
+    assert f"{tmp_path / STEMS[0]} is a folder" in capsys.readouterr().err
 
 
 def test_any_split_of_a_dataset_brings_what_is_to_be_put_right(tmp_path):

@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from .._load.find import find_split, is_folder
     from .._load.load import load
+    from .._load.published import most_telling
     from .._registry.datasets import DEFAULT, find_spec
     from ..config import show_config
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         print()
         _print_dataset(split, dataset, files)
     if root is not None and card is None:
-        raise max(missing, key=lambda error: str(error).count("\n"))
+        raise most_telling(missing)
     if arguments.card:
         from .._dataset.card import card_of
 

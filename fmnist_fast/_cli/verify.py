@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._dataset.card import CARD_NAME
 from .._io.paths import File, expanded
 from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
-from .._load.published import without_advice
+from .._load.published import most_telling, without_advice
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             except FileNotFoundError as error:
                 absent.append((split, error))
     if not paths:
-        raise max((e for _, e in absent), key=lambda error: str(error).count("\n"))
+        raise most_telling(error for _, error in absent)
     verdicts = {path: _verify_file(path, specs) for path in paths}
     _verify_pairs(verdicts, spec)
     for path, (verdict, why) in verdicts.items():

@@ -145,8 +145,8 @@ def _find_by_names(
     stems, passed = part.stems, []
     half: list[File] = []
     bases = [place.absolute() for place in places if place]
-    folders = [(at / name, name) for at in bases for name in spec.folders]
-    for folder, _name in folders:
+    folders = [at / name for at in bases for name in spec.folders]
+    for folder in folders:
         found = [find_file(folder, stem) for stem in stems]
         pair = [file for file in found if file is not None]
         owner = None
@@ -165,7 +165,7 @@ def _find_by_names(
     where = ", ".join(named) or "nowhere: FMNIST_FAST_DATA is not set"
     other = ", but another dataset's" if passed else ""
     notes.append(f"found no {stems[0]}[.gz] and {stems[1]}[.gz] in {where}{other}.")
-    notes += passed + [note for at, _ in folders for note in _what_is_near(at, stems)]
+    notes += passed + [note for at in folders for note in _what_is_near(at, stems)]
     return []
 
 

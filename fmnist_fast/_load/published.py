@@ -64,6 +64,11 @@ def how_to_get(spec: DatasetSpec, part: SplitSpec, root: Root) -> str:
     return "\n".join(lines)
 
 
+def most_telling(errors: Iterable[FileNotFoundError]) -> FileNotFoundError:
+    """Return the error that says most of what is there instead, a line each."""
+    return max(errors, key=lambda error: str(error).count("\n"))
+
+
 def without_advice(error: FileNotFoundError) -> str:
     """Return a message without the lines that `how_to_get` added to it."""
     return str(error).partition(f"\n{_ADVICE}")[0]

@@ -115,22 +115,20 @@ def _identify(
     whole = _owner_of_both(files, hashes, card)
     if spec is None or part is None:
         return whole, ""
-    reasons = {
-        file: reason
+    wrong = [
+        (file, reason, owner_of(sha256) is not None)
         for file, stem, sha256 in zip((files.images, files.labels), part.stems, hashes)
         if (reason := _why_not(spec, stem, sha256, file, n_items))
-    }
-    if not reasons:
+    ]
+    if not wrong:
         return spec, ""
     owners = [owner[0].name for owner in map(owner_of, hashes) if owner]
     others = [name for name in owners if name != spec.name]
     hint = f": pass name={others[0]!r}" if others else ""
-    which, reason = (
-        " and ".join(map(str, reasons)),
-        max(reasons.values(), key=_is_known),
-    )
+    which = " and ".join(str(file) for file, _, _ in wrong)
+    _, reason, is_another = max(wrong, key=lambda each: each[2])
     text = f"{which}: not the published {spec.title} file of that name ({reason}{hint})"
-    if files.is_named and _is_known(reason):
+    if files.is_named and is_another:
         raise FormatError(text)
     if {"name", "classes"} & card.keys() and card.get("name") != spec.name:
         return None, ""
@@ -139,7 +137,7 @@ def _identify(
     if whole is None:
         text += f"; classes are shown as numbers unless a {CARD_NAME} names them"
     exact = [name for stem in part.stems for name in (stem, f"{stem}.gz")]
-    is_exact = all(file.path.name in exact for file in reasons)
+    is_exact = all(file.path.name in exact for file, _, _ in wrong)
     return whole, text if is_exact or files.is_named else ""
 
 
@@ -162,10 +160,6 @@ def _owner_of_both(
             f"it are {whole.title}'s"
         )
     return whole
-
-
-def _is_known(reason: str) -> bool:
-    return reason.startswith("it is")  # another published file
 
 
 def _why_not(

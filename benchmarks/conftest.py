@@ -8,8 +8,8 @@ def pytest_addoption(parser):
         help="keep the ratios of this run of bench_micro.py in baselines.json",
     )
     parser.addoption(
-        "--shard-images",
+        "--images-in-files",
         type=int,
         default=1_000_000,
-        help="how many images bench_shards.py writes, of 784 bytes each",
+        help="how many images bench_load_files.py writes, of 784 bytes each",
     )

@@ -38,7 +38,7 @@ from .synthetic import synthetic as synthetic
 
 if TYPE_CHECKING:
     from ._dataset.known_cards import Card as Card
-    from ._load.files import load_shards as load_shards
+    from ._load.files import load_files as load_files
     from ._load.load import load as load
     from .augment.crop import *
     from .augment.erase import *
@@ -59,7 +59,7 @@ else:
         "convert": "photos.convert",
         "convert_folder": "photos.folder",
         "load": "_load.load",
-        "load_shards": "_load.files",
+        "load_files": "_load.files",
         **dict.fromkeys(MODULES, "augment"),
     }
     __all__ = sorted(

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 CPU_LEVELS: tuple[str, ...]
-STEP_KINDS: dict[str, int]
+TRANSFORM_KINDS: dict[str, int]
 PADDING_MODES: dict[str, int]
 INTERPOLATIONS: dict[str, int]
 TONE_KINDS: dict[str, int]
@@ -53,7 +53,7 @@ class FileMap:
     def __init__(self, file: int, nbytes: int) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
-class Steps:
+class Transforms:
     def __init__(self, compiled: Any, height: int, width: int) -> None: ...
     @property
     def compiled(self) -> Any: ...
@@ -67,7 +67,7 @@ class Pipeline:
         parts: tuple[np.ndarray, ...],
         labels: np.ndarray,
         *,
-        steps: Steps | None,
+        transforms: Transforms | None,
         dtype: str,
         scale: float,
         bias: float,

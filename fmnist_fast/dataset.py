@@ -25,13 +25,13 @@ _DERIVED = ("_column", "_moments", "fingerprint")  # which can be made again
 class Dataset(Columns):
     """Grayscale images with one class label each, as two arrays.
 
-    Made by :func:`load`, :func:`load_shards`, :func:`synthetic` or
+    Made by :func:`load`, :func:`load_files`, :func:`synthetic` or
     :meth:`from_arrays`.
 
     Attributes
     ----------
     images : ndarray, uint8 (n, height, width), C-contiguous
-        Of :func:`load_shards` a ShardedImages, which is indexed alike.
+        Of :func:`load_files` a MultiFileImages, which is indexed alike.
     labels : ndarray, uint8, int32 or int64 (n,), each in ``range(len(classes))``
     classes : tuple of str
         The name of each class.
@@ -376,7 +376,7 @@ class Dataset(Columns):
 
     @property
     def info(self) -> Card:
-        """Card: description, citation, licence, authors, how it was made.
+        """Card: description, citation, license, authors, how it was made.
 
         That of the dataset of this `name` if it is a known one, with what a
         ``dataset.json`` beside the files says; else what can be seen.

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
-from ._core import DTYPES, MAX_EPOCH, Pipeline, Steps
+from ._core import DTYPES, MAX_EPOCH, Pipeline, Transforms
 from ._dataset.arrays import parts_of
 from ._loader import options
 from ._loader.pipelines import Pipelines
@@ -42,7 +42,7 @@ class Loader:
         With `shuffle`, for files that are larger than memory: shuffle blocks of so many
         consecutive images, and then the images of every 64 blocks that follow each
         other among themselves. What is read is at any time in few long runs, and those
-        that come next are read ahead. How random that is: docs/shards.md.
+        that come next are read ahead. How random that is: docs/files.md.
     seed : int in 0..2**64-1, or None
         What the orders are derived from. None takes one from the system, which
         `state_dict` keeps; not with several processes, which need the same.
@@ -237,10 +237,10 @@ class Loader:
     def _compile(self, augment: Augment) -> Compiled | None:
         if augment is None:
             return None
-        from .augment import compile_steps  # takes time, and not every loader needs it
+        from .augment import compile_transforms  # slow, and not all loaders need it
 
         height, width = self.dataset.images.shape[1:]
-        compiled = compile_steps(augment, height, width, len(self.dataset.classes))
+        compiled = compile_transforms(augment, height, width, len(self.dataset.classes))
         if compiled.mix is not None and self.label_dtype != "onehot":
             raise ValueError(
                 "MixUp and CutMix make soft labels: label_dtype must be 'onehot', got "
@@ -248,12 +248,12 @@ class Loader:
             )
         return compiled
 
-    def _steps(self) -> Steps | None:
-        """The steps that run in the core."""
+    def _core_transforms(self) -> Transforms | None:
+        """The transforms that run in the core."""
         compiled = self._compiled
-        if compiled is None or not (compiled.steps or compiled.mix):
+        if compiled is None or not (compiled.transforms or compiled.mix):
             return None
-        return Steps(compiled, *self.dataset.images.shape[1:])
+        return Transforms(compiled, *self.dataset.images.shape[1:])
 
     def augment_preview(self, index: int, n: int) -> np.ndarray:
         """Image `index` as the first `n` epochs augment it, to be looked at.
@@ -268,10 +268,11 @@ class Loader:
         if not -size <= row < size:
             raise IndexError(f"index {row} of a dataset of {size}")
         image = self.dataset.images[row]
-        steps = self._steps()
-        if steps is None:
+        transforms = self._core_transforms()
+        if transforms is None:
             return np.repeat(image[None], n, axis=0)
-        return steps.run(image, seed=self.seed, epochs=range(n), position=row % size)
+        epochs, position = range(n), row % size
+        return transforms.run(image, seed=self.seed, epochs=epochs, position=position)
 
     def show(
         self,
@@ -339,7 +340,7 @@ class Loader:
         return Pipeline(
             parts_of(self.dataset.images),
             self.dataset.labels,
-            steps=self._steps(),
+            transforms=self._core_transforms(),
             dtype=self.dtype,
             scale=self.scale,
             bias=self.bias,

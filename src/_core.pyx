@@ -239,7 +239,7 @@ def draw(uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
 
 # ---- augmentation ----------------------------------------------------------------
 
-STEP_KINDS = {
+TRANSFORM_KINDS = {
     "group": FM_STEP_GROUP, "choice": FM_STEP_CHOICE, "crop": FM_STEP_CROP,
     "flip": FM_STEP_FLIP, "affine": FM_STEP_AFFINE, "elastic": FM_STEP_ELASTIC,
     "resize": FM_STEP_RESIZE, "resized_crop": FM_STEP_RESIZED_CROP,
@@ -261,8 +261,8 @@ MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
 cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
-    """Turn one step that compile_steps made into the core's struct."""
-    step.kind = STEP_KINDS[kind]
+    """Turn one step that compile_transforms made into the core's struct."""
+    step.kind = TRANSFORM_KINDS[kind]
     step.threshold = <uint64_t>(p * 4294967296.0)
     if kind == "group" or kind == "choice":
         step.n_inner, step.until = fields["n_inner"], fields.get("until", 0)
@@ -298,10 +298,10 @@ cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
     return 0
 
 
-cdef class Steps:
+cdef class Transforms:
     """An augmentation in the core's form: steps and mix, for images of one size.
 
-    `compiled` is what compile_steps returns; it has checked everything.
+    `compiled` is what compile_transforms returns; it has checked everything.
     """
     cdef fm_step *memory
     cdef fm_steps steps
@@ -309,13 +309,13 @@ cdef class Steps:
     cdef readonly object compiled  # keeps the user's functions alive
 
     def __cinit__(self, compiled, size_t height, size_t width):
-        cdef size_t i, n_steps = len(compiled.steps)
+        cdef size_t i, n_steps = len(compiled.transforms)
         self.compiled = compiled
         self.memory = <fm_step *>calloc(n_steps + 1, sizeof(fm_step))
         if self.memory == NULL:
             raise MemoryError()
         for i in range(n_steps):
-            kind, p, fields = compiled.steps[i]
+            kind, p, fields = compiled.transforms[i]
             set_step(&self.memory[i], kind, p, fields)
         self.steps.steps, self.steps.n_steps = self.memory, n_steps
         self.steps.height, self.steps.width = height, width
@@ -387,7 +387,7 @@ cdef class Pipeline:
     cdef fm_slot_layout layout
     cdef object parts, begins, addresses, labels, slots  # whose memory is used
     cdef uint64_t n
-    cdef Steps steps
+    cdef Transforms transforms
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef fm_batching batching  # of the newest epoch
     cdef uint64_t ticket, n_taken  # of the newest epoch
@@ -398,12 +398,12 @@ cdef class Pipeline:
     cdef object __weakref__
 
     def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
-                  Steps steps, str dtype, double scale, double bias,
+                  Transforms transforms, str dtype, double scale, double bias,
                   tuple image_shape, array_dtype, str label_dtype, size_t n_classes,
                   uint64_t rows, int threads, uint64_t prefetch, slots):
         cdef fm_plan plan
         cdef cnp.ndarray addresses, begins
-        self.parts, self.labels, self.steps = parts, labels, steps
+        self.parts, self.labels, self.transforms = parts, labels, transforms
         self.array_dtype = array_dtype
         self.label_array_dtype = np.dtype(
             np.float32 if label_dtype == "onehot" else label_dtype)
@@ -422,11 +422,11 @@ cdef class Pipeline:
                               height * width)
         plan.labels = cnp.PyArray_DATA(labels)
         plan.n_pixels, plan.steps, plan.mix = plan.parts.image_nbytes, NULL, NULL
-        if steps is not None:
-            plan.n_pixels = steps.steps.out_height * steps.steps.out_width
-            plan.steps = &steps.steps
-            if steps.mix.n_kinds:
-                plan.mix = &steps.mix
+        if transforms is not None:
+            plan.n_pixels = transforms.steps.out_height * transforms.steps.out_width
+            plan.steps = &transforms.steps
+            if transforms.mix.n_kinds:
+                plan.mix = &transforms.mix
         plan.labels_in = LABEL_DTYPES[labels.dtype.name]
         plan.labels_out = LABEL_DTYPES[label_dtype]
         plan.n_classes = n_classes

@@ -71,7 +71,7 @@ def small_in_files(small, tmp_path_factory):
     for k, rows in enumerate(np.split(np.arange(len(small)), [100, 600])):
         ff.write_idx(folder / f"{k}-images-idx3-ubyte", small.images[rows])
         ff.write_idx(folder / f"{k}-labels-idx1-ubyte", small.labels[rows])
-    return ff.load_shards(folder / "*idx3*", classes=small.classes)
+    return ff.load_files(folder / "*idx3*", classes=small.classes)
 
 
 @pytest.fixture(scope="session")

@@ -163,7 +163,7 @@ def epoch(
 ):
     """All batches of one epoch, from `position` on, for one rank.
 
-    augment: what fmnist_fast.augment.compile_steps gives.
+    augment: what fmnist_fast.augment.compile_transforms gives.
     """
     n, height, width = images.shape
     rank, world = shard

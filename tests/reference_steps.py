@@ -59,7 +59,7 @@ def chosen(steps, begin, end, draws):
 
 def run(compiled, image, seed, epoch, position, sample):
     """All steps over one image: uint8 (height, width) in and out."""
-    steps, pending = compiled.steps, None
+    steps, pending = compiled.transforms, None
 
     def settle(image):
         return image if pending is None else geometry.warp(image, *pending)
@@ -105,7 +105,7 @@ def run(compiled, image, seed, epoch, position, sample):
 def mix_draw(compiled, seed, epoch, position, index, n_rows):
     """(kind, partner, share, box) of row `index` of a global batch; None: not mixed."""
     p, parameters = compiled.mix
-    draws = Draws(seed, epoch, position, len(compiled.steps) + 1)
+    draws = Draws(seed, epoch, position, len(compiled.transforms) + 1)
     if not draws.coin(p) or n_rows == 1:
         return None
     pick = draws.word()

@@ -248,6 +248,6 @@ def test_nesting_has_an_end():
     step = RandomInvert()
     for _ in range(32):
         step = RandomApply([step])
-    assert len(compiled(step).steps) == 33
+    assert len(compiled(step).transforms) == 33
     with pytest.raises(ValueError, match="Compose: steps stand at most 32 deep"):
         Compose([step])

@@ -33,7 +33,7 @@ def test_card_of_arrays_says_what_is_seen():
     )
     text = str(dataset.info)
     assert text.startswith("a dataset without a name\n----")
-    assert "classes   a, b, c" in text and "licence" not in text
+    assert "classes   a, b, c" in text and "license" not in text
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -43,7 +43,7 @@ def test_known_cards_are_whole(name):
         "description",
         "citation",
         "homepage",
-        "licence",
+        "license",
         "authors",
         "splits",
     ):
@@ -66,7 +66,7 @@ def test_card_of_a_known_name():
 def test_card_of_the_published_files(real_train):
     card = real_train.select([0, 5]).info
     assert card == real_train.info
-    assert (card.licence, card.authors[0]) == ("MIT", "Han Xiao")
+    assert (card.license, card.authors[0]) == ("MIT", "Han Xiao")
     assert card.classes[9] == "Ankle boot" and len(card.made) == 7
     assert "1708.07747" in card.citation
 
@@ -99,7 +99,7 @@ def test_dataset_json_is_part_of_the_card(tmp_path):
     }
     dataset = ff.load("train", folder_with(tmp_path, card))
     found = dataset.info
-    assert (found.name, found.description, found.licence) == (
+    assert (found.name, found.description, found.license) == (
         "mine",
         "My own photos.",
         "CC0",
@@ -115,7 +115,7 @@ def test_dataset_json_is_part_of_the_card(tmp_path):
     "field, value, message",
     [
         ("description", 3, "description must be a string, got 3"),
-        ("license", ["MIT"], r"licence must be a string, got \['MIT'\]"),
+        ("license", ["MIT"], r"license must be a string, got \['MIT'\]"),
         ("authors", "me", "authors must be a list of strings, got 'me'"),
         ("made", [1], r"made must be a list of strings, got \[1\]"),
     ],
@@ -137,4 +137,4 @@ def test_many_classes_are_not_all_shown():
 
 def test_cards_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        CARDS["mnist"].licence = "none"
+        CARDS["mnist"].license = "none"

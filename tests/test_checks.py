@@ -84,10 +84,10 @@ def test_derived_classes_may_have_keywords_of_their_own(small):
             super().__init__(dataset, **options)
             self._name = name
 
-    class Plain(ff.augment.Step):
+    class Plain(ff.augment.Transform):
         pass
 
-    class Open(ff.augment.Step):
+    class Open(ff.augment.Transform):
         def __init__(self, **options):
             self.options = options
 

@@ -38,7 +38,7 @@ def test_convert_draws_the_steps(run, photo):
     from PIL import Image
 
     out = Path("photo-steps.png")
-    code, text, _ = run("convert", "photo.png", "--steps")
+    code, text, _ = run("convert", "photo.png", "--show-steps")
     assert (code, text) == (0, f"Film strip: {out.resolve()}\n")
     with Image.open(out) as image:
         pixels = np.asarray(image)
@@ -58,7 +58,7 @@ def test_convert_steps_of_a_large_and_a_flat_photo(run):
     pixels = np.full((1000, 3, 3), 255, np.uint8)
     pixels[1:-1, 1:] = np.arange(998, dtype=np.uint16).astype(np.uint8)[:, None, None]
     Image.fromarray(pixels).save("thin.png")
-    assert run("convert", "thin.png", "--steps", "-o", "strip.png")[0] == 0
+    assert run("convert", "thin.png", "--show-steps", "-o", "strip.png")[0] == 0
     with Image.open("strip.png") as image:
         assert image.size == (12 + 7 * 236, 12 + 224 + 52)
 
@@ -142,7 +142,7 @@ def test_convert_errors(run, photo):
         "photo.png -o none/a.png": "none/a.png: there is no folder none",
         "folder": "say which folder to make of folder: -o OUT",
         "folder -o x": "folder: wanted a subfolder for each class, found none",
-        "folder --steps": "--steps is for one photo, and folder is a folder",
+        "folder --show-steps": "--show-steps is for one photo, and folder is a folder",
     }.items():
         code, out, err = run("convert", *line.split())
         assert (code, out) == (1, ""), line

@@ -69,7 +69,7 @@ def test_card(run, drawn, published, tmp_path):
     (published / f"{NAMES[0]}.gz").unlink()
     (published / f"{NAMES[1]}.gz").unlink()
     code, out, _ = run("info", "--card", "--root", published)
-    assert code == 0 and "licence   MIT\n" in out and "@misc{xiao2017fashion," in out
+    assert code == 0 and "license   MIT\n" in out and "@misc{xiao2017fashion," in out
     assert run("info", "--root", published)[1].endswith(out)
     code, out, _ = run("info", "--card", "--name", "emnist/letters")
     assert code == 0 and out.startswith("emnist/letters\n-")

@@ -10,7 +10,7 @@ from helpers.tiny import IMAGES, LABELS, is_row
 import fmnist_fast as ff
 from fmnist_fast import Dataset, Loader
 from fmnist_fast._dataset import columns
-from fmnist_fast._dataset.images import ShardedImages
+from fmnist_fast._dataset.images import MultiFileImages
 
 # ---- rows and columns --------------------------------------------------------------
 
@@ -349,7 +349,7 @@ def test_every_gray_level_for_sklearn():
 
 @pytest.mark.parametrize("in_files", [False, True])
 def test_no_rows_for_sklearn(six, in_files):
-    images = ShardedImages([IMAGES[:0]]) if in_files else IMAGES[:0]
+    images = MultiFileImages([IMAGES[:0]]) if in_files else IMAGES[:0]
     X, y = Dataset._make(images, LABELS[:0], six.classes).to_sklearn()
     assert X.shape == (0, 12) and X.dtype == np.float32
     assert y.shape == (0,) and y.dtype == np.int64

@@ -7,15 +7,15 @@ from fmnist_fast.augment import (
     Compose,
     MixUp,
     RandomInvert,
-    compile_steps,
+    compile_transforms,
 )
 
 
 def test_python_functions_come_last():
     out = compiled(RandomInvert(), MixUp(num_classes=10), brighten, Compose([max]))
     assert out.functions == (brighten, max)
-    assert len(out.steps) == 1 and out.mix is not None
-    assert compile_steps(brighten, 28, 28, 10).functions == (brighten,)
+    assert len(out.transforms) == 1 and out.mix is not None
+    assert compile_transforms(brighten, 28, 28, 10).functions == (brighten,)
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ def test_python_functions_come_last():
 )
 def test_what_is_no_step_is_refused(given, message):
     with pytest.raises(TypeError, match=message):
-        compile_steps(given, 28, 28, 10)
+        compile_transforms(given, 28, 28, 10)
 
 
 @pytest.mark.parametrize("empty", [[], ()])
 def test_an_empty_list_is_refused(empty):
     message = "augment must not be empty; augment=None turns augmentation off"
     with pytest.raises(ValueError, match=message):
-        compile_steps(empty, 28, 28, 10)
-    out = compile_steps(None, 28, 30, 10)
-    assert (out.steps, out.mix, out.functions) == ((), None, ())
+        compile_transforms(empty, 28, 28, 10)
+    out = compile_transforms(None, 28, 30, 10)
+    assert (out.transforms, out.mix, out.functions) == ((), None, ())
     assert (out.height, out.width) == (28, 30)

@@ -219,13 +219,13 @@ def test_without_matplotlib_pillows_font_is_used(monkeypatch):
 def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch, small):
     pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")
-    text = Path(__file__).parents[1].joinpath("docs/look.md").read_text("utf-8")
+    text = Path(__file__).parents[1].joinpath("docs/show.md").read_text("utf-8")
     monkeypatch.setattr(ff, "load", lambda split: small)
     monkeypatch.chdir(tmp_path)
     names = {}
     examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     for code in examples:
-        exec(compile(code, "docs/look.md", "exec"), names)
+        exec(compile(code, "docs/show.md", "exec"), names)
     assert len(examples) >= 3
     written = sorted(path.name for path in tmp_path.iterdir())
     assert written == sorted(set(re.findall(r'"(\w+\.png)"', "".join(examples))))

@@ -47,7 +47,7 @@ def crop(top, left, height, width, n_tops=1, n_lefts=1, mode=0, fill=0):
 )
 def test_windows(step, wanted):
     out = compiled(step, height=28, width=32)
-    assert out.steps == (wanted,)
+    assert out.transforms == (wanted,)
     assert (out.height, out.width) == (wanted[2]["height"], wanted[2]["width"])
 
 

@@ -9,7 +9,7 @@ import pytest
 import reference_steps
 
 import fmnist_fast as ff
-from fmnist_fast.augment import compile_steps
+from fmnist_fast.augment import compile_transforms
 
 stats = pytest.importorskip("scipy.stats", reason="distributions are scipy's")
 from helpers.significance import (  # noqa: E402
@@ -111,7 +111,7 @@ def one_level(fields, level, sign):
 def alternatives(step, height, width):
     """Of a policy of one operation: (probability, steps) of every alternative of its
     choice at every level and with every sign."""
-    steps, at, before = compile_steps(step, height, width, 1).steps, 1, 0
+    steps, at, before = compile_transforms(step, height, width, 1).transforms, 1, 0
     while at < len(steps):
         group = steps[at][2]
         share, before = (group["until"] - before) / 2**32, group["until"]
@@ -134,7 +134,7 @@ def outcomes(step, image, n_operations):
     one = list(alternatives(step, height, width))
     for parts in itertools.product(one, repeat=n_operations):
         steps = [step for _, fixed in parts for step in fixed]
-        compiled = SimpleNamespace(steps=steps, height=height, width=width)
+        compiled = SimpleNamespace(transforms=steps, height=height, width=width)
         x = reference_steps.run(compiled, image, 0, 0, 0, 0).tobytes()
         shares[x] = shares.get(x, 0) + math.prod(share for share, _ in parts)
     return shares

@@ -17,7 +17,7 @@ EXPORTS = {
     "fm_label_dtype": ("FM_LABEL_", _core.LABEL_DTYPES),
     "fm_mix_kind": ("FM_", _core.MIX_KINDS),
     "fm_padding_mode": ("FM_PAD_", _core.PADDING_MODES),
-    "fm_step_kind": ("FM_STEP_", _core.STEP_KINDS),
+    "fm_step_kind": ("FM_STEP_", _core.TRANSFORM_KINDS),
     "fm_tone_kind": ("FM_TONE_", _core.TONE_KINDS),
 }
 LASTS = {"FM_LAST_SHORT": False, "FM_LAST_DROP": True, "FM_LAST_WRAP": "wrap"}

@@ -218,18 +218,18 @@ def test_wherever_a_path_is_given_it_may_begin_at_home(home, small, monkeypatch)
     for dataset in (
         ff.load("test", "~"),
         ff.load("test", name="~"),
-        ff.load_shards(images),
-        ff.load_shards([images]),
-        ff.load_shards("~/*idx3*"),
+        ff.load_files(images),
+        ff.load_files([images]),
+        ff.load_files("~/*idx3*"),
     ):
         assert dataset.fingerprint == small.fingerprint
     monkeypatch.setenv("FMNIST_FAST_DATA", "~")
     assert config.data_folder() == home
     (home / "folder").mkdir()
     with pytest.raises(FileNotFoundError, match="it is a folder: pass"):
-        ff.load_shards("~/folder")
+        ff.load_files("~/folder")
     with pytest.raises(FileNotFoundError, match=re.escape(f"{home / 'missing'}")):
-        ff.load_shards("~/missing")
+        ff.load_files("~/missing")
 
 
 def test_on_the_command_line_too(home, small, capsys):

@@ -150,7 +150,7 @@ def test_a_url_with_7_zips_names(http, tmp_path, monkeypatch, nowhere, mnist_fil
 def test_many_files_have_labels_in_any_spelling(tmp_path):
     put(tmp_path, small_files(), "a browser's second download")
     images = (tmp_path / f"{STEMS[0]} (1).gz").rename(tmp_path / f"{STEMS[0]}.gz")
-    assert len(ff.load_shards(images)) == 12
+    assert len(ff.load_files(images)) == 12
 
 
 # ---- what the bytes say against a name ----------------------------------------------

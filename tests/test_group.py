@@ -15,7 +15,7 @@ from fmnist_fast.augment import (
     RandomHorizontalFlip,
     RandomInvert,
     Resize,
-    compile_steps,
+    compile_transforms,
 )
 
 
@@ -25,7 +25,7 @@ def shape(*items):
         (kind, p, fields["n_inner"], fields.get("until"))
         if "n_inner" in fields
         else kind
-        for kind, p, fields in compiled(*items).steps
+        for kind, p, fields in compiled(*items).transforms
     ]
 
 
@@ -34,7 +34,7 @@ def test_a_list_and_compose_are_flat():
     wanted = ["tone", "flip", "tone"]
     assert shape(invert, flip, invert) == wanted
     assert shape(Compose([invert, Compose([flip])]), invert) == wanted
-    assert compile_steps(flip, 28, 28, 10) == compiled(flip)
+    assert compile_transforms(flip, 28, 28, 10) == compiled(flip)
 
 
 def test_random_apply_is_a_group():
@@ -78,7 +78,7 @@ def test_random_choice_is_a_choice_of_groups():
     ],
 )
 def test_shares_of_a_choice(p, untils):
-    flat = compiled(RandomChoice([RandomInvert()] * 3, p)).steps
+    flat = compiled(RandomChoice([RandomInvert()] * 3, p)).transforms
     groups = [fields["until"] for kind, _, fields in flat if kind == "group"]
     assert groups == untils
 
@@ -108,7 +108,7 @@ def test_random_apply_keeps_the_size():
 def test_sizes_follow_the_steps():
     out = compiled(Pad(2), RandomCrop(30), Resize(15), RandomCrop((15, 9)))
     assert (out.height, out.width) == (15, 9)
-    assert out.steps[1][2]["n_tops"] == 3
+    assert out.transforms[1][2]["n_tops"] == 3
     with pytest.raises(
         ValueError, match="a crop of 16x16 is larger than the image, 15x"
     ):
@@ -117,10 +117,10 @@ def test_sizes_follow_the_steps():
 
 def test_the_number_of_steps_has_an_end():
     most = [RandomInvert()] * 65_000
-    assert len(compiled(*most).steps) == 65_000
-    message = "augment must be at most 65,000 steps of the core, got 65,001 or more"
+    assert len(compiled(*most).transforms) == 65_000
+    message = "augment must be at most 65,000 core transforms, got 65,001 or more"
     for items in ([*most, RandomInvert()], [RandomApply(most)]):
         with pytest.raises(ValueError, match=message):
             compiled(*items)
-    with pytest.raises(ValueError, match="augment must be at most 65,000 steps"):
+    with pytest.raises(ValueError, match="augment must be at most 65,000 core"):
         compiled(*[RandAugment(1000)] * 3)

@@ -276,7 +276,7 @@ def test_there_and_back(odd):
 
 
 @pytest.mark.parametrize(
-    "theirs, ours, licence",
+    "theirs, ours, license",
     [
         ("kmnist", "kmnist", "CC BY-SA 4.0"),
         ("fashion_mnist", "fashion-mnist", "MIT"),
@@ -284,15 +284,15 @@ def test_there_and_back(odd):
         (None, None, ""),
     ],
 )
-def test_names_and_cards_are_kept(odd, theirs, ours, licence):
+def test_names_and_cards_are_kept(odd, theirs, ours, license):
     dataset = Dataset.from_arrays(odd.images, odd.labels, name=ours)
     ds = dataset.to_huggingface()
-    assert ds.info.license.startswith(licence)
+    assert ds.info.license.startswith(license)
     ds.info.dataset_name = theirs
     found = Dataset.from_huggingface(ds)
     assert found.name == ours and found.fingerprint == dataset.fingerprint
     assert found.info.citation == dataset.info.citation
-    assert found.info.licence == dataset.info.licence
+    assert found.info.license == dataset.info.license
 
 
 def test_synthetic_stays_synthetic(small):

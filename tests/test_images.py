@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fmnist_fast as ff
 from fmnist_fast._dataset.arrays import parts_of
-from fmnist_fast._dataset.images import ShardedImages
+from fmnist_fast._dataset.images import MultiFileImages
 
 SIZES = (5, 1, 12, 3)
 N = sum(SIZES)
@@ -23,7 +23,7 @@ def whole():
 
 @pytest.fixture(scope="module")
 def images(whole):
-    return ShardedImages(np.split(whole, np.cumsum(SIZES)[:-1]))
+    return MultiFileImages(np.split(whole, np.cumsum(SIZES)[:-1]))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_says_what_an_array_says(images, whole):
     for name in ("shape", "dtype", "ndim", "size", "nbytes"):
         assert getattr(images, name) == getattr(whole, name)
     assert len(images) == N
-    assert repr(images) == "ShardedImages(21 images of 4x3 uint8 in 4 parts)"
+    assert repr(images) == "MultiFileImages(21 images of 4x3 uint8 in 4 parts)"
     assert np.array_equal(list(images), whole)
 
 
@@ -143,7 +143,7 @@ def test_selections_are_those_of_the_array(dataset, in_memory):
 
 def test_a_selected_range_is_no_copy(dataset, whole):
     selected = dataset.select(slice(3, 15))
-    assert isinstance(selected.images, ShardedImages)
+    assert isinstance(selected.images, MultiFileImages)
     assert all(np.shares_memory(part, whole) for part in selected.images.parts)
     same(pickle.loads(pickle.dumps(selected)), selected)
 

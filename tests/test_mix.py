@@ -44,7 +44,7 @@ from fmnist_fast.augment import (
 )
 def test_mixes(step, p, kinds):
     out = compiled(RandomInvert(), step)
-    assert len(out.steps) == 1
+    assert len(out.transforms) == 1
     assert out.mix[0] == p
     if kinds is not None:
         assert out.mix[1] == {"kinds": kinds}

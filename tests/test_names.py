@@ -10,15 +10,15 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast import _names, augment
-from fmnist_fast.augment import Step
-from fmnist_fast.augment._text import STEPS
+from fmnist_fast.augment import Transform
+from fmnist_fast.augment._text import TRANSFORMS
 
 DOCS = Path(__file__).parents[1] / "docs" / "augmentation.md"
 
 
 def is_transform(value):
-    """Whether it is a dataclass of its own, derived from Step."""
-    is_step = isinstance(value, type) and issubclass(value, Step)
+    """Whether it is a dataclass of its own, derived from Transform."""
+    is_step = isinstance(value, type) and issubclass(value, Transform)
     return is_step and "__dataclass_params__" in vars(value)
 
 
@@ -61,8 +61,8 @@ def in_all_of(package):
 
 
 def in_the_text_form():
-    assert "CFunction" not in STEPS, "its arguments are addresses"
-    return by_module([*STEPS, "CFunction"])
+    assert "CFunction" not in TRANSFORMS, "its arguments are addresses"
+    return by_module([*TRANSFORMS, "CFunction"])
 
 
 PLACES = {

@@ -11,7 +11,7 @@ from fmnist_fast.augment import (
 
 def operations(step, height=30, width=40):
     """The share of each alternative of a policy's choice, of 26, and its step."""
-    (kind, p, fields), *rest = compiled(step, height=height, width=width).steps
+    (kind, p, fields), *rest = compiled(step, height=height, width=width).transforms
     assert (kind, p, fields["n_inner"]) == ("choice", 1.0, len(rest))
     out, before = [], 0
     while rest:
@@ -84,6 +84,6 @@ def test_rand_augment():
 
 
 def test_rand_augment_repeats():
-    once = compiled(RandAugment(1)).steps
-    assert compiled(RandAugment(3)).steps == once * 3
-    assert compiled(RandAugment(0)).steps == ()
+    once = compiled(RandAugment(1)).transforms
+    assert compiled(RandAugment(3)).transforms == once * 3
+    assert compiled(RandAugment(0)).transforms == ()

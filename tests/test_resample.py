@@ -29,7 +29,7 @@ def test_resize_follows_the_shorter_side(step, size):
         assert (out.height, out.width) == wanted
         fields = {"height": wanted[0], "width": wanted[1]}
         fields |= {"interpolation": 1, "antialias": 1}
-        assert out.steps == (("resize", 1.0, fields),)
+        assert out.transforms == (("resize", 1.0, fields),)
 
 
 def test_resize_never_makes_an_empty_image():

@@ -12,12 +12,12 @@ import pytest
 import reference
 import reference_steps
 from helpers.against_reference import RAW, SEED, dataset_of, same, wanted
-from helpers.step_cases import FAMILIES
+from helpers.transform_cases import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fmnist_fast as ff
-from fmnist_fast.augment import compile_steps
+from fmnist_fast.augment import compile_transforms
 
 SHAPES = [(28, 28), (5, 7), (9, 1), (1, 9), (1, 1), (33, 65), (130, 40)]
 
@@ -216,8 +216,8 @@ def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
     long_way = [ff.RandomRotation(10, "bilinear"), ff.GaussianBlur(31), ff.Resize(4)]
     steps = [ff.RandomChoice([ff.Resize(4), ff.Compose(long_way)])]
     images = np.random.default_rng(0).integers(0, 256, (8, 300, 300), np.uint8)
-    compiled = compile_steps(steps, 300, 300, 10)
-    core = ff._core.Steps(compiled, 300, 300)
+    compiled = compile_transforms(steps, 300, 300, 10)
+    core = ff._core.Transforms(compiled, 300, 300)
     for position, image in enumerate(images):
         got = core.run(image, seed=1, epochs=[0], position=position)[0]
         want = reference_steps.run(compiled, image, 1, 0, position, position)
@@ -225,6 +225,6 @@ def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
 
 
 def test_an_image_of_another_size_is_refused():
-    core = ff._core.Steps(compile_steps([ff.RandomInvert()], 5, 7, 10), 5, 7)
+    core = ff._core.Transforms(compile_transforms([ff.RandomInvert()], 5, 7, 10), 5, 7)
     with pytest.raises(ValueError, match=r"image must be \(5, 7\), got \(7, 5\)"):
         core.run(np.zeros((7, 5), np.uint8), seed=0, epochs=[0], position=0)

@@ -16,8 +16,8 @@ from fmnist_fast.augment import (
     RandomInvert,
     RandomRotation,
     TrivialAugmentWide,
-    compile_steps,
-    parse_steps,
+    compile_transforms,
+    parse_transforms,
 )
 
 
@@ -41,9 +41,11 @@ from fmnist_fast.augment import (
     ],
 )
 def test_recipes(name, wanted):
-    assert compile_steps(name, 30, 40, 10) == compile_steps(wanted, 30, 40, 10)
-    assert parse_steps(f" {name}\n") == name
-    assert compile_steps(name, 1, 1, 2).height == 1
+    assert compile_transforms(name, 30, 40, 10) == compile_transforms(
+        wanted, 30, 40, 10
+    )
+    assert parse_transforms(f" {name}\n") == name
+    assert compile_transforms(name, 1, 1, 2).height == 1
 
 
 def test_every_recipe_is_tried():
@@ -66,9 +68,9 @@ def test_an_unknown_recipe_names_the_near_ones(name, near):
         f"'{name.replace('+', '[+]')}'{near}"
     )
     with pytest.raises(ValueError, match=message):
-        compile_steps(name, 28, 28, 10)
+        compile_transforms(name, 28, 28, 10)
     with pytest.raises(ValueError, match=message):
-        parse_steps(name)
+        parse_transforms(name)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_an_unknown_recipe_names_the_near_ones(name, near):
     ],
 )
 def test_steps_of_text(text, wanted):
-    assert parse_steps(text) == wanted
+    assert parse_transforms(text) == wanted
 
 
 @pytest.mark.parametrize(
@@ -138,4 +140,4 @@ def test_steps_of_text(text, wanted):
 )
 def test_other_text_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
-        parse_steps(text)
+        parse_transforms(text)

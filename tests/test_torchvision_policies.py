@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast.augment import compile_steps
+from fmnist_fast.augment import compile_transforms
 
 torch = pytest.importorskip("torch", reason="torchvision needs torch")
 if importlib.util.find_spec("torchvision") is None:
@@ -86,7 +86,7 @@ def policy_is_torchvisions(images, step, transform, largest, level=None):
     magnitude, a float32 there that is cut or compared with levels, makes another
     image."""
     shape, n_levels = images.shape[1:], step.num_magnitude_bins
-    steps = compile_steps(step, *shape, 1).steps
+    steps = compile_transforms(step, *shape, 1).transforms
     found = {}
     for i in range(8000 if level is None else 400):
         name, drawn, sign, place = policy_draw(steps, i)

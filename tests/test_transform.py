@@ -24,7 +24,7 @@ from fmnist_fast.augment import (
     Resize,
     TrivialAugmentWide,
 )
-from fmnist_fast.augment._text import STEPS
+from fmnist_fast.augment._text import TRANSFORMS
 
 
 @pytest.mark.parametrize("step", EVERY, ids=lambda step: type(step).__name__)
@@ -40,8 +40,8 @@ def test_a_step_is_a_value(step):
 
 
 def test_every_step_is_tried():
-    assert {type(step).__name__ for step in EVERY} == set(STEPS)
-    assert set(STEPS) <= set(augment.__all__) & set(ff.__all__)
+    assert {type(step).__name__ for step in EVERY} == set(TRANSFORMS)
+    assert set(TRANSFORMS) <= set(augment.__all__) & set(ff.__all__)
 
 
 def test_equal_meanings_are_equal_values():

@@ -17,16 +17,16 @@ TYPES = {
         f"augment.{name}": f"-> fmnist_fast.augment.{MODULES[name]}" for name in MODULES
     },
     "RandomCrop(28)": "fmnist_fast.augment.crop.RandomCrop",
-    "augment.compile_steps": "-> fmnist_fast.augment._compile.Compiled",
-    "augment.parse_steps": "def (text: str) -> str | ",
+    "augment.compile_transforms": "-> fmnist_fast.augment._compile.Compiled",
+    "augment.parse_transforms": "def (text: str) -> str | ",
     "augment.RECIPES": "dict[str, def (int, int) -> tuple[",
     "load": "-> fmnist_fast.dataset.Dataset",
-    "load_shards": "-> fmnist_fast.dataset.Dataset",
+    "load_files": "-> fmnist_fast.dataset.Dataset",
     "Card": "-> fmnist_fast._dataset.",
     "convert": "def (image: ",
     "convert_folder": "def (folder: ",
     "RandomCorp": 'has no attribute "RandomCorp"; maybe "RandomCrop"?',
-    "Step": 'Module has no attribute "Step"',
+    "Transform": 'Module has no attribute "Transform"',
 }
 
 

@@ -75,13 +75,13 @@ def kept(cache):
 def test_a_pattern_is_found_fetched_and_kept(where, request, files, cache):
     found = request.getfixturevalue(where)
     url = found[1] if where == "served" else "memory://data"
-    dataset = ff.load_shards(f"{url}/*-images-idx3-ubyte.gz")
+    dataset = ff.load_files(f"{url}/*-images-idx3-ubyte.gz")
     assert np.array_equal(np.asarray(dataset.images), files[1])
     assert kept(cache) == sorted([*files[0], *(f"{name}.from" for name in files[0])])
     assert pickle.loads(pickle.dumps(dataset)).fingerprint == dataset.fingerprint
     if where == "served":
         bodies = [path for path, _ in found[0].asked if path.endswith(".gz")]
-        again = ff.load_shards(f"{url}/*-images-idx3-ubyte.gz")
+        again = ff.load_files(f"{url}/*-images-idx3-ubyte.gz")
         assert again.fingerprint == dataset.fingerprint
         assert len(bodies) <= 6 * 4  # is it there, which version, itself, and again
 
@@ -92,13 +92,13 @@ def test_a_sequence_of_urls_and_paths(served, files, tmp_path):
         f"{url}/part2-images-idx3-ubyte.gz",
         tmp_path / "part1-images-idx3-ubyte.gz",
     ]
-    dataset = ff.load_shards(names)
+    dataset = ff.load_files(names)
     assert [len(part) for part in dataset.images.parts] == [22, 21]
 
 
 def test_a_card_is_fetched_too(memory):
     memory.pipe("/data/dataset.json", json.dumps({"classes": list("abc")}).encode())
-    assert ff.load_shards("memory://data/*idx3*").classes == ("a", "b", "c")
+    assert ff.load_files("memory://data/*idx3*").classes == ("a", "b", "c")
 
 
 def test_a_changed_file_is_fetched_again(served, files):
@@ -156,7 +156,7 @@ def test_root_and_other_arguments():
 def test_nothing_matches(served):
     _, url = served
     with pytest.raises(FileNotFoundError, match=r"must match http.*, but nothing does"):
-        ff.load_shards(f"{url}/x*-images-idx3-ubyte")
+        ff.load_files(f"{url}/x*-images-idx3-ubyte")
     with pytest.raises(FileNotFoundError, match=r"http://.*: there is no such file"):
         urls.fetch(f"{url}/x")
 
@@ -165,7 +165,7 @@ def test_labels_that_are_missing(memory):
     memory.rm("/data/part2-labels-idx1-ubyte.gz")
     wanted = r"memory:///?data/part2-images.* is there, but part2-labels-idx1-ubyte or "
     with pytest.raises(FileNotFoundError, match=wanted):
-        ff.load_shards("memory://data/*idx3*")
+        ff.load_files("memory://data/*idx3*")
 
 
 def test_a_server_that_fails_midway_leaves_nothing(served, files, cache):
@@ -243,11 +243,11 @@ def test_what_the_server_no_longer_has_is_forgotten(memory, files, cache):
     plain = gzip.decompress(files[0][f"{name}.gz"])
     memory.pipe(f"/data/{name}", plain[:-1] + b"\x07")
     memory.pipe("/data/dataset.json", b'{"name": "old"}')
-    dataset = ff.load_shards("memory://data/*idx3*")
+    dataset = ff.load_files("memory://data/*idx3*")
     assert (dataset.labels.max(), dataset.name) == (7, "old")
     memory.rm(f"/data/{name}")
     memory.rm("/data/dataset.json")
-    dataset = ff.load_shards("memory://data/*idx3*")
+    dataset = ff.load_files("memory://data/*idx3*")
     assert (dataset.labels.max(), dataset.name) == (2, None)
 
 
@@ -270,13 +270,13 @@ def test_what_a_server_refuses_stays(http, files, code, monkeypatch):
 def test_offline_what_is_kept_is_used(served, monkeypatch):
     http, url = served
     path = f"{url}/part1-images-idx3-ubyte.gz"
-    fingerprint = ff.load_shards([path]).fingerprint
+    fingerprint = ff.load_files([path]).fingerprint
     monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
     n_asked = len(http.asked)
-    assert ff.load_shards([path]).fingerprint == fingerprint
+    assert ff.load_files([path]).fingerprint == fingerprint
     refused = r"FMNIST_FAST_OFFLINE is set, so http://.* is not fetched"
     with pytest.raises(DownloadError, match=refused):
-        ff.load_shards(f"{url}/*idx3*")
+        ff.load_files(f"{url}/*idx3*")
     with pytest.raises(DownloadError, match=refused):
         urls.fetch(f"{url}/part2-images-idx3-ubyte.gz")
     with pytest.raises(DownloadError, match=refused):
@@ -286,13 +286,13 @@ def test_offline_what_is_kept_is_used(served, monkeypatch):
 
 def test_memory_is_no_network(memory, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
-    assert len(ff.load_shards("memory://data/*idx3*")) == 73
+    assert len(ff.load_files("memory://data/*idx3*")) == 73
 
 
 def test_without_a_cache_folder(memory, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
-        ff.load_shards("memory://data/*idx3*")
+        ff.load_files("memory://data/*idx3*")
     with pytest.raises(FileNotFoundError, match=r"nowhere to keep memory://.*is off"):
         ff.load("train", "memory://data")
 
@@ -333,12 +333,12 @@ def test_a_password_is_neither_shown_nor_kept(served, cache):
     http, url = served
     with_password = url.replace("://", "://somebody:s3cret@")
     name = "part1-images-idx3-ubyte.gz"
-    dataset = ff.load_shards(f"{with_password}/{name}")
+    dataset = ff.load_files(f"{with_password}/{name}")
     assert len(dataset) == 21 and "s3cret" not in dataset.source
     assert len(list(cache.rglob("*.from"))) == 2
     assert not any(b"s3cret" in path.read_bytes() for path in cache.rglob("*.*"))
     copy = next(cache.rglob(name)).stat().st_ino
-    ff.load_shards(f"{with_password}/{name}")
+    ff.load_files(f"{with_password}/{name}")
     assert next(cache.rglob(name)).stat().st_ino == copy
     http.serve("/data/part1-labels-idx1-ubyte.gz", status(404))
     http.serve("/data/part2-images-idx3-ubyte.gz", status(500))
@@ -353,7 +353,7 @@ def test_a_password_is_neither_shown_nor_kept(served, cache):
         ("no://somebody:s3cret@x/images-idx3", "no://"),
     ):
         with pytest.raises((OSError, ValueError), match=words) as error:
-            ff.load_shards(wrong)
+            ff.load_files(wrong)
         assert "s3cret" not in "".join(traceback.format_exception(error.value))
 
 
@@ -374,7 +374,7 @@ def test_a_file_that_is_damaged_there(memory):
     url = r"memory:///?data/part2-images-idx3-ubyte\.gz"
     place = r"\(kept as /.*/cache/remote/\w+/part2-images-idx3-ubyte\.gz\)"
     with pytest.raises(ff.FormatError, match=rf"^{url} {place}: truncated"):
-        ff.load_shards("memory://data/*idx3*")
+        ff.load_files("memory://data/*idx3*")
 
 
 def test_files_there_that_do_not_go_together(memory):
@@ -388,14 +388,14 @@ def test_files_there_that_do_not_go_together(memory):
         r"memory:///?data/part1-labels.* \(kept as .*\) has 30 labels"
     )
     with pytest.raises(ff.FormatError, match=message):
-        ff.load_shards("memory://data/*idx3*")
+        ff.load_files("memory://data/*idx3*")
 
 
 def test_a_card_that_is_wrong_there(memory):
     memory.pipe("/data/dataset.json", b"[]")
     message = r"^memory:///?data/dataset.json \(kept as .*\): not a dataset card: "
     with pytest.raises(ff.FormatError, match=message):
-        ff.load_shards("memory://data/*idx3*")
+        ff.load_files("memory://data/*idx3*")
 
 
 def test_folders_there_whose_cards_differ(memory):
@@ -406,7 +406,7 @@ def test_folders_there_whose_cards_differ(memory):
     images = "part1-images-idx3-ubyte.gz"
     message = r"of memory:///?data \(kept in .*\) and memory:///?data/more \(kept in .*"
     with pytest.raises(ff.FormatError, match=message):
-        ff.load_shards([f"memory://data/{images}", f"memory://data/more/{images}"])
+        ff.load_files([f"memory://data/{images}", f"memory://data/more/{images}"])
 
 
 def test_a_root_with_other_files(served):
@@ -435,7 +435,7 @@ def test_files_that_are_no_copies_keep_their_names(tmp_path):
     path.with_name("a-labels-idx1-ubyte").write_bytes(b"")
     path.with_name(f"{path.name}.from").write_text("not JSON")
     with pytest.raises(ff.FormatError, match=rf"^{re.escape(str(path))} \(starts"):
-        ff.load_shards(path)
+        ff.load_files(path)
 
 
 def idx_bytes(array):

@@ -44,9 +44,9 @@ def test_a_ctypes_function():
     address = ctypes.cast(function, ctypes.c_void_p).value
     fields = {"function": address, "data": 0}
     out = compiled(CFunction(function))
-    assert out.steps == (("user", 1.0, fields),)
+    assert out.transforms == (("user", 1.0, fields),)
     assert out.source[0].function is function
-    assert compiled(RandomApply([CFunction(function)])).steps[1][2] == fields
+    assert compiled(RandomApply([CFunction(function)])).transforms[1][2] == fields
 
 
 @pytest.mark.parametrize(

@@ -43,14 +43,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from .._show import contact_sheet
-    from ..augment import compile_steps, parse_steps
+    from ..augment import compile_transforms, parse_transforms
     from ..loader import Loader
 
-    augment = parse_steps(arguments.augment)
+    augment = parse_transforms(arguments.augment)
     dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
     check_indices(arguments.index, dataset)
     height, width = dataset.images.shape[1:]
-    compiled = compile_steps(augment, height, width, len(dataset.classes))
+    compiled = compile_transforms(augment, height, width, len(dataset.classes))
     print(f"Steps: {', '.join(map(repr, compiled.source))}")
     if compiled.mix is not None:
         print("Not shown: MixUp and CutMix, which need the other images of a batch.")

@@ -13,7 +13,7 @@ from .arguments import add_shared
 
 ABOUT = "Convert photos by the seven steps of the paper."
 EXAMPLES = """  fmnist-fast convert shoe.jpg                   28x28, to shoe-28x28.png
-  fmnist-fast convert shoe.jpg --steps           the film strip, to shoe-steps.png
+  fmnist-fast convert shoe.jpg --show-steps           the film strip, to shoe-steps.png
   fmnist-fast convert photos -o mine             a folder to IDX files
 
 A folder has a subfolder of photos for each class, or subfolders train and test that
@@ -31,7 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     about = "the .png file, or the folder to make (needed for a folder)"
     add_argument("-o", "--output", metavar="OUT", help=about)
     about = "draw what each step makes of the photo"
-    add_argument("--steps", action="store_true", help=about)
+    add_argument("--show-steps", action="store_true", help=about)
     add_shared(command, "--threads", "photos at the same time; default: cores")
 
 
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     source = Path(expanded(arguments.source))
     if source.is_dir():
-        if arguments.steps:
-            raise ValueError(f"--steps is for one photo, and {source} is a folder")
+        if arguments.show_steps:
+            raise ValueError(f"--show-steps is for one photo, and {source} is a folder")
         return _convert_folder(source, arguments)
     return _convert_photo(source, arguments)
 
@@ -50,7 +50,7 @@ def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
     from ..photos.files import steps_of_file
     from ..photos.filmstrip import draw_filmstrip
 
-    ending = "steps" if arguments.steps else "28x28"
+    ending = "steps" if arguments.show_steps else "28x28"
     out = Path(expanded(arguments.output or f"{source.stem}-{ending}.png"))
     if out.is_dir():
         raise ValueError(
@@ -61,7 +61,7 @@ def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
     with warnings.catch_warnings():  # too large a photo is an error that says so
         warnings.filterwarnings("ignore", ".*decompression bomb")
         frames = steps_of_file(source)
-    if arguments.steps:
+    if arguments.show_steps:
         print(f"Film strip: {save_png(draw_filmstrip(frames), out)}")
     else:
         from PIL import Image

@@ -22,7 +22,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     add_shared(command, "--name")
     add_shared(command, "--root")
-    about = "only what the data is: description, licence, citation, how it was made"
+    about = "only what the data is: description, license, citation, how it was made"
     command.add_argument("--card", action="store_true", help=about)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .known_cards import Card
 
 CARD_NAME = "dataset.json"
-_TEXTS = ("description", "citation", "homepage", "licence", "task", "language")
+_TEXTS = ("description", "citation", "homepage", "license", "task", "language")
 _LISTS = ("authors", "made")
 
 
@@ -87,11 +87,9 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
 def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a card in a dataset.json; other keys are left out.
 
-    `license` is another name of `licence`. A value of another type is a ValueError.
+    A value of another type is a ValueError.
     """
     fields = {name: contents[name] for name in (*_TEXTS, *_LISTS) if name in contents}
-    if "license" in contents:
-        fields.setdefault("licence", contents["license"])
     for name, value in fields.items():
         if name in _TEXTS and not isinstance(value, str):
             raise ValueError(f"{name} must be a string, got {value!r}")

@@ -26,7 +26,7 @@ class Columns:
     The attributes are those of Dataset, which this is the base of.
     """
 
-    images: np.ndarray  # or ShardedImages, which does what is asked of it here
+    images: np.ndarray  # or MultiFileImages, which does what is asked of it here
     labels: np.ndarray
     classes: tuple[str, ...]
     _column: Any  # the images as rows give them: themselves, or as Pictures

@@ -85,7 +85,7 @@ def to_huggingface(
         description=card.description,
         citation=card.citation,
         homepage=card.homepage,
-        license=card.licence,
+        license=card.license,
         features=hf.Features({"image": hf.Image(id=mark), "label": classes}),
         dataset_name=mark or card.name or None,
     )

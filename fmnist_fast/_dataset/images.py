@@ -12,7 +12,7 @@ import numpy as np
 from .arrays import check_row, row_numbers
 
 
-class ShardedImages:
+class MultiFileImages:
     """What `Dataset.images` is where the images are in several files.
 
     Indexed as an array is by its first dimension: an integer gives a view of an image;
@@ -67,7 +67,7 @@ class ShardedImages:
         part = int(self._begins.searchsorted(row, side="right")) - 1
         return self.parts[part][row - int(self._begins[part])]
 
-    def between(self, begin: int, end: int) -> ShardedImages:
+    def between(self, begin: int, end: int) -> MultiFileImages:
         """Return images begin to end - 1, without a copy; `begin` is at least 0."""
         end = min(max(begin, end), len(self))
         pieces = [
@@ -75,7 +75,7 @@ class ShardedImages:
             for part, first in zip(self.parts, self._begins.tolist())
             if first < end and begin < first + len(part)
         ]
-        return ShardedImages(pieces or [self.parts[0][:0]])
+        return MultiFileImages(pieces or [self.parts[0][:0]])
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
         """Return a copy of these rows, in their order, a part at a time."""
@@ -97,4 +97,4 @@ class ShardedImages:
     def __repr__(self) -> str:
         n, height, width = self.shape
         files = f"{len(self.parts)} part" + "s" * (len(self.parts) != 1)
-        return f"ShardedImages({n:,} images of {height}x{width} uint8 in {files})"
+        return f"MultiFileImages({n:,} images of {height}x{width} uint8 in {files})"

@@ -29,7 +29,7 @@ class Card:
     description : str
     citation : str
         BibTeX.
-    homepage, licence, task, language : str
+    homepage, license, task, language : str
         `language` is an ISO 639 code.
     authors : tuple of str
     made : tuple of str
@@ -47,7 +47,7 @@ class Card:
     description: str = ""
     citation: str = ""
     homepage: str = ""
-    licence: str = ""
+    license: str = ""
     authors: tuple[str, ...] = ()
     task: str = "image classification"
     language: str = ""
@@ -70,7 +70,7 @@ class Card:
             classes = f"{len(self.classes)}: {first}, ... {last}"
         rows = {
             "homepage": self.homepage,
-            "licence": self.licence,
+            "license": self.license,
             "authors": ", ".join(self.authors),
             "task": self.task,
             "language": self.language,

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._dataset.arrays import checked_classes, checked_labels
 from .._dataset.card import CARD_NAME, read_card
-from .._dataset.images import ShardedImages
+from .._dataset.images import MultiFileImages
 from .._io.files import run_together, usable_cores
 from .._io.paths import File, expanded, is_url, shown
 from ..dataset import Dataset
@@ -30,7 +30,7 @@ _NAMED = "a file of images must have images-idx3 in its name"
 Pair = tuple[File, File]  # the files of images and of labels
 
 
-def load_shards(
+def load_files(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     classes: Sequence[str] | None = None,
@@ -59,7 +59,7 @@ def load_shards(
     Returns
     -------
     Dataset
-        Its `images` are a ShardedImages: several files as one sequence, indexed as an
+        Its `images` are a MultiFileImages: several files as one sequence, indexed as an
         array is by its first dimension. `numpy.asarray` copies it. Plain files are
         mapped, and only what is touched is read. Labels are in memory.
 
@@ -95,7 +95,7 @@ def _load_files(
     parts = _read_pairs(files, classes, cache)
     filled = [images for images, _ in parts if len(images)]
     return Dataset._make(
-        ShardedImages(filled or [parts[0][0]]),  # type: ignore[arg-type]
+        MultiFileImages(filled or [parts[0][0]]),  # type: ignore[arg-type]
         read_only(np.concatenate([labels for _, labels in parts])),
         classes,
         name=card.get("name"),

@@ -12,9 +12,9 @@ from .._names import MODULES, lazy
 if TYPE_CHECKING:
     from ._compile import Augment as Augment
     from ._compile import Compiled as Compiled
-    from ._compile import compile_steps as compile_steps
-    from ._text import parse_steps as parse_steps
-    from ._transform import Step as Step
+    from ._compile import compile_transforms as compile_transforms
+    from ._text import parse_transforms as parse_transforms
+    from ._transform import Transform as Transform
     from .crop import *
     from .erase import *
     from .filter import *
@@ -32,9 +32,9 @@ else:
         "Augment": "_compile",
         "Compiled": "_compile",
         "RECIPES": "recipes",
-        "Step": "_transform",
-        "compile_steps": "_compile",
-        "parse_steps": "_text",
+        "Transform": "_transform",
+        "compile_transforms": "_compile",
+        "parse_transforms": "_text",
         **MODULES,
     }
     __all__ = sorted(_MODULES)

@@ -1,4 +1,4 @@
-"""compile_steps: what `Loader(augment=...)` takes, as a flat list for the core."""
+"""compile_transforms: what `Loader(augment=...)` takes, as a flat list for the core."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 
 from .._core import MAX_MIX_KINDS
 from ._arguments import is_sequence
-from ._flat import FlatStep, cumulated
-from ._transform import Step, checked_steps, compile_all, flatten
+from ._flat import FlatTransform, cumulated
+from ._transform import Transform, checked_transforms, compile_all, flatten
 
 Function: TypeAlias = "Callable[..., Any]"
-Augment: TypeAlias = "Sequence[Step | Function] | Step | Function | str | None"
+Augment: TypeAlias = (
+    "Sequence[Transform | Function] | Transform | Function | str | None"
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Compiled:
 
     Attributes
     ----------
-    steps : tuple of (kind, p, parameters)
+    transforms : tuple of (kind, p, parameters)
         Depth first; `parameters` are the fields of the C struct.
     mix : (p, parameters) or None
     functions : tuple of callables
@@ -33,7 +35,7 @@ class Compiled:
         The steps that this was made of; it keeps C functions alive.
     """
 
-    steps: tuple[FlatStep, ...]
+    transforms: tuple[FlatTransform, ...]
     mix: tuple[float, dict[str, Any]] | None
     functions: tuple[Function, ...]
     height: int
@@ -41,7 +43,7 @@ class Compiled:
     source: tuple[Any, ...] = field(default=(), repr=False)
 
 
-def compile_steps(
+def compile_transforms(
     augment: Augment, height: int, width: int, n_classes: int
 ) -> Compiled:
     """Check `augment` against images of this size, and flatten it for the core.
@@ -61,7 +63,7 @@ def compile_steps(
         What stands in it is no step, in the wrong order, or doesn't fit the images.
     """
     items = _items(augment, height, width)
-    ranks = [int(item._is_mix) if isinstance(item, Step) else 2 for item in items]
+    ranks = [int(item._is_mix) if isinstance(item, Transform) else 2 for item in items]
     for (before, rank), (after, next_rank) in pairwise(zip(items, ranks)):
         if next_rank < rank:
             raise ValueError(
@@ -94,13 +96,13 @@ def _items(augment: Any, height: int, width: int) -> list[Any]:
             "augment must not be empty; augment=None turns augmentation off"
         )
     if not is_sequence(augment):
-        if not isinstance(augment, Step) and not callable(augment):
+        if not isinstance(augment, Transform) and not callable(augment):
             raise TypeError(
                 "augment must be a list of steps, a step, the name of a recipe or "
                 f"None, got {augment!r}"
             )
         augment = [augment]
-    return list(flatten(checked_steps("augment", augment)))
+    return list(flatten(checked_transforms("augment", augment)))
 
 
 def _name(item: Any) -> str:

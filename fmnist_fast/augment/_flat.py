@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from .._core import INTERPOLATIONS, TONE_KINDS
 
 Fields: TypeAlias = "dict[str, Any]"
-FlatStep: TypeAlias = "tuple[str, float, Fields]"
-Flat: TypeAlias = "tuple[list[FlatStep], int, int]"  # and the size after them
+FlatTransform: TypeAlias = "tuple[str, float, Fields]"
+Flat: TypeAlias = "tuple[list[FlatTransform], int, int]"  # and the size after them
 # The chance that any mix is used, and then (kind, alpha, share) of each.
 Mix: TypeAlias = "tuple[float, list[tuple[int, float, float]]]"
 ALWAYS = 2**32  # `until` of the last of several alternatives
@@ -36,11 +36,11 @@ def log_range(low: float, high: float) -> Fields:
     return drawn(round(math.log(low), 12), round(math.log(high), 12))
 
 
-def tone(kind: str, value: Fields, p: float = 1.0) -> FlatStep:
+def tone(kind: str, value: Fields, p: float = 1.0) -> FlatTransform:
     return "tone", p, {"kind": TONE_KINDS[kind], "value": value}
 
 
-def affine(interpolation: str, fill: int | None, **fields: Any) -> FlatStep:
+def affine(interpolation: str, fill: int | None, **fields: Any) -> FlatTransform:
     """An affine map that changes nothing but what `fields` say."""
     ranges = "angle", "translate_x", "translate_y", "shear_x", "shear_y"
     numbers = "counter_clockwise", "shear_tangent", "truncate", "center_x", "center_y"
@@ -60,11 +60,15 @@ def cumulated(shares: Sequence[float]) -> list[int]:
     return [round(ALWAYS * (upto / sums[-1])) for upto in sums[:-1]] + [ALWAYS]
 
 
-def group(inner: list[FlatStep], p: float = 1.0, until: int = ALWAYS) -> list[FlatStep]:
+def group(
+    inner: list[FlatTransform], p: float = 1.0, until: int = ALWAYS
+) -> list[FlatTransform]:
     return [("group", p, {"n_inner": len(inner), "until": until}), *inner]
 
 
-def choice(alternatives: Sequence[tuple[float, list[FlatStep]]]) -> list[FlatStep]:
+def choice(
+    alternatives: Sequence[tuple[float, list[FlatTransform]]],
+) -> list[FlatTransform]:
     """One of several lists of steps, each with its share."""
     inner = []
     untils = cumulated([share for share, _ in alternatives])

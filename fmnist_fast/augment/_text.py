@@ -1,4 +1,4 @@
-"""parse_steps: steps written as text, as on a command line."""
+"""parse_transforms: steps written as text, as on a command line."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, cast
 
 from .._checks import did_you_mean
 from .._names import MODULES
-from ._transform import Step
+from ._transform import Transform
 from .recipes import RECIPES, recipe
 
 MAX_TEXT = 10_000
 # Names that may be called: not CFunction, which takes addresses.
-STEPS = [name for name, module in MODULES.items() if module != "user"]
+TRANSFORMS = [name for name, module in MODULES.items() if module != "user"]
 
 
-def parse_steps(text: str) -> str | tuple[Step, ...]:
+def parse_transforms(text: str) -> str | tuple[Transform, ...]:
     """Read what stands on a command line: a recipe's name, or calls of steps.
 
     Nothing is evaluated but calls of steps with plain values.
@@ -28,13 +28,13 @@ def parse_steps(text: str) -> str | tuple[Step, ...]:
 
     Examples
     --------
-    >>> parse_steps("RandomInvert(p=0.1), RandomApply([CenterCrop(28)])")[0]
+    >>> parse_transforms("RandomInvert(p=0.1), RandomApply([CenterCrop(28)])")[0]
     RandomInvert(p=0.1)
     """
     text = text.strip()
     if text in RECIPES:
         return text
-    if "(" not in text and text not in STEPS:
+    if "(" not in text and text not in TRANSFORMS:
         recipe(text)
     if len(text) > MAX_TEXT:
         raise ValueError(f"augment must have at most {MAX_TEXT:,} characters")
@@ -51,13 +51,15 @@ def parse_steps(text: str) -> str | tuple[Step, ...]:
         raise ValueError("augment: too many brackets inside each other") from None
 
 
-def _read_call(node: Any) -> Step:
+def _read_call(node: Any) -> Transform:
     source = ast.unparse(node)
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ValueError(f"augment: wanted a step like RandomInvert(), got {source!r}")
     name = node.func.id
-    if name not in STEPS:
-        raise ValueError(f"augment: unknown step {name!r}{did_you_mean(name, STEPS)}")
+    if name not in TRANSFORMS:
+        raise ValueError(
+            f"augment: unknown step {name!r}{did_you_mean(name, TRANSFORMS)}"
+        )
     step = getattr(importlib.import_module(f".{MODULES[name]}", __package__), name)
     words = [word.arg for word in node.keywords]
     if None in words or len(set(words)) < len(words):
@@ -66,7 +68,7 @@ def _read_call(node: Any) -> Step:
         )
     keywords: Any = {word.arg: _read_value(word.value) for word in node.keywords}
     try:
-        return cast("Step", step(*map(_read_value, node.args), **keywords))
+        return cast("Transform", step(*map(_read_value, node.args), **keywords))
     except TypeError as error:  # also for missing and unknown arguments
         raise ValueError(f"augment: {source}: {error}") from None
 

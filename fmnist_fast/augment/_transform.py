@@ -1,4 +1,4 @@
-"""Step, what all steps share, and lists of them.
+"""Transform, what all steps share, and lists of them.
 
 Names, parameters and meaning of steps are those of torchvision.transforms.v2; what they
 become is in _flat.py. Every step is a frozen dataclass that checks its arguments when
@@ -13,10 +13,10 @@ from typing import Any, TypeVar, cast
 from .._checks import check_keywords
 from .._core import MAX_WARP_SIDE
 from ._arguments import MAX_SIDE, SHARED, Check, is_sequence
-from ._flat import Fields, Flat, FlatStep
+from ._flat import Fields, Flat, FlatTransform
 
-Self = TypeVar("Self", bound="Step")
-MAX_FLAT_STEPS = 65_000  # an operation is 16 bits of the random numbers' counter
+Self = TypeVar("Self", bound="Transform")
+MAX_FLAT_TRANSFORMS = 65_000  # an operation is 16 bits of the random numbers' counter
 
 
 def pair(value: object) -> tuple[Any, Any]:
@@ -24,7 +24,7 @@ def pair(value: object) -> tuple[Any, Any]:
     return cast("tuple[Any, Any]", value)
 
 
-class Step:
+class Transform:
     """What all steps share.
 
     `_checks` says what the arguments must be that aren't as in all other steps.
@@ -65,19 +65,19 @@ class Step:
                 f"images have sides of 1..{MAX_SIDE}, this would make "
                 f"{size[0]}x{size[1]} of {height}x{width}"
             )
-        return self._steps(height, width), *size
+        return self._flatten(height, width), *size
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         return height, width
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
+    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
         return [(self._kind, getattr(self, "p", 1.0), self._fields(height, width))]
 
     def _fields(self, height: int, width: int) -> Fields:
         raise NotImplementedError
 
 
-class Warp(Step):
+class Warp(Transform):
     """Steps that move pixels by fractions of a pixel."""
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
@@ -89,7 +89,7 @@ class Warp(Step):
         return height, width
 
 
-def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
+def checked_transforms(name: str, value: Any) -> tuple[Any, ...]:
     if not is_sequence(value):
         raise TypeError(f"{name} must be a list of steps, got {value!r}")
     if not value:
@@ -100,7 +100,7 @@ def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
                 f"{name}: {item.__name__} is a class, give an instance: "
                 f"{item.__name__}(...)"
             )
-        if not isinstance(item, Step) and not callable(item):
+        if not isinstance(item, Transform) and not callable(item):
             raise TypeError(f"{name} must be made of steps, got {item!r}")
     return tuple(value)
 
@@ -108,18 +108,18 @@ def checked_steps(name: str, value: Any) -> tuple[Any, ...]:
 def flatten(items: Sequence[Any]) -> Iterator[Any]:
     """Steps and functions, with those that stand in a Compose in its place."""
     for item in items:
-        is_list = isinstance(item, Step) and item._is_list
+        is_list = isinstance(item, Transform) and item._is_list
         yield from flatten(item.transforms) if is_list else (item,)
 
 
-def compile_all(items: Sequence[Step], height: int, width: int) -> Flat:
+def compile_all(items: Sequence[Transform], height: int, width: int) -> Flat:
     out = []
     for item in items:
         steps, height, width = item._compile(height, width)
         out += steps
-        if len(out) > MAX_FLAT_STEPS:
+        if len(out) > MAX_FLAT_TRANSFORMS:
             raise ValueError(
-                f"augment must be at most {MAX_FLAT_STEPS:,} steps of the core, got "
+                f"augment must be at most {MAX_FLAT_TRANSFORMS:,} core transforms, got "
                 f"{len(out):,} or more"
             )
     return out, height, width

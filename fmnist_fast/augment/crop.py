@@ -10,10 +10,10 @@ from .._checks import checked_flag
 from .._core import PADDING_MODES
 from ._arguments import MAX_SIDE, borders, one_of, optional
 from ._flat import Fields
-from ._transform import Step, pair
+from ._transform import Transform, pair
 
 
-class _Window(Step):
+class _CropBase(Transform):
     """Steps that cut a rectangle out of an image that is padded first.
 
     `_borders` gives left, top, right and bottom of the padding; where the rectangle is
@@ -64,7 +64,7 @@ class _Window(Step):
 
 
 @dataclass(frozen=True)
-class RandomCrop(_Window):
+class RandomCrop(_CropBase):
     """Cut out a rectangle at a random place.
 
     Parameters
@@ -109,7 +109,7 @@ class RandomCrop(_Window):
 
 
 @dataclass(frozen=True)
-class CenterCrop(_Window):
+class CenterCrop(_CropBase):
     """Cut out the middle; where the image is smaller, pad it with black.
 
     Parameters
@@ -131,7 +131,7 @@ class CenterCrop(_Window):
 
 
 @dataclass(frozen=True)
-class Pad(_Window):
+class Pad(_CropBase):
     """Add pixels around the image.
 
     Parameters
@@ -155,7 +155,7 @@ class Pad(_Window):
 
 
 @dataclass(frozen=True)
-class _Flip(Step):
+class _Flip(Transform):
     p: float = 0.5
     mode: str = "random"
     _kind = "flip"

@@ -9,7 +9,7 @@ from typing import Any
 from .._checks import checked_flag
 from ._arguments import grey, number, one_of, ordered, several, side
 from ._flat import Fields, drawn, log_range
-from ._transform import Step, pair
+from ._transform import Transform, pair
 
 
 def _grey_or_random(name: str, value: Any) -> Any:
@@ -17,7 +17,7 @@ def _grey_or_random(name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class RandomErasing(Step):
+class RandomErasing(Transform):
     """Paint over a rectangle of random area, shape and place.
 
     Zhong et al., "Random erasing data augmentation", arXiv:1708.04896.
@@ -59,7 +59,7 @@ class RandomErasing(Step):
 
 
 @dataclass(frozen=True)
-class Cutout(Step):
+class Cutout(Transform):
     """Paint over a square around a random pixel, cut at the edges of the image.
 
     DeVries and Taylor, "Improved regularization of convolutional neural networks with

@@ -10,7 +10,7 @@ from .._checks import checked_integer
 from .._core import MAX_BLUR_SIZE
 from ._arguments import LARGE, number, ordered, repeat
 from ._flat import Fields, constant, drawn
-from ._transform import Step, pair
+from ._transform import Transform, pair
 
 
 def _kernel(name: str, value: Any) -> int:
@@ -21,7 +21,7 @@ def _kernel(name: str, value: Any) -> int:
 
 
 @dataclass(frozen=True)
-class GaussianBlur(Step):
+class GaussianBlur(Transform):
     """Blur with a Gaussian of random width.
 
     Parameters
@@ -52,7 +52,7 @@ class GaussianBlur(Step):
 
 
 @dataclass(frozen=True)
-class RandomAdjustSharpness(Step):
+class RandomAdjustSharpness(Transform):
     """Sharpen or smooth.
 
     Parameters

@@ -8,15 +8,15 @@ from typing import Any
 
 from ._arguments import SMALL, number, optional, several
 from ._flat import Flat, Mix, choice, group
-from ._transform import Step, checked_steps, compile_all, flatten
+from ._transform import Transform, checked_transforms, compile_all, flatten
 
 _MAX_DEPTH = 32
 
 
 @dataclass(frozen=True)
-class _Container(Step):
+class _Container(Transform):
     transforms: Sequence[Any]
-    _checks = {"transforms": checked_steps}
+    _checks = {"transforms": checked_transforms}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,7 +34,7 @@ class _Container(Step):
             return
         items = list(flatten(self.transforms))
         for item in items:
-            if not isinstance(item, Step):
+            if not isinstance(item, Transform):
                 raise self._error(
                     "a Python function gets the finished batch, and must be at the end "
                     f"of augment instead, got {item!r} inside"
@@ -128,7 +128,7 @@ class RandomChoice(_Container):
     p: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        self._check(transforms=checked_steps)
+        self._check(transforms=checked_transforms)
         self._check(p=optional(several(number(0, 1e9), len(self.transforms))))
         if self.p is not None and sum(self.p) < SMALL:
             raise self._error(f"p must have a sum above 0, got {self.p}")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from .._core import MIX_KINDS
 from ._arguments import SMALL, integer, number, optional
 from ._flat import Mix
-from ._transform import Step
+from ._transform import Transform
 
 
 @dataclass(frozen=True, kw_only=True)
-class _BatchMix(Step):
+class _BatchMix(Transform):
     alpha: float = 1.0
     num_classes: int | None = None
     _is_mix = True

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ._arguments import LARGE, number, only, real
 from ._flat import Fields
-from ._transform import Step
+from ._transform import Transform
 
 
 @dataclass(frozen=True)
-class GaussianNoise(Step):
+class GaussianNoise(Transform):
     """Add a normal number to every pixel.
 
     Parameters

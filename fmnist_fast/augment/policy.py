@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._arguments import integer
-from ._flat import Fields, FlatStep, affine, choice, constant, drawn, tone
+from ._flat import Fields, FlatTransform, affine, choice, constant, drawn, tone
 from ._transform import Warp
 
 
@@ -28,8 +28,8 @@ class _Policy(Warp):
     def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
         return drawn(low, high, self.num_magnitude_bins, random_sign)
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
-        def warp(**fields: Any) -> list[FlatStep]:
+    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
+        def warp(**fields: Any) -> list[FlatTransform]:
             return [affine(self.interpolation, self.fill, **fields)]
 
         draw = self._draw
@@ -122,5 +122,5 @@ class RandAugment(_Policy):
         value = low + (high - low) * share
         return drawn(value, value, random_sign=random_sign)
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
-        return super()._steps(height, width) * self.num_ops
+    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
+        return super()._flatten(height, width) * self.num_ops

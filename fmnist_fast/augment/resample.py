@@ -9,7 +9,7 @@ from typing import Any, cast
 from .._core import INTERPOLATIONS
 from ._arguments import MAX_SIDE, interval, is_sequence, optional, repeat, side
 from ._flat import Fields, drawn, log_range
-from ._transform import Step, pair
+from ._transform import Transform, pair
 
 
 def _one_side_or_both(name: str, value: Any) -> int | tuple[int, ...]:
@@ -17,7 +17,7 @@ def _one_side_or_both(name: str, value: Any) -> int | tuple[int, ...]:
     return sides if is_sequence(value) and len(value) == 2 else sides[0]
 
 
-class _Resample(Step):
+class _Resample(Transform):
     _kind = "resize"
     interpolation: str
     antialias: bool | None

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._arguments import LARGE, around, integer, number, optional
-from ._flat import Fields, FlatStep, constant, drawn, tone
-from ._transform import Step, pair
+from ._flat import Fields, FlatTransform, constant, drawn, tone
+from ._transform import Transform, pair
 
 _factor = optional(around(1.0, 0.0, LARGE, 2))
 
 
 @dataclass(frozen=True)
-class ColorJitter(Step):
+class ColorJitter(Transform):
     """Change brightness and contrast at random, in random order.
 
     Parameters
@@ -45,13 +45,13 @@ class ColorJitter(Step):
         }
 
 
-class _Tone(Step):
+class _Tone(Transform):
     """A table of grey levels, used with probability p."""
 
     _value = ""  # the parameter that the table depends on, if there is one
     p: float
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
+    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
         value = float(getattr(self, self._value)) if self._value else 0.0
         return [tone(self._kind, constant(value), self.p)]
 

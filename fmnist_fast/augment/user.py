@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ._flat import Fields
-from ._transform import Step
+from ._transform import Transform
 
 _SIGNATURE = "void (uint8_t *, int64_t, int64_t, uint32_t const *, void *)"
 _capsule_name = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))
@@ -74,7 +74,7 @@ def _data_address(data: Any) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class CFunction(Step):
+class CFunction(Transform):
     """A C function that changes images inside the worker threads.
 
     Its signature is ``void (uint8_t *pixels, int64_t height, int64_t width, const

@@ -8,7 +8,7 @@ from typing import cast
 
 from .._core import INTERPOLATIONS
 from ._arguments import around, interval, number, only, optional, real, repeat, several
-from ._flat import Fields, FlatStep, affine, drawn
+from ._flat import Fields, FlatTransform, affine, drawn
 from ._transform import Warp, pair
 
 
@@ -19,7 +19,7 @@ class _Affine(Warp):
     fill: int | None
     center: Sequence[float] | None
 
-    def _steps(self, height: int, width: int) -> list[FlatStep]:
+    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
         fields = self._fields(height, width)
         if self.center is not None:
             x, y = self.center

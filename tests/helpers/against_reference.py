@@ -4,7 +4,7 @@ import numpy as np
 import reference
 
 import fmnist_fast as ff
-from fmnist_fast.augment import compile_steps
+from fmnist_fast.augment import compile_transforms
 
 SEED = 2**63 + 5
 RAW = {"dtype": "uint8", "normalize": None, "layout": "NHW", "label_dtype": "onehot"}
@@ -23,7 +23,7 @@ def dataset_of(height, width, n):
 
 def wanted(dataset, augment, **options):
     n_classes = len(dataset.classes)
-    compiled = compile_steps(augment, *dataset.images.shape[1:], n_classes)
+    compiled = compile_transforms(augment, *dataset.images.shape[1:], n_classes)
     options = {"n_classes": n_classes, "augment": compiled, **options}
     return reference.epoch(dataset.images, dataset.labels, **options)
 

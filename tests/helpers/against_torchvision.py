@@ -11,7 +11,7 @@ import torch
 import fmnist_fast as ff
 import helpers.any_torchvision  # noqa: F401
 from fmnist_fast import _core
-from fmnist_fast.augment import compile_steps
+from fmnist_fast.augment import compile_transforms
 
 # isort: split
 from torchvision.transforms import v2  # once any_torchvision has made it importable
@@ -87,7 +87,9 @@ def tied(step, shape, i=0):
     """Where the nearest pixel of image i is one of two: places come within 2**-10 pixel
     of the middle between them. Half a pixel goes up here, to the even pixel there, and
     float32 decides before that."""
-    return tied_map(compile_steps(step, *shape, 1).steps[0][2], draws_of(i), shape)
+    return tied_map(
+        compile_transforms(step, *shape, 1).transforms[0][2], draws_of(i), shape
+    )
 
 
 def tied_map(fields, draws, shape):

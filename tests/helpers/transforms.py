@@ -29,14 +29,14 @@ from fmnist_fast.augment import (
     RandomVerticalFlip,
     Resize,
     TrivialAugmentWide,
-    compile_steps,
+    compile_transforms,
 )
 
 ALL = 2**32
 
 
 def compiled(*items, height=28, width=28, n_classes=10):
-    return compile_steps(list(items), height, width, n_classes)
+    return compile_transforms(list(items), height, width, n_classes)
 
 
 def drawn(low, high, n_levels=0, random_sign=0):
@@ -45,7 +45,7 @@ def drawn(low, high, n_levels=0, random_sign=0):
 
 def only(step, height=28, width=28):
     """Kind, p and parameters of a step that compiles to one."""
-    (flat,) = compiled(step, height=height, width=width).steps
+    (flat,) = compiled(step, height=height, width=width).transforms
     return flat
 
 

@@ -1,6 +1,6 @@
 """Ten million images in mapped files beside the 60,000 in memory, in one run.
 
-    pytest benchmarks/micro/bench_shards.py --shard-images 10000000
+    pytest benchmarks/micro/bench_load_files.py --images-in-files 10000000
 
 The files come into a temporary folder, 784 bytes an image: 7.8 GB, which memory has to
 have room for, as what is measured is the speed from the page cache. Without the option
@@ -33,11 +33,11 @@ SMOKE_IMAGES = 100_000
 @pytest.fixture(scope="module")
 def sharded(request, train, measured, tmp_path_factory):
     """A dataset of many files: the training images over and over, in other bytes."""
-    n = request.config.getoption("shard_images") if measured else SMOKE_IMAGES
+    n = request.config.getoption("images_in_files") if measured else SMOKE_IMAGES
     folder = tmp_path_factory.mktemp("shards")
     for k, share in enumerate(np.array_split(np.arange(n), N_FILES)):
         write_shard(folder, train, k, int(share[0]), len(share))
-    yield ff.load_shards(folder / "*-images-idx3-ubyte", classes=train.classes)
+    yield ff.load_files(folder / "*-images-idx3-ubyte", classes=train.classes)
     for path in folder.iterdir():
         path.unlink()
 

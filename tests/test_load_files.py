@@ -50,7 +50,7 @@ def written(folder):
 
 
 def load(folder, **options):
-    return ff.load_shards(folder / "*-images-idx3-ubyte*", **options)
+    return ff.load_files(folder / "*-images-idx3-ubyte*", **options)
 
 
 def test_files_come_in_natural_order(folder, written):
@@ -60,7 +60,7 @@ def test_files_come_in_natural_order(folder, written):
         os.path.relpath(folder / "*"),
         [folder / f"part{k}-images-idx3-ubyte{'.gz' * (k == 9)}" for k in SIZES],
     ):
-        dataset = ff.load_shards(source)
+        dataset = ff.load_files(source)
         assert np.array_equal(np.asarray(dataset.images), written[0])
         assert np.array_equal(dataset.labels, written[1])
     assert dataset.source == str(folder)
@@ -69,13 +69,13 @@ def test_files_come_in_natural_order(folder, written):
 
 def test_a_sequence_keeps_its_order(folder, written):
     names = [folder / f"part{k}-images-idx3-ubyte" for k in (10, 2)]
-    dataset = ff.load_shards(names)
+    dataset = ff.load_files(names)
     assert len(dataset.images.parts) == 2 and len(dataset.images.parts[0]) == 45
 
 
 def test_folders_below(tmp_path):
     wanted = [write(tmp_path / f"day{k}", 0, k)[0] for k in (2, 10)]
-    dataset = ff.load_shards(tmp_path / "**" / "*idx3*")
+    dataset = ff.load_files(tmp_path / "**" / "*idx3*")
     assert np.array_equal(np.asarray(dataset.images), np.concatenate(wanted))
     assert dataset.source == str(tmp_path)
 
@@ -84,7 +84,7 @@ def test_a_file_alone(folder):
     images, _ = write(folder, 0)
     path = folder / "part0-images-idx3-ubyte"
     for source in (path, [path]):
-        assert np.array_equal(np.asarray(ff.load_shards(source).images), images)
+        assert np.array_equal(np.asarray(ff.load_files(source).images), images)
 
 
 def test_of_a_file_and_its_gz_the_plain_one_is_taken(folder):
@@ -100,7 +100,7 @@ def test_an_images_file_with_a_dot(folder):
     for kind in ("images-idx3", "labels-idx1"):
         old = folder / f"part0-{kind}-ubyte"
         old.rename(folder / f"t.{kind.replace('-', '.')}-ubyte")
-    assert np.array_equal(np.asarray(ff.load_shards(folder / "t.*").images), images)
+    assert np.array_equal(np.asarray(ff.load_files(folder / "t.*").images), images)
 
 
 def base_of(array):
@@ -227,7 +227,7 @@ def test_cards_that_differ(tmp_path):
         write(tmp_path / f"{k}", 0)
     (tmp_path / "2" / "dataset.json").write_text('{"name": "other"}')
     with pytest.raises(FormatError, match=r"must be the same in all folders .* differ"):
-        ff.load_shards(tmp_path / "*" / "*idx3*")
+        ff.load_files(tmp_path / "*" / "*idx3*")
 
 
 def test_is_pickled_by_its_files(folder, written):
@@ -263,7 +263,7 @@ def test_loads_in_a_fresh_process_with_few_handles(folder):
         import fmnist_fast as ff
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
         for _ in range(2):  # the second time from decoded copies
-            dataset = ff.load_shards(sys.argv[1])
+            dataset = ff.load_files(sys.argv[1])
             assert sum(len(x) for x, _ in ff.Loader(dataset, 7, shuffle=True)) == 240
     """
     pattern = str(folder / "*idx3*")
@@ -285,7 +285,7 @@ def test_nothing_matches(folder):
         (folder / "*-ubyte", r"only .*-ubyte\.gz does: pass that"),
     ):
         with pytest.raises(FileNotFoundError, match=rf"must match .*, but {what}; a "):
-            ff.load_shards(source)
+            ff.load_files(source)
 
 
 def test_labels_that_are_missing(folder):
@@ -300,16 +300,16 @@ def test_a_sequence_that_is_wrong(folder):
     write(folder, 0)
     path = folder / "part0-images-idx3-ubyte"
     with pytest.raises(FileNotFoundError, match=r"there is no such file of images"):
-        ff.load_shards([folder / "part7-images-idx3-ubyte"])
+        ff.load_files([folder / "part7-images-idx3-ubyte"])
     with pytest.raises(ValueError, match=r"must have images-idx3 in its name, got .*x"):
-        ff.load_shards([folder / "x"])
+        ff.load_files([folder / "x"])
     with pytest.raises(ValueError, match=r"must name each file once, got .* twice"):
-        ff.load_shards([path, str(path)])
+        ff.load_files([path, str(path)])
     with pytest.raises(ValueError, match=r"must name at least one file, got none"):
-        ff.load_shards([])
+        ff.load_files([])
     for source in (7, b"path"):
         with pytest.raises(TypeError, match=r"must be a pattern, a path or a sequence"):
-            ff.load_shards(source)
+            ff.load_files(source)
 
 
 DAMAGES = {

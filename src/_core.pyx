@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The binding between the Python package and the C kernels.
 
-The only file that knows both. Every function checks its arguments, takes pointers,
+Only this file knows both sides. Every function checks its arguments, takes pointers,
 calls a kernel without the GIL, checks the status and returns.
 """
 cimport cython
@@ -27,7 +27,7 @@ cdef extern from "numpy/arrayobject.h":
 
 
 cdef int check(fm_status status, str source="") except -1:
-    """Raise what `status` stands for; `source` says in which file."""
+    """Raise the exception for `status`; `source` names the file at fault."""
     if status == FM_OK:
         return 0
     message = fm_status_message(status).decode()
@@ -45,30 +45,30 @@ cdef fm_cpu_level cpu_level = fm_cpu_detect()
 
 
 def cpu_levels():
-    """The instruction set levels that this machine can run, lowest first."""
+    """Return the instruction set levels that this machine can run, lowest first."""
     return CPU_LEVELS[:fm_cpu_detect() + 1]
 
 
 def get_cpu_level():
-    """The level whose kernels new calls and loaders use."""
+    """Return the level whose kernels new calls and loaders use."""
     return CPU_LEVELS[cpu_level]
 
 
 def set_cpu_level(level):
-    """Use the kernels of `level` from now on; loaders at work keep theirs."""
+    """Use the kernels of `level` from now on. Loaders in use keep their kernels."""
     global cpu_level
     if level not in CPU_LEVELS:
         raise ValueError(f"CPU level must be one of {', '.join(CPU_LEVELS)}, "
                          f"got {level!r}")
     if level not in cpu_levels():
-        raise ValueError(f"CPU level {level!r} was asked for, but this machine has "
-                         f"only {', '.join(cpu_levels())}")
+        raise ValueError("CPU level must be one that this machine has "
+                         f"({', '.join(cpu_levels())}), got {level!r}")
     cpu_level = <fm_cpu_level><int>CPU_LEVELS.index(level)
 
 
 # ---- IDX ------------------------------------------------------------------------
 
-# The type byte of an IDX header.
+# Type bytes of IDX headers, by the names of their numpy dtypes.
 IDX_TYPES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C,
              "float32": 0x0D, "float64": 0x0E}
 IDX_MAX_NDIM = FM_IDX_MAX_NDIM
@@ -76,10 +76,10 @@ cdef dict IDX_DTYPES = {code: name for name, code in IDX_TYPES.items()}
 
 
 def idx_header(const uint8_t[::1] head not None, str source not None):
-    """Read and check the IDX header at the start of `head` (1024 bytes are enough).
+    """Return the IDX header at the start of `head`; 1024 bytes are always enough.
 
-    Returns ``(dtype, shape, header_nbytes, data_nbytes)``; raises FormatError naming
-    `source` otherwise.
+    The result is ``(dtype, shape, header_nbytes, data_nbytes)``. A bad header raises a
+    FormatError that names the file `source`.
     """
     cdef fm_idx_header header
     cdef const uint8_t *start = &head[0] if head.shape[0] else NULL
@@ -88,20 +88,24 @@ def idx_header(const uint8_t[::1] head not None, str source not None):
     with nogil:
         status = fm_idx_parse(start, nbytes, &header)
     if status != FM_OK:
-        found = " ".join(f"{byte:02X}" for byte in bytes(head[:4]))
-        check(status, f"{source} (starts with {found or 'nothing'})")
+        first = " ".join(f"{byte:02X}" for byte in bytes(head[:4]))
+        message = fm_status_message(status).decode()
+        content = f"the content starts with {first}" if first else "it is empty"
+        raise FormatError(f"{source}: {message} ({content})")
     shape = tuple([header.dims[i] for i in range(header.ndim)])
     return (np.dtype(IDX_DTYPES[header.type]), shape, header.header_nbytes,
             header.data_nbytes)
 
 
 def idx_swap(cnp.ndarray items not None):
-    """Turn big-endian items into native ones, or back, in place.
+    """Convert items between big-endian and native byte order, in place.
 
     `items` must be C-contiguous and writable, with items of 1, 2, 4 or 8 bytes.
     """
     if not (items.flags.c_contiguous and items.flags.writeable):
-        raise ValueError("items must be C-contiguous and writable")
+        kind = "read-only" if items.flags.c_contiguous else "not C-contiguous"
+        raise ValueError("items must be C-contiguous and writable, got an array that "
+                         f"is {kind}")
     cdef uint8_t *start = <uint8_t *>cnp.PyArray_DATA(items)
     cdef size_t n_items = cnp.PyArray_SIZE(items)
     cdef int item_nbytes = cnp.PyArray_ITEMSIZE(items)
@@ -110,21 +114,24 @@ def idx_swap(cnp.ndarray items not None):
 
 
 def find_gzip_member(const uint8_t[::1] content not None, size_t begin):
-    """Whether another gzip member may start in `content[begin:]`; rarely wrong."""
-    cdef bint found = False
+    """Return whether another gzip member may start in ``content[begin:]``.
+
+    True is wrong about once in 200 GB of compressed data; src/gzip.h explains why.
+    """
+    cdef bint has_member = False
     if begin < <size_t>content.shape[0]:
         with nogil:
-            found = fm_gzip_find_member(&content[begin], content.shape[0] - begin)
-    return found
+            has_member = fm_gzip_find_member(&content[begin], content.shape[0] - begin)
+    return has_member
 
 
 def png_unfilter(const uint8_t[::1] filtered not None, cnp.ndarray out not None,
                  str source not None):
-    """Undo the filters of an inflated 8-bit grayscale PNG into `out`.
+    """Undo the filters of the decompressed rows of an 8-bit grayscale PNG.
 
-    `out` must be C-contiguous uint8 of shape (height, width), `filtered` have
-    ``height * (1 + width)`` bytes. Raises FormatError naming `source` where a filter
-    isn't one of PNG's.
+    `filtered` has ``height * (1 + width)`` bytes. `out` receives the pixels and must be
+    C-contiguous, writable uint8 of shape (height, width). An unknown filter type raises
+    a FormatError that names the file `source`.
     """
     if (out.dtype != np.uint8 or out.ndim != 2 or 0 in (<object>out).shape
             or not (out.flags.c_contiguous and out.flags.writeable)):
@@ -144,16 +151,18 @@ def png_unfilter(const uint8_t[::1] filtered not None, cnp.ndarray out not None,
 # ---- mapped files -----------------------------------------------------------------
 
 cdef class FileMap:
-    """The first `nbytes` bytes of an open file, to be read as a buffer.
+    """The first `nbytes` bytes of an open file, mapped into memory as a buffer.
 
-    The file may be closed then, and must not become shorter while this is in use.
+    The file may be closed afterward. It must not become shorter while the map is in
+    use.
     """
     cdef void *start
     cdef size_t nbytes
 
     def __cinit__(self, int file, size_t nbytes):
         if nbytes == 0:
-            raise ValueError("an empty file can't be mapped")
+            raise ValueError("nbytes must be at least 1, got 0 (an empty file can't be "
+                             "mapped)")
         self.nbytes = nbytes
         with nogil:
             self.start = fm_filemap_new(file, nbytes)
@@ -172,12 +181,13 @@ cdef class FileMap:
 # ---- statistics, photos, order, random numbers -----------------------------------
 
 def pixel_sums(cnp.ndarray pixels not None):
-    """The sum of `pixels` and of their squares, exactly, as Python integers.
+    """Return the exact sum of `pixels`, and of their squares, as Python integers.
 
     `pixels` must be C-contiguous uint8, of any shape.
     """
     if pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
-        raise ValueError(f"pixels must be C-contiguous uint8, got {pixels.dtype}")
+        raise ValueError(f"pixels must be C-contiguous uint8, got {pixels.dtype} of "
+                         f"strides {(<object>pixels).strides}")
     cdef const uint8_t *start = <const uint8_t *>cnp.PyArray_DATA(pixels)
     cdef size_t n = cnp.PyArray_SIZE(pixels)
     cdef uint64_t total, squares
@@ -188,10 +198,13 @@ def pixel_sums(cnp.ndarray pixels not None):
 
 
 def photo_box(const uint8_t[:, :, ::1] pixels not None, int limit):
-    """Where `pixels`, uint8 (height, width, 3), stop being close to their corners.
+    """Return the rectangle that remains when edges of one color are trimmed.
 
-    Returns ``(top, bottom, left, right)``; colours are close whose squared differences
-    sum to at most `limit`. Where all are, a begin is the side and an end is 0.
+    `pixels` is uint8 of shape (height, width, 3). The result ``(top, bottom, left,
+    right)`` stands for rows ``[top, bottom)`` and columns ``[left, right)``. An edge is
+    trimmed while its pixels are close to the color of a corner. Two colors are close if
+    their squared differences sum to at most `limit`. If all pixels are close, the
+    result is ``(height, 0, width, 0)``.
     """
     cdef size_t height = pixels.shape[0], width = pixels.shape[1]
     if height == 0 or width == 0 or pixels.shape[2] != 3:
@@ -206,32 +219,32 @@ def photo_box(const uint8_t[:, :, ::1] pixels not None, int limit):
 
 def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None,
           uint64_t block=0):
-    """The samples at positions ``[begin, end)`` of one epoch's shuffled order.
+    """Return the rows at positions ``[begin, end)`` of the shuffled order of an epoch.
 
-    Returns uint64 ``(end - begin,)``: a slice of a permutation of ``range(n)``. `block`
-    is that of Loader's `shuffle_block`, 0 for none.
+    The result is uint64 of shape ``(end - begin,)``, a slice of a permutation of
+    ``range(n)``. `block` is the `shuffle_block` of Loader, and 0 stands for none.
     """
     end = n if end is None else end
     if not 0 <= begin <= end <= n <= FM_ORDER_MAX_N:
-        raise ValueError(f"need 0 <= begin <= end <= n <= 2**62, got begin={begin}, "
-                         f"end={end}, n={n}")
+        raise ValueError("begin, end and n must satisfy 0 <= begin <= end <= n <= "
+                         f"2**62, got begin={begin}, end={end}, n={n}")
     if block > FM_ORDER_MAX_BLOCK:
         raise ValueError(f"block must be at most 2**40, got {block}")
     cdef cnp.ndarray out = np.empty(end - begin, dtype=np.uint64)
     cdef uint64_t *start = <uint64_t *>cnp.PyArray_DATA(out)
     cdef uint64_t first = begin
     cdef size_t count = end - begin
-    cdef fm_order keyed
+    cdef fm_order epoch_order
     cdef fm_order_fn *fill = fm_order_select(cpu_level)
     with nogil:
-        fm_order_init(&keyed, n, 1, block, seed, epoch)
-        fill(&keyed, first, count, start)
+        fm_order_init(&epoch_order, n, 1, block, seed, epoch)
+        fill(&epoch_order, first, count, start)
     return out
 
 
 def draw(uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
          uint32_t draw):
-    """The four random words of one draw, as a tuple of integers below 2**32."""
+    """Return the four random words of one draw, as a tuple of integers below 2**32."""
     cdef uint32_t[4] out
     fm_rng_draw(seed, epoch, position, <fm_operation>operation, draw, out)
     return out[0], out[1], out[2], out[3]
@@ -261,7 +274,7 @@ MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
 cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
-    """Turn one step that compile_transforms made into the core's struct."""
+    """Fill the core's struct `step` from one transform of compile_transforms."""
     step.kind = TRANSFORM_KINDS[kind]
     step.threshold = <uint64_t>(p * 4294967296.0)
     if kind == "group" or kind == "choice":
@@ -299,21 +312,22 @@ cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
 
 
 cdef class Transforms:
-    """An augmentation in the core's form: steps and mix, for images of one size.
+    """An augmentation in the core's form: a flat list of transforms, and a mix.
 
-    `compiled` is what compile_transforms returns; it has checked everything.
+    `compiled` is the result of compile_transforms, which has checked everything against
+    images of `height` x `width` pixels.
     """
     cdef fm_step *memory
     cdef fm_steps steps
     cdef fm_mix mix
-    cdef readonly object compiled  # keeps the user's functions alive
+    cdef readonly object compiled  # keeps C functions of the user alive
 
     def __cinit__(self, compiled, size_t height, size_t width):
         cdef size_t i, n_steps = len(compiled.transforms)
         self.compiled = compiled
         self.memory = <fm_step *>calloc(n_steps + 1, sizeof(fm_step))
         if self.memory == NULL:
-            raise MemoryError()
+            raise MemoryError(f"there is not enough memory for {n_steps} transforms")
         for i in range(n_steps):
             kind, p, fields = compiled.transforms[i]
             set_step(&self.memory[i], kind, p, fields)
@@ -336,11 +350,13 @@ cdef class Transforms:
 
     def run(self, const uint8_t[:, ::1] image not None, *, uint64_t seed, epochs,
             uint64_t position):
-        """`image` as the sample at `position`, which is its index too, gets in each of
-        `epochs`: uint8 (len(epochs), height, width). Without the mix.
+        """Return `image` as it is augmented in each of `epochs`, without the mix.
+
+        The image is row `position` of its dataset, and at that position in every epoch.
+        The result is uint8 of shape ``(len(epochs), height, width)``.
         """
         if (image.shape[0], image.shape[1]) != (self.steps.height, self.steps.width):
-            raise ValueError(f"image must be ({self.steps.height}, "
+            raise ValueError(f"image must have shape ({self.steps.height}, "
                              f"{self.steps.width}), got ({image.shape[0]}, "
                              f"{image.shape[1]})")
         cdef cnp.ndarray memory = np.empty(fm_steps_memory_nbytes(&self.steps) + 64,
@@ -367,7 +383,7 @@ DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
 LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
                 "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
 LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
-MAX_EPOCH = UINT32_MAX  # an epoch is one word of the random numbers' counter
+MAX_EPOCH = UINT32_MAX  # the epoch is one word of the counter of the random numbers
 MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK
 SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
 
@@ -375,17 +391,43 @@ SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
 cdef class Pipeline:
     """Worker threads and slots for one dataset and one set of options.
 
-    The caller (loader.py) has checked the arguments: `parts` are C-contiguous uint8
-    arrays of images of one size, at least one; `labels` of them all are C-contiguous
-    uint8, int32 or int64, and every label fits `label_dtype`.
-    `rows` is the size of the largest batch; `image_shape` is what follows it in the
-    shape of a batch, and `array_dtype` the numpy dtype to show `dtype` as. `steps` is
-    the augmentation, or None. `slots` are writable, aligned arrays to keep batches in;
-    none: memory is taken from the system.
+    The caller (loader.py) has checked all arguments.
+
+    Parameters
+    ----------
+    parts : tuple of ndarray
+        Images, at least one array; each is C-contiguous uint8 of shape
+        ``(its rows, height, width)``.
+    labels : ndarray
+        Labels of all parts: C-contiguous uint8, int32 or int64. All of them fit
+        `label_dtype`.
+    transforms : Transforms or None
+        The augmentation.
+    dtype : str
+        Data type of the images in a batch, a key of DTYPES.
+    scale, bias : float
+        Pixels become ``pixel * scale + bias``.
+    image_shape : tuple of int
+        Shape of a batch of images, without the number of rows.
+    array_dtype : numpy dtype
+        Dtype of the arrays that show the images.
+    label_dtype : str
+        Data type of the labels in a batch, a key of LABEL_DTYPES.
+    n_classes : int
+        Width of a one-hot row.
+    rows : int
+        Rows of the largest batch.
+    threads : int
+        Number of worker threads, at least 1.
+    prefetch : int
+        Batches to keep ready, at least 1.
+    slots : sequence of ndarray
+        Writable, aligned arrays to keep batches in. If it is empty, the system provides
+        the memory.
     """
     cdef fm_pipeline *pipeline
     cdef fm_slot_layout layout
-    cdef object parts, begins, addresses, labels, slots  # whose memory is used
+    cdef object parts, begins, addresses, labels, slots  # kept alive: used by the core
     cdef uint64_t n
     cdef Transforms transforms
     cdef cnp.dtype array_dtype, label_array_dtype
@@ -434,10 +476,10 @@ cdef class Pipeline:
         plan.scale, plan.bias = <float>scale, <float>bias
         fm_plan_select(&plan, rows, cpu_level)
         check(fm_slots_layout(&plan, rows, &self.layout))
-        for slot in slots:
+        for i, slot in enumerate(slots):
             if slot.nbytes < self.layout.nbytes:
-                raise ValueError(f"a slot takes {self.layout.nbytes} bytes, got "
-                                 f"{slot.nbytes}")
+                raise ValueError(f"slots[{i}] must have at least {self.layout.nbytes} "
+                                 f"bytes, got {slot.nbytes}")
         self.slots = slots
         addresses = np.array([slot.ctypes.data for slot in slots], dtype=np.uintp)
         self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch,
@@ -454,72 +496,75 @@ cdef class Pipeline:
     def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
               uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
               drop_last, owner):
-        """Begin an epoch at global position `begin`; returns its Batches.
+        """Begin an epoch at position `begin`, and return its Batches.
 
-        They keep `owner` alive.
+        The Batches keep `owner` alive.
         """
-        cdef fm_epoch keyed
+        cdef fm_epoch new_epoch
         cdef fm_status status
         cdef uint64_t n = self.n
         cdef fm_last last = LASTS[drop_last]
         if (batch_size if last == FM_LAST_WRAP else min(n, batch_size)) > \
                 self.layout.rows:
-            raise ValueError(f"slots hold {self.layout.rows} rows, got {batch_size}")
+            raise ValueError(f"batch_size must be at most {self.layout.rows}, the rows "
+                             f"of a slot, got {batch_size}")
         cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
                                                 last)
         cdef Batches batches = Batches.__new__(Batches)
         with nogil:
-            keyed.seed, keyed.number = seed, epoch
-            fm_order_init(&keyed.order, n, shuffle, block, seed, epoch)
-            status = fm_pipeline_start(self.pipeline, &keyed, &batching, &self.ticket)
+            new_epoch.seed, new_epoch.number = seed, epoch
+            fm_order_init(&new_epoch.order, n, shuffle, block, seed, epoch)
+            status = fm_pipeline_start(self.pipeline, &new_epoch, &batching,
+                                       &self.ticket)
         check(status)
         self.batching, self.n_taken, self.finished = batching, 0, False
         batches.pipeline, batches.ticket, batches.owner = self, self.ticket, owner
         return batches
 
     def close(self):
-        """Join the threads. Batches that are lent stay valid."""
+        """Join the threads. Batches that are still held stay valid."""
         self.closed = True
         with nogil:
             fm_pipeline_close(self.pipeline)
 
     @property
     def position(self):
-        """Positions of the newest epoch that were handed out, counting all ranks."""
+        """Return the position after the last global batch taken in the newest epoch."""
         taken = self.n_taken * self.batching.batch_size * self.batching.world
         return min(self.batching.begin + taken, self.batching.end)
 
     @property
     def forked(self):
-        """Whether the threads belong to the process that this one was forked from."""
+        """Return whether this process is a forked child of the one with the threads."""
         return fm_pipeline_forked(self.pipeline)
 
     @property
     def slots_nbytes(self):
-        """Bytes held in slots now."""
+        """Return the bytes held in slots now."""
         return fm_pipeline_slots_nbytes(self.pipeline)
 
     @property
     def slot_nbytes(self):
-        """Bytes of one slot."""
+        """Return the bytes of one slot."""
         return self.layout.nbytes
 
     @property
     def n_lent(self):
-        """The number of batches that somebody holds."""
+        """Return the number of batches that are held by the consumer."""
         return fm_pipeline_n_lent(self.pipeline)
 
     @property
     def window(self):
-        """The number of batches that are kept ready."""
+        """Return the number of batches that are kept ready."""
         return fm_pipeline_window(self.pipeline)
 
     cdef void finish(self, uint64_t ticket) noexcept:
-        """The iterator of `ticket` has come to an end, of itself or by close()."""
+        """Record whether the epoch of `ticket` ended with its last batch."""
         if ticket == self.ticket:
             self.finished = self.n_taken == fm_batching_count(&self.batching)
 
     cdef object lend(self, uint64_t ticket, fm_slot *slot, uint64_t n_rows):
+        """Return the batch in `slot` as arrays, ``(images, labels)``."""
         self.n_taken += ticket == self.ticket
         cdef Lease lease = Lease.__new__(Lease)
         lease.pipeline, lease.slot = self, slot
@@ -532,9 +577,9 @@ cdef class Pipeline:
 
 @cython.final
 @cython.freelist(16)
-@cython.no_gc  # refers to a pipeline, which refers to no lease
+@cython.no_gc  # no cycles: a pipeline doesn't refer to its leases
 cdef class Lease:
-    """Owner of a batch's memory: the slot goes back when no array refers to it."""
+    """Owner of a batch's memory. It gives the slot back when no array refers to it."""
     cdef Pipeline pipeline
     cdef fm_slot *slot
 
@@ -543,7 +588,8 @@ cdef class Lease:
             fm_pipeline_give(self.pipeline.pipeline, self.slot)
 
     cdef object array(self, cnp.dtype dtype, int ndim, cnp.npy_intp *shape, void *data):
-        Py_INCREF(dtype)  # the call below takes a reference over
+        """Return an array at `data` in the slot, which keeps this lease alive."""
+        Py_INCREF(dtype)  # the call below steals a reference
         out = PyArray_NewFromDescr(cnp.ndarray, dtype, ndim, shape, NULL, data,
                                    cnp.NPY_ARRAY_CARRAY, NULL)
         cnp.set_array_base(out, self)
@@ -551,9 +597,9 @@ cdef class Lease:
 
 
 cdef class Batches:
-    """Iterator over the batches of one epoch: ``(images, labels)`` tuples.
+    """Iterator over the batches of one epoch, which are tuples ``(images, labels)``.
 
-    May be shared by Python threads; each batch goes to one of them.
+    Thread safety: Python threads may share the iterator; each batch goes to one thread.
     """
     cdef Pipeline pipeline
     cdef uint64_t ticket
@@ -585,7 +631,7 @@ cdef class Batches:
             PyErr_CheckSignals()
 
     def close(self):
-        """Stop working ahead for this epoch; what was handed out stays valid."""
+        """Stop filling batches of this epoch. Batches that were returned stay valid."""
         cdef Pipeline pipeline = self.pipeline
         self.pipeline = None
         if pipeline is not None:
@@ -599,7 +645,7 @@ cdef class Batches:
 
     @property
     def closed(self):
-        """Whether the epoch is over or was given up."""
+        """Return whether the epoch is over, or this iterator was closed."""
         return self.pipeline is None
 
 

@@ -1,25 +1,27 @@
-/* The arithmetic of batches and the fused loop over their rows; see batch.h. */
+/* The arithmetic of batches, and the fused loop that fills their rows; see batch.h. */
 #include "batch.h"
 
 #include <string.h>
 
-/* Source rows lie anywhere in the dataset, so each is asked for this many rows before
-   it is needed. */
+/* Source rows are scattered over the dataset, so each one is prefetched this many rows
+   before it is needed. */
 #define PREFETCH_ROWS 6
 #define CACHE_LINE 64
 
-/* Batches from this size on are written past the caches: with those that are held and
-   those being filled they take more than a core's share of the caches. */
+/* Batches of at least this size are written past the caches. Together with the batches
+   that the consumer holds and the ones being filled, they exceed a core's share of the
+   caches. */
 #define STREAMING_NBYTES ((size_t)4 << 20)
 
-#define BLOCK 256 /* rows whose samples are computed together; 2 KiB of indices */
+#define BLOCK 256 /* rows whose order is computed together; 2 KiB of indices */
 
 static uint64_t min_u64(uint64_t x, uint64_t y)
 {
     return x < y ? x : y;
 }
 
-/* Rank r's share of `n` rows, the first n % world ranks taking one more. */
+/* Return where the shard of `rank` begins among `n` rows. The first n % world shards
+   have one row more. */
 static uint64_t share_begin(uint64_t n, uint64_t rank, uint64_t world)
 {
     return n / world * rank + min_u64(n % world, rank);
@@ -119,7 +121,8 @@ static void fill_labels(const struct fm_plan *plan, const uint64_t *samples,
         case FM_LABEL_ONEHOT: {
             float *row = (float *)labels + i * plan->n_classes;
             memset(row, 0, plan->n_classes * sizeof *row);
-            if ((uint64_t)label < plan->n_classes) /* it may have been overwritten */
+            /* The caller may have changed the labels since they were checked. */
+            if ((uint64_t)label < plan->n_classes)
                 row[label] = 1.0f;
             break;
         }
@@ -127,7 +130,7 @@ static void fill_labels(const struct fm_plan *plan, const uint64_t *samples,
     }
 }
 
-/* sources[i] = the pixels of sample i. */
+/* Set sources[i] to the pixels of dataset row samples[i]. */
 static void find_sources(const struct fm_parts *parts, const uint64_t *samples,
                          size_t n_rows, const uint8_t **sources)
 {
@@ -140,8 +143,8 @@ static void find_sources(const struct fm_parts *parts, const uint64_t *samples,
         sources[i] = fm_parts_image(parts, samples[i]);
 }
 
-/* Ask for `row` from byte `begin` on, and for its last byte, as it need not start on a
-   line. */
+/* Prefetch `row` from byte `begin` to FM_CONVERT_AHEAD. The row need not start at a
+   cache line, so its last byte is prefetched as well. */
 static void prefetch_row(const struct fm_plan *plan, const uint8_t *row, size_t begin)
 {
     const size_t image_nbytes = plan->parts.image_nbytes;
@@ -162,7 +165,8 @@ size_t fm_plan_memory_nbytes(const struct fm_plan *plan)
     return plan->steps ? mixed_nbytes(plan) + fm_steps_memory_nbytes(plan->steps) : 0;
 }
 
-/* The samples at positions begin, begin + 1, ...; beyond the last one comes the first. */
+/* Set samples[i] to the dataset row at position begin + i. After the last position, the
+   epoch starts over. */
 static void find_samples(const struct fm_plan *plan, const struct fm_order *order,
                          uint64_t begin, size_t n_rows, uint64_t *samples)
 {
@@ -176,8 +180,8 @@ static void find_samples(const struct fm_plan *plan, const struct fm_order *orde
     }
 }
 
-/* Pixels of the sample at `position`, of which `source` are the original ones,
-   augmented. */
+/* Return the augmented pixels of the sample at `position`, made from the pixels
+   `source`. */
 static const uint8_t *augmented(const struct fm_plan *plan,
                                 const struct fm_epoch *epoch, uint64_t position,
                                 uint64_t sample, const uint8_t *source,
@@ -189,18 +193,19 @@ static const uint8_t *augmented(const struct fm_plan *plan,
                         source, alone, ahead, lane, memory + mixed_nbytes(plan));
 }
 
-/* What a row is filled from, beside its sample. */
+/* The inputs of a row except its sample. */
 struct rows {
     const struct fm_epoch *epoch;
     uint64_t global_begin, global_n_rows, begin;
     uint8_t *memory;
-    const uint8_t **sources;     /* pixels of every row's sample */
-    struct fm_ahead *ahead;      /* of the rows that are next */
-    struct fm_mixture *mixtures; /* of every row, where samples are mixed */
-    uint64_t *partners;          /* their samples */
+    const uint8_t **sources;     /* the original pixels of each row */
+    struct fm_ahead *ahead;      /* draws in advance, for FM_FIELD_SAMPLES rows */
+    struct fm_mixture *mixtures; /* how each row is mixed, if samples are mixed */
+    uint64_t *partners;          /* the dataset rows that they are mixed with */
 };
 
-/* The pixels of row i: its sample's own, if there is nothing to do, or in memory. */
+/* Return the pixels of row i. They lie in the dataset if nothing changes them, and
+   otherwise in rows->memory. */
 static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *rows,
                                  size_t i, uint64_t sample)
 {
@@ -247,11 +252,12 @@ static void fill_images(const struct fm_plan *plan, const struct rows *rows,
         const uint8_t *ahead = rows->sources[next];
         plan->convert(row_pixels(plan, rows, i, samples[i]), plan->n_pixels,
                       plan->scale, plan->bias, ahead, images + i * row_nbytes);
-        prefetch_row(plan, ahead, plan->n_pixels); /* what converting didn't reach */
+        prefetch_row(plan, ahead, plan->n_pixels); /* the rest, after convert */
     }
 }
 
-/* Make one-hot rows soft: what is not the sample's own share is its partner's. */
+/* Turn one-hot rows into soft labels: the sample's class has its share, and the
+   partner's class has the rest. */
 static void mix_labels(const struct fm_plan *plan, const struct rows *rows,
                        const uint64_t *samples, size_t n_rows, float *restrict labels)
 {
@@ -265,7 +271,8 @@ static void mix_labels(const struct fm_plan *plan, const struct rows *rows,
     }
 }
 
-/* Ask for the runs of a window that come in [begin, end) of `length` equal steps. */
+/* Ask the system to read a part of a block group ahead. The list of the group's runs is
+   divided into `length` equal pieces, and pieces [begin, end) are read. */
 static void read_window(const struct fm_plan *plan, const struct fm_order *order,
                         uint64_t window, uint64_t begin, uint64_t end, uint64_t length)
 {

@@ -1,8 +1,8 @@
-/* Pixel conversion: a body for each output type, compiled for each instruction set or
-   by hand.
-   The build turns contraction of a * b + c into one rounding off, so that all of them
-   give the same bits. float16 rounding without F16C follows the IEEE 754 encoding:
-   add half a unit to the significand and let the carry reach the exponent. */
+/* Pixel conversion; see convert.h. Each output type has a body, which is compiled for
+   each instruction set or written by hand for one.
+   The build turns off the contraction of a * b + c into one rounding, so that all of
+   them give the same bits. Without F16C, rounding to float16 uses the encoding of IEEE
+   754: add half a unit to the significand, and let the carry reach the exponent. */
 #include "convert.h"
 
 #include <string.h>
@@ -38,18 +38,18 @@ FM_INLINE void to_bfloat16(const uint8_t *restrict in, size_t n, float scale,
         out[i] = bfloat16_of((float)in[i] * scale + bias);
 }
 
-/* All three cases are computed and one is chosen, so that loops stay vector code. */
+/* Compute all three cases and choose one, so that loops stay vector code. */
 FM_INLINE uint16_t float16_of(float x)
 {
     uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
-    /* 2**-14 and more: move the exponent's bias from 127 to 15, round 13 bits off. */
+    /* At least 2**-14: change the exponent's bias from 127 to 15, round off 13 bits. */
     uint32_t half = (size - 0x38000000u + 0x0FFFu + (size >> 13 & 1)) >> 13;
-    /* Below 2**-14, subnormal: adding 0.5 leaves units of 2**-24 in the low bits. */
+    /* Below 2**-14 (subnormal): adding 0.5 leaves units of 2**-24 in the low bits. */
     float magnitude;
     memcpy(&magnitude, &size, sizeof magnitude);
     uint32_t subnormal = bits_of(magnitude + 0.5f) - 0x3F000000u;
     half = size < 0x38800000u ? subnormal : half;
-    half = size >= 0x47800000u ? 0x7C00u : half; /* 65536 and more: infinity */
+    half = size >= 0x47800000u ? 0x7C00u : half; /* at least 65536: infinity */
     return (uint16_t)(sign | half);
 }
 
@@ -69,8 +69,8 @@ FM_INLINE void to_uint8(const uint8_t *restrict in, size_t n, float scale, float
 
 #if FM_X86_LEVELS
 
-/* By hand: compilers take 32 or 64 pixels at once and leave the last 16 of 28 x 28 to
-   single floats, which costs a tenth of an epoch of random crops. */
+/* Written by hand: compilers take 32 or 64 pixels at once, and convert the last 16 of
+   28 x 28 pixels one by one. This costs a tenth of an epoch of random crops. */
 FM_TARGET_AVX2
 FM_INLINE void to_float32_avx2(const uint8_t *restrict in, size_t n, float scale,
                                float bias, float *restrict out)
@@ -99,7 +99,7 @@ FM_INLINE void to_float32_avx512(const uint8_t *restrict in, size_t n, float sca
     to_float32_avx2(in + i, n - i, scale, bias, out + i);
 }
 
-/* F16C rounds eight values in one instruction, where the bits above take fifteen. */
+/* F16C rounds eight values in one instruction; float16_of takes fifteen. */
 FM_TARGET_AVX2
 FM_INLINE void to_float16_f16c(const uint8_t *restrict in, size_t n, float scale,
                                float bias, uint16_t *restrict out)
@@ -128,7 +128,7 @@ FM_INLINE __m256i bfloat16_words(const uint8_t *in, __m256 scales, __m256 biases
     return _mm256_srli_epi32(bits, 16);
 }
 
-/* By hand: 116 ns for 28 x 28 pixels, where gcc 12 makes 177 of the loop above. */
+/* Written by hand: 116 ns for 28 x 28 pixels; gcc 12 compiles to_bfloat16 to 177 ns. */
 FM_TARGET_AVX2
 FM_INLINE void to_bfloat16_avx2(const uint8_t *restrict in, size_t n, float scale,
                                 float bias, uint16_t *restrict out)
@@ -139,16 +139,16 @@ FM_INLINE void to_bfloat16_avx2(const uint8_t *restrict in, size_t n, float scal
         __m256i packed =
             _mm256_packus_epi32(bfloat16_words(in + i, scales, biases),
                                 bfloat16_words(in + i + 8, scales, biases));
-        /* Packing took the halves of both in turns. */
+        /* Packing interleaved the 128-bit halves of both vectors. */
         packed = _mm256_permute4x64_epi64(packed, 0xD8);
         _mm256_storeu_si256((__m256i *)(out + i), packed);
     }
     to_bfloat16(in + i, n - i, scale, bias, out + i);
 }
 
-/* Plain stores first read the lines that they overwrite. Two threads take 17 ms for an
-   epoch of Fashion-MNIST into 32 MB each, and 8 ms past the caches; into 4 MB it is
-   7 ms either way. */
+/* Plain stores first read the cache lines that they overwrite. Two threads that write
+   an epoch of Fashion-MNIST into 32 MB each take 17 ms with plain stores, and 8 ms past
+   the caches. Into 4 MB each, they take 7 ms either way. */
 FM_TARGET_AVX2
 FM_INLINE void to_float32_streaming(const uint8_t *restrict in, size_t n, float scale,
                                     float bias, float *restrict out)
@@ -163,10 +163,10 @@ FM_INLINE void to_float32_streaming(const uint8_t *restrict in, size_t n, float 
 
 #endif
 
-/* A row, a cache line of pixels at a time, with a line of the row that comes next but
-   few asked for before each. All lines at once fill the processor's queue of misses,
-   in which the stores then wait: two threads took 5.5 ms for an epoch of Fashion-MNIST
-   that way, and 4.4 this way. */
+/* A kernel converts one cache line of pixels at a time, and prefetches one line of the
+   row `ahead` before each. Prefetching all lines at once fills the processor's queue of
+   misses, and the stores wait in it. For an epoch of Fashion-MNIST, two threads took
+   5.5 ms that way, and take 4.4 ms this way. */
 #define LINE ((size_t)64)
 #define KERNEL(name, target, type, body)                                              \
     target static void name(const uint8_t *restrict in, size_t n, float scale,        \

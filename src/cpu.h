@@ -1,7 +1,7 @@
-/* Instruction sets: which the machine has, and how a kernel is compiled for each.
-   A kernel is one always-inlined body and one wrapper per level, so that a single
-   binary holds them all. Compilers without target attributes (MSVC) and other
-   processors get the baseline alone, which on arm64 includes NEON. */
+/* Instruction sets: detection, and the macros that compile a kernel for each of them.
+   A kernel is one always-inlined body and one wrapper for each level, so that a single
+   binary holds all levels. Compilers without target attributes (MSVC) and other
+   processors get only the baseline, which includes NEON on arm64. */
 #ifndef FM_CPU_H
 #define FM_CPU_H
 
@@ -28,8 +28,8 @@ enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 #define FM_X86_LEVELS 0
 #endif
 
-/* A kernel for each level: name_levels[level], out of one always-inlined body `name`.
-   `params` and `args` are its parameters and their names, both in parentheses. */
+/* Define the table name_levels[level] of a kernel, from its always-inlined body `name`.
+   `params` are the body's parameters and `args` their names, both in parentheses. */
 #if FM_X86_LEVELS
 #define FM_LEVELS(name, params, args)                                                 \
     static void name##_baseline params { name args; }                                 \
@@ -44,7 +44,7 @@ enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
                                                    name##_baseline}
 #endif
 
-/* The highest level that this processor and operating system can run. */
+/* Return the highest level that this processor and operating system can run. */
 static inline enum fm_cpu_level fm_cpu_detect(void)
 {
 #if FM_X86_LEVELS

@@ -20,7 +20,7 @@ void *fm_filemap_new(int file, size_t nbytes)
     void *mapped = NULL;
     if (mapping != NULL) {
         mapped = MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, nbytes);
-        CloseHandle(mapping); /* the view keeps what it needs */
+        CloseHandle(mapping); /* the view stays valid */
     }
     if (mapped == NULL)
         errno = GetLastError() == ERROR_ACCESS_DENIED ? EACCES : ENOMEM;
@@ -56,9 +56,10 @@ void fm_filemap_free(void *mapped, size_t nbytes)
 
 void fm_filemap_will_need(const void *begin, size_t nbytes)
 {
-    /* From a whole page on, with which the map starts, too. */
+    /* The advice must start at a page boundary. The mapping starts at one as well, so
+       that this address lies inside it. */
     const size_t before = (uintptr_t)begin % (uintptr_t)sysconf(_SC_PAGESIZE);
-    /* Advice: that the system does not take it is no error. */
+    /* This is only advice: a refusal is not an error. */
     (void)posix_madvise((char *)begin - before, nbytes + before, POSIX_MADV_WILLNEED);
 }
 

@@ -1,4 +1,4 @@
-/* The search for gzip headers; see gzip.h. */
+/* The search for gzip headers (RFC 1952, section 2.3); see gzip.h. */
 #include "gzip.h"
 
 #include <string.h>

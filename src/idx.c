@@ -1,4 +1,4 @@
-/* Header check and byte order of IDX files; see idx.h for the format. */
+/* Header check and byte order of IDX files; idx.h describes the format. */
 #include "idx.h"
 
 #include <string.h>
@@ -50,7 +50,8 @@ enum fm_status fm_idx_parse(const uint8_t *bytes, size_t nbytes,
         out->dims[i] = read_be32(bytes + 4 + 4 * i);
         empty |= out->dims[i] == 0;
     }
-    /* A zero makes the product zero however large the others are. */
+    /* One dimension of 0 makes the product 0, however large the other dimensions
+       are. */
     out->data_nbytes = empty ? 0 : (uint64_t)out->item_nbytes;
     for (int i = 0; i < out->ndim && !empty; i++) {
         if (out->data_nbytes > MAX_DATA_NBYTES / out->dims[i])
@@ -64,13 +65,14 @@ enum fm_status fm_idx_parse(const uint8_t *bytes, size_t nbytes,
 
 void fm_idx_swap(uint8_t *items, size_t n_items, int item_nbytes)
 {
-    (void)items, (void)n_items, (void)item_nbytes; /* the file's order is ours */
+    (void)items, (void)n_items, (void)item_nbytes; /* as in the file */
 }
 
 #else
 
-/* Shifts and masks, because every compiler turns them into its byte-swap (or, in
-   these loops, byte-shuffle) instruction; memcpy allows any alignment. */
+/* Swap bytes with shifts and masks: every compiler turns them into its byte-swap
+   instruction or, in these loops, its byte-shuffle instruction. memcpy allows any
+   alignment. */
 static uint16_t swap16(uint16_t x)
 {
     return (uint16_t)(x << 8 | x >> 8);

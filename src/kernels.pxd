@@ -1,4 +1,4 @@
-# Every declaration of the C kernels, and nothing else.
+# Declarations of the C types, constants and functions that _core.pyx uses.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "status.h" nogil:
@@ -111,7 +111,8 @@ cdef extern from "augment/filter.h" nogil:
     enum:
         FM_BLUR_MAX_SIZE
 
-# The fields of a step, as dicts of these names: see fmnist_fast/augment.
+# Parameters of transforms. fmnist_fast/augment makes dicts with these keys, and Cython
+# converts them to structs.
 cdef extern from "augment/steps.h" nogil:
     struct fm_range:
         double low

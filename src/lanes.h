@@ -1,6 +1,7 @@
-/* Eight floats at once, for loops that keep sums in registers: compilers unroll such
-   loops over arrays into single floats instead. GCC and clang turn these into the
-   vectors of whatever instruction set a function is compiled for. */
+/* Vectors of eight floats, for loops that keep sums in registers. Compilers unroll such
+   loops over arrays into single floats instead. GCC and clang turn these vectors into
+   the ones of the instruction set that a function is compiled for.
+   Source: GCC manual, "Vector Extensions". */
 #ifndef FM_LANES_H
 #define FM_LANES_H
 
@@ -13,7 +14,7 @@
 #if defined(__GNUC__) || defined(__clang__)
 
 typedef float fm_lanes __attribute__((vector_size(4 * FM_LANES_COUNT)));
-/* The same anywhere in memory. */
+/* The same vector in memory, at any address of a float. */
 typedef float fm_lanes_memory
     __attribute__((vector_size(4 * FM_LANES_COUNT), aligned(4), may_alias));
 

@@ -1,4 +1,5 @@
-/* The order of an epoch; see order.h for what it is. */
+/* The order of an epoch. order.h describes it; permutation.h names the source of the
+   permutations. */
 #include "order.h"
 
 void fm_order_init(struct fm_order *order, uint64_t n, int shuffle, uint64_t block,
@@ -22,7 +23,7 @@ void fm_order_init(struct fm_order *order, uint64_t n, int shuffle, uint64_t blo
         order->short_slot = (words[2] | (uint64_t)words[3] << 32) % (n_whole + 1);
 }
 
-/* Of `count` positions, how many are permuted together. */
+/* Return how many of the next `count` positions are permuted together. */
 FM_INLINE size_t at_once(size_t count)
 {
     return count < FM_PERMUTATION_BLOCK ? count : FM_PERMUTATION_BLOCK;
@@ -39,14 +40,15 @@ uint64_t fm_order_window_begin(const struct fm_order *order, uint64_t window)
 uint64_t fm_order_window_at(const struct fm_order *order, uint64_t position)
 {
     const uint64_t n_each = order->n / order->n_windows;
-    const uint64_t rest = order->n % order->n_windows; /* windows with one more */
+    const uint64_t rest = order->n % order->n_windows; /* groups with one more */
     if (position < rest * (n_each + 1))
         return position / (n_each + 1);
     return rest + (position - rest * (n_each + 1)) / n_each;
 }
 
-/* Slots are the blocks' places in their shuffled order; the places of samples in slot s
-   are [slot_begin(s), slot_begin(s + 1)). */
+/* `slot` in the names below is the place of a block in the shuffled sequence of blocks.
+   The rows of the block at place s have the places [slot_begin(s), slot_begin(s + 1))
+   in the sequence of rows. */
 FM_INLINE uint64_t slot_begin(const struct fm_order *order, uint64_t slot)
 {
     if (slot <= order->short_slot)
@@ -65,8 +67,9 @@ FM_INLINE uint64_t slot_at(const struct fm_order *order, uint64_t place)
     return (place - n_short) / order->block + (n_short > 0);
 }
 
-/* What is at the places of a window: those in slot first + i have the samples
-   place + shifts[i], modulo n. */
+/* One block group: the places [begin, end) of its rows, and its blocks, from place
+   `first` of a block on. The row at `place`, in the block at place first + i, is row
+   (place + shifts[i]) % n of the dataset. */
 struct window {
     uint64_t begin, end, first;
     size_t n_slots;
@@ -81,7 +84,8 @@ FM_INLINE void window_init(const struct fm_order *order, uint64_t number,
     window->end = fm_order_window_begin(order, number + 1);
     window->first = slot_at(order, window->begin);
     window->n_slots = (size_t)(slot_at(order, window->end - 1) - window->first + 1);
-    /* Those of the whole blocks, which count on behind the short one. */
+    /* order->whole numbers the blocks without the short one, so subtract it if it comes
+       earlier. */
     const uint64_t begin = window->first - (window->first > order->short_slot);
     const uint64_t left = order->whole.n - begin;
     const size_t n_blocks = left < window->n_slots ? (size_t)left : window->n_slots;
@@ -134,7 +138,7 @@ size_t fm_order_runs(const struct fm_order *order, uint64_t window,
         const uint64_t slot_end = slot_begin(order, slot_at(order, place) + 1);
         const uint64_t end = slot_end < found.end ? slot_end : found.end;
         const uint64_t sample = sample_at(order, &found, place);
-        const uint64_t room = order->n - sample; /* the circle closes behind it */
+        const uint64_t room = order->n - sample; /* up to the end of the circle */
         const uint64_t run = end - place < room ? end - place : room;
         out[n_runs++] = (struct fm_run){sample, sample + run};
         place += run;

@@ -1,4 +1,4 @@
-/* Reading parts ahead; see parts.h. */
+/* Reading ahead in several parts of memory; parts.h describes them. */
 #include "parts.h"
 
 #include "filemap.h"

@@ -1,11 +1,11 @@
-/* A keyed permutation of [0, n), of which any value is computed, not stored.
-
-   A Feistel network on [0, a) x [0, b) with a * b >= n, and cycle walking for the few
-   values that fall outside [0, n).
+/* A keyed permutation of [0, n). Any of its values is computed, not stored.
+   It is a Feistel network on [0, a) x [0, b) with a * b >= n, and cycle walking for the
+   few values that fall outside [0, n).
    Source: Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002,
-   section 5, the generalized Feistel cipher. Sides a and b near sqrt(n) leave so
-   little outside that walking is rare for every n above 256, where halves of whole bits
-   would walk up to four steps. */
+   section 5, the generalized Feistel cipher.
+
+   Sides a and b near sqrt(n) leave few values outside, so that walking is rare for
+   every n above 256. Two halves of whole bits would walk up to four times. */
 #ifndef FM_PERMUTATION_H
 #define FM_PERMUTATION_H
 
@@ -15,9 +15,9 @@
 #include "cpu.h"
 #include "rng.h"
 
-/* Eight rounds of this round function can't be told from a true shuffle by the tests
-   of positions, pairs, neighbours, cycles and parity; with one multiplication in place
-   of two, eight rounds fail the neighbours at n = 256 and twelve at n = 60000. */
+/* Tests of positions, pairs, neighbors, cycles and parity can't tell eight rounds of
+   this round function from a true shuffle. With one multiplication instead of two, the
+   test of neighbors fails: with eight rounds at n = 256, with twelve at n = 60000. */
 #define FM_PERMUTATION_ROUNDS 8
 
 struct fm_permutation {
@@ -26,12 +26,13 @@ struct fm_permutation {
     uint32_t keys[FM_PERMUTATION_ROUNDS];
 };
 
-/* Positions at a time: two arrays of 1 KiB, which stay in L1. */
+/* Positions that are permuted together. Their two arrays of 1 KiB stay in L1. */
 #define FM_PERMUTATION_BLOCK 256
 
-/* Sides below this mix badly in so few rounds. */
+/* Smaller sides mix badly in eight rounds. */
 #define FM_PERMUTATION_MIN_SIDE 16
 
+/* Return the square root of n, rounded up. */
 static inline uint64_t ceil_sqrt(uint64_t n)
 {
     uint64_t root = 0;
@@ -43,8 +44,8 @@ static inline uint64_t ceil_sqrt(uint64_t n)
     return root * root < n ? root + 1 : root;
 }
 
-/* The smallest even side of at least `side`. Even, because adding an odd number
-   modulo an odd side is an even permutation: all orders would be even ones. */
+/* Return the smallest even side of at least `side`. With an odd side, every addition
+   modulo the side is an even permutation, so every order would be even too. */
 static inline uint32_t even_side(uint64_t side)
 {
     if (side < FM_PERMUTATION_MIN_SIDE)
@@ -52,8 +53,8 @@ static inline uint32_t even_side(uint64_t side)
     return (uint32_t)(side + (side & 1));
 }
 
-/* Prepare one of `n` samples, 0 <= n <= 2**62. Its keys are the draws 0 and 1
-   of `position`. */
+/* Prepare a permutation of [0, n), 0 <= n <= 2**62. Its keys are draws 0 and 1 of
+   `position`. */
 static inline void fm_permutation_init(struct fm_permutation *permutation, uint64_t n,
                                        uint64_t seed, uint32_t epoch,
                                        uint64_t position)
@@ -65,10 +66,11 @@ static inline void fm_permutation_init(struct fm_permutation *permutation, uint6
         fm_rng_draw(seed, epoch, position, FM_DRAW_ORDER, i / 4, permutation->keys + i);
 }
 
-/* A number in [0, side) from `x` and `key`: two multiply-xorshift steps, and the high
-   half of a product in place of a remainder. Sides up to 2**16, which is n up to 2**32,
-   make do with the upper 16 bits and a product of 32: a quarter faster, as vectors have
-   no instruction for the high half of a 64-bit product.
+/* Return a number in [0, side) made of `x` and `key`. It xorshifts and multiplies
+   twice, then takes the high half of a product instead of a remainder. Sides up to
+   2**16, for n up to 2**32, use the upper 16 bits and a 32-bit product. This is a
+   quarter faster, because vectors have no instruction for the high half of a 64-bit
+   product.
    Source: C. Wellons, "hash-prospector", lowbias32; D. Lemire, "Fast random integer
    generation in an interval", ACM TOMACS 29, 2019. */
 FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side, int wide)
@@ -81,15 +83,15 @@ FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side, int wide
     return wide ? (uint32_t)((uint64_t)x * side >> 32) : (x >> 16) * side >> 16;
 }
 
-/* x + y modulo side, for x, y < side, without leaving 32 bits. */
+/* Return x + y modulo side, for x, y < side, within 32 bits. */
 FM_INLINE uint32_t add_modulo(uint32_t x, uint32_t y, uint32_t side)
 {
     uint32_t room = side - y;
     return x >= room ? x - room : x + y;
 }
 
-/* One pass of the network over `count` pairs, a round at a time so that each inner
-   loop is plain vector code. */
+/* Run the network once over `count` pairs, two rounds at a time, so that the inner loop
+   is plain vector code. */
 FM_INLINE void permute_rounds(const struct fm_permutation *p, uint32_t *restrict left,
                               uint32_t *restrict right, size_t count, int wide)
 {
@@ -113,8 +115,8 @@ FM_INLINE void permute_pairs(const struct fm_permutation *p, uint32_t *restrict 
         permute_rounds(p, left, right, count, 1);
 }
 
-/* left[i], right[i] = (begin + i) % a, (begin + i) / a: counting costs less than
-   dividing, and a run in which only left changes is vector code. */
+/* Set left[i], right[i] to (begin + i) % a, (begin + i) / a. Counting costs less than
+   dividing, and a run in which only `left` changes is vector code. */
 FM_INLINE void split_positions(uint64_t begin, size_t count, uint32_t a,
                                uint32_t *restrict left, uint32_t *restrict right)
 {
@@ -129,7 +131,9 @@ FM_INLINE void split_positions(uint64_t begin, size_t count, uint32_t a,
     }
 }
 
-/* out[i] = what begin + i becomes, for 0 <= i < count <= FM_PERMUTATION_BLOCK. */
+/* Set out[i] to the value that begin + i is mapped to. out: uint64 (count,).
+   In numpy: permutation[begin:begin + count].
+   Not checked: count <= FM_PERMUTATION_BLOCK, begin + count <= n. */
 FM_INLINE void fm_permutation_fill(const struct fm_permutation *p, uint64_t begin,
                                    size_t count, uint64_t *restrict out)
 {

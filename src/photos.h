@@ -1,20 +1,25 @@
-/* What is looked for in a whole photograph; all that follows has few pixels. */
+/* The search for the edges of a photograph. It is in C because it reads the whole
+   photograph; the conversion steps after it have few pixels.
+   Source: Xiao, Rasul, Vollgraf, arXiv:1708.07747, section 2; -fuzz 5% -trim of
+   ImageMagick 6. */
 #ifndef FM_PHOTOS_H
 #define FM_PHOTOS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a picture is left when its edges of one colour are trimmed. */
+/* The rectangle that remains when edges of one color are trimmed. */
 struct fm_photos_box {
     size_t top, bottom, left, right; /* rows [top, bottom), columns [left, right) */
 };
 
-/* pixels: uint8 (height, width, 3). The first row and the first column with a pixel
-   that isn't close to the top left one, the last column with one not close to the top
-   right one, the last row with one not close to the bottom left one. Two colours are
-   close if the squares of their three differences sum to at most limit. Where all are
-   close, a begin is the side and an end is 0.
+/* Find the edges of the picture. pixels: uint8 (height, width, 3).
+   The top and left edges are the first row and column that have a pixel not close to
+   the top left pixel. The right edge is behind the last column that has a pixel not
+   close to the top right pixel. The bottom edge is behind the last row that has a pixel
+   not close to the bottom left pixel. Two colors are close if their three differences,
+   squared, sum to at most `limit`. If all pixels are close, top is height, left is
+   width, and bottom and right are 0.
    In numpy: far = ((pixels - corner) ** 2).sum(axis=2) > limit for each corner, and
    the first or last True of far.any(axis=0) or far.any(axis=1).
    Not checked: height and width are at least 1. */

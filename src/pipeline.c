@@ -1,12 +1,12 @@
-/* Worker threads, slots and the hand-over between workers and consumer; see
-   pipeline.h for the contract. One mutex guards everything and is never held while a
-   row is filled. Work is claimed in order, in pieces of about UNIT_NBYTES: several
-   small batches, or a range of rows of a large one.
+/* Worker threads, slots, and how workers hand batches to the consumer; pipeline.h has
+   the contract. One mutex guards everything, and is never held while a row is filled.
+   Threads claim work in order, in pieces of about UNIT_NBYTES: several small batches,
+   or a range of rows of a large batch.
 
-   Waking a thread that sleeps costs the waker 3 to 10 us and the sleeper 25 us
-   (measured in virtual machines), half of what a batch takes to fill. So a consumer
-   that comes for a batch that isn't ready does not sleep but fills rows itself, as one
-   of the n_threads; and workers are woken only when half of the window is free. */
+   Waking a sleeping thread costs the waker 3 to 10 us and the sleeper 25 us (measured
+   in virtual machines). This is half of the time that a batch takes to fill. So a
+   consumer whose batch isn't ready does not sleep. It fills rows itself, as one of the
+   n_threads. And workers are only woken when half of the window is free. */
 #define _GNU_SOURCE /* pthread_condattr_setclock */
 
 #include "pipeline.h"
@@ -19,61 +19,62 @@
 /* About 10 us of work for one core. */
 #define UNIT_NBYTES ((uint64_t)256 << 10)
 
-/* A consumer that comes back sooner than this is taken for one that does nothing but
-   take, and keeps its place among the threads that fill. */
+/* A consumer that returns sooner than this is treated as busy-waiting (`eager` below):
+   it does nothing except take batches, and counts as one of the threads that fill. */
 #define EAGER_US 30
 
-/* How often a consumer looks again, about a microsecond each, before it sleeps. */
+/* How often an eager consumer checks again, about 1 us apart, before it sleeps. */
 #define N_LOOKS 30
 
-/* Free slots beyond the window that are kept: what a loop that holds the batch before
-   the last one gives back and takes again. */
+/* Free slots that are kept in addition to the window. A loop that still holds the batch
+   before the last one gives this many back and takes them again. */
 #define SPARE_SLOTS 2
 
 struct fm_pipeline {
     struct fm_plan plan;
-    uint64_t window;    /* batches claimed or ready but not taken, at most */
+    uint64_t window;    /* most batches that are claimed or ready, but not taken */
     uint64_t group;     /* small batches claimed at once */
     uint64_t unit_rows; /* rows of a large batch claimed at once */
 
     fm_mutex mutex;
-    fm_cond work;  /* for workers: something can be claimed, or closing */
+    fm_cond work;  /* for workers: a piece can be claimed, or closing */
     fm_cond ready; /* for the consumer: the next batch is ready, or closed */
     fm_cond quiet; /* for cancel: no worker is filling */
     fm_thread *threads;
     int n_threads, n_started;
     int n_idle;    /* workers asleep */
-    int n_woken;   /* of those, how many were signalled */
+    int n_woken;   /* sleeping workers that were signaled */
     int n_active;  /* threads that are filling */
     int n_waiting; /* consumers asleep */
-    int eager;     /* the consumer is one of the threads that fill */
+    int eager;     /* the consumer counts as one of the threads that fill */
     uint64_t left_us; /* when the consumer last left */
     int closing;
-    unsigned fork_count; /* of the process that the threads belong to */
+    unsigned fork_count; /* fm_fork_count of the process that owns the threads */
 
-    struct fm_epoch epoch; /* fixed while a worker is filling */
+    struct fm_epoch epoch; /* doesn't change while a thread is filling */
     struct fm_batching batching;
     int running;
-    uint64_t ticket; /* counts the starts */
+    uint64_t ticket; /* number of starts, which identifies the epoch */
     uint64_t n_batches;
-    uint64_t taken;        /* batches before this one were lent */
-    uint64_t claimed;      /* batches before this one were claimed whole */
-    uint64_t claimed_rows; /* of batch `claimed` */
+    uint64_t taken;        /* all batches before this number were lent */
+    uint64_t claimed;      /* all batches before this number were claimed whole */
+    uint64_t claimed_rows; /* rows of batch `claimed` that were claimed */
 
     struct fm_slots slots;
-    struct fm_slot **ring; /* slot of batch i at i % window, taken <= i */
+    struct fm_slot **ring; /* batch i >= taken has the slot at i % window */
 
-    /* Where images are augmented: worker i's memory is part i; a consumer that fills
-       takes one of as many that follow, by the numbers at the end of `unused`. */
-    uint8_t *memory; /* NULL where nothing is augmented */
-    size_t memory_nbytes; /* of one part */
-    int *unused;
+    /* Memory to augment images in: 2 * n_threads parts. Worker i has part i. A consumer
+       that fills takes one of the other parts from the stack `unused`. */
+    uint8_t *memory; /* NULL if nothing is augmented */
+    size_t memory_nbytes; /* bytes of one part */
+    int *unused; /* numbers of the parts that no consumer is using */
     int n_unused;
 };
 
+/* A piece of work: whole batches if n_rows is 0, otherwise n_rows rows of one batch. */
 struct claim {
-    uint64_t batch, n_batches; /* whole batches, or one of which only ... */
-    uint64_t row, n_rows;      /* ... these rows */
+    uint64_t batch, n_batches;
+    uint64_t row, n_rows;
 };
 
 static uint64_t min_u64(uint64_t x, uint64_t y)
@@ -91,6 +92,8 @@ static int can_claim(const struct fm_pipeline *p)
     return p->claimed_rows > 0 || room >= min_u64(p->group, p->n_batches - p->claimed);
 }
 
+/* With the mutex held: claim the next piece for thread number `filler`.
+   Not checked: can_claim(p). */
 static struct claim claim_next(struct fm_pipeline *p, int filler)
 {
     struct claim claim = {p->claimed, 1, p->claimed_rows, 0};
@@ -119,6 +122,7 @@ static struct claim claim_next(struct fm_pipeline *p, int filler)
     return claim;
 }
 
+/* Without the mutex: fill a piece, in part number `part` of the memory. */
 static void fill(const struct fm_pipeline *p, const struct claim *claim, int part)
 {
     uint8_t *memory = p->memory ? p->memory + (size_t)part * p->memory_nbytes : NULL;
@@ -144,11 +148,12 @@ static int next_is_ready(const struct fm_pipeline *p)
     return p->taken < p->claimed && p->ring[p->taken % p->window]->units_left == 0;
 }
 
-/* With the mutex held, which is released meanwhile: claim a piece and fill it. */
+/* With the mutex held, which is released while filling: claim a piece and fill it.
+   `filler` is a worker's number, or n_threads for a consumer. */
 static void fill_next(struct fm_pipeline *p, int filler)
 {
     struct claim claim = claim_next(p, filler);
-    /* There is one: consumers fill only while fewer than n_threads are active. */
+    /* `unused` has a part: consumers only fill while n_active is below n_threads. */
     const int is_consumer = filler == p->n_threads;
     const int part = is_consumer ? p->unused[--p->n_unused] : filler;
     p->n_active++;
@@ -166,14 +171,16 @@ static void fill_next(struct fm_pipeline *p, int filler)
         fm_cond_wake_all(&p->quiet);
 }
 
-/* Workers that are awake beyond what n_threads leaves them. An eager consumer has a
-   place among these, but not while it sleeps and so depends on them. */
+/* Return the number of awake workers above the limit; it is negative below it. An eager
+   consumer takes one of the n_threads places, except while it sleeps and so depends on
+   the workers. */
 static int n_surplus(const struct fm_pipeline *p)
 {
     int n_awake = p->n_started - p->n_idle + p->n_woken;
     return n_awake - (p->n_threads - (p->eager && p->n_waiting == 0));
 }
 
+/* Wake a worker if one sleeps, may fill, has work, and half of the window is free. */
 static void wake_worker(struct fm_pipeline *p)
 {
     uint64_t in_flight = p->claimed - p->taken;
@@ -184,6 +191,7 @@ static void wake_worker(struct fm_pipeline *p)
     }
 }
 
+/* The loop of a worker: wait for a piece and fill it, until the pipeline closes. */
 static void work(struct fm_pipeline *p, int worker)
 {
     fm_mutex_lock(&p->mutex);
@@ -244,7 +252,7 @@ int fm_pipeline_forked(const struct fm_pipeline *p)
     return p->fork_count != fm_fork_count();
 }
 
-/* To whole pages, so that threads share none. */
+/* Round up to whole pages, so that threads share no page. */
 static size_t align_up(size_t nbytes)
 {
     return (nbytes + FM_PAGE_NBYTES - 1) / FM_PAGE_NBYTES * FM_PAGE_NBYTES;
@@ -270,10 +278,10 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     p->plan = *plan;
     p->slots.layout = *layout;
     uint64_t batch_nbytes = layout->nbytes;
-    if (batch_nbytes < FM_PAGE_NBYTES) /* what a slot takes */
+    if (batch_nbytes < FM_PAGE_NBYTES) /* the least that a slot takes */
         batch_nbytes = FM_PAGE_NBYTES;
     p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
-    /* Equal parts of at least a unit: a remainder would keep a thread waiting. */
+    /* Equal pieces of at least a unit: a thread would have to wait for a remainder. */
     uint64_t n_units = batch_nbytes > UNIT_NBYTES ? batch_nbytes / UNIT_NBYTES : 1;
     p->unit_rows = (layout->rows + n_units - 1) / n_units;
     uint64_t ahead_nbytes = 2 * UNIT_NBYTES * (uint64_t)n_threads;
@@ -310,15 +318,16 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     return p;
 }
 
-/* With the mutex held: wait for the workers and put what they filled aside. */
+/* With the mutex held: end the epoch, wait until no thread is filling, and put the
+   filled slots back into the free list. */
 static void drop_epoch(struct fm_pipeline *p)
 {
     const uint64_t ticket = p->ticket;
     p->running = 0;
-    fm_cond_wake_all(&p->ready); /* a consumer in another thread has nothing to come */
+    fm_cond_wake_all(&p->ready); /* consumers in other threads get no more batches */
     while (p->n_active > 0 && p->ticket == ticket)
         fm_cond_wait(&p->quiet, &p->mutex);
-    if (p->ticket != ticket) /* another thread dropped it and has begun the next */
+    if (p->ticket != ticket) /* another thread has begun the next epoch */
         return;
     uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
     for (; p->taken < in_slots; p->taken++)
@@ -354,11 +363,11 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     return status;
 }
 
-/* With the mutex held and the next batch ready. */
+/* With the mutex held and the next batch ready: lend it to the consumer. */
 static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
                            uint64_t *n_rows)
 {
-    p->slots.n_lent++; /* one fewer for the workers, unless another can be had */
+    p->slots.n_lent++; /* the workers lose this slot, so add one if they need it */
     uint64_t n_needed = min_u64(p->window, p->n_batches - p->taken - 1);
     enum fm_status status = fm_slots_reserve(&p->slots, n_needed);
     if (status != FM_OK) {
@@ -375,6 +384,7 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
     return FM_OK;
 }
 
+/* With the mutex held: return FM_OK if the next batch can be lent, or why it can't. */
 static enum fm_status take_status(const struct fm_pipeline *p, uint64_t ticket)
 {
     if (p->closing)
@@ -384,8 +394,8 @@ static enum fm_status take_status(const struct fm_pipeline *p, uint64_t ticket)
     return next_is_ready(p) ? FM_OK : FM_PIPELINE_WAITING;
 }
 
-/* With the mutex held: fill, look again and at last sleep until the next batch is
-   ready. */
+/* With the mutex held: fill, then check again, and finally sleep until the next batch
+   is ready. */
 static enum fm_status await(struct fm_pipeline *p, uint64_t ticket, unsigned wait_ms)
 {
     enum fm_status status = FM_PIPELINE_WAITING;
@@ -477,7 +487,7 @@ void fm_pipeline_close(struct fm_pipeline *p)
 
 void fm_pipeline_free(struct fm_pipeline *p)
 {
-    if (fm_pipeline_forked(p)) /* its mutex may be held for ever */
+    if (fm_pipeline_forked(p)) /* the mutex may be locked forever */
         return;
     fm_pipeline_close(p);
     fm_mutex_destroy(&p->mutex);

@@ -1,4 +1,4 @@
-/* The filters of PNG, undone. */
+/* The filters of PNG, undone; png.h names the specification. */
 #include "png.h"
 
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 
 enum { NONE, SUB, UP, AVERAGE, PAETH };
 
-/* Of left, above and their corner, the one closest to left + above - corner; the first
-   of equals, in this order. */
+/* Return the one of left, above and corner that is closest to left + above - corner. In
+   a tie, the first in this order wins (section 9.4, filter type 4). */
 static uint8_t paeth(int left, int above, int corner)
 {
     int to_left = abs(above - corner);
@@ -18,7 +18,7 @@ static uint8_t paeth(int left, int above, int corner)
     return (uint8_t)(to_above <= to_corner ? above : corner);
 }
 
-/* What the filter foretells of pixel `x`; pixels outside the image count as 0, and
+/* Return the filter's prediction for pixel `x`. Pixels outside the image count as 0;
    `above` is NULL in the first row. */
 static uint8_t foretold(int filter, const uint8_t *above, const uint8_t *row, size_t x)
 {

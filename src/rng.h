@@ -1,5 +1,5 @@
-/* Philox4x32-10, a counter-based random number generator: the same counter and key
-   give the same four words on every machine, in any order, from any thread.
+/* Philox4x32-10, a counter-based random number generator. The same counter and key give
+   the same four words on every machine, in any order and from any thread.
    Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
    SC 2011, section 3. */
 #ifndef FM_RNG_H
@@ -7,20 +7,20 @@
 
 #include <stdint.h>
 
-/* Who draws. The value is part of the counter, so that no two uses of the same seed,
-   epoch and position ever see the same words. Step i of an augmentation draws as
-   FM_DRAW_AUGMENT + i. */
+/* The purpose of a draw. The value is part of the counter, so that two uses of the same
+   seed, epoch and position never see the same words. Transform i of the core's flat
+   list draws as FM_DRAW_AUGMENT + i. */
 enum fm_operation { FM_DRAW_ORDER = 0, FM_DRAW_AUGMENT = 1 };
 
-/* What two words of the counter are multiplied with in each round. */
+/* Each round multiplies two words of the counter by these factors. */
 #define FM_PHILOX_FACTOR_0 0xD2511F53u
 #define FM_PHILOX_FACTOR_1 0xCD9E8D57u
 
-/* What the two words of the key grow by from round to round. */
+/* The two words of the key grow by these amounts from round to round. */
 #define FM_PHILOX_KEY_0 0x9E3779B9u
 #define FM_PHILOX_KEY_1 0xBB67AE85u
 
-/* One of the ten rounds, on a counter of four words. */
+/* Apply one of the ten rounds to a counter of four words. */
 static inline void fm_philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
                                    uint32_t *c3, uint32_t k0, uint32_t k1)
 {
@@ -32,8 +32,11 @@ static inline void fm_philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
     *c3 = (uint32_t)p0;
 }
 
-/* Four words for one draw of one sample.
-   The key is the seed; the counter holds (position, epoch, operation and draw). */
+/* Compute the four words of one draw of one sample. out: uint32 (4,).
+   The key is the seed. The counter holds the position in words 0 and 1, the epoch in
+   word 2, and the operation and the draw in the halves of word 3.
+   In numpy: tests/reference_draws.py, draw.
+   Not checked: operation and draw are below 2**16. */
 static inline void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
                                enum fm_operation operation, uint32_t draw,
                                uint32_t out[4])

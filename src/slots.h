@@ -1,21 +1,21 @@
-/* Slots: the memory of one batch each, images, padding to a multiple of 256 bytes,
-   labels. Free ones are kept in a list, the one given back last in front. Nothing here
-   is safe to call from two threads at once. */
+/* Slots. Each is the memory of one batch: the images, padding to a multiple of 256
+   bytes, and the labels. Free slots are in a list, most recently returned first.
+   Nothing here is safe to call from two threads at once. */
 #ifndef FM_SLOTS_H
 #define FM_SLOTS_H
 
 #include "batch.h"
 #include "status.h"
 
-#define FM_PAGE_NBYTES 4096 /* what a slot starts on, and so what it takes at least */
-#define FM_SLOT_ALIGNMENT 64 /* what supplied memory starts on: a whole cache line */
+#define FM_PAGE_NBYTES 4096 /* alignment of slots, and so the least they take */
+#define FM_SLOT_ALIGNMENT 64 /* alignment of supplied slots: a cache line */
 
 struct fm_slot {
     uint8_t *images;
     uint8_t *labels;
     struct fm_slot *next_free;
-    int filler;          /* who filled it last, and so may have it in its cache */
-    uint64_t units_left; /* pieces of work until it is ready */
+    int filler;          /* thread that filled it last and may have it in its cache */
+    uint64_t units_left; /* pieces of work still to do until it is ready */
 };
 
 struct fm_slot_layout {
@@ -26,35 +26,38 @@ struct fm_slot_layout {
 
 struct fm_slots {
     struct fm_slot_layout layout;
-    int are_supplied; /* the memory is somebody else's, and there is no more */
+    int are_supplied; /* the memory is the caller's, and no slots can be added */
     struct fm_slot *free_list;
     uint64_t n_slots, n_lent;
 };
 
-/* FM_NO_MEMORY when rows * bytes of a row don't fit the address space. */
+/* Compute the layout of slots for `rows` rows. Return FM_OK, or FM_NO_MEMORY if they
+   don't fit into the address space. */
 enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
                                struct fm_slot_layout *out);
 
-/* A slot in memory that is not ours, layout.nbytes from a multiple of
-   FM_SLOT_ALIGNMENT on. */
+/* Add a slot in memory of the caller. Return FM_OK or FM_NO_MEMORY.
+   Not checked: memory has layout.nbytes bytes, from a multiple of FM_SLOT_ALIGNMENT
+   on. */
 enum fm_status fm_slots_supply(struct fm_slots *slots, void *memory);
 
-/* Make sure of `n` slots that are not lent; else FM_NO_MEMORY, or FM_SLOTS_IN_USE where
-   they are supplied. */
+/* Add slots until at least `n` slots are not lent. Return FM_OK or FM_NO_MEMORY. With
+   supplied slots, none can be added: return FM_OK or FM_SLOTS_IN_USE. */
 enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n);
 
-/* Take a free slot that `filler` filled last, if one was given back lately, or else
-   the one given back last.
-   Not checked: there is a free one. */
+/* Take a free slot: one that `filler` filled last if it was given back recently, and
+   otherwise the one that was given back last.
+   Not checked: a slot is free. */
 struct fm_slot *fm_slots_pop(struct fm_slots *slots, int filler);
 
+/* Put a slot in front of the free list. */
 void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot);
 
-/* Memory that starts at a multiple of FM_PAGE_NBYTES; NULL when there is none. */
+/* Return memory that starts at a multiple of FM_PAGE_NBYTES, or NULL if it is short. */
 void *fm_memory_new(size_t nbytes);
 void fm_memory_free(void *memory);
 
-/* Free a slot that is in no list, or all that are in the free list. */
+/* Free a slot that is not in the free list; or all slots in the free list. */
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot);
 void fm_slots_drop_free(struct fm_slots *slots);
 

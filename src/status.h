@@ -1,5 +1,5 @@
-/* Error codes of the native core and a sentence for each.
-   The binding turns a code into an exception by fm_status_message. */
+/* Error codes of the core, with a message for each. The binding raises exceptions with
+   the messages of fm_status_message. */
 #ifndef FM_STATUS_H
 #define FM_STATUS_H
 
@@ -27,29 +27,32 @@ static inline const char *fm_status_message(enum fm_status status)
     case FM_IDX_NO_HEADER:
         return "the file ends inside the IDX header";
     case FM_IDX_BAD_MAGIC:
-        return "an IDX file starts with two zero bytes";
+        return "an IDX file must start with two zero bytes";
     case FM_IDX_BAD_TYPE:
         return "the IDX type byte must be 08, 09, 0B, 0C, 0D or 0E";
     case FM_IDX_TOO_LARGE:
-        return "the IDX dimensions multiply to more than 2**62 bytes";
+        return "the IDX dimensions must multiply to at most 2**62 bytes";
     case FM_PNG_BAD_FILTER:
-        return "the filter of a PNG row must be 0 to 4";
+        return "the filter type of a PNG row must be 0 to 4";
     case FM_PIPELINE_WAITING:
         return "the next batch is not ready yet";
     case FM_PIPELINE_FINISHED:
         return "the epoch has no more batches";
     case FM_PIPELINE_CLOSED:
-        return "the loader was closed while this iterator was in use";
+        return "the loader was closed while this iterator was in use.\n"
+               "Start a new one with iter(loader).";
     case FM_PIPELINE_FORKED:
-        return "this iterator was made before a fork and has no threads in the "
-               "child process: start a new one with iter(loader)";
+        return "this iterator was made before a fork and has no threads in the child "
+               "process.\nStart a new one with iter(loader).";
     case FM_NO_MEMORY:
-        return "there is no memory for another batch";
+        return "there is not enough memory for another batch.\n"
+               "Release earlier batches, or pass a smaller batch_size.";
     case FM_SLOTS_IN_USE:
-        return "all supplied slots but those for batches ahead are still in use: let "
-               "go of earlier batches, or supply more slots";
+        return "all supplied slots are still in use, except the ones for batches "
+               "ahead.\nRelease earlier batches, or pass more slots.";
     case FM_NO_THREAD:
-        return "the system refused to start a worker thread";
+        return "the system refused to start a worker thread.\n"
+               "Pass fewer threads.";
     }
     return "unknown status";
 }

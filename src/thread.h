@@ -1,4 +1,5 @@
-/* Threads, mutexes and condition variables: pthreads or Win32 behind a few calls. */
+/* Threads, mutexes and condition variables: a few functions, implemented with pthreads
+   (IEEE Std 1003.1-2017) or Win32. */
 #ifndef FM_THREAD_H
 #define FM_THREAD_H
 
@@ -62,13 +63,13 @@ static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
     SleepConditionVariableSRW(cond, mutex, INFINITE, 0);
 }
 
-/* Returns 0 when the time has run out; it may also wake for no reason. */
+/* Return 0 when `ms` milliseconds have passed. It may also return 1 for no reason. */
 static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 {
     return SleepConditionVariableSRW(cond, mutex, ms, 0) != 0;
 }
 
-/* Time since some fixed moment. */
+/* Return the microseconds since a fixed moment. */
 static inline uint64_t fm_clock_us(void)
 {
     LARGE_INTEGER ticks, per_second;
@@ -77,7 +78,7 @@ static inline uint64_t fm_clock_us(void)
     return (uint64_t)((double)ticks.QuadPart * 1e6 / (double)per_second.QuadPart);
 }
 
-/* How often this process has been forked off another one. */
+/* Return the number of forks between fm_fork_watch and this process. */
 static inline unsigned fm_fork_count(void) { return 0; }
 static inline void fm_fork_watch(void) {}
 
@@ -96,7 +97,7 @@ typedef pthread_cond_t fm_cond;
 #define FM_THREAD_RETURN return NULL
 typedef void *(*fm_thread_main)(void *argument);
 
-/* Signals are left to the threads that were there before. */
+/* The new thread blocks all signals, so that the existing threads handle them. */
 static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
                                   void *argument)
 {
@@ -114,8 +115,8 @@ static inline void fm_mutex_init(fm_mutex *mutex) { pthread_mutex_init(mutex, NU
 static inline void fm_mutex_destroy(fm_mutex *mutex) { pthread_mutex_destroy(mutex); }
 static inline void fm_mutex_unlock(fm_mutex *mutex) { pthread_mutex_unlock(mutex); }
 
-/* Holders keep it for less than a microsecond, and to sleep and be woken takes 30: try
-   for a while first. SRW locks do that by themselves. */
+/* A mutex is held for less than a microsecond, and to sleep and be woken takes 30 us.
+   So spin briefly before sleeping. SRW locks do the same by themselves. */
 static inline void fm_mutex_lock(fm_mutex *mutex)
 {
     for (int i = 0; i < 100; i++) {
@@ -147,7 +148,8 @@ static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 
 #else
 
-/* The monotonic clock, so that setting the time of day neither hangs nor hurries. */
+/* Use the monotonic clock, so that a change of the system's time neither prolongs nor
+   shortens a wait. */
 static inline void fm_cond_init(fm_cond *cond)
 {
     pthread_condattr_t attributes;

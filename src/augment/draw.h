@@ -1,9 +1,11 @@
-/* What steps draw: whole numbers, real numbers and coins out of Philox words, and the
-   few functions of real numbers that they need. The functions use only + - * / and
-   square roots, which IEEE 754 defines to the last bit; those of the C library differ
-   between systems, and so would the images.
-   Every step reads one stream of words: those of draw 0, 1, 2, ... of its sample,
-   epoch and operation (rng.h). Word 0 is its coin. */
+/* Random numbers that transforms draw: integers, real numbers and random decisions from
+   Philox words (rng.h), and the few mathematical functions that they need. These use
+   only + - * / and square roots, which IEEE 754 defines to the last bit. The functions
+   of the C library differ between systems, and the images would differ with them.
+   Each transform reads one stream of words per sample: the four words of draw 0, then
+   of draw 1, 2, ... of the seed, the epoch, the position and its own operation. A line
+   "Words:" at the struct of a transform lists the words that it reads, in this order.
+   Word 0 is the coin, which decides whether the transform runs. */
 #ifndef FM_AUGMENT_DRAW_H
 #define FM_AUGMENT_DRAW_H
 
@@ -13,20 +15,22 @@
 #include "../cpu.h"
 #include "../rng.h"
 
+/* One stream of words, and how far it has been read. Words of the first draws may have
+   been computed in advance, in `known`; the current draw is in `words`. */
 struct fm_draws {
     uint64_t seed, position;
     uint32_t epoch, operation;
-    uint32_t n_taken; /* words of the stream that were read */
-    uint32_t n_known; /* words that were there from the start, a multiple of 4 */
-    const uint32_t *known; /* number i at known[i * FM_DRAWS_STRIDE] */
+    uint32_t n_taken; /* words read so far */
+    uint32_t n_known; /* words in `known`, a multiple of 4 */
+    const uint32_t *known; /* word i is known[i * FM_DRAWS_STRIDE] */
     uint32_t words[4];
 };
 
-#define FM_DRAWS_STRIDE 16 /* words of as many samples are made at once (field.h) */
+#define FM_DRAWS_STRIDE 16 /* samples whose words are made together (field.h) */
 
-/* A real number from `low` to `high`: uniform where n_levels is 0 or 1, else one of
-   n_levels equally spaced values, both ends among them. With `random_sign`, negated
-   half of the time. Takes one word, and one more for the sign. */
+/* A real number from `low` to `high`. It is uniform if n_levels is 0 or 1. Otherwise it
+   is one of n_levels equally spaced values, which include both ends. With `random_sign`
+   it is negated half of the time. It takes one word, and one more for the sign. */
 struct fm_range {
     double low, high;
     uint32_t n_levels;
@@ -44,6 +48,7 @@ static inline void fm_draws_begin(struct fm_draws *draws, uint64_t seed, uint32_
     draws->known = NULL;
 }
 
+/* Return the next word of the stream. */
 static inline uint32_t fm_draws_word(struct fm_draws *draws)
 {
     uint32_t i = draws->n_taken++;
@@ -55,24 +60,25 @@ static inline uint32_t fm_draws_word(struct fm_draws *draws)
     return draws->words[i % 4];
 }
 
-/* True with probability threshold / 2**32. */
+/* Return true with probability threshold / 2**32. */
 static inline int fm_draws_coin(struct fm_draws *draws, uint64_t threshold)
 {
     return fm_draws_word(draws) < threshold;
 }
 
-/* One of 0, 1, ..., n - 1, for 1 <= n < 2**32. */
+/* Return one of 0, 1, ..., n - 1, for 1 <= n < 2**32. */
 static inline uint32_t fm_draws_below(struct fm_draws *draws, uint64_t n)
 {
     return (uint32_t)(fm_draws_word(draws) * n >> 32);
 }
 
-/* Uniform in [low, high), in 2**32 steps. */
+/* Return one of 2**32 equally spaced numbers in [low, high). */
 static inline double fm_draws_uniform(struct fm_draws *draws, double low, double high)
 {
     return low + (high - low) * ((double)fm_draws_word(draws) * 0x1p-32);
 }
 
+/* Return a number of the given range (struct fm_range). */
 static inline double fm_draws_range(struct fm_draws *draws,
                                     const struct fm_range *range)
 {
@@ -91,19 +97,21 @@ static inline double fm_draws_range(struct fm_draws *draws,
 
 /* ---- real numbers -------------------------------------------------------------- */
 
-/* To the nearest whole number, halves to the even one, for |x| < 2**51. */
+/* Round to the nearest integer, and halves to the even one, for |x| < 2**51. A double
+   near 1.5 * 2**52 has no bits for a fraction, so that the addition rounds. */
 static inline double fm_round(double x)
 {
     return (x + 0x1.8p52) - 0x1.8p52;
 }
 
-/* The largest whole number that is not above x, for |x| < 2**62. */
+/* Return the largest integer that is not above x, for |x| < 2**62. */
 static inline int64_t fm_floor(double x)
 {
     int64_t cut = (int64_t)x;
     return cut - ((double)cut > x);
 }
 
+/* Return 2**exponent, for exponents of normal doubles (-1022 ... 1023). */
 static inline double fm_exp2_int(int64_t exponent)
 {
     double out;
@@ -112,8 +120,9 @@ static inline double fm_exp2_int(int64_t exponent)
     return out;
 }
 
-/* c[0] + x (c[1] + x (c[2] + ...)), n >= 2 coefficients: the even and the odd powers
-   side by side, as each product waits for the one before. */
+/* Return c[0] + x (c[1] + x (c[2] + ...)), with n >= 2 coefficients. The even and the
+   odd powers are summed side by side, because each product waits for the one before
+   it. */
 FM_INLINE double fm_polynomial(const double *c, int n, double x)
 {
     const double square = x * x;
@@ -125,7 +134,7 @@ FM_INLINE double fm_polynomial(const double *c, int n, double x)
     return even + x * odd;
 }
 
-/* exp(x) for |x| <= 700, to 3 units in the last place: exp(k ln 2 + r) with
+/* Return exp(x) for |x| <= 700, to 3 units in the last place. x is k ln 2 + r with
    |r| <= ln(2) / 2, where the Taylor series needs 14 terms. */
 static inline double fm_exp(double x)
 {
@@ -139,7 +148,7 @@ static inline double fm_exp(double x)
     return fm_polynomial(c, 14, r) * fm_exp2_int((int64_t)k);
 }
 
-/* ln(x) for normal x > 0, to 3e-16 of max(1, |ln x|): x = 2**k m with m in
+/* Return ln(x) for normal x > 0, to 3e-16 of max(1, |ln x|). x is 2**k m with m in
    [sqrt(1/2), sqrt(2)), and ln m = 2 artanh((m - 1) / (m + 1)) by its series. */
 static inline double fm_log(double x)
 {
@@ -156,8 +165,8 @@ static inline double fm_log(double x)
     return (double)k * 0x1.62e42fefa39efp-1 + 2.0 * s * fm_polynomial(c, 11, s * s);
 }
 
-/* Sine and cosine of an angle in degrees, |degrees| < 2**40, to 3e-16: the quarter
-   turns are taken off exactly, and Taylor series do the rest, up to 45 degrees. */
+/* Compute sine and cosine of an angle in degrees, |degrees| < 2**40, to 3e-16. Quarter
+   turns are subtracted exactly. Taylor series compute the rest, up to 45 degrees. */
 static inline void fm_sin_cos(double degrees, double *sine, double *cosine)
 {
     static const double of_sine[9] = {1.0,
@@ -198,7 +207,8 @@ static inline void fm_sin_cos(double degrees, double *sine, double *cosine)
     }
 }
 
-/* A standard normal number, by the method of Box and Muller (1958); takes two words. */
+/* Return a standard normal number by the method of Box and Muller (1958). It takes two
+   words. */
 static inline double fm_draws_normal(struct fm_draws *draws)
 {
     double u = ((double)fm_draws_word(draws) + 0.5) * 0x1p-32, sine, cosine;

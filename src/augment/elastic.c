@@ -1,5 +1,6 @@
-/* Elastic warps; see elastic.h. Both fields lie side by side in rows of floats, dx in
-   the first half of a row, so that one pass filters both. */
+/* Elastic warps, declared in elastic.h, with the filter of Gwosdek et al. named there.
+   Both fields lie side by side in rows of floats, dx in the first half of a row, so
+   that one pass filters both. */
 #include "elastic.h"
 
 #include "../lanes.h"
@@ -17,8 +18,8 @@ static size_t align_up(size_t n)
     return (n + LANES - 1) / LANES * LANES;
 }
 
-/* From row to row of both fields: a cache line more than they have, as rows of 4 KiB
-   would share the same few places of the cache. */
+/* Return the floats from one row of both fields to the next. The 16 extra floats are a
+   cache line: rows 4 KiB apart would compete for the same few cache sets. */
 static size_t stride_of(size_t side)
 {
     return 2 * align_up(side) + 16;
@@ -39,7 +40,10 @@ size_t fm_elastic_work_nbytes(size_t height, size_t width)
 
 /* ---- noise --------------------------------------------------------------------- */
 
-/* out: float32 (width, stride of 2 * across), whose rows are columns of the image. */
+/* Fill both fields with noise. out: float32 (width, 2 * across), rows stride_of(across)
+   apart, one row for each column of the image.
+   In numpy: (2 * bytes - 255) / 256, with bytes of the field as elastic.h assigns them.
+   Not checked: across is a multiple of LANES. */
 FM_INLINE void fill_noise(const uint32_t key[2], fm_field_fn *field, size_t width,
                           size_t across, float *restrict out)
 {
@@ -72,7 +76,7 @@ FM_LEVELS(fill_noise,
 
 /* ---- smoothing ----------------------------------------------------------------- */
 
-/* Index i folded into a side of n, as a mirror that does not repeat the edge does. */
+/* Reflect index i into a side of n pixels, without repeating the edge pixel. */
 FM_INLINE size_t reflected(int64_t i, int64_t n)
 {
     const int64_t period = 2 * (n - 1);
@@ -82,13 +86,14 @@ FM_INLINE size_t reflected(int64_t i, int64_t n)
     return (size_t)(i < n ? i : period - i);
 }
 
-/* An extended box: the mean of 2 r + 1 neighbours and of the next one on each side with
-   weight `edge`. */
+/* An extended box filter: the mean of 2 r + 1 neighbors, and of the next neighbor on
+   each side with weight `edge`. */
 struct box_filter {
     int64_t radius;
     float edge, scale;
 };
 
+/* Return the filter whose FM_ELASTIC_PASSES passes smooth by sigma (Gwosdek et al.). */
 static struct box_filter box_of(double sigma)
 {
     const double v = sigma * sigma / FM_ELASTIC_PASSES;
@@ -99,8 +104,10 @@ static struct box_filter box_of(double sigma)
                                (float)(1.0 / (2.0 * r + 1.0 + 2.0 * edge))};
 }
 
-/* Filter columns: in, out float32 (n, n_lanes) with rows of stride_of. Four sums at
-   once, as each waits for its own last value. */
+/* Filter columns. in, out: float32 (n, n_lanes), rows stride_of(n_lanes / 2) apart.
+   Four sums are kept at once, because each sum waits for its own previous value.
+   In numpy: one pass of the filter in elastic.h, along axis 0.
+   Not checked: n_lanes is a multiple of LANES. */
 FM_INLINE void box_columns(const float *restrict in, size_t n, size_t n_lanes,
                            struct box_filter box, float *restrict out)
 {
@@ -140,8 +147,8 @@ FM_LEVELS(box_columns,
            float *restrict out),
           (in, n, n_lanes, box, out));
 
-/* Smooth the columns of buffers[0], float32 (n, n_lanes), by way of buffers[1]; the
-   result is in buffers[0], which may have changed places with the other. */
+/* Smooth the columns of buffers[0], float32 (n, n_lanes), with buffers[1] as the second
+   buffer. Each pass swaps the two pointers, so that the result is in buffers[0]. */
 static void smooth(float *buffers[2], size_t n, size_t n_lanes, double sigma,
                    enum fm_cpu_level level)
 {
@@ -156,17 +163,20 @@ static void smooth(float *buffers[2], size_t n, size_t n_lanes, double sigma,
     }
 }
 
-/* ---- places -------------------------------------------------------------------- */
+/* ---- points ---------------------------------------------------------------------- */
 
+/* Truncate x, clipped so that the sum with a coordinate fits 32 bits. */
 FM_INLINE int32_t whole(float x)
 {
-    const float bound = (float)(1 << 29); /* with FM_QUADS_MAX_SIDE below 2**31 */
+    const float bound = (float)(1 << 29); /* plus the largest side 2**30: below 2**31 */
     x = x < -bound ? -bound : x;
     return (int32_t)(x > bound ? bound : x);
 }
 
-/* Where pixels are plus their displacements: fields, out (height, 2 * along) with rows
-   of stride_of. */
+/* Add displacements to the coordinates of the pixels. fields: float32, out: int32, both
+   (height, 2 * along) with rows stride_of(along) apart, x in their first half.
+   In numpy: x * ONE + trunc(clip(dx * scale_x, -2**29, 2**29)); the same for y.
+   Not checked: along is a multiple of LANES. */
 FM_INLINE void displace(const float *restrict fields, size_t height, size_t along,
                         float scale_x, float scale_y, int32_t *restrict out)
 {
@@ -202,7 +212,7 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
     key[1] = fm_draws_word(draws);
     fill_noise_levels[level](key, fm_field_select(level), width, across, buffers[0]);
     smooth(buffers, width, 2 * across, elastic->sigma_x, level);
-    /* Columns that the image does not have become lanes that nobody looks at. */
+    /* Padding columns are still unset. They become lanes whose results are ignored. */
     memset(buffers[0] + stride_of(across) * width, 0,
            stride_of(across) * (along - width) * sizeof(float));
     for (size_t i = 0; i < 2; i++)

@@ -1,9 +1,9 @@
-/* Rectangles painted over; see erase.h. */
+/* Rectangles that are painted over, declared in erase.h, which names their sources. */
 #include "erase.h"
 
 #include "field.h"
 
-#define N_TRIES 10
+#define N_TRIES 10 /* as in torchvision's RandomErasing */
 
 int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out)
@@ -44,7 +44,7 @@ void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t wid
 {
     fm_field_fn *const field = fm_field_select(level);
     uint32_t words[FM_FIELD_CHUNK];
-    size_t n_taken = 0; /* bytes of the field */
+    size_t n_taken = 0; /* bytes of the field used so far */
     pixels += box->top * width + box->left;
     for (size_t y = 0; y < box->height; y++, pixels += width)
         for (size_t x = 0; x < box->width; x++, n_taken++) {

@@ -1,36 +1,41 @@
-/* Rectangles painted over, with random bytes or as holes of a window (window.h):
-   RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout (DeVries and Taylor,
-   arXiv:1708.04552). */
+/* Rectangles that are painted over, with random bytes or with one value as the hole of
+   a crop (window.h): RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout (DeVries
+   and Taylor, arXiv:1708.04552). */
 #ifndef FM_AUGMENT_ERASE_H
 #define FM_AUGMENT_ERASE_H
 
 #include "window.h"
 
-/* A rectangle of random area (share `scale`) and aspect ratio height / width
-   (log-uniform), smaller than the image both ways; nothing after ten tries.
-   Words: coin; for each try scale, log ratio, and if it fits top, left; then, with
-   `random`, two that are the key of the pixels: byte b of word i of the field is pixel
-   4 i + b of the rectangle. */
+/* A rectangle of random area, `scale` as a fraction of the image, and random aspect
+   ratio height / width, log-uniform. It is smaller than the image in both directions.
+   After ten tries that do not fit, nothing is painted.
+   Words: coin; for each try the scale, the log ratio, and, if it fits, the top and the
+   left; then, with `random`, two that are the key of the pixels. Byte b of word i of
+   the field is pixel 4 i + b of the rectangle (field.h). */
 struct fm_erasing {
     struct fm_range scale, log_ratio;
     int random;
     uint8_t value;
 };
 
-/* A square of `size` pixels around a pixel that may be any of the image, cut at the
-   edges: rows centre - size / 2 to centre - size / 2 + size. Words: coin, y, x. */
+/* A square of `size` pixels around a random pixel of the image, clipped at the edges.
+   Its rows are y - size / 2 + (0 ... size - 1), where y is the row of that pixel. Its
+   columns follow from x in the same way.
+   Words: coin, y, x. */
 struct fm_cutout {
     uint64_t size;
     uint8_t value;
 };
 
-/* The box to paint; 0 where there is none. */
+/* Draw the box to paint. Return 0 if none of the tries fits. */
 int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out);
+/* Draw the box to paint. */
 void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out);
 
-/* pixels: uint8, rows of `width`; the box is painted in place with random bytes.
+/* Paint the box in place with random bytes. pixels: uint8, rows of `width` pixels.
+   In numpy: pixels[box] = field(key).astype("<u4").view(uint8)[:box.size], row by row.
    Not checked: the box lies in the image. */
 void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
                      enum fm_cpu_level level, uint8_t *pixels);

@@ -1,13 +1,14 @@
-/* Random words for every pixel; see field.h. */
+/* Random words for every pixel, declared in field.h, by Philox4x32-10 (rng.h). */
 #include "field.h"
 
 #if FM_X86_LEVELS
 #include <immintrin.h>
 #endif
 
-#define N_COUNTERS 16 /* of a chunk of 64 words */
+#define N_COUNTERS 16 /* one chunk of 64 words */
 
-/* The ten rounds of sixteen counters. */
+/* Run the ten rounds on sixteen counters, in place; key (k0, k1). Word j of counter i
+   is out[16 * j + i]. */
 static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
 {
     for (int round = 0; round < 10; round++) {
@@ -18,7 +19,7 @@ static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
     }
 }
 
-/* Counters whose first two words count from `first` on. */
+/* Set sixteen counters: their first two words count up from `first`. */
 FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
                              uint32_t out[FM_FIELD_CHUNK])
 {
@@ -30,7 +31,7 @@ FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
     }
 }
 
-/* Both functions of field.h out of the ten rounds for an instruction set. */
+/* Define both kernels of field.h from the ten rounds for one instruction set. */
 #define FIELD(level, target, rounds)                                                  \
     target static void field_##level(const uint32_t key[2], uint64_t chunk,           \
                                      uint32_t out[FM_FIELD_CHUNK])                    \
@@ -50,7 +51,7 @@ FIELD(any, , rounds_any)
 
 #if FM_X86_LEVELS
 
-/* High and low halves of eight products. */
+/* Compute the high and low halves of eight products. */
 FM_TARGET_AVX2
 static inline void multiply(__m256i x, uint32_t factor, __m256i *high, __m256i *low)
 {
@@ -88,8 +89,8 @@ static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
             _mm256_storeu_si256((__m256i *)(out + 16 * j + 8 * i), c[i][j]);
 }
 
-/* A counter takes 64 bits a word here, of which products ignore the upper half, so that
-   nothing has to be put back in its place between rounds. */
+/* Each word of a counter takes 64 bits here. Multiplications ignore the upper half, so
+   that no word has to be moved back into place between rounds. */
 FM_TARGET_AVX512
 static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
 {

@@ -1,5 +1,6 @@
-/* Neighbourhood filters; see filter.h. Vectors run over the ends of rows, into the next
-   one or room behind, so that short rows have no tails. */
+/* Neighborhood filters, declared in filter.h. Vectors run over the ends of rows, into
+   the next row or the room after the last, so that short rows need no code for their
+   tails. */
 #include "filter.h"
 
 #include "../lanes.h"
@@ -11,8 +12,8 @@ static size_t align_up(size_t n, size_t alignment)
     return (n + alignment - 1) / alignment * alignment;
 }
 
-/* Floats from row to row where each has its reflections around it; the first pixel of
-   a row stands at a multiple of LANES. */
+/* Return the floats from one row to the next where each row has its reflections around
+   it. The first pixel of a row is at a multiple of LANES. */
 static size_t reflecting_stride(size_t width, size_t half)
 {
     return 2 * align_up(half, LANES) + align_up(width, LANES);
@@ -21,17 +22,18 @@ static size_t reflecting_stride(size_t width, size_t half)
 size_t fm_filter_work_nbytes(size_t height, size_t width)
 {
     const size_t half = width < FM_BLUR_MAX_SIZE / 2 ? width : FM_BLUR_MAX_SIZE / 2;
-    /* the image as floats, or the means; and rows with their reflections */
+    /* The image as floats, later the means; then rows with their reflections. */
     return 4 * (align_up(height * width, LANES) + LANES +
                 height * reflecting_stride(width, half));
 }
 
+/* Reflect index i into a side of n pixels, for -n < i < 2 n - 1. */
 static size_t reflected(int64_t i, int64_t n)
 {
     return (size_t)(i < 0 ? -i : i < n ? i : 2 * (n - 1) - i);
 }
 
-/* weights[k] of a Gaussian around k = size / 2, which sum to one. */
+/* Compute the weights of a Gaussian around k = size / 2. They sum to one. */
 static void gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
 {
     double values[FM_BLUR_MAX_SIZE], total = 0.0;
@@ -46,8 +48,11 @@ static void gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
         weights[k] = (float)(values[k] / total);
 }
 
-/* All columns before all rows: a row that was just stored can't be loaded from other
-   places than it was stored to without waiting, which made it twice as slow. */
+/* Blur with a kernel of size_y weights `down` and size_x weights `across`. in, out:
+   uint8 (height, width); image: float32, the work memory.
+   All columns are filtered before all rows. A load that does not match a recent store
+   has to wait for it, and filtering row by row was twice as slow.
+   In numpy: see fm_blur_apply. */
 FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t width,
                                const float *across, size_t size_x, const float *down,
                                size_t size_y, float *restrict image,
@@ -80,7 +85,7 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
             row[width - 1 + k] = row[width - 1 - k];
         }
     }
-    float *const means = image; /* which is needed no more */
+    float *const means = image; /* the pixels are not needed any more */
     for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x += LANES) {
             fm_lanes sum = fm_lanes_zero();
@@ -96,7 +101,7 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
     }
 }
 
-/* The usual sizes are known to the compiler. */
+/* Blur, with the usual sizes as constants for the compiler. */
 FM_INLINE void correlate(const uint8_t *restrict in, size_t height, size_t width,
                          const float *across, size_t size_x, const float *down,
                          size_t size_y, float *restrict image, uint8_t *restrict out)
@@ -129,16 +134,18 @@ void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
                             work, out);
 }
 
+/* Sharpen or smooth. in, out: uint8 (height, width); rest: 1 - factor.
+   In numpy: see fm_sharpness_apply. */
 FM_INLINE void sharpen(const uint8_t *restrict in, size_t height, size_t width,
                        float rest, uint8_t *restrict out)
 {
     memcpy(out, in, height * width);
     if (height <= 2 || width <= 2)
         return;
-    /* All between the first and the last of the inner pixels in one run, which is
-       longer than any row; the outermost ones get their values back. */
+    /* One run covers everything from the first to the last inner pixel, because it is
+       longer than any row. The outermost pixels get their values back below. */
     const size_t begin = width + 1, end = (height - 1) * width - 1;
-    for (size_t i = begin; i < end; i++) { /* 16 bits: twice as many at once */
+    for (size_t i = begin; i < end; i++) { /* 16-bit sums: twice as many lanes */
         const uint8_t *above = in + i - width, *row = in + i, *below = in + i + width;
         uint16_t sum = (uint16_t)(above[-1] + above[0] + above[1]);
         sum = (uint16_t)(sum + row[-1] + 5 * row[0] + row[1]);

@@ -1,4 +1,5 @@
-/* Neighbourhood filters: Gaussian blur and sharpening, as torchvision's. */
+/* Neighborhood filters: Gaussian blur and sharpening, as torchvision's GaussianBlur and
+   adjust_sharpness compute them. */
 #ifndef FM_AUGMENT_FILTER_H
 #define FM_AUGMENT_FILTER_H
 
@@ -7,30 +8,38 @@
 
 #define FM_BLUR_MAX_SIZE 255
 
-/* Odd kernel sizes up to FM_BLUR_MAX_SIZE, half of them less than the side; edges are
-   reflected. Words: coin, sigma. */
+/* Kernel sizes are odd and at most FM_BLUR_MAX_SIZE, and half a kernel is less than the
+   side. Edges are reflected, without repeating the edge pixel.
+   Words: coin, sigma. */
 struct fm_blur {
     size_t size_x, size_y;
     struct fm_range sigma;
 };
 
-/* Factor 0 smooths, 1 does nothing, 2 sharpens. Words: coin, factor. */
+/* Factor 0 smooths, factor 1 changes nothing, factor 2 sharpens.
+   Words: coin, factor. */
 struct fm_sharpness {
     struct fm_range factor;
 };
 
+/* Return the bytes that fm_blur_apply needs at `work`. */
 size_t fm_filter_work_nbytes(size_t height, size_t width);
 
-/* in, out: uint8 (height, width). work starts at a multiple of 64.
-   In numpy: weights = exp(-x**2 / (2 sigma**2)), normalised, as float32; correlate the
-   columns, then the rows, in float32 from the first weight to the last; + 0.5, cut. */
+/* Blur. in, out: uint8 (height, width). work: fm_filter_work_nbytes bytes from a
+   multiple of 64 on.
+   In numpy: weights = exp(-x**2 / (2 sigma**2)), normalized, as float32; correlate
+   along y, then along x, in float32, summed from the first weight to the last; + 0.5,
+   truncated.
+   Not checked: kernel sizes, as above; sigma > 0; out does not overlap in. */
 void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
                    const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
                    void *restrict work, uint8_t *restrict out);
 
-/* In numpy: v + (smooth - v) * float32(1 - factor), clipped to 0..255 and cut, where
-   smooth is the rounded mean over 3 x 3 with weight 5 in the middle; the outermost
-   pixels stay, and images with a side of 1 or 2. */
+/* Sharpen or smooth. in, out: uint8 (height, width).
+   In numpy: v + (smooth - v) * float32(1 - factor), clipped to 0..255 and truncated,
+   where smooth is the rounded mean over 3 x 3 pixels with weight 5 in the middle. The
+   outermost pixels stay, and so do images with a side of 1 or 2.
+   Not checked: out does not overlap in. */
 void fm_sharpness_apply(const uint8_t *restrict in, size_t height, size_t width,
                         double factor, enum fm_cpu_level level, uint8_t *restrict out);
 

@@ -1,6 +1,6 @@
-/* Mixing two samples of a batch: MixUp (Zhang et al., arXiv:1710.09412) and CutMix
-   (Yun et al., arXiv:1905.04899). Every sample draws its own partner, any other of the
-   global batch with equal probability, and its own share. */
+/* Mixing two samples of a batch: MixUp (Zhang et al., arXiv:1710.09412) and CutMix (Yun
+   et al., arXiv:1905.04899). Every sample draws a partner and a share: the partner is
+   any other sample of the global batch, all with equal probability. */
 #ifndef FM_AUGMENT_MIX_H
 #define FM_AUGMENT_MIX_H
 
@@ -13,11 +13,11 @@ enum fm_mix_kind { FM_MIXUP = 0, FM_CUTMIX = 1 };
 struct fm_mix_part {
     enum fm_mix_kind kind;
     double alpha;
-    uint64_t until; /* cumulated share of 2**32; the last is 2**32 */
+    uint64_t until; /* cumulative probability * 2**32; the last is 2**32 */
 };
 
-/* Words: coin; one that picks the first kind whose `until` lies above it; partner;
-   those of the share (fm_draws_beta); for CutMix the box's centre x, y. */
+/* Words: coin; one that picks the first kind with `until` above it; partner; the words
+   of the share (fm_draws_beta); for CutMix the center of the box, x and y. */
 struct fm_mix {
     uint32_t operation;
     uint64_t threshold;
@@ -25,26 +25,31 @@ struct fm_mix {
     struct fm_mix_part kinds[FM_MIX_MAX_KINDS];
 };
 
+/* How one sample is mixed. */
 struct fm_mixture {
     enum fm_mix_kind kind;
-    uint64_t partner; /* its number in the global batch; the sample's own: no mixing */
-    float share;      /* of the sample itself in its label, 0..1 */
-    struct fm_box box; /* CutMix: taken from the partner; may be empty */
+    uint64_t partner; /* its row in the global batch; the sample's own row: no mixing */
+    float share;      /* weight of the sample itself in its label, 0..1 */
+    struct fm_box box; /* CutMix: pixels from the partner; may be empty */
 };
 
-/* Beta(alpha, alpha), as the share of the first of two gamma numbers, each by Marsaglia
-   and Tsang, "A simple method for generating gamma variables", 2000. Words, for each of
-   the two: if alpha < 1, one for the power; then normal (2), uniform (1) until one is
-   accepted. */
+/* Return a number of the distribution Beta(alpha, alpha): the share of the first of two
+   gamma numbers in their sum. Source: Marsaglia and Tsang, "A simple method for
+   generating gamma variables", 2000.
+   Words, for each of the two: if alpha < 1, one for the power; then normal (2) and
+   uniform (1) until a try is accepted. */
 double fm_draws_beta(struct fm_draws *draws, double alpha);
 
-/* How sample `index` of a global batch of n_rows is mixed. */
+/* Draw how the sample in row `index` of a global batch of n_rows is mixed. */
 void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
                  uint64_t position, uint64_t index, uint64_t n_rows, size_t height,
                  size_t width, struct fm_mixture *out);
 
-/* In place. In numpy: MixUp share * pixels + (1 - share) * partner, in float32, + 0.5,
-   cut; CutMix pixels[box] = partner[box]. */
+/* Mix in place. pixels, partner: uint8 (height, width).
+   In numpy: MixUp share * pixels + (1 - share) * partner, in float32, + 0.5, truncated;
+   CutMix pixels[box] = partner[box].
+   Not checked: the box lies in the image; share is in 0..1; the images do not
+   overlap. */
 void fm_mix_apply(const struct fm_mixture *mixture, const uint8_t *restrict partner,
                   size_t height, size_t width, enum fm_cpu_level level,
                   uint8_t *restrict pixels);

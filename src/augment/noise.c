@@ -1,10 +1,10 @@
-/* Gaussian noise; see noise.h. */
+/* Gaussian noise, declared in noise.h, by the method of Box and Muller (1958). */
 #include "noise.h"
 
 #include "field.h"
 
-/* ln(u) for u = m * 2**-24, m odd and below 2**24, to 2e-7 of max(1, |ln u|): as
-   fm_log, with five terms of the series. */
+/* Return ln(u) for u = m * 2**-24, m odd and below 2**24, to 2e-7 of max(1, |ln u|).
+   The method is that of fm_log, with five terms of the series. */
 FM_INLINE float log_of(uint32_t word)
 {
     float x = (float)(int32_t)((word >> 9) * 2 + 1), f;
@@ -19,9 +19,9 @@ FM_INLINE float log_of(uint32_t word)
     return (float)(k - 24) * 0.6931471805599453f + s * (2.0f + z * series);
 }
 
-/* Two normal numbers out of two words: a point on the circle, from 23 bits within an
-   eighth turn to each side, one that swaps its coordinates and one that turns one
-   around; and a radius. */
+/* Make two normal numbers from two words, as a point of the plane. Word a gives its
+   radius. In word b, 23 bits give an angle of up to an eighth turn to either side, one
+   bit swaps the coordinates, and one bit negates one of them. */
 FM_INLINE void normals_of(uint32_t a, uint32_t b, float *first, float *second)
 {
     float radius = sqrtf(-2.0f * log_of(a));
@@ -37,6 +37,7 @@ FM_INLINE void normals_of(uint32_t a, uint32_t b, float *first, float *second)
     *second = radius * (b & 1 ? cosine : sine);
 }
 
+/* Return one pixel with noise: clipped, then rounded. */
 FM_INLINE uint8_t noisy(uint8_t pixel, float mean, float sigma, float normal)
 {
     float x = (float)pixel + (mean + sigma * normal);
@@ -45,6 +46,8 @@ FM_INLINE uint8_t noisy(uint8_t pixel, float mean, float sigma, float normal)
     return (uint8_t)(int32_t)(x + 0.5f);
 }
 
+/* Add noise. in, out: uint8 (n,); mean and sigma in gray levels.
+   In numpy: see fm_noise_apply. */
 FM_INLINE void noise(const uint8_t *in, size_t n, float mean, float sigma,
                      const uint32_t key[2], fm_field_fn *field, uint8_t *out)
 {

@@ -1,5 +1,5 @@
 /* Gaussian noise: a normal number for every pixel, by the method of Box and Muller
-   (1958) in float32, with polynomials that vectorise and give the same bits on every
+   (1958) in float32. Its polynomials vectorize and give the same bits on every
    machine. */
 #ifndef FM_AUGMENT_NOISE_H
 #define FM_AUGMENT_NOISE_H
@@ -7,15 +7,17 @@
 #include "draw.h"
 #include <stddef.h>
 
-/* In shares of 255. Words: coin, and two that are the key of the noise. */
+/* Mean and standard deviation as fractions of 255.
+   Words: coin, and two that are the key of the noise (field.h). */
 struct fm_noise {
     double mean, sigma;
 };
 
-/* out may be in; both hold n bytes.
-   In numpy: clip(in + (float32(255 mean) + float32(255 sigma) * normals), 0, 255), and
-   0.5 more, cut. Words 0 and 1, and 2 and 3, of a counter make two normals each; pixel
-   16 j + i of chunk c gets the one that stands where word 16 j + i does (draw.h). */
+/* in, out: uint8 (n,); out may be in.
+   In numpy: clip(in + (float32(255 mean) + float32(255 sigma) * normals), 0, 255) +
+   0.5, truncated. Words 0 and 1 of a counter make two normals, and so do words 2 and 3.
+   Pixel 16 j + i of chunk c gets the normal in the place of word 16 j + i (field.h).
+   Not checked: in and out are the same, or do not overlap. */
 void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *noise,
                     struct fm_draws *draws, enum fm_cpu_level level, uint8_t *out);
 

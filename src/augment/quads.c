@@ -1,5 +1,5 @@
-/* Quads; see quads.h. Pixels in a quad have 128 taken off, which makes them the signed
-   operand of the instruction that multiplies bytes. */
+/* Quads, declared in quads.h. Pixels in a quad have 128 subtracted, which makes them
+   the signed operand of the instruction that multiplies bytes (maddubs). */
 #include "quads.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #endif
 
 #define ONE FM_QUADS_ONE
-#define HALF_WEIGHT (1 << 8) /* half of a 7-bit weight's step */
+#define HALF_WEIGHT (1 << 8) /* half a unit of a 7-bit weight */
 
 /* ---- the layout ---------------------------------------------------------------- */
 
@@ -33,8 +33,8 @@ size_t fm_quads_nbytes(size_t height, size_t width)
     return words_nbytes(height, width) + edged_nbytes(height, width);
 }
 
-/* The source with one pixel of fill before each row and two behind, and as many rows
-   above and below. */
+/* Copy the source with a border of fill: one pixel before each row and two after it,
+   one row above and two below. edged: uint8 (height + 3, width + 3). */
 static void fill_edged(const uint8_t *restrict in, size_t height, size_t width,
                        uint8_t fill, uint8_t *restrict edged)
 {
@@ -44,6 +44,7 @@ static void fill_edged(const uint8_t *restrict in, size_t height, size_t width,
         memcpy(edged + (y + 1) * stride + 1, in + y * width, width);
 }
 
+/* Fill words, uint32 (height + 2, width + 2), with the quads of fm_quads_make. */
 static void fill_quads_any(const uint8_t *restrict edged, size_t height, size_t width,
                            uint32_t *restrict words)
 {
@@ -59,7 +60,8 @@ static void fill_quads_any(const uint8_t *restrict edged, size_t height, size_t 
 
 #if FM_X86_LEVELS
 
-/* Sixteen at once, into the next row perhaps, which comes later. */
+/* Fill sixteen quads at once. A store may run into the next row, which is written
+   later. */
 FM_TARGET_AVX2
 static void fill_quads_avx2(const uint8_t *restrict edged, size_t height, size_t width,
                             uint32_t *restrict words)
@@ -110,9 +112,9 @@ struct fm_quads fm_quads_make(const uint8_t *restrict in, size_t height, size_t 
     return quads;
 }
 
-/* ---- reading places ------------------------------------------------------------ */
+/* ---- reading points -------------------------------------------------------------- */
 
-/* out[i] = the source at place (x[i], y[i]), clipped to the fill around the source. */
+/* Read n points, as fm_quads_read does. */
 static void read_places_any(const struct fm_quads *quads, const int32_t *restrict x,
                             const int32_t *restrict y, size_t n, uint8_t *restrict out)
 {
@@ -121,7 +123,7 @@ static void read_places_any(const struct fm_quads *quads, const int32_t *restric
         int32_t py = y[i] < -ONE ? -ONE : y[i] > quads->max_y ? quads->max_y : y[i];
         px = quads->nearest ? (px + ONE / 2) & ~(ONE - 1) : px + HALF_WEIGHT;
         py = quads->nearest ? (py + ONE / 2) & ~(ONE - 1) : py + HALF_WEIGHT;
-        /* from -1 to side, moved by a pixel to keep the shift off negative numbers */
+        /* From -1 to side. The added pixel keeps the shifts off negative numbers. */
         uint32_t ux = (uint32_t)(px + ONE), uy = (uint32_t)(py + ONE);
         uint32_t quad = quads->words[(uy >> 16) * quads->stride + (ux >> 16)];
         int32_t wx = (int32_t)(ux >> 9 & 127), wy = (int32_t)(uy >> 9 & 127);
@@ -136,15 +138,16 @@ static void read_places_any(const struct fm_quads *quads, const int32_t *restric
 
 #if FM_X86_LEVELS
 
-/* What is the same for all places of an image. */
+/* Values that are the same for all points of an image. */
 struct reader {
-    __m256i low, high_x, high_y; /* places are clipped to these, ... */
-    __m256i half;                /* ... with this added before */
-    __m256i fraction;            /* which bits of a 7-bit weight count */
-    __m256i stride;              /* (1, stride) in 16 bits each */
+    __m256i low, high_x, high_y; /* points are clipped to these ... */
+    __m256i half;                /* ... after this is added */
+    __m256i fraction;            /* mask of 7-bit weights: none for nearest */
+    __m256i stride;              /* (1, stride), 16 bits each */
     const int *origin;           /* quad (0, 0) */
 };
 
+/* Prepare the values that all points share. */
 FM_TARGET_AVX2
 static inline struct reader reader_of(const struct fm_quads *quads)
 {
@@ -160,17 +163,18 @@ static inline struct reader reader_of(const struct fm_quads *quads)
     return reader;
 }
 
-/* Eight places, with `half` added; the result in the low byte of each 32-bit lane. */
+/* Read eight points, with `half` added. Each pixel is in the low byte of a 32-bit
+   lane. */
 FM_TARGET_AVX2
 static inline __m256i read_eight(const struct reader *reader, __m256i x, __m256i y)
 {
     x = _mm256_min_epi32(_mm256_max_epi32(x, reader->low), reader->high_x);
     y = _mm256_min_epi32(_mm256_max_epi32(y, reader->low), reader->high_y);
-    /* Whole parts, x below y in 16 bits each, times (1, stride). */
+    /* Integer parts, x in the low and y in the high 16 bits, times (1, stride). */
     __m256i whole = _mm256_blend_epi16(_mm256_srli_epi32(x, 16), y, 0xAA);
     __m256i index = _mm256_madd_epi16(whole, reader->stride);
     __m256i quad = _mm256_i32gather_epi32(reader->origin, index, 4);
-    /* Weights from bits 9 to 15: of x into all four bytes, of y into both halves. */
+    /* Weights from bits 9 to 15: x into all four bytes, y into both halves. */
     const __m256i bytes = _mm256_broadcastsi128_si256(
         _mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0C0C0C0C));
     const __m256i halves = _mm256_broadcastsi128_si256(_mm_setr_epi32(
@@ -186,12 +190,12 @@ static inline __m256i read_eight(const struct reader *reader, __m256i x, __m256i
                          _mm256_set1_epi32(129));
     __m256i rows = _mm256_maddubs_epi16(x, quad); /* top and bottom */
     __m256i sum = _mm256_madd_epi16(rows, y);
-    /* 128 were taken off every pixel; the weights sum to 2**14. */
+    /* 128 was subtracted from every pixel; the weights sum to 2**14. */
     sum = _mm256_add_epi32(sum, _mm256_set1_epi32((128 << 14) + 8192));
     return _mm256_srli_epi32(sum, 14);
 }
 
-/* Sixteen bytes out of the low bytes of two times eight lanes. */
+/* Store sixteen bytes from the low bytes of two times eight lanes. */
 FM_TARGET_AVX2
 static inline void store_sixteen(__m256i a, __m256i b, uint8_t *out)
 {
@@ -219,8 +223,8 @@ static void read_places_avx2(const struct fm_quads *quads, const int32_t *restri
     }
 }
 
-/* A row of places (x + i * step_x, y + i * step_y), sixteen at once; up to 15 more are
-   read and written. */
+/* Read the points (x + i * step_x, y + i * step_y) of a row, sixteen at once. Up to 15
+   more are read and written. */
 FM_TARGET_AVX2
 static void read_row_avx2(const struct reader *shared, int32_t x, int32_t y,
                           int32_t step_x, int32_t step_y, size_t n,
@@ -260,8 +264,8 @@ void fm_quads_read(const struct fm_quads *quads, const int32_t *restrict x,
 
 /* ---- lattices ------------------------------------------------------------------ */
 
-/* Places of one row along one axis: first + x * step, clipped here where they go beyond
-   32 bits; fm_quads_read clips the others. */
+/* Compute the coordinates first + x * step of one row along one axis. They are clipped
+   here, in 64 bits, because points far outside do not fit 32 bits. */
 static void fill_places(int64_t first, int64_t step, int64_t most, size_t width,
                         int32_t *restrict out)
 {
@@ -271,14 +275,15 @@ static void fill_places(int64_t first, int64_t step, int64_t most, size_t width,
     }
 }
 
-/* Whether places from first to first + n * step are far from the ends of 32 bits. */
+/* Return whether coordinates from first to first + n * step are far from the ends of 32
+   bits, so that they need no clipping in 64 bits. */
 static int is_near(int64_t first, int64_t step, size_t n)
 {
     const int64_t bound = (int64_t)1 << 30, last = first + step * (int64_t)n;
     return -bound < first && first < bound && -bound < last && last < bound;
 }
 
-/* The first n_rows rows from `at` on. */
+/* Read n_rows rows of the lattice, from `at` on. */
 static void read_rows_any(const struct fm_quads *quads, struct fm_lattice at,
                           size_t n_rows, size_t width, int32_t *restrict work,
                           uint8_t *restrict out)

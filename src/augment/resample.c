@@ -1,4 +1,4 @@
-/* Resizing; see resample.h. */
+/* Resizing, declared in resample.h, as torchvision's resize does on tensors. */
 #include "resample.h"
 
 #include "../lanes.h"
@@ -8,19 +8,20 @@
 #include <immintrin.h>
 #endif
 
-#define N_TRIES 10
+#define N_TRIES 10 /* as in torchvision's RandomResizedCrop */
 
 _Static_assert(FM_TRANSPOSE_SIDE % FM_LANES_COUNT == 0, "rows are whole vectors");
 
 /* Weights of one axis: output i of n_out is the sum over k < n_taps of
-   weights[k * n_out + i] * in[begins[i] + k]. Weights beyond those that an output has
-   are 0. */
+   weights[k * n_out + i] * in[begins[i] + k]. Where an output needs fewer than n_taps
+   pixels, its other weights are 0. */
 struct axis {
     size_t n_out, n_taps;
     int32_t *begins;
     float *weights;
 };
 
+/* Return half the width of the triangle, in input pixels. */
 static double support_of(size_t n_in, size_t n_out, int antialias)
 {
     double scale = (double)n_in / (double)n_out;
@@ -32,13 +33,14 @@ static size_t align_up(size_t n)
     return (n + FM_TRANSPOSE_SIDE - 1) / FM_TRANSPOSE_SIDE * FM_TRANSPOSE_SIDE;
 }
 
-/* As many as an interval of twice the support can hold; 2 when enlarging. */
+/* Return how many pixels an interval of twice the support can hold. It is 2 when
+   enlarging. */
 static size_t n_taps_of(size_t n_in, size_t n_out, int antialias)
 {
     return (size_t)ceil(2.0 * support_of(n_in, n_out, antialias));
 }
 
-/* Begins, weights, and their sums. */
+/* Return the bytes of begins, weights, and the sums of weights. */
 static size_t axis_nbytes(size_t n_in, size_t n_out)
 {
     return 4 * n_out * (2 + n_taps_of(n_in, n_out, 1));
@@ -47,12 +49,16 @@ static size_t axis_nbytes(size_t n_in, size_t n_out)
 size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
                                size_t out_width)
 {
-    /* both axes; the image, and what the passes make of it (see weigh) */
+    /* Both axes; the image, and the results of the passes (see weigh). */
     return axis_nbytes(height, out_height) + axis_nbytes(width, out_width) +
            4 * (align_up(width) * (height + align_up(out_height)) +
                 align_up(out_height) * (align_up(width) + align_up(out_width)));
 }
 
+/* Compute the weights of one axis. begins: int32 (n_out,); totals: float32 (n_out,),
+   for the sums; weights: float32 (n_taps, n_out).
+   In numpy: heights = float32(maximum(1 - abs(begins + k + 0.5 - center) / support,
+   0)), 0 outside the input; weights = heights * (1 / heights.sum(0)), in float32. */
 FM_INLINE void fill_weights(size_t n_in, size_t n_out, size_t n_taps, double support,
                             int32_t *restrict begins, float *restrict totals,
                             float *restrict weights)
@@ -86,7 +92,7 @@ FM_LEVELS(fill_weights,
            int32_t *restrict begins, float *restrict totals, float *restrict weights),
           (n_in, n_out, n_taps, support, begins, totals, weights));
 
-/* Prepare the axis that makes n_out pixels of n_in, at `memory`; returns its end. */
+/* Prepare at `memory` the axis that makes n_out pixels from n_in. Return its end. */
 static uint8_t *axis_init(struct axis *axis, size_t n_in, size_t n_out, int antialias,
                           enum fm_cpu_level level, uint8_t *memory)
 {
@@ -101,6 +107,7 @@ static uint8_t *axis_init(struct axis *axis, size_t n_in, size_t n_out, int anti
     return (uint8_t *)(axis->weights + n_out * axis->n_taps);
 }
 
+/* Resize by the nearest pixel. */
 static void nearest(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                     const struct fm_resize *resize, uint8_t *restrict out)
 {
@@ -112,8 +119,10 @@ static void nearest(const uint8_t *restrict in, size_t width, const struct fm_bo
     }
 }
 
-/* One pass, down the columns of `in`: float32 (n_in, stride) to (axis->n_out, stride),
-   stride a multiple of FM_LANES_COUNT. */
+/* Run one pass, down the columns. in: float32 (n_in, stride); out: float32
+   (axis->n_out, stride).
+   In numpy: weights @ in, in float32, summed from the first weight to the last.
+   Not checked: stride is a multiple of FM_LANES_COUNT. */
 FM_INLINE void weigh_columns(const float *restrict in, size_t stride,
                              const struct axis *axis, float *restrict out)
 {
@@ -124,7 +133,7 @@ FM_INLINE void weigh_columns(const float *restrict in, size_t stride,
             fm_lanes sum = fm_lanes_scale(fm_lanes_load(from), axis->weights[i]);
             for (size_t k = 1; k < axis->n_taps; k++) {
                 const float weight = axis->weights[k * axis->n_out + i];
-                if (weight == 0.0f) /* there may be no such row */
+                if (weight == 0.0f) /* such a row may not exist */
                     break;
                 from += stride;
                 sum = fm_lanes_add(sum, fm_lanes_scale(fm_lanes_load(from), weight));
@@ -139,7 +148,9 @@ FM_LEVELS(weigh_columns,
            float *restrict out),
           (in, stride, axis, out));
 
-/* The box as floats, in rows of `stride`. */
+/* Copy the box as floats. in: uint8, rows of `width`; out: float32 (box->height,
+   stride).
+   In numpy: np.pad(float32(in[box]), ((0, 0), (0, stride - box->width))). */
 FM_INLINE void spread(const uint8_t *restrict in, size_t width,
                       const struct fm_box *box, size_t stride, float *restrict out)
 {
@@ -157,8 +168,9 @@ FM_LEVELS(spread,
            size_t stride, float *restrict out),
           (in, width, box, stride, out));
 
-/* Round to pixels, and turn columns into rows: in, float32 (n_columns, stride), both
-   padded to squares of FM_TRANSPOSE_SIDE; out, uint8 (n_rows, n_columns). */
+/* Round to pixels, and turn columns into rows. in: float32 (n_columns, stride), both
+   sides padded to multiples of FM_TRANSPOSE_SIDE; out: uint8 (n_rows, n_columns).
+   In numpy: minimum(in[:n_columns, :n_rows].T + 0.5, 255), truncated. */
 static void gather_any(const float *restrict in, size_t stride, size_t n_rows,
                        size_t n_columns, uint8_t *restrict out)
 {
@@ -171,8 +183,8 @@ static void gather_any(const float *restrict in, size_t stride, size_t n_rows,
 
 #if FM_X86_LEVELS
 
-/* The last eight columns first: what runs over the end of a row lies in the first
-   columns of the next one. */
+/* Eight columns at once, from the last to the first. A store that runs over the end of
+   a row overwrites the first columns of the next row, which are written later. */
 FM_TARGET_AVX2
 static void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
                         size_t n_columns, uint8_t *restrict out)
@@ -198,6 +210,7 @@ static void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
 
 #endif
 
+/* Resize by weights: a pass down the columns, a transpose, a second pass, and back. */
 static void weigh(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                   const struct axis *rows, const struct axis *columns,
                   enum fm_cpu_level level, float *restrict memory,

@@ -1,6 +1,8 @@
-/* Resizing, of whole images or of a part: every output pixel is a weighted mean of the
-   pixels it covers (triangle filter, wider when shrinking with `antialias`), or one of
-   them. As torchvision's resize on tensors; at the edges there are fewer of them. */
+/* Resizing a whole image or a box in it, as torchvision's resize does on tensors.
+   Bilinear: an output pixel is the weighted mean of the pixels that it covers. The
+   weights are a triangle filter, which is wider when shrinking with `antialias`. At the
+   edges an output pixel covers fewer pixels. Nearest: an output pixel is one of the
+   pixels. */
 #ifndef FM_AUGMENT_RESAMPLE_H
 #define FM_AUGMENT_RESAMPLE_H
 
@@ -9,33 +11,38 @@
 
 /* Words: coin. */
 struct fm_resize {
-    size_t height, width; /* of the output */
+    size_t height, width; /* output size */
     enum fm_interpolation interpolation;
     int antialias;
 };
 
-/* A part of the image of random area (share `scale`) and aspect ratio (log-uniform
-   between exp(log_ratio.low) and exp(log_ratio.high)), resized. After ten tries that do
-   not fit, fallback_height x fallback_width in the centre.
-   Words: coin; for each try scale, log ratio, and if it fits top, left. */
+/* A box of random area, `scale` as a fraction of the image, and random aspect ratio
+   width / height, log-uniform between exp(log_ratio.low) and exp(log_ratio.high). It is
+   resized to one size. After ten tries that do not fit, the box is fallback_height x
+   fallback_width in the center.
+   Words: coin; for each try the scale, the log ratio, and, if it fits, the top and the
+   left. */
 struct fm_resized_crop {
     struct fm_range scale, log_ratio;
     size_t fallback_height, fallback_width;
     struct fm_resize resize;
 };
 
+/* Draw the box to resize. */
 void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,
                           size_t width, struct fm_draws *draws, struct fm_box *out);
 
+/* Return the bytes that fm_resample needs at `work` for any box of an image. */
 size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
                                size_t out_width);
 
 /* in: uint8, rows of `width` pixels; out: uint8 (resize->height, resize->width), with
-   room for 7 bytes behind.
-   In numpy: (rows @ in[box] @ cols.T + 0.5) with the two weight matrices in float32,
-   summed from left to right, vertically first. A weight is the height of the triangle,
-   rounded to float32, times 1 / the float32 sum of these from left to right.
-   Not checked: the box is not empty and lies in the image. */
+   room for 7 bytes after it. work: fm_resample_work_nbytes bytes, aligned to 4.
+   In numpy: (rows @ in[box] @ cols.T + 0.5), truncated, with the two weight matrices in
+   float32, summed from left to right, vertically first. A weight is the height of the
+   triangle, rounded to float32, times 1 / the float32 sum of these heights from left to
+   right. Nearest: in[box][y * box.height // out.height, x * box.width // out.width].
+   Not checked: the box is not empty and lies in the image; out does not overlap in. */
 void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                  const struct fm_resize *resize, enum fm_cpu_level level,
                  void *restrict work, uint8_t *restrict out);

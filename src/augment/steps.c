@@ -1,16 +1,19 @@
-/* Running the steps; see steps.h. */
+/* Running the transforms of an augmentation over an image, declared in steps.h. */
 #include "steps.h"
 
-#define SLACK 64 /* kernels read and write whole vectors */
+/* Bytes between the images of two buffers. Kernels read and write whole vectors, so
+   SLACK must cover their reads around one image and their writes after the other. */
+#define SLACK 64
 _Static_assert(SLACK >= 2 * FM_WINDOW_AROUND, "what they write is not read around");
 
-/* The image on its way, and what is still to be done to it. */
+/* The image between two transforms, and the operation that is still pending. */
 struct canvas {
     const struct fm_steps *steps;
-    uint64_t seed, sample, position; /* seed and position apart, or both are loaded at
-                                        once, which waits for their two stores */
+    /* `sample` keeps seed and position apart. Side by side they are loaded at once, and
+       that load waits for their two stores. */
+    uint64_t seed, sample, position;
     uint32_t epoch;
-    const struct fm_ahead *ahead; /* NULL: nothing is known */
+    const struct fm_ahead *ahead; /* NULL: no draws in advance */
     size_t lane;
     const uint8_t *pixels; /* the source, or one of the buffers */
     size_t height, width;
@@ -18,7 +21,7 @@ struct canvas {
     enum { NOTHING, WINDOW, MAP, TABLE } pending;
     struct fm_window window;
     struct fm_map map;
-    enum fm_interpolation interpolation; /* of the map */
+    enum fm_interpolation interpolation; /* used by the map */
     uint8_t fill;
     uint8_t table[256];
 };
@@ -33,8 +36,9 @@ static size_t larger(size_t x, size_t y)
     return x > y ? x : y;
 }
 
-/* Follow the size of the image through steps [begin, end), and note what the largest
-   needs. The alternatives of a choice all start from the same size. */
+/* Follow the size of the image through transforms [begin, end), and note the most
+   memory that any of them needs. All alternatives of a choice start from the same
+   size. */
 static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *height,
                     size_t *width)
 {
@@ -82,7 +86,8 @@ static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *he
     }
 }
 
-/* Whether the steps are flips, all by chance, perhaps after a crop that always is. */
+/* Return whether the transforms are flips by a coin, with or without a crop before them
+   that always runs. */
 static int is_window(const struct fm_steps *steps)
 {
     if (steps->n_steps > FM_STEPS_AHEAD)
@@ -118,14 +123,14 @@ size_t fm_steps_memory_nbytes(const struct fm_steps *steps)
            align_up(steps->work_nbytes);
 }
 
-/* ---- the canvas ---------------------------------------------------------------- */
+/* ---- the canvas ------------------------------------------------------------------ */
 
 static uint8_t *other_buffer(const struct canvas *canvas)
 {
     return canvas->buffers[canvas->pixels == canvas->buffers[0]];
 }
 
-/* Do what is pending. */
+/* Apply the pending operation. */
 static void settle(struct canvas *canvas)
 {
     uint8_t *out = other_buffer(canvas);
@@ -152,12 +157,13 @@ static void settle(struct canvas *canvas)
     canvas->pending = NOTHING;
 }
 
+/* Return whether the pixels are in one of the buffers, not in the source. */
 static int is_own(const struct canvas *canvas)
 {
     return canvas->pixels == canvas->buffers[0] || canvas->pixels == canvas->buffers[1];
 }
 
-/* Pixels to be changed in place. */
+/* Apply the pending operation, and return pixels that may be changed in place. */
 static uint8_t *own_pixels(struct canvas *canvas)
 {
     settle(canvas);
@@ -168,7 +174,7 @@ static uint8_t *own_pixels(struct canvas *canvas)
     return (uint8_t *)canvas->pixels;
 }
 
-/* The whole image, to be changed by the flips and boxes that follow. */
+/* Make a crop of the whole image pending, for the flips and boxes that follow. */
 static void begin_window(struct canvas *canvas)
 {
     struct fm_window *const window = &canvas->window;
@@ -185,17 +191,17 @@ static void begin_window(struct canvas *canvas)
     canvas->pending = WINDOW;
 }
 
-/* A window of an image that was only turned over is the mirrored window, turned over:
-   padding looks the same from both sides. */
+/* Crop. If the image was only flipped so far, the crop is the mirrored crop, flipped,
+   because every padding mode looks the same from both sides. */
 static void crop(struct canvas *canvas, const struct fm_crop *step,
                  struct fm_draws *draws)
 {
-    /* Field by field: copying a window waits for what was just stored in smaller
-       pieces, 28 % of run_steps for crop + flip. */
+    /* Members are set one by one. Copying the struct waits for what was just stored in
+       smaller pieces. The wait was 28 % of run_steps for crop + flip. */
     struct fm_window *const window = &canvas->window;
     begin_window(canvas);
     if (window->height != canvas->height || window->width != canvas->width ||
-        window->top != 0 || window->left != 0) { /* more than flips */
+        window->top != 0 || window->left != 0) { /* not only flipped so far */
         settle(canvas);
         begin_window(canvas);
     }
@@ -230,6 +236,7 @@ static void affine(struct canvas *canvas, const struct fm_affine *step,
     canvas->pending = MAP;
 }
 
+/* Compose a table with the pending one, unless it depends on the pixels. */
 static void tone(struct canvas *canvas, enum fm_tone_kind kind, double value)
 {
     uint8_t table[256];
@@ -267,7 +274,7 @@ static void flip(struct canvas *canvas, const struct fm_flip *step)
         canvas->window.flip_x ^= 1;
 }
 
-/* Whether the window that is pending is the whole image as it is. */
+/* Return whether the pending crop is the whole image, not flipped. */
 static int is_untouched(const struct canvas *canvas)
 {
     const struct fm_window *window = &canvas->window;
@@ -275,8 +282,8 @@ static int is_untouched(const struct canvas *canvas)
            window->width == canvas->width && !window->flip_y && !window->flip_x;
 }
 
-/* Paint a box of the window that is pending: with it, or in place where it would only
-   copy from one of our buffers to the other. */
+/* Paint a box: with the pending crop, or in place if that crop would only copy from one
+   of the buffers to the other. */
 static void erase(struct canvas *canvas, const struct fm_box *box, uint8_t value)
 {
     if (is_untouched(canvas) && is_own(canvas)) {
@@ -337,7 +344,7 @@ static void run_user(struct canvas *canvas, const struct fm_user *user,
                    user->data);
 }
 
-/* One step of those that settle what is pending first. */
+/* Run a transform that needs the result of all earlier ones. */
 static void run_filter(struct canvas *canvas, const struct fm_step *step,
                        struct fm_draws *draws)
 {
@@ -411,6 +418,8 @@ static void run_step(struct canvas *canvas, const struct fm_step *step,
 
 /* ---- groups, choices and coins ------------------------------------------------- */
 
+/* Return whether a transform runs: by its coin, or by the epoch for alternating
+   flips. */
 static int applies(const struct canvas *canvas, const struct fm_step *step,
                    struct fm_draws *draws)
 {
@@ -421,6 +430,8 @@ static int applies(const struct canvas *canvas, const struct fm_step *step,
     return ((fm_draws_word(&first) >> 31) + canvas->epoch) & 1;
 }
 
+/* Return how many draws are computed in advance: two if a transform takes more
+   than four words. */
 static uint32_t n_draws_ahead(const struct fm_step *step)
 {
     return 1 + (step->kind == FM_STEP_AFFINE || step->kind == FM_STEP_RESIZED_CROP ||
@@ -455,7 +466,7 @@ static void run_steps(struct canvas *canvas, size_t begin, size_t end)
     }
 }
 
-/* The windows of all samples, by the words that are known. */
+/* Compute the crops of all samples from the words computed in advance. */
 static void find_windows(const struct fm_steps *steps, struct fm_ahead *ahead)
 {
     const struct fm_crop whole = {0, 0, 1, 1, 0, 0, FM_PAD_CONSTANT, 0};
@@ -475,7 +486,7 @@ static void find_windows(const struct fm_steps *steps, struct fm_ahead *ahead)
     }
 }
 
-/* What fm_steps_run does where `ahead` has the window. */
+/* Do what fm_steps_run does, if `ahead` has the crop. */
 static const uint8_t *run_window(const struct fm_steps *steps, const uint8_t *image,
                                  int alone, const struct fm_ahead *ahead, size_t lane,
                                  uint8_t *memory)

@@ -1,9 +1,10 @@
-/* The steps of an augmentation, run over one image: a flat list in which groups and
-   choices come before what is inside them. Step i draws as operation i + 1.
+/* The transforms of an augmentation, run over one image. They are a flat list, in which
+   a group or choice comes before the transforms inside it. Transform i draws as
+   operation i + 1.
 
-   Crops, flips and boxes, affine maps, and tone tables are not applied at once:
-   following steps of the same sort are composed with them, and the image is copied,
-   resampled or looked up once. */
+   Crops, flips and painted boxes are not applied at once, and neither are affine maps
+   and tone tables. Consecutive transforms of one of these three kinds are composed
+   first. Then the image is copied, resampled or looked up once. */
 #ifndef FM_AUGMENT_STEPS_H
 #define FM_AUGMENT_STEPS_H
 
@@ -18,7 +19,7 @@
 #include "window.h"
 
 enum fm_step_kind {
-    FM_STEP_GROUP = 0,  /* the n_inner steps that follow, all or none */
+    FM_STEP_GROUP = 0,  /* the n_inner transforms that follow, all or none */
     FM_STEP_CHOICE = 1, /* one of the groups inside. Words: coin, choice */
     FM_STEP_CROP = 2,
     FM_STEP_FLIP = 3,
@@ -36,8 +37,9 @@ enum fm_step_kind {
     FM_STEP_USER = 15,
 };
 
-/* A step of the user's: changes uint8 (height, width) pixels in place, called from
-   several threads at once. Words: coin; `random` is draw 1. */
+/* A function of the user, which changes uint8 (height, width) pixels in place. It is
+   called from several threads at once.
+   Words: coin; `random` is draw 1. */
 typedef void fm_user_fn(uint8_t *pixels, int64_t height, int64_t width,
                         const uint32_t random[4], void *data);
 
@@ -46,11 +48,12 @@ struct fm_user {
     void *data;
 };
 
+/* One transform, with its parameters in the union. */
 struct fm_step {
     enum fm_step_kind kind;
-    uint64_t threshold; /* it is run when word 0 is below: p * 2**32 */
-    size_t n_inner;     /* of a group or choice: the steps inside */
-    uint64_t until;     /* of a group in a choice: chosen when word 1 is below */
+    uint64_t threshold; /* runs if word 0 is below this: p * 2**32 */
+    size_t n_inner;     /* group or choice: how many transforms are inside */
+    uint64_t until;     /* group in a choice: chosen if word 1 is below this */
     union {
         struct fm_crop crop;
         struct fm_flip flip;
@@ -69,30 +72,31 @@ struct fm_step {
     };
 };
 
+/* All transforms, with the sizes and the kernels to run them. */
 struct fm_steps {
     const struct fm_step *steps;
     size_t n_steps;
-    size_t height, width;         /* of the source */
-    size_t out_height, out_width; /* after all steps */
-    size_t max_nbytes;            /* pixels of the largest image on the way */
-    size_t work_nbytes;           /* what the largest step needs beside */
-    const struct fm_crop *crop;   /* where is_window: the one that comes first, or NULL */
-    int is_window;                /* flips, perhaps after a crop, are all there is */
+    size_t height, width;         /* source size */
+    size_t out_height, out_width; /* size after all transforms */
+    size_t max_nbytes;            /* pixels of the largest image at any time */
+    size_t work_nbytes;           /* the most work memory of any transform */
+    const struct fm_crop *crop;   /* if is_window: the crop at the start, or NULL */
+    int is_window;                /* only flips, with or without a crop before them */
     enum fm_cpu_level level;
     fm_window_fn *window; /* kernels for the instruction set in use */
     fm_field_draws_fn *draws;
 };
 
-/* Fill in max_nbytes, work_nbytes and the kernels; the other members are given. */
+/* Fill in all members from max_nbytes on. The members before it are given. */
 void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level);
 
-/* Bytes of memory that one thread needs; it must start at a multiple of 64. */
+/* Return the bytes of memory that one thread needs, from a multiple of 64 on. */
 size_t fm_steps_memory_nbytes(const struct fm_steps *steps);
 
-/* The first draws of the first steps, for FM_FIELD_SAMPLES samples at once: two draws
-   of steps that take more than four words, one of the others. Where the steps come to
-   one window, these of all samples: crop + flip is too short for the way through the
-   list, which took as long as copying the window. */
+/* The first draws of the first transforms, for FM_FIELD_SAMPLES samples at once.
+   Transforms that take more than four words get two draws, all others get one. If all
+   transforms together are one crop, the crop of every sample is here, too. For crop +
+   flip the walk through the list took as long as copying the crop. */
 #define FM_STEPS_AHEAD 4
 struct fm_ahead {
     uint32_t words[FM_STEPS_AHEAD][2 * FM_FIELD_CHUNK];
@@ -100,14 +104,23 @@ struct fm_ahead {
     uint8_t flip_y[FM_FIELD_SAMPLES], flip_x[FM_FIELD_SAMPLES];
 };
 
+/* Make the first draws of the samples at FM_FIELD_SAMPLES positions from `position`
+   on. */
 void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                          uint64_t position, struct fm_ahead *out);
 
-/* Run the steps over one image. ahead: what fm_steps_look_ahead says of positions that
-   `position` is number `lane` of; or NULL. alone: nothing but the image may be read;
-   else FM_WINDOW_AROUND bytes before and behind it may be, too. Returns its pixels,
-   uint8 (out_height, out_width): in memory, or image itself when nothing was done.
-   Not checked: every step fits the size of the image when its turn comes. */
+/* Run the transforms over one image, uint8 (height, width). sample: the sample's row in
+   the dataset.
+   ahead: the result of fm_steps_look_ahead for FM_FIELD_SAMPLES positions of which
+   `position` is number `lane`, or NULL.
+   alone: true if only the image itself may be read. Otherwise FM_WINDOW_AROUND bytes
+   before and after it may be read, too.
+   memory: fm_steps_memory_nbytes bytes from a multiple of 64 on.
+   Return the pixels, uint8 (out_height, out_width): in memory, or the image itself if
+   nothing was done.
+   In numpy: for transform in transforms: image = transform(image); see
+   tests/reference_steps.py.
+   Not checked: every transform fits the size that the image has at its turn. */
 const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                             uint64_t position, uint64_t sample, const uint8_t *image,
                             int alone, const struct fm_ahead *ahead, size_t lane,

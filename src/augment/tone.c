@@ -1,5 +1,5 @@
-/* Tables of grey levels; see tone.h. The arithmetic, float32 and cut at the end, is
-   that of torchvision.transforms.v2.functional on uint8 images. */
+/* Tables of gray levels, declared in tone.h. The arithmetic, float32 truncated at the
+   end, is that of torchvision.transforms.v2.functional on uint8 images. */
 #include "tone.h"
 
 int fm_tone_needs_pixels(enum fm_tone_kind kind)
@@ -8,6 +8,7 @@ int fm_tone_needs_pixels(enum fm_tone_kind kind)
            kind == FM_TONE_EQUALIZE;
 }
 
+/* Clip to 0..255 and truncate. */
 FM_INLINE uint8_t cut(float x)
 {
     x = x < 0.0f ? 0.0f : x;
@@ -18,7 +19,8 @@ FM_INLINE void contrast_table(float factor, float rest, const uint8_t *pixels, s
                               uint8_t table[256])
 {
     uint64_t sum = 0;
-    for (size_t begin = 0; begin < n; begin += 1 << 16) { /* of 32 bits: vectors */
+    /* Sums of 32 bits vectorize, and 2**16 pixels fit one. */
+    for (size_t begin = 0; begin < n; begin += 1 << 16) {
         const size_t count = n - begin < 1 << 16 ? n - begin : 1 << 16;
         uint32_t part = 0;
         for (size_t i = 0; i < count; i++)
@@ -44,7 +46,7 @@ FM_INLINE void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table
 
 FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256])
 {
-    /* Four histograms, so that equal neighbours do not wait for each other. */
+    /* Four histograms, so that equal neighbors do not wait for each other. */
     uint32_t counts[4][256] = {{0}}, below[256], n_below = 0;
     size_t i = 0;
     for (; i + 4 <= n; i += 4)
@@ -62,8 +64,8 @@ FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256
     while (brightest > 0 && counts[0][brightest] == 0)
         brightest--;
     const uint64_t step = (n - counts[0][brightest]) / 255;
-    /* (below + step / 2) / step without a division: the half that is added keeps the
-       product farther from whole numbers than its rounding errors reach. */
+    /* (below + step / 2) / step without a division. The added half keeps the product
+       farther from integers than its rounding errors reach. */
     const double half = (double)(step / 2) + 0.5;
     const double inverse = 1.0 / (double)(step ? step : 1);
     for (int v = 0; v < 256; v++) {

@@ -14,6 +14,7 @@
 
 #if FM_X86_LEVELS
 
+/* Transpose a square of 8 x 8 floats in place. */
 FM_TARGET_AVX2
 static inline void fm_transpose_rows_avx2(__m256 rows[8])
 {
@@ -52,8 +53,11 @@ static inline void fm_transpose_avx2(const float *restrict in, size_t in_stride,
 
 #endif
 
-/* out[x * out_stride + y] = in[y * in_stride + x] for y < n_rows and x < n_columns,
-   both multiples of FM_TRANSPOSE_SIDE. */
+/* Transpose. in: float32 (n_rows, n_columns), rows in_stride apart; out: float32
+   (n_columns, n_rows), rows out_stride apart.
+   In numpy: out = in.T.
+   Not checked: both sides are multiples of FM_TRANSPOSE_SIDE; out does not overlap
+   in. */
 static inline void fm_transpose(const float *restrict in, size_t in_stride,
                                 size_t n_rows, size_t n_columns, size_t out_stride,
                                 enum fm_cpu_level level, float *restrict out)

@@ -1,4 +1,5 @@
-/* Affine maps; see warp.h. */
+/* Affine maps, declared in warp.h, as torchvision.transforms.v2.RandomAffine draws
+   them. */
 #include "warp.h"
 
 #define ONE FM_QUADS_ONE
@@ -50,11 +51,12 @@ void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
     *out = map;
 }
 
+/* Round to fixed point, within +-2**45. */
 static int64_t fixed_point(double x)
 {
     const double most = 0x1p45;
     x = x * ONE + 0.5;
-    return fm_floor(x > -most ? (x < most ? x : most) : -most); /* NaN as well */
+    return fm_floor(x > -most ? (x < most ? x : most) : -most); /* NaN becomes -most */
 }
 
 size_t fm_warp_work_nbytes(size_t height, size_t width)

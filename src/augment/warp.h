@@ -1,26 +1,30 @@
-/* Affine warps: every output pixel is taken from some place in the source image, by
-   bilinear interpolation or from the nearest pixel. Outside the source there is `fill`.
+/* Affine warps, as in torchvision.transforms.v2.RandomAffine: every output pixel is
+   read at a point of the source image, by bilinear interpolation or from the nearest
+   pixel. Outside the source all pixels are `fill`.
 
-   Places are in fixed point, 16 bits behind the point; bilinear weights have 7, so that
-   a place is off by at most 1/256 pixel in each direction, and a pixel by less than one
-   grey level for each. An affine map's coefficients are rounded to 2**-16, which moves
-   the far corner by at most (height + width) * 2**-17 pixels more. */
+   Points are in fixed point, with 16 bits for the fraction; bilinear weights have 7
+   bits. A point is therefore off by at most 1/256 pixel in each direction, and a pixel
+   by less than one gray level for each direction. The coefficients of an affine map are
+   rounded to 2**-16, which moves the far corner by at most (height + width) * 2**-17
+   pixels more. */
 #ifndef FM_AUGMENT_WARP_H
 #define FM_AUGMENT_WARP_H
 
 #include "draw.h"
 #include "quads.h"
 
-/* From output to source, both measured from the centre of the image, in pixels:
+/* A map from output to source, both measured from the center of the image, in pixels:
    x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y + m[5]. */
 struct fm_map {
     double m[6];
 };
 
-/* As torchvision.transforms.v2.RandomAffine draws it: rotate by `angle` degrees
-   (clockwise, or the other way with `counter_clockwise`), scale, shear by degrees (or
-   by the tangent itself with `shear_tangent`), all about the centre, then move by whole
-   pixels (rounded, or cut with `truncate`). The centre is measured from the image's.
+/* Parameters of an affine map, drawn as torchvision.transforms.v2.RandomAffine does.
+   The image is rotated by `angle` degrees, clockwise or with `counter_clockwise` the
+   other way, then scaled and sheared, all about the center. Shear is in degrees, or
+   with `shear_tangent` it is the tangent itself. Then the image is moved by whole
+   pixels, rounded, or truncated with `truncate`. The center is measured from the center
+   of the image.
    Words: coin, angle, translate_x, translate_y, scale, shear_x, shear_y. */
 struct fm_affine {
     struct fm_range angle, translate_x, translate_y, scale, shear_x, shear_y;
@@ -30,21 +34,24 @@ struct fm_affine {
     uint8_t fill;
 };
 
-/* The map of an affine step; its coin has been read. */
+/* Draw the map of an affine transform, whose coin has been read. */
 void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
                     struct fm_map *out);
 
-/* first, then second: out(p) = first(second(p)), as maps go from output to source. */
+/* Compose two maps: `first` changes the image first, and `second` changes the result.
+   In numpy: out(p) = first(second(p)), because maps go from output to source. */
 void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
                     struct fm_map *out);
 
-/* What the kernel below takes for `work`, in bytes, from a multiple of 64 on. */
+/* Return the bytes that fm_warp_affine needs at `work`. */
 size_t fm_warp_work_nbytes(size_t height, size_t width);
 
-/* in, out: uint8 (height, width), out with room for 15 bytes behind.
-   In numpy: x, y = places(map), clipped to -1..width and -1..height;
-   bilinear(np.pad(in, 2, constant_values=fill), x, y), see tests/reference_geometry.py.
-   Not checked: sides up to FM_QUADS_MAX_SIDE; out does not overlap in. */
+/* Warp. in, out: uint8 (height, width), out with room for 15 bytes after it. work:
+   fm_warp_work_nbytes bytes from a multiple of 64 on.
+   In numpy: x, y = the map of every pixel, in fixed point, clipped to -1..width and
+   -1..height; bilinear(np.pad(in, 2, constant_values=fill), x, y), see
+   tests/reference_geometry.py.
+   Not checked: sides are at most FM_QUADS_MAX_SIDE; out does not overlap in. */
 void fm_warp_affine(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_map *map, enum fm_interpolation interpolation,
                     uint8_t fill, enum fm_cpu_level level, void *restrict work,

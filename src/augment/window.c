@@ -1,11 +1,13 @@
-/* Crops, pads and flips; see window.h. */
+/* Crops, padding and flips, declared in window.h. Padding modes are those of
+   numpy.pad. */
 #include "window.h"
 
 #if FM_X86_LEVELS
 #include <immintrin.h>
 #endif
 
-/* The source index that `mode` puts at index i of a side of n pixels; -1: fill. */
+/* Return the source index that `mode` puts at index i of a side of n pixels, or -1 for
+   fill. */
 static int64_t source_index(int64_t i, int64_t n, enum fm_padding_mode mode)
 {
     if (0 <= i && i < n)
@@ -27,7 +29,7 @@ static int64_t clip(int64_t x, int64_t low, int64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Row `row` of the window, before it is turned over. */
+/* Return the source row that output row `row` is copied from, or NULL for fill. */
 static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
                                  const struct fm_window *window, size_t row)
 {
@@ -44,7 +46,8 @@ void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
         memset(pixels + row * width, value, box->width);
 }
 
-/* One row, of which columns [begin, end) lie in the source. */
+/* Copy one row, whose columns [begin, end) lie in the source before a flip. The columns
+   outside are padding, one at a time. */
 FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
                         const struct fm_window *window, int64_t begin, int64_t end,
                         uint8_t *restrict out)
@@ -71,6 +74,7 @@ FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
     }
 }
 
+/* Copy a crop of any size and padding: fm_window_fn for each instruction set. */
 FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t width,
                            const struct fm_window *window, uint8_t *restrict out)
 {
@@ -80,7 +84,7 @@ FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t wid
     const int is_part = window->top >= 0 &&
                         window->top + (int64_t)window->height <= (int64_t)height;
     if (is_part && n == (int64_t)width && begin == 0 && end == n && !window->flip_y &&
-        !window->flip_x) { /* whole rows, as they are */
+        !window->flip_x) { /* whole rows, unchanged */
         memcpy(out, in + (size_t)window->top * width, window->height * width);
         fm_window_paint(&window->hole, window->hole_value, width, out);
         return;
@@ -103,10 +107,11 @@ FM_LEVELS(copy_window,
 
 #if FM_X86_LEVELS
 
+/* A load that includes one pixel reads at most LANES - 1 bytes beyond the pixel. */
 #define LANES 32
 _Static_assert(LANES - 1 == FM_WINDOW_AROUND, "a load reaches over one pixel's sides");
 
-/* 0xFF in lane i where begin <= i < end. */
+/* Return 0xFF in lane i where begin <= i < end, and 0 in all others. */
 FM_TARGET_AVX2
 static __m256i lanes_between(int64_t begin, int64_t end)
 {
@@ -118,29 +123,29 @@ static __m256i lanes_between(int64_t begin, int64_t end)
     return _mm256_and_si256(_mm256_cmpgt_epi8(lane, from), _mm256_cmpgt_epi8(to, lane));
 }
 
-/* A window with rows of up to 32 pixels and a constant around them: a row is one load
-   and one store, which may run into the next row, to be overwritten by it. */
+/* A crop with rows of up to 32 pixels and constant padding: a row is one load and one
+   store. A store may run into the next row, which is written later. */
 struct narrow {
     const uint8_t *source; /* lane 0 of row 0 of the source */
-    int64_t height, width; /* of the source */
-    int64_t first, step;   /* row of the source that comes first, to the next */
-    int64_t n;             /* pixels of a row of the window */
+    int64_t height, width; /* source size */
+    int64_t first, step;   /* first row of the source; +1 or -1 to the next */
+    int64_t n;             /* pixels in a row of the crop */
     int flip_x;
     __m256i inside, fill, value;
 };
 
-/* The part of the window's rows that is a hole. Which rows these are is looked up and
-   not asked for: branches at random rows are mispredicted. */
+/* The columns of a hole. The rows that it covers choose a mask by index, without a
+   branch: branches at random rows are mispredicted. */
 struct narrow_hole {
     size_t top, height;
-    __m256i lanes[2]; /* of other rows, none; and of these */
+    __m256i lanes[2]; /* [0]: rows without the hole; [1]: with it */
 };
 
 FM_TARGET_AVX2
 static inline void store_row(const struct narrow *rows, const struct narrow_hole *hole,
                              int64_t row, __m256i pixels, uint8_t *restrict out)
 {
-    if (hole) /* known where this is compiled into */
+    if (hole) /* known when this is inlined */
         pixels = _mm256_blendv_epi8(
             pixels, rows->value,
             hole->lanes[(size_t)row - hole->top < hole->height]);
@@ -183,8 +188,9 @@ static void window_narrow(const uint8_t *restrict in, size_t height, size_t widt
     const struct fm_box *const box = &window->hole;
     const int64_t n = (int64_t)window->width, n_rows = (int64_t)window->height;
     const int64_t side = (int64_t)width;
-    /* When turned over, the last lane comes first, and lane 31 holds the last column of
-       the window. Beside the source there is nothing to read. */
+    /* With flip_x the lanes are reversed, so that lane 31 must hold the last column of
+       the crop. A crop beside the source has nothing to read: the mask is empty, and
+       the load is moved to column 0. */
     int64_t column = window->left + (window->flip_x ? n - LANES : 0);
     column = clip(column, -LANES, side);
     const __m256i inside = lanes_between(-column, side - column);

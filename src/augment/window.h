@@ -1,4 +1,5 @@
-/* Crops, pads and flips: exact copies of pixels. */
+/* Crops, padding and flips: exact copies of pixels. Padding modes are those of
+   numpy.pad. */
 #ifndef FM_AUGMENT_WINDOW_H
 #define FM_AUGMENT_WINDOW_H
 
@@ -12,13 +13,14 @@ enum fm_padding_mode {
     FM_PAD_SYMMETRIC = 3, /* c b a|a b c|c b a */
 };
 
-/* A rectangle that lies in an image. */
+/* A rectangle that lies inside an image. */
 struct fm_box {
     size_t top, left, height, width;
 };
 
-/* A rectangle of an image, which may reach over its edges, turned over perhaps, and
-   then with a hole: a box of one value, none if its height is 0. */
+/* A crop: a rectangle of an image, which may reach over its edges into the padding.
+   After that it may be flipped, and then it may have a hole: a box filled with one
+   value. Height 0 means no hole. */
 struct fm_window {
     int64_t top, left;
     size_t height, width;
@@ -28,7 +30,8 @@ struct fm_window {
     struct fm_box hole;
 };
 
-/* A window of height x width, its place one of n_tops x n_lefts from (top, left) on.
+/* The crop transform: a crop of height x width, its top left corner at one of n_tops x
+   n_lefts pixels from (top, left) on.
    Words: coin, top, left. */
 struct fm_crop {
     int64_t top, left;
@@ -38,27 +41,32 @@ struct fm_crop {
     uint8_t fill;
 };
 
-/* Words: coin. Alternating: no coin; `sample` is flipped in every second epoch, from
-   epoch 0 on if the highest bit of word 0 of (epoch 0, position `sample`) is 1. */
+/* Words: coin. With `alternating` there is no coin, and a sample is flipped in every
+   second epoch. The first such epoch is 0 if the highest bit of word 0 of (epoch 0,
+   position `sample`) is 1, and 1 otherwise. `sample` is its row in the dataset. */
 struct fm_flip {
     int vertical, alternating;
 };
 
-/* Bytes before and behind an image that whole vectors read, to throw them away. */
+/* Bytes before and after an image that whole vectors read and ignore. A load of 32
+   bytes that includes one pixel reaches at most 31 bytes beyond it. */
 #define FM_WINDOW_AROUND 31
 
-/* in: uint8 (height, width), around which FM_WINDOW_AROUND bytes may be read; out:
-   uint8 (window->height, window->width), with room for 31 bytes behind.
-   In numpy: padded = np.pad(in, ..., mode); padded[rows, cols], reversed for a flip;
-   out[hole] = hole_value.
+/* Copy a crop. in: uint8 (height, width), around which FM_WINDOW_AROUND bytes may be
+   read; out: uint8 (window->height, window->width), with room for 31 bytes after it.
+   In numpy: out = np.pad(in, ..., mode)[rows, columns], reversed for a flip; out[hole]
+   = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most
-   the side; out does not overlap in. */
+   the side; the hole lies in the crop; out does not overlap in. */
 typedef void fm_window_fn(const uint8_t *restrict in, size_t height, size_t width,
                           const struct fm_window *window, uint8_t *restrict out);
 
+/* Return the kernel for an instruction set. */
 fm_window_fn *fm_window_select(enum fm_cpu_level level);
 
-/* In numpy: pixels[box] = value, uint8 with rows of `width`. */
+/* Fill a box with one value. pixels: uint8, rows of `width` pixels.
+   In numpy: pixels[box] = value.
+   Not checked: the box lies in the image. */
 void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
                      uint8_t *pixels);
 

@@ -1,12 +1,12 @@
-"""Benchmarks: the parts, by pytest; other loaders, beside this one; a GPU's feeding.
+"""Benchmarks of the parts, a comparison with other loaders, and the feeding of a GPU.
 
     pytest benchmarks            # micro/: the bench_*.py files
-    python -m benchmarks         # comparison/: beside other loaders
+    python -m benchmarks         # comparison/: other loaders
     python -m benchmarks --gpu   # gpu_*.py: how well a CUDA device is fed
 
-In the comparison `work.py` says what is to be done with `data.py`, and a file in
-`comparison/contenders/` how one library does it. Each contender runs in a process of
-its own (`comparison/child.py`), out of its own virtual environment (`environments.py`,
-`environments.toml`), driven over a pipe (`process.py`). Its output is checked
-(`checks.py`) before `comparison.py` times it in turns with ours.
+In the comparison, `work.py` says what to do with `data.py`. Each file in
+`comparison/contenders/` says how one library does it. Each contender runs in a process
+by itself (`comparison/child.py`), in its virtual environment (`environments.py`,
+`environments.toml`), and is driven over a pipe (`process.py`). Its output is checked
+(`checks.py`) before `comparison.py` times it in turns with fmnist_fast.
 """

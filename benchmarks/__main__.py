@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: see command.py."""
+"""Run command.py as ``python -m benchmarks``."""
 
 import sys
 

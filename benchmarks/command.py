@@ -1,7 +1,7 @@
-"""``python -m benchmarks``: beside other loaders, on this machine.
+"""Compare with other loaders on this machine: ``python -m benchmarks``.
 
-Exit codes: 0 all is well, 1 an error, 2 a command line that can't be understood or no
-CUDA device for --gpu, 130 Ctrl-C, 141 nobody reads the output any more.
+Exit codes: 0 success; 1 error; 2 wrong command line, or no CUDA device for --gpu; 130
+Ctrl-C; 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from .comparison import environments
 from .comparison.comparison import Comparison, Options
 from .comparison.goals import judge
 from .comparison.tables import ratio_text, summary, work_title
-from .files import replace_text
+from .files import merge_json
 from .work import QUICK, WORKS
 
 PROGRAM = "python -m benchmarks"
 TREE = Path(__file__).parents[1]
+FIGURES = TREE / "benchmarks" / "results" / "figures.json"
 _QUICK = Options(3, QUICK, part=0.25, start_rounds=1, n_synthetic=10_000)
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what `words` ask for, by default ``sys.argv[1:]``; return the exit code."""
+    """Run `words`, by default those of the command line; return the exit code."""
     try:
         code = run(parser().parse_args(words))
         sys.stdout.flush()
@@ -52,15 +53,16 @@ def parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         description="Compare with other loaders, on this machine.",
         epilog="""examples:
-  python -m benchmarks --quick                  a few minutes, two works
-  python -m benchmarks --install                install the others, each on its own
+  python -m benchmarks --quick                  a few minutes, two workloads
+  python -m benchmarks --install                install the other loaders
   python -m benchmarks -o result.json           everything: about 20 minutes
   python -m benchmarks --only numpy dali --works plain crop_flip
   python -m benchmarks --scaling                threads, batch sizes, sides, numbers
   python -m benchmarks --gpu                    how well a CUDA device is fed
-  python -m benchmarks --publish result.json    tables and pictures of a run
+  python -m benchmarks --training               accuracy of the examples
+  python -m benchmarks --publish                tables and charts of the docs
 
-Needs quiet cores. What isn't installed is listed as such.""",
+Needs quiet cores. Contenders that are not installed are listed as such.""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_comparison(parser)
@@ -71,46 +73,57 @@ Needs quiet cores. What isn't installed is listed as such.""",
 def add_comparison(parser: argparse.ArgumentParser) -> None:
     """Add the options of the comparison, and of the environments that it needs."""
     parser.add_argument(
-        "--quick", action="store_true", help="two works, 3 rounds, smaller checks"
+        "--quick", action="store_true", help="two workloads, 3 rounds, smaller checks"
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders")
-    parser.add_argument("--works", nargs="+", metavar="WORK", help="these works")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="contenders to compare"
+    )
+    parser.add_argument("--works", nargs="+", metavar="WORK", help="workloads to do")
     parser.add_argument("--rounds", type=positive, help="default: 5, or 3 if --quick")
     parser.add_argument(
         "--limit",
         type=positive,
         default=180,
         metavar="SECONDS",
-        help="that a contender may take for an answer; default: 180",
+        help="longest time that a contender may take for an answer; default: 180",
     )
     parser.add_argument(
-        "-o", "--output", metavar="RESULT.json", help="keep what was measured"
+        "-o",
+        "--output",
+        metavar="FIGURES.json",
+        help="write the results to the file, and keep those of other commands",
     )
     parser.add_argument(
         "--environments",
         metavar="FOLDER",
-        help="of the contenders' environments; default: $FMNIST_FAST_BENCH_ENVS or "
+        help="folder of the environments; default: $FMNIST_FAST_BENCH_ENVS or "
         "benchmarks/comparison/.environments",
     )
     parser.add_argument(
         "--install",
         nargs="*",
         metavar="NAME",
-        help="make the environments of these contenders, or of all",
+        help="create the environments of these contenders, or of all",
     )
     parser.add_argument(
         "--require",
         action="append",
         default=[],
         metavar="NAME=REQUIREMENT",
-        help="what --install asks pip for instead, such as torch=torch==2.13.0",
+        help="requirement that --install uses instead: torch=torch==2.13.0",
     )
 
 
 def add_others(parser: argparse.ArgumentParser) -> None:
     """Add the options that measure or do something else."""
     parser.add_argument(
-        "--scaling", action="store_true", help="draw curves of this library instead"
+        "--scaling", action="store_true", help="measure curves of this library instead"
+    )
+    parser.add_argument(
+        "--training",
+        nargs="*",
+        choices=["accuracy", "speed"],
+        help="measure the examples that train instead; default: both parts",
     )
     parser.add_argument(
         "--gpu",
@@ -122,20 +135,24 @@ def add_others(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=10**6,
         metavar="N",
-        help="of --scaling at most, 784 bytes each; default: 1000000",
+        help="most images for --scaling, 784 bytes each; default: 1000000",
     )
     parser.add_argument(
         "--publish",
-        nargs="+",
-        metavar="RESULT.json",
-        help="write README's table, docs/comparison.md and its pictures of these runs",
+        nargs="?",
+        const=str(FIGURES),
+        metavar="FIGURES.json",
+        help="write the figures of the file into README.md and docs/; default: "
+        "benchmarks/results/figures.json",
     )
 
 
 def positive(text: str) -> int:
-    """Return an integer from 1 on."""
+    """Return an integer that is at least 1."""
     if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"must be an integer from 1 on, got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"must be an integer and at least 1, got {text!r}"
+        )
     return int(text)
 
 
@@ -147,23 +164,27 @@ def run(arguments: argparse.Namespace) -> int:
         n_failed = environments.install(arguments.install, folder.resolve(), require)
         return int(n_failed > 0)
     if arguments.publish:
-        from .comparison.publish import publish
+        from .publish import publish
 
-        publish([_read(path) for path in arguments.publish], TREE)
+        publish(json.loads(Path(arguments.publish).read_text("utf-8")), TREE)
         return 0
     if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
-        raise FileNotFoundError(f"{arguments.output}: there is no such folder")
+        raise FileNotFoundError(f"{arguments.output}: its folder does not exist")
     if arguments.gpu:
         return _feed_gpu(arguments)
     if arguments.scaling:
         from .comparison.scaling import measure
 
-        result = measure(arguments.images, rounds=arguments.rounds or 5)
+        key, result = "scaling", measure(arguments.images, arguments.rounds or 5)
+    elif arguments.training is not None:
+        from .training import PARTS, measure
+
+        key, result = "training", measure(arguments.training or PARTS, arguments.quick)
     else:
-        result = compare(arguments, folder.resolve())
+        key, result = "comparison", compare(arguments, folder.resolve())
     if arguments.output:
-        _keep(result, arguments.output)
-        print(f"Kept in {arguments.output}")
+        merge_json(Path(arguments.output), key, result)
+        print(f"Written to {arguments.output}")
     return 0
 
 
@@ -174,7 +195,7 @@ def _feed_gpu(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise ImportError("--gpu needs PyTorch: pip install torch") from None
+        raise ImportError("--gpu requires PyTorch. Run pip install torch.") from None
     words = ["--quick"] if arguments.quick else []
     words += ["--rounds", str(arguments.rounds)] if arguments.rounds else []
     words += ["--json", arguments.output] if arguments.output else []
@@ -182,14 +203,14 @@ def _feed_gpu(arguments: argparse.Namespace) -> int:
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> dict:
-    """Run the comparison, printing as it goes; the result, for a JSON file."""
+    """Run the comparison and print its results; return them for a JSON file."""
     if not sys.platform.startswith("linux"):
         raise OSError(
-            f"the comparison reads /proc, of Linux, and this is {sys.platform}"
+            f"the comparison requires Linux, whose /proc it reads, got {sys.platform}"
         )
     options = _options(arguments)
     comparison = Comparison(environments.chosen(arguments.only), folder, options)
-    # So that all processes are ended with this one.
+    # A SIGTERM runs the `finally` below, which ends all processes.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         comparison.start()
@@ -199,11 +220,11 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict:
         for name, about in result["contenders"].items():
             print(f"{name:15} {_about(about)}")
         for work in options.works:
-            print(f"\n{work_title(work)}; x: times as long as ours", flush=True)
+            print(f"\n{work_title(work)}", flush=True)
             for name, entry in comparison.run_work(WORKS[work]):
                 print(f"  {name:15} {ratio_text(entry)}", flush=True)
             if arguments.output:  # a run takes long, and may be ended
-                _keep(result, arguments.output)
+                merge_json(Path(arguments.output), "comparison", result)
         print("\nstart to first batch, and memory")
         for name, entry in comparison.run_start():
             print(f"  {name:15} {summary(entry)}", flush=True)
@@ -224,7 +245,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         options.rounds = arguments.rounds
     for name in options.works:
         if name not in WORKS:
-            raise ValueError(f"no work {name!r}; there are {', '.join(WORKS)}")
+            raise ValueError(
+                f"workload must be one of {', '.join(WORKS)}, got {name!r}"
+            )
     return options
 
 
@@ -241,11 +264,3 @@ def _requirement(text: str) -> tuple[str, str]:
     if not (name and equals and requirement):
         raise ValueError(f"--require must be NAME=REQUIREMENT, got {text!r}")
     return name, requirement
-
-
-def _keep(result: dict, path: str) -> None:
-    replace_text(Path(path), json.dumps(result, indent=1) + "\n")
-
-
-def _read(path: str) -> dict:
-    return json.loads(Path(path).read_text(encoding="utf-8"))

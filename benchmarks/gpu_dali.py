@@ -1,5 +1,8 @@
-"""NVIDIA DALI as a source of gpu_feed.py: the pipeline of contenders/dali.py, on a CUDA
-device all but the gathering of rows there, and DALI's own iterator for PyTorch."""
+"""NVIDIA DALI as a source of batches for gpu_feed.py.
+
+It uses the pipeline of contenders/dali.py and DALI's iterator for PyTorch. On a CUDA
+device, DALI does all work there except gathering the rows.
+"""
 
 from collections import deque
 
@@ -15,10 +18,10 @@ from .work import Work
 
 
 class Source:
-    """Bytes by external_source, the rest by crop_mirror_normalize.
+    """Batches of bytes by external_source, transformed by crop_mirror_normalize.
 
-    Rows are gathered in this process: to have that done by others (parallel=True) took
-    mostly longer. An epoch has to be taken to its end, since DALI can't leave it.
+    This process gathers the rows. Other processes (parallel=True) took longer in most
+    cases. An epoch must run to its end, because DALI can't leave it.
     """
 
     name = "dali"
@@ -27,9 +30,9 @@ class Source:
     def __init__(self, dataset, device, batch_size, dtype, augment):
         self._device = torch.device(device)
         on_gpu = self._device.type == "cuda"
-        steps = ("crop", "flip") if augment else ()
+        transforms = ("crop", "flip") if augment else ()
         dtype = str(dtype).removeprefix("torch.")
-        work = Work(self.name, self.name, batch_size, dtype, steps)
+        work = Work(self.name, self.name, batch_size, dtype, transforms)
         moments = {"mean": dataset.mean, "std": dataset.std}
         data = Data(dataset.images, dataset.labels, None, **moments)
         labels = data.labels.astype(np.int64)
@@ -56,26 +59,27 @@ class Source:
                 self._keep(images, labels)
 
     def _keep(self, *tensors):
-        """Until the device has read them.
+        """Hold the tensors until the device has read them.
 
-        They are DALI's memory. Once PyTorch lets go of it, DALI's streams may write
-        there, and know nothing of PyTorch's.
+        Their memory belongs to DALI. When PyTorch releases it, DALI's streams may write
+        to it, and they don't wait for PyTorch's streams.
         """
         if self._device.type != "cuda":
             return
-        read = torch.cuda.current_stream(self._device).record_event()
-        self._lent.append((read, tensors))
+        event = torch.cuda.current_stream(self._device).record_event()
+        self._lent.append((event, tensors))
         while self._lent and self._lent[0][0].query():
             self._lent.popleft()
 
     def _index(self):
-        """The number of the device."""
+        """Return the number of the device."""
         if self._device.index is None:
             return torch.cuda.current_device()
         return self._device.index
 
     def close(self):
-        for read, _ in self._lent:
-            read.synchronize()
+        """Wait for the device, and end DALI's threads."""
+        for event, _ in self._lent:
+            event.synchronize()
         self._lent.clear()
-        self._batches = None  # which joins DALI's threads
+        self._batches = None  # the destructor joins DALI's threads

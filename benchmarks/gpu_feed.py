@@ -1,19 +1,18 @@
-"""How well a CUDA device is fed: the share of time that it waits for data.
+"""Measure how well a CUDA device is fed: the share of time that it waits for data.
 
     python -m benchmarks.gpu_feed            # under ten minutes; --quick: under two
 
-FFCV and DALI are measured where they are installed, and FFCV, which writes a file and
-compiles for every row, takes some minutes more.
+FFCV and DALI are measured if they are installed. FFCV writes a file and compiles for
+every result, which takes some minutes more. To check on a CPU that the program runs:
 
     python -m benchmarks.gpu_feed --device cpu --quick --works mlp --images 2000
 
-tries whether the program itself runs.
-
-For each work, batch size and source of batches: an epoch beside the same loop over
-batches that lie on the device ("cached"). What the epoch takes longer, as a share of
-it, is the wait. Times are the shortest of some rounds in turns. Before, an epoch of the
-very source is checked on the device: every sample once, its bytes unspoiled (where
-images are augmented, the labels alone); if not, or if it fails, the row is void.
+There is a result for each workload, batch size and source of batches. It compares an
+epoch with the same loop over batches that are on the device already ("cached"). The
+additional time, as a share of the epoch, is the wait. Times are the shortest of several
+rounds in turns. Before that, an epoch of the source is checked on the device: every
+sample comes once with the right bytes. For augmented images, only the labels are
+checked. If the check or the source fails, the result is invalid.
 """
 
 import argparse
@@ -44,25 +43,29 @@ from .gpu_work import WORKS, Checksum, make_work
 BATCH_SIZES = (64, 256, 1024, 4096, 8192)
 # Worker processes take seconds to start; two sizes show how they do.
 TORCHVISION_BATCH_SIZES = (256, 4096)
-LEAST_SECONDS = 0.2  # that are timed at once, by as many epochs as it takes
+LEAST_SECONDS = 0.2  # as many epochs are timed together as take this time
 
 
 def main(argv=None):
-    """Measure and print; returns the exit code: 0, 1 if a row is void or the stress
-    test failed, 2 without a CUDA device."""
+    """Measure and print, and return the exit code.
+
+    It is 1 if a result is invalid or the stress test failed, 2 without a CUDA device,
+    and 0 otherwise.
+    """
     options = parsed_options(argv)
     device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         print(
-            f"this needs a CUDA device, and PyTorch {torch.__version__} finds none; "
-            "--device cpu --quick --works mlp --images 2000 tries the program",
+            f"this benchmark requires a CUDA device, but PyTorch {torch.__version__} "
+            "finds none.\nTo check that it runs, pass --device cpu --quick --works mlp "
+            "--images 2000.",
             file=sys.stderr,
         )
         return 2
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     if options.json:
-        open(options.json, "a").close()  # where that can't be, say so now
+        open(options.json, "a").close()  # a file that can't be written fails here
     train = dataset_of(options)
     print(f"{len(train)} images, {machine(device)}", flush=True)
     stressed = stress(train, device)
@@ -77,27 +80,31 @@ def main(argv=None):
     goals = goals_of(rows)
     print(*map(goal_line, goals), sep="\n")
     if options.json:
-        found = {"machine": machine(device), "stress": stressed}
+        figures = {"machine": machine(device), "stress": stressed}
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(found | {"rows": rows, "goals": goals}, file, indent=1)
+            json.dump(figures | {"rows": rows, "goals": goals}, file, indent=1)
     return int(not all(stressed.values()) or any(row["void"] for row in rows))
 
 
 def parsed_options(argv):
+    """Return the options of the command line, without sources that are missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_feed")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--sources", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=BATCH_SIZES)
-    parser.add_argument("--images", type=int, help="take only the first so many")
+    parser.add_argument("--images", type=int, help="take only this number of images")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="two sizes, one round")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there too")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures to it")
     options = parser.parse_args(argv)
     for name in [name for name in options.sources if not is_installed(name)]:
         options.sources.remove(name)
         how = how_to_install(name)
-        print(f"{name} is not installed, and left out: {how}", file=sys.stderr)
+        print(
+            f"{name} is not installed and is omitted. To install: {how}",
+            file=sys.stderr,
+        )
     if options.quick:
         options.rounds = 1
         if options.batch_sizes is BATCH_SIZES:
@@ -106,7 +113,7 @@ def parsed_options(argv):
 
 
 def how_to_install(name):
-    """The commands that get what that source needs, for this environment."""
+    """Return the commands that install a source in this environment."""
     from .comparison.environments import read_contenders
 
     contender = read_contenders()[name]
@@ -116,14 +123,14 @@ def how_to_install(name):
 
 
 def dataset_of(options):
-    """The training images: the real ones where $FMNIST_FAST_DATA has them."""
-    real = os.environ.get("FMNIST_FAST_DATA")
-    train = ff.load("train") if real else ff.synthetic()[0]
+    """Return the published training images, or drawn ones without FMNIST_FAST_DATA."""
+    has_files = os.environ.get("FMNIST_FAST_DATA")
+    train = ff.load("train") if has_files else ff.synthetic()[0]
     return train if options.images is None else train.select(range(options.images))
 
 
 def cases(options):
-    """Every (work, batch_size, source, augment) that is measured, as dicts."""
+    """Yield a dict of work, batch_size, source and augment for each result."""
     for work in options.works:
         for batch_size in options.batch_sizes:
             for source in options.sources:
@@ -138,12 +145,12 @@ def cases(options):
 
 
 def workers_line(name, train, device):
-    """Choose the workers of that source, and say how many."""
+    """Choose the number of workers of a source, and return a line that says it."""
     try:
         workers = choose_workers(source_named(name), train, device)
-    except Exception as error:  # its rows will be void
+    except Exception as error:  # the source's results will be invalid
         return f"{name}: {reason(error)}"
-    return f"{name}: {workers} workers, the quicker of all cores and half"
+    return f"{name}: {workers} workers, the faster of all cores and half of them"
 
 
 # ---- measuring ----------------------------------------------------------------------
@@ -153,7 +160,7 @@ FIGURES = ("seconds", "cached_seconds", "wait", "host_seconds", "images_a_second
 
 
 def measure(train, device, rounds, *, work, batch_size, source, augment):
-    """One row: a dict of figures, or of None and the reason in "void"."""
+    """Return a result: a dict of figures, or of None with the reason in "void"."""
     row = {"work": work, "batch_size": batch_size, "source": source, "augment": augment}
     row |= dict.fromkeys(FIGURES)
     try:
@@ -167,25 +174,28 @@ def measure(train, device, rounds, *, work, batch_size, source, augment):
             n, times = timed(feed, task, rounds)
         finally:
             feed.close()
-    except Exception as error:  # the other rows can still be measured
+    except Exception as error:  # the other results can still be measured
         return row | {"void": reason(error)}
-    of_workers = cpu_seconds(resource.RUSAGE_CHILDREN) - before
-    fed, idle = (min(pair[i][0] for pair in times) for i in (0, 1))
-    own = min(pair[0][1] for pair in times)
-    n_epochs = 3 + n * rounds  # of the feed: checked, cached, and first
+    worker_seconds = cpu_seconds(resource.RUSAGE_CHILDREN) - before
+    fed, cached = (min(pair[i][0] for pair in times) for i in (0, 1))
+    process_seconds = min(pair[0][1] for pair in times)
+    # The feed also ran an epoch for the check, one for `Cached` and one to warm up.
+    n_epochs = 3 + n * rounds
     return row | {
         "seconds": fed,
-        "cached_seconds": idle,
-        "wait": max(0.0, 1 - idle / fed),
-        "host_seconds": own + of_workers / n_epochs,
+        "cached_seconds": cached,
+        "wait": max(0.0, 1 - cached / fed),
+        "host_seconds": process_seconds + worker_seconds / n_epochs,
         "images_a_second": len(train) / fed,
         "void": None,
     }
 
 
 def timed(feed, task, rounds):
-    """How many epochs are timed at once, and what `epochs` says in each round: of the
-    feed, and of the same batches when they lie on the device."""
+    """Return how many epochs are timed together, and two results of `epochs` per round.
+
+    The first is for the feed, the second for the same batches on the device.
+    """
     cached = Cached(feed)
     n = max(1, round(LEAST_SECONDS / epochs(feed, task, 1)[0]))
     epochs(cached, task, 1)
@@ -193,26 +203,29 @@ def timed(feed, task, rounds):
 
 
 def reason(error):
-    """An error as one line, for a row that is void."""
+    """Return an error as one line, for an invalid result."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[-1]}"
 
 
 def is_whole(feed, train, device, augment):
-    """Whether an epoch has every sample once, by what lies on the device."""
-    checksum, want = (Checksum(d, train.images[0].size) for d in (device, "cpu"))
+    """Return whether an epoch has every sample once, as read on the device."""
+    checksum, expected = (Checksum(d, train.images[0].size) for d in (device, "cpu"))
     for images, labels in feed:
         pixels = bytes_of(images, train)
         checksum.step(torch.zeros_like(pixels) if augment else pixels, labels)
     if not augment:
         return checksum.total() == Checksum.of_dataset(train)
     labels = torch.from_numpy(train.labels.astype("int64"))
-    want.step(torch.zeros(train.images.shape, dtype=torch.uint8), labels)
-    return checksum.total() == want.total()
+    expected.step(torch.zeros(train.images.shape, dtype=torch.uint8), labels)
+    return checksum.total() == expected.total()
 
 
 def epochs(batches, task, n):
-    """Seconds, and host CPU seconds of this process, of one of `n` epochs of steps."""
+    """Run `n` epochs of steps, and return the seconds and CPU seconds of one.
+
+    CPU seconds are those of this process on the host.
+    """
     synchronize()
     start, cpu = time.perf_counter(), time.process_time()
     for _ in range(n):

@@ -1,9 +1,11 @@
-"""FFCV as a source of gpu_feed.py, with the settings that its documentation has for a
-GPU: the file in the system's cache, pixels sent as bytes out of pinned memory, and
-normalised on the device. Crop and flip are compiled for the CPU.
+"""FFCV as a source of batches for gpu_feed.py.
 
-FFCV fills the memory of five batches in turns, and counts on loops that wait for the
-device at times. Ours don't; what guards its memory from them is said below.
+It has the settings that FFCV's documentation recommends for a GPU. The file is in the
+system's page cache. Pixels are sent as bytes from pinned memory and normalized on the
+device. Crop and flip are compiled for the CPU.
+
+FFCV fills the memory of five batches in turn, and relies on a loop that sometimes waits
+for the device. The loops of gpu_feed.py never do, so `Copies` protects the memory.
 """
 
 import contextlib
@@ -31,21 +33,21 @@ from .usage import usable_cores
 
 
 class Source:
-    """FFCV's Loader; its threads are the `workers`."""
+    """Batches of FFCV's Loader; its threads are the `workers`."""
 
     name = "ffcv"
     workers = usable_cores()
 
     def __init__(self, dataset, device, batch_size, dtype, augment):
         with contextlib.ExitStack() as stack:
-            # FFCV sets PyTorch's threads to its own.
+            # FFCV changes PyTorch's number of threads.
             stack.callback(torch.set_num_threads, torch.get_num_threads())
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             moments = {"mean": dataset.mean, "std": dataset.std}
             data = Data(dataset.images, dataset.labels, folder, **moments)
             self._copies = Copies(torch.device(device))
             crop = [CropFlip()] if augment else []
-            finish = [] if dtype == torch.uint8 else [Normalise(data, device)]
+            finish = [] if dtype == torch.uint8 else [Normalize(data, device)]
             send = (ToTensor, self._copies.to_device)
             self._loader = Loader(
                 str(written(data, works.PADDING if augment else 0)),
@@ -75,14 +77,18 @@ class Source:
             raise epoch.error
 
     def close(self):
+        """Release the loader, and delete FFCV's file."""
         self._loader = None
         self._resources.close()
 
 
 def written(data, padding):
-    """FFCV's file. The process that writes it has ended, and counts no more."""
+    """Write FFCV's file and return its path, after the writing process has ended.
+
+    Its CPU time therefore does not count as that of a worker.
+    """
     before = set(multiprocessing.active_children())
-    with contextlib.redirect_stderr(io.StringIO()):  # a bar of progress
+    with contextlib.redirect_stderr(io.StringIO()):  # hides a progress bar
         file = beton(data, padding)
     for writer in set(multiprocessing.active_children()) - before:
         writer.join()
@@ -90,30 +96,30 @@ def written(data, padding):
 
 
 class Copies:
-    """The copies to a CUDA device that are under way.
+    """The copies to a CUDA device that may not be complete.
 
-    FFCV makes its streams wait for what the loop does with a batch, but only from the
-    sixth batch of an epoch on; and its threads write into pinned memory without asking
-    whether the copy out of it was made. So streams are made to wait for what was
-    asked of the device before the epoch, whose memory they may have been given, and
-    the host for the copies of a batch before it takes the next one.
+    FFCV's streams wait until the loop has used a batch, but only from the sixth batch
+    of an epoch on. FFCV's threads write to pinned memory even if the copy out of it is
+    not complete. Therefore this class adds two waits. The streams wait for the work
+    that the device had before the epoch, because they may reuse its memory. The host
+    waits for the copies of a batch before it takes the next batch.
     """
 
     def __init__(self, device):
         self.device, self._begun, self._events = device, None, deque()
 
     def begin(self):
-        """Call where an epoch begins, on the stream of the loop."""
+        """Record the start of an epoch, on the stream of the loop."""
         if self.device.type == "cuda":
             self._begun = torch.cuda.current_stream(self.device).record_event()
 
     def to_device(self):
-        """An operation of a pipeline."""
+        """Return an operation for a pipeline."""
         return ToDevice(self)
 
     @contextlib.contextmanager
     def made(self):
-        """Around a copy, on FFCV's stream."""
+        """Make FFCV's stream wait before a copy, and record an event after it."""
         if self.device.type != "cuda":
             yield
             return
@@ -123,19 +129,19 @@ class Copies:
         self._events.append(stream.record_event())
 
     def wait(self, n):
-        """Until the oldest `n` of them are made."""
+        """Wait until the oldest `n` copies are complete."""
         for _ in range(min(n, len(self._events))):
             self._events.popleft().synchronize()
 
     def end(self):
-        """Call where an epoch ends, before its memory is let go of."""
-        if self._events:  # of batches that the loop did not take
+        """Wait for all copies at the end of an epoch, before its memory is released."""
+        if self._events:  # the loop did not take all batches
             torch.cuda.synchronize(self.device)
         self._events.clear()
 
 
 class ToDevice(ffcv.transforms.ToDevice):
-    """FFCV's, and its copies are kept track of."""
+    """FFCV's operation, with its copies recorded in `Copies`."""
 
     def __init__(self, copies):
         super().__init__(copies.device, non_blocking=True)
@@ -151,8 +157,8 @@ class ToDevice(ffcv.transforms.ToDevice):
         return to_device
 
 
-class Normalise(Operation):
-    """``pixel * scale + bias``; FFCV's own is for images in colour."""
+class Normalize(Operation):
+    """Normalization, ``pixel * scale + bias``; that of FFCV requires color images."""
 
     def __init__(self, data, device):
         super().__init__()
@@ -164,14 +170,14 @@ class Normalise(Operation):
         return state, AllocationQuery(previous.shape, torch.float32, self._device)
 
     def generate_code(self):
-        def normalise(images, out):
+        def normalize(images, out):
             return torch.mul(images, self._scale, out=out).add_(self._bias)
 
-        return normalise
+        return normalize
 
 
 class Loader(ffcv.loader.Loader):
-    """FFCV's, for epochs whose errors are seen."""
+    """FFCV's Loader, whose epochs raise the errors of their thread."""
 
     def __iter__(self):
         order = self.next_traversal_order()
@@ -180,7 +186,10 @@ class Loader(ffcv.loader.Loader):
 
 
 class Epoch(EpochIterator):
-    """FFCV's thread: an error in it would leave the loop waiting for ever."""
+    """FFCV's thread, which keeps its error.
+
+    In FFCV's class, an error leaves the loop waiting forever.
+    """
 
     error = None
 
@@ -189,11 +198,12 @@ class Epoch(EpochIterator):
             super().run()
         except Exception as error:
             self.error = error
-            self.output_queue.put(None)  # the end
+            self.output_queue.put(None)  # ends the loop
 
     def end(self):
-        """Stop the thread, wherever it is."""
+        """Stop the thread at any point of the epoch."""
         self.close()
         while self.is_alive():
-            with contextlib.suppress(queue.Empty):  # it may wait for a place there
+            # The thread may wait until the queue has room.
+            with contextlib.suppress(queue.Empty):
                 self.output_queue.get(timeout=0.01)

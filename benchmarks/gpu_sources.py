@@ -1,6 +1,9 @@
-"""Where benchmarks/gpu_feed.py takes batches from: each source is made for a dataset, a
-device, a batch size and a dtype, and gives (images, labels) on the device, an epoch for
-each iteration. float32 images are normalised, uint8 ones are the bytes."""
+"""The sources of batches for benchmarks/gpu_feed.py.
+
+A source is created for a dataset, a device, a batch size and a dtype. Each iteration
+yields an epoch of (images, labels) on the device. float32 images are normalized, and
+uint8 images are the bytes.
+"""
 
 import importlib
 import importlib.util
@@ -15,19 +18,19 @@ from .usage import usable_cores
 
 
 class Fast:
-    """fmnist_fast's TorchLoader."""
+    """Batches of fmnist_fast's TorchLoader."""
 
     name = "fmnist_fast"
 
     def __init__(self, dataset, device, batch_size, dtype, augment):
-        steps = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()]
+        transforms = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()]
         self._loader = TorchLoader(
             dataset,
             batch_size,
             device=device,
             dtype=dtype,
             shuffle=True,
-            augment=steps if augment else None,
+            augment=transforms if augment else None,
         )
 
     def __iter__(self):
@@ -53,7 +56,7 @@ class Images(torch.utils.data.Dataset):
 
 
 class Torchvision:
-    """torchvision's transforms in the worker processes of a DataLoader."""
+    """Batches of a DataLoader with torchvision's transforms in worker processes."""
 
     name = "torchvision"
     workers = usable_cores()
@@ -61,16 +64,16 @@ class Torchvision:
     def __init__(self, dataset, device, batch_size, dtype, augment):
         from .comparison.contenders.torchvision import v2
 
-        steps = [v2.RandomCrop(28, padding=4), v2.RandomHorizontalFlip()]
-        steps = steps if augment else [v2.Identity()]
+        transforms = [v2.RandomCrop(28, padding=4), v2.RandomHorizontalFlip()]
+        transforms = transforms if augment else [v2.Identity()]
         if dtype != torch.uint8:
-            steps += [
+            transforms += [
                 v2.ToDtype(torch.float32, scale=True),
                 v2.Normalize([dataset.mean], [dataset.std]),
             ]
         self._device = device
         self._loader = torch.utils.data.DataLoader(
-            Images(dataset, v2.Compose(steps)),
+            Images(dataset, v2.Compose(transforms)),
             batch_size,
             shuffle=True,
             num_workers=self.workers,
@@ -84,12 +87,14 @@ class Torchvision:
 
     def close(self):
         iterator, self._loader._iterator = self._loader._iterator, None
-        del iterator  # which joins the workers
+        del iterator  # its destructor joins the workers
 
 
 class Resident:
-    """The whole dataset on the device, indexed and augmented there a batch at a time:
-    the least that a loop can do without a loader."""
+    """The whole dataset on the device, indexed and augmented there batch by batch.
+
+    No loop without a loader can do less.
+    """
 
     name = "resident"
 
@@ -107,14 +112,14 @@ class Resident:
     def __iter__(self):
         order = torch.randperm(len(self._labels), device=self._labels.device)
         for rows in order.split(self._batch_size):
-            images = self._changed(rows) if self._augment else self._images[rows]
+            images = self._augmented(rows) if self._augment else self._images[rows]
             images = images.unsqueeze(1)
             if self._dtype != torch.uint8:
                 images = images.to(self._dtype).mul_(self._scale).add_(self._bias)
             yield images, self._labels[rows]
 
-    def _changed(self, rows):
-        """Cropped out of a margin of 4 and flipped, each row by draws of its own."""
+    def _augmented(self, rows):
+        """Return the rows, each with a random crop (padding 4) and a random flip."""
         n, device, width = len(rows), rows.device, self._images.shape[2]
         top, left = torch.randint(0, 9, (2, n, 1, 1), device=device)
         flip = torch.rand(n, 1, 1, device=device) < 0.5
@@ -126,7 +131,7 @@ class Resident:
 
 
 class Cached:
-    """Batches of another source that lie ready on the device: no feeding at all."""
+    """Batches of another source that are on the device already, without any feeding."""
 
     name = "cached"
 
@@ -138,35 +143,37 @@ class Cached:
 
 
 SOURCES = {source.name: source for source in (Fast, Torchvision, Resident)}
-# The packages of the others, by their names in comparison/environments.toml. FFCV's
-# and DALI's sources are in files of their own, which import them.
+# Packages of other sources, by their names in comparison/environments.toml. The sources
+# of FFCV and DALI are in gpu_ffcv.py and gpu_dali.py, which import the packages.
 PACKAGES = {"torchvision": "torchvision", "ffcv": "ffcv", "dali": "nvidia.dali"}
 NAMES = (Fast.name, *PACKAGES, Resident.name)
 
 
 def source_named(name):
-    """The class of a source, imported where it is not yet."""
+    """Return the class of a source, and import its module if necessary."""
     if name not in SOURCES:
         threads = torch.get_num_threads()
         module = importlib.import_module(f".gpu_{name}", __package__)
-        torch.set_num_threads(threads)  # which FFCV sets to one
+        torch.set_num_threads(threads)  # the import of FFCV sets one thread
         SOURCES[name] = module.Source
     return SOURCES[name]
 
 
 def is_installed(name):
-    """Whether what the source needs can be found here."""
+    """Return whether the package of a source is installed."""
     if name not in PACKAGES:
         return True
     try:
         return importlib.util.find_spec(PACKAGES[name]) is not None
-    except ModuleNotFoundError:  # not even the package that it is part of
+    except ModuleNotFoundError:  # raised if the parent package is missing too
         return False
 
 
 def choose_workers(source, dataset, device):
-    """Keep the number of workers, all cores or half, that is quicker in the second
-    epoch, as `source.workers`; returns the number."""
+    """Set `source.workers` to all cores or half of them, and return the number.
+
+    The number with the faster second epoch is chosen.
+    """
     seconds = {}
     for source.workers in {usable_cores(), max(1, usable_cores() // 2)}:
         feed = source(dataset, device, 256, torch.float32, False)
@@ -182,7 +189,7 @@ def choose_workers(source, dataset, device):
 
 
 def bytes_of(images, dataset):
-    """uint8 pixels of a batch, its normalisation undone."""
+    """Return the uint8 pixels of a batch, without normalization."""
     if images.dtype == torch.uint8:
         return images
     return (images * (255 * dataset.std) + 255 * dataset.mean).round().to(torch.uint8)

@@ -1,17 +1,21 @@
-"""What benchmarks/gpu_feed.py does with batches on the device: a checksum that proves
-that each sample came once and unspoiled, and three networks to train."""
+"""The workloads of benchmarks/gpu_feed.py on the device.
+
+They are a checksum, which proves that each sample comes once and undamaged, and three
+networks to train.
+"""
 
 import torch
 from torch import nn
 
-_MIX = (0x9E3779B97F4A7C15 - 2**64, 0xBF58476D1CE4E5B9 - 2**64)  # odd, of 64 bits
+_MIX = (0x9E3779B97F4A7C15 - 2**64, 0xBF58476D1CE4E5B9 - 2**64)  # odd 64-bit numbers
 
 
 class Checksum:
-    """Sum over all rows of a hash of (bytes of the row, label), whatever their order.
+    """Sum over all rows of a hash of (bytes of the row, label), in any order.
 
-    In 64 bits that wrap. A row's bytes are weighed by random odd numbers, and their sum
-    is mixed before rows are added up, so that bytes moved between rows show.
+    It is computed in 64 bits that wrap around. A row's bytes are multiplied by random
+    odd numbers and added. The sum is mixed before the rows are added, so that bytes
+    moved between rows change the checksum.
     """
 
     name, dtype = "checksum", torch.uint8
@@ -23,7 +27,7 @@ class Checksum:
         self._total = torch.zeros(2, dtype=torch.int64, device=self._weights.device)
 
     def step(self, images, labels):
-        """Take in a batch: images uint8 of any layout, labels int64. Does not wait."""
+        """Add a batch, uint8 images of any layout and int64 labels, without waiting."""
         rows = images.reshape(len(images), -1).to(torch.int64)
         hashes = (rows * self._weights[:-1]).sum(1) + (labels + 1) * self._weights[-1]
         for factor in _MIX:
@@ -32,12 +36,12 @@ class Checksum:
         self._total[1] += len(images)
 
     def total(self):
-        """(sum, rows) of what was taken in; waits for the device."""
+        """Wait for the device, and return (sum, rows) of all batches."""
         return tuple(self._total.tolist())
 
     @classmethod
     def of_dataset(cls, dataset):
-        """What a whole epoch must give, computed on the host."""
+        """Return the total of a whole epoch, computed on the host."""
         checksum = cls("cpu", dataset.images[0].size)
         for begin in range(0, len(dataset), 4096):
             rows = slice(begin, begin + 4096)
@@ -61,7 +65,7 @@ class Training:
         self._optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
     def step(self, images, labels):
-        """One step; on a CUDA device in bfloat16, and without waiting."""
+        """Do a training step without waiting, on a CUDA device in bfloat16."""
         device = self._device.type
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
@@ -72,7 +76,7 @@ class Training:
 
 
 def mlp():
-    """784-512-256-10."""
+    """Return a network of linear layers, 784-512-256-10."""
     return nn.Sequential(
         nn.Flatten(),
         *(nn.Linear(784, 512), nn.ReLU()),
@@ -82,7 +86,7 @@ def mlp():
 
 
 def cnn():
-    """Three convolutions of 32, 64 and 128 channels."""
+    """Return a network of three convolutions with 32, 64 and 128 channels."""
 
     def block(n_in, n_out):
         convolution = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
@@ -114,7 +118,7 @@ class Residual(nn.Module):
 
 
 def resnet18():
-    """ResNet-18 for small grayscale images: a 3x3 stem that keeps their size."""
+    """Return a ResNet-18 for small grayscale images, with a 3x3 stem without stride."""
     stem = nn.Conv2d(1, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
     blocks, n_in = [], 64
     for n_out, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
@@ -129,7 +133,7 @@ WORKS = ("checksum", *NETWORKS)
 
 
 def make_work(name, device, n_pixels):
-    """The work of that name on that device."""
+    """Return the workload with this name, on this device."""
     if name == "checksum":
         return Checksum(device, n_pixels)
     return Training(name, device)

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine on which the figures were measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .usage import usable_cores
 
 
 def describe() -> dict[str, str]:
-    """Processor, cores, memory, system and versions, as text."""
+    """Return processor, cores, memory, system, versions and time, as text."""
     return {
         "processor": _first("/proc/cpuinfo", r"model name\s*:\s*(.+)")
         or platform.processor(),
@@ -35,9 +35,9 @@ def _memory() -> str:
 
 
 def _first(path: str, pattern: str) -> str:
-    """The first match in a file, or nothing where there is no such file."""
+    """Return the first match in a file, or "" if the file does not exist."""
     try:
-        found = re.search(pattern, Path(path).read_text())
+        match = re.search(pattern, Path(path).read_text())
     except OSError:
         return ""
-    return found[1].strip() if found else ""
+    return match[1].strip() if match else ""

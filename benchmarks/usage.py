@@ -1,4 +1,4 @@
-"""What a process may use, and what it and its children have used (Linux's /proc)."""
+"""Cores that a process may use, and its time and memory (from /proc of Linux)."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ _PROC = Path("/proc")
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _children() -> list[Path]:
-    """The other processes of this process's group, such as loaders' workers."""
-    found = []
+    """Return other processes of this process's group, such as workers of loaders."""
+    children = []
     for path in _PROC.iterdir():
         try:
             if path.name.isdigit() and int(path.name) != os.getpid():
                 if os.getpgid(int(path.name)) == os.getpgid(0):
-                    found.append(path)
+                    children.append(path)
         except ProcessLookupError:
             continue
-    return found
+    return children
 
 
 def cpu_seconds() -> float:
-    """Of all threads of this process, and of its children to a hundredth."""
+    """Return processor seconds of this process and its children.
+
+    All threads count. The kernel counts the children's time in hundredths of a second.
+    """
     total, ticks = time.process_time(), os.sysconf("SC_CLK_TCK")
     for path in _children():
-        try:  # after the name, which may hold spaces: utime and stime are 14 and 15
+        try:  # the second field, a name in brackets, may contain spaces
             fields = (path / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
+        # utime and stime are fields 14 and 15, and `fields` starts with field 3.
         total += (int(fields[11]) + int(fields[12])) / ticks
     return total
 
@@ -47,22 +51,22 @@ def _kilobytes(path: Path, pattern: str) -> int:
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory now."""
+    """Return the bytes of this process that are in memory now."""
     return 1024 * _kilobytes(_PROC / "self/status", r"^VmRSS:\s+(\d+)")
 
 
 def forget_peak() -> None:
-    """Let `peak_resident` count from now on."""
+    """Reset the peak, so that `peak_resident` counts from now on."""
     (_PROC / "self/clear_refs").write_text("5")
 
 
 def peak_resident() -> int:
-    """Bytes of this process that were in memory at most."""
+    """Return the most bytes of this process that were in memory at a time."""
     return 1024 * _kilobytes(_PROC / "self/status", r"^VmHWM:\s+(\d+)")
 
 
 def children_bytes() -> int:
-    """Bytes that the children don't share with anybody, together."""
+    """Return the bytes of all children that they share with no other process."""
     total = 0
     for path in _children():
         try:

@@ -1,4 +1,4 @@
-"""What is compared: a work is what has to be done with every image of an epoch."""
+"""The workloads to compare. A workload is the task for each image of an epoch."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from .usage import usable_cores
 
 PADDING = 4  # pixels around the image that a random crop may reach into
 FLIP_P = ERASING_P = 0.5
-ERASING_SCALE = (0.02, 0.33)  # of the image's area
-ERASING_RATIO = (0.3, 3.3)  # height over width of the rectangle
-DEGREES, TRANSLATE, SCALE = 10, 0.1, (0.9, 1.1)  # of the affine map, each way
+ERASING_SCALE = (0.02, 0.33)  # share of the image's area
+ERASING_RATIO = (0.3, 3.3)  # height divided by width of the rectangle
+# An affine map rotates by up to DEGREES in both directions, shifts by up to TRANSLATE
+# of a side in all directions, and scales by a factor in SCALE.
+DEGREES, TRANSLATE, SCALE = 10, 0.1, (0.9, 1.1)
 
 
 @dataclass(frozen=True)
 class Work:
-    """Shuffled epochs over all images in batches, each with integer labels (n,).
+    """Shuffled epochs over all images, in batches with integer labels (n,).
 
     Attributes
     ----------
     name : str
+        Key in `WORKS`.
     title : str
-        For tables.
+        Title in tables.
     batch_size : int
+        Number of images in a batch; the last batch may be smaller.
     dtype : "float32" or "uint8"
-        Of the images, (n, 1, 28, 28). float32 is normalised, ``x * scale + bias``.
+        Data type of the images, (n, 1, 28, 28). float32 images are normalized:
+        ``x * scale + bias``.
     augment : tuple of "crop", "flip", "erasing" and "affine"
-        Drawn anew for every image and epoch, by the constants above.
+        Transforms, with the constants above. They are drawn for every image and epoch.
     """
 
     name: str
@@ -36,15 +41,17 @@ class Work:
     augment: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
+        """Return the attributes as a dict that JSON can hold."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict) -> Work:
+        """Return the workload with the attributes that `to_json` returned."""
         return cls(**{**fields, "augment": tuple(fields["augment"])})
 
 
 _ALL = [
-    Work("plain", "shuffle + normalise"),
+    Work("plain", "shuffle + normalize"),
     Work("crop_flip", "+ crop + flip", augment=("crop", "flip")),
     Work("erasing", "+ crop + flip + erasing", augment=("crop", "flip", "erasing")),
     Work("affine", "+ affine, bilinear", augment=("affine",)),
@@ -56,7 +63,7 @@ QUICK = ("plain", "crop_flip")
 
 
 def each_of(**choices: list) -> list[dict]:
-    """Settings to try, every combination: ``each_of(a=[1, 2])`` is two dicts."""
+    """Return a dict for every combination of choices, two for ``each_of(a=[1, 2])``."""
     settings: list[dict] = [{}]
     for name, values in choices.items():
         settings = [
@@ -66,10 +73,10 @@ def each_of(**choices: list) -> list[dict]:
 
 
 def threads() -> list[int]:
-    """Numbers of threads to try: one, and one for each core."""
+    """Return the numbers of threads to try: one, and one for each core."""
     return sorted({1, usable_cores()})
 
 
 def workers() -> list[int]:
-    """Numbers of worker processes to try: none, one, and one for each core."""
+    """Return the numbers of worker processes to try: none, one, one for each core."""
     return sorted({0, 1, usable_cores()})

@@ -1,5 +1,6 @@
-"""The comparison with other loaders, as far as it goes without them: contenders that
-cheat are found out, and a run goes all the way.
+"""The comparison with other loaders, without these loaders.
+
+Contenders with wrong output are rejected, and a whole run works.
 """
 
 import json
@@ -27,14 +28,14 @@ TREE = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
-    """One run of ours, numpy's and all fakes, on 4000 synthetic images."""
+    """Run our loader, numpy's and all fakes once, on 4000 synthetic images."""
     folder = tmp_path_factory.mktemp("fakes")
     names = ["", "prints", "can't", "one setting fails", *FAULTS]
     fakes = [fake(folder, fault) for fault in names]
     absent = Contender("absent", "Absent", "library", folder / "absent.py", "absent")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FMNIST_FAST_DATA", raising=False)
-        # Long enough for an epoch of 4000 images; nobody looks at how long it took.
+        # This is enough for an epoch of 4000 images. No test compares the times.
         patch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
         options = Options(2, ("plain", "crop_flip"), 300, 0.2, 1, 4000)
         run = Comparison([*chosen(["numpy"]), *fakes, absent], folder, options)
@@ -50,24 +51,24 @@ def comparison(tmp_path_factory):
 
 def entry_of(comparison, fault, name="plain"):
     title = f"{fault} (fake)"
-    found = [n for n, a in comparison["contenders"].items() if a["title"] == title]
-    return comparison["works"][name].get(found[0])
+    names = [n for n, a in comparison["contenders"].items() if a["title"] == title]
+    return comparison["works"][name].get(names[0])
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_shown_as_failure(comparison, fault):
-    name, said = FAULTS[fault]
+    name, message = FAULTS[fault]
     if name is None:
-        about = next(
+        contender = next(
             a for a in comparison["contenders"].values() if a["title"].startswith(fault)
         )
-        assert about["error"] == said
+        assert contender["error"] == message
         return
     entry = entry_of(comparison, fault, name)
     assert not goals.is_measured(entry)
     text = tables.ratio_text(entry)
     assert text.startswith("FAILED: ")
-    with pytest.raises(ContenderError, match=said):
+    with pytest.raises(ContenderError, match=message):
         raise ContenderError(text)
     assert "failed" in tables.works_table(comparison, [name])
 
@@ -76,7 +77,7 @@ def test_a_fault_is_shown_as_failure(comparison, fault):
     "contender", ["fmnist_fast", "numpy", "", "prints", "one setting fails"]
 )
 @pytest.mark.parametrize("name", ["plain", "crop_flip"])
-def test_who_does_the_work_is_timed(comparison, contender, name):
+def test_contenders_that_do_the_work_are_timed(comparison, contender, name):
     if contender in comparison["contenders"]:
         entry = comparison["works"][name][contender]
     else:
@@ -87,16 +88,16 @@ def test_who_does_the_work_is_timed(comparison, contender, name):
         assert len(entry["seconds"]) == len(entry["ours"]) == len(entry["cpu"]) == 2
 
 
-def test_a_setting_that_fails_is_left_out_and_told(comparison):
+def test_a_setting_that_fails_is_left_out_and_counted(comparison):
     entry = entry_of(comparison, "one setting fails")
     assert entry["setting"] == {"bad": False}
-    assert "1 settings FAILED: ended with 1: without a word" in tables.ratio_text(entry)
+    assert "1 settings FAILED: exit code 1: no message" in tables.ratio_text(entry)
 
 
-def test_who_is_not_there_or_can_not_is_listed(comparison):
-    about = comparison["contenders"]["absent"]
-    assert about["missing"] == "python -m benchmarks --install absent"
-    assert tables.ratio_text(entry_of(comparison, "can't")) == "- (not what it is for)"
+def test_contenders_that_are_missing_or_unable_are_listed(comparison):
+    contender = comparison["contenders"]["absent"]
+    assert contender["missing"] == "python -m benchmarks --install absent"
+    assert tables.ratio_text(entry_of(comparison, "can't")) == "- (not supported)"
 
 
 def test_start_and_memory_are_measured(comparison):
@@ -125,7 +126,7 @@ def test_a_contender_that_hangs_is_ended(tmp_path):
         process.limit = 0.5
         with pytest.raises(ContenderError, match=r"no answer to 'time' within 0.5 s"):
             process.ask("time", seconds=0)
-        with pytest.raises(ContenderError, match="its process was ended before 'time'"):
+        with pytest.raises(ContenderError, match="the process was ended before 'time'"):
             process.ask("time", seconds=0)
     finally:
         process.close()
@@ -139,20 +140,20 @@ def test_only_the_floor_tries_all_settings_at_every_batch_size(tmp_path):
     entry = {"setting": 4, "tried": [*tried, {"setting": 5, "error": "no"}]}
     run.result["works"]["plain"] = {"probe": entry, "numpy": entry}
     for contender in chosen(["numpy"]):
-        wanted = [4, 3, 2] if contender.name == "numpy" else "all"
-        assert run._settings(contender, work.WORKS["plain_32"]) == wanted
+        expected = [4, 3, 2] if contender.name == "numpy" else "all"
+        assert run._settings(contender, work.WORKS["plain_32"]) == expected
         assert run._settings(contender, work.WORKS["uint8"]) == "all"
 
 
 def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
-    """What `.ci/run` counts on: the whole way, on synthetic images."""
+    """A whole run works with synthetic images, as in `.ci/run`."""
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
     monkeypatch.setattr("benchmarks.comparison.comparison.ROUND_SECONDS", 0.01)
-    kept = tmp_path / "result.json"
-    assert main(["--quick", "--only", "fmnist_fast", "numpy", "-o", str(kept)]) == 0
+    path = tmp_path / "result.json"
+    assert main(["--quick", "--only", "fmnist_fast", "numpy", "-o", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "goal, plain: the best hand-written loop: 4 x" in printed
-    result = json.loads(kept.read_text())
+    assert "goal, plain: the best hand-written loop: 4 times" in printed
+    result = json.loads(path.read_text())["comparison"]
     for name in work.QUICK:
         for contender in ("fmnist_fast", "numpy"):
             assert goals.is_measured(result["works"][name][contender])
@@ -160,42 +161,42 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "words, message",
     [
-        (["--only", "nobody"], "no contender 'nobody'; there are fmnist_fast, probe"),
-        (["--works", "nothing"], "no work 'nothing'; there are plain, crop_flip"),
-        (["--quick", "-o", "/nowhere/x.json"], "x.json: there is no such folder"),
-        (["--install", "nobody"], "no contender 'nobody'"),
+        (["--only", "nobody"], "contender must be one of fmnist_fast, probe"),
+        (["--works", "nothing"], "workload must be one of plain, crop_flip"),
+        (["--quick", "-o", "/nowhere/x.json"], "x.json: its folder does not exist"),
+        (["--install", "nobody"], "got 'nobody'"),
         (["--install", "numpy", "--require", "torch"], "must be NAME=REQUIREMENT"),
     ],
 )
-def test_wrong_words_are_named(words, said, capsys):
+def test_wrong_arguments_are_named(words, message, capsys):
     before = signal.getsignal(signal.SIGTERM)
     assert main(words) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_numbers_are_from_one_on(capsys):
+def test_numbers_must_be_positive(capsys):
     for text in ("0", "-1", "two"):
         with pytest.raises(SystemExit):
             main([f"--rounds={text}"])
         error = capsys.readouterr().err
-        assert f"--rounds: must be an integer from 1 on, got {text!r}" in error
+        assert f"--rounds: must be an integer and at least 1, got {text!r}" in error
 
 
 def test_the_module_is_a_program():
     words = [sys.executable, "-m", "benchmarks", "--only", "nobody"]
     done = subprocess.run(words, cwd=TREE, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.startswith("python -m benchmarks: error: no contender 'nobody'")
+    assert done.stderr.startswith("python -m benchmarks: error: contender must be one")
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
     "error, code", [(KeyboardInterrupt, 130), (BrokenPipeError, 141)]
 )
-def test_an_end_from_outside_is_no_error(error, code, monkeypatch, capsys):
+def test_interrupts_and_closed_pipes_are_no_errors(error, code, monkeypatch, capsys):
     def end(arguments):
         raise error
 
@@ -204,7 +205,7 @@ def test_an_end_from_outside_is_no_error(error, code, monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_file_that_can_not_be_replaced_stays(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_replaced_is_kept(tmp_path, monkeypatch):
     path = tmp_path / "result.json"
     files.replace_text(path, "one")
 
@@ -217,14 +218,14 @@ def test_a_file_that_can_not_be_replaced_stays(tmp_path, monkeypatch):
     assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
 
 
-def test_other_systems_are_told(monkeypatch, capsys):
+def test_other_systems_are_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert main(["--quick"]) == 1
-    assert "reads /proc, of Linux, and this is darwin" in capsys.readouterr().err
+    assert "requires Linux, whose /proc it reads, got darwin" in capsys.readouterr().err
 
 
-def test_a_run_that_is_ended_leaves_nothing(tmp_path):
-    """Killed in the middle: its contender is stopped, and must go all the same."""
+def test_a_run_that_is_killed_leaves_no_process(tmp_path):
+    """The contender ends too, although it was stopped by SIGSTOP."""
     contender = fake(tmp_path, "")
     code = f"""
 import sys

@@ -1,12 +1,23 @@
-"""Tables, goals, pictures and pages, of results made by hand."""
+"""Tables, goals, charts and pages, from results made by hand."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks.comparison import goals, publish, scaling, tables
+from benchmarks import files, pages, publish
+from benchmarks.command import FIGURES
+from benchmarks.comparison import goals, scaling, tables
 
 TREE = Path(__file__).resolve().parents[1]
+MACHINE = {
+    "processor": "a processor",
+    "cores": "2",
+    "python": "3.12",
+    "numpy": "2.4",
+    "time": "2026-01-02T03:04:05",
+}
 
 
 def entry(seconds, ours, **more):
@@ -22,7 +33,7 @@ def entry(seconds, ours, **more):
 
 @pytest.fixture
 def result():
-    """Of a run that reached some goals and missed others."""
+    """Return a run that reached some goals and missed others."""
     kinds = {
         "fmnist_fast": "ours",
         "probe": "floor",
@@ -58,7 +69,7 @@ def result():
     }
     start = {"cached": [], "memory": [50 * 2**20]}
     return {
-        "machine": {"processor": "a processor", "cores": "2"},
+        "machine": MACHINE,
         "n_images": 60000,
         "data": "fashion-mnist",
         "rounds": 5,
@@ -74,18 +85,21 @@ def result():
 def test_goals_are_reached_or_missed(result):
     verdicts = {goal["name"]: goal["verdict"] for goal in goals.judge(result)}
     assert verdicts == {
-        "plain: the best library": "missed: 9.0 x (ffcv)",
-        "plain: the best hand-written loop": "reached: 7.0 x (numpy)",
-        "plain: torchvision + DataLoader": "reached: 4,000.0 x (torchvision)",
+        "plain: the best library": "missed: 9.0 times (ffcv)",
+        "plain: the best hand-written loop": "reached: 7.0 times (numpy)",
+        "plain: torchvision + DataLoader": "reached: 4,000.0 times (torchvision)",
         "crop + flip: the best library": "not measured",
         "crop + flip: torchvision + DataLoader": "not measured",
-        "affine: the OpenCV loop": "reached: 15.0 x (opencv)",
+        "affine: the OpenCV loop": "reached: 15.0 times (opencv)",
         "plain: share of the memory floor": "missed: 50% (probe)",
         "crop + flip: share of the memory floor": "not measured",
         "uint8: share of the memory floor": "reached: 90% (probe)",
-        "batch 32 beside batch 512": "missed: 1.75 x (fmnist_fast)",
-        "cold start, from .gz: best of all": "reached: 1.50 x (numpy)",
-        "memory: best of all": "missed: 0.02 x (numpy)",
+        "epoch in batches of 32, relative to 512": "missed: 1.75 times as long "
+        "(fmnist_fast)",
+        "cold start from .gz: fastest of all": "reached: the best other takes "
+        "1.50 times as long (numpy)",
+        "memory: least of all": "missed: the best other takes 0.02 times as much "
+        "(numpy)",
     }
 
 
@@ -98,19 +112,19 @@ def test_a_ratio_is_the_median_of_rounds():
 def test_tables_say_who_wins_and_who_failed(result):
     table = tables.works_table(result, ["plain", "affine", "uint8"])
     assert table.splitlines() == [
-        "|  | shuffle + normalise | + affine, bilinear | shuffle, uint8 |",
+        "|  | shuffle + normalize | + affine, bilinear | shuffle, uint8 |",
         "| --- | --- | --- | --- |",
         "| fmnist_fast | **2** | **20** | **2** |",
-        "| numpy | 14 (7 x) | - | - |",
-        "| ffcv | 18 (9 x) | failed | 1 (0.5 x) |",
-        "| torchvision | 8,000 (4,000 x) | - | - |",
-        "| opencv | - | 300 (15 x) | - |",
+        "| numpy | 14 (7 times) | - | - |",
+        "| ffcv | 18 (9 times) | failed | 1 (0.5 times) |",
+        "| torchvision | 8,000 (4,000 times) | - | - |",
+        "| opencv | - | 300 (15 times) | - |",
     ]
     assert tables.wins(result) == [
-        "ffcv: shuffle, uint8, batch 128, 0.5 x",
-        "numpy: memory, 0.02 x of ours",
+        "ffcv, shuffle, uint8, batch 128 (50% of the time of fmnist_fast)",
+        "numpy, memory (2% of the memory of fmnist_fast)",
     ]
-    assert "| shuffle + normalise, batch 128 | 2 | 1 | 50% |" in tables.floor_table(
+    assert "| shuffle + normalize, batch 128 | 2 | 1 | 50% |" in tables.floor_table(
         result
     )
     assert "| fmnist_fast | 200 | 100 | 50 |" in tables.start_table(result)
@@ -119,52 +133,159 @@ def test_tables_say_who_wins_and_who_failed(result):
 
 @pytest.fixture
 def tree(tmp_path):
-    """A checkout with nothing in it but what is written to."""
+    """Return a checkout that has only the pages with blocks of figures."""
     (tmp_path / "docs" / "images").mkdir(parents=True)
-    text = f"before\n{publish.MARK}\nold\n{publish.MARK}\nafter\n"
-    (tmp_path / "README.md").write_text(text)
+    for path, blocks in pages.BLOCKS.items():
+        marked = [f"<!-- figures: {name} -->\nOLD\n{pages.END}\n" for name in blocks]
+        (tmp_path / path).write_text("\n".join(["before", *marked, "after\n"]))
     return tmp_path
 
 
 @pytest.fixture
+def parts():
+    """Return figures of all modules of benchmarks/micro, each of them 0.5."""
+    names = {
+        "bench_start": "import_ms copy_ms gz_ms decompress_ms",
+        "bench_loader": "uint8_over_float32 float16_over_float32 "
+        "bfloat16_over_float32 order_over_epoch",
+        "bench_frameworks": "torch_over_numpy tensorflow_over_numpy jax_over_numpy "
+        "keras_over_numpy tf_data_over_numpy",
+        "bench_photos": "photos_per_s kilobytes over_decoding n_photos",
+        "bench_processes": "with_cache_mib with_cache_ratio without_cache_mib "
+        "without_cache_ratio",
+    }
+    figures = {module: text.split() for module, text in names.items()}
+    figures["bench_augment"] = ["affine", "crop + flip"]
+    figures["bench_load_files"] = [
+        *("n_images", "sequential", "in blocks of 1024", "shuffled")
+    ]
+    accesses = 'ds["image"][0]', 'ds[0]["image"]'
+    figures["bench_rows"] = ["ours_s", "pillow_s"] + [
+        f"{whose}{access}_us" for access in accesses for whose in ("", "datasets' ")
+    ]
+    return {
+        module: {"machine": MACHINE, "figures": dict.fromkeys(names, 0.5)}
+        for module, names in figures.items()
+    }
+
+
+@pytest.fixture
+def figures(result, parts):
+    """Return the contents of a file of figures, without curves."""
+    training = {
+        "machine": MACHINE,
+        "accuracy": {
+            "fmnist_fast": {"accuracy": 93.5, "deviation": 0.2},
+            "torchvision": {"accuracy": 93.6, "deviation": 0.1},
+            **{name: {"accuracy": 80.0} for name in ("jax", "sklearn", "sklearn_fit")},
+        },
+        "speed": {
+            name: {"seconds": 45.0, "waiting": 0.2}
+            for name in ("fmnist_fast", "torchvision")
+        },
+    }
+    return {"comparison": result, "parts": parts, "training": training}
+
+
+@pytest.fixture
 def curves(monkeypatch):
-    """Of a scaling run over few images."""
+    """Return the curves of a scaling run over few images."""
     monkeypatch.setattr(scaling, "N", 300)
     monkeypatch.setattr(scaling, "PIXELS", 300 * 784)
     monkeypatch.setattr(scaling, "ROUND_SECONDS", 0)
     return scaling.measure(1000, rounds=1)
 
 
-def test_publish_writes_tables_and_pictures(result, curves, tree, capsys):
+def test_publish_writes_figures_and_charts(figures, curves, tree, capsys):
     image = pytest.importorskip("PIL.Image")
-    publish.publish([result, curves], tree)
+    publish.publish(figures | {"scaling": curves}, tree)
     readme = (tree / "README.md").read_text()
     assert readme.startswith("before\n") and readme.endswith("after\n")
-    assert "old" not in readme and "| numpy | 14 (7 x) |" in readme
+    assert "| numpy | 14 (7 times) |" in readme
+    assert "It is 7 times faster than the numpy, the fastest loop" in readme
+    assert "It is 9 times faster than ffcv, the fastest other library." in readme
+    assert "`import fmnist_fast` takes 0.5 ms after numpy." in readme
     page = (tree / "docs" / "comparison.md").read_text()
     assert "Missed: plain: the best library." in page
     assert "- DALI: not installed: `x`." in page
-    assert "cost of an image" in page
+    assert "Cost of an image" in page
     for name in ("plain", "affine", "scaling"):
         assert f"images/comparison-{name}.png" in page
         with image.open(tree / "docs" / "images" / f"comparison-{name}.png") as picture:
-            assert picture.width == 800
-    publish.publish([result], tree)  # again, and without curves
+            assert picture.width == 900
+    for path in pages.BLOCKS:
+        assert "OLD" not in (tree / path).read_text()
+    assert "| `train_torch.py --seeds 3` | 93.50 ± 0.20% | 45.0 | 0.2% |" in (
+        tree / "docs" / "training.md"
+    ).read_text(encoding="utf-8")
+    publish.publish(figures, tree)  # again, and without curves
     assert (tree / "README.md").read_text() == readme
 
 
-def test_publish_wants_one_run(result, tree):
-    with pytest.raises(ValueError, match=r"wanted the result of one comparison.*got 0"):
-        publish.publish([], tree)
-    (tree / "README.md").write_text("no marks")
+def test_publish_needs_all_figures_and_blocks(figures, tree):
+    before = (tree / "README.md").read_text()
+    with pytest.raises(ValueError, match="the figures have no comparison"):
+        publish.publish({}, tree)
     with pytest.raises(
-        ValueError, match=r"must have <!-- comparison --> twice, found 0"
+        ValueError, match=r"docs/photos.md: block photos needs 'photos_"
     ):
-        publish.publish([result], tree)
+        del figures["parts"]["bench_photos"]["figures"]["photos_per_s"]
+        publish.publish(figures, tree)
+    with pytest.raises(ValueError, match=r"README.md must have one block .* got none"):
+        (tree / "README.md").write_text("no blocks")
+        publish.publish(figures, tree)
+    assert (tree / "docs" / "photos.md").read_text().count("OLD") == 1
+    assert not list((tree / "docs" / "images").iterdir()) and "OLD" in before
 
 
-def test_readme_has_the_marks():
-    assert (TREE / "README.md").read_text(encoding="utf-8").count(publish.MARK) == 2
+def test_figures_of_several_commands_share_a_file(tmp_path):
+    path = tmp_path / "figures.json"
+    files.merge_json(path, "parts", {"a": 1, "b": 2})
+    files.merge_json(path, "scaling", {"c": 3})
+    files.merge_json(path, "parts", {"b": 4})
+    assert path.read_text() == (
+        '{\n "parts": {\n  "a": 1,\n  "b": 4\n },\n "scaling": {\n  "c": 3\n }\n}\n'
+    )
+
+
+@pytest.mark.parametrize("path", [*pages.BLOCKS, "docs/comparison.md"])
+def test_the_pages_have_the_figures_of_the_file(path):
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    text = (TREE / path).read_text(encoding="utf-8")
+    if path == "docs/comparison.md":
+        result, curves = figures["comparison"], figures["scaling"]
+        assert text == publish.docs_page(result, curves, pages.README_WORKS)
+    else:
+        assert text == pages.fill(path, text, figures)
+
+
+# Speeds. Sizes and limits of a page have other units, or are in code.
+MEASURED = re.compile(
+    r"\d ?(ms|[uµn]s|(milli|micro|nano)seconds|times (faster|as (long|fast))"
+    r"|(photos|images|epochs|MB|MiB|GB)( a | per |/)s(econd)?)\b"
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["README.md", *(f"docs/{page.name}" for page in (TREE / "docs").glob("*.md"))],
+)
+def test_no_measured_figure_is_outside_of_a_block(path):
+    text = (TREE / path).read_text(encoding="utf-8")
+    if path != "docs/comparison.md":
+        assert not MEASURED.search(pages.without_blocks(text))
+
+
+def test_a_planted_figure_is_found():
+    block = f"<!-- figures: a -->\nIt takes 5.4 ms.\n{pages.END}"
+    assert not MEASURED.search(pages.without_blocks(f"Text.\n{block}\nText."))
+    for text in (
+        "It takes 5.4 ms.",
+        "6.9 times faster than",
+        "279 photos a second",
+        "3 µs",
+    ):
+        assert MEASURED.search(pages.without_blocks(f"{block}\n{text}"))
 
 
 def test_cost_that_grows_is_missed():
@@ -173,6 +294,10 @@ def test_cost_that_grows_is_missed():
         for n, cost in ((1000, 1e-8), (10000, 1.4e-8))
     ]
     curve = {"curves": {"images": {"points": points}}}
-    assert scaling.flatness(curve).endswith("1.40 x, goal 1.3: missed")
+    assert scaling.flatness(curve).endswith(
+        "1.40 times the lowest. Goal: at most 1.3 times, missed"
+    )
     points[1]["seconds"] = [1.2e-4]
-    assert scaling.flatness(curve).endswith("1.20 x, goal 1.3: reached")
+    assert scaling.flatness(curve).endswith(
+        "1.20 times the lowest. Goal: at most 1.3 times, reached"
+    )

@@ -1,1 +1,1 @@
-"""This library beside other loaders: ``python -m benchmarks``."""
+"""Comparison of this library with other loaders: ``python -m benchmarks``."""

@@ -1,17 +1,19 @@
-"""Inside a contender's process: read a command a line from stdin, answer in a line.
+"""Answer commands inside a contender's process.
 
-Both are JSON. The contender is a module with three functions:
+Each line of stdin is a command and each line of stdout is its answer, both in JSON. The
+contender is a module with three functions:
 
 versions()
-    {package: version}.
+    Return {package: version}.
 settings(work)
-    The settings to try, a list of dicts; empty where the library can't do `work`.
+    Return the settings to try, a list of dicts. It is empty if the library can't do
+    `work`.
 epochs(data, work, **setting)
-    A generator of epochs, each an iterable of (images, labels), shuffled anew.
+    Yield epochs. Each is an iterable of (images, labels) in a new order.
 
-and, where the library reads the .gz files better than Python's gzip, or keeps a cache
-(KEEPS_CACHE = True), ``load(folder, own, cache)``; see `data.read_gz`. This file needs
-numpy and nothing else.
+A module may also have ``load(folder, own, cache)``, if the library reads the .gz files
+faster than Python's gzip or keeps a cache (KEEPS_CACHE = True). See `data.read_gz`.
+This file needs only numpy.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from . import checks
 
 
 class Commands:
-    """Carry out commands: each method is one, and returns the answer."""
+    """The commands. Each public method is one, and returns its answer."""
 
     def __init__(self, file: Path, own: Path) -> None:
         name = f"{__package__}.contenders.{file.stem}"
@@ -48,19 +50,19 @@ class Commands:
         self.epochs: Any = None
 
     def versions(self) -> dict[str, str]:
-        """Versions of the packages, and of Python."""
+        """Return the versions of Python and of the packages."""
         return {"python": sys.version.split()[0], **self.module.versions()}
 
     def keeps_cache(self) -> bool:
-        """Whether a second process starts from what the first left in a cache."""
+        """Return whether a second process starts from a cache of the first."""
         return getattr(self.module, "KEEPS_CACHE", False)
 
     def settings(self, work: dict) -> list[dict]:
-        """The settings to try for a work."""
+        """Return the settings to try for a workload."""
         return self.module.settings(Work.from_json(work))
 
     def check(self, work: dict, setting: dict, part: float) -> None:
-        """Raise `checks.CheckError` unless what comes out is as it should be."""
+        """Raise `checks.CheckError` unless the output is correct."""
         whole = self._read()
         for check in checks.checks_of(Work.from_json(work)):
             own = self._new_folder()
@@ -72,7 +74,7 @@ class Commands:
                 epochs.close()
 
     def open(self, work: dict, setting: dict, part: float) -> None:
-        """Make ready for `time`, with the first `part` of the images."""
+        """Prepare for `time`, with the first `part` of the images."""
         self.close()
         given = self._read()
         if part < 1:
@@ -82,9 +84,10 @@ class Commands:
         self.epochs = self.module.epochs(given, Work.from_json(work), **setting)
 
     def time(self, seconds: float) -> dict[str, float]:
-        """Run whole epochs, at least one, until `seconds` have passed.
+        """Run epochs until `seconds` have passed; return the time of one.
 
-        Seconds and processor seconds of an epoch.
+        At least one epoch runs, and the last one runs to its end. The dict has seconds
+        and processor seconds.
         """
         n_epochs, start, cpu = 0, time.perf_counter(), usage.cpu_seconds()
         while not n_epochs or time.perf_counter() - start < seconds:
@@ -95,7 +98,7 @@ class Commands:
         return {"seconds": passed, "cpu": (usage.cpu_seconds() - cpu) / n_epochs}
 
     def close(self) -> None:
-        """Let go of what `open` made."""
+        """Release the objects that `open` created."""
         if self.epochs is not None:
             self.epochs.close()
         self.epochs = None
@@ -104,7 +107,10 @@ class Commands:
     def first_batch(
         self, work: dict, setting: dict, files: str, cache: str | None
     ) -> int:
-        """From the .gz files to the first batch; the epoch stays open for `memory`."""
+        """Go from the .gz files to the first batch, and return its number of labels.
+
+        The epoch stays open for `memory`.
+        """
         self.before = usage.resident()
         usage.forget_peak()
         load = getattr(self.module, "load", data.read_gz)
@@ -114,7 +120,7 @@ class Commands:
         return len(next(self.rest)[1])
 
     def memory(self) -> int:
-        """Bytes at most, beyond those after the imports, once the epoch is over."""
+        """Finish the epoch, and return the most bytes in memory beyond the imports'."""
         children = 0
         for k, _ in enumerate(self.rest):
             if k % 100 == 0:
@@ -133,13 +139,16 @@ class Commands:
 
 
 def _end_with_parent() -> None:
-    """A process that is stopped would not notice that its stdin has ended."""
-    with contextlib.suppress(AttributeError, OSError):  # Linux has it
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    """Ask the kernel to kill this process when its parent ends.
+
+    While the process is stopped, it would not notice the end of its stdin.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # only Linux has prctl
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
 
 
 def main(file: str, own: str) -> None:
-    """Answer commands until stdin ends. What the library prints goes to stderr."""
+    """Answer commands until stdin ends, and redirect the library's prints to stderr."""
     _end_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,7 +1,8 @@
-"""The comparison: settings are searched, output checked, epochs timed in turns.
+"""The comparison: search settings, check the output, and time epochs in turns.
 
-In every round ours runs before and after each contender, A/B/A, so that a busy minute
-of the machine hits both: a ratio is a contender's time over the mean of ours around it.
+In every round fmnist_fast runs before and after each contender (A/B/A), so that other
+load on the machine affects both. A ratio is the contender's time divided by the mean of
+the two times of fmnist_fast around it.
 """
 
 from __future__ import annotations
@@ -19,20 +20,31 @@ from .environments import FLOOR, OURS, Contender
 from .process import ContenderError
 from .processes import Processes
 
-ROUND_SECONDS = 0.1  # a round has as many epochs as this takes, at least one
-PART = 0.1  # of the images, to tell how slow a setting is
-SLOW_SECONDS = 0.5  # of an epoch: no more time is spent on such a setting
-N_FAVOURITES = 3  # settings of the plain work that are tried at other batch sizes
+ROUND_SECONDS = 0.1  # a round has as many epochs as fit in, at least one
+PART = 0.1  # share of the images that shows how slow a setting is
+SLOW_SECONDS = 0.5  # a setting with slower epochs is not timed with all images
+N_BEST = 3  # settings of the plain workload that are tried at other batch sizes
 START_ROUNDS = 5
 
 
 @dataclass
 class Options:
-    """How much is measured.
+    """Options that say how much is measured.
 
-    `limit` are the seconds that a contender may take for an answer; `part` is how large
-    the data of a check is, of what tells most; `n_synthetic` are the images drawn where
-    the real ones are not there.
+    Attributes
+    ----------
+    rounds : int
+        Number of rounds.
+    works : tuple of str
+        Names of the workloads.
+    limit : float
+        Seconds that a contender may take for an answer.
+    part : float
+        Size of the data of a check, as a share of the full size.
+    start_rounds : int
+        Number of rounds of start and memory.
+    n_synthetic : int
+        Number of images to draw if the published files are missing.
     """
 
     rounds: int = 5
@@ -44,9 +56,9 @@ class Options:
 
 
 class Comparison:
-    """Run contenders, whose environments are in the folder `environments`.
+    """A comparison of contenders, whose environments are in a folder `environments`.
 
-    `result` grows as it goes on, and can be written as JSON at any time.
+    `result` grows during the comparison, and can be written as JSON at any time.
     """
 
     def __init__(
@@ -63,7 +75,7 @@ class Comparison:
         }
 
     def start(self) -> None:
-        """Write the data, and start whoever is installed."""
+        """Write the data, and start the contenders that are installed."""
         self.result |= self.processes.write_data()
         for contender in self.contenders:
             about = {key: getattr(contender, key) for key in ("title", "kind", "note")}
@@ -77,18 +89,18 @@ class Comparison:
                 about["error"] = str(error)
 
     def close(self) -> None:
-        """End all processes, and delete what they wrote."""
+        """End all processes, and delete their files."""
         self.processes.close()
 
-    # ---- works --------------------------------------------------------------------
+    # ---- workloads ----------------------------------------------------------------
 
     def ready(self) -> list[Contender]:
-        """Those that have started, ours first."""
+        """Return the contenders that have started, fmnist_fast first."""
         about = self.result["contenders"]
-        return [one for one in self.contenders if "versions" in about[one.name]]
+        return [c for c in self.contenders if "versions" in about[c.name]]
 
     def run_work(self, work: Work) -> Iterator[tuple[str, dict]]:
-        """Search, check and time `work`; each contender's entry when it is known."""
+        """Search, check and time `work`; yield the name and entry of each contender."""
         entries: dict[str, dict] = self.result["works"].setdefault(work.name, {})
         running = []
         for contender in self.ready():
@@ -98,25 +110,26 @@ class Comparison:
             else:
                 yield contender.name, entry
         if OURS not in [contender.name for contender in running]:
-            return  # there is nothing to be compared with
+            return  # a ratio needs the time of fmnist_fast
         for _ in range(self.options.rounds):
             self._run_round(running, entries)
         for contender in running:
             yield contender.name, entries[contender.name]
 
     def _prepare(self, contender: Contender, work: Work) -> dict:
-        """Find the fastest setting whose output is right, and open it."""
+        """Find the fastest setting with correct output, and open it."""
         entry: dict[str, Any] = {}
         try:
             settings = self._settings(contender, work)
             if not settings:
-                return {"none": "not what it is for"}
+                return {"none": "not supported"}
             tried = entry["tried"] = []
             for setting in settings:
                 tried.append(self._try(contender, work, setting))
-                said = [one.get("error") for one in tried[-2:]]
-                if len(said) == 2 and said[0] and said[0] == said[1]:
-                    raise ContenderError(said[0])  # it isn't the setting
+                errors = [attempt.get("error") for attempt in tried[-2:]]
+                if len(errors) == 2 and errors[0] and errors[0] == errors[1]:
+                    # The same error twice does not depend on the setting.
+                    raise ContenderError(errors[0])
             best = self._fastest_right(contender, work, tried)
             process, setting = self.processes.of(contender), best["setting"]
             process.ask("open", work=work.to_json(), setting=setting, part=1)
@@ -129,20 +142,22 @@ class Comparison:
         return entry
 
     def _settings(self, contender: Contender, work: Work) -> list[dict]:
-        """Those to try: what was best with batches of 128, or all.
+        """Return the settings to try.
 
-        The floor's all, which take no time: what is best depends on the size.
+        At other batch sizes these are the fastest with batches of 128. The memory floor
+        tries all, because its best setting depends on the batch size and each takes
+        little time.
         """
         plain = self.result["works"].get("plain", {}).get(contender.name, {})
         is_like_plain = work.name.startswith("plain_") and "setting" in plain
         if is_like_plain and contender.name != FLOOR:
-            right = [one for one in plain["tried"] if "error" not in one]
-            best = sorted(right, key=lambda one: one["seconds"])
-            return [one["setting"] for one in best[:N_FAVOURITES]]
+            correct = [entry for entry in plain["tried"] if "error" not in entry]
+            best = sorted(correct, key=lambda entry: entry["seconds"])
+            return [entry["setting"] for entry in best[:N_BEST]]
         return self.processes.of(contender).ask("settings", work=work.to_json())
 
     def _try(self, contender: Contender, work: Work, setting: dict) -> dict:
-        """Time a setting: with a part of the images, scaled up, if all take long."""
+        """Time a setting, with all images only if a part of them is fast."""
         process, fields = self.processes.of(contender), work.to_json()
         try:
             process.ask("open", work=fields, setting=setting, part=PART)
@@ -160,32 +175,33 @@ class Comparison:
     def _fastest_right(
         self, contender: Contender, work: Work, tried: list[dict]
     ) -> dict:
-        """The fastest whose output is right; raises what the fastest failed by."""
-        timed = [one for one in tried if "error" not in one]
-        order = sorted(timed, key=lambda one: one["seconds"])
-        for one in order:
+        """Return the fastest entry with correct output, or raise the first's error."""
+        timed = [entry for entry in tried if "error" not in entry]
+        order = sorted(timed, key=lambda entry: entry["seconds"])
+        for entry in order:
             try:
                 if contender.name != FLOOR:
                     self.processes.of(contender).ask(
                         "check",
                         work=work.to_json(),
-                        setting=one["setting"],
+                        setting=entry["setting"],
                         part=self.options.part,
                     )
-                return one
+                return entry
             except ContenderError as error:
                 self.processes.drop(contender.name)
-                one["error"] = str(error)
+                entry["error"] = str(error)
         raise ContenderError((order or tried)[0]["error"])
 
     def _run_round(self, running: list[Contender], entries: dict[str, dict]) -> None:
+        """Time each contender once, and fmnist_fast before and after it."""
         ours = self.processes.running[OURS]
 
         def time_ours() -> float:
-            one = ours.ask("time", seconds=ROUND_SECONDS)
-            entries[OURS]["seconds"].append(one["seconds"])
-            entries[OURS]["cpu"].append(one["cpu"])
-            return one["seconds"]
+            times = ours.ask("time", seconds=ROUND_SECONDS)
+            entries[OURS]["seconds"].append(times["seconds"])
+            entries[OURS]["cpu"].append(times["cpu"])
+            return times["seconds"]
 
         before = time_ours()
         for contender in running:
@@ -193,7 +209,7 @@ class Comparison:
             if contender.name == OURS or "error" in entry:
                 continue
             try:
-                one = self.processes.running[contender.name].ask(
+                times = self.processes.running[contender.name].ask(
                     "time", seconds=ROUND_SECONDS
                 )
             except ContenderError as error:
@@ -201,15 +217,15 @@ class Comparison:
                 self.processes.drop(contender.name)
                 continue
             after = time_ours()
-            entry["seconds"].append(one["seconds"])
-            entry["cpu"].append(one["cpu"])
+            entry["seconds"].append(times["seconds"])
+            entry["cpu"].append(times["cpu"])
             entry["ours"].append((before + after) / 2)
             before = after
 
     # ---- start and memory ---------------------------------------------------------
 
     def run_start(self) -> Iterator[tuple[str, dict]]:
-        """New processes: seconds to the first batch, memory after the first epoch."""
+        """Measure seconds to the first batch and memory, in new processes."""
         plain = self.result["works"].get("plain", {})
         entries = self.result["start"]
         able = [c for c in self.ready() if "setting" in plain.get(c.name, {})]
@@ -228,6 +244,7 @@ class Comparison:
         yield from entries.items()
 
     def _start_once(self, contender: Contender, setting: dict, entry: dict) -> None:
+        """Measure a start from the .gz files and, if there is a cache, one from it."""
         cache = self.processes.folder / f"{contender.name}-cache"
         plan = [("cold", None)]
         try:
@@ -247,8 +264,9 @@ class Comparison:
                     if key == "cold":
                         entry["memory"].append(process.ask("memory"))
                         if process.ask("keeps_cache"):
-                            made = [] if entry["cached"] else [(None, str(cache))]
+                            # In the first round, a start without a key fills the cache.
+                            fill = [] if entry["cached"] else [(None, str(cache))]
                             cache.mkdir(exist_ok=True)
-                            plan += [*made, ("cached", str(cache))]
+                            plan += [*fill, ("cached", str(cache))]
         except ContenderError as error:
             entry["error"] = str(error)

@@ -1,7 +1,8 @@
-/* The memory floor of an epoch: the reads and writes of the loader and nothing else. Rows
-   of 784 bytes in a given order, prefetched; each widened to float32's width, or copied,
-   into the next row of a ring of batches, by stores through the caches or past them.
-   Built by contenders/probe.py with -O3 -march=native. */
+/* The memory floor of an epoch: the reads and writes of the loader and nothing else. It
+   prefetches and reads rows of 784 bytes in a given order. It writes each row into the
+   next row of a ring of batches, as bytes or widened to float32's width. The stores go
+   through the caches or past them. contenders/probe.py compiles it with -O3
+   -march=native. */
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,10 +19,10 @@ struct epoch {
     int is_float, is_streaming;
     uint8_t *out;
     int64_t *labels_out;
-    uint64_t claimed; /* rows before this one are some thread's */
+    uint64_t claimed; /* threads have taken the rows before this one */
 };
 
-/* A pixel becomes the lowest byte of its float: a widening copy, no arithmetic. */
+/* Copy n pixels. For floats, each becomes the lowest byte of four, without arithmetic. */
 static inline void copy_pixels(const uint8_t *restrict source, uint8_t *restrict target,
                                int n, int is_float, int is_streaming)
 {
@@ -51,8 +52,8 @@ static inline void copy_pixels(const uint8_t *restrict source, uint8_t *restrict
         memcpy(target, source, (size_t)n);
 }
 
-/* A row, with a line of the row `ahead` asked for before each line of pixels: all at
-   once fill the queue of misses. */
+/* Copy a row. Before each of its cache lines, prefetch a line of the row `ahead`:
+   prefetching all lines at once would fill the processor's queue of cache misses. */
 static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead,
                             uint8_t *restrict target, int is_float, int is_streaming)
 {
@@ -67,8 +68,9 @@ static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead
                 is_streaming);
 }
 
-/* Batches as they come, so that no thread waits for a slower one. The batch after is
-   claimed first, as its rows are asked for at the end of the one before. */
+/* Copy batches until none is left. Each thread claims one batch after the other, so that
+   no thread waits for a slower one. It claims its next batch early, because its rows are
+   prefetched at the end of the current one. */
 static void *copy_batches(void *argument)
 {
     struct epoch *e = argument;
@@ -90,7 +92,7 @@ static void *copy_batches(void *argument)
             const uint8_t *source = e->images + e->order[i] * (uint64_t)N_PIXELS;
             const uint8_t *next = e->images + e->order[ahead] * (uint64_t)N_PIXELS;
             uint8_t *target = out + (i - begin) * row_nbytes;
-            /* Compiled for each, so that no row asks which it is. */
+            /* A constant is_float removes the test from the loops of a row. */
             if (e->is_float)
                 copy_row(source, next, target, 1, e->is_streaming);
             else
@@ -105,9 +107,11 @@ static void *copy_batches(void *argument)
     return NULL;
 }
 
-/* images: uint8 (n, 784), labels: uint8 (n,), order: uint32 (n,); out: n_batches_in_ring
-   batches of uint32 or uint8 (batch_size, 784), from a multiple of 64 on, and labels_out:
-   int64 (n_batches_in_ring * batch_size,). In numpy: out[...] = images[order].
+/* Copy all rows of an epoch into the ring of batches, with n_threads threads.
+   images: uint8 (n, 784), labels: uint8 (n,), order: uint32 (n,); out: n_batches_in_ring
+   batches of uint32 or uint8 (batch_size, 784), at an address that is a multiple of 64;
+   labels_out: int64 (n_batches_in_ring * batch_size,).
+   In numpy: out[...] = images[order].
    Not checked: order is below n, 1 <= n_threads <= 256. */
 void probe_epoch(const uint8_t *images, const uint8_t *labels, const uint32_t *order,
                  uint64_t n, uint64_t batch_size, uint64_t n_batches_in_ring,

@@ -1,4 +1,4 @@
-"""A contender's process, driven line by line, and stopped while another is timed."""
+"""A contender's process, which gets commands line by line and stops between them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 _TREE = Path(__file__).parents[2]
-# The package is found by its place; after that the source tree is out of the way, so
-# that `import fmnist_fast` finds the one that is installed.
+# `benchmarks` is imported from the source tree. Then the tree leaves sys.path, so that
+# `import fmnist_fast` finds the installed package.
 _START = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -25,20 +25,21 @@ child.main(*sys.argv[2:])
 
 
 class ContenderError(Exception):
-    """A contender failed; the text is the last line of what it said."""
+    """A contender failed; the message is the last line of its error."""
 
 
 class Process:
-    """Runs ``child.main`` in the Python of a contender's environment.
+    """A process that runs ``child.main`` in the Python of a contender's environment.
 
     Parameters
     ----------
     python, file : Path
-        The interpreter, and the contender's module.
+        Interpreter, and module of the contender.
     own : Path
-        An empty folder for its files; the data is in the folder above.
+        Folder for the contender's files, which is created. Its parent folder has the
+        data.
     limit : float
-        Seconds that an answer may take; after them it has failed, and is ended.
+        Seconds that an answer may take. A process that takes longer is ended.
     """
 
     def __init__(self, python: Path, file: Path, own: Path, limit: float) -> None:
@@ -51,13 +52,13 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=own,
-            start_new_session=True,  # its workers are stopped and ended with it
+            start_new_session=True,  # signals to its group reach its workers too
         )
 
     def ask(self, do: str, **arguments: Any) -> Any:
-        """Carry a command out; raises ContenderError where it fails."""
+        """Run a command and return its answer; raise ContenderError if it fails."""
         if self._log.closed:
-            raise ContenderError(f"its process was ended before {do!r}")
+            raise ContenderError(f"the process was ended before {do!r}")
         line = json.dumps({"do": do, **arguments}).encode() + b"\n"
         self._signal(signal.SIGCONT)
         try:
@@ -90,18 +91,18 @@ class Process:
         return line
 
     def _last_words(self) -> str:
-        """The last line that a process which has ended wrote to stderr."""
+        """Return the exit code of an ended process and its last line on stderr."""
         code = self._process.wait()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f"ended with {code}: {lines[-1] if lines else 'without a word'}"
+        return f"exit code {code}: {lines[-1] if lines else 'no message'}"
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
     def close(self) -> None:
-        """End it and what it started: at once, since nothing of it is needed."""
+        """Kill the process and its children, whose state nobody needs."""
         self._signal(signal.SIGKILL)
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The processes of a comparison, and the folder with the data that they read."""
+"""The processes of a comparison, and the folder with their data."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .process import Process
 
 
 class Processes:
-    """Starts contenders' processes, one for each, and ends them.
+    """The processes of the contenders, one for each.
 
     Parameters
     ----------
     environments : Path
-        The folder of the virtual environments.
+        Folder of the virtual environments.
     limit : float
         Seconds that an answer may take.
     n_synthetic : int
-        Images to draw where the published ones aren't there.
+        Number of images to draw if the published files are missing.
     """
 
     def __init__(self, environments: Path, limit: float, n_synthetic: int) -> None:
@@ -35,9 +35,12 @@ class Processes:
         self._n_started = 0
 
     def write_data(self) -> dict:
-        """The arrays for all, and .gz files unless there are published ones.
+        """Write the arrays for all contenders, and .gz files if there are none.
 
-        What is to be known of them: the name of the dataset, and how many images.
+        Returns
+        -------
+        dict
+            Name of the dataset, and number of images.
         """
         try:
             train = ff.load("train")
@@ -51,18 +54,18 @@ class Processes:
         return {"data": train.name or "synthetic", "n_images": len(train)}
 
     def has(self, contender: Contender) -> bool:
-        """Whether its environment is there."""
+        """Return whether the contender's environment exists."""
         return contender.is_installed(self.environments)
 
     def new(self, contender: Contender) -> Process:
-        """A process beside the contender's own, which the caller closes."""
+        """Start another process of the contender, which the caller closes."""
         self._n_started += 1
         own = self.folder / f"{contender.name}-{self._n_started}"
         python = contender.python(self.environments)
         return Process(python, contender.file, own, self.limit)
 
     def of(self, contender: Contender) -> Process:
-        """The contender's own; a new one after it was dropped."""
+        """Return the contender's process; start one if it has none."""
         if contender.name not in self.running:
             self.running[contender.name] = self.new(contender)
         return self.running[contender.name]
@@ -73,10 +76,11 @@ class Processes:
             self.running.pop(name).close()
 
     def drop_all(self) -> None:
+        """End the processes of all contenders."""
         for name in list(self.running):
             self.drop(name)
 
     def close(self) -> None:
-        """End all, and delete the folder."""
+        """End all processes, and delete the folder."""
         self.drop_all()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Curves of this library: threads, batch sizes, sides of images, numbers of images.
 
-All points of a curve are timed in turns, so that a busy minute hits all alike.
+All points of a curve are timed in turns, so that other load on the machine
+affects all of them.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from .. import machine
 from ..usage import usable_cores
 
 N = 60_000
-PIXELS = N * 784  # of images of any side, together
+PIXELS = N * 784  # in all images together, for each side
 ROUND_SECONDS = 0.1
 BATCH_SIZES = (1, 2, 8, 32, 128, 512, 2048, 8192)
 SIDES = (28, 40, 56, 96, 128, 192, 256)
-FLAT = 1.3  # the cost of an image may differ by this, however many there are
+FLAT = 1.3  # for any number of images, the cost of an image may differ by this factor
 
 
 def tiled(n: int, side: int = 28) -> ff.Dataset:
-    """`n` images of random pixels, copies of at most 10,000."""
+    """Return `n` images of random pixels, copies of at most 10,000 images."""
     rng = np.random.default_rng(0)
     some = rng.integers(0, 256, (min(n, 10_000), side, side), np.uint8)
     images = np.empty((n, side, side), np.uint8)
@@ -43,7 +44,10 @@ def _loader(
 
 
 def _curves(most_images: int) -> Iterator[tuple[str, str, dict[int, Any]]]:
-    """Name, what is on the x axis, and loaders by x; one curve's data at a time."""
+    """Yield each curve's name, title of the x axis, and loaders by their x.
+
+    Only the data of one curve is in memory at a time.
+    """
     data = tiled(N)
     cores = range(1, usable_cores() + 1)
     yield "threads", "threads", {n: _loader(data, threads=n) for n in cores}
@@ -59,7 +63,7 @@ def _curves(most_images: int) -> Iterator[tuple[str, str, dict[int, Any]]]:
 
 
 def _seconds(loader: Any) -> float:
-    """Of an epoch; as many are run as ROUND_SECONDS take."""
+    """Return the seconds of an epoch, as the mean of those within ROUND_SECONDS."""
     n_epochs, start = 0, time.perf_counter()
     while not n_epochs or time.perf_counter() - start < ROUND_SECONDS:
         for _ in loader:
@@ -69,7 +73,7 @@ def _seconds(loader: Any) -> float:
 
 
 def measure(most_images: int, rounds: int) -> dict:
-    """All curves: for each x the seconds of an epoch, in each round."""
+    """Return all curves, with the seconds of an epoch in each round for each x."""
     result: dict[str, Any] = {"machine": machine.describe(), "curves": {}}
     for name, title, loaders in _curves(most_images):
         points = {x: _point(loader) for x, loader in loaders.items()}
@@ -83,7 +87,7 @@ def measure(most_images: int, rounds: int) -> dict:
         result["curves"][name] = {"title": title, "points": list(points.values())}
         for x, y in cost(result, name):
             print(
-                f"{name:10} {x:>9,}: {y:.4g} {UNITS.get(name, 'ns an image')}",
+                f"{name:10} {x:>9,}: {y:.4g} {UNITS.get(name, NANOSECONDS)}",
                 flush=True,
             )
     print(flatness(result))
@@ -101,11 +105,12 @@ def _point(loader: Any) -> dict:
     }
 
 
-UNITS = {"side": "ns a pixel", "threads": "million images a second"}
+NANOSECONDS = "nanoseconds per image"
+UNITS = {"side": "nanoseconds per pixel", "threads": "million images per second"}
 
 
 def cost(result: dict, name: str) -> list[tuple[int, float]]:
-    """Points of a curve, in its unit: ns an image where `UNITS` has no other."""
+    """Return the points of a curve, in its unit of `UNITS`, by default NANOSECONDS."""
     points = []
     for point in result["curves"][name]["points"]:
         nanoseconds = float(np.median(point["seconds"])) / point["images"] * 1e9
@@ -118,11 +123,11 @@ def cost(result: dict, name: str) -> list[tuple[int, float]]:
 
 
 def flatness(result: dict) -> str:
-    """Whether the cost of an image stays the same, however many there are."""
+    """Return a sentence on whether the cost of an image depends on their number."""
     costs = [y for _, y in cost(result, "images")]
     growth = max(costs) / min(costs)
     verdict = "reached" if growth <= FLAT else "missed"
     return (
-        f"cost of an image, over all numbers of them: within {growth:.2f} x, "
-        f"goal {FLAT}: {verdict}"
+        "Cost of an image, from the fewest images to the most: the highest is "
+        f"{growth:.2f} times the lowest. Goal: at most {FLAT} times, {verdict}"
     )

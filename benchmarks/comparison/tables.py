@@ -10,6 +10,7 @@ from .goals import is_measured, judge, ratio
 
 
 def median(values: list[float]) -> float:
+    """Return the median."""
     ordered, middle = sorted(values), len(values) // 2
     if len(ordered) % 2:
         return ordered[middle]
@@ -17,13 +18,19 @@ def median(values: list[float]) -> float:
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits, or all of them from a hundred on."""
+    """Return milliseconds with three digits, or all digits from a hundred on."""
     value = seconds * 1e3
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def factor(value: float) -> str:
+    """Return a ratio with two digits, or all digits from ten on."""
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}"
+
+
 def times(value: float) -> str:
-    return f"{value:,.0f} x" if value >= 100 else f"{value:.3g} x"
+    """Return a ratio in words: "6.9 times"."""
+    return f"{factor(value)} times"
 
 
 def _setting(setting: dict) -> str:
@@ -31,7 +38,7 @@ def _setting(setting: dict) -> str:
 
 
 def ratio_text(entry: dict) -> str:
-    """A work's entry in a line: median, spread, ratio, processor time, setting."""
+    """Return a workload's entry as a line: median, spread, ratio, CPU time, setting."""
     if "none" in entry:
         return f"- ({entry['none']})"
     if not is_measured(entry):
@@ -40,7 +47,7 @@ def ratio_text(entry: dict) -> str:
     text = f"{milliseconds(median(entry['seconds'])):>8} ms"
     text += f" ({milliseconds(low)}-{milliseconds(high)})"
     if entry["ours"]:
-        text += f", {times(ratio(entry))}"
+        text += f", {times(ratio(entry))} as long as fmnist_fast"
     text += f", processor {milliseconds(median(entry['cpu']))} ms"
     wrong = [one for one in entry["tried"] if "error" in one]
     if wrong:
@@ -49,7 +56,7 @@ def ratio_text(entry: dict) -> str:
 
 
 def summary(entry: dict) -> str:
-    """An entry of the start in a line."""
+    """Return an entry of the start as a line."""
     if "error" in entry:
         return f"FAILED: {entry['error']}"
     text = f"{milliseconds(median(entry['cold'])):>7} ms from .gz"
@@ -58,7 +65,8 @@ def summary(entry: dict) -> str:
     return f"{text}, {median(entry['memory']) / 2**20:.0f} MiB"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -73,7 +81,7 @@ def _cell(entry: dict | None) -> str:
 
 
 def _contenders(result: dict, with_floor: bool) -> list[str]:
-    """Those that ran, ours first, the others by the time of the first work."""
+    """Return the contenders that ran, fmnist_fast first, then by their times."""
     first = next(iter(result["works"].values()), {})
 
     def key(name: str) -> tuple[bool, float]:
@@ -85,34 +93,36 @@ def _contenders(result: dict, with_floor: bool) -> list[str]:
 
 
 def works_table(result: dict, works: list[str]) -> str:
-    """Milliseconds of an epoch and times as long as ours, a contender a row."""
+    """Return a table of milliseconds per epoch and ratios, with a row per contender."""
     works = [work for work in works if work in result["works"]]
     rows = []
     for name in _contenders(result, with_floor=False):
         cells = [_cell(result["works"][work].get(name)) for work in works]
         if any(cell != "-" for cell in cells):
             rows.append([result["contenders"][name]["title"], *cells])
-    return _table(["", *[WORKS[work].title for work in works]], rows)
+    return table(["", *[WORKS[work].title for work in works]], rows)
 
 
 def floor_table(result: dict) -> str:
-    """How near ours is to what the memory allows, a work a row."""
+    """Return a table of the memory floor and fmnist_fast, with a row per workload."""
     rows = []
     for work, entries in result["works"].items():
         ours, floor = entries.get(OURS, {}), entries.get(FLOOR, {})
         if is_measured(ours) and is_measured(floor):
             cells = [milliseconds(median(e["seconds"])) for e in (ours, floor)]
             rows.append([work_title(work), *cells, f"{ratio(floor):.0%}"])
-    return _table(["work", "ours, ms", "floor, ms", "floor / ours"], rows)
+    header = ["workload", "fmnist_fast, ms", "memory floor, ms"]
+    return table([*header, "share of the floor's speed"], rows)
 
 
 def work_title(name: str) -> str:
+    """Return the title of a workload, with its batch size."""
     title, size = WORKS[name].title, f"batch {WORKS[name].batch_size}"
     return title if title == size else f"{title}, {size}"
 
 
 def start_table(result: dict) -> str:
-    """A process's start to its first batch, and memory after the first epoch."""
+    """Return a table of the time to the first batch and the memory after an epoch."""
     rows = []
     for name, entry in result["start"].items():
         title = result["contenders"][name]["title"]
@@ -123,11 +133,13 @@ def start_table(result: dict) -> str:
         memory = f"{median(entry['memory']) / 2**20:.0f}"
         rows.append([title, milliseconds(median(entry["cold"])), cached, memory])
     rows.sort(key=lambda row: float(row[1].replace(",", "").replace("failed", "inf")))
-    return _table(["", "from .gz, ms", "from its cache, ms", "memory, MiB"], rows)
+    return table(
+        ["", "first batch from .gz, ms", "from its cache, ms", "memory, MiB"], rows
+    )
 
 
 def cpu_table(result: dict) -> str:
-    """Processor milliseconds of an epoch, of all threads and processes."""
+    """Return a table of processor milliseconds per epoch, of all processes."""
     rows = []
     for name in _contenders(result, with_floor=False):
         entries = [result["works"][work].get(name, {}) for work in result["works"]]
@@ -135,10 +147,11 @@ def cpu_table(result: dict) -> str:
             milliseconds(median(e["cpu"])) if is_measured(e) else "-" for e in entries
         ]
         rows.append([result["contenders"][name]["title"], *cells])
-    return _table(["", *[WORKS[work].title for work in result["works"]]], rows)
+    return table(["", *[WORKS[work].title for work in result["works"]]], rows)
 
 
 def goals_table(result: dict) -> str:
+    """Return a table of the goals."""
     rows = [
         [
             goal["name"],
@@ -148,42 +161,47 @@ def goals_table(result: dict) -> str:
         ]
         for goal in judge(result)
     ]
-    return _table(["goal", "asked", "measured", ""], rows)
+    return table(["goal", "asked", "measured", "verdict"], rows)
 
 
 def details_table(result: dict) -> str:
-    """Every figure: median, spread, setting; and each failure with its last line."""
+    """Return a table of all figures and failures."""
     rows = []
     for work, entries in result["works"].items():
         for name, entry in entries.items():
             if "none" not in entry:
                 title = result["contenders"][name]["title"]
                 rows.append([work_title(work), title, ratio_text(entry).strip()])
-    return _table(["work", "contender", "median (spread), times ours; setting"], rows)
+    return table(["workload", "contender", "median (lowest-highest); setting"], rows)
 
 
 def wins(result: dict) -> list[str]:
-    """Where a contender is faster than ours, starts faster or takes less memory."""
-    found = []
+    """Return a line wherever a contender is faster or takes less memory."""
+    lines = []
     for work, entries in result["works"].items():
         for name, entry in entries.items():
             if name not in (OURS, FLOOR) and is_measured(entry) and ratio(entry) < 1:
                 title = result["contenders"][name]["title"]
-                found.append(f"{title}: {work_title(work)}, {times(ratio(entry))}")
-    for key, what in (("cold", "start from .gz"), ("memory", "memory")):
-        found += _start_wins(result, key, what)
-    return found
+                share = _share(ratio(entry), "time")
+                lines.append(f"{title}, {work_title(work)} ({share})")
+    lines += _start_wins(result, "cold", "start from .gz", "time")
+    return lines + _start_wins(result, "memory", "memory", "memory")
 
 
-def _start_wins(result: dict, key: str, what: str) -> list[str]:
+def _share(value: float, amount: str) -> str:
+    return f"{value:.0%} of the {amount} of fmnist_fast"
+
+
+def _start_wins(result: dict, key: str, title: str, amount: str) -> list[str]:
     entries: dict[str, Any] = {
         name: median(entry[key])
         for name, entry in result["start"].items()
         if entry.get(key) and "error" not in entry
     }
+    contenders = result["contenders"]
     return [
-        f"{result['contenders'][name]['title']}: {what}, "
-        f"{times(value / entries[OURS])} of ours"
+        f"{contenders[name]['title']}, {title} "
+        f"({_share(value / entries[OURS], amount)})"
         for name, value in entries.items()
         if OURS in entries and value < entries[OURS]
     ]

@@ -1,11 +1,12 @@
-/* The yardstick for the loader with one thread: the same work in one loop, with
-   prefetching and whatever vectors the compiler finds, and nothing else around it.
-   Built by bench_loader.py with -O3 -march=native. */
+/* The reference loop for the loader with one thread: the same work in one loop, with
+   prefetching and automatic vectorization. bench_loader.py compiles it with -O3
+   -march=native. */
 #include <stdint.h>
 
-/* images: uint8 (n, 784), labels: uint8 (n,), order: uint64 (n,);
-   out: float32 (2 * batch_size, 784) and labels_out: int64 (2 * batch_size,), of which
-   batches take the halves in turn. */
+/* Write the batches of an epoch to the two halves of the outputs in turn.
+   images: uint8 (n, 784), labels: uint8 (n,), order: uint64 (n,); out: float32
+   (2 * batch_size, 784), labels_out: int64 (2 * batch_size,).
+   In numpy: out[...] = images[order] * scale + bias. Not checked: order is below n. */
 void bare_epoch(const uint8_t *restrict images, const uint8_t *restrict labels,
                 const uint64_t *restrict order, uint64_t n, uint64_t batch_size,
                 float scale, float bias, float *restrict out,

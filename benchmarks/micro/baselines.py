@@ -1,7 +1,7 @@
-"""What the micro-benchmarks measured before, by processor, in baselines.json.
+"""Earlier results of the micro-benchmarks, by processor, in baselines.json.
 
-A ratio to a yardstick in the same process survives a busy machine; it does not survive
-another processor, so each has baselines of its own.
+A ratio to a reference loop in the same process is the same on a busy machine. It
+differs between processors, so each processor has its baselines.
 """
 
 import json
@@ -14,11 +14,14 @@ from ..files import replace_text
 from ..usage import usable_cores
 
 PATH = Path(__file__).with_name("baselines.json")
-LOSS = 1.25  # of a ratio, from which on something is wrong
+LOSS = 1.25  # a ratio above this multiple of its baseline is a loss
 
 
 def processor(cpuinfo="/proc/cpuinfo"):
-    """This processor as baselines.json calls it; virtual ones have vague names."""
+    """Return the name of this processor in baselines.json.
+
+    Virtual processors have vague names, so it includes other facts.
+    """
     try:
         lines = Path(cpuinfo).read_text().split("\n\n")[0].splitlines()
     except OSError:
@@ -32,19 +35,19 @@ def processor(cpuinfo="/proc/cpuinfo"):
 
 
 def load(path=PATH):
-    """All baselines: ratios by name, by processor."""
+    """Return all baselines: a dict of ratios by name for each processor."""
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def save(ratios, name, path=PATH):
-    """Keep `ratios` as those of the processor `name`, beside what else is there."""
+    """Save `ratios` for the processor `name`, and keep all other baselines."""
     baselines = load(path)
-    mine = baselines.get(name, {}) | {k: float(f"{v:.4g}") for k, v in ratios.items()}
-    baselines[name] = dict(sorted(mine.items()))
+    rounded = {key: float(f"{value:.4g}") for key, value in ratios.items()}
+    baselines[name] = dict(sorted((baselines.get(name, {}) | rounded).items()))
     text = json.dumps(dict(sorted(baselines.items())), indent=2) + "\n"
     replace_text(path, text)
 
 
 def is_loss(ratio, baseline):
-    """Whether `ratio` is much above its baseline, where there is one."""
+    """Return whether `ratio` is much above its baseline; None is no baseline."""
     return baseline is not None and ratio > LOSS * baseline

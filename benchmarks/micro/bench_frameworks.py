@@ -1,8 +1,8 @@
-"""Epochs as a framework's arrays against numpy's, side by side.
+"""Compare epochs of frameworks' arrays with those of numpy arrays.
 
     pytest benchmarks/micro/bench_frameworks.py
 
-Ratios of medians from interleaved rounds, float32, batch 128, 2 threads.
+Ratios are of medians from interleaved rounds: float32, batch 128, 2 threads.
 """
 
 import numpy as np
@@ -19,29 +19,32 @@ OPTIONS = {"batch_size": 128, "shuffle": True, "threads": 2}
 
 
 def check_epoch(data, epoch):
+    """Check that every label occurs as often as in the dataset."""
     labels = np.concatenate([np.asarray(y) for _, y in epoch])
     assert np.array_equal(np.bincount(labels), np.bincount(data.labels))
 
 
 def against_numpy(name, ours, train, rounds):
+    """Return the ratio of an adapter to numpy arrays, and both times as text."""
     plain = ff.Loader(train, **OPTIONS)
     check_epoch(train, ours)
     contenders = {name: lambda: drain(ours), "numpy": lambda: drain(plain)}
     return compare(interleaved(contenders, rounds), name, "numpy")
 
 
-def test_torch_against_numpy(train, rounds, measured, report):
+def test_torch_against_numpy(train, rounds, measured, report, figure):
     pytest.importorskip("torch")
     from fmnist_fast.frameworks.torch import TorchLoader
 
     ours = TorchLoader(train, **OPTIONS)
     ratio, text = against_numpy("TorchLoader", ours, train, rounds)
-    report(f"TorchLoader: {text}, {ratio:.2f} of it (asked: {TORCH_OVER_NUMPY})")
+    report(f"TorchLoader: {text}, {ratio:.2f} times as long (goal: {TORCH_OVER_NUMPY})")
+    figure("torch_over_numpy", ratio)
     if measured:
         assert ratio < TORCH_OVER_NUMPY * NOISE
 
 
-def test_jax_against_numpy(train, rounds, report):
+def test_jax_against_numpy(train, rounds, report, figure):
     jax = pytest.importorskip("jax")
     from fmnist_fast.frameworks.jax import JaxLoader
 
@@ -49,7 +52,8 @@ def test_jax_against_numpy(train, rounds, report):
 
     copied = jax.jit(lambda x, y: (jax.numpy.array(x), jax.numpy.array(y)))
 
-    def make_arrays():  # without a loader: what JAX itself takes
+    def make_arrays():
+        """Make JAX arrays without a loader, which shows the time that JAX takes."""
         for images, labels in arrays:
             copied(images, labels)
 
@@ -65,32 +69,36 @@ def test_jax_against_numpy(train, rounds, report):
     )
     ratio, text = compare(times, "JaxLoader", "numpy")
     missed = (
-        "" if ratio <= JAX_OVER_NUMPY else f", more than the {JAX_OVER_NUMPY} asked"
+        "" if ratio <= JAX_OVER_NUMPY else f", more than the goal of {JAX_OVER_NUMPY}"
     )
-    report(f"JaxLoader: {text}, {ratio:.2f} of it{missed}")
+    report(f"JaxLoader: {text}, {ratio:.2f} times as long{missed}")
+    figure("jax_over_numpy", ratio)
     ratio, text = compare(times, "JaxLoader", "a compiled copy")
-    report(f"JaxLoader: {text} alone, {ratio:.2f} of it")
+    report(f"JaxLoader: {text}, {ratio:.2f} times as long")
 
 
-# Last, as the threads that TensorFlow leaves behind slow JAX down.
+# This test and the next come last, because the threads of TensorFlow slow JAX down.
 
 
-def test_tensorflow_against_numpy(train, rounds, report):
+def test_tensorflow_against_numpy(train, rounds, report, figure):
     pytest.importorskip("tensorflow")
     from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
 
     ours = TensorFlowLoader(train, **OPTIONS)
     ratio, text = against_numpy("TensorFlowLoader", ours, train, rounds)
-    report(f"TensorFlowLoader: {text}, {ratio:.2f} of it")
+    report(f"TensorFlowLoader: {text}, {ratio:.2f} times as long")
+    figure("tensorflow_over_numpy", ratio)
     batches = ours.to_tf_data()  # calls Python through TensorFlow for every batch
     ratio, text = against_numpy("to_tf_data", batches, train, min(rounds, 5))
-    report(f"TensorFlowLoader.to_tf_data: {text}, {ratio:.0f} x")
+    report(f"TensorFlowLoader.to_tf_data: {text}, {ratio:.0f} times as long")
+    figure("tf_data_over_numpy", ratio)
 
 
-def test_keras_against_numpy(train, rounds, report):
+def test_keras_against_numpy(train, rounds, report, figure):
     pytest.importorskip("keras")
     from fmnist_fast.frameworks.keras import KerasLoader
 
     ours = KerasLoader(train, **OPTIONS)
     ratio, text = against_numpy("KerasLoader", ours, train, rounds)
-    report(f"KerasLoader, asked for each batch: {text}, {ratio:.2f} of it")
+    report(f"KerasLoader, batch by batch: {text}, {ratio:.2f} times as long")
+    figure("keras_over_numpy", ratio)

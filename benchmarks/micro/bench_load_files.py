@@ -1,10 +1,10 @@
-"""Ten million images in mapped files beside the 60,000 in memory, in one run.
+"""Compare ten million images in memory-mapped files with the 60,000 in memory.
 
     pytest benchmarks/micro/bench_load_files.py --images-in-files 10000000
 
-The files come into a temporary folder, 784 bytes an image: 7.8 GB, which memory has to
-have room for, as what is measured is the speed from the page cache. Without the option
-it is a million.
+The files are in a temporary folder, with 784 bytes per image: 7.8 GB. Memory must have
+room for them, because the speed from the page cache is measured. The default of the
+option is a million images.
 """
 
 import itertools
@@ -21,29 +21,30 @@ from .conftest import compare, interleaved
 N_FILES = 20
 BATCH_SIZE = 128
 BLOCK = 1024
-# What the rate has to be of that in memory, at ten million images. Shuffled without
-# blocks, each image comes from main memory, as out of an array of that size, while the
-# 47 MB of 60,000 are in the caches for the most part: that is reported, not judged.
+# Lowest rate of images in files, relative to the 60,000 in memory, for ten million
+# images. The shuffled order without blocks is only reported: each image comes from main
+# memory, as from an array of the same size, while most of the 47 MB of the 60,000
+# images are in the processor's caches.
 FILES_OVER_MEMORY = 0.7
 NOISE = 1.15
-ANONYMOUS_MIB = 64  # beyond what there is before the rounds
+ANONYMOUS_MIB = 64  # largest growth during the rounds
 SMOKE_IMAGES = 100_000
 
 
 @pytest.fixture(scope="module")
-def sharded(request, train, measured, tmp_path_factory):
-    """A dataset of many files: the training images over and over, in other bytes."""
+def many(request, train, measured, tmp_path_factory):
+    """Yield a dataset of many files: copies of `train`, XORed with their number."""
     n = request.config.getoption("images_in_files") if measured else SMOKE_IMAGES
-    folder = tmp_path_factory.mktemp("shards")
-    for k, share in enumerate(np.array_split(np.arange(n), N_FILES)):
-        write_shard(folder, train, k, int(share[0]), len(share))
+    folder = tmp_path_factory.mktemp("files")
+    for k, positions in enumerate(np.array_split(np.arange(n), N_FILES)):
+        write_part(folder, train, k, int(positions[0]), len(positions))
     yield ff.load_files(folder / "*-images-idx3-ubyte", classes=train.classes)
     for path in folder.iterdir():
         path.unlink()
 
 
-def write_shard(folder, train, k, begin, n):
-    """Images begin to begin + n - 1 of the endless sequence, a piece at a time."""
+def write_part(folder, train, k, begin, n):
+    """Write files of the images begin to begin + n - 1 of the repeated images."""
     _, height, width = train.images.shape
     labels = train.labels[np.arange(begin, begin + n) % len(train)]
     ff.write_idx(folder / f"{k}-labels-idx1-ubyte", labels)
@@ -58,24 +59,26 @@ def write_shard(folder, train, k, begin, n):
 
 
 def endless(loader):
+    """Yield the batches of one epoch after the other."""
     while True:
         yield from loader
 
 
 def take(batches, n_batches):
+    """Take this number of batches."""
     n = 0
     for images, _ in itertools.islice(batches, n_batches):
         n += len(images)
-    assert n > 0.9 * n_batches * BATCH_SIZE  # an epoch's last one may be short
+    assert n > 0.9 * n_batches * BATCH_SIZE  # the last batch of an epoch may be short
 
 
 def anonymous_nbytes():
-    """Memory of this process that is no file's, where Linux tells."""
+    """Return the bytes of this process that belong to no file, or 0 without /proc."""
     if not os.path.exists("/proc/self/status"):
         return 0
     with open("/proc/self/status") as status:
-        found = [line.split()[1] for line in status if line.startswith("RssAnon")]
-    return int(found[0]) << 10
+        kilobytes = [line.split()[1] for line in status if line.startswith("RssAnon")]
+    return int(kilobytes[0]) << 10
 
 
 ORDERS = {
@@ -86,7 +89,7 @@ ORDERS = {
 
 
 def check_epoch(dataset, loader):
-    """Every label as often as it is there, and some images what they should be."""
+    """Check some images, and that labels occur as often as in the dataset."""
     counts = np.zeros(len(dataset.classes), np.int64)
     for _, y in loader:
         counts += np.bincount(y, minlength=len(counts))
@@ -99,13 +102,13 @@ def check_epoch(dataset, loader):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_files_against_memory(
-    sharded, train, order, rounds, measured, report, benchmark
+    many, train, order, rounds, measured, report, figure, benchmark
 ):
-    """Shares of epochs, in turns, after an epoch that brings files into memory."""
+    """Parts of epochs are timed in turns, after an epoch that reads all files."""
     options = {"batch_size": BATCH_SIZE, "threads": 2, "normalize": (0.286, 0.353)}
-    files = ff.Loader(sharded, **options, **ORDERS[order])
-    check_epoch(sharded, files)
-    n_batches = len(files) // rounds  # about an epoch in all rounds
+    files = ff.Loader(many, **options, **ORDERS[order])
+    check_epoch(many, files)
+    n_batches = len(files) // rounds  # all rounds together take about an epoch
     batches = endless(files), endless(ff.Loader(train, **options, shuffle=True))
     before = anonymous_nbytes()
     contenders = {
@@ -119,11 +122,14 @@ def test_files_against_memory(
         k: statistics.median(v) / n_batches / BATCH_SIZE * 1e9 for k, v in times.items()
     }
     report(
-        f"{len(sharded):,} images in {N_FILES} files, {order}: {ns['files']:.0f} ns an "
-        f"image, the 60,000 in memory, shuffled, {ns['memory']:.0f}: "
-        f"{files_over_memory:.2f} of that rate; {grown:.1f} MiB more anonymous memory"
+        f"{len(many):,} images in {N_FILES} files, {order}: {ns['files']:.0f} ns per "
+        f"image; 60,000 in memory, shuffled: {ns['memory']:.0f} ns; "
+        f"{files_over_memory:.0%} of their rate; anonymous memory grew by "
+        f"{grown:.1f} MiB"
     )
     benchmark.extra_info["rate of files / memory"] = files_over_memory
+    figure(order, files_over_memory)
+    figure("n_images", len(many))
     assert grown < ANONYMOUS_MIB
     if measured and order != "shuffled":
         assert files_over_memory > FILES_OVER_MEMORY / NOISE

@@ -1,10 +1,10 @@
-"""Each kernel against a numpy yardstick in the same process, and against its baseline.
+"""Compare each kernel with a numpy reference loop and with its baseline.
 
-    pytest benchmarks/micro/bench_micro.py   # fails where one lost over 25 %
-    pytest benchmarks/micro/bench_micro.py --save-baselines  # keeps this run's ratios
+    pytest benchmarks/micro/bench_micro.py   # fails if one is over 25 % slower
+    pytest benchmarks/micro/bench_micro.py --save-baselines   # saves the ratios
 
-The yardstick is an epoch of the loop that one writes in numpy. It is timed before every
-round, so that a busy machine slows both; what counts is the median ratio of a round.
+The reference loop is an epoch in numpy. It is timed before every round, so that a busy
+machine slows down both. The median of the rounds' ratios counts.
 """
 
 import statistics
@@ -25,12 +25,13 @@ ROW_ACCESSES = 20_000
 
 
 def rows(train):
+    """Access a row again and again."""
     for _ in range(ROW_ACCESSES):
         train[0]["image"]
 
 
 def epoch_of(make):
-    """A work that goes through the batches of the loader that `make` returns."""
+    """Return a workload that takes all batches of the loader that `make` returns."""
 
     def prepare(train, folder):
         batches = make(train)
@@ -40,18 +41,20 @@ def epoch_of(make):
 
 
 def gzip_file(train, folder):
+    """Return a workload that decompresses a file of 10,000 images."""
     path = folder / "images-idx3-ubyte.gz"
     ff.write_idx(path, train.images[:10_000])
     return lambda: ff.read_idx(path)
 
 
 def photo(train, folder):
+    """Return a workload that converts a large photo 8 times."""
     pixels = np.kron(train.images[0], np.ones((24, 24), np.uint8))
     picture = np.repeat((255 - pixels)[:, :, None], 3, axis=2)
     return lambda: [ff.convert(picture) for _ in range(8)]
 
 
-STEPS = {
+TRANSFORMS = {
     "crop + flip": CROP_FLIP,
     "crop + flip + erasing": [*CROP_FLIP, ff.RandomErasing()],
     "affine": AFFINE,
@@ -67,8 +70,10 @@ WORKS = {
     "bfloat16": epoch_of(lambda train: loader(train, 2, dtype="bfloat16")),
     "uint8": epoch_of(lambda train: loader(train, 2, dtype="uint8")),
     **{
-        name: epoch_of(lambda train, steps=steps: augmented(train, steps))
-        for name, steps in STEPS.items()
+        name: epoch_of(
+            lambda train, transforms=transforms: augmented(train, transforms)
+        )
+        for name, transforms in TRANSFORMS.items()
     },
     "order": lambda train, folder: lambda: _core.order(len(train), seed=1),
     "pixel sums": lambda train, folder: lambda: _core.pixel_sums(train.images),
@@ -79,6 +84,7 @@ WORKS = {
 
 
 def timed(run):
+    """Run a function, and return the seconds that it takes."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -88,27 +94,30 @@ def timed(run):
 def test_against_baseline(
     name, train, rounds, measured, report, tmp_path, benchmark, pytestconfig
 ):
-    work, yardstick = WORKS[name](train, tmp_path), []
+    work, reference = WORKS[name](train, tmp_path), []
 
-    def measure_yardstick():
-        yardstick.append(timed(lambda: drain(numpy_loop(train, 128))))
+    def measure_reference():
+        reference.append(timed(lambda: drain(numpy_loop(train, 128))))
 
     def ratio_of(ours):
-        return statistics.median(a / b for a, b in zip(ours, yardstick, strict=True))
+        return statistics.median(a / b for a, b in zip(ours, reference, strict=True))
 
-    benchmark.pedantic(work, setup=measure_yardstick, rounds=rounds, warmup_rounds=1)
+    benchmark.pedantic(work, setup=measure_reference, rounds=rounds, warmup_rounds=1)
     if not measured:
         return
-    del yardstick[0]  # of the warm-up
+    del reference[0]  # belongs to the warm-up
     ratio, processor = ratio_of(benchmark.stats.stats.data), baselines.processor()
     baseline = baselines.load().get(processor, {}).get(name)
-    if baselines.is_loss(ratio, baseline):  # or a busy minute: once more
-        yardstick.clear()
-        ours = [(measure_yardstick(), timed(work))[1] for _ in range(rounds)]
+    if baselines.is_loss(ratio, baseline):
+        # The machine may have been busy, so a second measurement decides.
+        reference.clear()
+        ours = [(measure_reference(), timed(work))[1] for _ in range(rounds)]
         ratio = min(ratio, ratio_of(ours))
-    benchmark.extra_info["of the numpy loop"] = ratio
-    known = f"no baseline of {processor}" if baseline is None else f"was {baseline:.3f}"
-    report(f"{name:22} {ratio:6.3f} of the numpy loop, {known}")
+    benchmark.extra_info["relative to the numpy loop"] = ratio
+    before = f"none for {processor}" if baseline is None else f"{baseline:.3f}"
+    report(
+        f"{name:22} {ratio:6.3f} times as long as the numpy loop, baseline: {before}"
+    )
     if pytestconfig.getoption("save_baselines"):
         baselines.save({name: ratio}, processor)
     else:

@@ -1,4 +1,4 @@
-"""Starting: import, files to first batch, resuming, memory. Each in a new process.
+"""Measure import, time to the first batch, resuming and memory in new processes.
 
 FMNIST_FAST_DATA=FOLDER pytest benchmarks/micro/bench_start.py
 """
@@ -23,7 +23,7 @@ assert images.shape == (128, 1, 28, 28) and len(train) == 60000
 print(json.dumps(seconds))
 """
 
-INFLATE = """
+DECOMPRESS = """
 import json, os, time
 import deflate
 path = os.path.join(os.environ["FMNIST_FAST_DATA"], "train-images-idx3-ubyte.gz")
@@ -57,7 +57,7 @@ assert len(state) < 200
 
 def first(state):
     other = ff.Loader(train, 128, shuffle=True, seed=1)
-    next(iter(other))  # threads and slots are there
+    next(iter(other))  # creates threads and slots
     start = time.perf_counter()
     if state:
         other.load_state_dict(json.loads(state))
@@ -88,38 +88,41 @@ print(json.dumps(resident() - before - loader._pipeline.slots_nbytes))
 
 
 def in_new_process(code, repeat=1, **environment):
-    """The numbers that `code` prints in `repeat` processes."""
+    """Return the numbers that `code` prints in `repeat` processes."""
     environment = os.environ | environment
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the first run compiles
+    # The first process may write bytecode, which the next ones load.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     values = []
     for _ in range(repeat):
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code],
             env=environment,
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
-        values.append(json.loads(done.stdout))
+        assert process.returncode == 0, process.stderr
+        values.append(json.loads(process.stdout))
     return values
 
 
 @pytest.fixture
-def real_files():
+def published_files():
+    """Skip the test without the published files."""
     if not os.environ.get("FMNIST_FAST_DATA"):
         pytest.skip("FMNIST_FAST_DATA does not name the published files")
 
 
-def test_import(report, rounds):
+def test_import(report, figure, rounds):
     seconds = in_new_process(IMPORT, rounds)
     median = statistics.median(seconds)
     report(f"import fmnist_fast, after numpy: {median * 1e3:.1f} ms")
+    figure("import_ms", median * 1e3)
     assert median < 0.1
 
 
-def test_files_to_first_batch(report, rounds, real_files, tmp_path):
+def test_files_to_first_batch(report, figure, rounds, published_files, tmp_path):
     cache = str(tmp_path)
-    inflate = statistics.median(in_new_process(INFLATE, rounds))
+    decompress = statistics.median(in_new_process(DECOMPRESS, rounds))
     cold = in_new_process(FIRST_BATCH.format(cache=False), rounds)
     in_new_process(FIRST_BATCH.format(cache=True), FMNIST_FAST_CACHE=cache)
     warm = in_new_process(
@@ -128,20 +131,22 @@ def test_files_to_first_batch(report, rounds, real_files, tmp_path):
     cold, warm = statistics.median(cold), statistics.median(warm)
     report(
         f".gz files to first batch, after import: {cold * 1e3:.0f} ms, of which "
-        f"libdeflate alone needs {inflate * 1e3:.0f} ms; from the cache "
+        f"libdeflate takes {decompress * 1e3:.0f} ms; from the cache: "
         f"{warm * 1e3:.1f} ms"
     )
+    for name, seconds in {"gz": cold, "decompress": decompress, "copy": warm}.items():
+        figure(f"{name}_ms", seconds * 1e3)
     assert warm < cold / 3
 
 
-def test_resume(report, real_files):
+def test_resume(report, published_files):
     (extra,) = in_new_process(RESUME)
     report(f"resuming at batch 400 of epoch 3: {extra * 1e3:+.3f} ms")
     assert extra < 0.001
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_memory(report, measured, real_files):
+def test_memory(report, measured, published_files):
     for epochs in (3, 1000) if measured else (3,):
         (extra,) = in_new_process(MEMORY.format(epochs=epochs))
         report(

@@ -1,9 +1,10 @@
-"""What the benchmarks share: data, interleaved timing, and the table at the end."""
+"""Data, interleaved timing, and the table at the end, for all benchmarks here."""
 
 import os
 import platform
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +12,19 @@ import pytest
 import fmnist_fast as ff
 from fmnist_fast import _core
 
+from .. import machine
+from ..files import merge_json
 from ..usage import usable_cores
 
 LINES = []
+FIGURES = {}
 
 
 def interleaved(contenders, rounds):
-    """Time each of `contenders` once a round, in turns; returns lists of seconds.
+    """Time each of `contenders` once per round, in turns; return lists of seconds.
 
-    Taking turns lets a noisy neighbour hit all alike; one more round comes first and
-    does not count.
+    Because of the turns, other programs affect all contenders equally. An additional
+    first round does not count.
     """
     times = {name: [] for name in contenders}
     for k in range(rounds + 1):
@@ -34,19 +38,19 @@ def interleaved(contenders, rounds):
 
 @pytest.fixture(scope="session")
 def rounds(request):
-    """Rounds of a comparison: few in a smoke run (--benchmark-disable)."""
+    """Return the rounds of a comparison, few in a smoke run (--benchmark-disable)."""
     return 2 if request.config.getoption("benchmark_disable") else 21
 
 
 @pytest.fixture(scope="session")
 def measured(request):
-    """False in a smoke run, whose figures mean nothing."""
+    """Return False in a smoke run, whose figures mean nothing."""
     return not request.config.getoption("benchmark_disable")
 
 
 @pytest.fixture(scope="session")
 def train():
-    """The real training set where $FMNIST_FAST_DATA has it, else the synthetic one."""
+    """Return training images: published with FMNIST_FAST_DATA, otherwise synthetic."""
     if os.environ.get("FMNIST_FAST_DATA"):
         return ff.load("train")
     return ff.synthetic()[0]
@@ -54,18 +58,39 @@ def train():
 
 @pytest.fixture
 def report():
-    """Keep a line for the table at the end of the run."""
+    """Return a function that adds a line to the table at the end of the run."""
     return LINES.append
 
 
+@pytest.fixture
+def figure(request):
+    """Return a function that keeps a named figure of this module for --figures."""
+    figures = FIGURES.setdefault(request.module.__name__.rpartition(".")[2], {})
+
+    def keep(name, value):
+        figures[name] = float(f"{value:.4g}")
+
+    return keep
+
+
 def compare(times, name, against):
-    """Median milliseconds of both, with the spread of the first, and their ratio."""
+    """Return the ratio of two medians, and text with both medians and a spread."""
     ours, theirs = (statistics.median(times[key]) for key in (name, against))
     low, high = (np.quantile(times[name], q) * 1e3 for q in (0.1, 0.9))
     text = (
         f"{ours * 1e3:6.2f} ms ({low:.2f}-{high:.2f}), {against} {theirs * 1e3:.2f} ms"
     )
     return ours / theirs, text
+
+
+def pytest_sessionfinish(session):
+    """Write the figures of the modules that ran to the file of --figures."""
+    path = session.config.getoption("figures")
+    if path is None or session.config.getoption("benchmark_disable"):
+        return
+    for module, figures in FIGURES.items():
+        part = {"machine": machine.describe(), "figures": figures}
+        merge_json(Path(path), "parts", {module: part})
 
 
 def pytest_terminal_summary(terminalreporter):

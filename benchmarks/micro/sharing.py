@@ -1,6 +1,6 @@
-"""The memory of processes that each read the whole training set, at the same time.
+"""Measure the memory of several processes that each read the whole training set.
 
-Each is started as `python sharing.py CACHE`, where CACHE is 1 or 0.
+Each process is started as `python sharing.py CACHE`, where CACHE is 1 or 0.
 """
 
 import subprocess
@@ -9,11 +9,12 @@ import zlib
 
 
 def read_training_set(cache):
-    """Stop twice for somebody to look: after the imports, and after an epoch."""
+    """Read the training set, and stop for a measurement before and after it."""
     import fmnist_fast as ff
 
-    load = ff.load  # which is imported when it is asked for
-    next(iter(ff.Loader(ff.synthetic(10, 1)[0], 5, threads=1)))  # imports, threads
+    # These lines import all modules and start the threads before the first measurement.
+    load = ff.load
+    next(iter(ff.Loader(ff.synthetic(10, 1)[0], 5, threads=1)))
     wait("imported")
     train = load("train", cache=cache)
     checksum = 0
@@ -23,21 +24,22 @@ def read_training_set(cache):
 
 
 def wait(word):
+    """Print a word, and wait for a line on stdin."""
     print(word, flush=True)
     sys.stdin.readline()
 
 
 def measure(n_processes, cache):
-    """The bytes that each of `n_processes` takes beyond what its imports do.
+    """Return the bytes of each process beyond its imports, and a checksum of the data.
 
-    Of memory that processes share each has its part: the proportional set size. All
-    must have read the same. Returns the sizes, and the checksum of what was read.
+    The bytes are the proportional set size: memory that processes share is divided
+    among them. All processes must have the same checksum.
     """
     words = [sys.executable, __file__, str(int(cache))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     processes = [subprocess.Popen(words, **pipes) for _ in range(n_processes)]
     try:
-        (before, _), (after, words) = (look_at(processes) for _ in range(2))
+        (before, _), (after, words) = (measured_at_stop(processes) for _ in range(2))
     finally:
         for process in processes:
             process.stdin.close()
@@ -47,11 +49,11 @@ def measure(n_processes, cache):
     return [end - start for start, end in zip(before, after)], checksum
 
 
-def look_at(processes):
-    """Their sizes and words when all have come to the next stop; lets them go on."""
+def measured_at_stop(processes):
+    """Return sizes and words of all processes at their next stop, and continue them."""
     words = [process.stdout.readline().decode().strip() for process in processes]
     if not all(words):
-        raise RuntimeError("a process has ended early")
+        raise RuntimeError("a process ended early")
     sizes = [pss_nbytes(process.pid) for process in processes]
     for process in processes:
         process.stdin.write(b"\n")
@@ -60,6 +62,7 @@ def look_at(processes):
 
 
 def pss_nbytes(pid):
+    """Return the proportional set size of a process."""
     with open(f"/proc/{pid}/smaps_rollup") as lines:
         fields = dict(line.split(":", 1) for line in lines if ":" in line[:20])
     return int(fields["Pss"].split()[0]) * 1024

@@ -1,1 +1,1 @@
-"""One file for each contender; `..contender` says which functions it has."""
+"""The contenders, one file for each; `..child` says which functions a file has."""

@@ -1,4 +1,4 @@
-"""NVIDIA DALI on the CPU: batches of rows from outside, the rest in its threads."""
+"""NVIDIA DALI on the CPU: numpy gathers batches of rows, and DALI does the rest."""
 
 import importlib.metadata
 
@@ -19,7 +19,7 @@ def settings(work):
 
 
 class Rows:
-    """Batches of rows in a new order each epoch; the images are gathered by numpy."""
+    """Batches of rows, gathered by numpy, in a new order in each epoch."""
 
     def __init__(self, images, labels, batch_size):
         self.images, self.labels = images[..., None], labels
@@ -33,7 +33,7 @@ class Rows:
 
 
 def affine(images):
-    """One map for each image, around its middle."""
+    """Apply a random affine map to each image, around its center."""
     shift = 28 * works.TRANSLATE
     middle = np.float32([14, 14])
     matrix = fn.transforms.rotation(
@@ -46,14 +46,14 @@ def affine(images):
     return fn.warp_affine(
         images,
         matrix=matrix,
-        inverse_map=False,  # the matrix says where a pixel goes to
+        inverse_map=False,  # the matrix maps pixels of the input to the output
         interp_type=types.INTERP_LINEAR,
         fill_value=0,
     )
 
 
 def erase(images):
-    """A rectangle of some of the images, black."""
+    """Blacken a rectangle of some of the images."""
     area = 28 * 28 * fn.random.uniform(range=works.ERASING_SCALE)
     low, high = np.log(works.ERASING_RATIO)
     ratio = dali_exp(fn.random.uniform(range=(low, high)))
@@ -85,16 +85,16 @@ def dali_round(x):
 
 @pipeline_def(exec_pipelined=True)
 def pipeline(source, data, work, on_gpu=False):
-    """Images (n, 1, 28, 28) and labels (n, 1); on the GPU, bytes are sent there."""
+    """Return images (n, 1, 28, 28) and labels (n, 1), sent to a GPU as bytes."""
     images, labels = fn.external_source(
         source, num_outputs=2, batch=True, cycle="raise", layout=["HWC", ""]
     )
     if on_gpu:
         images, labels = images.gpu(), labels.gpu()
-    window = {}
-    if "crop" in work.augment:  # of images that were padded before
+    crop = {}
+    if "crop" in work.augment:  # the images are padded already
         places = [k / (2 * works.PADDING) for k in range(2 * works.PADDING + 1)]
-        window = {
+        crop = {
             "crop": (28, 28),
             "crop_pos_y": fn.random.uniform(values=places),
             "crop_pos_x": fn.random.uniform(values=places),
@@ -102,20 +102,21 @@ def pipeline(source, data, work, on_gpu=False):
         }
     if "affine" in work.augment:
         images = affine(images)
-    if "erasing" in work.augment:  # of bytes, before they become floats
+    if "erasing" in work.augment:  # erase bytes, before they become floats
         images = fn.crop_mirror_normalize(
-            images, dtype=types.UINT8, output_layout="HWC", **window
+            images, dtype=types.UINT8, output_layout="HWC", **crop
         )
-        images, window = erase(images), {}
+        images, crop = erase(images), {}
     if work.dtype == "uint8":
-        if window:
+        if crop:
             images = fn.crop_mirror_normalize(
-                images, dtype=types.UINT8, output_layout="HWC", **window
+                images, dtype=types.UINT8, output_layout="HWC", **crop
             )
-        return fn.reshape(images, shape=[1, 28, 28], layout="CHW"), labels  # no copy
+        # A reshape of one channel copies nothing.
+        return fn.reshape(images, shape=[1, 28, 28], layout="CHW"), labels
     mean, std = [255 * data.mean], [255 * data.std]
     images = fn.crop_mirror_normalize(
-        images, dtype=types.FLOAT, mean=mean, std=std, output_layout="CHW", **window
+        images, dtype=types.FLOAT, mean=mean, std=std, output_layout="CHW", **crop
     )
     return images, labels
 

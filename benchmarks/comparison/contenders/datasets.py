@@ -17,9 +17,10 @@ def versions():
 
 
 def settings(work):
-    """What reads of the table: numpy arrays, or Arrow's own, which are viewed as such.
+    """Return the settings: format of a read, and batches by iter or by lists of rows.
 
-    Affine maps it leaves to other libraries.
+    The formats are numpy arrays, or Arrow arrays that numpy views. The library has no
+    affine maps.
     """
     if "affine" in work.augment:
         return []
@@ -27,7 +28,7 @@ def settings(work):
 
 
 def table(images, labels):
-    """Images are rows of bytes, which is how Arrow hands them out quickest."""
+    """Return a table whose images are rows of bytes, which Arrow reads fastest."""
     pixels = pyarrow.array(images.reshape(-1))
     columns = {
         "image": pyarrow.FixedSizeListArray.from_arrays(pixels, images[0].size),
@@ -37,7 +38,7 @@ def table(images, labels):
 
 
 def load(folder, own, cache):
-    """With `cache`, the table that was saved there, mapped into memory."""
+    """Return the data with a table, memory-mapped if it was saved in `cache`."""
     if cache is not None and (cache / "state.json").exists():
         data = only_files(own)
         data.source = datasets.load_from_disk(cache)
@@ -50,7 +51,7 @@ def load(folder, own, cache):
 
 
 def as_numpy(columns, format):
-    """uint8 (n, pixels) and int64 (n,) of what a read gave."""
+    """Return the columns of a read as uint8 (n, pixels) and int64 (n,)."""
     if format == "numpy":
         return columns["image"], columns["label"].astype(np.int64)
     image = columns["image"].combine_chunks()
@@ -63,7 +64,7 @@ def as_numpy(columns, format):
 def epochs(data, work, format, read_by):
     source = data.source or table(prepared(data, work), data.labels)
     rng, size = np.random.default_rng(0), work.batch_size
-    # Unless it is told, it makes int64 of bytes; of labels too, which are small.
+    # By default, the library converts bytes to int64. The labels fit into uint8, too.
     options = {"dtype": np.uint8} if format == "numpy" else {}
     formatted = source.with_format(format, **options)
     side = round(source.features["image"].length ** 0.5)

@@ -1,8 +1,7 @@
-"""FFCV: a file of its own format, and operations that Numba compiles.
+"""FFCV: a file in its format, and operations that Numba compiles.
 
-Images are arrays, since its image fields are in colour; crop, flip and normalisation
-are operations of the kind that its documentation shows how to write, since its own are
-for images in colour as well.
+FFCV's fields and operations for images require color. Therefore images are arrays here,
+and crop, flip and normalization are custom operations as in FFCV's documentation.
 """
 
 import dataclasses
@@ -31,21 +30,21 @@ def versions():
 
 
 def settings(work):
-    """How many threads. Affine maps and erasing it does not have."""
+    """Return the numbers of threads; FFCV has no affine maps and no erasing."""
     if {"affine", "erasing"} & set(work.augment):
         return []
     return each_of(threads=threads())
 
 
 def load(folder, own, cache):
-    """With `cache`, only its own file is read, once that is there."""
+    """Return the data; if `cache` has FFCV's file, only this file is read."""
     if cache is not None and any(cache.iterdir()):
         return only_files(cache)
     return read_gz(folder, cache or own, cache)
 
 
 class OnBatch(Operation):
-    """An operation from a batch of images to a batch (n, 1, 28, 28)."""
+    """An operation that turns a batch of images into a batch (n, 1, 28, 28)."""
 
     dtype = np.dtype(np.uint8)
 
@@ -55,6 +54,8 @@ class OnBatch(Operation):
 
 
 class CropFlip(OnBatch):
+    """A random crop and flip of each image."""
+
     def generate_code(self):
         n_places, p = 2 * works.PADDING + 1, works.FLIP_P
         each = Compiler.get_iterator()
@@ -62,15 +63,17 @@ class CropFlip(OnBatch):
         def crop_flip(images, out):
             for i in each(images.shape[0]):
                 y, x = np.random.randint(0, n_places), np.random.randint(0, n_places)
-                window = images[i, 0, y : y + 28, x : x + 28]
-                out[i, 0] = window[:, ::-1] if np.random.rand() < p else window
+                crop = images[i, 0, y : y + 28, x : x + 28]
+                out[i, 0] = crop[:, ::-1] if np.random.rand() < p else crop
             return out[: images.shape[0]]
 
         crop_flip.is_parallel = True
         return crop_flip
 
 
-class Normalise(OnBatch):
+class Normalize(OnBatch):
+    """Normalization to float32: ``pixel * scale + bias``."""
+
     dtype = np.dtype(np.float32)
 
     def __init__(self, data):
@@ -80,17 +83,17 @@ class Normalise(OnBatch):
     def generate_code(self):
         each, scale, bias = Compiler.get_iterator(), self.scale, self.bias
 
-        def normalise(images, out):
+        def normalize(images, out):
             for i in each(images.shape[0]):
                 out[i] = images[i] * scale + bias
             return out[: images.shape[0]]
 
-        normalise.is_parallel = True
-        return normalise
+        normalize.is_parallel = True
+        return normalize
 
 
 class Rows:
-    """What the writer asks for images: one at a time."""
+    """A dataset from which FFCV's writer takes one image after the other."""
 
     def __init__(self, data, padding):
         around = ((0, 0), (padding, padding), (padding, padding))
@@ -104,7 +107,7 @@ class Rows:
 
 
 def beton(data, padding):
-    """The file of the images, black around them, and labels; written once."""
+    """Return the path of the file with padded images and labels; write it once."""
     file = data.folder / f"{padding}.beton"
     if not file.exists():
         rows = Rows(data, padding)
@@ -117,11 +120,11 @@ def beton(data, padding):
 
 def epochs(data, work, threads):
     padding = works.PADDING if "crop" in work.augment else 0
-    steps = [NDArrayDecoder()]
+    operations = [NDArrayDecoder()]
     if "crop" in work.augment:
-        steps.append(CropFlip())
+        operations.append(CropFlip())
     if work.dtype == "float32":
-        steps.append(Normalise(data))
+        operations.append(Normalize(data))
     loader = Loader(
         str(beton(data, padding)),
         work.batch_size,
@@ -131,7 +134,7 @@ def epochs(data, work, threads):
         drop_last=False,
         seed=0,
         pipelines={
-            "image": [*steps, ToTensor()],
+            "image": [*operations, ToTensor()],
             "label": [IntDecoder(), ToTensor(), Squeeze(1)],
         },
     )

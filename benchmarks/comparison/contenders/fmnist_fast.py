@@ -1,4 +1,4 @@
-"""This library, with numbers of threads to try; everything else as it comes."""
+"""This library, with several numbers of threads and default options."""
 
 import os
 
@@ -17,7 +17,7 @@ from ...work import (
 )
 
 KEEPS_CACHE = True
-STEPS = {
+TRANSFORMS = {
     "crop": lambda: ff.RandomCrop(28, padding=PADDING),
     "flip": ff.RandomHorizontalFlip,
     "erasing": lambda: ff.RandomErasing(scale=ERASING_SCALE, ratio=ERASING_RATIO),
@@ -52,7 +52,7 @@ def epochs(data, work, threads):
         threads=threads,
         dtype=work.dtype,
         normalize=None if work.dtype == "uint8" else (data.mean, data.std),
-        augment=[STEPS[name]() for name in work.augment] or None,
+        augment=[TRANSFORMS[name]() for name in work.augment] or None,
     )
     with loader:
         while True:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...usage import usable_cores
 from ...work import each_of
-from .numpy import augmented, normalised, one_batch, prepared
+from .numpy import augmented, normalized, one_batch, prepared
 
 
 def versions():
@@ -15,9 +15,9 @@ def versions():
 
 
 def settings(work):
-    """The work on a batch of rows, or on each image; by how many threads.
+    """Return the settings: work on batches of rows or on images, and threads.
 
-    Affine maps it leaves to other libraries.
+    Grain has no affine maps.
     """
     if "affine" in work.augment:
         return []
@@ -33,7 +33,7 @@ def epochs(data, work, work_on, threads):
     def on_image(row, rng):
         image = augmented(images, np.array([row]), work, rng)
         if work.dtype == "float32":
-            image = normalised(image, data)
+            image = normalized(image, data)
         return image.reshape(1, 28, 28), labels[row]
 
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=16 * threads)

@@ -1,4 +1,4 @@
-"""MLX Data: a shuffled buffer, a stream of batches, what it has of augmentation."""
+"""MLX Data: a shuffled buffer, a stream of batches, and its own crop and flip."""
 
 import importlib.metadata
 
@@ -7,7 +7,7 @@ import mlx.data as dx
 from ... import work as works
 from ...usage import usable_cores
 from ...work import each_of
-from .numpy import normalised
+from .numpy import normalized
 
 
 def versions():
@@ -15,9 +15,9 @@ def versions():
 
 
 def settings(work):
-    """Batches by the buffer or the stream, fetched ahead by how many threads.
+    """Return the settings: batches by the buffer or the stream, and threads.
 
-    Affine maps and erasing it does not have.
+    MLX Data has no affine maps and no erasing.
     """
     if {"affine", "erasing"} & set(work.augment):
         return []
@@ -31,8 +31,8 @@ def epochs(data, work, batch_by, threads):
     )
 
     def finish(batch):
-        """Bytes (n, 28, 28, 1) to what is asked for; the pixels stay where they are."""
-        return normalised(batch[..., 0], data)
+        """Return float32 (n, 1, 28, 28) for bytes (n, 28, 28, 1), in the same order."""
+        return normalized(batch[..., 0], data)
 
     def epoch():
         rows = buffer.shuffle()

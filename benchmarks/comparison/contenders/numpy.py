@@ -1,6 +1,6 @@
-"""The loop that one writes by hand in numpy, a batch at a time.
+"""The loop that people write by hand in numpy, a batch at a time.
 
-Its steps serve the libraries that leave the work to a function of one's own, too.
+Libraries that leave the work to the user's functions use the functions of this file.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def versions():
 
 
 def settings(work):
-    """New memory for each batch, or the same; floats made once, or each time."""
+    """Return the settings: new or reused memory, and floats once or in every epoch."""
     if "affine" in work.augment:
         return []
     if work.augment or work.dtype == "uint8":
@@ -25,12 +25,12 @@ def settings(work):
 
 
 def pad(images):
-    """With room for the crops, once for all epochs."""
+    """Return the images with room for the crops, once for all epochs."""
     return np.pad(images, ((0, 0), (works.PADDING,) * 2, (works.PADDING,) * 2))
 
 
 def crop_flip(padded, rows, rng):
-    """uint8 (n, 28, 28): rows of padded images, each cropped and flipped on its own."""
+    """Return rows of padded images, uint8 (n, 28, 28), each with its crop and flip."""
     top, left = rng.integers(0, 2 * works.PADDING + 1, (2, len(rows), 1, 1))
     columns = np.where(
         rng.random((len(rows), 1, 1)) < works.FLIP_P, COLUMNS[::-1], COLUMNS
@@ -39,7 +39,7 @@ def crop_flip(padded, rows, rng):
 
 
 def rectangles(n, rng):
-    """Top, left, height and width for each of n images; height 0 erases nothing."""
+    """Return top, left, height and width for n images; height 0 erases nothing."""
     area = 28 * 28 * rng.uniform(*works.ERASING_SCALE, n)
     ratio = np.exp(rng.uniform(*np.log(works.ERASING_RATIO), n))
     height = np.clip(np.rint(np.sqrt(area * ratio)), 1, 27).astype(int)
@@ -56,15 +56,15 @@ def erase(images, rng):
 
 
 def augmented(images, rows, work, rng):
-    """uint8 (n, 28, 28): rows of `images`, padded by `pad` if they are cropped."""
+    """Return augmented rows of the images of `prepared`, uint8 (n, 28, 28)."""
     if not work.augment:
         return images[rows]
     batch = crop_flip(images, rows, rng)
     return erase(batch, rng) if "erasing" in work.augment else batch
 
 
-def normalised(batch, data, out=None):
-    """float32 (n, 1, 28, 28) of uint8 (n, 28, 28)."""
+def normalized(batch, data, out=None):
+    """Return float32 (n, 1, 28, 28) for uint8 (n, 28, 28)."""
     out = np.empty(batch.shape, np.float32) if out is None else out
     np.multiply(batch, data.scale, out=out)
     out += data.bias
@@ -72,15 +72,15 @@ def normalised(batch, data, out=None):
 
 
 def prepared(data, work):
-    """The images as `augmented` wants them."""
+    """Return the images that `augmented` takes: padded, if they are to be cropped."""
     return pad(data.images) if "crop" in work.augment else data.images
 
 
 def one_batch(images, labels, rows, data, work, rng):
-    """The work on a batch, with memory of its own."""
+    """Do the work on a batch in new memory, and return images and labels."""
     batch = augmented(images, rows, work, rng)
     if work.dtype == "float32":
-        return normalised(batch, data), labels[rows]
+        return normalized(batch, data), labels[rows]
     return batch[:, None], labels[rows]
 
 
@@ -88,7 +88,7 @@ def epochs(data, work, reuse, ahead=False):
     rng = np.random.default_rng(0)
     images, labels = prepared(data, work), data.labels.astype(np.int64)
     if ahead:
-        images = normalised(images, data)[:, 0]
+        images = normalized(images, data)[:, 0]
     narrow = np.empty((work.batch_size, 28, 28), images.dtype)
     wide = np.empty((work.batch_size, 28, 28), np.float32)
 
@@ -102,7 +102,7 @@ def epochs(data, work, reuse, ahead=False):
             else:
                 batch = np.take(images, rows, axis=0, out=narrow[:n], mode="clip")
             if work.dtype == "float32" and not ahead:
-                yield normalised(batch, data, wide[:n] if reuse else None), labels[rows]
+                yield normalized(batch, data, wide[:n] if reuse else None), labels[rows]
             else:
                 yield batch[:, None], labels[rows]
 

@@ -1,10 +1,10 @@
-"""The loop over OpenCV that people write: a matrix and a warp for each image."""
+"""The loop that people write with OpenCV: a matrix and a warp for each image."""
 
 import cv2
 import numpy as np
 
 from ...work import DEGREES, FLIP_P, PADDING, SCALE, TRANSLATE, each_of
-from .numpy import erase, normalised, pad
+from .numpy import erase, normalized, pad
 
 
 def versions():
@@ -16,7 +16,7 @@ def settings(work):
 
 
 def warp(images, rows, out, rng):
-    """Rotate, scale and shift each image on its own."""
+    """Rotate, scale and shift each image by random amounts."""
     angles = rng.uniform(-DEGREES, DEGREES, len(rows)).tolist()
     scales = rng.uniform(*SCALE, len(rows)).tolist()
     shifts = rng.uniform(-28 * TRANSLATE, 28 * TRANSLATE, (len(rows), 2))
@@ -27,16 +27,16 @@ def warp(images, rows, out, rng):
 
 
 def crop_flip(padded, rows, out, rng):
-    """Cut a window out of each padded image, and mirror half of them."""
+    """Take a random crop of each padded image, and mirror half of them."""
     offsets = rng.integers(0, 2 * PADDING + 1, (len(rows), 2)).tolist()
     flips = (rng.random(len(rows)) < FLIP_P).tolist()
     for i, row in enumerate(rows.tolist()):
         y, x = offsets[i]
-        window = padded[row, y : y + 28, x : x + 28]
+        crop = padded[row, y : y + 28, x : x + 28]
         if flips[i]:
-            cv2.flip(window, 1, out[i])
+            cv2.flip(crop, 1, out[i])
         else:
-            out[i] = window
+            out[i] = crop
 
 
 def epochs(data, work, threads):
@@ -57,7 +57,7 @@ def epochs(data, work, threads):
             move(images, rows, batch, rng)
             if "erasing" in work.augment:
                 erase(batch, rng)
-            yield normalised(batch, data), labels[rows]
+            yield normalized(batch, data), labels[rows]
 
     while True:
         yield epoch()

@@ -1,8 +1,9 @@
 """The memory floor: a C loop with the loader's reads and writes, and no arithmetic.
 
-Not a loader: its floats are no floats. It writes into as many batches as the loader
-has, or as few as the caches like best; of these, of threads, distances of prefetching,
-and stores through or past the caches, the fastest count.
+The loop is no loader, as its floats have no meaning. Its settings are the number of
+threads, the distance of prefetching, and stores through or past the caches. The batches
+in memory are as many as the loader has, or few enough for the caches. The fastest
+setting counts.
 """
 
 import ctypes
@@ -34,17 +35,17 @@ def settings(work):
 
 
 def _compiler():
-    found = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
-    if found is None:
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
         raise RuntimeError(
-            "the memory floor needs a C compiler: set CC, or install gcc"
+            "the memory floor requires a C compiler. Install gcc, or set CC."
         )
-    return found
+    return compiler
 
 
 @functools.cache
 def build():
-    """The function of probe.c, compiled for this very machine."""
+    """Compile probe.c for this machine, and return its function."""
     flags = ["-O3", "-march=native", "-pthread", "-shared", "-fPIC"]
     with tempfile.TemporaryDirectory() as folder:
         library = f"{folder}/probe.so"
@@ -59,7 +60,7 @@ def build():
 
 
 def ring_of(data, work):
-    """How many batches the loader keeps in memory, once it has run."""
+    """Return how many batches the loader has in memory after an epoch."""
     dataset = ff.Dataset.from_arrays(data.images, data.labels)
     loader = ff.Loader(dataset, work.batch_size, shuffle=True, dtype=work.dtype)
     with loader:
@@ -69,7 +70,7 @@ def ring_of(data, work):
 
 
 def aligned(n_bytes):
-    """Memory from a multiple of 64 on."""
+    """Return memory that starts at a multiple of 64 bytes."""
     block = np.empty(n_bytes + 64, np.uint8)
     begin = -block.ctypes.data % 64
     return block[begin : begin + n_bytes]
@@ -79,7 +80,7 @@ def epochs(data, work, threads, prefetch, streaming, few_batches):
     probe_epoch = build()
     ring, size = ring_of(data, work), work.batch_size
     if few_batches:
-        ring = min(ring, threads + 1)  # one that is read, and those being filled
+        ring = min(ring, threads + 1)  # each thread fills one, and one is read
     out = aligned(ring * size * 784 * np.dtype(work.dtype).itemsize)
     labels_out = np.empty(ring * size, np.int64)
     rng = np.random.default_rng(0)
@@ -90,7 +91,7 @@ def epochs(data, work, threads, prefetch, streaming, few_batches):
     views = out.view(np.uint32 if is_float else np.uint8)
 
     def epoch():
-        """One item, the ring, when all batches have been through it."""
+        """Yield the ring once, after all batches were written to it."""
         probe_epoch(*arrays, *numbers, out.ctypes.data, labels_out.ctypes.data)
         yield views.reshape(ring, size, 784), labels_out.reshape(ring, size)
 

@@ -1,4 +1,4 @@
-"""SPDL: its pipeline of threads, with the work on a batch of rows done by numpy."""
+"""SPDL: its pipeline of threads, in which numpy does the work on a batch of rows."""
 
 import importlib.metadata
 
@@ -14,9 +14,9 @@ def versions():
 
 
 def settings(work):
-    """How many threads, and batches that are ready ahead.
+    """Return the settings: threads, and batches that are prepared ahead.
 
-    Affine maps it leaves to other libraries.
+    SPDL has no affine maps.
     """
     if "affine" in work.augment:
         return []
@@ -28,7 +28,7 @@ def epochs(data, work, threads, buffer):
     rng = np.random.default_rng(0)
 
     def rows():
-        """Of a batch, with a generator of its own: threads share the work."""
+        """Yield rows of a batch and a random generator, as threads can't share one."""
         order = rng.permutation(len(images))
         for begin in range(0, len(order), work.batch_size):
             yield order[begin : begin + work.batch_size], rng.spawn(1)[0]

@@ -1,37 +1,37 @@
-"""PyTorch's TensorDataset and DataLoader, which is given the rows of a whole batch.
+"""PyTorch's TensorDataset and DataLoader, with one access for a whole batch.
 
-By ``batch_size=None`` and a BatchSampler as the sampler, the dataset is indexed once
-for each batch; by ``__getitems__`` the DataLoader makes batches of rows, and one call
-fetches them all. Both are far quicker than a row at a time.
+With ``batch_size=None`` and a BatchSampler as the sampler, the DataLoader indexes the
+dataset once for each batch. With ``__getitems__``, it makes batches of rows and fetches
+each in one call. Both are much faster than an access for each row.
 """
 
 import torch
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from ...work import each_of, threads, workers
-from .torch import augmented, normalised, prepared, versions
+from .torch import augmented, normalized, prepared, versions
 
 __all__ = ["epochs", "settings", "versions"]
 
 
 def settings(work):
-    """How batches are fetched, by how many workers; floats made once, or each time.
+    """Return the settings: kind of access, workers, threads, floats once or each time.
 
-    Threads of PyTorch's are of use where there are no workers, which have one each.
+    PyTorch's threads are only useful without workers, which have one thread each.
     """
     ahead = [False, True] if work.dtype == "float32" and not work.augment else [False]
     choices = {"fetch": ["batch_sampler", "__getitems__"], "ahead": ahead}
-    alone = each_of(workers=[0], threads=threads(), **choices)
-    return alone + each_of(workers=workers()[1:], threads=[1], **choices)
+    without_workers = each_of(workers=[0], threads=threads(), **choices)
+    return without_workers + each_of(workers=workers()[1:], threads=[1], **choices)
 
 
 class Batches(TensorDataset):
-    """The work, on the rows of a batch."""
+    """A dataset that does the work on the rows of a batch."""
 
     def __init__(self, data, work, ahead):
         images = prepared(data, work)
         if ahead:
-            images = normalised(images, data)[:, 0]
+            images = normalized(images, data)[:, 0]
         super().__init__(images, torch.from_numpy(data.labels).long())
         self.data, self.work = data, work
         self.makes_floats = work.dtype == "float32" and not ahead
@@ -40,13 +40,13 @@ class Batches(TensorDataset):
         rows = torch.as_tensor(rows)
         batch = augmented(self.tensors[0], rows, self.work)
         if self.makes_floats:
-            return normalised(batch, self.data), self.tensors[1][rows]
+            return normalized(batch, self.data), self.tensors[1][rows]
         return batch[:, None], self.tensors[1][rows]
 
     __getitems__ = __getitem__
 
 
-def same(batch):
+def unchanged(batch):
     return batch
 
 
@@ -59,7 +59,8 @@ def epochs(data, work, fetch, workers, threads, ahead):
         sampler = BatchSampler(RandomSampler(dataset), work.batch_size, drop_last=False)
         options |= {"batch_size": None, "sampler": sampler}
     else:
-        options |= {"batch_size": work.batch_size, "shuffle": True, "collate_fn": same}
+        options |= {"batch_size": work.batch_size, "shuffle": True}
+        options["collate_fn"] = unchanged
     loader = DataLoader(dataset, **options)
     while True:
         yield loader

@@ -18,12 +18,12 @@ def versions():
 
 
 def settings(work):
-    """Rows are shuffled and batches of them gathered, or images and these batched."""
+    """Return the settings: rows or images are shuffled, and the number of threads."""
     return each_of(shuffled=["rows", "images"], threads=[*threads(), "autotune"])
 
 
 def crop_flip(padded):
-    """uint8 (n, 28, 28): each of the padded images cropped and flipped on its own."""
+    """Return the padded images, uint8 (n, 28, 28), each with its crop and flip."""
     n = tf.shape(padded)[0]
     offsets = tf.random.uniform((2, n, 1, 1), 0, 2 * works.PADDING + 1, tf.int32)
     flips = tf.random.uniform((n, 1, 1)) < works.FLIP_P
@@ -52,7 +52,7 @@ def erase(images):
 
 
 def affine(images):
-    """float32 (n, 28, 28) grey levels: each rotated, scaled and shifted on its own."""
+    """Return gray levels, float32 (n, 28, 28), after an affine map of each image."""
     n = tf.shape(images)[0]
     limit, most = np.radians(works.DEGREES), 28 * works.TRANSLATE
     angle = tf.random.uniform((n,), -limit, limit)

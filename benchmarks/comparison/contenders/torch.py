@@ -1,4 +1,4 @@
-"""The loop that one writes by hand in PyTorch, a batch at a time."""
+"""The loop that people write by hand in PyTorch, a batch at a time."""
 
 import math
 
@@ -15,7 +15,7 @@ def versions():
 
 
 def settings(work):
-    """Numbers of threads; floats made once, or each time."""
+    """Return the settings: threads, and floats once or in every epoch."""
     ahead = [False, True] if work.dtype == "float32" and not work.augment else [False]
     return each_of(threads=threads(), ahead=ahead)
 
@@ -25,7 +25,7 @@ def uniform(n, low, high):
 
 
 def crop_flip(padded, rows):
-    """uint8 (n, 28, 28): rows of padded images, each cropped and flipped on its own."""
+    """Return rows of padded images, uint8 (n, 28, 28), each with its crop and flip."""
     top, left = torch.randint(0, 2 * works.PADDING + 1, (2, len(rows), 1, 1))
     flips = torch.rand(len(rows), 1, 1) < works.FLIP_P
     columns = torch.where(flips, COLUMNS.flip(0), COLUMNS)
@@ -48,11 +48,11 @@ def erase(images):
 
 
 def affine(images):
-    """float32 (n, 28, 28) grey levels: each rotated, scaled and shifted on its own."""
+    """Return gray levels, float32 (n, 28, 28), after an affine map of each image."""
     n = len(images)
     angle = torch.deg2rad(uniform(n, -works.DEGREES, works.DEGREES))
     scale = uniform(n, *works.SCALE)
-    # Places of the result in -1..1 to places in the image: twice the part of a side.
+    # affine_grid has coordinates from -1 to 1, so a share of a side counts twice.
     shift = uniform((n, 2), -2 * works.TRANSLATE, 2 * works.TRANSLATE)
     cos, sin = angle.cos() / scale, angle.sin() / scale
     linear = torch.stack([cos, sin, -sin, cos], 1).view(n, 2, 2)
@@ -65,7 +65,7 @@ def affine(images):
 
 
 def prepared(data, work):
-    """The images as `augmented` wants them, padded if they are cropped."""
+    """Return the images that `augmented` takes: padded, if they are to be cropped."""
     images = torch.from_numpy(data.images)
     if "crop" not in work.augment:
         return images
@@ -73,7 +73,7 @@ def prepared(data, work):
 
 
 def augmented(images, rows, work):
-    """Rows of `images`, in grey levels."""
+    """Return augmented rows of the images of `prepared`, in gray levels."""
     if "affine" in work.augment:
         return affine(images[rows])
     if not work.augment:
@@ -82,8 +82,8 @@ def augmented(images, rows, work):
     return erase(batch) if "erasing" in work.augment else batch
 
 
-def normalised(batch, data):
-    """float32 (n, 1, 28, 28) of grey levels (n, 28, 28)."""
+def normalized(batch, data):
+    """Return float32 (n, 1, 28, 28) for gray levels (n, 28, 28)."""
     return batch.float().mul_(float(data.scale)).add_(float(data.bias))[:, None]
 
 
@@ -92,13 +92,13 @@ def epochs(data, work, threads, ahead):
     torch.set_num_threads(threads)
     images, labels = prepared(data, work), torch.from_numpy(data.labels).long()
     if ahead:
-        images = normalised(images, data)[:, 0]
+        images = normalized(images, data)[:, 0]
 
     def epoch():
         for rows in torch.randperm(len(images)).split(work.batch_size):
             batch = augmented(images, rows, work)
             if work.dtype == "float32" and not ahead:
-                yield normalised(batch, data), labels[rows]
+                yield normalized(batch, data), labels[rows]
             else:
                 yield batch[:, None], labels[rows]
 

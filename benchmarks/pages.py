@@ -1,0 +1,295 @@
+"""The blocks of README.md and docs/ that hold measured figures, and what they say.
+
+A block stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`. Each
+function of `BLOCKS` returns its text from the contents of the file of figures.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+from .comparison import tables
+from .comparison.environments import FLOOR, OURS
+from .comparison.goals import is_measured, ratio
+from .work import WORKS
+
+END = "<!-- end of figures -->"
+_BLOCK = re.compile(rf"<!-- figures: (\w+) -->\n.*?{END}", re.DOTALL)
+README_WORKS = ["plain", "crop_flip", "affine"]
+_NO_MORE = "No other loader was faster than fmnist_fast in this run."
+
+
+def fill(path: str, text: str, figures: dict) -> str:
+    """Return the text of a page with its blocks written from `figures`.
+
+    Raises
+    ------
+    ValueError
+        The page does not have exactly the blocks of `BLOCKS`, or a figure is missing.
+    """
+    blocks = BLOCKS[path]
+    names = _BLOCK.findall(text)
+    if sorted(names) != sorted(blocks):
+        raise ValueError(
+            f"{path} must have one block of figures for each of {', '.join(blocks)}, "
+            f"got {', '.join(names) or 'none'}"
+        )
+
+    def block(match: re.Match) -> str:
+        try:
+            body = blocks[match[1]](figures)
+        except KeyError as error:
+            raise ValueError(
+                f"{path}: block {match[1]} needs {error}, which was not measured"
+            ) from None
+        return f"<!-- figures: {match[1]} -->\n{body}\n{END}"
+
+    return _BLOCK.sub(block, text)
+
+
+def without_blocks(text: str) -> str:
+    """Return the text of a page without its blocks of figures."""
+    return _BLOCK.sub("", text)
+
+
+# ---- README.md --------------------------------------------------------------------
+
+
+def _comparison(figures: dict) -> str:
+    result = figures["comparison"]
+    works = result["works"]
+    first = README_WORKS[0]
+    seconds = tables.median(works[first][OURS]["seconds"])
+    head = (
+        f"An epoch over the {result['n_images']:,} training images takes "
+        f"{tables.milliseconds(seconds)} ms: shuffled, normalized, float32, in batches "
+        f"of {WORKS[first].batch_size}."
+    )
+    table_head = (
+        "The table has milliseconds per epoch. The brackets say how many times as long "
+        "as fmnist_fast a loader takes. Each loader has its own virtual environment "
+        "and the fastest of its settings. Its output is checked before it is timed."
+    )
+    bars = f"![{WORKS[first].title}: bars](docs/images/comparison-{first}.png)"
+    won = tables.wins(result)
+    better = f"Where others are better: {'; '.join(won)}." if won else _NO_MORE
+    rest = (
+        f"{better} [docs/comparison.md](docs/comparison.md) has the method, all "
+        f"contenders, versions and settings. {_machine(result)}"
+    )
+    table = tables.works_table(result, README_WORKS)
+    leads = "\n".join(f"- {_wrapped(line, 2)}" for line in _leads(result, first))
+    parts = [_wrapped(head), leads, _wrapped(table_head), table, bars, _wrapped(rest)]
+    return "\n\n".join(parts)
+
+
+def _leads(result: dict, work: str) -> list[str]:
+    """Return a sentence on the fastest contender of each kind."""
+    kinds = {
+        "loop": "the {title}, the fastest loop written by hand",
+        "library": "{title}, the fastest other library",
+        "torchvision": "{title}",
+    }
+    lines = []
+    for kind, words in kinds.items():
+        ratios = {
+            name: ratio(entry)
+            for name, entry in result["works"][work].items()
+            if is_measured(entry)
+            and name not in (OURS, FLOOR)
+            and kind in (name, result["contenders"][name]["kind"])
+        }
+        if ratios:
+            best = min(ratios, key=ratios.__getitem__)
+            who = words.format(title=result["contenders"][best]["title"])
+            lines.append(f"It is {tables.times(ratios[best])} faster than {who}.")
+    return lines
+
+
+def _parts(figures: dict) -> str:
+    start, loader = _part(figures, "bench_start"), _part(figures, "bench_loader")
+    dtypes = ("uint8", "float16", "bfloat16")
+    shares = {name: _percent(loader[f"{name}_over_float32"]) for name in dtypes}
+    lines = [
+        f"`import fmnist_fast` takes {start['import_ms']:.1f} ms after numpy.",
+        f"The first batch is ready {start['copy_ms']:.0f} ms after the call of `load`, "
+        "if the decoded copy is in the cache folder.",
+        f"It is ready {start['gz_ms']:.0f} ms after the call if the `.gz` files are "
+        f"decompressed first, which takes libdeflate {start['decompress_ms']:.0f} ms.",
+        f"An epoch in uint8 takes {shares['uint8']} of the time of one in float32. "
+        "Most of it is spent on reading images at random places in memory.",
+        f"An epoch in float16 takes {shares['float16']} of the time of one in float32, "
+        f"and bfloat16 takes {shares['bfloat16']}. Half precision saves memory.",
+        f"The order takes {_percent(loader['order_over_epoch'])} of an epoch's time.",
+    ]
+    text = "\n".join(f"- {_wrapped(line, 2)}" for line in lines)
+    return f"{text}\n\n{_wrapped(_measured(figures, 'bench_start', 'bench_loader'))}"
+
+
+# ---- docs/ ------------------------------------------------------------------------
+
+
+def _adapters(figures: dict) -> str:
+    adapters = _part(figures, "bench_frameworks")
+    rows = {
+        "`TorchLoader` on the CPU": "torch_over_numpy",
+        "`TensorFlowLoader`": "tensorflow_over_numpy",
+        "`KerasLoader`, a batch at a time": "keras_over_numpy",
+        "`JaxLoader`, which copies": "jax_over_numpy",
+        "`TensorFlowLoader.to_tf_data()`": "tf_data_over_numpy",
+    }
+    lines = ["| adapter | time of an epoch, relative to `Loader` |", "|---|---|"]
+    lines += [f"| {name} | {adapters[key]:.3g} |" for name, key in rows.items()]
+    measured = _wrapped(_measured(figures, "bench_frameworks"))
+    return "\n".join([*lines, "", measured])
+
+
+def _transforms(figures: dict) -> str:
+    ratios = _part(figures, "bench_augment")
+    lines = [
+        "| transforms | time of an epoch, relative to a plain epoch |",
+        "|---|---|",
+    ]
+    ordered = sorted(ratios.items(), key=lambda item: item[1])
+    lines += [f"| {name} | {value:.2g} |" for name, value in ordered]
+    return "\n".join([*lines, "", _wrapped(_measured(figures, "bench_augment"))])
+
+
+def _rows(figures: dict) -> str:
+    rows = _part(figures, "bench_rows")
+    lines = ["| | fmnist_fast | datasets | |", "|---|---|---|---|"]
+    for access in ('ds["image"][0]', 'ds[0]["image"]'):
+        ours, theirs = rows[f"{access}_us"], rows[f"datasets' {access}_us"]
+        faster = f"{tables.times(theirs / ours)} faster"
+        lines.append(f"| `{access}` | {ours:.2g} µs | {theirs:.3g} µs | {faster} |")
+    text = (
+        f"`from_huggingface` converts the training images, 60,000 rows with a PNG file "
+        f"each, in {rows['ours_s']:.2g} s. Pillow decodes the same files in "
+        f"{rows['pillow_s']:.2g} s on one thread."
+    )
+    measured = _wrapped(_measured(figures, "bench_rows"))
+    return "\n".join([*lines, "", _wrapped(text), "", measured])
+
+
+def _files(figures: dict) -> str:
+    files = _part(figures, "bench_load_files")
+    lines = ["| order | speed relative to 60,000 images in memory |", "|---|---|"]
+    for order in ("sequential", "in blocks of 1024", "shuffled"):
+        lines.append(f"| {order} | {_percent(files[order])} |")
+    head = (
+        f"{files['n_images']:,.0f} images in 20 files, read from the system's page "
+        "cache with two threads:"
+    )
+    measured = _wrapped(_measured(figures, "bench_load_files"))
+    return "\n".join([_wrapped(head), "", *lines, "", measured])
+
+
+def _photos(figures: dict) -> str:
+    photos = _part(figures, "bench_photos")
+    duration = tables.times(photos["over_decoding"])
+    text = (
+        f"`fmnist-fast convert` converts {photos['photos_per_s']:.0f} photos per "
+        f"second with two threads. It takes {duration} as long as Pillow needs "
+        "to decode the same photos. Both times include the start of a process. The "
+        f"{photos['n_photos']:.0f} photos are JPEG files of 762x1000 pixels and "
+        f"{photos['kilobytes']:.0f} KB."
+    )
+    return f"{_wrapped(text)}\n\n{_wrapped(_measured(figures, 'bench_photos'))}"
+
+
+def _processes(figures: dict) -> str:
+    memory = _part(figures, "bench_processes")
+    text = (
+        "Four processes that each read the whole training set took "
+        f"{memory['with_cache_mib']:.0f} MiB beyond their imports, "
+        f"{memory['with_cache_ratio']:.2f} times the memory of one process. Without "
+        f"the cache they took {memory['without_cache_mib']:.0f} MiB, "
+        f"{memory['without_cache_ratio']:.2f} times the memory of one."
+    )
+    return f"{_wrapped(text)}\n\n{_wrapped(_measured(figures, 'bench_processes'))}"
+
+
+def _training(figures: dict) -> str:
+    training = figures["training"]
+    accuracy, speed = training["accuracy"], training["speed"]
+    rows = {
+        "`train_torch.py --seeds 3`": "fmnist_fast",
+        "the same with `--loader torchvision --workers 2`": "torchvision",
+        "`train_jax.py`": "jax",
+        "`train_sklearn.py`, `partial_fit`": "sklearn",
+        "`train_sklearn.py`, `fit`": "sklearn_fit",
+    }
+    lines = [
+        "| command | accuracy on the test images | seconds per epoch | waiting |",
+        "|---|---|---|---|",
+    ]
+    for command, name in rows.items():
+        percents = f"{accuracy[name]['accuracy']:.2f}"
+        if "deviation" in accuracy[name]:
+            percents += f" ± {accuracy[name]['deviation']:.2f}"
+        cells = [f"{percents}%", "", ""]
+        if name in speed:
+            cells[1:] = [
+                f"{speed[name]['seconds']:.1f}",
+                f"{speed[name]['waiting']:.1f}%",
+            ]
+        lines.append(f"| {command} | {' | '.join(cells)} |")
+    measured = f"Measured by `python -m benchmarks --training`. {_machine(training)}"
+    return "\n".join([*lines, "", _wrapped(measured)])
+
+
+# ---- what these share -------------------------------------------------------------
+
+
+def _part(figures: dict, module: str) -> dict[str, float]:
+    """Return the figures of a module of micro/."""
+    return figures["parts"][module]["figures"]
+
+
+def _measured(figures: dict, *modules: str) -> str:
+    """Return a sentence that says by which command, where and when it was measured."""
+    names = " ".join(f"benchmarks/micro/{module}.py" for module in modules)
+    return f"Measured by `pytest {names}`. {_machine(figures['parts'][modules[0]])}"
+
+
+def _machine(result: dict) -> str:
+    about = result["machine"]
+    versions = f"Python {about['python']}, numpy {about['numpy']}"
+    return (
+        f"Machine: {about['cores']} cores of {about['processor']}, {versions}, "
+        f"{about['time'][:10]}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2g}%" if share < 0.995 else f"{share * 100:.0f}%"
+
+
+def _wrapped(text: str, indent: int = 0) -> str:
+    return textwrap.fill(
+        text,
+        88 - indent,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
+    "README.md": {"comparison": _comparison, "parts": _parts},
+    "docs/augmentation.md": {"transforms": _transforms},
+    "docs/dataset.md": {"rows": _rows},
+    "docs/files.md": {"files": _files},
+    "docs/frameworks.md": {"adapters": _adapters},
+    "docs/photos.md": {"photos": _photos},
+    "docs/processes.md": {"processes": _processes},
+    "docs/training.md": {"training": _training},
+}
+
+
+def pages(figures: dict[str, Any], read: Callable[[str], str]) -> dict[str, str]:
+    """Return the text of each page with blocks; `read` returns the text of today."""
+    return {path: fill(path, read(path), figures) for path in BLOCKS}

@@ -1,0 +1,96 @@
+"""Accuracy and seconds of the programs in examples/ that train."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import machine
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SEEDS = 3
+SPEED_EPOCHS = 2
+LOADERS = {
+    "fmnist_fast": ["train_torch.py"],
+    "torchvision": ["train_torch.py", "--loader", "torchvision", "--workers", "2"],
+}
+OTHERS = {"jax": ["train_jax.py"], "sklearn": ["train_sklearn.py"]}
+PARTS = ("accuracy", "speed")
+
+
+def measure(parts: Sequence[str], quick: bool) -> dict:
+    """Run the programs and return the figures of `parts`, with the machine.
+
+    Parameters
+    ----------
+    parts : list of str
+        "accuracy" runs all programs at the same time, each with one OpenMP thread, as
+        other load does not change an accuracy. "speed" runs the two loaders of
+        train_torch.py one after the other and needs quiet cores.
+    quick : bool
+        Take the options --quick and --synthetic of the programs.
+    """
+    more = ["--quick", "--synthetic"] if quick else []
+    result: dict = {"machine": machine.describe()}
+    if "accuracy" in parts:
+        result["accuracy"] = _accuracies(more)
+    if "speed" in parts:
+        result["speed"] = {
+            name: _speed(
+                _finish(_start([*words, "--epochs", str(SPEED_EPOCHS), *more]))
+            )
+            for name, words in LOADERS.items()
+        }
+    return result
+
+
+def _accuracies(more: list[str]) -> dict[str, dict]:
+    """Return accuracies in percent of the programs, which run at the same time."""
+    commands = {n: [*w, "--seeds", str(SEEDS)] for n, w in LOADERS.items()} | OTHERS
+    running = {
+        name: _start([*words, *more], OMP_NUM_THREADS="1")
+        for name, words in commands.items()
+    }
+    figures = {}
+    for name, process in running.items():
+        text = _finish(process)
+        last = text.splitlines()[-1]
+        percents = [float(x) for x in re.findall(r"accuracy ([\d.]+)%", text)]
+        spread = re.search(r"\+- ([\d.]+)%", last)
+        figures[name] = {"accuracy": percents[-1]}
+        if spread:
+            figures[name]["deviation"] = float(spread[1])
+        if name == "sklearn":  # partial_fit, then fit
+            figures[name] = {"accuracy": percents[0]}
+            figures["sklearn_fit"] = {"accuracy": percents[1]}
+    return figures
+
+
+def _speed(text: str) -> dict[str, float]:
+    """Return seconds of an epoch, and the percentage of them in next(loader)."""
+    match = re.search(r"epochs: ([\d.]+) s an epoch, ([\d.]+)%", text)
+    if match is None:
+        raise ValueError(f"the last line has no seconds of an epoch: {text[-200:]!r}")
+    return {"seconds": float(match[1]), "waiting": float(match[2])}
+
+
+def _start(words: list[str], **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(EXAMPLES / words[0]), *words[1:]],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def _finish(process: subprocess.Popen) -> str:
+    """Return what a process printed, and print it too."""
+    text, _ = process.communicate()
+    print(text, end="", flush=True)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, process.args))} failed")
+    return text

@@ -1,0 +1,56 @@
+"""Figures of the programs in examples/ that train, from what they print."""
+
+import pytest
+
+from benchmarks import training
+
+TEXT = {
+    "train_torch.py": "fmnist_fast, seed 0, epoch 1: 45 s, accuracy 90.00%\n"
+    "fmnist_fast, 3 x 2 epochs: 45.10 s an epoch, 0.2% of it in next(loader), "
+    "accuracy 93.50% +- 0.20%\n",
+    "train_jax.py": "epoch 1: accuracy 88.00%\nepoch 2: accuracy 89.00%\n",
+    "train_sklearn.py": "MLP: accuracy 86.00%\nSGD: accuracy 83.00%\n",
+}
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """Replace the programs by what they print, and return their command lines."""
+    started = []
+
+    def start(words, **environment):
+        started.append((words, environment))
+        return words[0]
+
+    monkeypatch.setattr(training, "_start", start)
+    monkeypatch.setattr(training, "_finish", TEXT.__getitem__)
+    return started
+
+
+def test_accuracies_are_those_of_the_last_lines(programs):
+    result = training.measure(["accuracy"], quick=False)
+    torch = {"accuracy": 93.5, "deviation": 0.2}
+    assert result["accuracy"] == {
+        "fmnist_fast": torch,
+        "torchvision": torch,
+        "jax": {"accuracy": 89.0},
+        "sklearn": {"accuracy": 86.0},
+        "sklearn_fit": {"accuracy": 83.0},
+    }
+    assert len(programs) == 4 and "speed" not in result
+    assert all(env == {"OMP_NUM_THREADS": "1"} for _, env in programs)
+
+
+def test_speeds_are_those_of_both_loaders(programs):
+    result = training.measure(["speed"], quick=True)
+    speed = {"seconds": 45.1, "waiting": 0.2}
+    assert result["speed"] == {"fmnist_fast": speed, "torchvision": speed}
+    for words, environment in programs:
+        assert words[-2:] == ["--quick", "--synthetic"] and not environment
+
+
+def test_a_program_that_prints_or_returns_something_else_is_an_error():
+    with pytest.raises(ValueError, match="the last line has no seconds of an epoch"):
+        training._speed("no figures")
+    with pytest.raises(RuntimeError, match=r"train_jax\.py --unknown failed"):
+        training._finish(training._start(["train_jax.py", "--unknown"]))

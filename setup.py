@@ -1,4 +1,4 @@
-"""Build of the native core; everything else is in pyproject.toml."""
+"""Build the native core. All other settings are in pyproject.toml."""
 
 import sys
 from pathlib import Path
@@ -12,10 +12,11 @@ AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp w
 if sys.platform == "win32":
     compile_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"]
 else:
-    # No contraction of a * b + c into one rounding: every machine gives the same bits.
+    # Without contraction, a * b + c is rounded twice on every machine, so that the bits
+    # are the same.
     compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
-    # Square roots set no errno and comparisons no flags, so that loops vectorise; the
-    # results are the same.
+    # Square roots need not set errno, and floating-point operations need not set flags.
+    # Loops can therefore be vectorized. The results are the same.
     compile_args += [
         "-fno-math-errno",
         "-fno-trapping-math",
@@ -23,8 +24,8 @@ else:
         "-Wextra",
         "-Wshadow",
     ]
-    # A loop across a boundary of 32 bytes can take half as long again; without this
-    # flag, which loops lie so changes with every line of the core.
+    # A loop that crosses a boundary of 32 bytes can take 1.5 times as long. Without
+    # this flag, every change of the core moves other loops across such boundaries.
     compile_args.append("-falign-loops=32")
 
 sources = [f"src/{name}.c" for name in KERNELS.split()]

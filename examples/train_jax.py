@@ -2,8 +2,8 @@
 
     python examples/train_jax.py
 
-Prints for each epoch its seconds, the share of them spent in next(loader), and the
-accuracy on the test images. What it gave is in docs/training.md.
+For each epoch the program prints the seconds, the share of this time that is spent in
+next(loader), and the accuracy on the test images. docs/training.md has the results.
 """
 
 import argparse
@@ -16,61 +16,71 @@ import jax.numpy as jnp
 import fmnist_fast as ff
 from fmnist_fast.frameworks.jax import JaxLoader
 
-SIDES = (784, 256, 128, 10)  # of the layers
+LAYER_SIZES = (784, 256, 128, 10)  # pixels, two hidden layers, classes
 MOMENTUM = 0.9
 
 
 def new_weights(key):
-    """A matrix and a bias for each layer."""
+    """Return a random matrix and a zero bias for each layer."""
     weights = []
-    for n_in, n_out in itertools.pairwise(SIDES):
-        key, drawn = jax.random.split(key)
-        matrix = jax.random.normal(drawn, (n_in, n_out)) * (2 / n_in) ** 0.5
+    for n_in, n_out in itertools.pairwise(LAYER_SIZES):
+        key, layer_key = jax.random.split(key)
+        # He initialization keeps the variance of the activations in layers with ReLU.
+        matrix = jax.random.normal(layer_key, (n_in, n_out)) * (2 / n_in) ** 0.5
         weights.append((matrix, jnp.zeros(n_out)))
     return weights
 
 
 def logits_of(weights, images):
+    """Return the network's output, float32 (n, 10), for images (n, 784)."""
     *hidden, (matrix, bias) = weights
+    values = images
     for hidden_matrix, hidden_bias in hidden:
-        images = jax.nn.relu(images @ hidden_matrix + hidden_bias)
-    return images @ matrix + bias
+        values = jax.nn.relu(values @ hidden_matrix + hidden_bias)
+    return values @ matrix + bias
 
 
 def loss_of(weights, images, labels):
-    chosen = jax.nn.log_softmax(logits_of(weights, images))
-    return -jnp.take_along_axis(chosen, labels[:, None], axis=1).mean()
+    """Return the mean cross-entropy of a batch."""
+    log_probabilities = jax.nn.log_softmax(logits_of(weights, images))
+    return -jnp.take_along_axis(log_probabilities, labels[:, None], axis=1).mean()
 
 
 @jax.jit
-def step(weights, speeds, images, labels, rate):
-    """One step of gradient descent with momentum."""
-    slopes = jax.grad(loss_of)(weights, images, labels)
-    speeds = jax.tree.map(lambda v, g: MOMENTUM * v + g, speeds, slopes)
-    return jax.tree.map(lambda w, v: w - rate * v, weights, speeds), speeds
+def step(weights, velocities, images, labels, rate):
+    """Return weights and velocities after one step of gradient descent."""
+    gradients = jax.grad(loss_of)(weights, images, labels)
+    velocities = jax.tree.map(lambda v, g: MOMENTUM * v + g, velocities, gradients)
+    return jax.tree.map(lambda w, v: w - rate * v, weights, velocities), velocities
 
 
 @jax.jit
-def n_right_of(weights, images, labels):
+def n_correct_of(weights, images, labels):
+    """Return how many images of a batch get the correct class."""
     return (logits_of(weights, images).argmax(axis=1) == labels).sum()
 
 
-def train_epoch(weights, speeds, loader, rate):
-    """One epoch; returns weights, speeds, its seconds, and those of next(loader)."""
-    start, waited = time.perf_counter(), 0.0
+def train_epoch(weights, velocities, loader, rate):
+    """Train for an epoch; return weights, velocities, and seconds in all and waiting.
+
+    Waiting is the time in next(loader). JAX computes steps in the background, so the
+    time of an epoch ends when the last weights are ready.
+    """
+    start, waiting = time.perf_counter(), 0.0
     batches = iter(loader)
     while True:
-        asked = time.perf_counter()
+        begin = time.perf_counter()
         batch = next(batches, None)
-        waited += time.perf_counter() - asked
+        waiting += time.perf_counter() - begin
         if batch is None:
             break
-        weights, speeds = step(weights, speeds, *batch, rate)
+        weights, velocities = step(weights, velocities, *batch, rate)
     jax.block_until_ready(weights)
-    return weights, speeds, time.perf_counter() - start, waited
+    return weights, velocities, time.perf_counter() - start, waiting
 
 
 def main():
+    """Train and test for the number of epochs that the command line says."""
     options = parsed_options()
     if options.synthetic:
         train, test = ff.synthetic(2000, 500) if options.quick else ff.synthetic()
@@ -89,25 +99,26 @@ def main():
     )
     test_loader = JaxLoader(test, 500, **common)
     weights = new_weights(jax.random.key(0))
-    speeds = jax.tree.map(jnp.zeros_like, weights)
+    velocities = jax.tree.map(jnp.zeros_like, weights)
     for epoch in range(options.epochs):
         rate = 0.05 * (1 - epoch / options.epochs)
-        weights, speeds, seconds, waited = train_epoch(
-            weights, speeds, train_loader, rate
+        weights, velocities, seconds, waiting = train_epoch(
+            weights, velocities, train_loader, rate
         )
-        n_right = sum(int(n_right_of(weights, *batch)) for batch in test_loader)
+        n_correct = sum(int(n_correct_of(weights, *batch)) for batch in test_loader)
         print(
-            f"epoch {epoch + 1}: {seconds:.2f} s, {waited / seconds:.1%} of them in "
-            f"next(loader), accuracy {n_right / len(test):.2%}",
+            f"epoch {epoch + 1}: {seconds:.2f} s, {waiting / seconds:.1%} of it in "
+            f"next(loader), accuracy {n_correct / len(test):.2%}",
             flush=True,
         )
 
 
 def parsed_options():
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description="Train on Fashion-MNIST with JAX.")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--synthetic", action="store_true", help="without the files")
+    parser.add_argument("--synthetic", action="store_true", help="use drawn images")
     parser.add_argument("--quick", action="store_true", help="2000 images, 2 epochs")
     options = parser.parse_args()
     if options.quick:

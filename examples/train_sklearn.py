@@ -1,10 +1,11 @@
-"""Train classifiers of scikit-learn on Fashion-MNIST: a batch at a time, and at once.
+"""Train classifiers of scikit-learn on Fashion-MNIST, in batches and all at once.
 
     python examples/train_sklearn.py
 
-`partial_fit` takes the batches of a Loader, augmented anew in every epoch; `fit` takes
-all images as one array. Prints the seconds and the accuracy on the test images of each.
-What it gave is in docs/training.md.
+`partial_fit` takes the batches of a Loader, which augments the images differently in
+every epoch. `fit` takes all images as one array. For each of the two classifiers the
+program prints the seconds and the accuracy on the test images. docs/training.md has the
+results.
 """
 
 import argparse
@@ -17,13 +18,16 @@ import fmnist_fast as ff
 
 
 def fit_in_batches(train, epochs, batch_size):
-    """A network of one layer, by `partial_fit`; batches are never all in memory."""
+    """Train a network with one hidden layer by `partial_fit`, a batch at a time.
+
+    Only a few batches of augmented floats are in memory at the same time.
+    """
     loader = ff.Loader(
         train,
         batch_size,
         shuffle=True,
         layout="flat",
-        normalize="unit",  # as to_sklearn scales
+        normalize="unit",  # 0 to 1, the same scale as to_sklearn
         augment=[ff.RandomHorizontalFlip()],
     )
     classes = range(len(train.classes))
@@ -35,7 +39,7 @@ def fit_in_batches(train, epochs, batch_size):
 
 
 def fit_at_once(train, epochs):
-    """A linear classifier, by `fit`."""
+    """Train a linear classifier by `fit`, on one array of all images."""
     classifier = SGDClassifier(
         loss="log_loss", alpha=1e-3, max_iter=epochs, tol=None, random_state=0
     )
@@ -43,6 +47,7 @@ def fit_at_once(train, epochs):
 
 
 def main():
+    """Train both classifiers, and print their seconds and accuracies."""
     options = parsed_options()
     if options.synthetic:
         train, test = ff.synthetic(2000, 500) if options.quick else ff.synthetic()
@@ -65,12 +70,13 @@ def main():
 
 
 def parsed_options():
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description="Train on Fashion-MNIST with scikit-learn."
     )
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=250)
-    parser.add_argument("--synthetic", action="store_true", help="without the files")
+    parser.add_argument("--synthetic", action="store_true", help="use drawn images")
     parser.add_argument("--quick", action="store_true", help="2000 images, 4 epochs")
     options = parser.parse_args()
     if options.quick:

@@ -1,12 +1,12 @@
-"""Train a small network on Fashion-MNIST with PyTorch: one recipe, two loaders.
+"""Train a small network on Fashion-MNIST with PyTorch, with either of two loaders.
 
-    python examples/train_torch.py                        # batches by fmnist_fast
+    python examples/train_torch.py                        # batches from fmnist_fast
     python examples/train_torch.py --loader torchvision   # Dataset, transforms, workers
     python examples/train_torch.py --device cuda --width 64 --epochs 20
 
-Prints for each epoch its seconds, the share of them spent in next(loader), and the
-accuracy on the test images; at the end the mean over `--seeds` runs. What it gave is in
-docs/training.md.
+For each epoch the program prints the seconds, the share of this time that is spent in
+next(loader), and the accuracy on the test images. At the end it prints the mean over
+the runs with different `--seeds`. docs/training.md has the results.
 """
 
 import argparse
@@ -21,29 +21,36 @@ from torch import nn
 import fmnist_fast as ff
 from fmnist_fast.frameworks.torch import TorchLoader
 
-TARGET = 0.94  # the accuracy that --device cuda is timed to
+TARGET = 0.94  # with --device cuda, the time until this accuracy is printed
 
 
 # ---- the two loaders ----------------------------------------------------------------
 
 
 def fast_loaders(train, test, seed, options):
-    """Threads crop, flip and normalise whole batches, the device's part included."""
+    """Return loaders of fmnist_fast for training and testing.
+
+    Native threads crop, flip and normalize whole batches. The batches arrive on the
+    device.
+    """
     common = {
         "normalize": (train.mean, train.std),
         "device": options.device,
         "channels_last": True,
     }
     augment = [ff.RandomCrop(28, padding=1), ff.RandomHorizontalFlip()]
-    drawn = {"shuffle": True, "seed": seed, "drop_last": True, "augment": augment}
+    training = {"shuffle": True, "seed": seed, "drop_last": True, "augment": augment}
     return (
-        TorchLoader(train, options.batch_size, **drawn, **common),
+        TorchLoader(train, options.batch_size, **training, **common),
         TorchLoader(test, 1000, **common),
     )
 
 
 def torchvision_loaders(train, test, seed, options):
-    """Worker processes crop, flip and normalise one image at a time."""
+    """Return torchvision's loaders for training and testing.
+
+    Their worker processes crop, flip and normalize one image at a time.
+    """
     v2 = torchvision_transforms()
     augment = [v2.RandomCrop(28, padding=1), v2.RandomHorizontalFlip()]
     normalize = [
@@ -56,18 +63,18 @@ def torchvision_loaders(train, test, seed, options):
         "pin_memory": options.device != "cpu",
     }
     generator = torch.Generator().manual_seed(seed)
-    drawn = {"shuffle": True, "generator": generator, "drop_last": True}
+    training = {"shuffle": True, "generator": generator, "drop_last": True}
     make = torch.utils.data.DataLoader
     train_images = Images(train, v2.Compose(augment + normalize))
     test_images = Images(test, v2.Compose(normalize))
     return (
-        make(train_images, options.batch_size, **drawn, **common),
+        make(train_images, options.batch_size, **training, **common),
         make(test_images, 1000, **common),
     )
 
 
 class Images(torch.utils.data.Dataset):
-    """What a DataLoader asks for one image after the other."""
+    """A dataset from which a DataLoader takes one image after the other."""
 
     def __init__(self, dataset, transform):
         self.images = torch.from_numpy(np.array(dataset.images)).unsqueeze(1)
@@ -82,10 +89,12 @@ class Images(torch.utils.data.Dataset):
 
 
 def torchvision_transforms():
-    """torchvision.transforms.v2, also where torchvision was built for another torch."""
+    """Return torchvision.transforms.v2, even if torchvision is for another PyTorch."""
     try:
         from torchvision.transforms import v2
-    except RuntimeError:  # its compiled operators are missing, which v2 only names
+    except RuntimeError:
+        # torchvision's compiled operators can't be loaded. The transforms need only
+        # the names of two of them.
         for name in ("nms", "qnms"):
             torch.library.define(
                 f"torchvision::{name}",
@@ -99,18 +108,18 @@ def torchvision_transforms():
 
 
 class Residual(nn.Module):
-    """What goes in, and what a convolution makes of it."""
+    """A convolution whose input is added to its output."""
 
     def __init__(self, n_channels):
         super().__init__()
-        self.change = nn.Sequential(*convolution(n_channels, n_channels))
+        self.body = nn.Sequential(*convolution(n_channels, n_channels))
 
     def forward(self, images):
-        return images + self.change(images)
+        return images + self.body(images)
 
 
 def convolution(n_in, n_out, halve=False):
-    """Layers of one convolution, after which sides may be half as long."""
+    """Return the layers of a convolution; `halve` makes the sides half as long."""
     return (
         nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
         *([nn.MaxPool2d(2)] if halve else []),
@@ -120,7 +129,10 @@ def convolution(n_in, n_out, halve=False):
 
 
 def network(width):
-    """Five convolutions, of `width`, 2 and 4 times `width` channels, and a linear."""
+    """Return a network of five convolutions and a linear layer.
+
+    The convolutions have `width`, 2 * `width` or 4 * `width` channels.
+    """
     return nn.Sequential(
         *convolution(1, width, halve=True),
         *convolution(width, 2 * width, halve=True),
@@ -133,7 +145,7 @@ def network(width):
 
 
 def run(seed, train, test, options):
-    """Train once; returns (seconds, share of them waited, accuracy) of each epoch."""
+    """Train once, and return (seconds, share spent waiting, accuracy) of each epoch."""
     torch.manual_seed(seed)
     make_loaders = LOADERS[options.loader]
     train_loader, test_loader = make_loaders(train, test, seed, options)
@@ -148,26 +160,26 @@ def run(seed, train, test, options):
     )
     epochs = []
     for epoch in range(options.epochs):
-        seconds, waited = train_epoch(model, train_loader, optimizer, schedule, device)
+        seconds, waiting = train_epoch(model, train_loader, optimizer, schedule, device)
         accuracy = accuracy_of(model, test_loader, device)
-        epochs.append((seconds, waited / seconds, accuracy))
+        epochs.append((seconds, waiting / seconds, accuracy))
         print(
             f"{options.loader}, seed {seed}, epoch {epoch + 1}: {seconds:.2f} s, "
-            f"{waited / seconds:.1%} of them in next(loader), accuracy {accuracy:.2%}",
+            f"{waiting / seconds:.1%} of it in next(loader), accuracy {accuracy:.2%}",
             flush=True,
         )
     return epochs
 
 
 def train_epoch(model, loader, optimizer, schedule, device):
-    """One epoch; returns its seconds, and those of them that next(loader) took."""
+    """Train for an epoch, and return its seconds and the seconds in next(loader)."""
     model.train()
-    start, waited = time.perf_counter(), 0.0
+    start, waiting = time.perf_counter(), 0.0
     batches = iter(loader)
     while True:
-        asked = time.perf_counter()
+        begin = time.perf_counter()
         batch = next(batches, None)
-        waited += time.perf_counter() - asked
+        waiting += time.perf_counter() - begin
         if batch is None:
             break
         images, labels = (part.to(device, non_blocking=True) for part in batch)
@@ -179,19 +191,19 @@ def train_epoch(model, loader, optimizer, schedule, device):
         schedule.step()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start, waited
+    return time.perf_counter() - start, waiting
 
 
 @torch.inference_mode()
 def accuracy_of(model, loader, device):
-    """The share of images whose class the model finds."""
+    """Return the share of images that get the correct class."""
     model.eval()
-    n_right = n = 0
+    n_correct = n = 0
     for images, labels in loader:
-        found = model(images.to(device)).argmax(1)
-        n_right += (found == labels.to(device)).sum().item()
+        predicted = model(images.to(device)).argmax(1)
+        n_correct += (predicted == labels.to(device)).sum().item()
         n += len(labels)
-    return n_right / n
+    return n_correct / n
 
 
 # ---- the command --------------------------------------------------------------------
@@ -200,6 +212,7 @@ LOADERS = {"fmnist_fast": fast_loaders, "torchvision": torchvision_loaders}
 
 
 def main():
+    """Train once for each seed, and print the mean of the runs."""
     options = parsed_options()
     if options.synthetic:
         train, test = ff.synthetic(2000, 500) if options.quick else ff.synthetic()
@@ -211,46 +224,52 @@ def main():
 
 
 def parsed_options():
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description="Train on Fashion-MNIST with PyTorch.")
     parser.add_argument("--loader", choices=LOADERS, default="fmnist_fast")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda"')
     parser.add_argument(
-        "--seeds", type=positive, default=1, help="runs, from seed 0 on"
+        "--seeds", type=positive, default=1, help="number of runs, from seed 0 on"
     )
-    parser.add_argument("--epochs", type=positive, help="default: 10, --quick: 2")
-    parser.add_argument("--batch-size", type=positive, help="default: 128, --quick: 50")
-    parser.add_argument("--width", type=positive, help="default: 32, --quick: 8")
+    parser.add_argument("--epochs", type=positive, help="default: 10; --quick: 2")
+    parser.add_argument("--batch-size", type=positive, help="default: 128; --quick: 50")
+    parser.add_argument(
+        "--width",
+        type=positive,
+        help="channels of the first convolution; default: 32; --quick: 8",
+    )
     parser.add_argument(
         "--workers",
         type=int,
         default=min(os.cpu_count() or 1, 8),
-        help="processes of torchvision's loader",
+        help="worker processes of torchvision's loader",
     )
-    parser.add_argument("--synthetic", action="store_true", help="without the files")
+    parser.add_argument("--synthetic", action="store_true", help="use drawn images")
     parser.add_argument("--quick", action="store_true", help="2000 images")
     options = parser.parse_args()
-    usual = {"epochs": (10, 2), "batch_size": (128, 50), "width": (32, 8)}
-    for name, (whole, quick) in usual.items():
+    defaults = {"epochs": (10, 2), "batch_size": (128, 50), "width": (32, 8)}
+    for name, (usual, quick) in defaults.items():
         if getattr(options, name) is None:
-            setattr(options, name, quick if options.quick else whole)
+            setattr(options, name, quick if options.quick else usual)
     return options
 
 
 def positive(text):
+    """Return an integer of the command line that is at least 1."""
     if int(text) < 1:
         raise ValueError
     return int(text)
 
 
 def report(runs, options):
-    """The last line: what all runs gave."""
+    """Print the mean accuracy and the median seconds of all runs."""
     accuracies = [epochs[-1][2] for epochs in runs]
     spread = f" +- {statistics.stdev(accuracies):.2%}" if len(runs) > 1 else ""
     seconds = statistics.median(second for epochs in runs for second, _, _ in epochs)
-    waited = statistics.median(share for epochs in runs for _, share, _ in epochs)
+    waiting = statistics.median(share for epochs in runs for _, share, _ in epochs)
     print(
         f"{options.loader}, {len(runs)} x {options.epochs} epochs: {seconds:.2f} s an "
-        f"epoch, {waited:.1%} of them in next(loader), accuracy "
+        f"epoch, {waiting:.1%} of it in next(loader), accuracy "
         f"{statistics.mean(accuracies):.2%}{spread}"
     )
     if options.device == "cpu":

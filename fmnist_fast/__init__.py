@@ -1,4 +1,4 @@
-"""Fashion-MNIST and other IDX datasets as training batches, at the speed of memory.
+"""Load Fashion-MNIST and other IDX datasets as training batches, in native threads.
 
 >>> import fmnist_fast as ff
 >>> train, test = ff.synthetic(n_train=1000, n_test=100)
@@ -19,9 +19,9 @@ except ModuleNotFoundError as error:
     if error.name not in (f"{__name__}._core", "_core"):
         raise
     raise ImportError(
-        "the compiled core of fmnist_fast is not here: this is the source tree. "
-        "Build it in place with 'pip install -e .', or install with 'pip install .' "
-        "and start Python from another folder"
+        "the compiled core of fmnist_fast is missing, because this is the source tree."
+        "\nBuild it in place with 'pip install -e .'. Or install the package with "
+        "'pip install .' and start Python in another folder."
     ) from None
 
 from ._names import MODULES, lazy

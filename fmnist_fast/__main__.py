@@ -1,4 +1,4 @@
-"""``python -m fmnist_fast`` is the same as ``fmnist-fast``."""
+"""Entry point of ``python -m fmnist_fast``, which is the same as ``fmnist-fast``."""
 
 import sys
 

@@ -1,8 +1,7 @@
 """Checks of arguments: integers, flags, names, dtypes, seeds, keywords.
 
-Each check takes the name of the argument and its value, and returns the value as it is
-kept. It raises a TypeError or ValueError that says what the argument must be and what
-it was.
+Each check takes the argument's name and value, and returns the value in its final type.
+A TypeError or ValueError says what the argument must be, and what it was.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ _HAS_KEYWORDS = 0x08  # inspect.CO_VARKEYWORDS
 
 
 def checked_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Check that a value is an integer in low..high. Booleans are not integers."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -33,16 +33,19 @@ def checked_integer(name: str, value: Any, low: int, high: int | None = None) ->
 
 
 def checked_flag(name: str, value: Any) -> bool:
+    """Check that a value is True or False, of Python or numpy."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
 def checked_seed(value: Any, name: str = "seed") -> int:
+    """Check that a value is an integer in 0..2**64-1."""
     return checked_integer(name, value, 0, 2**64 - 1)
 
 
 def checked_name(name: str, value: Any, known: Collection[str]) -> str:
+    """Return a known name, or raise an error that suggests the nearest."""
     if not isinstance(value, str) or value not in known:
         hint = did_you_mean(value, [*known]) if isinstance(value, str) else ""
         raise ValueError(
@@ -52,7 +55,7 @@ def checked_name(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def checked_dtype(name: str, value: Any, known: Collection[str]) -> str:
-    """Return a name that is known, also given as numpy's dtype of that name."""
+    """Check that a value is a known name, or a numpy dtype with a known name."""
     if not isinstance(value, str):
         with contextlib.suppress(TypeError):
             return checked_name(name, np.dtype(value).name, known)
@@ -60,50 +63,53 @@ def checked_dtype(name: str, value: Any, known: Collection[str]) -> str:
 
 
 @contextlib.contextmanager
-def install_hint(need: str, package: str) -> Iterator[None]:
-    """Add how to get `package` to an ImportError of the block.
+def install_hint(requirement: str, package: str) -> Iterator[None]:
+    """Add an instruction to install `package` to an ImportError in the block.
 
-    `need` says what needs it, as in "photos need Pillow".
+    `requirement` is the start of the message, such as "photos require Pillow".
     """
     try:
         yield
     except ImportError as error:
-        raise ImportError(f"{need} ({error}): pip install {package}") from error
+        raise ImportError(
+            f"{requirement} ({error}). Run: pip install {package}"
+        ) from error
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
-    """Return a question to put after an error, if something known has nearly that name.
+    """Return a hint for the end of a message, or "" if no known name is similar.
 
-    It has at most `most` answers, or one that differs in upper and lower case only. A
-    mapping says how its names are shown.
+    The hint has at most `most` names. If one name differs only in case, the hint has
+    only this name. If `known` is a mapping, its keys are compared and its values are
+    shown.
     """
-    import difflib  # only when something is wrong
+    import difflib  # slow to import, and needed only for errors
 
-    shown = known if isinstance(known, Mapping) else {each: each for each in known}
-    folded = {each.casefold(): answer for each, answer in shown.items()}
-    wanted = name.casefold()
-    near = [wanted]
-    if wanted not in folded:
-        near = difflib.get_close_matches(wanted, folded, most)
-    answers = " or ".join(repr(folded[each]) for each in near)
-    return f"; did you mean {answers}?" if near else ""
+    shown = known if isinstance(known, Mapping) else {key: key for key in known}
+    folded = {key.casefold(): text for key, text in shown.items()}
+    key = name.casefold()
+    near = [key]
+    if key not in folded:
+        near = difflib.get_close_matches(key, folded, most)
+    texts = " or ".join(repr(folded[key]) for key in near)
+    return f". Did you mean {texts}?" if near else ""
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return text on one line, cut to at most `longest` characters."""
+    """Return text on one line, shortened to at most `longest` characters."""
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Return a decorator of `__init__`: its TypeError for a keyword has the near one.
+    """Return a decorator for `__init__` that suggests the nearest keyword.
 
-    `receivers` are the functions that it passes its ``**options`` on to. The signature
-    stays what it is.
+    The hint is at the end of the TypeError for an unknown keyword. `receivers` are the
+    functions that get the ``**options`` of `__init__`. The signature stays the same.
     """
 
     def decorate(init: Function) -> Function:
-        known = [name for each in (init, *receivers) for name in _keywords_of(each)]
+        known = [name for call in (init, *receivers) for name in _keywords_of(call)]
         owner = init.__qualname__.split(".")[-2]
 
         @functools.wraps(init)
@@ -117,7 +123,7 @@ def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def check_keywords(owner: type, options: Mapping[str, Any]) -> None:
-    """Raise the same TypeError for the keywords that a class is made with."""
+    """Raise the TypeError of `hinting` for an unknown keyword of a class."""
     init: Any = owner.__init__  # type: ignore[misc]
     if hasattr(init, "__code__") and not init.__code__.co_flags & _HAS_KEYWORDS:
         _check(owner.__name__, options, _keywords_of(init))
@@ -126,7 +132,7 @@ def check_keywords(owner: type, options: Mapping[str, Any]) -> None:
 def _check(owner: str, options: Mapping[str, Any], known: list[str]) -> None:
     for name in options:
         if name not in known:
-            takes = f"; it takes {', '.join(known) or 'none'}"
+            takes = f".\nIt takes {', '.join(known) or 'no arguments'}."
             raise TypeError(
                 f"{owner}() got an unexpected keyword argument {name!r}"
                 f"{did_you_mean(name, known, 1) or takes}"
@@ -134,6 +140,6 @@ def _check(owner: str, options: Mapping[str, Any], known: list[str]) -> None:
 
 
 def _keywords_of(init: Any) -> list[str]:
-    """The arguments of a method, without `self`."""
+    """Return the names of a method's arguments, without `self`."""
     code = getattr(init, "__wrapped__", init).__code__
     return list(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])

@@ -1,4 +1,4 @@
-"""Types of the compiled core, src/_core.pyx."""
+"""Types of the compiled core, which is src/_core.pyx."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal

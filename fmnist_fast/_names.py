@@ -1,6 +1,6 @@
-"""Public names that are imported when they are asked for.
+"""Public names that are imported on first use.
 
-A frozen dataclass takes about a millisecond to make, and there are many transforms.
+Creating a frozen dataclass takes about a millisecond, and each transform is one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# The one list of transforms: for each public module of fmnist_fast.augment its names.
+# The only list of transforms: the names in each public module of fmnist_fast.augment.
 TRANSFORMS = {
     "crop": (
         "RandomCrop",
@@ -43,14 +43,19 @@ MODULES = {name: module for module, names in TRANSFORMS.items() for name in name
 def lazy(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of a package.
+    """Return `__getattr__` and `__dir__` for a package that imports names lazily.
 
     Parameters
     ----------
     package : str
-        Name of the package, which has `__all__`.
+        Name of the package, which must have `__all__`.
     modules : mapping of str to str
-        For each name the module that has it, relative to the package.
+        Module of each name, relative to the package.
+
+    Returns
+    -------
+    tuple of two functions
+        `__getattr__` and `__dir__`.
     """
     namespace = vars(sys.modules[package])
 

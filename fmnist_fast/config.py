@@ -1,9 +1,9 @@
-"""What is set by the environment, and what is in use.
+"""Environment variables, and the configuration in use.
 
-FMNIST_FAST_DATA     a folder to look for datasets in
-FMNIST_FAST_CACHE    the folder for decoded copies, or "off"
-FMNIST_FAST_CPU      the highest instruction set to use: baseline, avx2 or avx512
-FMNIST_FAST_OFFLINE  1 to refuse downloads; "", 0, false, no and off are as if not set
+FMNIST_FAST_DATA     folder where dataset files are looked for
+FMNIST_FAST_CACHE    folder for decoded copies, or "off"
+FMNIST_FAST_CPU      highest instruction set to use: baseline, avx2 or avx512
+FMNIST_FAST_OFFLINE  1 to refuse downloads; "", 0, false, no and off allow them
 """
 
 from __future__ import annotations
@@ -18,17 +18,30 @@ from ._io.files import usable_cores
 from ._io.paths import expanded
 from ._version import __version__
 
-_MAX_DEFAULT_THREADS = 4  # two fill about 15 GB/s, more than a training loop takes
+_MAX_DEFAULT_THREADS = 4  # two fill about 15 GB/s, more than a training loop needs
 
 
 def data_folder() -> Path | None:
-    """$FMNIST_FAST_DATA, or None."""
+    """Return the folder that $FMNIST_FAST_DATA names, or None.
+
+    Returns
+    -------
+    Path or None
+        Folder with the user's home in place of ``~``. None if the variable is not set.
+    """
     value = os.environ.get("FMNIST_FAST_DATA")
     return Path(expanded(value)) if value else None
 
 
 def cache_folder() -> Path | None:
-    """$FMNIST_FAST_CACHE or the user's cache folder; None where it is switched off."""
+    """Return the folder for decoded copies, or None if $FMNIST_FAST_CACHE is off.
+
+    Returns
+    -------
+    Path or None
+        Folder that the variable names. The default is the folder fmnist_fast in the
+        user's cache folder. It may not exist yet.
+    """
     value = os.environ.get("FMNIST_FAST_CACHE")
     if value == "off":
         return None
@@ -44,18 +57,36 @@ def cache_folder() -> Path | None:
 
 
 def offline() -> bool:
-    """Whether $FMNIST_FAST_OFFLINE forbids the network."""
+    """Return whether $FMNIST_FAST_OFFLINE forbids downloads.
+
+    Returns
+    -------
+    bool
+        False if the variable is not set or is "", 0, false, no or off.
+    """
     value = os.environ.get("FMNIST_FAST_OFFLINE", "")
     return value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def default_threads() -> int:
-    """The number of worker threads of a loader that isn't told: cores, at most 4."""
+    """Return a loader's default number of threads.
+
+    Returns
+    -------
+    int in 1..4
+        Number of cores that this process may use, at most 4.
+    """
     return min(_MAX_DEFAULT_THREADS, usable_cores())
 
 
 def apply_cpu_level() -> None:
-    """Use the instruction set that $FMNIST_FAST_CPU names."""
+    """Use the instruction set that $FMNIST_FAST_CPU names, if the variable is set.
+
+    Raises
+    ------
+    ValueError
+        The variable names no instruction set that this machine has.
+    """
     level = os.environ.get("FMNIST_FAST_CPU")
     if level:
         try:
@@ -65,7 +96,7 @@ def apply_cpu_level() -> None:
 
 
 def show_config() -> None:
-    """Print versions, the instruction set in use, threads and folders."""
+    """Print versions, instruction sets, threads, folders and the use of the network."""
     import numpy
 
     levels = ", ".join(_core.cpu_levels())

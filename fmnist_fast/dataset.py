@@ -1,4 +1,4 @@
-"""A dataset: images, labels, and what is known about them."""
+"""Datasets: images, labels and metadata in memory or memory-mapped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from ._checks import checked_flag, checked_name
 from ._dataset import arrays
-from ._dataset.classes import wanted_labels
-from ._dataset.columns import Columns, Pictures, check_same_kind
-from ._dataset.rows import first_part, kept_rows, shown_rows
+from ._dataset.classes import selected_labels
+from ._dataset.columns import Columns, Pictures
+from ._dataset.rows import first_part, joined, kept_rows, shown_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -19,38 +19,41 @@ if TYPE_CHECKING:
 
     from ._dataset.known_cards import Card
 
-_DERIVED = ("_column", "_moments", "fingerprint")  # which can be made again
+_DERIVED = ("_column", "_moments", "fingerprint")  # computed again in a copy
 
 
 class Dataset(Columns):
-    """Grayscale images with one class label each, as two arrays.
+    """Grayscale images, each with one class label, and their metadata.
 
-    Made by :func:`load`, :func:`load_files`, :func:`synthetic` or
-    :meth:`from_arrays`.
+    `load`, `load_files`, `synthetic` and :meth:`from_arrays` make datasets.
 
     Attributes
     ----------
     images : ndarray, uint8 (n, height, width), C-contiguous
-        Of :func:`load_files` a MultiFileImages, which is indexed alike.
+        Images. `load_files` gives a MultiFileImages instead, which is indexed alike.
     labels : ndarray, uint8, int32 or int64 (n,), each in ``range(len(classes))``
+        Class number of each image.
     classes : tuple of str
-        The name of each class.
+        Name of each class.
     name, split_name : str or None
-        Such as "fashion-mnist" and "train".
+        Names of the dataset and the split, such as "fashion-mnist" and "train".
     source : str or None
-        The folder that the files are in.
+        Folder of the files.
     synthetic : bool
-        Whether the images were drawn by :func:`synthetic` or another program.
+        Whether a program, such as `synthetic`, drew the images.
     extra : dict of str to ndarray (n,)
-        What else is known of each image, by name; empty for most datasets.
+        More values for each image, by name; empty for most datasets.
     format : "numpy" or "pil"
-        What rows and columns give images as: see :meth:`with_format`.
+        Type of the images in rows and columns: see :meth:`with_format`.
 
     Notes
     -----
-    Thread safety: a dataset is not changed after it is made.
-    Buffers: `images` and `labels` are not copied; those of :func:`load` are read-only
-    and may be memory-mapped. Don't write to arrays that a loader is reading.
+    Determinism: `split` and `show` depend only on their arguments and the rows.
+
+    Thread safety: A dataset doesn't change after it is made, so threads can share it.
+
+    Buffers: `images` and `labels` are not copied. Arrays of `load` are read-only and
+    may be memory-mapped. Don't write to arrays while a loader reads them.
     """
 
     name: str | None
@@ -59,14 +62,15 @@ class Dataset(Columns):
     synthetic: bool
     extra: dict[str, np.ndarray]
     format: str
-    _card: dict[str, Any]  # what a dataset.json says
-    _origin: tuple | None  # function and arguments that read it again when unpickled
+    _card: dict[str, Any]  # the fields of a dataset.json
+    _origin: tuple | None  # function and arguments that reread it on unpickling
 
     def __init__(self) -> None:
-        raise TypeError("make a Dataset with load(), synthetic() or from_arrays()")
+        raise TypeError("Dataset can't be called. Use load() or from_arrays().")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{name} of a Dataset is fixed: make another Dataset")
+        """Raise AttributeError, because datasets don't change."""
+        raise AttributeError(f"{name} of a Dataset can't be set. Make another Dataset.")
 
     @classmethod
     def from_arrays(
@@ -78,27 +82,30 @@ class Dataset(Columns):
         name: str | None = None,
         synthetic: bool = False,
     ) -> Dataset:
-        """Make a dataset of arrays that are there already, without a copy.
+        """Return a dataset of the given arrays, without a copy.
 
         Parameters
         ----------
         images : ndarray, uint8 (n, height, width), C-contiguous
-            A memory map will do.
+            Images, in memory or memory-mapped.
         labels : ndarray, integer (n,)
-            Each in ``range(len(classes))``. uint8, int32 and int64 are not copied.
+            Each in ``range(len(classes))``. Only uint8, int32 and int64 aren't copied.
         classes : sequence of str, optional
-            No two the same. By default "0", "1", ... up to the largest label.
+            Different names. The default is "0", "1", ... up to the largest label.
         name : str, optional
-            What to call it.
-        synthetic : bool
-            Whether the images are drawn ones: titles, cards and `repr` then say so.
-            Pass on ``other.synthetic`` with the arrays of another dataset.
+            Name of the dataset.
+        synthetic : bool, default False
+            Whether the images are drawn: titles, cards and `repr` then say so. Pass
+            ``other.synthetic`` with the arrays of another dataset.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------
         TypeError, ValueError
-            An array has another dtype or shape, the lengths differ, a label is out of
-            range, or two classes have one name.
+            An argument isn't as above, or the lengths of the arrays differ.
         """
         return cls._make(
             arrays.checked_images(images),
@@ -140,7 +147,7 @@ class Dataset(Columns):
         )
 
     def _with(self, **changes: Any) -> Dataset:
-        """Return the same kind of dataset with other values, such as other rows."""
+        """Return a dataset with other values, which is pickled with its arrays."""
         return _rebuild(self._values() | {"_origin": None} | changes)
 
     def _values(self) -> dict[str, Any]:
@@ -150,64 +157,93 @@ class Dataset(Columns):
     def from_huggingface(
         cls, ds: datasets.Dataset, *, image: str = "image", label: str = "label"
     ) -> Dataset:
-        """Make a dataset of one of Hugging Face's, decoding its image files.
+        """Return a dataset in memory of the images of a Hugging Face dataset.
 
         Parameters
         ----------
         ds : datasets.Dataset
-            One split. Its classes' names, its name and what its `info` says are kept.
-        image : str
-            The column of images: a `datasets.Image` of grayscale images of one size.
-            Plain PNGs are decoded here, all other files by Pillow in threads.
-        label : str
-            The column of labels: a `datasets.ClassLabel` or integers.
+            One split. Its class names, its name and the texts of its `info` are kept.
+        image : str, default "image"
+            Column of grayscale images of one size, a `datasets.Image`. Pillow decodes
+            all files except plain PNG files, in threads.
+        label : str, default "label"
+            Column of labels: a `datasets.ClassLabel` or integers.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------
+        ImportError
+            `datasets` is not installed, or Pillow, which a file requires.
         TypeError, ValueError
-            `ds` or a column is of another kind, or an image or label is missing,
-            damaged or unlike the others; the message names the row.
+            An argument isn't as above, or an image or label is missing or damaged. The
+            message names the row.
         """
         from ._dataset.huggingface import from_huggingface
 
         return cls._make(**from_huggingface(ds, image, label))
 
     def to_huggingface(self) -> datasets.Dataset:
-        """Return a `datasets.Dataset` in memory, its images as PNG files.
+        """Return the dataset as a Hugging Face dataset.
 
-        Raises ImportError where `datasets` is not installed.
+        Returns
+        -------
+        datasets.Dataset
+            It is in memory, with a PNG file for each image.
+
+        Raises
+        ------
+        ImportError
+            `datasets` is not installed.
         """
         from ._dataset.huggingface import to_huggingface
 
         return to_huggingface(self.images, self.labels, self.split_name, self.info)
 
     def with_format(self, format: str) -> Dataset:
-        """Return the same dataset with images in another form in rows and columns.
+        """Return the same dataset with another type of images in rows and columns.
 
-        What is selected, split or unpickled from it keeps the format. Raises
-        ImportError where Pillow is needed and not installed.
+        Datasets made from the result keep the format. `images` stays an array.
 
         Parameters
         ----------
         format : "numpy" or "pil"
-            Arrays, or Pillow images of mode L. `images`, and what loaders read, stay
-            arrays.
+            Arrays, or Pillow images of mode L.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ImportError, ValueError
+            Pillow is required and not installed, or the format is unknown.
         """
         checked_name("format", format, ("numpy", "pil"))
         return _rebuild(self.__dict__ | {"format": format})
 
     def select(self, rows: Any) -> Dataset:
-        """Return the dataset of these rows, in this order.
+        """Return a dataset of the given rows, in the given order.
 
         Parameters
         ----------
         rows : slice, range, sequence of int, or boolean mask (n,)
-            A slice or range of step 1 gives views; anything else copies.
+            Rows to keep. Negative numbers count from the end, except in a range.
+
+        Returns
+        -------
+        Dataset
+            Its arrays are views for a slice or range of step 1, and copies otherwise.
+
+        Raises
+        ------
+        IndexError, TypeError
+            A row is out of range, or `rows` has a wrong type or shape.
         """
         rows = arrays.indexer(rows, len(self))
-        extra = {
-            name: arrays.selected(column, rows) for name, column in self.extra.items()
-        }
+        extra = {key: arrays.selected(array, rows) for key, array in self.extra.items()}
         return self._with(
             images=arrays.selected(self.images, rows),
             labels=arrays.selected(self.labels, rows),
@@ -221,17 +257,22 @@ class Dataset(Columns):
 
         Parameters
         ----------
-        fraction : float, in (0, 1)
-            Share of the rows that go to the first part, ``round(fraction * n)`` rows.
-        seed : int, in 0..2**64-1
-            The same seed gives the same division.
-        stratify : bool
-            Give every class the same share in both parts, to within one row.
+        fraction : float in (0, 1)
+            Share of the rows in the first part, which has ``round(fraction * n)`` rows.
+        seed : int in 0..2**64-1, default 0
+            Number that decides the division.
+        stratify : bool, default False
+            Whether both parts have the same share of every class, to within one row.
 
         Returns
         -------
         tuple of two Dataset
-            Both parts are copies.
+            Copies of the rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument isn't as above.
         """
         first = first_part(self.labels, fraction, seed, stratify)
         return self.select(first), self.select(~first)
@@ -243,68 +284,55 @@ class Dataset(Columns):
         batched: bool = False,
         batch_size: int | None = None,
     ) -> Dataset:
-        """Return the dataset of the rows for which `function` returns True.
+        """Return a copy of the rows for which `function` returns True.
 
         Parameters
         ----------
         function : callable
-            Takes a row, as ``ds[i]`` gives it, and returns a bool; with `batched` takes
-            up to `batch_size` rows, as ``ds[begin:end]`` gives them, and returns a bool
-            for each. A mask over all rows needs no function:
-            ``ds.select(ds.labels == 9)``.
-        batched : bool
-        batch_size : int, at least 1, optional
-            Goes with `batched`; by default 1000.
+            Function of a row, ``ds[i]``, that returns a bool. With `batched`, function
+            of several rows, ``ds[begin:end]``, that returns a bool for each. A mask
+            needs no function: ``ds.select(ds.labels == 9)``.
+        batched : bool, default False
+            Whether `function` takes several rows.
+        batch_size : int of at least 1, default 1000
+            Largest number of rows for a call. It requires `batched`.
 
         Returns
         -------
         Dataset
-            A copy.
 
         Raises
         ------
         TypeError, ValueError
-            The function returned something else, or an argument isn't what it should
-            be.
+            An argument is wrong, or `function` returns anything except bools.
         """
         return self.select(kept_rows(self, function, batched, batch_size))
 
     def concatenate(self, *others: Dataset) -> Dataset:
-        """Return a copy of the rows of this dataset, then those of `others`.
+        """Return a copy of the rows of this dataset, followed by the rows of `others`.
 
-        `name`, `split_name`, `source` and the card are kept where all have the same,
-        columns of `extra` where all have them; it is `synthetic` if one of them is.
+        The result keeps `name`, `split_name`, `source` and the card if all have the
+        same, and columns of `extra` that all have. It is `synthetic` if any of them is.
+
+        Parameters
+        ----------
+        *others : Dataset
+            Datasets with the same classes and the same size of images.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------
         TypeError, ValueError
-            One isn't a Dataset, or has other classes or images of another size.
+            An argument isn't as above.
         """
-        for other in others:
-            check_same_kind(self, other)
-        parts = (self, *others)
-        common: dict[str, Any] = dict.fromkeys(("name", "split_name", "source"))
-        common["_card"] = {}
-        for name in common:
-            value = getattr(self, name)
-            if all(getattr(other, name) == value for other in others):
-                common[name] = value
-        images = [array for part in parts for array in arrays.parts_of(part.images)]
-        return self._with(
-            images=np.concatenate(images),
-            labels=np.concatenate([part.labels for part in parts]),
-            synthetic=any(part.synthetic for part in parts),
-            extra={
-                name: np.concatenate([part.extra[name] for part in parts])
-                for name in self.extra
-                if all(name in other.extra for other in others)
-            },
-            **common,
-        )
+        return self._with(**joined((self, *others)))
 
     @property
     def title(self) -> str:
-        """What to write above pictures: "name/split", and that it is SYNTHETIC."""
+        """Return the heading for pictures: "name/split", and "(SYNTHETIC)" if it is."""
         title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
         return f"{title} (SYNTHETIC)" if self.synthetic else title
 
@@ -319,46 +347,40 @@ class Dataset(Columns):
         zoom: int | None = None,
         numbers: bool = False,
     ) -> PIL.Image.Image:
-        """Draw images with the names of their classes, as a contact sheet.
+        """Draw a contact sheet: images with the names of their classes.
 
         Parameters
         ----------
         rows : int, slice, range, sequence of int, or boolean mask (n,), optional
-            Which ones, in this order; by default from the first on.
+            Rows to draw, in this order. The default is all rows.
         classes : str, int, or sequence of them, optional
-            Only these, by name or number.
-        count : int, in 1..10000, optional
-            At most so many; by default 32, or all of `rows`.
-        seed : int, in 0..2**64-1, optional
-            Draw `count` at random instead of taking the first.
-        columns : int
-            Images in a row, at least 1.
-        zoom : int, optional
-            Sides of the square that a pixel becomes; by default such that images have
-            sides of about 84.
-        numbers : bool
-            Write the number of its row before each name.
+            Names or numbers of the classes to draw. The default is all classes.
+        count : int in 1..10000, optional
+            Largest number of images. The default is 32, or all of `rows`.
+        seed : int in 0..2**64-1, optional
+            Number that decides a random choice. By default the first images are drawn.
+        columns, zoom : int of at least 1, default 8 and None
+            Images in a line, and the side of a drawn pixel. None makes the longer side
+            of an image about 84 pixels.
+        numbers : bool, default False
+            Whether to write the number of the row before each name.
 
         Returns
         -------
         PIL.Image.Image
-            RGB. Notebooks display it; ``.save("sheet.png")`` keeps it.
+            RGB image. Notebooks display it, and ``.save("sheet.png")`` writes it.
 
         Raises
         ------
-        ImportError
-            Pillow is not installed.
-        IndexError, TypeError, ValueError
-            A row or class is not there, nothing is left to show, or an argument is not
-            what it should be.
+        ImportError, IndexError, TypeError, ValueError
+            Pillow is not installed, an argument isn't as above, or no image or too many
+            images are left.
         """
         from ._show.contact_sheet import MAX_IMAGES, contact_sheet
 
         if classes is not None:
-            classes = wanted_labels(self.classes, classes)
-        shown = shown_rows(
-            self.labels, rows, classes, count=count, seed=seed, most=MAX_IMAGES
-        )
+            classes = selected_labels(self.classes, classes)
+        shown = shown_rows(self.labels, rows, classes, count, seed, MAX_IMAGES)
         captions = [self.classes[label] for label in self.labels[shown]]
         if checked_flag("numbers", numbers):
             captions = [f"{row} {name}" for row, name in zip(shown, captions)]
@@ -368,7 +390,7 @@ class Dataset(Columns):
         )
 
     def _repr_html_(self) -> str:
-        """Return what notebooks show: image, name and count of each class."""
+        """Return the HTML for notebooks: image, name and count of each class."""
         from ._show.notebook import dataset_html
 
         about = self.title, self.source, self.synthetic
@@ -376,10 +398,10 @@ class Dataset(Columns):
 
     @property
     def info(self) -> Card:
-        """Card: description, citation, license, authors, how it was made.
+        """Return the card: description, citation, license, authors, how it was made.
 
-        That of the dataset of this `name` if it is a known one, with what a
-        ``dataset.json`` beside the files says; else what can be seen.
+        The texts are those of the published dataset of this `name`, if there is one,
+        and of the ``dataset.json`` beside the files. The rest comes from the arrays.
         """
         from ._dataset.card import card_of
 
@@ -394,14 +416,16 @@ class Dataset(Columns):
         )
 
     def __repr__(self) -> str:
+        """Return the title, the number and size of the images, and their folder."""
         n, height, width = self.images.shape
-        where = f", from {self.source}" if self.source else ""
+        folder = f", from {self.source}" if self.source else ""
         return (
             f"Dataset({self.title}: {n:,} images of {height}x{width} uint8, "
-            f"{len(self.classes)} classes{where})"
+            f"{len(self.classes)} classes{folder})"
         )
 
     def __reduce__(self) -> tuple:
+        """Return the files to read again, or all values of a dataset in memory."""
         if self._origin is not None:
             return _reload, (self._origin, self.fingerprint, self.format)
         return _rebuild, (self._values(),)
@@ -416,12 +440,11 @@ def _rebuild(values: dict[str, Any]) -> Dataset:
 
 
 def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
-    """Read a pickled dataset again from the files it came from."""
     read, arguments = origin
     dataset: Dataset = read(*arguments)
     if dataset.fingerprint != fingerprint:
         raise ValueError(
-            f"the files in {dataset.source} have changed since this dataset was "
-            f"pickled: fingerprint {fingerprint} then, {dataset.fingerprint} now"
+            f"{dataset.source}: files have changed since this dataset was pickled.\n"
+            f"The fingerprint was {fingerprint}, and is {dataset.fingerprint} now."
         )
     return dataset.with_format(format)

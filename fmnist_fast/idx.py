@@ -1,7 +1,7 @@
-"""Reading and writing IDX files, plain or gzip, of all six types.
+"""Reading and writing of IDX files, plain or gzip, of all six types.
 
-The format is in src/idx.h. gzip (RFC 1952) is inflated by libdeflate where a file has
-one member, as nearly all have, and by zlib where it has several.
+src/idx.h describes the format. A gzip file (RFC 1952) has one member in nearly all
+cases, and libdeflate inflates it. zlib inflates files with several members.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .errors import FormatError
 _HEAD_NBYTES = 4 + 4 * _core.IDX_MAX_NDIM  # the longest header
 _CHUNK_NBYTES = 1 << 16
 _GZIP_MAGIC = b"\x1f\x8b"
-# Inflate never makes more than 1032 bytes of one. A header that promises this much
-# more than the file is long is checked by inflating without keeping anything.
+# Inflating a byte makes at most 1032 bytes. If a header promises more than this many
+# times the file's size, it is checked first by inflating without keeping the data.
 _SUSPICIOUS_RATIO = 32
 
 
@@ -34,26 +34,29 @@ def read_idx(
 
     Parameters
     ----------
-    source : path or bytes-like
-        The file, or its content. gzip is told from plain IDX by content, not by name.
+    source : str, path or bytes-like
+        Path of the file, or its content. gzip is recognized by content, not by name.
     out : ndarray, optional
-        Where to put the items: C-contiguous, writable, of the file's shape and dtype.
+        Array for the items. It must be C-contiguous, writable, and of the file's shape
+        and dtype.
 
     Returns
     -------
     ndarray
-        uint8, int8, int16, int32, float32 or float64 in native byte order, of the
-        shape in the header; `out` if that was given.
+        Items as uint8, int8, int16, int32, float32 or float64 in native byte order, of
+        the shape in the header. It is `out` if that was given.
 
     Raises
     ------
     FormatError
-        The content is not IDX, or is shorter or longer than its header says. Nothing
-        is allocated on the word of a header that the file's size belies.
+        The content is not IDX, or is shorter or longer than its header says. Memory is
+        allocated only after the header agrees with the file's size.
     OSError
         The file can't be read.
+    TypeError
+        `source` is neither a path nor bytes.
     ValueError
-        `out` does not fit.
+        `out` has another shape or dtype, or is not C-contiguous and writable.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return decode_idx(memoryview(source).cast("B"), "IDX bytes", out)
@@ -78,21 +81,23 @@ def read_idx(
 def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     """Write an array as an IDX file, gzip-compressed if `path` ends in ``.gz``.
 
-    The file appears whole or not at all, and the same array gives the same bytes: no
-    name and no time is stored.
+    The file appears under its name only when it is complete. The same array always
+    gives the same bytes, because neither a name nor a time is stored.
 
     Parameters
     ----------
-    path : path
-        The file to write or replace.
+    path : str or path
+        File to write or replace.
     array : array_like
-        uint8, int8, int16, int32, float32 or float64, of any shape whose sides are
+        Items as uint8, int8, int16, int32, float32 or float64, of any shape with sides
         below 2**32.
 
     Raises
     ------
     TypeError
-        IDX has no such dtype. Cast the array first.
+        IDX has no type for the array's dtype. Cast the array first.
+    ValueError
+        A side is 2**32 or more.
     OSError
         The file can't be written.
     """
@@ -100,11 +105,12 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     path = expanded(path)
     if array.dtype.name not in _core.IDX_TYPES:
         raise TypeError(
-            f"{path}: an IDX file holds {', '.join(_core.IDX_TYPES)}, got {array.dtype}"
+            f"{path}: the array's dtype must be one of {', '.join(_core.IDX_TYPES)}, "
+            f"got {array.dtype}.\nCast the array first."
         )
     too_long = [side for side in array.shape if side >= 1 << 32]
     if too_long:
-        raise ValueError(f"{path}: IDX sides are below 2**32, got {too_long[0]}")
+        raise ValueError(f"{path}: array sides must be below 2**32, got {too_long[0]}")
     header = header_of(array.dtype, array.shape)
     big_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
     with replacing(path) as file:
@@ -123,10 +129,28 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
 def map_idx(
     path: str | os.PathLike[str], source: str | None = None
 ) -> np.ndarray | None:
-    """Map a plain IDX file as a read-only array, whose items are read when touched.
+    """Map a plain IDX file as a read-only array, or return None for a gzip file.
 
-    Items of more than a byte stay big-endian. None where the file is gzip. Raises
-    FormatError and OSError as `read_idx` does; they call the file `source`.
+    Items are read when they are accessed. Items of several bytes stay big-endian.
+
+    Parameters
+    ----------
+    path : str or path
+        IDX file to map.
+    source : str, optional
+        Name of the file in messages. The default is `path`.
+
+    Returns
+    -------
+    ndarray or None
+        Items, or None for a gzip file.
+
+    Raises
+    ------
+    FormatError
+        The content is not IDX, or is shorter or longer than its header says.
+    OSError
+        The file can't be read.
     """
     source = source or os.fsdecode(path)
     with open(path, "rb", buffering=0) as file:
@@ -140,13 +164,31 @@ def map_idx(
     if data_nbytes == 0 or len(shape) > 64:
         return _items_for(header, source, None)
     mapped = map_whole(path)
-    _check_nbytes(len(mapped) - header_nbytes, header, source)  # that it still is
+    _check_nbytes(len(mapped) - header_nbytes, header, source)  # it may have changed
     stored = dtype.newbyteorder(">")
     return np.frombuffer(mapped, stored, offset=header_nbytes).reshape(shape)
 
 
 def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
-    """The header of an IDX file of `shape`, whose sides are below 2**32."""
+    """Return the header of an IDX file.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Type of the items: uint8, int8, int16, int32, float32 or float64.
+    shape : tuple of int
+        Shape of the items, at most 255 sides below 2**32.
+
+    Returns
+    -------
+    bytes
+        Magic number and sides, ``4 + 4 * len(shape)`` bytes.
+
+    Raises
+    ------
+    KeyError, OverflowError, ValueError
+        `dtype` or `shape` is not as above.
+    """
     sides = np.array(shape, dtype=">u4").tobytes()
     return bytes([0, 0, _core.IDX_TYPES[dtype.name], len(shape)]) + sides
 
@@ -155,50 +197,75 @@ def _flat_bytes(items: np.ndarray) -> np.ndarray:
     return items.reshape(-1).view(np.uint8)
 
 
-def _check_nbytes(found: int, header: tuple, source: str) -> None:
-    dtype, shape, _, wanted = header
-    if found < wanted:
+def _check_nbytes(nbytes: int, header: tuple, source: str) -> None:
+    """Raise FormatError if there are more or fewer bytes of data than promised."""
+    dtype, shape, _, promised = header
+    if nbytes < promised:
         raise FormatError(
-            f"{source}: truncated: the header says {dtype} {shape}, which is {wanted} "
-            f"bytes of data, but only {found} are there"
+            f"{source}: truncated: the data must have {promised} bytes for the "
+            f"header's {dtype} {shape}, got {nbytes}"
         )
-    if found > wanted:
+    if nbytes > promised:
         raise FormatError(
-            f"{source}: trailing bytes: the header says {dtype} {shape}, which is "
-            f"{wanted} bytes of data, but at least {found} are there"
+            f"{source}: trailing bytes: the data must have {promised} bytes for the "
+            f"header's {dtype} {shape}, got at least {nbytes}"
         )
 
 
 def _items_for(header: tuple, source: str, out: np.ndarray | None) -> np.ndarray:
-    """Check `out` against the header, or allocate; only once the size is verified."""
+    """Return `out` after a check against the header, or a new array.
+
+    The caller has verified the header against the size of the data.
+    """
     dtype, shape, _, _ = header
     if out is None:
         if len(shape) > 64:
             raise FormatError(
-                f"{source}: {len(shape)} dimensions; numpy has at most 64"
+                f"{source}: a numpy array must have at most 64 dimensions, got "
+                f"{len(shape)}"
             )
         try:
             return np.empty(shape, dtype)
         except ValueError as error:  # (0, 2**32 - 1, 2**32 - 1) is too big for numpy
             raise FormatError(f"{source}: {dtype} {shape}: {error}") from None
-    found = f"{type(out).__name__}"
+    kind = f"{type(out).__name__}"
     if isinstance(out, np.ndarray):
-        found = f"{out.dtype} {out.shape}"
+        kind = f"{out.dtype} {out.shape}"
         flags = out.flags
         if out.dtype == dtype and out.dtype.isnative and out.shape == shape:
             if flags.c_contiguous and flags.writeable:
                 return out
-            found += " that is not both"
+            kind += " that is read-only or not C-contiguous"
     raise ValueError(
-        f"{source}: out must be C-contiguous and writable {dtype} of shape {shape}, "
-        f"got {found}"
+        f"{source}: out must be a C-contiguous, writable {dtype} array of shape "
+        f"{shape}, got {kind}"
     )
 
 
 def decode_idx(
     content: memoryview, source: str, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """What `read_idx` makes of the content of a file called `source`."""
+    """Read an IDX file from its content.
+
+    Parameters
+    ----------
+    content : memoryview of bytes
+        Content of the file, plain or gzip.
+    source : str
+        Name of the file in messages.
+    out : ndarray, optional
+        Array for the items, as for `read_idx`.
+
+    Returns
+    -------
+    ndarray
+        Items, as from `read_idx`.
+
+    Raises
+    ------
+    FormatError, ValueError
+        `read_idx` would raise the same exception.
+    """
     if content[:2] == _GZIP_MAGIC:
         return _read_gzip(content, source, out)
     header = _core.idx_header(content[:_HEAD_NBYTES], source)
@@ -210,7 +277,7 @@ def decode_idx(
 
 
 def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
-    """The inflated bytes of all members, in chunks of at most 64 KiB."""
+    """Yield the inflated bytes of all gzip members, in chunks of at most 64 KiB."""
     import zlib
 
     position = 0
@@ -230,29 +297,30 @@ def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
                 if len(waiting) == 0:
                     raise FormatError(f"{source}: truncated: the gzip data ends early")
                 position += len(waiting)
-        position -= len(member.unused_data)  # these belong to the next member
+        position -= len(member.unused_data)  # it belongs to the next member
 
 
 def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:
+    """Read a gzip IDX file, and allocate its items only after a check of its size."""
     head = b""
     for chunk in _inflate(content, source):
         head += chunk
         if len(head) >= _HEAD_NBYTES:
             break
     header = _core.idx_header(head[:_HEAD_NBYTES], source)
-    wanted = header[2] + header[3]
+    promised = header[2] + header[3]
     # The last four bytes are the inflated size of the last member, modulo 2**32.
     stored = int.from_bytes(content[-4:], "little")
-    if stored == wanted % (1 << 32) and wanted <= _SUSPICIOUS_RATIO * len(content):
+    if stored == promised % (1 << 32) and promised <= _SUSPICIOUS_RATIO * len(content):
         items = _read_one_member(content, header, source, out)
         if items is not None:
             return items
-    found = 0
+    nbytes = 0
     for chunk in _inflate(content, source):
-        found += len(chunk)
-        if found > wanted:
+        nbytes += len(chunk)
+        if nbytes > promised:
             break
-    _check_nbytes(found - header[2], header, source)
+    _check_nbytes(nbytes - header[2], header, source)
     items = _items_for(header, source, out)
     flat, position = _flat_bytes(items), -header[2]
     for chunk in _inflate(content, source):
@@ -266,7 +334,10 @@ def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.n
 def _read_one_member(
     content: memoryview, header: tuple, source: str, out: np.ndarray | None
 ) -> np.ndarray | None:
-    """Inflate at once; None if that is not all, for the careful way to judge."""
+    """Inflate the first member at once, or return None if it isn't the whole file.
+
+    `_read_gzip` then inflates again in chunks, which finds the fault or more members.
+    """
     import deflate
 
     dtype, shape, header_nbytes, data_nbytes = header
@@ -287,7 +358,7 @@ def _read_one_member(
     if out is None and dtype.itemsize == 1 and items.flags.writeable:
         return items
     if out is None:
-        out = np.empty(shape, dtype)  # aligned, which a view behind a header is not
+        out = np.empty(shape, dtype)  # aligned, unlike the items after the header
     np.copyto(out, items)
     _core.idx_swap(out)
     return out

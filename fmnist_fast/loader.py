@@ -1,4 +1,4 @@
-"""Loader: a dataset as shuffled, normalised batches, epoch after epoch."""
+"""Loader: a dataset as shuffled, normalized batches, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
 from ._core import DTYPES, MAX_EPOCH, Pipeline, Transforms
-from ._dataset.arrays import parts_of
+from ._dataset.arrays import check_row
 from ._loader import options
-from ._loader.pipelines import Pipelines
+from ._loader.pipelines import Pipelines, new_pipeline
 from ._loader.progress import Place, Progress, checked_state
 from .dataset import Dataset
 
@@ -25,90 +25,88 @@ if TYPE_CHECKING:
 class Loader:
     """Batches of a dataset, filled by native threads ahead of the training loop.
 
-    Iterating gives ``(images, labels)`` tuples of numpy arrays for one epoch; iterating
-    again gives the next epoch. An iterator that is dropped before its first batch, such
-    as one that was only made to see whether it can be, takes no epoch.
+    Each loop over a Loader yields the next epoch, as ``(images, labels)`` tuples of
+    numpy arrays. An iterator that is dropped before its first batch uses no epoch.
 
     Parameters
     ----------
     dataset : Dataset
-    batch_size : int
-        Rows of a batch; the last of an epoch may have fewer. With `shard`, of the part
-        of one rank.
-    shuffle : bool
-        Give every epoch an order of its own, a keyed permutation of the dataset
-        (src/order.h). Without, the order is the dataset's.
+        Images and labels, from `load`, `load_files` or `Dataset.from_arrays`.
+    batch_size : int in 1..2**40, default 256
+        Rows of a batch on one rank. The last batch may have fewer: see `drop_last`.
+    shuffle : bool, default False
+        Whether each epoch has its own random order, a keyed permutation (src/order.h).
     shuffle_block : int in 1..2**40, optional
-        With `shuffle`, for files that are larger than memory: shuffle blocks of so many
-        consecutive images, and then the images of every 64 blocks that follow each
-        other among themselves. What is read is at any time in few long runs, and those
-        that come next are read ahead. How random that is: docs/files.md.
-    seed : int in 0..2**64-1, or None
-        What the orders are derived from. None takes one from the system, which
-        `state_dict` keeps; not with several processes, which need the same.
-    dtype : "float32", "float16", "bfloat16" or "uint8"
-        Of the images. bfloat16 arrays have ml_dtypes' dtype where that package is
-        installed; else they are uint16 arrays that hold the same bits.
-    normalize : "auto", "dataset", (mean, std), "unit" or None
-        "dataset" subtracts the mean of this dataset's pixels and divides by their
-        standard deviation; a pair of numbers, of pixels in 0..1, does the same with
-        these (use the training set's for the test set); "unit" scales to 0..1; None
-        keeps 0..255. "auto" is "dataset", or None for uint8, which can't be normalised.
-        A pixel x becomes ``x * scale + bias``, each step rounded to float32.
-    layout : "NCHW", "NHWC", "NHW" or "flat"
-        (n, 1, height, width), (n, height, width, 1), (n, height, width) or
-        (n, height * width).
-    label_dtype : "int64", "int32", "uint8" or "onehot"
-        "onehot" labels are float32 (n, classes).
-    augment : sequence of steps, Compose, a step, the name of a recipe, or None
-        What is done to every image anew in every epoch, with random numbers of its own:
-        see `fmnist_fast.augment`. Python functions at the end of the sequence are
-        called with each finished batch, ``function(images, labels, rng)``, in the
-        thread that iterates, and return a tuple of two; `rng` is a numpy Generator that
-        depends on the seed, the epoch, the batch's position and the rank. They are slow
-        beside the rest.
-    drop_last : bool or "wrap"
-        What becomes of the last batch of an epoch, over all ranks, if it is short: it
-        stays short; True: it is left out; "wrap": it is filled up with the first
-        samples of the same epoch, augmented anew. With the last two all batches have
-        `batch_size` rows and all ranks equally many.
-    shard : (rank, world), "env" or None
-        Take the part of process `rank` of `world`: the ranks' k-th batches together
-        are the k-th batch of one process with ``batch_size * world``. The rows of a
-        short last batch are divided evenly; a rank that would get none has a batch
-        less (see `drop_last`). "env" takes both from Ray Train, jax.distributed,
-        torchrun, Open MPI or SLURM, whichever started this process (docs/processes.md).
+        Rows of a block, for files larger than memory (docs/files.md). The blocks are
+        shuffled, then the rows in each group of 64 blocks. Requires ``shuffle=True``.
+    seed : int in 0..2**64-1, or None, default 0
+        Source of all orders and random numbers. None draws a seed from the system,
+        which `state_dict` saves. Several ranks must pass the same number.
+    dtype : {"float32", "float16", "bfloat16", "uint8"}, default "float32"
+        Data type of the images. Without the package ml_dtypes, bfloat16 arrays are
+        uint16 arrays that hold the same bits.
+    normalize : {"auto", "dataset", "unit"}, (mean, std) or None, default "auto"
+        "dataset" subtracts the mean of the dataset's pixels and divides by their
+        standard deviation. A pair of numbers, for pixels in 0..1, does the same: pass
+        the training set's pair for the test set. "unit" scales to 0..1. None keeps
+        0..255. "auto" is "dataset", or None for uint8, which can't be normalized. A
+        pixel x becomes ``x * scale + bias``, each operation rounded to float32.
+    layout : {"NCHW", "NHWC", "NHW", "flat"}, default "NCHW"
+        Shape of the images: (n, 1, height, width), (n, height, width, 1),
+        (n, height, width) or (n, height * width).
+    label_dtype : {"int64", "int32", "uint8", "onehot"}, default "int64"
+        Data type of the labels. "onehot" labels are float32 of shape (n, classes).
+    augment : transform, sequence of transforms, recipe name or None, default None
+        Transforms with new random numbers for each image and epoch: see
+        `fmnist_fast.augment`. Python functions may come last, and are slow. The
+        consumer's thread calls ``function(images, labels, rng)`` for each batch. The
+        result must be a tuple (images, labels). `rng` is a numpy Generator keyed by
+        seed, epoch, position and rank.
+    drop_last : bool or "wrap", default False
+        False keeps a short last global batch, and divides its rows evenly among the
+        ranks: a rank without a row has one batch fewer. True drops it. "wrap" fills it
+        with the epoch's first samples, with new random numbers. With True and "wrap",
+        all ranks have equally many batches of `batch_size` rows.
+    shard : (rank, world), "env" or None, default None
+        This process's part of every batch. Together the k-th batches of all ranks are
+        the k-th batch of one process with ``batch_size * world`` rows. "env" asks Ray
+        Train, jax.distributed, torchrun, Open MPI or SLURM (docs/processes.md).
     threads : int in 1..256, optional
-        Worker threads; by default the usable cores, at most 4.
-    prefetch : int in 1..65536
-        Batches to keep ready. When they are small, more are kept, so that the threads
-        need not be woken for each.
+        Number of workers. The default is the number of usable cores, at most 4.
+    prefetch : int in 1..65536, default 4
+        Batches to keep ready. More are kept if they are small, to wake threads less.
     slots : sequence of arrays or buffers, optional
-        Memory to keep batches in, one each, such as pinned or shared memory: at least
-        `slot_nbytes` bytes from a multiple of 64 on, writable and contiguous. Exactly
-        `prefetch` of them hold batches ahead; you may hold as many batches as there are
-        more, then iterating raises RuntimeError until one is let go of. A loader with
-        slots has one iterator in use at a time, can't be pickled, and does not iterate
-        in a forked child.
+        Your own memory, such as pinned memory: a writable, contiguous piece of at least
+        `slot_nbytes` bytes for each batch, aligned to 64 bytes. Exactly `prefetch` of
+        them hold batches ahead. While you hold batches in all others, iterating raises
+        RuntimeError. A loader with slots has one iterator in use at a time, can't be
+        pickled, and does not iterate in a forked child.
+
+    Attributes
+    ----------
+    rank, world : int
+        Number of this process, and number of processes.
+    scale, bias : float
+        Factor and summand of the normalization.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is not what it should be.
+        An argument is invalid. The message says what it must be.
 
     Notes
     -----
-    Determinism: a batch depends on the dataset, these options, `seed`, the epoch and
-    the position in it; not on threads, prefetch, machine, or resuming.
+    Each parameter is also an attribute, which can't be changed.
 
-    Thread safety: one iterator may be shared by threads, each batch going to one of
-    them, and several iterators of a loader may be in use; each has an epoch of its own.
+    Determinism: A batch depends on the dataset, these options, `seed`, the epoch and
+    the position in it. Threads, prefetch, machine and resuming do not change it.
 
-    Buffers: a batch's arrays are writable and yours for as long as anything refers to
-    them; then their memory is used again.
+    Thread safety: Threads may share an iterator, and each batch goes to one of them.
+    Several iterators may be in use, each with its own epoch. A forked child starts new
+    threads, and there the parent's iterators raise RuntimeError.
 
-    Fork: a child process starts threads of its own; iterators that the parent made
-    raise RuntimeError there.
+    Buffers: A batch's arrays are writable, and yours as long as anything refers to
+    them. Then their memory is used again.
     """
 
     @hinting()
@@ -131,7 +129,7 @@ class Loader:
         prefetch: int = 4,
         slots: Sequence[Any] | None = None,
     ) -> None:
-        self.dataset = _checked_dataset(dataset)
+        self.dataset = options.checked_dataset(dataset)
         self.batch_size = checked_integer("batch_size", batch_size, 1, options.MAX_ROWS)
         self.shuffle = checked_flag("shuffle", shuffle)
         self.shuffle_block = options.checked_block(shuffle_block, self.shuffle)
@@ -154,13 +152,14 @@ class Loader:
         self._reset((0, 0))
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """Raise AttributeError for public names, which are fixed."""
         if "_progress" in self.__dict__ and not name.startswith("_"):
-            raise AttributeError(f"{name} of a Loader is fixed: make another Loader")
+            raise AttributeError(f"{name} of a Loader is fixed. Make another Loader.")
         super().__setattr__(name, value)
 
     @property
     def seed(self) -> int:
-        """What the orders are derived from, as given, drawn, or loaded with a state."""
+        """Return the seed in use: the one given, drawn, or loaded with a state."""
         return self._seed
 
     def _reset(self, begin: Place) -> None:
@@ -168,15 +167,15 @@ class Loader:
         n_needed = self.batch_size * self.world if self.drop_last is True else 1
         self._progress = Progress(len(self.dataset), n_needed, begin)
         if self._slots:
-            self._pipelines.idle(self._new_pipeline)  # which checks their size
+            self._pipelines.idle(self._new_pipeline)  # checks the size of the slots
 
     def _options(self) -> dict[str, Any]:
-        """Return the options, but for slots, in the order of `__repr__`."""
+        """Return the options without slots, in the order of `__repr__`."""
         values = vars(self) | {"seed": self.seed, "shard": (self.rank, self.world)}
         return {name: values[name] for name in options.NAMES}
 
     def _replace(self, **changes: Any) -> Loader:
-        """Return a loader of the same dataset and options, but for `changes`."""
+        """Return a loader that differs only in `changes`."""
         return Loader(self.dataset, **self._options() | changes)
 
     def _moments(self) -> tuple[float, float]:
@@ -185,27 +184,27 @@ class Loader:
 
     @property
     def _pipeline(self) -> Pipeline | None:
-        """Of the newest iterator."""
         return self._pipelines.newest
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, for this rank."""
+        """Return the number of batches in a whole epoch, for this rank."""
         return self._n_batches(0)
 
     def _n_batches(self, position: int) -> int:
-        """Return how many batches of an epoch this rank has from `position` on."""
+        """Return how many batches this rank has from `position` on."""
         whole, rest = divmod(len(self.dataset) - position, self.batch_size * self.world)
         if self.drop_last == "wrap":
             return whole + (rest > 0)
         return whole + (rest > self.rank and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Return an iterator over the batches of the next epoch."""
         with self._pipelines.lock:
             seed, begin = self.seed, self._progress.next_begin()
             epoch, position = begin
             checked_integer("epoch", epoch, 0, MAX_EPOCH)
             pipeline = self._pipelines.idle(self._new_pipeline)
-            self._progress.go_to(begin)  # until the next one is there
+            self._progress.go_to(begin)  # a signal handler reads this until `begun`
             batches = pipeline.start(
                 shuffle=self.shuffle,
                 block=self.shuffle_block or 0,
@@ -237,36 +236,48 @@ class Loader:
     def _compile(self, augment: Augment) -> Compiled | None:
         if augment is None:
             return None
-        from .augment import compile_transforms  # slow, and not all loaders need it
+        from .augment import compile_transforms  # slow import
 
         height, width = self.dataset.images.shape[1:]
         compiled = compile_transforms(augment, height, width, len(self.dataset.classes))
         if compiled.mix is not None and self.label_dtype != "onehot":
             raise ValueError(
-                "MixUp and CutMix make soft labels: label_dtype must be 'onehot', got "
+                "MixUp and CutMix require label_dtype='onehot', got "
                 f"{self.label_dtype!r}"
             )
         return compiled
 
     def _core_transforms(self) -> Transforms | None:
-        """The transforms that run in the core."""
+        """Return the transforms that run in the core, if there are any."""
         compiled = self._compiled
         if compiled is None or not (compiled.transforms or compiled.mix):
             return None
         return Transforms(compiled, *self.dataset.images.shape[1:])
 
     def augment_preview(self, index: int, n: int) -> np.ndarray:
-        """Image `index` as the first `n` epochs augment it, to be looked at.
+        """Return image `index` as an unshuffled loader augments it.
 
-        Returns uint8 (n, height, width), of the augmented size: what a loader that does
-        not shuffle gives in epochs 0 to n - 1, before mixing and before Python
-        functions. Raises IndexError, or ValueError for n < 1.
+        Parameters
+        ----------
+        index : int
+            Row of the image. A negative number counts from the end.
+        n : int in 1..2**32
+            Number of epochs, from epoch 0 on.
+
+        Returns
+        -------
+        ndarray, uint8 (n, height, width)
+            The image in each epoch, before mixing and before Python functions.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            `index` is not in the dataset, or an argument is invalid.
         """
         n = checked_integer("n", n, 1, MAX_EPOCH + 1)
         size = len(self.dataset)
         row = checked_integer("index", index, -(2**63), 2**63 - 1)
-        if not -size <= row < size:
-            raise IndexError(f"index {row} of a dataset of {size}")
+        check_row(row, size)
         image = self.dataset.images[row]
         transforms = self._core_transforms()
         if transforms is None:
@@ -282,47 +293,34 @@ class Loader:
         columns: int = 8,
         zoom: int | None = None,
     ) -> PIL.Image.Image:
-        """Draw a batch of this loader as a contact sheet, its normalisation undone.
-
-        Values beyond black and white are drawn as these. Mixed labels are given as
-        shares: "Bag 70%, Coat 30%".
+        """Return a contact sheet of a batch, with the normalization undone.
 
         Parameters
         ----------
         batch : tuple of two ndarray
-            Images and labels as this loader gives them, in any layout and dtype.
-        count : int, in 1..10000
-            At most so many of its images.
-        columns, zoom
+            Images and labels that this loader yielded.
+        count, columns, zoom : int
             As in `Dataset.show`.
 
         Returns
         -------
         PIL.Image.Image
-            RGB.
+            Picture in RGB. Values beyond black or white are clipped. Mixed labels are
+            shown as shares: "Bag 70%, Coat 30%".
 
         Raises
         ------
-        ImportError
-            Pillow is not installed.
-        TypeError, ValueError
-            The batch is not one of this loader, or an argument is not what it should
-            be.
+        ImportError, TypeError, ValueError
+            Pillow is missing, or an argument is invalid.
         """
-        from ._show.batch import arrays_of, captions_of, pixels_of
-        from ._show.contact_sheet import MAX_IMAGES, contact_sheet
+        from ._show.batch import batch_sheet
 
-        count = checked_integer("count", count, 1, MAX_IMAGES)
-        images, labels = arrays_of(batch)
         kind = self.layout, self.image_sides, self.scale, self.bias
-        pixels = pixels_of(images[:count], *kind)
-        captions = captions_of(labels[:count], self.dataset.classes)
-        title = f"{self.dataset.title}: {len(pixels):,} of a batch of {len(images):,}"
-        return contact_sheet(pixels, captions, columns=columns, zoom=zoom, title=title)
+        return batch_sheet(batch, self.dataset, kind, count, columns, zoom)
 
     @property
     def image_sides(self) -> tuple[int, int]:
-        """Height and width of the images in its batches, which steps may change."""
+        """Return the height and width of images in batches, after augmentation."""
         if self._compiled is not None:
             return self._compiled.height, self._compiled.width
         height, width = self.dataset.images.shape[1:]
@@ -330,57 +328,53 @@ class Loader:
 
     @property
     def has_functions(self) -> bool:
-        """Whether `augment` ends in Python functions, which change finished batches."""
+        """Return whether `augment` ends in Python functions, which change batches."""
         return self._compiled is not None and bool(self._compiled.functions)
 
     def _new_pipeline(self) -> Pipeline:
-        n_rows = self.batch_size
-        if self.drop_last != "wrap":
-            n_rows = max(1, min(n_rows, len(self.dataset)))
-        return Pipeline(
-            parts_of(self.dataset.images),
-            self.dataset.labels,
-            transforms=self._core_transforms(),
-            dtype=self.dtype,
-            scale=self.scale,
-            bias=self.bias,
-            image_shape=options.image_shape(self.image_sides, self.layout),
-            array_dtype=options.array_dtype(self.dtype),
-            label_dtype=self.label_dtype,
-            n_classes=len(self.dataset.classes),
-            rows=n_rows,
-            threads=self.threads,
-            prefetch=self.prefetch,
-            slots=self._slots,
-        )
+        return new_pipeline(self, self._core_transforms(), self._slots)
 
     @property
     def slot_nbytes(self) -> int:
-        """Bytes that a batch takes: images, padding to a multiple of 256, labels."""
+        """Return the bytes of a slot: images padded to a multiple of 256, labels."""
         with self._pipelines.lock:
             newest = self._pipeline or self._pipelines.idle(self._new_pipeline)
             return newest.slot_nbytes
 
     @property
     def epoch(self) -> int:
-        """The epoch, from 0, that the next batch belongs to."""
+        """Return the epoch of the next batch, from 0."""
         return self._progress.where()[0]
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iterator start at the beginning of `epoch`, 0..2**32-1.
+        """Start the next iterator at the beginning of an epoch.
 
-        Right after `load_state_dict`, naming the epoch of the state keeps its position,
-        so that loops which always set the epoch resume as well.
+        Right after `load_state_dict`, the state's epoch keeps the state's position. A
+        loop that always sets the epoch therefore resumes correctly too.
+
+        Parameters
+        ----------
+        epoch : int in 0..2**32-1
+            Number of the epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `epoch` is not an integer in its range.
         """
         epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
         with self._pipelines.lock:
             self._progress.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the newest iterator stands, as a few numbers to be kept as JSON.
+        """Return the state of the newest iterator.
 
-        The position counts samples over all ranks, so that a run may go on with
-        another number of threads, and of ranks or rows a batch.
+        Returns
+        -------
+        dict
+            Epoch, position, seed and fingerprint, which can be saved as JSON. The
+            position counts samples over all ranks. A run may therefore continue with
+            another number of threads, ranks or rows of a batch.
         """
         with self._pipelines.lock:
             epoch, position = self._progress.where()
@@ -396,10 +390,18 @@ class Loader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Make the next iterator go on where `state` was taken, with its seed.
+        """Start the next iterator where a state was taken, with its seed.
 
-        Raises ValueError naming the first entry that is missing, out of range, or that
-        differs from this loader's dataset, shuffle or shuffle_block.
+        Parameters
+        ----------
+        state : dict
+            Result of `state_dict`, of this loader or another one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An entry is missing or invalid, or differs from this loader's dataset,
+            `shuffle` or `shuffle_block`. The message names the entry.
         """
         seed, begin = checked_state(state, self.state_dict())
         with self._pipelines.lock:
@@ -407,44 +409,41 @@ class Loader:
             self._progress.go_to(begin)
 
     def close(self) -> None:
-        """Join the worker threads; iterators in use raise RuntimeError.
+        """Join the worker threads. Iterators in use then raise RuntimeError.
 
-        Batches that were handed out stay valid, and a new iterator starts new threads.
+        Batches that were handed out stay valid. A new iterator starts new threads.
         """
         self._pipelines.close()
 
     def __enter__(self) -> Loader:
+        """Return this loader, which the end of the block closes."""
         return self
 
     def __exit__(self, *exception: object) -> None:
+        """Close the loader."""
         self.close()
 
     def __del__(self) -> None:
+        """Join the worker threads."""
         if "_pipelines" in self.__dict__:
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        """Return the options, the epoch and the position to pickle, without threads."""
         if self._slots:
-            raise TypeError("a Loader with supplied slots can't be pickled")
+            raise TypeError("a Loader with slots can't be pickled. Make a new Loader.")
         state = self.__dict__ | {"_next": self._progress.where()}
         del state["_pipelines"], state["_progress"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled loader, at the epoch and position where it was pickled."""
         self.__dict__.update(state)
         self._reset(self.__dict__.pop("_next"))
 
     def __repr__(self) -> str:
+        """Return the dataset, the options, and the batches of an epoch."""
         shown = options.shown(self._options())
         slots = f", {len(self._slots)} slots" if self._slots else ""
         n = f"{len(self)} batches an epoch"
         return f"Loader({self.dataset!r}, {shown}{slots}: {n})"
-
-
-def _checked_dataset(dataset: Any) -> Dataset:
-    if not isinstance(dataset, Dataset):
-        raise TypeError(
-            f"dataset must be a Dataset, got {type(dataset).__name__}; make one of "
-            "arrays with Dataset.from_arrays(images, labels)"
-        )
-    return dataset

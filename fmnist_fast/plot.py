@@ -1,7 +1,7 @@
-"""Figures of a dataset: counts and mean image of each class, a histogram of pixels.
+"""Draw plots of a dataset: counts and mean images of classes, and a histogram.
 
-Needs matplotlib, which is imported when a figure is drawn. Figures are made without
-pyplot: nothing global is changed, and nothing has to be closed. Colours and fonts are
+matplotlib is required, and is imported when a plot is drawn. Plots are made without
+pyplot, so nothing global changes and no plot has to be closed. Colors and fonts are
 those of matplotlib's current style.
 """
 
@@ -19,17 +19,31 @@ if TYPE_CHECKING:
 
     from .dataset import Dataset
 
-_MAX_CLASSES = 100  # that a figure has room for
+_MAX_CLASSES = 100  # in a plot
 _LONGEST_NAME, _LONGEST_TITLE = 24, 80  # characters
-_COLUMNS, _MANY = 5, 25  # of mean images; twice as many columns for more classes
-_PART_NBYTES = 1 << 20  # of images looked at together: they stay in the cache
+_COLUMNS, _MANY = 5, 25  # columns of mean images, doubled above 25 classes
+_PART_NBYTES = 1 << 20  # of images processed together, which stay in the CPU cache
 
 
 def counts(dataset: Dataset) -> matplotlib.figure.Figure:
-    """Draw how many images each class has, as bars.
+    """Draw the number of images of each class as bars.
 
-    Raises ImportError without matplotlib, ValueError for more than 100 classes or an
-    empty dataset.
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset with at least one image and at most 100 classes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Plot to show or to save with ``savefig``.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+    ValueError
+        The dataset is empty or has more than 100 classes.
     """
     _check(dataset)
     n = dataset.class_counts
@@ -40,7 +54,7 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
     axes.bar_label(bars, [f"{count:,}" for count in n], padding=3)
     axes.invert_yaxis()  # the first class on top
     axes.margins(y=0.02)
-    axes.set_xlim(0, 1.15 * n.max())  # with room for the numbers
+    axes.set_xlim(0, 1.15 * n.max())  # leaves room for the numbers
     axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("images")
@@ -49,10 +63,24 @@ def counts(dataset: Dataset) -> matplotlib.figure.Figure:
 
 
 def means(dataset: Dataset) -> matplotlib.figure.Figure:
-    """Draw the mean image of each class, black 0 and white 255.
+    """Draw the mean image of each class, from black for 0 to white for 255.
 
-    Raises ImportError without matplotlib, ValueError for more than 100 classes or an
-    empty dataset.
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset with at least one image and at most 100 classes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Plot to show or to save with ``savefig``.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+    ValueError
+        The dataset is empty or has more than 100 classes.
     """
     _check(dataset)
     images = mean_images(dataset)
@@ -73,12 +101,27 @@ def means(dataset: Dataset) -> matplotlib.figure.Figure:
 
 
 def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
-    """Draw how many pixels have each grey level, on a logarithmic axis.
+    """Draw the share of pixels with each gray level, on a logarithmic axis.
 
-    Raises ImportError without matplotlib, ValueError for an empty dataset.
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset with at least one image.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Plot to show or to save with ``savefig``.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+    ValueError
+        The dataset is empty.
     """
     if dataset.images.size == 0:
-        raise ValueError("an empty dataset has no histogram of pixels")
+        raise ValueError("dataset must have at least one image, got 0")
     shares = 100 * pixel_counts(dataset) / dataset.images.size
     low, high = shares[shares > 0].min(), shares.max()
     figure = _figure(6.4, 3.6)
@@ -90,7 +133,7 @@ def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
     axes.tick_params(axis="y", which="minor", labelleft=False)
     axes.set_xlim(-2, 257)
     axes.set_xticks([0, 64, 128, 192, 255])
-    axes.set_xlabel("grey level, 0 black")
+    axes.set_xlabel("gray level, 0 is black")
     axes.set_ylabel("pixels, %")
     mean, std = 255 * dataset.mean, 255 * dataset.std
     moments = f"mean {mean:.1f}, standard deviation {std:.1f}"
@@ -99,23 +142,44 @@ def histogram(dataset: Dataset) -> matplotlib.figure.Figure:
 
 
 def mean_images(dataset: Dataset) -> np.ndarray:
-    """Return the mean image of each class, float64 (classes, height, width), in 0..255.
+    """Return the mean image of each class, from exact sums.
 
-    From exact sums, over a part of the images at a time: needs memory for the result
-    and some megabytes. Classes without images are nan.
+    It takes memory for the result and some megabytes, because it sums a part of the
+    images at a time.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset of any size.
+
+    Returns
+    -------
+    ndarray, float64 (classes, height, width)
+        Mean images in 0..255. Images of classes without rows are nan.
     """
     sums = np.zeros((len(dataset.classes), *dataset.images.shape[1:]), np.int64)
     for part in _parts(dataset):
         images, labels = dataset.images[part], dataset.labels[part]
         for label in np.unique(labels):
-            # A part has at most 2**20 images, whose sums fit.
+            # A part has at most 2**20 images, so a sum is below 2**28 and fits.
             sums[label] += images[labels == label].sum(axis=0, dtype=np.uint32)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is nan, as said
+    with np.errstate(invalid="ignore"):  # 0 / 0 is nan, as documented
         return sums / dataset.class_counts[:, None, None]
 
 
 def pixel_counts(dataset: Dataset) -> np.ndarray:
-    """Return how many pixels have each gray level, int64 (256,), a part at a time."""
+    """Return the number of pixels with each gray level, counted a part at a time.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset of any size.
+
+    Returns
+    -------
+    ndarray, int64 (256,)
+        Number of pixels with each gray level.
+    """
     n = np.zeros(256, np.int64)
     for part in _parts(dataset):
         n += np.bincount(dataset.images[part].ravel(), minlength=256)
@@ -123,6 +187,7 @@ def pixel_counts(dataset: Dataset) -> np.ndarray:
 
 
 def _parts(dataset: Dataset) -> Iterator[slice]:
+    """Yield slices of rows whose images have about 1 MiB each."""
     _, height, width = dataset.images.shape
     rows = max(1, _PART_NBYTES // (height * width))
     for begin in range(0, len(dataset), rows):
@@ -130,22 +195,24 @@ def _parts(dataset: Dataset) -> Iterator[slice]:
 
 
 def _check(dataset: Dataset) -> None:
+    """Raise ValueError if there are no images or too many classes to draw."""
     if len(dataset) == 0:
-        raise ValueError("an empty dataset has no classes with images to draw")
+        raise ValueError("dataset must have at least one image, got 0")
     if len(dataset.classes) > _MAX_CLASSES:
         raise ValueError(
-            f"a figure has room for {_MAX_CLASSES} classes, the dataset has "
+            f"dataset must have at most {_MAX_CLASSES} classes, got "
             f"{len(dataset.classes)}"
         )
 
 
 def _figure(width: float, height: float) -> matplotlib.figure.Figure:
-    with install_hint("figures need matplotlib", "matplotlib"):
+    """Return an empty Figure with the given width and height in inches."""
+    with install_hint("plots require matplotlib", "matplotlib"):
         from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _plain(text: str, longest: int = _LONGEST_TITLE) -> str:
-    """Return text on one line, cut where it is long, without formulas of matplotlib."""
+    """Return text on one line, cut if too long, with $ escaped so it is no formula."""
     return one_line(text, longest).replace("$", r"\$")

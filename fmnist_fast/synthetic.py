@@ -1,8 +1,8 @@
-"""A drawn stand-in for Fashion-MNIST, for machines without the files.
+"""Draw a stand-in for Fashion-MNIST, for machines without the files.
 
-The pictures come from garments.py; this puts them into IDX files and reads them back,
-so that all that follows is as with real files. The dataset.json beside the files says
-that they are synthetic, and so does every Dataset read from them.
+This module writes the images of garments.py to IDX files and reads them back, so that
+everything afterwards is the same as with published files. The dataset.json beside the
+files says that they are synthetic, and every Dataset read from them says so too.
 """
 
 from __future__ import annotations
@@ -22,25 +22,34 @@ from .idx import write_idx
 def synthetic(
     n_train: int = 60000, n_test: int = 10000, seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Draw a dataset of the shape of Fashion-MNIST: ten classes of garments, 28x28.
+    """Draw a dataset of the form of Fashion-MNIST: 28x28 garments in ten classes.
 
     Parameters
     ----------
-    n_train, n_test : int
-        Images in each split, in 1..2**32-1; no two splits or images share a draw.
-    seed : int
-        In 0..2**64-1. The same seed gives the same bytes on every machine.
+    n_train, n_test : int in 1..2**32-1, default 60000 and 10000
+        Number of images in each split. No two images use the same random numbers.
+    seed : int in 0..2**64-1, default 0
+        Number that decides all images and labels.
 
     Returns
     -------
     tuple of two Dataset
-        Train and test, `synthetic` is True. Their files are kept in the cache folder
-        and read the next time.
+        The splits "train" and "test", with `synthetic` set to True. Their files stay in
+        the cache folder, and the next call with the same arguments reads them.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is not an integer, or out of its range.
+        An argument is not an integer or is out of range.
+
+    Warns
+    -----
+    UserWarning
+        The files can't be written to the cache folder.
+
+    Notes
+    -----
+    Determinism: The same arguments give the same bytes on every machine.
     """
     n_train = checked_integer("n_train", n_train, 1, 2**32 - 1)
     n_test = checked_integer("n_test", n_test, 1, 2**32 - 1)
@@ -52,8 +61,8 @@ def synthetic(
             write_synthetic(folder, n_train, n_test, seed)
         except OSError as error:
             warnings.warn(
-                f"could not keep the synthetic set in {folder}: {error}. Point "
-                "FMNIST_FAST_CACHE at a folder that can be written, or set it to 'off'",
+                f"{folder}: can't save the synthetic dataset: {error}.\n"
+                "Set FMNIST_FAST_CACHE to a writable folder or to 'off'.",
                 stacklevel=2,
             )
         else:
@@ -66,7 +75,22 @@ def synthetic(
 
 
 def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
-    """Draw four IDX files and then a dataset.json, unless that is there already."""
+    """Write four IDX files and then a dataset.json, unless the folder has one.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder for the files. It is created if it is missing.
+    n_train, n_test : int in 1..2**32-1
+        Number of images in each split.
+    seed : int in 0..2**64-1
+        Number that decides all images and labels.
+
+    Raises
+    ------
+    OSError
+        The files can't be written.
+    """
     import json
 
     from ._dataset.card import CARD_NAME
@@ -78,7 +102,7 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     first = 0
     for split, n in (("train", n_train), ("test", n_test)):
-        # As many of each class as n allows, in random order.
+        # Classes have the same number of labels, or one more, in random order.
         labels = (_core.order(n, seed=seed, epoch=first) % 10).astype(np.uint8)
         images_name, labels_name = SPLITS[split].stems
         write_idx(folder / images_name, draw(labels, seed=seed, first=first))
@@ -90,6 +114,7 @@ def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
 
 
 def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
+    """Return both splits, which don't refer to the files if `keep` is False."""
     from ._load.find import find_split
     from ._load.split import read_split
     from ._registry.datasets import SPLITS

@@ -1,4 +1,4 @@
-"""What the tests share: small data, the real data, and a cache folder of their own."""
+"""Fixtures that the tests share: small datasets, the published files, and servers."""
 
 import gc
 import os
@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, settings
 
 import fmnist_fast as ff
 from fmnist_fast import _core
-from fmnist_fast._show import contact_sheet
+from fmnist_fast._show import batch, contact_sheet
 
 pytest_plugins = ["helpers.command_line", "helpers.dataset_files", "helpers.idx_files"]
 
-# A busy machine is no failure, and neither is a temporary folder used for all examples.
+# Examples may be slow on a busy machine. All examples of a test share its temporary
+# folder.
 settings.register_profile(
     "here",
     deadline=None,
@@ -25,16 +26,22 @@ settings.load_profile("here")
 
 
 def pytest_collection_finish():
-    """Leave what the frameworks have imported out of each test's `gc.collect`, which
-    would take half a second for it."""
+    """Exclude the objects that exist before the tests from garbage collection.
+
+    Otherwise each `gc.collect` in a test takes half a second, for the objects of the
+    frameworks.
+    """
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory):
-    """Keep the user's cache folder out of the tests, and the source tree out of the
-    search path of the processes that they start."""
+    """Keep the user's cache folder and the source tree out of the tests.
+
+    The tests run in an empty folder, because processes that they start can import
+    modules from the working folder.
+    """
     data = os.environ.get("FMNIST_FAST_DATA")
     with pytest.MonkeyPatch.context() as patch:
         if data:
@@ -46,7 +53,7 @@ def own_folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def real_root():
-    """The folder of the published files, where $FMNIST_FAST_DATA names one."""
+    """Return the folder of the published files, which $FMNIST_FAST_DATA names."""
     root = os.environ.get("FMNIST_FAST_DATA")
     if not root:
         pytest.skip("FMNIST_FAST_DATA does not name the published Fashion-MNIST files")
@@ -55,18 +62,19 @@ def real_root():
 
 @pytest.fixture(scope="session")
 def real_train(real_root):
+    """Return the published training split."""
     return ff.load("train", real_root)
 
 
 @pytest.fixture(scope="session")
 def small():
-    """1000 synthetic images in ten classes."""
+    """Return 1000 synthetic images in ten classes."""
     return ff.synthetic(1000, 100)[0]
 
 
 @pytest.fixture(scope="session")
 def small_in_files(small, tmp_path_factory):
-    """The same images in three files."""
+    """Return the images of `small` in three files."""
     folder = tmp_path_factory.mktemp("small")
     for k, rows in enumerate(np.split(np.arange(len(small)), [100, 600])):
         ff.write_idx(folder / f"{k}-images-idx3-ubyte", small.images[rows])
@@ -76,7 +84,8 @@ def small_in_files(small, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def odd():
-    """517 images of 5x7 random pixels in three classes: no round number anywhere."""
+    """Return 517 random 5x7 images in three classes."""
+    # The counts and sides are odd, to test the remainders of vectors and batches.
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (517, 5, 7), dtype=np.uint8)
     return ff.Dataset.from_arrays(images, rng.integers(0, 3, 517, dtype=np.uint8))
@@ -84,20 +93,20 @@ def odd():
 
 @pytest.fixture
 def six():
-    """Six 4x3 images in three classes."""
+    """Return six 4x3 images in three classes."""
     return ff.Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c"], name="six")
 
 
 @pytest.fixture
 def pictures(six):
-    """The same six as Pillow images."""
+    """Return the dataset `six` with Pillow images."""
     pytest.importorskip("PIL.Image")
     return six.with_format("pil")
 
 
 @pytest.fixture
 def sheets(monkeypatch):
-    """The arguments of each contact sheet that is drawn."""
+    """Return a list that collects the arguments of each contact sheet drawn."""
     pytest.importorskip("PIL.Image")
     calls, draw = [], contact_sheet.contact_sheet
 
@@ -105,13 +114,14 @@ def sheets(monkeypatch):
         calls.append((images, captions, options))
         return draw(images, captions, **options)
 
-    monkeypatch.setattr(contact_sheet, "contact_sheet", keep)
+    for module in (contact_sheet, batch):
+        monkeypatch.setattr(module, "contact_sheet", keep)
     return calls
 
 
 @pytest.fixture(params=_core.cpu_levels())
 def cpu_level(request):
-    """Run the test with the kernels of each instruction set that is there."""
+    """Run the test with the kernels of each instruction set of this machine."""
     before = _core.get_cpu_level()
     _core.set_cpu_level(request.param)
     yield request.param
@@ -120,7 +130,7 @@ def cpu_level(request):
 
 @pytest.fixture
 def no_proxies(monkeypatch):
-    """Reach 127.0.0.1 directly and trust no certificates but the usual ones."""
+    """Use no proxy for 127.0.0.1, and trust only the usual certificates."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -132,7 +142,7 @@ def no_proxies(monkeypatch):
 
 @pytest.fixture
 def http(no_proxies):
-    """An HTTP server."""
+    """Yield an HTTP server."""
     from helpers.server import Server
 
     with Server() as server:
@@ -141,7 +151,7 @@ def http(no_proxies):
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """A certificate authority that only these tests know, and its file."""
+    """Return a certificate authority that only these tests know, and its file."""
     import trustme
 
     authority = trustme.CA()
@@ -152,7 +162,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def https(no_proxies, authority):
-    """An HTTPS server with a certificate of `authority`."""
+    """Yield an HTTPS server with a certificate of `authority`."""
     from helpers.server import Server
 
     with Server(authority[0].issue_cert("127.0.0.1")) as server:

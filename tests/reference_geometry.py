@@ -1,7 +1,12 @@
-"""Steps that move pixels in slow, obvious Python, exact to the bit.
+"""Transforms that move pixels, in slow, obvious Python, exact to the bit.
 
-Written from the comments in src/augment/*.h alone, never from the C. Numbers of Python
-are the C's double; those of numpy are float32 unless they say something else.
+A function `f(image, transform, draws)` returns the transformed image. `image` is uint8
+(height, width), `transform` has the fields of the C struct as attributes, and `draws`
+is a `reference_draws.Draws` whose coin has been read.
+
+The code was written from the comments in src/augment/*.h alone, never from the C code.
+A Python float stands for a double of C. A number of numpy is a float32 where no other
+type is named.
 """
 
 import math
@@ -11,15 +16,19 @@ import numpy as np
 from reference_draws import fm_exp, fm_sin_cos
 
 F = np.float32
-NEAREST = 0
-CONSTANT, EDGE, REFLECT, SYMMETRIC = range(4)
+NEAREST = 0  # of enum fm_interpolation; all other values are bilinear
+CONSTANT, EDGE, REFLECT, SYMMETRIC = range(4)  # enum fm_padding_mode
 
 
-# ---- windows ------------------------------------------------------------------------
+# ---- crops and flips ----------------------------------------------------------------
 
 
 def source_index(i, n, mode):
-    """Where in 0..n-1 pixel i of the padded image comes from; -1 for the fill."""
+    """Return the index in a row of n pixels of pixel `i` of the padded row.
+
+    Pixel 0 is the first of the row itself, so that padding on the left has negative
+    numbers. The result is -1 where padding is the fill. Modes are those of numpy.pad.
+    """
     if 0 <= i < n:
         return i
     if mode == EDGE:
@@ -32,40 +41,56 @@ def source_index(i, n, mode):
 
 
 def take(image, rows, columns, fill):
-    """image[rows][:, columns], with `fill` where an index is outside."""
+    """Return image[rows, columns], with `fill` where an index is outside the image."""
     height, width = image.shape
     rows, columns = np.broadcast_arrays(rows, columns)
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     return np.where(inside, image[rows * inside, columns * inside], np.uint8(fill))
 
 
-def crop(image, step, draws):
+def crop(image, transform, draws):
+    """Return a crop of the padded image, at a random place.
+
+    The twin of struct fm_crop and fm_window_fn (src/augment/window.h).
+    """
     height, width = image.shape
-    top = step.top + draws.below(step.n_tops)
-    left = step.left + draws.below(step.n_lefts)
-    rows = [source_index(top + y, height, step.mode) for y in range(step.height)]
-    columns = [source_index(left + x, width, step.mode) for x in range(step.width)]
-    return take(image, np.array(rows)[:, None], np.array(columns), step.fill)
+    top = transform.top + draws.below(transform.n_tops)
+    left = transform.left + draws.below(transform.n_lefts)
+    mode = transform.mode
+    rows = [source_index(top + y, height, mode) for y in range(transform.height)]
+    columns = [source_index(left + x, width, mode) for x in range(transform.width)]
+    return take(image, np.array(rows)[:, None], np.array(columns), transform.fill)
 
 
-def flip(image, step, draws):
-    return image[::-1] if step.vertical else image[:, ::-1]
+def flip(image, transform, draws):
+    """Return the image upside down if `vertical` is set, or its mirror image."""
+    return image[::-1] if transform.vertical else image[:, ::-1]
 
 
 # ---- warps --------------------------------------------------------------------------
 
 
-def affine_map(step, draws):
-    angle = draws.range(step.angle)
-    if step.counter_clockwise:
+def affine_map(transform, draws):
+    """Return the six coefficients m of the map from output to source.
+
+    Both points are measured from the center of the image, in pixels:
+
+        x' = m[0] x + m[1] y + m[2]
+        y' = m[3] x + m[4] y + m[5]
+
+    The image is rotated, scaled and sheared about a center, then moved by whole pixels.
+    m is the inverse of these changes, as in torchvision.transforms.v2.RandomAffine. The
+    twin of fm_affine_draw (src/augment/warp.h).
+    """
+    angle = draws.range(transform.angle)
+    if transform.counter_clockwise:
         angle = -angle
-    whole = math.trunc if step.truncate else round
-    tx, ty = (
-        float(whole(draws.range(r))) for r in (step.translate_x, step.translate_y)
-    )
-    scale = draws.range(step.scale)
-    tangents = [draws.range(step.shear_x), draws.range(step.shear_y)]
-    if not step.shear_tangent:
+    integer = math.trunc if transform.truncate else round
+    tx = float(integer(draws.range(transform.translate_x)))
+    ty = float(integer(draws.range(transform.translate_y)))
+    scale = draws.range(transform.scale)
+    tangents = [draws.range(transform.shear_x), draws.range(transform.shear_y)]
+    if not transform.shear_tangent:
         sines = [fm_sin_cos(shear) for shear in tangents]
         tangents = [sine / cosine for sine, cosine in sines]
     tan_x, tan_y = tangents
@@ -75,14 +100,18 @@ def affine_map(step, draws):
     c = sine - cosine * tan_y
     d = -c * tan_x + cosine
     m = [d / scale, -b / scale, 0.0, -c / scale, a / scale, 0.0]
-    cx, cy = step.center_x, step.center_y
+    cx, cy = transform.center_x, transform.center_y
     m[2] = m[0] * (-cx - tx) + m[1] * (-cy - ty) + cx
     m[5] = m[3] * (-cx - tx) + m[4] * (-cy - ty) + cy
     return m
 
 
 def compose(f, s):
-    """out(p) = f(s(p))."""
+    """Return the map of f(s(p)): the image is changed by `f` first and by `s` second.
+
+    `f` comes last in the formula because maps go from output to source. The twin of
+    fm_map_compose (src/augment/warp.h).
+    """
     return [
         f[0] * s[0] + f[1] * s[3],
         f[0] * s[1] + f[1] * s[4],
@@ -94,12 +123,21 @@ def compose(f, s):
 
 
 def fixed(v):
-    """A number with 16 bits behind the point."""
+    """Return a number in units of 2**-16, as an integer.
+
+    It is rounded to the nearest integer, halves up, and clipped to -2**45..2**45.
+    """
     return min(max(math.floor(65536.0 * v + 0.5), -(2**45)), 2**45)
 
 
-def places(m, height, width):
-    """The source of every output pixel, in units of 2**-16 pixel."""
+def source_points(m, height, width):
+    """Return the source point of every output pixel, as integer arrays x and y.
+
+    Points are in units of 2**-16 pixel, measured from the middle of the top left pixel.
+    The point of the first pixel and the coefficients are each rounded to such units,
+    and the points are exact sums of them. The twin of struct fm_lattice
+    (src/augment/quads.h).
+    """
     cx, cy = (width - 1) / 2, (height - 1) / 2
     y, x = np.ogrid[:height, :width]
     x0 = fixed(((m[0] * -cx + m[1] * -cy) + m[2]) + cx)
@@ -111,6 +149,14 @@ def places(m, height, width):
 
 
 def sample_at(image, x, y, interpolation, fill):
+    """Return the pixels at source points, uint8 of their shape.
+
+    Points are in units of 2**-16 pixel. They are clipped to one pixel outside the
+    image, where all pixels are `fill`. For the nearest pixel, points are rounded,
+    halves up. For bilinear interpolation, points are rounded to 1/128 pixel, and four
+    pixels are weighted by 7 bits in each direction. The twin of fm_quads_read
+    (src/augment/quads.h).
+    """
     height, width = image.shape
     x, y = np.clip(x, -65536, width << 16), np.clip(y, -65536, height << 16)
     if interpolation == NEAREST:
@@ -127,11 +173,19 @@ def sample_at(image, x, y, interpolation, fill):
 
 
 def warp(image, m, interpolation, fill):
-    return sample_at(image, *places(m, *image.shape), interpolation, fill)
+    """Return the image warped by the map `m`, in the same size.
+
+    The twin of fm_warp_affine (src/augment/warp.h).
+    """
+    return sample_at(image, *source_points(m, *image.shape), interpolation, fill)
 
 
 def reflected(i, n):
-    """Index i of a row of n that goes on as in a mirror, without repeating its ends."""
+    """Return the index in [0, n) of item `i` of a row that is mirrored at both ends.
+
+    The items at the ends are not repeated: -1 is item 1, and n is item n - 2. `i` may
+    be any number of mirrors away.
+    """
     if n == 1:
         return 0
     i = abs(i) % (2 * (n - 1))
@@ -139,7 +193,21 @@ def reflected(i, n):
 
 
 def extended_box(rows, sigma):
-    """One pass along axis 0."""
+    """Return rows smoothed by one of the three extended box filters, along axis 0.
+
+    The filter is the mean of 2 r + 1 rows and of one more at each end, which has the
+    weight `edge` below 1. Each of the three passes has a third of the Gaussian's
+    variance. Sums run in float32 from the first row to the last, and the order of
+    additions is part of the definition. Source: Gwosdek et al., "Theoretical
+    foundations of Gaussian convolution by extended box filtering", SSVM 2011. The twin
+    of one pass in fm_elastic_apply (src/augment/elastic.h).
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, any)
+    sigma : float
+        Standard deviation of the Gaussian, in rows.
+    """
     n = len(rows)
     v = sigma * sigma / 3
     r = math.floor(0.5 * math.sqrt(12.0 * v + 1.0) - 0.5)
@@ -160,7 +228,13 @@ def extended_box(rows, sigma):
 
 
 def elastic_noise(draws, height, width):
-    """Both fields of noise in float32, (width, height) each."""
+    """Yield the white noise of dx, then of dy, float32 of shape (width, height).
+
+    A byte b of the field of words gives the noise (2 b - 255) / 256. The pixels are
+    laid out column by column, and each column is padded to a multiple of 32 pixels. In
+    a chunk of 64 words, byte 0 is dx of 64 pixels and byte 1 dx of the next 64. Bytes 2
+    and 3 are dy of the same pixels (struct fm_elastic in src/augment/elastic.h).
+    """
     across = -(-height // 32) * 32
     n = -(-width * across // 128)
     words = draws.field(64 * n).reshape(n, 1, 64)
@@ -172,7 +246,20 @@ def elastic_noise(draws, height, width):
 
 
 def displacement(field, alpha, sigma_x, sigma_y):
-    """Noise, (width, height), to displacements in 2**-16 pixel, (height, width)."""
+    """Return the displacements that white noise gives, int64 of shape (height, width).
+
+    The noise is smoothed along x, then along y, where a sigma of 0 does not smooth. It
+    is multiplied by alpha / 2 and truncated to units of 2**-16 pixel.
+
+    Parameters
+    ----------
+    field : float32 array of shape (width, height)
+        Noise of `elastic_noise`.
+    alpha : float
+        Strength in pixels.
+    sigma_x, sigma_y : float
+        Standard deviation of the Gaussian in each direction, in pixels.
+    """
     for sigma in (sigma_x, sigma_y):
         for _ in range(3 if sigma else 0):
             field = extended_box(field, sigma)
@@ -182,32 +269,43 @@ def displacement(field, alpha, sigma_x, sigma_y):
     return np.trunc(np.clip(field, F(-(2**29)), F(2**29))).astype(np.int64)
 
 
-def elastic(image, step, draws):
+def elastic(image, transform, draws):
+    """Return the image with every source point displaced by smooth noise.
+
+    The twin of fm_elastic_apply (src/augment/elastic.h).
+    """
     height, width = image.shape
+    sigmas = transform.sigma_x, transform.sigma_y
+    alphas = transform.alpha_x, transform.alpha_y
     dx, dy = (
-        displacement(noise, alpha, step.sigma_x, step.sigma_y)
-        for noise, alpha in zip(
-            elastic_noise(draws, height, width), (step.alpha_x, step.alpha_y)
-        )
+        displacement(noise, alpha, *sigmas)
+        for noise, alpha in zip(elastic_noise(draws, height, width), alphas)
     )
     y, x = np.ogrid[:height, :width]
     x, y = (x << 16) + dx, (y << 16) + dy
-    return sample_at(image, x, y, step.interpolation, step.fill)
+    return sample_at(image, x, y, transform.interpolation, transform.fill)
 
 
 # ---- resizing -----------------------------------------------------------------------
 
 
 def triangle(n_in, n_out, antialias):
-    """For every output: the first input, and the float32 weights from there on."""
+    """Yield (begin, weights) for each of n_out outputs of a row of n_in pixels.
+
+    The output is the sum of weights[k] * input[begin + k]. The weights are float32 and
+    follow a triangle around the middle of the output. Its half width is 1 input pixel,
+    or n_in / n_out with `antialias` when the row shrinks. Pixels outside the row have
+    no weight, and the weights are divided by their sum. The twin of the weights of
+    fm_resample (src/augment/resample.h).
+    """
     scale = n_in / n_out
     support = scale if antialias and scale > 1 else 1.0
     for i in range(n_out):
         center = (i + 0.5) * scale
         begin = max(0, math.floor(center - support + 0.5))
         end = min(n_in, begin + math.ceil(2 * support))
-        inverse, places = 1.0 / support, range(begin, end)
-        weights = [F(max(0.0, 1 - abs(k + 0.5 - center) * inverse)) for k in places]
+        inverse, inputs = 1.0 / support, range(begin, end)
+        weights = [F(max(0.0, 1 - abs(k + 0.5 - center) * inverse)) for k in inputs]
         total = F(0)
         for weight in weights:
             total = total + weight
@@ -215,6 +313,7 @@ def triangle(n_in, n_out, antialias):
 
 
 def resampled_rows(rows, n_out, antialias):
+    """Return n_out rows of float32 that are weighted sums of the given rows."""
     out = np.zeros((n_out, rows.shape[1]), dtype=F)
     for i, (begin, weights) in enumerate(triangle(len(rows), n_out, antialias)):
         for k, weight in enumerate(weights):
@@ -223,37 +322,51 @@ def resampled_rows(rows, n_out, antialias):
 
 
 def to_pixels(x):
-    """Rounded by adding a half, and cut to 0..255."""
+    """Return float32 numbers as uint8: plus 0.5, truncated, and clipped to 0..255."""
     assert x.dtype == F
     return np.clip(np.trunc(x + F(0.5)), 0, 255).astype(np.uint8)
 
 
-def resize(image, step, draws=None):
+def resize(image, transform, draws=None):
+    """Return the image in another size, resampled vertically first.
+
+    The twin of fm_resample (src/augment/resample.h).
+    """
     height, width = image.shape
-    if step.interpolation == NEAREST:
-        rows = np.arange(step.height) * height // step.height
-        return image[rows][:, np.arange(step.width) * width // step.width]
-    rows = resampled_rows(image.astype(F), step.height, step.antialias)
-    return to_pixels(resampled_rows(rows.T, step.width, step.antialias).T)
+    if transform.interpolation == NEAREST:
+        rows = np.arange(transform.height) * height // transform.height
+        return image[rows][:, np.arange(transform.width) * width // transform.width]
+    rows = resampled_rows(image.astype(F), transform.height, transform.antialias)
+    return to_pixels(resampled_rows(rows.T, transform.width, transform.antialias).T)
 
 
-def try_box(step, draws, height, width):
-    """Area and aspect of one try of a random box."""
-    area = draws.range(step.scale) * (height * width)
-    aspect = fm_exp(draws.range(step.log_ratio))
+def try_box(transform, draws, height, width):
+    """Return both sides of one try of a random box, which may not fit the image.
+
+    The area is uniform, `scale` as a fraction of the image. The aspect ratio, first
+    side over second side, is log-uniform. A resized crop takes the width first, and
+    erasing takes the height first.
+    """
+    area = draws.range(transform.scale) * (height * width)
+    aspect = fm_exp(draws.range(transform.log_ratio))
     return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
 
 
-def resized_crop(image, step, draws):
+def resized_crop(image, transform, draws):
+    """Return a random box of the image, resized to one size.
+
+    After ten tries that do not fit, the box has the fallback size and lies in the
+    center. The twin of fm_resized_crop_draw and fm_resample (src/augment/resample.h).
+    """
     height, width = image.shape
     for _ in range(10):
-        w, h = try_box(step, draws, height, width)
+        w, h = try_box(transform, draws, height, width)
         if 0 < w <= width and 0 < h <= height:
             top = draws.below(height - h + 1)
             left = draws.below(width - w + 1)
             break
     else:
-        h, w = step.fallback_height, step.fallback_width
+        h, w = transform.fallback_height, transform.fallback_width
         top, left = (height - h) // 2, (width - w) // 2
-    part = image[top : top + h, left : left + w]
-    return resize(part, SimpleNamespace(**step.resize))
+    box = image[top : top + h, left : left + w]
+    return resize(box, SimpleNamespace(**transform.resize))

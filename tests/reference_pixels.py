@@ -1,7 +1,10 @@
-"""Steps that change pixels in slow, obvious Python, exact to the bit.
+"""Transforms that change pixel values, in slow, obvious Python, exact to the bit.
 
-Written from the comments in src/augment/*.h alone, never from the C. Numbers of Python
-are the C's double; those of numpy are float32 unless they say something else.
+Functions take (image, transform, draws) as in reference_geometry.py.
+
+The code was written from the comments in src/augment/*.h alone, never from the C code.
+A Python float stands for a double of C. A number of numpy is a float32 where no other
+type is named.
 """
 
 import ctypes
@@ -11,19 +14,27 @@ import numpy as np
 from reference_draws import draw, fm_exp
 from reference_geometry import F, reflected, to_pixels, try_box
 
+# enum fm_tone_kind in src/augment/tone.h
 INVERT, POSTERIZE, SOLARIZE, BRIGHTNESS, CONTRAST, AUTOCONTRAST, EQUALIZE = range(7)
 
 
 # ---- tone ---------------------------------------------------------------------------
 
 
-def cut(x):
-    """float32 numbers clipped to 0..255, what is behind the point cut off."""
+def truncated(x):
+    """Return float32 numbers as uint8: clipped to 0..255 and truncated."""
     assert x.dtype == F
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
 def tone_table(kind, value, image):
+    """Return the new value of each gray level, uint8 of shape (256,).
+
+    The meaning of `value` depends on the kind (enum fm_tone_kind). Only contrast,
+    autocontrast and equalize read the image. Source: the functions of
+    torchvision.transforms.v2.functional for uint8 images. The twin of fm_tone_table
+    (src/augment/tone.h).
+    """
     v = np.arange(256)
     if kind == INVERT:
         return (255 - v).astype(np.uint8)
@@ -32,41 +43,55 @@ def tone_table(kind, value, image):
     if kind == SOLARIZE:
         return np.where(v >= value, 255 - v, v).astype(np.uint8)
     if kind == BRIGHTNESS:
-        return cut(v.astype(F) * F(value))
+        return truncated(v.astype(F) * F(value))
     if kind == CONTRAST:
         mean = F(int(image.sum(dtype=np.int64)) / image.size)
-        return cut(v.astype(F) * F(value) + F(1 - value) * mean)
+        return truncated(v.astype(F) * F(value) + F(1 - value) * mean)
     if kind == AUTOCONTRAST:
         low, high = int(image.min()), int(image.max())
         if low == high:
             return v.astype(np.uint8)
-        return cut((v - low).astype(F) / (F(high - low) * F(1 / 255)))
+        return truncated((v - low).astype(F) / (F(high - low) * F(1 / 255)))
     counts = np.bincount(image.ravel(), minlength=256)
-    step = int(image.size - counts[image.max()]) // 255
-    if step == 0:
+    n_per_level = int(image.size - counts[image.max()]) // 255
+    if n_per_level == 0:
         return v.astype(np.uint8)
     below = np.cumsum(counts) - counts
-    return np.minimum(255, (below + step // 2) // step).astype(np.uint8)
+    levels = (below + n_per_level // 2) // n_per_level
+    return np.minimum(255, levels).astype(np.uint8)
 
 
-def tone(image, step, draws):
-    return tone_table(step.kind, draws.range(step.value), image)[image]
+def tone(image, transform, draws):
+    """Return the image with a random tone table applied.
+
+    The twin of struct fm_tone and fm_tone_apply (src/augment/tone.h).
+    """
+    return tone_table(transform.kind, draws.range(transform.value), image)[image]
 
 
-def jitter(image, step, draws):
+def jitter(image, transform, draws):
+    """Return the image with random brightness and contrast, in random order.
+
+    The twin of struct fm_jitter (src/augment/tone.h).
+    """
     contrast_first = draws.word() >> 31
-    brightness = BRIGHTNESS, draws.range(step.brightness)
-    contrast = CONTRAST, draws.range(step.contrast)
+    brightness = BRIGHTNESS, draws.range(transform.brightness)
+    contrast = CONTRAST, draws.range(transform.contrast)
     both = (contrast, brightness) if contrast_first else (brightness, contrast)
     for kind, value in both:
         image = tone_table(kind, value, image)[image]
     return image
 
 
-# ---- neighbourhood and noise --------------------------------------------------------
+# ---- neighborhood and noise ---------------------------------------------------------
 
 
 def gaussian(size, sigma):
+    """Return the float32 weights of a Gaussian kernel of odd size, whose sum is 1.
+
+    They are computed and normalized in double precision. Exponents below -700 count as
+    -700, because fm_exp takes no smaller number.
+    """
     radius = size // 2
     weights = [
         fm_exp(max(-700.0, -((k - radius) ** 2) / (2.0 * sigma * sigma)))
@@ -79,6 +104,11 @@ def gaussian(size, sigma):
 
 
 def correlated_rows(rows, weights):
+    """Return float32 rows correlated with weights along axis 0.
+
+    Edges are reflected, without repeating the edge row. Products are summed in float32
+    from the first weight to the last.
+    """
     n, radius = len(rows), len(weights) // 2
     total = None
     for k, weight in enumerate(weights):
@@ -88,14 +118,25 @@ def correlated_rows(rows, weights):
     return total
 
 
-def blur(image, step, draws):
-    sigma = draws.range(step.sigma)
-    rows = correlated_rows(image.astype(F), gaussian(step.size_y, sigma))
-    return to_pixels(correlated_rows(rows.T, gaussian(step.size_x, sigma)).T)
+def blur(image, transform, draws):
+    """Return the image blurred by a Gaussian of random width, along y and then along x.
+
+    The twin of fm_blur_apply (src/augment/filter.h).
+    """
+    sigma = draws.range(transform.sigma)
+    rows = correlated_rows(image.astype(F), gaussian(transform.size_y, sigma))
+    return to_pixels(correlated_rows(rows.T, gaussian(transform.size_x, sigma)).T)
 
 
-def sharpness(image, step, draws):
-    factor = draws.range(step.factor)
+def sharpness(image, transform, draws):
+    """Return the image smoothed or sharpened by a random factor.
+
+    Factor 0 smooths, factor 1 changes nothing, and factor 2 sharpens. The smooth image
+    is the rounded mean of 3 x 3 pixels, in which the middle one has the weight 5. The
+    outermost pixels stay, and so do images with a side of 1 or 2. The twin of
+    fm_sharpness_apply (src/augment/filter.h).
+    """
+    factor = draws.range(transform.factor)
     height, width = image.shape
     if height <= 2 or width <= 2:
         return image
@@ -104,22 +145,41 @@ def sharpness(image, step, draws):
     for y in range(3):
         for x in range(3):
             total = total + v[y : height - 2 + y, x : width - 2 + x]
-    smooth = (total + 6) // 13  # 13 is odd: there are no halves
+    smooth = (total + 6) // 13  # 13 is odd, so no quotient is a half
     out, v = image.copy(), v[1:-1, 1:-1]
-    out[1:-1, 1:-1] = cut(v.astype(F) + (smooth - v).astype(F) * F(1 - factor))
+    change = (smooth - v).astype(F) * F(1 - factor)
+    out[1:-1, 1:-1] = truncated(v.astype(F) + change)
     return out
 
 
-def horner(x, *numbers):
-    total = F(numbers[-1])
-    for number in numbers[-2::-1]:
-        total = F(number) + x * total
+def horner(x, *coefficients):
+    """Return c0 + x (c1 + x (c2 + ...)) in float32, summed from the inside."""
+    total = F(coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = F(coefficient) + x * total
     return total
 
 
 def normals(words):
-    """A standard normal number in float32 in the place of every word of whole chunks:
-    rows 0 and 1, and 2 and 3, of a chunk of 4 x 16 words make pairs."""
+    """Return a standard normal float32 number for each word of whole chunks.
+
+    A chunk of 64 words is an array of 4 x 16. In each column, words a and b of rows 0
+    and 1 make two normal numbers by Box and Muller (1958), and so do rows 2 and 3.
+
+    Word a gives the radius. Its upper 23 bits w make u = (2 w + 1) / 2**24, and ln u is
+    computed as in fm_log, with 5 terms of the series. Word b gives the angle. Its upper
+    23 bits make an angle of at most 45 degrees to either side, bit 0 swaps sine and
+    cosine, and bit 1 negates the cosine. The twin of the normals in fm_noise_apply
+    (src/augment/noise.h).
+
+    Parameters
+    ----------
+    words : uint32 array of shape (64 * n_chunks,)
+
+    Returns
+    -------
+    float32 array of the same shape
+    """
     a, b = words.reshape(-1, 2, 2, 16).transpose(2, 0, 1, 3)
     bits = ((a >> 9) * 2 + 1).astype(F).view(np.int32)
     exponent = (bits - 0x3F3504F3) >> 23
@@ -141,51 +201,71 @@ def normals(words):
     return out.reshape(-1)
 
 
-def noise(image, step, draws):
+def noise(image, transform, draws):
+    """Return the image with a normal number added to every pixel.
+
+    The twin of fm_noise_apply (src/augment/noise.h).
+    """
     n = normals(draws.field(-(-image.size // 64) * 64))[: image.size]
-    x = image.ravel().astype(F) + (F(255 * step.mean) + F(255 * step.sigma) * n)
+    added = F(255 * transform.mean) + F(255 * transform.sigma) * n
+    x = image.ravel().astype(F) + added
     return to_pixels(np.clip(x, F(0), F(255))).reshape(image.shape)
 
 
 # ---- rectangles ---------------------------------------------------------------------
 
 
-def erasing(image, step, draws):
+def erasing(image, transform, draws):
+    """Return the image with a random box painted over.
+
+    The box gets one value or, with `random`, the bytes of a field of words. It is
+    smaller than the image in both directions. After ten tries that do not fit, nothing
+    is painted. The twin of fm_erasing_draw and fm_erase_random (src/augment/erase.h).
+    """
     height, width = image.shape
     image = image.copy()
     for _ in range(10):
-        h, w = try_box(step, draws, height, width)
+        h, w = try_box(transform, draws, height, width)
         if h < height and w < width:
             top = draws.below(height - h + 1)
             left = draws.below(width - w + 1)
             box = image[top : top + h, left : left + w]
-            if step.random:
+            if transform.random:
                 field = draws.field(-(-box.size // 4))
                 pixels = field.astype("<u4").view(np.uint8)[: box.size]
                 box[:] = pixels.reshape(box.shape)
             else:
-                box[:] = step.value
+                box[:] = transform.value
             break
     return image
 
 
-def cutout(image, step, draws):
+def cutout(image, transform, draws):
+    """Return the image with a square painted over, clipped at the edges.
+
+    The square has `size` pixels around a random pixel of the image. The twin of
+    fm_cutout_draw (src/augment/erase.h).
+    """
     height, width = image.shape
-    top = draws.below(height) - step.size // 2
-    left = draws.below(width) - step.size // 2
+    top = draws.below(height) - transform.size // 2
+    left = draws.below(width) - transform.size // 2
     image = image.copy()
-    rows = slice(max(top, 0), max(top + step.size, 0))
-    image[rows, max(left, 0) : max(left + step.size, 0)] = step.value
+    rows = slice(max(top, 0), max(top + transform.size, 0))
+    image[rows, max(left, 0) : max(left + transform.size, 0)] = transform.value
     return image
 
 
-def user(image, step, draws):
-    """Call the C function at this address."""
-    pixels, word = ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_uint32)
-    kinds = pixels, ctypes.c_int64, ctypes.c_int64, word, ctypes.c_void_p
-    function = ctypes.CFUNCTYPE(None, *kinds)(step.function)
+def user(image, transform, draws):
+    """Return the image after the C function at the address `transform.function`.
+
+    The function changes a copy in place. Its four random words are draw 1 of the
+    transform. The twin of fm_user_fn (src/augment/steps.h).
+    """
+    pixels, words = ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_uint32)
+    types = pixels, ctypes.c_int64, ctypes.c_int64, words, ctypes.c_void_p
+    function = ctypes.CFUNCTYPE(None, *types)(transform.function)
     image = np.ascontiguousarray(image).copy()
-    words = np.array(draw(*draws.key, 1), dtype=np.uint32)
-    pointers = image.ctypes.data_as(pixels), words.ctypes.data_as(word)
-    function(pointers[0], *image.shape, pointers[1], step.data or None)
+    random = np.array(draw(*draws.key, 1), dtype=np.uint32)
+    pointers = image.ctypes.data_as(pixels), random.ctypes.data_as(words)
+    function(pointers[0], *image.shape, pointers[1], transform.data or None)
     return image

@@ -1,4 +1,4 @@
-"""What all adapters have: state and its errors, pictures, and missing packages."""
+"""Behavior of all adapters: state and its errors, pictures, and missing packages."""
 
 import importlib
 import importlib.util
@@ -20,11 +20,11 @@ ADAPTERS = {
     "keras": "KerasLoader",
 }
 NEEDS = {
-    "torch": ("torch", "PyTorch: pip install torch"),
-    "jax": ("jax", "JAX: pip install jax"),
-    "tensorflow": ("tensorflow", "TensorFlow: pip install tensorflow"),
-    "keras": ("keras", "Keras 3 and one of its backends, such as: pip install keras"),
-    "cupy": ("cupy", "CuPy: pip install cupy-cuda12x"),
+    "torch": ("torch", "PyTorch. Run: pip install torch"),
+    "jax": ("jax", "JAX. Run: pip install jax"),
+    "tensorflow": ("tensorflow", "TensorFlow. Run: pip install tensorflow"),
+    "keras": ("keras", "Keras 3 and one of its backends. Run, for example: pip"),
+    "cupy": ("cupy", "CuPy. Run: pip install cupy-cuda12x"),
 }
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5, "augment": "standard"}
 
@@ -36,44 +36,44 @@ def adapter(request):
     return getattr(module, ADAPTERS[request.param])
 
 
-def rows(batches):
-    """The labels of all batches, of any framework."""
+def labels_of(batches):
+    """Return the labels of all batches, of any framework."""
     return [np.asarray(labels).tolist() for _, labels in batches]
 
 
-def test_state_is_the_loaders(small, adapter):
+def test_state_equals_a_loaders(small, adapter):
     run = adapter(small, **OPTIONS)
     batches = iter(run)
     for _ in range(5):
         next(batches)
     state = json.loads(json.dumps(run.state_dict()))
-    numpys = ff.Loader(small, **OPTIONS)
-    numpys.load_state_dict(state)
-    assert run.state_dict() == numpys.state_dict()
-    want = rows(numpys)
-    assert rows(batches) == want and run.epoch == 1
+    plain = ff.Loader(small, **OPTIONS)
+    plain.load_state_dict(state)
+    assert run.state_dict() == plain.state_dict()
+    want = labels_of(plain)
+    assert labels_of(batches) == want and run.epoch == 1
     resumed = adapter(small, threads=1, **OPTIONS | {"seed": 6})
     resumed.load_state_dict(state)
     assert resumed.epoch == 0
-    assert rows(resumed) == want
+    assert labels_of(resumed) == want
     resumed.set_epoch(0)
-    assert rows(resumed)[5:] == want
+    assert labels_of(resumed)[5:] == want
 
 
-def test_state_of_something_else_is_refused(small, odd, adapter):
+def test_state_of_another_loader_is_refused(small, odd, adapter):
     loader = adapter(small, **OPTIONS)
     state = loader.state_dict()
     other = adapter(odd, **OPTIONS).state_dict()
     for wrong, message in [
-        (other, "state was taken with samples=517, this loader has 1000"),
-        (state | {"dataset": "?"}, "state was taken with dataset='\\?', this loader"),
-        (state | {"shuffle": False}, "state was taken with shuffle=False, this loader"),
-        (state | {"version": 0}, "state was taken with version=0, this loader has 1"),
+        (other, r"state\['samples'\] must be 1000, as in this loader, got 517"),
+        (state | {"dataset": "?"}, r"'dataset'\] must be .*, got '\?'"),
+        (state | {"shuffle": False}, r"'shuffle'\] must be True, .*, got False"),
+        (state | {"version": 0}, r"'version'\] must be 1, .*, got 0"),
         (
             state | {"position": 1000},
             r"state\['position'\] must be in 0\.\.999, got 1000",
         ),
-        ({"epoch": 1}, "state has no 'version'"),
+        ({"epoch": 1}, "state must have an entry 'version', got "),
     ]:
         with pytest.raises(ValueError, match=message):
             loader.load_state_dict(wrong)
@@ -87,12 +87,12 @@ def test_state_of_something_else_is_refused(small, odd, adapter):
 def test_batches_can_be_shown(small, adapter, dtype, layout):
     options = OPTIONS | {"dtype": dtype, "layout": layout, "label_dtype": "onehot"}
     options["augment"] = [ff.MixUp()]
-    ours, numpys = adapter(small, **options), ff.Loader(small, **options)
-    want = numpys.show(next(iter(numpys)), count=5, columns=3)
-    assert ours.show(next(iter(ours)), count=5, columns=3) == want
+    loader, plain = adapter(small, **options), ff.Loader(small, **options)
+    want = plain.show(next(iter(plain)), count=5, columns=3)
+    assert loader.show(next(iter(loader)), count=5, columns=3) == want
 
 
-def test_what_is_no_batch_is_not_shown(small, adapter):
+def test_show_refuses_invalid_batches(small, adapter):
     loader = adapter(small, **OPTIONS)
     with pytest.raises(TypeError, match=r"batch must be a pair \(images, labels\)"):
         loader.show(None)
@@ -105,22 +105,22 @@ def test_channels_last_can_be_shown(small):
     pytest.importorskip("torch")
     from fmnist_fast.frameworks.torch import TorchLoader
 
-    ours, numpys = TorchLoader(small, channels_last=True), ff.Loader(small)
-    assert ours.show(next(iter(ours))) == numpys.show(next(iter(numpys)))
+    loader, plain = TorchLoader(small, channels_last=True), ff.Loader(small)
+    assert loader.show(next(iter(loader))) == plain.show(next(iter(plain)))
 
 
 def test_batches_of_a_device_can_be_shown(small):
-    """There the loader behind them gives bytes, which the device normalises."""
+    """The inner loader returns uint8 for a device, which normalizes the pixels."""
     pytest.importorskip("torch")
     from fmnist_fast.frameworks.torch import TorchLoader
 
-    ours, numpys = TorchLoader(small, **OPTIONS), ff.Loader(small, **OPTIONS)
-    batch = next(iter(ours))
-    ours.loader = ff.Loader(small, dtype="uint8", **OPTIONS)
-    assert ours.show(batch) == numpys.show(next(iter(numpys)))
+    loader, plain = TorchLoader(small, **OPTIONS), ff.Loader(small, **OPTIONS)
+    batch = next(iter(loader))
+    loader.loader = ff.Loader(small, dtype="uint8", **OPTIONS)
+    assert loader.show(batch) == plain.show(next(iter(plain)))
 
 
-def test_it_ends_with_its_context(small, adapter):
+def test_context_closes_the_loader(small, adapter):
     with adapter(small, **OPTIONS) as loader:
         batches = iter(loader)
         next(batches)
@@ -130,8 +130,8 @@ def test_it_ends_with_its_context(small, adapter):
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_without_the_package_the_error_says_how_to_get_it(name):
-    package, words = NEEDS[name]
+def test_error_without_the_package_says_how_to_install_it(name):
+    package, advice = NEEDS[name]
     program = (
         f"import sys; sys.modules[{package!r}] = None\n"
         f"import fmnist_fast.frameworks.{name}"
@@ -139,11 +139,11 @@ def test_without_the_package_the_error_says_how_to_get_it(name):
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True
     )
-    wanted = f"ImportError: fmnist_fast.frameworks.{name} needs {words}"
-    assert done.returncode == 1 and wanted in done.stderr
+    expected = f"ImportError: fmnist_fast.frameworks.{name} requires {advice}"
+    assert done.returncode == 1 and expected in done.stderr
 
 
-def test_no_framework_is_imported_unless_it_is_asked_for():
+def test_no_framework_is_imported_with_the_package():
     program = (
         "import sys, fmnist_fast as ff\n"
         "list(ff.Loader(ff.synthetic(100, 10)[0]))\n"

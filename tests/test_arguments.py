@@ -1,4 +1,4 @@
-"""Arguments that transforms refuse."""
+"""Invalid arguments of transforms, and the messages for them."""
 
 import math
 
@@ -41,7 +41,7 @@ NAN, INF = math.nan, math.inf
 NUMBER = "must be a number, got"
 WHOLE = r"must be a whole number in 0\.\.255, got 0\.5"
 SIDE = r"must be in 1\.\.65536, got"
-SEQUENCE = "must be a sequence of"
+SEQUENCE = "must be a sequence of length"
 MODES = "must be one of constant, edge, reflect, symmetric, got"
 KINDS = "must be one of nearest, bilinear, got"
 
@@ -80,14 +80,18 @@ BAD = [
     (
         lambda: Resize(None),
         ValueError,
-        "max_size must be an integer where size is None",
+        "size=None requires max_size, got max_size=None",
     ),
-    (lambda: Resize((2, 3), max_size=9), ValueError, "max_size goes with one size or"),
+    (
+        lambda: Resize((2, 3), max_size=9),
+        ValueError,
+        r"max_size requires size to be an integer or None, got size=\(2, 3\) and max",
+    ),
     (lambda: Resize(9, max_size=9), ValueError, "max_size must be larger than size"),
     (lambda: Resize(9, max_size=0), ValueError, f"max_size {SIDE} 0"),
     (lambda: RandomResizedCrop(0), ValueError, f"RandomResizedCrop: size {SIDE} 0"),
     (lambda: RandomResizedCrop(9, (0, 1)), ValueError, r"scale .* in 1e-06\.\.1e\+06"),
-    (lambda: RandomResizedCrop(9, (1, 0.5)), ValueError, "scale .* low <= high, got"),
+    (lambda: RandomResizedCrop(9, (1, 0.5)), ValueError, "scale .* low <= high.*, got"),
     (lambda: RandomResizedCrop(9, (1,)), ValueError, f"scale {SEQUENCE} 2, got"),
     (lambda: RandomResizedCrop(9, 0.5), TypeError, f"scale {SEQUENCE} 2, got 0.5"),
     (lambda: RandomResizedCrop(9, ratio=(-1, 1)), ValueError, "ratio must be a number"),
@@ -109,18 +113,22 @@ BAD = [
     (
         lambda: RandomHorizontalFlip(0.4, "alternating"),
         ValueError,
-        "p must be 0.5, got",
+        "mode='alternating' requires p=0.5, got 0.4",
     ),
     (lambda: RandomVerticalFlip(2), ValueError, r"RandomVerticalFlip: p .* got 2"),
-    (lambda: RandomVerticalFlip(1, "alternating"), ValueError, "p must be 0.5, got 1"),
+    (lambda: RandomVerticalFlip(1, "alternating"), ValueError, "requires p=0.5, got 1"),
     (lambda: RandomRotation(NAN), ValueError, "degrees must be a number in .* got nan"),
     (lambda: RandomRotation((0, INF)), ValueError, "degrees .* got inf"),
     (lambda: RandomRotation(-1), ValueError, r"degrees .* in 0\.\.1e\+06, got -1"),
-    (lambda: RandomRotation((9, -9)), ValueError, "degrees must be low, high with low"),
+    (lambda: RandomRotation((9, -9)), ValueError, "degrees must have low <= high in"),
     (lambda: RandomRotation((1, 2, 3)), ValueError, f"degrees {SEQUENCE} 2, got"),
     (lambda: RandomRotation("9"), TypeError, f"degrees {NUMBER} '9'"),
     (lambda: RandomRotation(9, "cubic"), ValueError, f"{KINDS} 'cubic'"),
-    (lambda: RandomRotation(9, expand=True), ValueError, "a batch needs images of one"),
+    (
+        lambda: RandomRotation(9, expand=True),
+        ValueError,
+        r"expand must be False, got True\. All images of a batch must have the same si",
+    ),
     (lambda: RandomRotation(9, expand=0), TypeError, "expand must be True or False"),
     (lambda: RandomRotation(9, center=14), TypeError, f"center {SEQUENCE} 2, got 14"),
     (lambda: RandomRotation(9, center=(1, NAN)), ValueError, "center .* got nan"),
@@ -202,30 +210,34 @@ BAD = [
     (lambda: RandAugment(interpolation="area"), ValueError, f"{KINDS} 'area'"),
     (lambda: RandAugment(fill=0.5), ValueError, f"fill {WHOLE}"),
     (lambda: Compose([]), ValueError, "Compose: transforms must not be empty"),
-    (lambda: Compose(RandomInvert()), TypeError, "transforms must be a list of steps"),
-    (lambda: Compose([3]), TypeError, "transforms must be made of steps, got 3"),
-    (lambda: Compose([RandomInvert]), TypeError, "is a class, give an instance"),
+    (lambda: Compose(RandomInvert()), TypeError, "must be a list of transforms, got"),
+    (lambda: Compose([3]), TypeError, "must contain only transforms, got 3"),
+    (
+        lambda: Compose([RandomInvert]),
+        TypeError,
+        r"got the class RandomInvert\. Pass an instance: RandomInvert\(\.\.\.\)\.$",
+    ),
     (lambda: RandomApply([]), ValueError, "RandomApply: transforms must not be empty"),
     (lambda: RandomApply([RandomInvert()], 2), ValueError, "RandomApply: p .* got 2"),
     (
         lambda: RandomApply([brighten]),
         ValueError,
-        "RandomApply: a Python function gets",
+        "RandomApply: transforms must not contain Python functions, got <function bri",
     ),
     (
         lambda: RandomChoice([RandomInvert(), Compose([brighten])]),
         ValueError,
-        "RandomChoice: a Python function gets the finished batch",
+        "RandomChoice: transforms must not .*\nPass functions at the end of the list",
     ),
     (
         lambda: RandomApply([RandomInvert(), MixUp()]),
         ValueError,
-        "RandomApply: MixUp mixes .* can't stand together with RandomInvert",
+        "RandomApply: transforms must be either .*, got MixUp and RandomInvert",
     ),
     (
         lambda: RandomChoice([Compose([CutMix()]), Cutout(4)]),
         ValueError,
-        "RandomChoice: CutMix mixes .* can't stand together with Cutout",
+        "RandomChoice: transforms must be either .*, got CutMix and Cutout",
     ),
     (
         lambda: RandomChoice([]),
@@ -244,10 +256,11 @@ def test_bad_arguments_are_refused(make, error, message):
         make()
 
 
-def test_nesting_has_an_end():
-    step = RandomInvert()
+def test_nesting_has_a_limit():
+    transform = RandomInvert()
     for _ in range(32):
-        step = RandomApply([step])
-    assert len(compiled(step).transforms) == 33
-    with pytest.raises(ValueError, match="Compose: steps stand at most 32 deep"):
-        Compose([step])
+        transform = RandomApply([transform])
+    assert len(compiled(transform).transforms) == 33
+    message = "Compose: transforms must be nested at most 32 deep, got 33"
+    with pytest.raises(ValueError, match=message):
+        Compose([transform])

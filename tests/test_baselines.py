@@ -1,4 +1,4 @@
-"""The baselines of the micro-benchmarks: what counts as a loss, and what is kept."""
+"""Baselines of the micro-benchmarks: which ratio is a loss, and how they are saved."""
 
 from benchmarks.micro import baselines
 from fmnist_fast import _core
@@ -22,7 +22,7 @@ def test_a_loss_is_more_than_a_quarter():
     assert not baselines.is_loss(9.0, None)
 
 
-def test_saved_ratios_come_back_beside_others(tmp_path):
+def test_saving_keeps_the_other_ratios(tmp_path):
     path = tmp_path / "baselines.json"
     assert baselines.load(path) == {}
     baselines.save({"uint8": 0.123456, "order": 0.00123456}, "one", path)
@@ -34,7 +34,7 @@ def test_saved_ratios_come_back_beside_others(tmp_path):
     }
 
 
-def test_processors_are_told_apart(tmp_path):
+def test_name_of_the_processor(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(CPUINFO)
     name = baselines.processor(cpuinfo)
@@ -44,6 +44,6 @@ def test_processors_are_told_apart(tmp_path):
     assert baselines.processor(tmp_path / "missing").endswith(tail)
 
 
-def test_what_is_committed_can_be_read():
+def test_committed_baselines_can_be_read():
     for ratios in baselines.load().values():
         assert ratios and all(ratio > 0 for ratio in ratios.values())

@@ -1,4 +1,4 @@
-"""Pixels that come back out of batches of every kind, and their captions."""
+"""Pixels and captions that are restored from batches of every kind."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LAYOUTS = ["NCHW", "NHWC", "NHW", "flat"]
 
 @pytest.fixture
 def tones():
-    """256 images of 2x3, one for each grey level, in two classes by turns."""
+    """Return 256 images of 2x3, one for each gray level, in two alternating classes."""
     images = np.repeat(np.arange(256, dtype=np.uint8), 6).reshape(256, 2, 3)
     labels = np.arange(256, dtype=np.uint8) % 2
     return ff.Dataset.from_arrays(images, labels, classes=["even", "odd"])
@@ -19,21 +19,21 @@ def tones():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_grey_level_comes_back(sheets, tones, dtype, layout):
+def test_every_gray_level_is_restored(sheets, tones, dtype, layout):
     loader = ff.Loader(tones, 256, dtype=dtype, layout=layout, threads=1)
     loader.show(next(iter(loader)), count=256)
     ((images, captions, options),) = sheets
     assert images.dtype == np.uint8 and images.shape == tones.images.shape
-    # bfloat16 has 8 bits, of values that the mean has moved: up to half a level off
-    # near zero, and one where they are largest.
-    near = 1 if dtype == "bfloat16" else 0
-    assert np.abs(images.astype(int) - tones.images).max() <= near
+    # bfloat16 has 8 bits, and the mean has moved the values. The error is up to half
+    # a level near zero, and one level for the largest values.
+    tolerance = 1 if dtype == "bfloat16" else 0
+    assert np.abs(images.astype(int) - tones.images).max() <= tolerance
     assert captions == ["even", "odd"] * 128
     assert options["title"] == "arrays: 256 of a batch of 256"
 
 
 @pytest.mark.parametrize("normalize", ["unit", None, (0.3, 0.01), (-5, 20)])
-def test_every_normalisation_is_undone(sheets, tones, normalize):
+def test_every_normalization_is_undone(sheets, tones, normalize):
     loader = ff.Loader(tones, 256, normalize=normalize, threads=1)
     loader.show(next(iter(loader)), count=256)
     assert np.array_equal(sheets[0][0], tones.images)
@@ -47,7 +47,7 @@ def test_bits_of_bfloat16_without_ml_dtypes(sheets, tones):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_resized_batches_are_known_by_their_new_size(sheets, small, layout):
+def test_resized_batches_have_their_new_size(sheets, small, layout):
     loader = ff.Loader(small, 40, layout=layout, augment=ff.Resize((14, 20)), threads=1)
     assert loader.image_sides == (14, 20)
     assert ff.Loader(small).image_sides == (28, 28)
@@ -60,14 +60,14 @@ def test_resized_batches_are_known_by_their_new_size(sheets, small, layout):
     assert np.array_equal(images, want)
 
 
-def test_values_beyond_black_and_white_are_cut(sheets, tones):
+def test_values_beyond_black_and_white_are_clipped(sheets, tones):
     loader = ff.Loader(tones, normalize="unit", threads=1)
     images = np.array([-7, 0, 0.5, 1, 9e9], np.float32).reshape(5, 1, 1, 1)
     loader.show((images, np.zeros(5, int)))
     assert sheets[0][0].ravel().tolist() == [0, 0, 128, 255, 255]
 
 
-def test_mixed_labels_are_shares(sheets, small):
+def test_captions_of_mixed_labels_are_percentages(sheets, small):
     loader = ff.Loader(small, 4, label_dtype="onehot", threads=1)
     images, labels = next(iter(loader))
     labels[:] = 0
@@ -94,17 +94,17 @@ def test_mixed_labels_are_shares(sheets, small):
         (
             (np.zeros((2, 2, 3)), np.zeros(2, int)),
             ValueError,
-            r"the loader's layout, NCHW of 2x3, got shape \(2, 2, 3\)",
+            r"the loader's layout, NCHW of 2x3 pixels, got shape \(2, 2, 3\)",
         ),
         (
             (np.zeros((2, 3, 2, 3)), np.zeros(2, int)),
             ValueError,
-            r"NCHW of 2x3, got shape \(2, 3, 2, 3\)",
+            r"NCHW of 2x3 pixels, got shape \(2, 3, 2, 3\)",
         ),
         (
             (np.full((2, 1, 2, 3), np.nan), np.zeros(2, int)),
             ValueError,
-            "images of a batch must be finite, found nan or inf",
+            "images of a batch must be finite, got nan or inf",
         ),
         (
             (np.zeros((2, 1, 2, 3)), np.array([0, 2])),

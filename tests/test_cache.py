@@ -1,4 +1,4 @@
-"""Decoded copies: taken when good, made anew when not, never in the way."""
+"""Decoded copies: good ones are used, others are replaced, and none cause errors."""
 
 import contextlib
 import gzip
@@ -22,20 +22,20 @@ N_IMAGES = 30
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The cache folder, empty."""
+    """Return the path of the cache folder, which does not exist yet."""
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder with a training pair, compressed."""
+    """Return a folder with a compressed training split."""
     (tmp_path / "root").mkdir()
-    write_pair(tmp_path / "root")
+    write_split(tmp_path / "root")
     return tmp_path / "root"
 
 
-def write_pair(root, seed=0):
+def write_split(root, seed=0):
     rng = np.random.default_rng(seed)
     images_name, labels_name = datasets.SPLITS["train"].stems
     images = rng.integers(0, 256, (N_IMAGES, 8, 6), np.uint8)
@@ -94,20 +94,20 @@ def test_plain_files_need_no_copy(folder, root):
 
 def test_files_of_the_same_name_have_their_own_copies(folder, root, tmp_path):
     (tmp_path / "other").mkdir()
-    images = write_pair(tmp_path / "other", seed=1)
+    images = write_split(tmp_path / "other", seed=1)
     ff.load("train", root)
     assert np.array_equal(ff.load("train", tmp_path / "other").images, images)
     assert len(copies(folder)) == 4
 
 
-def test_changed_content_is_read_anew(folder, root):
+def test_changed_content_is_read_again(folder, root):
     ff.load("train", root)
-    images = write_pair(root, seed=1)
+    images = write_split(root, seed=1)
     assert np.array_equal(ff.load("train", root).images, images)
     assert len(copies(folder)) == 2
 
 
-def test_changed_time_is_read_anew(folder, root):
+def test_file_with_another_time_is_read_again(folder, root):
     ff.load("train", root)
     path = next(root.glob("*images*"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
@@ -116,30 +116,30 @@ def test_changed_time_is_read_anew(folder, root):
     assert load_copy(folder, path) is not None
 
 
-def test_changed_size_is_seen_where_the_time_is_the_same(tmp_path, kept):
-    path, time = kept[0], kept[0].stat().st_mtime_ns
+def test_changed_size_is_noticed_although_the_time_is_the_same(tmp_path, saved):
+    path, time = saved[0], saved[0].stat().st_mtime_ns
     path.write_bytes(b"the original, longer")
     os.utime(path, ns=(time, time))
     assert load_copy(tmp_path / "cache", path) is None
 
 
-def test_file_that_changes_while_it_is_read_is_read_anew(folder, root, monkeypatch):
+def test_file_that_changes_while_it_is_read_is_read_again(folder, root, monkeypatch):
     def read(path):
         content = files.read_whole(path)
         if "images" in path.name:
-            write_pair(root, seed=1)
+            write_split(root, seed=1)
         return content
 
     with monkeypatch.context() as patch:
         patch.setattr(cache, "read_whole", read)
         ff.load("train", root)
-    found = ff.load("train", root).images
-    assert np.array_equal(found, ff.read_idx(next(root.glob("*images*"))))
+    images = ff.load("train", root).images
+    assert np.array_equal(images, ff.read_idx(next(root.glob("*images*"))))
 
 
 @pytest.fixture
-def kept(tmp_path):
-    """A copy of (3, 2) int16 items: the original's path, the items and the copy's."""
+def saved(tmp_path):
+    """Save a copy of int16 items; return its original, the items and its path."""
     path = tmp_path / "a.gz"
     path.write_bytes(b"the original")
     items = np.array([[1, -2], [300, 4], [5, 6]], np.int16)
@@ -147,9 +147,9 @@ def kept(tmp_path):
     return path, items, copies(tmp_path / "cache")[0]
 
 
-def test_items_and_facts_are_kept(tmp_path, kept):
-    items, facts = load_copy(tmp_path / "cache", kept[0])
-    assert items.dtype == np.int16 and np.array_equal(items, kept[1])
+def test_items_and_facts_are_kept(tmp_path, saved):
+    items, facts = load_copy(tmp_path / "cache", saved[0])
+    assert items.dtype == np.int16 and np.array_equal(items, saved[1])
     assert facts == {"published": True}
 
 
@@ -161,8 +161,8 @@ def test_shapes_without_items_or_sides(tmp_path, shape):
     assert load_copy(tmp_path / "cache", path)[0].shape == shape
 
 
-def test_a_change_of_any_byte_is_seen(tmp_path, kept):
-    path, _, copy = kept
+def test_a_change_of_any_byte_is_noticed(tmp_path, saved):
+    path, _, copy = saved
     content = copy.read_bytes()
     for at in range(len(content)):
         changed = bytearray(content)
@@ -189,43 +189,43 @@ def test_a_change_of_any_byte_is_seen(tmp_path, kept):
         lambda content: content.replace(b"int16", b"no"),
     ],
 )
-def test_damaged_copies_are_not_taken(tmp_path, kept, change):
-    path, _, copy = kept
+def test_damaged_copies_are_not_used(tmp_path, saved, change):
+    path, _, copy = saved
     damaged = change(copy.read_bytes())
     copy.write_bytes(damaged + b"." if damaged == copy.read_bytes() else damaged)
     assert load_copy(tmp_path / "cache", path) is None
 
 
-def test_damaged_copies_are_made_anew(folder, root):
-    wanted = ff.load("train", root, cache=False)
+def test_damaged_copies_are_replaced(folder, root):
+    expected = ff.load("train", root, cache=False)
     ff.load("train", root)
     good = [copy.read_bytes() for copy in copies(folder)]
     for copy in copies(folder):
         copy.write_bytes(copy.read_bytes()[:-1] + b"\xff")
-    assert same(ff.load("train", root), wanted)
+    assert same(ff.load("train", root), expected)
     assert [copy.read_bytes() for copy in copies(folder)] == good
 
 
-def test_copy_of_another_format_version_is_not_taken(tmp_path, kept, monkeypatch):
+def test_copy_of_another_format_version_is_not_used(tmp_path, saved, monkeypatch):
     monkeypatch.setattr(cache, "_FORMAT", cache._FORMAT + 1)
-    assert load_copy(tmp_path / "cache", kept[0]) is None
+    assert load_copy(tmp_path / "cache", saved[0]) is None
 
 
-def test_copy_outlives_neither_change_nor_loss_of_the_file(tmp_path, kept):
-    kept[0].unlink()
-    assert load_copy(tmp_path / "cache", kept[0]) is None
+def test_copy_of_a_deleted_file_is_not_used(tmp_path, saved):
+    saved[0].unlink()
+    assert load_copy(tmp_path / "cache", saved[0]) is None
 
 
-def test_linked_file_shares_the_copy(tmp_path, kept):
+def test_linked_file_shares_the_copy(tmp_path, saved):
     (tmp_path / "links").mkdir()
-    (tmp_path / "links" / "a.gz").symlink_to(kept[0])
+    (tmp_path / "links" / "a.gz").symlink_to(saved[0])
     assert load_copy(tmp_path / "cache", tmp_path / "links" / "a.gz") is not None
 
 
 def test_array_stays_intact_when_its_copy_is_replaced(folder, root):
     first = ff.load("train", root)
     images = first.images.copy()
-    write_pair(root, seed=1)
+    write_split(root, seed=1)
     ff.load("train", root)
     assert np.array_equal(first.images, images)
 
@@ -235,10 +235,12 @@ def test_folder_that_cannot_be_written_gives_a_warning(folder, root, place):
     if place:
         folder.mkdir()
     (folder / place).touch()  # a file where the folder should be
-    wanted = ff.load("train", root, cache=False)
-    with pytest.warns(UserWarning, match="could not keep .* FMNIST_FAST_CACHE") as seen:
-        assert same(ff.load("train", root), wanted)
-    assert len(seen) == 2  # one for the images, one for the labels
+    expected = ff.load("train", root, cache=False)
+    with pytest.warns(
+        UserWarning, match="could not keep .*\nSet FMNIST_FAST_CA"
+    ) as warned:
+        assert same(ff.load("train", root), expected)
+    assert len(warned) == 2  # one for the images, one for the labels
 
 
 def test_full_disk_gives_a_warning_and_leaves_nothing(folder, root, monkeypatch):
@@ -251,7 +253,7 @@ def test_full_disk_gives_a_warning_and_leaves_nothing(folder, root, monkeypatch)
     assert len(dataset) == N_IMAGES and copies(folder) == []
 
 
-def test_switched_off_writes_nothing(tmp_path, root, monkeypatch):
+def test_disabled_cache_writes_nothing(tmp_path, root, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
@@ -306,10 +308,10 @@ def test_two_processes_at_once(folder, root):
     assert [copy.suffix for copy in copies(folder)] == [".bin", ".bin"]
 
 
-# ---- several processes at once; real ones are in test_processes.py -------------------
+# ---- several processes at once, simulated; test_processes.py starts real ones --------
 
 
-def test_a_copy_is_made_where_there_are_no_locks(root, folder, monkeypatch):
+def test_a_copy_is_made_without_file_locks(root, folder, monkeypatch):
     def refuse(path, waiting):
         raise OSError(37, "No locks available", str(path))
 
@@ -318,15 +320,15 @@ def test_a_copy_is_made_where_there_are_no_locks(root, folder, monkeypatch):
     assert len(copies(folder)) == 2
 
 
-def test_who_has_waited_takes_the_copy_that_another_made(root, folder, monkeypatch):
-    want = write_pair(root)
-    lock, tried = cache._making_copy, []
+def test_a_process_that_waited_uses_the_copy_of_another(root, folder, monkeypatch):
+    want = write_split(root)
+    lock, calls = cache._making_copy, []
 
     @contextlib.contextmanager
     def after_another(*paths):
-        if not tried:
-            tried.append(paths)
-            assert len(ff.load("train", root)) == N_IMAGES  # the other
+        if not calls:
+            calls.append(paths)
+            assert len(ff.load("train", root)) == N_IMAGES  # the other process
             forbid_reading(monkeypatch)
         with lock(*paths):
             yield

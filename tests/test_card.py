@@ -1,4 +1,4 @@
-"""Cards: which one a dataset has, what it says, and what a dataset.json may add."""
+"""Cards: which one a dataset has, its text, and the fields of dataset.json."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ def folder_with(folder, card):
     return folder
 
 
-def test_card_of_arrays_says_what_is_seen():
+def test_card_of_arrays_describes_them():
     dataset = ff.Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c"])
     assert dataset.info == ff.Card(
         splits={"all": 6},
@@ -37,7 +37,7 @@ def test_card_of_arrays_says_what_is_seen():
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_known_cards_are_whole(name):
+def test_known_cards_are_complete(name):
     card = CARDS[name]
     for field in (
         "description",
@@ -98,15 +98,15 @@ def test_dataset_json_is_part_of_the_card(tmp_path):
         "seed": 3,
     }
     dataset = ff.load("train", folder_with(tmp_path, card))
-    found = dataset.info
-    assert (found.name, found.description, found.license) == (
+    info = dataset.info
+    assert (info.name, info.description, info.license) == (
         "mine",
         "My own photos.",
         "CC0",
     )
-    assert found.authors == ("A", "B") and found.splits == {"train": 6}
-    assert "How it was made:\n1. Taken.\n2. Converted." in str(found)
-    assert pickle.loads(pickle.dumps(dataset)).info == found
+    assert info.authors == ("A", "B") and info.splits == {"train": 6}
+    assert "How it was made:\n1. Taken.\n2. Converted." in str(info)
+    assert pickle.loads(pickle.dumps(dataset)).info == info
     part = dataset.select([3])
     assert pickle.loads(pickle.dumps(part)).info.description == "My own photos."
 

@@ -1,4 +1,4 @@
-"""Names of classes and labels, in both directions."""
+"""Class names of labels, and labels of class names."""
 
 import numpy as np
 import pytest
@@ -47,11 +47,11 @@ def test_label_of_another_type(ten, label):
 @pytest.mark.parametrize(
     "name, hint",
     [
-        ("Ankle boots", "did you mean 'Ankle boot'?"),
-        ("ankle boot", "did you mean 'Ankle boot'?"),
-        ("shirt", "did you mean 'Shirt'?"),
-        ("t-shirt", "did you mean 'Shirt' or 'T-shirt/top'?"),
-        ("???", "they are 'T-shirt/top', 'Trouser', "),
+        ("Ankle boots", "Did you mean 'Ankle boot'?"),
+        ("ankle boot", "Did you mean 'Ankle boot'?"),
+        ("shirt", "Did you mean 'Shirt'?"),
+        ("t-shirt", "Did you mean 'Shirt' or 'T-shirt/top'?"),
+        ("???", "The classes are 'T-shirt/top', 'Trouser', "),
     ],
 )
 def test_unknown_names(ten, name, hint):
@@ -64,7 +64,7 @@ def test_long_lists_of_classes_are_cut():
     classes = [f"{i:02}" for i in range(40)]
     images = np.zeros((1, 2, 2), np.uint8)
     dataset = ff.Dataset.from_arrays(images, np.zeros(1, int), classes=classes)
-    with pytest.raises(ValueError, match=r"they are '00', .*'11', \.\.\.$"):
+    with pytest.raises(ValueError, match=r"The classes are '00', .*'11', \.\.\.$"):
         dataset.str2int("zebra")
 
 
@@ -75,7 +75,7 @@ def test_name_of_several_classes(tmp_path):
     ff.write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(1, np.uint8))
     dataset = ff.load("test", tmp_path, cache=False)
     assert dataset.str2int("b") == 1
-    with pytest.raises(ValueError, match=r"several classes are named 'a': \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"one label, got 'a' with labels \[0, 2\]"):
         dataset.str2int("a")
 
 

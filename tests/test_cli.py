@@ -36,17 +36,17 @@ def test_help_has_examples(run, command):
     [
         ("", "the following arguments are required: COMMAND"),
         ("dmeo", "invalid choice: 'dmeo'"),
-        ("demo --epochs 0", "--epochs: must be an integer from 1 on, got '0'"),
-        ("demo --batch-size x", "--batch-size: must be an integer from 1 on, got 'x'"),
-        ("demo --threads -1", "--threads: must be an integer from 1 on, got '-1'"),
+        ("demo --epochs 0", "--epochs: must be a positive integer, got '0'"),
+        ("demo --batch-size x", "--batch-size: must be a positive integer, got 'x'"),
+        ("demo --threads -1", "--threads: must be a positive integer, got '-1'"),
         ("demo --output a.jpg", "--output: must end in .png, got 'a.jpg'"),
         ("augment --output a.jpg", "--output: must end in .png, got 'a.jpg'"),
-        ("augment --count 0", "--count: must be an integer from 1 on, got '0'"),
+        ("augment --count 0", "--count: must be a positive integer, got '0'"),
         ("augment --count 1001", "--count: must be at most 1000, got 1001"),
         ("augment --index", "--index: expected at least one argument"),
         ("info more", "unrecognized arguments: more"),
         ("convert", "the following arguments are required: PHOTO|FOLDER"),
-        ("convert a --threads 0", "--threads: must be an integer from 1 on, got '0'"),
+        ("convert a --threads 0", "--threads: must be a positive integer, got '0'"),
         ("convert-idx a", "the following arguments are required: TARGET"),
     ],
 )
@@ -59,7 +59,8 @@ def test_usage_errors(run, line, message):
 @pytest.mark.parametrize(
     "error, text",
     [
-        (ff.FormatError("a: bad\n file"), "a: bad file"),
+        (ff.FormatError("a: bad\n  file"), "a: bad\n  file"),
+        (ff.FormatError("a\r\x1b[2J\t\x85\u2028b"), "a [2J b"),
         (FileNotFoundError(2, "No such file", "b"), "[Errno 2] No such file: 'b'"),
         (ValueError("c"), "c"),
         (TypeError("d"), "d"),
@@ -68,7 +69,7 @@ def test_usage_errors(run, line, message):
         (MemoryError(), "MemoryError"),
     ],
 )
-def test_known_errors_are_one_line(run, monkeypatch, error, text):
+def test_known_errors_keep_line_breaks_only(run, monkeypatch, error, text):
     def fail():
         raise error
 
@@ -76,7 +77,7 @@ def test_known_errors_are_one_line(run, monkeypatch, error, text):
     assert run("info") == (1, "", f"fmnist-fast: error: {text}\n")
 
 
-def test_errors_of_the_program_itself_keep_their_traceback(monkeypatch):
+def test_unexpected_errors_keep_their_traceback(monkeypatch):
     monkeypatch.setattr("fmnist_fast.config.show_config", lambda: {}["x"])
     with pytest.raises(KeyError):
         cli.main(["info"])
@@ -90,9 +91,10 @@ def test_ctrl_c_is_130_and_quiet(run, monkeypatch):
     assert run("info") == (130, "", "")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a single process")
 def test_ctrl_c_in_the_middle_of_a_demo(drawn):
-    def unignore():  # a background job of a shell ignores it, and so would this
+    # Background jobs of a shell ignore SIGINT, and this process would inherit that.
+    def unignore():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = start("demo", "--root", drawn, "--epochs", 10**7, preexec_fn=unignore)
@@ -109,8 +111,8 @@ def test_ctrl_c_in_the_middle_of_a_demo(drawn):
     assert "Traceback" not in err and "Error" not in err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way")
-def test_a_reader_that_leaves_is_no_error():
+@pytest.mark.skipif(sys.platform == "win32", reason="closed pipes raise other errors")
+def test_a_closed_pipe_is_no_error():
     read, write = os.pipe()
     os.close(read)
     process = start("info", stdout=write)
@@ -119,10 +121,11 @@ def test_a_reader_that_leaves_is_no_error():
     assert (process.returncode, err) == (141, "")
 
 
-def test_what_to_fetch_by_hand_keeps_its_lines(run, monkeypatch, tmp_path):
+def test_list_of_files_to_fetch_keeps_its_lines(run, monkeypatch, tmp_path):
     monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
     code, out, err = run("download", "mnist", "--to", tmp_path)
     assert (code, out) == (1, "")
-    first, *files = err.splitlines()
+    first, advice, *files = err.splitlines()
     assert first.startswith("fmnist-fast: error: FMNIST_FAST_OFFLINE is set")
+    assert advice.startswith("Put these files into ")
     assert len(files) == 4 and all("SHA-256" in line for line in files)

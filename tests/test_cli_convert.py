@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("work_folder")
 
 @pytest.fixture
 def photo():
-    """photo.png, a dark square on a light ground."""
+    """Save photo.png, a dark square on a light background; return its pixels."""
     from PIL import Image
 
     pixels = np.full((90, 60, 3), 253, np.uint8)
@@ -78,17 +78,17 @@ def test_convert_a_folder(run, photo):
     code, out, err = run("convert", "photos", "-o", "other", "--threads", 1)
     assert code == 1
     assert (
-        "Left out, files that aren't called as photos or are in no class's folder: 1\n"
+        "Skipped files without a photo suffix, or outside of the class folders: 1\n"
     ) in out
     lines = err.splitlines()
     assert lines[0] == "Photos that could not be converted: 22"
-    assert lines[1].startswith("  b/bad00.png: not a photo in ")
+    assert lines[1].startswith("  b/bad00.png: a photo must be an undamaged file in ")
     assert lines[-1] == f"  and 2 more, in {Path('other/bad-photos.txt').resolve()}"
     assert len(lines) == 22
     assert len(ff.load("train", root="other")) == 2
 
 
-def test_convert_says_that_it_goes_on(run, photo, monkeypatch):
+def test_convert_says_that_it_resumes(run, photo, monkeypatch):
     from fmnist_fast.photos.store import PhotoStore
 
     os.makedirs("photos/a")
@@ -103,12 +103,12 @@ def test_convert_says_that_it_goes_on(run, photo, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(PhotoStore, "append", stop)
-        for text in ("", "Going on after 3 of 4 photos.\n"):
+        for text in ("", "Resuming after 3 of 4 photos.\n"):
             err = run("convert", "photos", "-o", "mine")[2]
-            assert err == f"{text}Stopped; the same command goes on from here.\n"
+            assert err == f"{text}Stopped. Run the same command again to continue.\n"
     os.remove("photos/a/0.png")
     err = run("convert", "photos", "-o", "mine")[2]
-    assert err == "Photos have changed since the interrupted run: starting anew.\n"
+    assert err == "The photos have changed since the interrupted run. Starting again.\n"
 
 
 def test_convert_a_photo_that_pillow_warns_of(run, photo, monkeypatch):
@@ -132,20 +132,21 @@ def test_convert_errors(run, photo):
     Image.new("RGB", (9, 9)).save("blank.png")
     os.mkdir("folder")
     for line, message in {
-        "bad.jpg": "bad.jpg: not a photo in ",
+        "bad.jpg": "bad.jpg: a photo must be an undamaged file in ",
         "blank.png": "blank.png: the image is blank: all of its 9x9 pixels are within "
-        "5 % of the colour of a corner",
+        "5 % of the color of a corner",
         "none.jpg": "[Errno 2] No such file or directory: 'none.jpg'",
         "photo.png -o a.jpg": "the output for a photo must end in .png, got a.jpg",
-        "photo.png -o folder": "the output for a photo must be a file, and folder is",
-        "folder -o x.png": "the output for a folder is a folder, and x.png is called",
+        "photo.png -o folder": "the output for a photo must be a file, got folder",
+        "folder -o x.png": "the output for a folder of photos must be a folder, got "
+        "image file x.png",
         "photo.png -o none/a.png": "none/a.png: there is no folder none",
-        "folder": "say which folder to make of folder: -o OUT",
-        "folder -o x": "folder: wanted a subfolder for each class, found none",
-        "folder --show-steps": "--show-steps is for one photo, and folder is a folder",
+        "folder": "a folder of photos requires -o OUT, got only folder",
+        "folder -o x": "folder: a folder of photos must have a subfolder for each",
+        "folder --show-steps": "--show-steps requires a photo, got folder folder",
     }.items():
         code, out, err = run("convert", *line.split())
         assert (code, out) == (1, ""), line
         assert err.startswith(f"fmnist-fast: error: {message}"), line
     os.mkfifo("pipe.png")
-    assert "pipe.png: not a regular file" in run("convert", "pipe.png")[2]
+    assert "pipe.png: a photo must be a regular file" in run("convert", "pipe.png")[2]

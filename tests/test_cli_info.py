@@ -48,7 +48,7 @@ def test_info_without_data(run, tmp_path):
     code, out, err = run("info")
     assert (code, err) == (0, "")
     assert "train: not found" in out and "test: not found" in out
-    assert "found no train-images" in out
+    assert "found no train files" in out
     code, _, err = run("info", "--root", tmp_path / "none")
     assert code == 1
     assert err.startswith("fmnist-fast: error: root must be a folder")
@@ -77,7 +77,7 @@ def test_card(run, drawn, published, tmp_path):
     assert "\nimage     grayscale, uint8 (28, 28)\nlabel     0..25\nclasses   " in out
     assert out.endswith(CARDS["emnist/letters"].citation + "\n")
     code, out, err = run("info", "--card", "--root", tmp_path)
-    assert (code, out) == (1, "") and "found no train-images" in err
+    assert (code, out) == (1, "") and "found no train files" in err
 
 
 # ---- other datasets than Fashion-MNIST ---------------------------------------------
@@ -90,8 +90,8 @@ def test_info_of_another_dataset(mnist_root, capsys):
     assert "published   yes, by SHA-256" in out
 
 
-def test_info_of_what_no_hash_tells(tmp_path, spec, capsys):
+def test_info_of_files_without_known_hashes(tmp_path, spec, capsys):
     for part in spec("emnist/digits").splits.values():
         write_published(tmp_path, part, np.ones(N, np.uint8))
     assert cli.main(["info", "--name", "emnist/digits", "--root", str(tmp_path)]) == 0
-    assert "can't be told: no SHA-256 of such files" in capsys.readouterr().out
+    assert "unknown, because no SHA-256 of these files" in capsys.readouterr().out

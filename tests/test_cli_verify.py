@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("work_folder")
 
 
 def verdicts(out):
-    """The first word of each line, by the name of the file."""
+    """Return the first word of each line, by the name of the file."""
     words = [line.split(maxsplit=2) for line in out.splitlines()]
     return {Path(name.removesuffix(":")).name: word for word, name, _ in words}
 
@@ -41,32 +41,32 @@ def test_verify_the_real_files(run, real_root):
 
 
 def test_verify_other_compressions(run, published, drawn):
-    shutil.copy(drawn / NAMES[0], published)  # plain, and found first
+    shutil.copy(drawn / NAMES[0], published)  # uncompressed files come first
     path = published / f"{NAMES[1]}.gz"
     path.write_bytes(gzip.compress((drawn / NAMES[1]).read_bytes(), 9, mtime=1))
     code, out, _ = run("verify", published)
     assert code == 0
     lines = out.splitlines()
     assert lines[0].endswith("; the published Fashion-MNIST file")
-    assert lines[1].endswith("Fashion-MNIST file, in another compression")
+    assert lines[1].endswith("Fashion-MNIST file, compressed differently")
 
 
-def test_verify_says_what_differs(run, published, drawn):
+def test_verify_gives_the_hashes_of_a_file_that_differs(run, published, drawn):
     labels = ff.read_idx(drawn / NAMES[1])
     ff.write_idx(published / f"{NAMES[1]}.gz", labels[::-1])
     code, out, err = run("verify", published)
     assert (code, err) == (1, "")
     assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
     digest = sha256_of(published / f"{NAMES[1]}.gz")
-    wanted = datasets.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
-    assert f"SHA-256 is {digest}, published is {wanted}\n" in out
+    expected = datasets.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
+    assert f"SHA-256 must be {expected}, got {digest}\n" in out
 
 
-def test_verify_says_what_is_synthetic(run, drawn):
+def test_verify_recognizes_synthetic_files(run, drawn):
     code, out, err = run("verify", drawn)
     assert (code, err) == (1, "")
     assert set(verdicts(out).values()) == {"DIFFERS"}
-    assert out.count("SYNTHETIC by its dataset.json") == 4
+    assert out.count("SYNTHETIC according to its dataset.json") == 4
     assert datasets.DATASETS["fashion-mnist"].sha256_of(NAMES[0])[1] in out
 
 
@@ -76,9 +76,9 @@ def test_verify_damaged_files(run, published, name):
     path.write_bytes(path.read_bytes()[:-9])
     code, out, _ = run("verify", published)
     assert code == 1
-    found = verdicts(out)
-    assert found.pop(path.name) == "DAMAGED"
-    assert set(found.values()) == {"ok"}
+    words = verdicts(out)
+    assert words.pop(path.name) == "DAMAGED"
+    assert set(words.values()) == {"ok"}
     assert f"DAMAGED  {path}: truncated: the gzip data ends early" in out
 
 
@@ -88,7 +88,7 @@ def test_verify_images_and_labels_of_different_number(run, published, drawn):
     code, out, _ = run("verify", published)
     assert code == 1
     assert list(verdicts(out).values()) == ["DAMAGED", "DAMAGED", "ok", "ok"]
-    assert out.count("has 600 images, but ") == 2
+    assert out.count("must have 600 labels, one for each image of ") == 2
 
 
 def test_verify_labels_out_of_range(run, drawn, tmp_path):
@@ -102,13 +102,13 @@ def test_verify_labels_out_of_range(run, drawn, tmp_path):
     assert "labels must not be negative, got -3" in out
 
 
-def test_verify_images_that_are_none(run, drawn, tmp_path):
+def test_verify_labels_under_the_name_of_images(run, drawn, tmp_path):
     shutil.copy(drawn / NAMES[1], tmp_path)
     shutil.copy(drawn / NAMES[1], tmp_path / NAMES[0])
     code, out, _ = run("verify", tmp_path / NAMES[0], tmp_path / NAMES[1])
     assert code == 1
     assert list(verdicts(out).values()) == ["DAMAGED", "DIFFERS"]
-    assert "images must be uint8 with 3 dimensions, found uint8 (600,)" in out
+    assert "images must be uint8 with 3 dimensions, got uint8 (600,)" in out
 
 
 def test_verify_named_files(run, tmp_path):
@@ -116,19 +116,20 @@ def test_verify_named_files(run, tmp_path):
     ff.write_idx(good, np.arange(6, dtype=np.int32).reshape(2, 3))
     bad.write_bytes(good.read_bytes() + b"x")
     code, out, _ = run("verify", good)
-    only = "int32 (2, 3); only the format, the name isn't a published one"
+    only = "int32 (2, 3); only the format was checked: no published file has this name"
     assert (code, out) == (0, f"ok       {good}: {only}\n")
     code, out, _ = run("verify", good, bad, tmp_path / "none")
     assert code == 1
     assert list(verdicts(out).values()) == ["ok", "DAMAGED", "MISSING"]
-    assert f"{bad}: trailing bytes: the header says int32 (2, 3)" in out
+    assert f"{bad}: trailing bytes: the data must have 24 bytes for the" in out
     assert "none: no such file" in out
     bad.write_bytes(b"\x93NUMPY")
     _, out, _ = run("verify", bad)
-    assert f"DAMAGED  {bad}: (starts with 93" in out
+    assert f"DAMAGED  {bad}: an IDX file must start with two zero bytes (the" in out
+    assert "content starts with 93 4E" in out
 
 
-def test_verify_files_that_can_not_be_read(run, tmp_path, monkeypatch):
+def test_verify_files_that_cannot_be_read(run, tmp_path, monkeypatch):
     path = tmp_path / "a.idx"
 
     def refuse(path):
@@ -145,23 +146,23 @@ def test_verify_missing_splits(run, published, tmp_path):
     code, out, _ = run("verify", published)
     assert code == 1
     assert verdicts(out)["test"] == "MISSING"
-    assert f"{NAMES[3]} or {NAMES[3]}.gz is not beside it" in out
+    assert f"{NAMES[3]} or {NAMES[3]}.gz must be in the same folder" in out
     (tmp_path / "empty").mkdir()
     code, out, err = run("verify", tmp_path / "empty")
     assert (code, out) == (1, "")
-    assert err.startswith("fmnist-fast: error: found no train-images")
+    assert err.startswith("fmnist-fast: error: found no train files")
     code, out, err = run("verify")
     assert (code, out) == (1, "")
-    assert "found no train-images" in err
+    assert "found no train files" in err
 
 
-def test_verify_ones_own_dataset(run, tmp_path):
+def test_verify_an_own_dataset(run, tmp_path):
     ff.write_idx(tmp_path / NAMES[0], np.zeros((4, 3, 3), np.uint8))
     ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8) % 2)
     (tmp_path / "dataset.json").write_text('{"name": "mine", "classes": ["a", "b"]}')
     code, out, _ = run("verify", tmp_path)
     assert code == 0 and "MISSING" not in out
-    assert out.count("of mine by its dataset.json") == 2
+    assert out.count("of mine according to its dataset.json") == 2
     ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8))
     code, out, _ = run("verify", tmp_path)
     assert code == 1 and "DAMAGED" in out
@@ -171,11 +172,11 @@ def test_verify_ones_own_dataset(run, tmp_path):
 
 
 @pytest.mark.parametrize("options", [[], ["--name", "mnist"]])
-def test_verify_recognises_mnist(mnist_root, capsys, options):
+def test_verify_recognizes_mnist(mnist_root, capsys, options):
     paths = [str(mnist_root / f"{stem}.gz") for stem in datasets.SPLITS["test"].stems]
     assert cli.main(["verify", *paths, *options]) == 0
     out = capsys.readouterr().out
-    assert out.count("the published MNIST file, in another compression") == 2
+    assert out.count("the published MNIST file, compressed differently") == 2
 
 
 def test_verify_of_one_dataset_only(mnist_root, capsys):
@@ -184,10 +185,10 @@ def test_verify_of_one_dataset_only(mnist_root, capsys):
     assert capsys.readouterr().out.startswith("DIFFERS ")
 
 
-def test_verify_what_no_hash_tells(tmp_path, spec, capsys):
+def test_verify_files_without_known_hashes(tmp_path, spec, capsys):
     for part in spec("emnist/digits").splits.values():
         write_published(tmp_path, part, np.ones(N, np.uint8))
     with warnings.catch_warnings():
         code = cli.main(["verify", "--name", "emnist/digits", "--root", str(tmp_path)])
     assert code == 0
-    assert capsys.readouterr().out.count("only the format, no SHA-256") == 4
+    assert capsys.readouterr().out.count("format was checked: its SHA-256 is") == 4

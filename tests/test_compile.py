@@ -1,4 +1,6 @@
-"""What augment= takes besides single transforms, and what it refuses."""
+"""compile_transforms: functions, empty lists and invalid values of augment=."""
+
+import re
 
 import pytest
 from helpers.transforms import brighten, compiled
@@ -19,25 +21,31 @@ def test_python_functions_come_last():
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "augment, message",
     [
-        (3, "augment must be a list of steps, a step, the name of a recipe or None"),
-        ([RandomInvert(), 3], "augment must be made of steps, got 3"),
-        ([RandomInvert(), "standard"], "augment must be made of steps, got 'standard'"),
-        ([RandomInvert], r"RandomInvert is a class, give an instance: RandomInvert\("),
-        (RandomInvert, r"RandomInvert is a class, give an instance: RandomInvert\("),
-        ({RandomInvert()}, "augment must be a list of steps"),
+        (3, "augment must be a list of transforms, a transform, a function, the n"),
+        ([RandomInvert(), 3], "augment must contain only transforms, got 3"),
+        ([RandomInvert(), "standard"], "must contain only transforms, got 'standard'"),
+        (
+            [RandomInvert],
+            r"got the class RandomInvert\. Pass an instance: RandomInvert\(",
+        ),
+        (
+            RandomInvert,
+            r"got the class RandomInvert\. Pass an instance: RandomInvert\(",
+        ),
+        ({RandomInvert()}, "augment must be a list of transforms"),
     ],
 )
-def test_what_is_no_step_is_refused(given, message):
+def test_other_values_are_refused(augment, message):
     with pytest.raises(TypeError, match=message):
-        compile_transforms(given, 28, 28, 10)
+        compile_transforms(augment, 28, 28, 10)
 
 
 @pytest.mark.parametrize("empty", [[], ()])
 def test_an_empty_list_is_refused(empty):
-    message = "augment must not be empty; augment=None turns augmentation off"
-    with pytest.raises(ValueError, match=message):
+    message = f"augment must not be empty, got {empty}. Pass augment=None to turn"
+    with pytest.raises(ValueError, match=re.escape(message)):
         compile_transforms(empty, 28, 28, 10)
     out = compile_transforms(None, 28, 30, 10)
     assert (out.transforms, out.mix, out.functions) == ((), None, ())

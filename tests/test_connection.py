@@ -1,4 +1,4 @@
-"""A request: redirects, time-outs, certificates and proxies, against real servers."""
+"""Requests to real servers: redirects, time-outs, certificates and proxies."""
 
 import gc
 import re
@@ -16,13 +16,14 @@ BODY = bytes(range(256)) * 40
 
 
 def get(url, *, plain=True, headers=None):
-    """The status and the whole body."""
+    """Return the status and the whole body of a response."""
     with Connection(plain=plain) as opened:
         response = opened.open(url, headers or {})
         return response.status_code, b"".join(iter(lambda: opened.read(1000), b""))
 
 
 def fails(message, url, *, again, plain=True):
+    """Check the error of a request, and whether it says to try again."""
     with pytest.raises(TransferError, match=message) as caught:
         get(url, plain=plain)
     assert caught.value.again is again
@@ -30,13 +31,13 @@ def fails(message, url, *, again, plain=True):
 
 @pytest.fixture(autouse=True)
 def threads_end():
-    """No thread outlives its connection for long."""
+    """Check that no thread outlives its connection for long."""
     yield
     for thread in threading.enumerate():
         if "_work" in thread.name:
             thread.join(5)
             assert not thread.is_alive()
-    gc.collect()  # a socket that wasn't closed warns now, in the test at fault
+    gc.collect()  # sockets that were not closed warn now, in the test at fault
 
 
 def test_headers_and_body(http):
@@ -47,7 +48,7 @@ def test_headers_and_body(http):
     assert headers["User-Agent"].startswith("fmnist_fast/")
 
 
-def test_an_answer_is_returned_whatever_its_status(http):
+def test_a_response_is_returned_with_any_status(http):
     assert get(http.serve("/a", status(500))) == (500, b"")
 
 
@@ -62,13 +63,13 @@ def test_chunks(http):
     assert get(url) == (200, b"abcdefg")
 
 
-def test_pieces_come_as_they_are_sent(http):
+def test_pieces_are_returned_as_they_arrive(http):
     url = http.serve("/a", respond(200, {"Content-Length": "9"}, [b"abc"], hang=True))
     with Connection(plain=True) as opened:
         opened.open(url, {})
         assert opened.read(1000) == b"abc"
         http.stopping.set()
-        with pytest.raises(TransferError, match=r"fails: .*3 bytes read, 6 more"):
+        with pytest.raises(TransferError, match=r"failed: .*3 bytes read, 6 more"):
             opened.read(1000)
 
 
@@ -82,8 +83,8 @@ def test_redirects_are_followed(http, code):
     assert get(http.serve("/a", redirect(f"{http.base}/b/x", code)))[1] == BODY
 
 
-def test_redirects_end(http):
-    fails("redirects more than 10 times", http.serve("/a", redirect("/a")), again=False)
+def test_redirects_are_limited(http):
+    fails("more than 10 redirects", http.serve("/a", redirect("/a")), again=False)
     assert len(http.asked) == 11
 
 
@@ -94,7 +95,7 @@ def test_ten_redirects_are_followed(http):
     assert get(f"{http.base}/0") == (200, BODY)
 
 
-def test_the_body_of_a_redirect_is_not_waited_for(http):
+def test_the_body_of_a_redirect_is_not_read(http):
     endless = respond(302, {"Location": "/b"}, iter(lambda: b"x" * 1000, None))
     http.serve("/b", content(BODY))
     assert get(http.serve("/a", endless)) == (200, BODY)
@@ -103,27 +104,27 @@ def test_the_body_of_a_redirect_is_not_waited_for(http):
 @pytest.mark.parametrize(
     "target, message",
     [
-        ("file:///etc/passwd", "'file:///etc/passwd' is neither https nor http"),
-        ("ftp://127.0.0.1/a", "is neither https nor http"),
-        ("http://[1", "redirects to no URL: Invalid IPv6 URL"),
-        ("http://*a/", "fails: URL has an invalid label"),
-        ("http://127.0.0.1:99999/", "fails: Failed to parse"),
+        ("file:///etc/passwd", "must be https or http, got 'file:///etc/passwd'"),
+        ("ftp://127.0.0.1/a", "must be https or http, got 'ftp://127"),
+        ("http://[1", "redirect to an invalid URL: Invalid IPv6 URL"),
+        ("http://*a/", "failed: URL has an invalid label"),
+        ("http://127.0.0.1:99999/", "failed: Failed to parse"),
     ],
 )
-def test_redirects_to_what_is_no_web_address(http, target, message):
+def test_redirects_to_other_schemes_and_invalid_urls(http, target, message):
     fails(message, http.serve("/a", redirect(target)), again=False)
 
 
 def test_encryption_is_not_lost_by_a_redirect(http, https, authority, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
     plain = http.serve("/a", content(BODY))
-    message = re.escape(f"'{plain}' is not encrypted, which is only allowed where")
+    message = re.escape(f"'{plain}' is not encrypted; http requires a known SHA-256")
     fails(message, https.serve("/a", redirect(plain)), plain=False, again=False)
     assert len(https.asked) == 1 and not http.asked
     assert get(f"{https.base}/a", plain=True) == (200, BODY)
 
 
-def test_http_is_refused_before_it_is_asked(http):
+def test_http_is_refused_before_the_request(http):
     fails("is not encrypted", http.serve("/a", content(BODY)), plain=False, again=False)
     assert not http.asked
 
@@ -134,63 +135,65 @@ def test_http_may_lead_to_https(http, https, authority, monkeypatch):
     assert get(http.serve("/a", redirect(target))) == (200, BODY)
 
 
-# ---- what goes wrong --------------------------------------------------------------
+# ---- failures ---------------------------------------------------------------------
 
 
-def test_nobody_listens(no_proxies):
+def test_a_port_without_a_server(no_proxies):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        fails("fails: .*refused", url, again=True)
+        fails("failed: .*refused", url, again=True)
 
 
-def test_a_name_that_is_unknown(no_proxies):
-    fails("fails: .*nobody.invalid", "http://nobody.invalid/", again=True)
+def test_an_unknown_host(no_proxies):
+    fails("failed: .*nobody.invalid", "http://nobody.invalid/", again=True)
 
 
 @pytest.mark.parametrize("url", ["nowhere", "", "//a/b", "ftp://a/b", "file:///a"])
-def test_what_is_no_web_address(no_proxies, url):
-    fails("is neither https nor http", url, again=False)
+def test_other_schemes(no_proxies, url):
+    fails("the scheme must be https or http", url, again=False)
 
 
 @pytest.mark.parametrize("url", ["http://", "http://*a/", "http://a..b/"])
-def test_what_has_no_host(no_proxies, url):
-    fails("fails: |can't be asked for: ", url, again=False)
+def test_urls_without_a_valid_host(no_proxies, url):
+    fails("request failed: |invalid request: ", url, again=False)
 
 
-def test_a_server_that_hangs_up(http):
+def test_a_server_that_closes_the_connection(http):
     url = http.serve("/a", lambda handler: handler.connection.close())
-    fails("fails: ", url, again=True)
+    fails("request failed: ", url, again=True)
 
 
-def test_a_server_that_speaks_something_else(http):
+def test_a_server_with_another_protocol(http):
     url = http.serve("/a", lambda handler: handler.wfile.write(b"220 hello\r\n"))
-    fails("fails: .*220 hello", url, again=True)
+    fails("failed: .*220 hello", url, again=True)
 
 
-def test_a_server_that_says_nothing(http, monkeypatch):
+def test_a_server_that_does_not_answer(http, monkeypatch):
     monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
     url = http.serve("/a", lambda handler: handler.server_stopping.wait(20))
-    fails("takes too long to answer", url, again=True)
+    fails("no answer in time", url, again=True)
 
 
 def test_a_server_that_stops_sending(http, monkeypatch):
     monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
     url = http.serve("/a", content(BODY, cut=100, hang=True))
-    fails("takes too long to answer", url, again=True)
+    fails("no answer in time", url, again=True)
 
 
 @pytest.mark.parametrize(
     "start, piece",
     [
         (b"", b"H"),  # before the header
-        (b"HTTP/1.1 200 OK\r\n", b"A"),  # in it
+        (b"HTTP/1.1 200 OK\r\n", b"A"),  # in the header
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
     ],
 )
-def test_a_server_that_drips_where_no_body_comes(http, monkeypatch, start, piece):
-    """Every byte starts the socket's own time-out anew."""
+def test_a_server_that_sends_single_bytes_before_or_after_a_body(
+    http, monkeypatch, start, piece
+):
+    """Each byte restarts the time-out of the socket. A second one ends the request."""
     monkeypatch.setattr(connection, "_PATIENCE_SECONDS", 0.3)
 
     def drip(handler):
@@ -199,7 +202,7 @@ def test_a_server_that_drips_where_no_body_comes(http, monkeypatch, start, piece
             handler.wfile.write(piece)
 
     begin = time.monotonic()
-    fails("takes too long to answer", http.serve("/a", drip), again=True)
+    fails("no answer in time", http.serve("/a", drip), again=True)
     assert time.monotonic() - begin < 5
     http.stopping.set()
 
@@ -209,7 +212,7 @@ def test_a_server_that_drips_where_no_body_comes(http, monkeypatch, start, piece
 
 def test_an_unknown_authority_is_not_trusted(https):
     url = https.serve("/a", content(BODY))
-    fails("is not trusted: .*CERTIFICATE_VERIFY_FAILED", url, again=False)
+    fails("not trusted: .*CERTIFICATE_VERIFY_FAILED", url, again=False)
     assert not https.asked
 
 
@@ -237,7 +240,7 @@ def test_a_bundle_that_is_missing_is_named(https, monkeypatch, variable):
 def test_a_certificate_for_another_host_is_not_trusted(https, authority, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
     url = https.serve("/a", content(BODY)).replace("127.0.0.1", "localhost")
-    fails("is not trusted: .*localhost", url, again=False)
+    fails("not trusted: .*localhost", url, again=False)
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -255,7 +258,7 @@ def test_https_goes_through_a_proxy(http, https, authority, monkeypatch):
     assert [path for path, _ in http.asked] == [f"127.0.0.1:{https.address[1]}"]
 
 
-def test_some_hosts_need_no_proxy(http, monkeypatch):
+def test_hosts_of_no_proxy_are_reached_directly(http, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert get(http.serve("/a", content(BODY))) == (200, BODY)
@@ -263,11 +266,11 @@ def test_some_hosts_need_no_proxy(http, monkeypatch):
 
 def test_a_proxy_that_is_down(http, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
-    fails("fails: .*refused", http.serve("/a", content(BODY)), again=True)
+    fails("failed: .*refused", http.serve("/a", content(BODY)), again=True)
 
 
 def tunnel(handler):
-    """What a proxy does when asked to CONNECT."""
+    """Forward bytes to and from a server, as a proxy does for CONNECT."""
     host, port = handler.path.split(":")
     handler.send_response(200)
     handler.end_headers()

@@ -1,13 +1,10 @@
-"""The contact sheet: where pixels land, names that don't touch, and bad arguments."""
+"""Contact sheets: positions of pixels, gaps between names, and bad arguments."""
 
-import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import fmnist_fast as ff
 from fmnist_fast._checks import one_line
 from fmnist_fast._registry.datasets import CLASSES
 from fmnist_fast._show.contact_sheet import _GROUND, contact_sheet, save_png
@@ -32,12 +29,12 @@ def sheet_of(labels, classes=CLASSES, height=28, width=28, **options):
 
 
 def ink(pixels):
-    """Where something is drawn."""
+    """Return a mask of the pixels that differ from the background."""
     return (pixels != GROUND).any(axis=-1)
 
 
 def runs(mask):
-    """How many runs of True there are."""
+    """Return the number of runs of True."""
     return int(np.count_nonzero(np.diff(np.concatenate([[0], mask.astype(int)])) == 1))
 
 
@@ -46,27 +43,27 @@ def test_pixels_are_enlarged_without_smoothing(pillow):
     sheet = contact_sheet(image, ["a"], zoom=3)
     assert sheet.mode == "RGB"
     pixels = np.asarray(sheet)
-    wanted = np.repeat(image[0].repeat(3, axis=0).repeat(3, axis=1)[..., None], 3, 2)
-    assert np.array_equal(pixels[8 : 8 + 15, 8 : 8 + 21], wanted)
+    expected = np.repeat(image[0].repeat(3, axis=0).repeat(3, axis=1)[..., None], 3, 2)
+    assert np.array_equal(pixels[8 : 8 + 15, 8 : 8 + 21], expected)
 
 
 @pytest.mark.parametrize("n, columns, rows", [(1, 1, 1), (16, 16, 1), (17, 16, 2)])
 def test_rows_and_columns(pillow, n, columns, rows):
     pixels = sheet_of([3] * n)
-    grey = (pixels == 128).all(axis=-1)
-    assert grey.sum() >= n * 56 * 56
-    assert runs(grey[8 + 28]) == columns
-    assert runs(grey.sum(axis=1) >= 56) == rows
+    gray = (pixels == 128).all(axis=-1)
+    assert gray.sum() >= n * 56 * 56
+    assert runs(gray[8 + 28]) == columns
+    assert runs(gray.sum(axis=1) >= 56) == rows
 
 
 def test_the_longest_names_do_not_touch(pillow):
-    """Each name stays apart from its neighbours, from the image and from the edge."""
+    """Each name stays apart from its neighbors, from the image and from the edge."""
     cells = 16
     pixels = ink(sheet_of([0, 9] * (cells // 2)))
     names = pixels[8 + 56 :]
     columns = np.flatnonzero(names.any(axis=0))
     gaps = np.diff(columns)
-    # Letters are at most 7 pixels apart with the space in "Ankle boot".
+    # With the space in "Ankle boot", letters are at most 7 pixels apart.
     assert np.count_nonzero(gaps >= 8) == cells - 1
     assert columns[0] >= 4 and columns[-1] < pixels.shape[1] - 4
     rows = np.flatnonzero(names.any(axis=1))
@@ -82,14 +79,14 @@ def test_each_image_has_the_name_of_its_label(pillow):
             assert name.shape != other.shape or not np.array_equal(name, other)
 
 
-def test_title_is_a_line_of_its_own(pillow):
+def test_title_is_on_a_separate_line(pillow):
     plain, titled = sheet_of([0]), sheet_of([0], title="SYNTHETIC " * 8)
     more = titled.shape[0] - plain.shape[0]
     assert more > 0
     assert np.array_equal(titled[more:, : plain.shape[1]], plain)
     top = ink(titled[:more])
     assert top.any()
-    assert not top[:, -4:].any()  # the sheet is widened rather than the title cut
+    assert not top[:, -4:].any()  # the sheet is widened, and the title is whole
 
 
 def test_very_long_names_are_cut_and_line_ends_removed(pillow):
@@ -106,7 +103,7 @@ def test_small_and_oblong_images(pillow):
     assert runs((pixels == 128).all(axis=-1)[8 + 1]) == 2
 
 
-def test_images_of_several_sizes_are_centred_in_cells_of_the_largest(pillow):
+def test_images_of_several_sizes_are_centered_in_cells_of_the_largest(pillow):
     images = [np.full((4, 10), 100, np.uint8), np.full((20, 30), 200, np.uint8)]
     sheet = contact_sheet(images, ["a", "b"], zoom=2)
     pixels = np.asarray(sheet)[..., 0]
@@ -115,11 +112,11 @@ def test_images_of_several_sizes_are_centred_in_cells_of_the_largest(pillow):
     assert (pixels[8 : 8 + 40, 8 + 60 + 8 : 8 + 60 + 8 + 60] == 200).all()
 
 
-def test_a_list_of_images_is_as_good_as_an_array(pillow):
+def test_a_list_of_images_gives_the_same_sheet_as_an_array(pillow):
     images, names = images_of(3), [CLASSES[label] for label in (0, 9, 5)]
     options = {"columns": 2, "zoom": 3, "title": "x"}
     want, sheet = (
-        contact_sheet(each, names, **options) for each in (images, list(images))
+        contact_sheet(sequence, names, **options) for sequence in (images, list(images))
     )
     assert np.array_equal(np.asarray(sheet), np.asarray(want))
 
@@ -128,7 +125,7 @@ def test_a_list_of_images_is_as_good_as_an_array(pillow):
     "sides, zoom", [((1, 1), 84), ((28, 20), 3), ((9, 300), 1), ((84, 168), 1)]
 )
 def test_zoom_depends_on_the_size(pillow, sides, zoom):
-    """No ink is black, so that pixels of value 0 can be counted."""
+    """Names are not black, so all pixels of value 0 belong to images."""
     sheet = contact_sheet(np.zeros((2, *sides), np.uint8), ["a", "b"])
     n_black = (np.asarray(sheet) == 0).all(axis=-1).sum()
     assert n_black == 2 * sides[0] * sides[1] * zoom**2
@@ -144,11 +141,11 @@ def test_png_holds_the_sheet(pillow, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_png_needs_a_place(pillow, tmp_path):
+def test_png_requires_an_existing_folder(pillow, tmp_path):
     sheet = contact_sheet(images_of(1), CLASSES[:1])
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing"):
         save_png(sheet, tmp_path / "missing" / "a.png")
-    with pytest.raises(IsADirectoryError, match="a folder is there"):
+    with pytest.raises(IsADirectoryError, match="must be a file, got a folder"):
         save_png(sheet, tmp_path)
 
 
@@ -178,7 +175,7 @@ def test_default_font_of_a_pillow_without_freetype(pillow, monkeypatch):
     from PIL import ImageFont
 
     if not hasattr(ImageFont, "load_default_imagefont"):
-        pytest.skip("this Pillow has no bitmap font to ask for")
+        pytest.skip("this Pillow has no function that returns its bitmap font")
     load_default = ImageFont.load_default_imagefont
 
     def without_freetype(size=None):
@@ -190,13 +187,13 @@ def test_default_font_of_a_pillow_without_freetype(pillow, monkeypatch):
     assert ink(sheet_of([0, 9], title="title")[-12:]).any()
 
 
-def test_a_sheet_that_would_not_fit_memory_is_refused():
+def test_a_sheet_that_is_too_large_for_memory_is_refused():
     images = np.zeros((4, 28, 28), np.uint8)
-    with pytest.raises(ValueError, match=r"4 images with zoom=9999 has .* zoom less"):
+    with pytest.raises(ValueError, match=r"4 images with zoom=9999\.\nPass a smaller"):
         contact_sheet(images, ["a"] * 4, zoom=9999)
 
 
-def test_letters_that_pillows_font_lacks_are_drawn_where_matplotlib_is():
+def test_letters_that_pillows_font_lacks_are_drawn_with_matplotlibs():
     pytest.importorskip("matplotlib")
     images = np.zeros((2, 28, 28), np.uint8)
 
@@ -207,25 +204,7 @@ def test_letters_that_pillows_font_lacks_are_drawn_where_matplotlib_is():
     assert len({text_of(caption) for caption in ("Ü", "Ω", "ж", "\ufffe")}) == 4
 
 
-def test_without_matplotlib_pillows_font_is_used(monkeypatch):
+def test_pillows_font_is_used_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     sheet = contact_sheet(np.zeros((1, 28, 28), np.uint8), ["Ü"])
     assert sheet.width > 28
-
-
-# ---- the documentation ------------------------------------------------------------
-
-
-def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch, small):
-    pytest.importorskip("PIL.Image")
-    pytest.importorskip("matplotlib")
-    text = Path(__file__).parents[1].joinpath("docs/show.md").read_text("utf-8")
-    monkeypatch.setattr(ff, "load", lambda split: small)
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    for code in examples:
-        exec(compile(code, "docs/show.md", "exec"), names)
-    assert len(examples) >= 3
-    written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == sorted(set(re.findall(r'"(\w+\.png)"', "".join(examples))))

@@ -1,4 +1,4 @@
-"""Pixel conversion against numpy, through a loader, for every instruction set."""
+"""Pixel conversion of a loader equals numpy's at every instruction set."""
 
 import ml_dtypes
 import numpy as np
@@ -26,7 +26,7 @@ def bits(array):
     return array.view(f"u{array.itemsize}")
 
 
-def wanted(images, dtype, normalize):
+def expected(images, dtype, normalize):
     return reference.convert(
         images, dtype, *reference.scale_and_bias(normalize, images)
     )
@@ -44,19 +44,19 @@ def test_every_pixel_value_equals_reference(dtype, normalize, cpu_level):
     if dtype == "uint8":
         normalize = None
     got = converted(EVERY_PIXEL, dtype=dtype, normalize=normalize)
-    want = wanted(EVERY_PIXEL, dtype, normalize)
+    want = expected(EVERY_PIXEL, dtype, normalize)
     assert np.array_equal(bits(got).ravel(), bits(want).ravel())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_width_equals_reference(dtype, cpu_level):
-    """Widths around every vector length, where tails go wrong."""
+    """Widths around every vector length test the pixels after the last whole vector."""
     rng = np.random.default_rng(1)
     for width in range(1, 131):
         images = rng.integers(0, 256, (3, 1, width), dtype=np.uint8)
         normalize = None if dtype == "uint8" else (0.3, 0.7)
         got = converted(images, dtype=dtype, normalize=normalize)
-        want = wanted(images, dtype, normalize)
+        want = expected(images, dtype, normalize)
         assert np.array_equal(bits(got).ravel(), bits(want).ravel()), width
 
 
@@ -65,7 +65,7 @@ def test_unit_reaches_exactly_zero_and_one():
     assert got.min() == 0.0 and got.max() == 1.0
 
 
-def test_dataset_normalisation_has_mean_0_and_std_1(small):
+def test_dataset_normalization_has_mean_0_and_std_1(small):
     got = next(iter(ff.Loader(small, len(small))))[0].astype(np.float64)
     assert abs(got.mean()) < 1e-6
     assert abs(got.std() - 1) < 1e-6

@@ -1,5 +1,7 @@
-"""Tensors on a CUDA device, with a stand-in for its streams: the same bytes as on the
-CPU, by way of slots that a device still reads from."""
+"""Batches for a CUDA device, with a stand-in for its streams.
+
+They have the same bytes as on the CPU. Slots wait until the device has read them.
+"""
 
 import contextlib
 
@@ -20,7 +22,7 @@ def bits(tensor):
 
 
 class SlowStreams:
-    """Copies whose events come late, and which notice slots that change before."""
+    """A stand-in whose copies end late, and notice slots that change before."""
 
     def __init__(self, delay=3):
         self.delay, self.n_sent, self.events = delay, 0, []
@@ -62,7 +64,7 @@ def feed_of(dataset, streams, feed=CudaFeed, *, fixed_buffers=False, **options):
 
 @pytest.mark.parametrize("delay", [1, 3, 1000])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
-def test_what_a_device_gets_is_what_the_cpu_gets(small, dtype, delay):
+def test_a_device_gets_the_same_bytes_as_the_cpu(small, dtype, delay):
     streams = SlowStreams(delay)
     feed = feed_of(small, streams, dtype=dtype, label_dtype="onehot")
     want = TorchLoader(small, dtype=dtype, label_dtype="onehot", **OPTIONS)
@@ -73,7 +75,7 @@ def test_what_a_device_gets_is_what_the_cpu_gets(small, dtype, delay):
 
 
 class HastyFeed(CudaFeed):
-    """Gives slots back at once, without waiting for what reads from them."""
+    """A feed that returns slots at once, without waiting for their copies."""
 
     def _give_back(self, n_kept):
         while self._copies:
@@ -81,8 +83,8 @@ class HastyFeed(CudaFeed):
             self.unread = [*getattr(self, "unread", []), event]
 
 
-def test_slots_that_are_given_back_too_early_are_noticed(small):
-    """The control: without events, the same check must fail."""
+def test_slots_that_are_returned_too_early_are_noticed(small):
+    """Without events, the same check must fail."""
     streams = SlowStreams()
     feed = feed_of(small, streams, HastyFeed)
     for _ in range(3):
@@ -123,11 +125,11 @@ def test_a_newer_iterator_ends_the_one_before(small):
     want.set_epoch(1)
     for (x, y), (want_x, want_y) in zip(feed, want, strict=True):
         assert torch.equal(x, want_x) and torch.equal(y, want_y)
-    with pytest.raises(RuntimeError, match="ended by a newer one"):
+    with pytest.raises(RuntimeError, match="ended by a newer iterator"):
         next(before)
 
 
-def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
+def test_the_traceback_of_a_failed_loop_keeps_no_slot(small):
     feed, held = feed_of(small, SlowStreams(1000)), []
     for _ in range(4):
         try:
@@ -170,11 +172,11 @@ def test_an_epoch_after_close(small):
 
 @pytest.mark.parametrize("position", [1, 936])
 def test_fixed_buffers_refuse_a_short_batch_of_a_resumed_epoch(small, position):
-    """A row alone would be spread over the whole buffer."""
+    """A batch of one row would be broadcast to the whole buffer."""
     feed = feed_of(small, SlowStreams(), fixed_buffers=True, batch_size=100)
     feed.loader.load_state_dict(feed.loader.state_dict() | {"position": position})
     with pytest.raises(
-        RuntimeError, match=r"hold 100 rows, and this batch has (99|64)"
+        RuntimeError, match=r"hold 100 rows, but this batch has (99|64)"
     ):
         list(feed)
 
@@ -201,7 +203,7 @@ def test_a_device_gets_mixed_images_as_the_cpu_does(small):
 
 
 def test_slots_are_pinned_memory_of_the_cpu_in_the_devices_context(monkeypatch):
-    """Whatever device new tensors have by default; the real call needs a device."""
+    """Another default device has no effect. The real call requires a CUDA device."""
     entered, made = [], []
     empty = torch.empty
 
@@ -231,11 +233,11 @@ def entering(entered):
 
 def test_python_functions_do_not_run_on_a_device(small, monkeypatch):
     monkeypatch.setattr(adapter, "_checked_device", lambda _: torch.device("cuda", 0))
-    with pytest.raises(ValueError, match=r"Python functions, .* on the CPU"):
+    with pytest.raises(ValueError, match=r"Python functions .* on the CPU"):
         TorchLoader(small, device="cuda", augment=[lambda x, y, rng: (x, y)])
 
 
 def test_fixed_buffers_need_batches_of_one_size(small, monkeypatch):
     monkeypatch.setattr(adapter, "_checked_device", lambda _: torch.device("cuda", 0))
-    with pytest.raises(ValueError, match="1000 images are no multiple of 64"):
+    with pytest.raises(ValueError, match="1000 images are not a multiple of 64"):
         TorchLoader(small, fixed_buffers=True, device="cuda", **OPTIONS)

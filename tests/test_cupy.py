@@ -1,5 +1,7 @@
-"""Batches for CuPy by way of pinned slots, with a stand-in for CuPy and its streams:
-events come late, and notice slots that change before."""
+"""Batches for CuPy, through pinned slots, with a stand-in for CuPy and its streams.
+
+Events of the stand-in come late, and notice slots that change before.
+"""
 
 import importlib
 import subprocess
@@ -15,7 +17,7 @@ OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
 
 
 class OnDevice(np.ndarray):
-    """Memory of the device."""
+    """An array in the memory of the device."""
 
     def set(self, source, stream):
         self[...] = source
@@ -57,7 +59,7 @@ class Stream:
 
 
 class Context:
-    """One of the devices, for `with`."""
+    """The context manager of a device."""
 
     def __init__(self, number):
         assert number == 0
@@ -70,7 +72,7 @@ class Context:
 
 
 class Device:
-    """What a CupyLoader uses of the module cupy, in the host's memory."""
+    """The parts of the module cupy that CupyLoader uses, in the host's memory."""
 
     def __init__(self, delay=3):
         self.delay, self.n_sent, self.n_spoiled = delay, 0, 0
@@ -80,7 +82,7 @@ class Device:
         self.cuda = SimpleNamespace(
             Device=Context,
             Event=lambda disable_timing: Event(self),
-            Stream=lambda non_blocking: Stream(self, "ours"),
+            Stream=lambda non_blocking: Stream(self, "loader"),
             alloc_pinned_memory=self.pinned,
             get_current_stream=lambda: consumer,
             runtime=SimpleNamespace(
@@ -115,7 +117,7 @@ def stand_in(monkeypatch, device):
 @pytest.mark.parametrize("delay", [1, 3, 1000])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("label_dtype", ["int64", "onehot"])
-def test_what_a_device_gets_is_what_numpy_gets(
+def test_a_device_gets_the_same_bytes_as_numpy(
     small, monkeypatch, dtype, label_dtype, delay
 ):
     device = stand_in(monkeypatch, Device(delay))
@@ -131,8 +133,8 @@ def test_what_a_device_gets_is_what_numpy_gets(
     assert device.n_sent == 2 * len(want) and device.n_spoiled == 0
 
 
-def test_slots_that_are_given_back_too_early_are_noticed(small, device):
-    """The control: without events, the same check must fail."""
+def test_slots_that_are_returned_too_early_are_noticed(small, device):
+    """Without events, the same check must fail."""
 
     class Hasty(device.adapter.CupyLoader):
         def _give_back(self, n_kept):
@@ -147,20 +149,21 @@ def test_slots_that_are_given_back_too_early_are_noticed(small, device):
     assert device.n_spoiled > 0
 
 
-def test_memory_on_the_device_is_written_again_when_it_was_read(small, device):
+def test_memory_on_the_device_is_overwritten_only_after_it_was_read(small, device):
     loader = device.adapter.CupyLoader(small, **OPTIONS)
     for _ in loader:
         pass
     log, read = device.log, {}
-    for i, (what, memory, *_) in enumerate(log):
-        if what != "set":
+    for i, (operation, memory, *_) in enumerate(log):
+        if operation != "set":
             continue
-        # Wait until the memory was read, copy, tell the consumer, who reads.
-        steps = [(word, *stream) for word, _, *stream in log[i - 1 : i + 4]]
-        assert steps == [
-            ("wait", "ours"),
+        # The loader waits until the memory was read, copies and records an event. The
+        # consumer waits for this event, reads, and records the next one.
+        operations = [(name, *stream) for name, _, *stream in log[i - 1 : i + 4]]
+        assert operations == [
+            ("wait", "loader"),
             ("set",),
-            ("record", "ours"),
+            ("record", "loader"),
             ("wait", "consumer"),
             ("record", "consumer"),
         ]
@@ -169,7 +172,7 @@ def test_memory_on_the_device_is_written_again_when_it_was_read(small, device):
     assert len(read) == 4
 
 
-def test_state_goes_on(small, device):
+def test_state_resumes(small, device):
     run = device.adapter.CupyLoader(small, **OPTIONS)
     batches = iter(run)
     for _ in range(3):
@@ -180,7 +183,7 @@ def test_state_goes_on(small, device):
         assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
 
 
-def test_a_loop_that_was_left_and_a_loader_that_was_closed_begin_anew(small, device):
+def test_after_a_break_and_after_close_an_epoch_starts_again(small, device):
     loader, want = (
         device.adapter.CupyLoader(small, **OPTIONS),
         ff.Loader(small, **OPTIONS),
@@ -195,7 +198,7 @@ def test_a_loop_that_was_left_and_a_loader_that_was_closed_begin_anew(small, dev
 
 
 def test_a_newer_iterator_ends_the_one_before(small, device):
-    """Which a traceback may keep, and with it the slots."""
+    """A traceback may hold the older iterator, and with it the slots."""
     loader, want = (
         device.adapter.CupyLoader(small, **OPTIONS),
         ff.Loader(small, **OPTIONS),
@@ -205,7 +208,7 @@ def test_a_newer_iterator_ends_the_one_before(small, device):
     want.set_epoch(1)
     for (x, y), (want_x, want_y) in zip(loader, want, strict=True):
         assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
-    with pytest.raises(RuntimeError, match="ended by a newer one"):
+    with pytest.raises(RuntimeError, match="ended by a newer iterator"):
         next(before)
 
 
@@ -231,7 +234,7 @@ def test_a_batch_can_be_shown(small, device):
 
 def test_bad_arguments(small, device):
     make = device.adapter.CupyLoader
-    with pytest.raises(ValueError, match=r"device 2 was asked for, .* only 2 CUDA"):
+    with pytest.raises(ValueError, match=r"device 2 is not available: .* only 2 CUDA"):
         make(small, device=2)
     with pytest.raises(TypeError, match="device must be an integer, got 'cuda'"):
         make(small, device="cuda")
@@ -243,22 +246,22 @@ def test_bad_arguments(small, device):
         make(small, 0)
     with pytest.raises(TypeError, match=r"^CupyLoader\(\) got .* mean 'batch_size'"):
         make(small, batchsize=64)
-    with pytest.raises(ValueError, match=r"augment has Python functions, .* training"):
+    with pytest.raises(ValueError, match=r"(?s)have Python functions .* training"):
         make(small, augment=[lambda images, labels, rng: (images + 1, labels)])
 
     def fail():
         raise ZeroDivisionError("cudaErrorInsufficientDriver")
 
     device.cuda.runtime.getDeviceCount = fail
-    with pytest.raises(ValueError, match=r"finds no CUDA device: cudaErrorInsuff"):
+    with pytest.raises(ValueError, match=r"finds no CUDA device \(cudaErrorInsuff"):
         make(small)
 
 
 def test_cupy_itself_without_a_device():
-    """The names that the stand-in has are CuPy's."""
+    """CuPy has all names of the stand-in."""
     cupy = pytest.importorskip("cupy")
-    ours = Device()
-    for name in ours.cuda.__dict__:
+    substitute = Device()
+    for name in substitute.cuda.__dict__:
         assert hasattr(cupy.cuda, name)
     for name in ("synchronize", "done", "record"):
         assert hasattr(cupy.cuda.Event, name)
@@ -274,4 +277,4 @@ def test_cupy_itself_without_a_device():
     if n_devices:
         pytest.skip("there is a CUDA device")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True)
-    assert b"ValueError: device 0 was asked for, but CuPy finds no CUDA" in done.stderr
+    assert b"device 0 is not available: CuPy finds no CUDA device" in done.stderr

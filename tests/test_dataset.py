@@ -1,4 +1,4 @@
-"""Datasets made of others, what they say of themselves, and pickles."""
+"""Datasets selected from others and joined, their repr, and pickles."""
 
 import json
 import pickle
@@ -26,17 +26,17 @@ from fmnist_fast._registry import datasets
     ],
     ids=str,
 )
-def test_select_of_neighbours_is_a_view(six, rows):
-    found = six.select(rows)
-    wanted = list(rows) if isinstance(rows, range) else rows
-    assert np.array_equal(found.images, IMAGES[wanted])
-    assert np.array_equal(found.labels, LABELS[wanted])
-    assert np.shares_memory(found.images, IMAGES)
-    assert np.shares_memory(found.labels, LABELS)
+def test_selecting_consecutive_rows_returns_a_view(six, rows):
+    selected = six.select(rows)
+    expected_rows = list(rows) if isinstance(rows, range) else rows
+    assert np.array_equal(selected.images, IMAGES[expected_rows])
+    assert np.array_equal(selected.labels, LABELS[expected_rows])
+    assert np.shares_memory(selected.images, IMAGES)
+    assert np.shares_memory(selected.labels, LABELS)
 
 
 @pytest.mark.parametrize(
-    "rows, wanted",
+    "rows, expected_rows",
     [
         (slice(None, None, 2), [0, 2, 4]),
         (slice(None, None, -1), [5, 4, 3, 2, 1, 0]),
@@ -47,12 +47,12 @@ def test_select_of_neighbours_is_a_view(six, rows):
     ],
     ids=str,
 )
-def test_select_of_others_copies(six, rows, wanted):
-    found = six.select(rows)
-    assert np.array_equal(found.images, IMAGES[wanted])
-    assert np.array_equal(found.labels, LABELS[wanted])
-    assert found.images.flags.c_contiguous and found.labels.flags.c_contiguous
-    assert not np.shares_memory(found.images, IMAGES)
+def test_selecting_scattered_rows_copies_them(six, rows, expected_rows):
+    selected = six.select(rows)
+    assert np.array_equal(selected.images, IMAGES[expected_rows])
+    assert np.array_equal(selected.labels, LABELS[expected_rows])
+    assert selected.images.flags.c_contiguous and selected.labels.flags.c_contiguous
+    assert not np.shares_memory(selected.images, IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -68,39 +68,39 @@ def test_select_of_others_copies(six, rows, wanted):
     ],
     ids=str,
 )
-def test_select_of_nothing(six, rows):
-    found = six.select(rows)
-    assert len(found) == 0 and found.images.shape == (0, 4, 3)
+def test_selecting_no_rows_returns_an_empty_dataset(six, rows):
+    selected = six.select(rows)
+    assert len(selected) == 0 and selected.images.shape == (0, 4, 3)
 
 
-def test_select_keeps_what_is_known(six):
-    found = six.select([1, 4])
-    assert (found.classes, found.name) == (("a", "b", "c"), "six")
+def test_select_keeps_classes_and_name(six):
+    selected = six.select([1, 4])
+    assert (selected.classes, selected.name) == (("a", "b", "c"), "six")
 
 
 # ---- concatenate -------------------------------------------------------------------
 
 
 def test_concatenate(six):
-    found = six.concatenate(six.select([3]), six.select([]))
-    assert np.array_equal(found.images, IMAGES[[0, 1, 2, 3, 4, 5, 3]])
-    assert found.labels.tolist() == [*LABELS, 2]
-    assert (found.classes, found.name) == (six.classes, "six")
+    joined = six.concatenate(six.select([3]), six.select([]))
+    assert np.array_equal(joined.images, IMAGES[[0, 1, 2, 3, 4, 5, 3]])
+    assert joined.labels.tolist() == [*LABELS, 2]
+    assert (joined.classes, joined.name) == (six.classes, "six")
     assert not np.shares_memory(six.concatenate().images, IMAGES)
 
 
-def test_concatenate_keeps_what_is_common(six, small):
+def test_concatenate_keeps_common_metadata(six, small):
     other = Dataset.from_arrays(IMAGES, LABELS.astype(np.int64), classes=six.classes)
-    found = six.concatenate(other)
-    assert found.name is None and found.labels.dtype == np.int64
-    real = Dataset.from_arrays(small.images, small.labels, classes=small.classes)
-    both = [real.concatenate(small), small.concatenate(real)]
-    assert all(part.synthetic and part.info.synthetic for part in both)
+    joined = six.concatenate(other)
+    assert joined.name is None and joined.labels.dtype == np.int64
+    unmarked = Dataset.from_arrays(small.images, small.labels, classes=small.classes)
+    both = [unmarked.concatenate(small), small.concatenate(unmarked)]
+    assert all(dataset.synthetic and dataset.info.synthetic for dataset in both)
     assert small.concatenate(small).source == small.source and both[0].source is None
     assert pickle.loads(pickle.dumps(both[0])).fingerprint == both[0].fingerprint
 
 
-def test_concatenate_needs_the_same_kind(six, odd):
+def test_concatenate_requires_equal_sizes_and_classes(six, odd):
     with pytest.raises(TypeError, match="others must be Datasets, got dict"):
         six.concatenate(six, six[:2])
     with pytest.raises(ValueError, match=r"size \(4, 3\), got \(5, 7\)"):
@@ -109,7 +109,7 @@ def test_concatenate_needs_the_same_kind(six, odd):
     with pytest.raises(ValueError, match="the same classes, got 'b' and 'x'"):
         six.concatenate(renamed)
     more = Dataset.from_arrays(IMAGES, LABELS, classes=["a", "b", "c", "d"])
-    with pytest.raises(ValueError, match="the same classes, got 3 and 4 of them"):
+    with pytest.raises(ValueError, match="the same classes, got 3 and 4 names"):
         six.concatenate(more)
 
 
@@ -130,49 +130,51 @@ def test_repr(six, small):
 def test_title():
     images, labels = np.zeros((1, 1, 1), np.uint8), np.array([0])
     assert Dataset.from_arrays(images, labels).title == "arrays"
-    assert Dataset.from_arrays(images, labels, name="mine").title == "mine"
+    assert Dataset.from_arrays(images, labels, name="clothes").title == "clothes"
 
 
 def assert_equal(a, b):
+    """Check that two datasets have the same rows and metadata."""
     assert np.array_equal(a.images, b.images) and np.array_equal(a.labels, b.labels)
     for name in ("classes", "name", "split_name", "source", "synthetic", "fingerprint"):
         assert getattr(a, name) == getattr(b, name)
 
 
-def test_pickle_of_arrays_holds_them(six):
-    assert six.mean and six.fingerprint  # what is remembered is not pickled
+def test_pickle_of_arrays_contains_the_arrays(six):
+    assert six.mean and six.fingerprint  # cached values are not pickled
     content = pickle.dumps(six)
     assert b"_moments" not in content
     assert_equal(pickle.loads(content), six)
 
 
-def test_pickle_of_files_names_them(small):
+def test_pickle_of_files_contains_only_their_paths(small):
     content = pickle.dumps(small)
     assert len(content) < 1000
     assert_equal(pickle.loads(content), small)
 
 
-def test_pickle_of_selected_rows_holds_them(small):
+def test_pickle_of_selected_rows_contains_the_rows(small):
     part = small.select([5, 3])
     assert_equal(pickle.loads(pickle.dumps(part)), part)
 
 
 def write_pair(folder, brightness):
+    """Write 20 training images of one gray level, labels, and a card."""
     images, labels = (folder / name for name in datasets.SPLITS["train"].stems)
     ff.write_idx(images, np.full((20, 3, 3), brightness, np.uint8))
     ff.write_idx(labels, np.zeros(20, np.uint8))
     (folder / "dataset.json").write_text(json.dumps({"classes": ["all"]}))
 
 
-def test_pickle_of_files_that_changed(tmp_path):
+def test_pickle_of_changed_files(tmp_path):
     write_pair(tmp_path, 1)
     content = pickle.dumps(ff.load("train", tmp_path))
     write_pair(tmp_path, 2)
-    with pytest.raises(ValueError, match=r"changed since .* [0-9a-f]{8} then, .* now"):
+    with pytest.raises(ValueError, match=r"since .*\n.* was [0-9a-f]{8}, and is .*"):
         pickle.loads(content)
 
 
-def test_pickle_of_files_that_are_gone(tmp_path):
+def test_pickle_of_deleted_files(tmp_path):
     write_pair(tmp_path, 1)
     content = pickle.dumps(ff.load("train", tmp_path))
     (tmp_path / datasets.SPLITS["train"].stems[0]).unlink()
@@ -180,7 +182,7 @@ def test_pickle_of_files_that_are_gone(tmp_path):
         pickle.loads(content)
 
 
-def test_pickle_of_files_is_read_in_another_folder(tmp_path, monkeypatch):
+def test_pickle_of_files_loads_in_another_folder(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     write_pair(tmp_path / "data", 1)
     monkeypatch.chdir(tmp_path)
@@ -190,8 +192,8 @@ def test_pickle_of_files_is_read_in_another_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["images", "labels", "classes", "anything"])
-def test_a_dataset_is_fixed(name):
+def test_attributes_of_a_dataset_are_read_only(name):
     images = np.zeros((2, 3, 4), np.uint8)
     dataset = ff.Dataset.from_arrays(images, np.zeros(2, np.uint8))
-    with pytest.raises(AttributeError, match=f"{name} of a Dataset is fixed"):
+    with pytest.raises(AttributeError, match=f"{name} of a Dataset can't be set"):
         setattr(dataset, name, images)

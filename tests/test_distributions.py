@@ -1,10 +1,13 @@
-"""What the core draws, read off the images that it makes: 100,000 draws of every step
-against the documented distribution, and their independence of each other.
+"""The random numbers of transforms follow their distributions, and are independent.
 
-Tests of significance fail below a probability of 1e-4; seeds are fixed. Counts that are
-too even to be random fail as well. Images are made so that what was drawn can be read:
-"stamps" whose pixels all differ, white ones for rectangles, single pixels for factors.
-Where that is rounded, the probability of every reading is counted out."""
+Each test makes up to 100,000 draws and reads them off the augmented images. Suitable
+images show which numbers were drawn: "stamps" whose pixels all differ, white images for
+rectangles, single pixels for factors. Where rounding hides the exact number, the test
+computes the probability of every reading.
+
+Tests of significance fail below a probability of 1e-4, and also for counts that are too
+even to be random. Seeds are fixed.
+"""
 
 import json
 import math
@@ -22,6 +25,7 @@ from helpers.significance import (  # noqa: E402
     STAMP,
     UNLIKELY,
     N,
+    crops_of,
     drawn,
     has_probability,
     has_shares,
@@ -30,7 +34,6 @@ from helpers.significance import (  # noqa: E402
     numbered,
     uncorrelated,
     uniform,
-    windows,
 )
 
 CROP_FLIP = [ff.RandomCrop((8, 16), padding=2), ff.RandomHorizontalFlip()]
@@ -40,7 +43,7 @@ PARTS = ("top", "left", "h", "v", "inverted")
 
 @pytest.fixture(scope="module")
 def parts():
-    return windows(drawn(STAMP, ALL), 2)
+    return crops_of(drawn(STAMP, ALL), 2)
 
 
 def test_crops_and_flips_are_uniform(parts):
@@ -51,14 +54,14 @@ def test_crops_and_flips_are_uniform(parts):
     assert uniform((5 * parts.top + parts.left) * 8 + flips, 200) > UNLIKELY
 
 
-def test_what_one_image_draws_is_independent(parts):
+def test_draws_of_one_image_are_independent(parts):
     for k, a in enumerate(PARTS):
         for b in PARTS[:k]:
             assert independent(getattr(parts, a), getattr(parts, b)) > UNLIKELY
 
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 4, 64, 128, 4096, 8192])
-def test_images_draw_independently(parts, lag):
+def test_draws_of_different_images_are_independent(parts, lag):
     for a in PARTS:
         for b in ("left", "h", "inverted"):
             x, y = getattr(parts, a)[lag:], getattr(parts, b)[:-lag]
@@ -66,11 +69,11 @@ def test_images_draw_independently(parts, lag):
         assert uncorrelated(x.astype(float), y.astype(float)) > UNLIKELY
 
 
-def test_epochs_draw_independently():
-    """Images 0 to 511 in 200 epochs that follow each other."""
+def test_draws_of_different_epochs_are_independent():
+    """The test compares images 0 to 511 over 200 consecutive epochs."""
     loader = loader_of(STAMP, ALL, 512, threads=1)
     seen = np.stack([np.concatenate([x for x, _ in loader]) for _ in range(200)])
-    parts = vars(windows(seen.reshape(-1, 8, 16), 2))
+    parts = vars(crops_of(seen.reshape(-1, 8, 16), 2))
     offset = (5 * parts["top"] + parts["left"]).reshape(200, 512)
     h = parts["h"].reshape(200, 512)
     assert uniform(offset.ravel(), 25) > UNLIKELY
@@ -78,20 +81,20 @@ def test_epochs_draw_independently():
         assert independent(offset[lag:].ravel(), offset[:-lag].ravel()) > UNLIKELY
         assert independent(h[lag:].ravel(), h[:-lag].ravel()) > UNLIKELY
         assert uncorrelated(*(x.ravel() * 1.0 for x in (h[lag:], h[:-lag]))) > UNLIKELY
-    # Epoch e at position i and epoch e + 1 at position i - 1, and i + 1.
+    # Compare position i of epoch e with i - 1 and i + 1 of epoch e + 1.
     assert independent(offset[1:, :-1].ravel(), offset[:-1, 1:].ravel()) > UNLIKELY
     assert independent(offset[1:, 1:].ravel(), offset[:-1, :-1].ravel()) > UNLIKELY
-    # The same image over all epochs, and all images in one epoch.
+    # Check each image over all epochs, then all images of each epoch.
     for rows in (h, h.T):
         z = (rows.mean(axis=1) - 0.5) * 2 * math.sqrt(rows.shape[1])
         assert stats.chi2.sf((z**2).sum(), len(z)) > UNLIKELY
         assert stats.chi2.cdf((z**2).sum(), len(z)) > UNLIKELY
 
 
-def test_seeds_draw_independently():
+def test_draws_of_different_seeds_are_independent():
     seeds = [SEED + k for k in range(300)] + [(SEED + (k << 32)) for k in range(300)]
     seen = [drawn(STAMP, CROP_FLIP, 100, seed, threads=1) for seed in seeds]
-    parts = windows(np.concatenate(seen), 2)
+    parts = crops_of(np.concatenate(seen), 2)
     code = (5 * parts.top + parts.left).reshape(2, 300, 100)
     assert uniform(code.ravel(), 25) > UNLIKELY
     h = parts.h.reshape(2, 300, 100)
@@ -106,7 +109,7 @@ def test_seeds_draw_independently():
 )
 def test_crops_of_any_size_are_uniform(size, padding):
     x, y = padding
-    image = np.arange(128, 256).reshape(8, 16)  # so that 0 is outside
+    image = np.arange(128, 256).reshape(8, 16)  # only padding has the value 0
     n_tops, n_lefts = 8 + 2 * y - size[0] + 1, 16 + 2 * x - size[1] + 1
     got = drawn(image, [ff.RandomCrop(size, padding)])
     padded = np.pad(image, ((y, y), (x, x)))
@@ -126,7 +129,7 @@ def test_crops_of_any_size_are_uniform(size, padding):
 
 
 def occupancy(n_draws, n_values):
-    """The probability of k different values among independent draws, for every k."""
+    """Return, for every k, the probability of k distinct values among the draws."""
     p = np.zeros(n_values + 1)
     p[0] = 1
     k = np.arange(n_values + 1)
@@ -135,7 +138,7 @@ def occupancy(n_draws, n_values):
     return p
 
 
-def test_occupancy_is_that_of_a_simulation():
+def test_occupancy_agrees_with_a_simulation():
     rng = np.random.default_rng(1)
     seen = [len(set(rng.integers(0, 7, 10).tolist())) for _ in range(5000)]
     assert has_shares(np.bincount(seen, minlength=8), occupancy(10, 7)) > UNLIKELY
@@ -143,41 +146,41 @@ def test_occupancy_is_that_of_a_simulation():
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("batch_size", [8, 64, 512])
-def test_512_crops_and_flips_are_as_many_pairs_as_independent_draws(
+def test_512_crops_and_flips_have_as_many_values_as_independent_draws(
     threads, batch_size
 ):
-    """MLX Data 0.1 gives about 70 of the 162 with 8 threads; 155 are to be expected."""
+    """About 155 of 162 values are expected. MLX Data 0.1 has 70 with 8 threads."""
     n_draws, n_epochs = 512, 200
     image = np.arange(256).reshape(16, 16)
-    steps = [ff.RandomCrop(16, padding=4), ff.RandomHorizontalFlip()]
+    transforms = [ff.RandomCrop(16, padding=4), ff.RandomHorizontalFlip()]
     options = {"threads": threads, "batch_size": batch_size}
-    loader, alone = (
-        loader_of(image, steps, n_draws, **(options | more))
+    loader, one_thread = (
+        loader_of(image, transforms, n_draws, **(options | more))
         for more in ({}, {"threads": 1, "batch_size": n_draws})
     )
     shares = occupancy(n_draws, 162)
     bounds = np.searchsorted(shares.cumsum(), [0.001, 0.999])
     assert 140 < bounds[0] < 155 < bounds[1] <= 162
-    counts, all_pairs = [], []
+    counts, all_values = [], []
     for _ in range(n_epochs):
         x = np.concatenate([images for images, _ in loader])
-        assert x.tobytes() == next(iter(alone))[0].tobytes()
-        here, right = x[:, 8, 8].astype(int), x[:, 8, 9].astype(int)
-        flip = right < here
-        top, left = here // 16 - 4, here % 16 - np.where(flip, 3, 4)
-        pairs = (9 * top + left) * 2 + flip
-        counts.append(len(set(pairs.tolist())))
-        all_pairs.append(pairs)
+        assert x.tobytes() == next(iter(one_thread))[0].tobytes()
+        center, right = x[:, 8, 8].astype(int), x[:, 8, 9].astype(int)
+        flip = right < center
+        top, left = center // 16 - 4, center % 16 - np.where(flip, 3, 4)
+        values = (9 * top + left) * 2 + flip
+        counts.append(len(set(values.tolist())))
+        all_values.append(values)
     assert bounds[0] <= counts[0] <= bounds[1]
-    # Of 200 epochs 0.4 are to be expected outside; six or more with probability 4e-6.
+    # 0.4 of 200 epochs are expected outside; six or more have probability 4e-6.
     assert sum(not bounds[0] <= count <= bounds[1] for count in counts) < 6
     assert has_shares(np.bincount(counts, minlength=163), shares) > UNLIKELY
-    assert uniform(np.concatenate(all_pairs), 162) > UNLIKELY
+    assert uniform(np.concatenate(all_values), 162) > UNLIKELY
 
 
 @pytest.mark.parametrize("threads", [2, 8])
-def test_threads_draw_the_same(threads):
-    steps = [
+def test_the_number_of_threads_does_not_change_draws(threads):
+    transforms = [
         *ALL,
         ff.RandomErasing(value="random"),
         ff.RandomAffine(9, (0.1, 0.1), (0.9, 1.1)),
@@ -186,11 +189,12 @@ def test_threads_draw_the_same(threads):
         ff.TrivialAugmentWide(),
     ]
     few = {"n": 20_000, "batch_size": 100}
-    alone, together = (drawn(STAMP, steps, threads=k, **few) for k in (1, threads))
-    assert alone.tobytes() == together.tobytes()
-    assert (
-        len({x.tobytes() for x in alone}) > 15_000
-    )  # the others were moved out of sight
+    one_thread, several = (
+        drawn(STAMP, transforms, threads=k, **few) for k in (1, threads)
+    )
+    assert one_thread.tobytes() == several.tobytes()
+    # The images of the other positions were moved out of sight.
+    assert len({x.tobytes() for x in one_thread}) > 15_000
 
 
 # ---- probabilities, groups and choices ----------------------------------------------
@@ -212,33 +216,34 @@ COINS = {
 
 
 def is_changed(x, image):
+    """Return, for each augmented image, whether it differs from the original."""
     return (x != image).any(axis=(1, 2))
 
 
 @pytest.mark.parametrize("p", PROBABILITIES)
 @pytest.mark.parametrize("name", COINS)
-def test_steps_are_run_with_their_probability(name, p):
-    # Equalizing changes images of more pixels than there are grey levels.
+def test_transforms_run_with_their_probability(name, p):
+    # RandomEqualize changes only images with more pixels than gray levels.
     image = np.tile(ROUGH, (5, 1)) if name == "equalize" else ROUGH
     assert (
         has_probability(is_changed(drawn(image, [COINS[name](p)]), image), p) > UNLIKELY
     )
 
 
-def test_steps_inside_groups_have_the_product_of_probabilities():
+def test_probabilities_of_nested_groups_are_multiplied():
     inner = ff.RandomApply([ff.RandomInvert(0.5), ff.RandomHorizontalFlip(0.5)], 0.6)
     x = drawn(STAMP, [ff.RandomApply([inner], 0.7)])
-    parts = windows(x, 0)
+    parts = crops_of(x, 0)
     both = parts.h + 2 * parts.inverted
     run = 0.6 * 0.7
     assert has_shares(np.bincount(both), [1 - run * 0.75, *[run / 4] * 3]) > UNLIKELY
 
 
-def test_the_same_step_at_two_places_draws_two_times():
+def test_the_same_transform_at_two_places_draws_twice():
     x = drawn(ROUGH, [ff.RandomInvert(0.3), ff.RandomInvert(0.3)])
     assert has_probability(is_changed(x, ROUGH), 2 * 0.3 * 0.7) > UNLIKELY
     crop = ff.RandomCrop((8, 16), padding=1)
-    parts = windows(drawn(STAMP, [crop, crop, ff.RandomHorizontalFlip()]), 2)
+    parts = crops_of(drawn(STAMP, [crop, crop, ff.RandomHorizontalFlip()]), 2)
     triangle = np.convolve([1 / 3] * 3, [1 / 3] * 3)
     shares = np.multiply.outer(triangle, triangle).ravel()
     counts = np.bincount(5 * parts.top + parts.left, minlength=25)
@@ -250,31 +255,36 @@ def test_the_same_step_at_two_places_draws_two_times():
 @pytest.mark.parametrize("shares", [None, [0.2, 0.0, 0.5, 0.3], [1, 2, 3, 94]])
 def test_choices_have_their_shares(shares):
     flips = [ff.RandomHorizontalFlip(1.0), ff.RandomVerticalFlip(1.0)]
-    steps = [ff.RandomInvert(1.0), *flips, ff.Compose([ff.RandomInvert(1.0), *flips])]
-    parts = windows(drawn(STAMP, [ff.RandomChoice(steps, p=shares)]), 0)
+    transforms = [
+        ff.RandomInvert(1.0),
+        *flips,
+        ff.Compose([ff.RandomInvert(1.0), *flips]),
+    ]
+    parts = crops_of(drawn(STAMP, [ff.RandomChoice(transforms, p=shares)]), 0)
     code = parts.inverted + 2 * parts.h + 4 * parts.v
-    found = np.bincount(code, minlength=8)[[1, 2, 4, 7]]
-    assert found.sum() == N
+    counts = np.bincount(code, minlength=8)[[1, 2, 4, 7]]
+    assert counts.sum() == N
     shares = np.array(shares or [1] * 4)
-    assert has_shares(found, shares / shares.sum()) > UNLIKELY
+    assert has_shares(counts, shares / shares.sum()) > UNLIKELY
 
 
 def test_choices_inside_choices_draw_independently():
     flip = ff.RandomChoice([ff.RandomHorizontalFlip(1.0), ff.RandomVerticalFlip(1.0)])
     tone = ff.RandomChoice([ff.RandomInvert(1.0), ff.Compose([flip])], p=[1, 3])
-    parts = windows(drawn(STAMP, [flip, tone]), 0)
+    parts = crops_of(drawn(STAMP, [flip, tone]), 0)
     code = parts.inverted + 2 * parts.h + 4 * parts.v
-    # Inverted and flipped one way 1/8 each; flipped twice the same way or both 3/8.
-    wanted = np.zeros(8)
-    wanted[[3, 5]], wanted[[0, 6]] = 1 / 8, 3 / 8
-    assert has_shares(np.bincount(code, minlength=8), wanted) > UNLIKELY
+    # Inverted and flipped one way: 1/8 each. Flipped twice the same way or flipped
+    # both ways: 3/8 each.
+    expected = np.zeros(8)
+    expected[[3, 5]], expected[[0, 6]] = 1 / 8, 3 / 8
+    assert has_shares(np.bincount(code, minlength=8), expected) > UNLIKELY
 
 
 # ---- alternating flips --------------------------------------------------------------
 
 
 def flips_of(batches, n):
-    """Of every image by its number, whether it was flipped."""
+    """Return, for every image by its number, whether it was flipped."""
     x = np.concatenate([images for images, _ in batches])[:, 0].astype(int)
     flipped = x[:, 0] == 255
     x = np.where(flipped[:, None], x[:, ::-1], x)
@@ -288,18 +298,18 @@ def flips_of(batches, n):
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("vertical", [False, True])
-def test_alternating_flips_turn_every_image_in_every_second_epoch(shuffle, vertical):
+def test_alternating_flips_flip_every_image_in_every_second_epoch(shuffle, vertical):
     n = 30_000
     dataset = numbered(n)
-    step = ff.RandomHorizontalFlip(mode="alternating")
+    flip = ff.RandomHorizontalFlip(mode="alternating")
     if vertical:
         turned = dataset.images.reshape(n, 4, 1)
         dataset = ff.Dataset.from_arrays(np.ascontiguousarray(turned), dataset.labels)
-        step = ff.RandomVerticalFlip(mode="alternating")
+        flip = ff.RandomVerticalFlip(mode="alternating")
     options = {"shuffle": shuffle, **RAW, "layout": "flat"}
     firsts = []
     for seed in (SEED, SEED + 1):
-        loader = ff.Loader(dataset, 4096, augment=[step], seed=seed, **options)
+        loader = ff.Loader(dataset, 4096, augment=[flip], seed=seed, **options)
         epochs = [flips_of([(x[:, None], y) for x, y in loader], n) for _ in range(5)]
         for k in range(1, 5):
             assert np.array_equal(epochs[k], epochs[0] ^ (k % 2 == 1))
@@ -310,27 +320,27 @@ def test_alternating_flips_turn_every_image_in_every_second_epoch(shuffle, verti
         assert independent(firsts[0][lag:], firsts[0][:-lag]) > UNLIKELY
 
 
-def test_alternating_flips_go_on_after_resuming():
+def test_alternating_flips_continue_after_resuming():
     n = 5000
-    dataset, step = numbered(n), ff.RandomHorizontalFlip(mode="alternating")
-    options = {"augment": [step], "shuffle": True, "seed": SEED, **RAW}
+    dataset, flip = numbered(n), ff.RandomHorizontalFlip(mode="alternating")
+    options = {"augment": [flip], "shuffle": True, "seed": SEED, **RAW}
     loader = ff.Loader(dataset, 512, **options)
     loader.set_epoch(6)
     first = flips_of(loader, n)
     iterator = iter(loader)
-    begun = [next(iterator) for _ in range(4)]
+    taken = [next(iterator) for _ in range(4)]
     state = json.loads(json.dumps(loader.state_dict()))
     resumed = ff.Loader(dataset, 300, threads=3, **options)
     resumed.load_state_dict(state)
-    assert np.array_equal(flips_of([*begun, *resumed], n), ~first)
+    assert np.array_equal(flips_of([*taken, *resumed], n), ~first)
     assert np.array_equal(flips_of(resumed, n), first)
 
 
-def test_two_alternating_flips_begin_independently():
-    steps = [
+def test_two_alternating_flips_start_independently():
+    transforms = [
         ff.RandomHorizontalFlip(mode="alternating"),
         ff.RandomInvert(0.5),
         ff.RandomVerticalFlip(mode="alternating"),
     ]
-    parts = windows(drawn(STAMP, steps), 0)
+    parts = crops_of(drawn(STAMP, transforms), 0)
     assert uniform(parts.h + 2 * parts.v + 4 * parts.inverted, 8) > UNLIKELY

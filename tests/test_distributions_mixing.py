@@ -1,4 +1,4 @@
-"""What mixes draw, read off images: see test_distributions.py."""
+"""MixUp and CutMix follow their distributions, as test_distributions.py explains."""
 
 import numpy as np
 import pytest
@@ -24,16 +24,20 @@ from helpers.significance import (  # noqa: E402
 CLASSES = 250
 
 
-def mixed(steps, side=1, n_batches=400, seed=SEED):
-    """Batches of images of all classes in order; class c has grey level c. Of all rows:
-    their place, their partner's (-1: can't be seen), their own share, their pixels."""
+def mixed(transforms, side=1, n_batches=400, seed=SEED):
+    """Return the row, the partner, the share and the pixels of mixed images.
+
+    Each batch has one image of every class, in order; class c has gray level c. The
+    partner is the row that was mixed in, or -1 where labels do not show it. The share
+    is the weight of the image's own label.
+    """
     labels = np.tile(np.arange(CLASSES, dtype=np.uint8), n_batches)
     images = np.repeat(labels, side * side).reshape(-1, side, side)
     dataset = ff.Dataset.from_arrays(images, labels)
     options = {**RAW, "label_dtype": "onehot", "threads": 2, "seed": seed}
     rows = np.arange(CLASSES)
     out = []
-    for x, soft in ff.Loader(dataset, CLASSES, augment=steps, **options):
+    for x, soft in ff.Loader(dataset, CLASSES, augment=transforms, **options):
         share = soft[rows, rows].copy()
         soft[rows, rows] = 0
         assert ((soft > 0).sum(axis=1) <= 1).all()
@@ -48,24 +52,24 @@ def test_shares_of_mixup_are_beta_and_partners_uniform(alpha):
     row, partner, share, x = mixed([ff.MixUp(alpha=alpha)])
     share = share.astype(float)
     beta = stats.beta(alpha, alpha)
-    # Shares are float32, with steps of 6e-8 below 1.
+    # Shares are float32, whose spacing below 1 is 6e-8.
     edges = np.unique(np.clip(beta.ppf(np.linspace(0, 1, 61)), 1e-4, 1 - 1e-4))
     edges = np.array([0, *edges, 1 + 1e-9])
     counts = np.histogram(share, edges)[0]
     assert has_shares(counts, np.diff(beta.cdf(edges))) > UNLIKELY
-    if (
-        alpha >= 1
-    ):  # below, shares near 1 are rounded to 1, which is no continuous number
+    # For smaller alpha, shares near 1 are rounded to 1, so they are not continuous.
+    if alpha >= 1:
         assert stats.kstest(share, beta.cdf).pvalue > UNLIKELY
     seen = partner >= 0
     assert seen.mean() > 0.9
     offset = (partner[seen] - row[seen]) % CLASSES
-    assert uniform(offset - 1, CLASSES - 1) > UNLIKELY  # never itself
+    # An image is never its own partner.
+    assert uniform(offset - 1, CLASSES - 1) > UNLIKELY
     assert independent(offset // 25, (10 * share[seen]).astype(int)) > UNLIKELY
     assert independent(offset[1:] // 25, offset[:-1] // 25) > UNLIKELY
     assert uncorrelated(share[1:], share[:-1]) > UNLIKELY
-    wanted = share * row + (1 - share) * np.where(seen, partner, row)
-    assert abs(x[:, 0, 0] - wanted).max() < 0.51
+    expected = share * row + (1 - share) * np.where(seen, partner, row)
+    assert abs(x[:, 0, 0] - expected).max() < 0.51
 
 
 def test_partners_in_small_batches_are_uniform():
@@ -83,7 +87,7 @@ def test_partners_in_small_batches_are_uniform():
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 4.0])
-def test_rectangles_of_cutmix_are_torchvisions(alpha):
+def test_rectangles_of_cutmix_equal_torchvisions(alpha):
     side, rng, n = 12, np.random.default_rng(8), 10 * N
     row, partner, share, x = mixed([ff.CutMix(alpha=alpha)], side)
     top, left, h, w = boxes(x, lambda x: x != row[:, None, None])
@@ -91,21 +95,21 @@ def test_rectangles_of_cutmix_are_torchvisions(alpha):
     cut = h > 0
     assert (x[cut, top[cut], left[cut]] == partner[cut]).all()
     assert uniform((partner - row)[cut] % CLASSES - 1, CLASSES - 1) > UNLIKELY
-    # Yun et al.: a share of the area around a uniform centre, cut at the edges.
+    # Yun et al.: a share of the area around a uniform center, clipped at the edges.
     half = (0.5 * np.sqrt(1 - rng.beta(alpha, alpha, n)) * side).astype(int)
     cy, cx = rng.integers(0, side, (2, n))
     ends = [(np.maximum(c - half, 0), np.minimum(c + half, side)) for c in (cy, cx)]
     (y0, y1), (x0, x1) = ends
     empty = half == 0
     assert same_distribution(h * w, (y1 - y0) * (x1 - x0)) > UNLIKELY
-    mine = np.where(cut, top * side + h, 0), np.where(cut, left * side + w, 0)
-    wanted = (
+    drawn = np.where(cut, top * side + h, 0), np.where(cut, left * side + w, 0)
+    expected = (
         np.where(empty, 0, y0 * side + y1 - y0),
         np.where(empty, 0, x0 * side + x1 - x0),
     )
-    for a, b in zip(mine, wanted):
+    for a, b in zip(drawn, expected):
         assert same_distribution(a, b) > UNLIKELY
-    far = (h == 6) & (w == 6)  # of one size, and inside: not cut at an edge
+    far = (h == 6) & (w == 6)  # of one size, and not clipped at an edge
     for place in (top, left):
         far &= (place > 0) & (place < 6)
     assert independent(top[far], left[far]) > UNLIKELY
@@ -113,7 +117,7 @@ def test_rectangles_of_cutmix_are_torchvisions(alpha):
 
 
 def test_mixes_are_chosen_with_their_shares():
-    mixes = [ff.MixUp(alpha=4.0), ff.CutMix(alpha=1000.0)]  # a quarter to half is cut
+    mixes = [ff.MixUp(alpha=4.0), ff.CutMix(alpha=1000.0)]  # cuts a quarter to a half
     choice = ff.RandomChoice(mixes, p=[0.3, 0.7])
     row, partner, share, x = mixed([ff.RandomApply([choice], p=0.6)], 12, 100)
     none = share == 1

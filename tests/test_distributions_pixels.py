@@ -1,5 +1,7 @@
-"""What rectangles, tones, blurs and noise draw, read off images: see
-test_distributions.py."""
+"""Rectangles, tones, blurs and noise follow their distributions.
+
+test_distributions.py explains the method.
+"""
 
 import math
 
@@ -27,7 +29,7 @@ from helpers.significance import (  # noqa: E402
 
 
 def random_boxes(rng, n, sides, scale, ratio, fits):
-    """Heights and widths as torchvision draws them; -1 where ten tries do not fit."""
+    """Return heights and widths as torchvision draws them, -1 if no try of ten fits."""
     h, w = np.full(n, -1), np.full(n, -1)
     for _ in range(10):
         area = rng.uniform(*scale, n) * sides[0] * sides[1]
@@ -39,7 +41,10 @@ def random_boxes(rng, n, sides, scale, ratio, fits):
 
 
 def places_are_uniform(place, side, length, rng):
-    """Uniform among side - length + 1 places, however long: spread over 0..1."""
+    """Return the p-value of a test that places are uniform in 0..side - length.
+
+    Places are spread over 0..1, so that rectangles of all lengths are compared at once.
+    """
     n_places = side - length + 1
     assert (place < n_places).all()
     spread = (place + rng.uniform(size=len(place))) / n_places
@@ -54,24 +59,26 @@ ERASING = [
 
 
 @pytest.mark.parametrize("scale, ratio", ERASING)
-def test_erased_rectangles_are_torchvisions(scale, ratio):
+def test_erased_rectangles_equal_torchvisions(scale, ratio):
     sides, rng = (20, 24), np.random.default_rng(2)
-    steps = [ff.RandomErasing(1.0, scale, ratio)]
+    transforms = [ff.RandomErasing(1.0, scale, ratio)]
     batches = [
-        boxes(x, lambda x: x == 0) for x, _ in loader_of(np.full(sides, 255), steps)
+        boxes(x, lambda x: x == 0)
+        for x, _ in loader_of(np.full(sides, 255), transforms)
     ]
     top, left, h, w = (np.concatenate(part) for part in zip(*batches))
-    wanted_h, wanted_w = random_boxes(
+    expected_h, expected_w = random_boxes(
         rng, 10 * N, sides, scale, ratio, lambda h, w: (h < sides[0]) & (w < sides[1])
     )
-    is_none = wanted_h < 0
-    code = np.where(is_none, 0, wanted_h * 32 + wanted_w)
+    is_none = expected_h < 0
+    code = np.where(is_none, 0, expected_h * 32 + expected_w)
     assert (
-        same_distribution(h * w, np.where(is_none, 0, wanted_h * wanted_w)) > UNLIKELY
+        same_distribution(h * w, np.where(is_none, 0, expected_h * expected_w))
+        > UNLIKELY
     )
     assert same_distribution(h * 32 + w, code) > UNLIKELY
-    some = h > 0
-    top, left, h, w = top[some], left[some], h[some], w[some]
+    is_erased = h > 0
+    top, left, h, w = top[is_erased], left[is_erased], h[is_erased], w[is_erased]
     assert places_are_uniform(top, sides[0], h, rng) > UNLIKELY
     assert places_are_uniform(left, sides[1], w, rng) > UNLIKELY
     free = (sides[0] - h >= 9) & (sides[1] - w >= 9)
@@ -83,11 +90,11 @@ def test_erased_rectangles_are_torchvisions(scale, ratio):
 
 
 def test_log_aspect_and_area_of_large_rectangles_are_uniform():
-    """On an image of 200 x 200 a side is rounded by 1% at most."""
-    steps, n = [ff.RandomErasing(1.0, (0.1, 0.3), (0.5, 2.0))], 4000
+    """Rounding changes a side by at most 1 % in an image of 200 x 200 pixels."""
+    transforms, n = [ff.RandomErasing(1.0, (0.1, 0.3), (0.5, 2.0))], 4000
     batches = [
         boxes(x, lambda x: x == 0)
-        for x, _ in loader_of(np.full((200, 200), 255), steps, n, batch_size=500)
+        for x, _ in loader_of(np.full((200, 200), 255), transforms, n, batch_size=500)
     ]
     _, _, h, w = (np.concatenate(part) for part in zip(*batches))
     rng = np.random.default_rng(3)
@@ -100,16 +107,16 @@ def test_log_aspect_and_area_of_large_rectangles_are_uniform():
 
 
 def test_random_values_of_erased_pixels_are_uniform():
-    steps = [ff.RandomErasing(1.0, (0.5, 0.9), (0.8, 1.2), value="random")]
-    x = drawn(np.zeros((16, 16)), steps, 3000)
+    transforms = [ff.RandomErasing(1.0, (0.5, 0.9), (0.8, 1.2), value="random")]
+    x = drawn(np.zeros((16, 16)), transforms, 3000)
     inside = (
         (x[:, :-1] > 0) & (x[:, 1:] > 0) & (np.arange(16) > 4) & (np.arange(16) < 11)
     )
-    pairs = x[:, :-1][inside], x[:, 1:][inside]
-    assert len(pairs[0]) > 100_000
-    for values in pairs:  # 0 can't be told from what is not erased
+    neighbors = x[:, :-1][inside], x[:, 1:][inside]
+    assert len(neighbors[0]) > 100_000
+    for values in neighbors:  # 0 also means that a pixel was not erased
         assert uniform(values.astype(int) - 1, 255) > UNLIKELY
-    assert independent(pairs[0] // 16, pairs[1] // 16) > UNLIKELY
+    assert independent(neighbors[0] // 16, neighbors[1] // 16) > UNLIKELY
     right = x[:, 6, 5].astype(int), x[:, 6, 6].astype(int)
     assert independent(right[0] // 64, right[1] // 64) > UNLIKELY
     rows = x[:-1, 8, 8] // 32, x[1:, 8, 8] // 32
@@ -117,7 +124,7 @@ def test_random_values_of_erased_pixels_are_uniform():
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])
-def test_cutouts_are_around_any_pixel(size):
+def test_centers_of_cutouts_are_uniform(size):
     x = drawn(np.full((16, 12), 255), [ff.Cutout(size)])
     before, after = size // 2, size - size // 2
     centers = []
@@ -125,10 +132,10 @@ def test_cutouts_are_around_any_pixel(size):
         hole = (x == 0).any(axis=axis)
         begin, n = hole.argmax(axis=1), hole.sum(axis=1)
         centers.append(np.where(begin > 0, begin + before, n - after))
-        wanted = np.minimum(centers[-1] + after, side) - np.maximum(
+        expected = np.minimum(centers[-1] + after, side) - np.maximum(
             centers[-1] - before, 0
         )
-        assert np.array_equal(n, wanted)
+        assert np.array_equal(n, expected)
     assert uniform(12 * centers[0] + centers[1], 16 * 12) > UNLIKELY
     code = 12 * centers[0] + centers[1]
     assert independent(code[1:] // 24, code[:-1] // 24) > UNLIKELY
@@ -137,14 +144,14 @@ def test_cutouts_are_around_any_pixel(size):
 @pytest.mark.parametrize(
     "scale, ratio", [((0.08, 1.0), (3 / 4, 4 / 3)), ((0.2, 0.6), (0.3, 0.9))]
 )
-def test_resized_crops_are_torchvisions(scale, ratio):
-    """Nearest pixels: the first and the last show where the rectangle lies."""
+def test_resized_crops_equal_torchvisions(scale, ratio):
+    """With "nearest", the first and the last pixel show where the rectangle lies."""
     sides, rng = (16, 14), np.random.default_rng(4)
-    step = ff.RandomResizedCrop((16, 16), scale, ratio, "nearest")
-    x = drawn(np.arange(16 * 14).reshape(sides), [step]).astype(int)
+    crop = ff.RandomResizedCrop((16, 16), scale, ratio, "nearest")
+    x = drawn(np.arange(16 * 14).reshape(sides), [crop]).astype(int)
     (top, left), (bottom, right) = (divmod(x[:, k, k], 14) for k in (0, 15))
     h, w = bottom - top + 1, right - left + 1
-    wanted = random_boxes(
+    expected = random_boxes(
         rng,
         10 * N,
         sides,
@@ -152,8 +159,8 @@ def test_resized_crops_are_torchvisions(scale, ratio):
         1 / np.array(ratio[::-1]),
         lambda h, w: (h <= 16) & (w <= 14),
     )
-    assert (wanted[0] > 0).all(), "no fallback among these"
-    assert same_distribution(h * 32 + w, wanted[0] * 32 + wanted[1]) > UNLIKELY
+    assert (expected[0] > 0).all(), "torchvision's fallback must not occur here"
+    assert same_distribution(h * 32 + w, expected[0] * 32 + expected[1]) > UNLIKELY
     assert places_are_uniform(top, 16, h, rng) > UNLIKELY
     assert places_are_uniform(left, 14, w, rng) > UNLIKELY
     assert uncorrelated(top / 1.0 + h / 2, left + w / 2) > UNLIKELY
@@ -184,20 +191,22 @@ def test_brightness_and_contrast_are_independent_and_in_random_order():
     assert has_probability(contrast_first, 0.5) > UNLIKELY
     rng, n = np.random.default_rng(5), 10 * N
     brightness, contrast = rng.uniform(0.5, 1.0, (2, n, 1))
-    is_first = rng.integers(0, 2, (n, 1)) == 1
+    simulated_contrast_first = rng.integers(0, 2, (n, 1)) == 1
     pixels = np.array([[40, 120]])
-    by_contrast = np.floor(80 + contrast * (pixels - 80))
-    other = np.floor(pixels * brightness)
-    other_mean = other.mean(axis=1, keepdims=True)
-    other = np.floor(other_mean + contrast * (other - other_mean) + 1e-9)
-    wanted = np.where(is_first, np.floor(by_contrast * brightness), other).astype(int)
+    with_contrast = np.floor(80 + contrast * (pixels - 80))
+    with_brightness = np.floor(pixels * brightness)
+    mean = with_brightness.mean(axis=1, keepdims=True)
+    with_brightness = np.floor(mean + contrast * (with_brightness - mean) + 1e-9)
+    expected = np.where(
+        simulated_contrast_first, np.floor(with_contrast * brightness), with_brightness
+    ).astype(int)
     x = drawn([[40, 120]], [ff.ColorJitter((0.5, 1.0), (0.5, 1.0))])[:, 0].astype(int)
-    codes = (128 * pair[:, 0] + pair[:, 1] for pair in (x, wanted))
+    codes = (128 * pair[:, 0] + pair[:, 1] for pair in (x, expected))
     assert same_distribution(*codes) > UNLIKELY
 
 
 def test_sigmas_of_blurs_are_uniform():
-    """The weight in the middle of three tells the sigma."""
+    """The middle weight of three determines the sigma."""
 
     def middle(sigma):
         return np.floor(255 / (1 + 2 * np.exp(-0.5 / sigma**2)) + 0.5)
@@ -215,7 +224,7 @@ def test_noise_is_normal(mean, sigma):
     shares = np.diff(level.cdf([-np.inf, *(np.arange(255) + 0.5), np.inf]))
     x = drawn(np.full((16, 16), 128), [ff.GaussianNoise(mean, sigma)], 2000)
     assert has_shares(counts_of(x.ravel(), shares), shares) > UNLIKELY
-    if 5 * sigma < 0.5 - abs(mean):  # nothing is cut
+    if 5 * sigma < 0.5 - abs(mean):  # nothing is clipped
         z = (x.ravel() + np.random.default_rng(6).uniform(-0.5, 0.5, x.size)) - 128
         assert (
             stats.kstest(z[:N], stats.norm(255 * mean, 255 * sigma).cdf).pvalue
@@ -223,7 +232,7 @@ def test_noise_is_normal(mean, sigma):
         )
 
 
-def test_noise_has_the_moments_of_a_normal_number_and_no_echo():
+def test_noise_has_normal_moments_and_no_correlation():
     x = drawn(np.full((16, 16), 128), [ff.GaussianNoise(sigma=0.1)], 2000)
     z = (x.reshape(2000, 256).astype(float) - 128) / 25.5
     n = z.size
@@ -232,7 +241,7 @@ def test_noise_has_the_moments_of_a_normal_number_and_no_echo():
     assert abs((z**2).mean() - 1 - rounding) < 4 * math.sqrt(2 / n)
     assert abs((z**3).mean()) < 4 * math.sqrt(15 / n)
     assert abs((z**4).mean() - 3 - 6 * rounding) < 4 * math.sqrt(96 / n)
-    # Pairs of one radius, and of one counter, stand 16 pixels apart.
+    # Numbers from the same radius or the same counter are 16 pixels apart.
     least = UNLIKELY / 100
     for lag in (*range(1, 65), 128):
         a, b = z[:, lag:].ravel(), z[:, :-lag].ravel()

@@ -1,4 +1,4 @@
-"""What warps and policies draw, read off images: see test_distributions.py."""
+"""Warps and policies follow their distributions, as test_distributions.py explains."""
 
 import itertools
 import math
@@ -24,13 +24,13 @@ from helpers.significance import (  # noqa: E402
 
 
 def rounded_shares(reach, most):
-    """Of a number in -reach..reach rounded to a whole one, from -most to most."""
+    """Return shares of -most..most for a number uniform in -reach..reach, rounded."""
     edges = np.clip(np.arange(-most, most + 2) - 0.5, -reach, reach)
     return np.diff(edges) / (2 * reach)
 
 
 def test_translations_are_uniform_and_rounded():
-    """4.8 and 2.4 pixels at most: the outermost whole pixels are rarer."""
+    """Images move by at most 4.8 and 2.4 pixels, so the outermost shifts are rarer."""
     x = drawn(STAMP, [ff.RandomAffine(0, translate=(0.3, 0.3))])[:, 4, 8].astype(int)
     left, top = 8 - x % 16, 4 - x // 16
     across, down = rounded_shares(4.8, 5), rounded_shares(2.4, 2)
@@ -38,7 +38,8 @@ def test_translations_are_uniform_and_rounded():
     code = (left + 5) * 5 + top + 2
     shares = np.multiply.outer(across, down).ravel()
     assert has_shares(counts_of(code, shares), shares) > UNLIKELY
-    # 0.5 of 16 and 8 are whole numbers: half as often as those inside.
+    # A quarter of 16 and of 8 is a whole number. The outermost shifts are half as
+    # frequent as the inner ones.
     x = drawn(STAMP, [ff.RandomAffine(0, translate=(0.25, 0.25))])[:, 4, 8].astype(int)
     counts = np.bincount(8 - x % 16 + 4, minlength=9)
     assert has_shares(counts, np.array([0.5, *[1] * 7, 0.5]) / 8) > UNLIKELY
@@ -47,11 +48,12 @@ def test_translations_are_uniform_and_rounded():
 
 
 def nearest(x):
+    """Return the nearest whole numbers, with halves rounded up."""
     return np.floor(x + 0.5)
 
 
 def test_scales_are_uniform():
-    """The first pixel of a row of 101 shows one between it and the middle."""
+    """The first pixel of a row of 101 shows a pixel between it and the middle."""
     shares = readings(lambda scale: nearest(50 - 50 / scale), 1.0, 2.0)
     x = drawn([np.arange(101)], [ff.RandomAffine(0, scale=(1.0, 2.0))])[:, 0, 0]
     assert has_shares(counts_of(x, shares), shares) > UNLIKELY
@@ -59,23 +61,23 @@ def test_scales_are_uniform():
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_shears_are_uniform(axis):
-    """Along x, the first row moves by a multiple of the tangent; along y, columns."""
+    """A shear moves the first row or column by a multiple of its tangent."""
     image = np.tile(np.arange(101, dtype=np.uint8), (61, 1))
     shear = (-20, 50) if axis == 0 else (0, 0, -20, 50)
-    step = [ff.RandomAffine(0, shear=shear)]
+    transforms = [ff.RandomAffine(0, shear=shear)]
 
     def place(degrees):
         return nearest(50 - 30 * np.tan(np.radians(degrees)))
 
     shares = readings(place, -20, 50)
-    x = drawn(image if axis == 0 else image.T.copy(), step, 10_000)
+    x = drawn(image if axis == 0 else image.T.copy(), transforms, 10_000)
     x = x[:, 0, 50] if axis == 0 else x[:, 50, 0]
     assert has_shares(counts_of(x, shares), shares) > UNLIKELY
 
 
 @pytest.mark.parametrize("degrees", [(-180, 180), (10, 70), (-40, 5)])
 def test_angles_are_uniform(degrees):
-    """A pixel 6.5 pixels from the middle shows one on a circle around it."""
+    """A pixel at distance 6.5 from the middle shows a pixel of the circle around it."""
 
     def place(angle):
         sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
@@ -84,8 +86,11 @@ def test_angles_are_uniform(degrees):
         return 16 * y + x
 
     image = np.arange(256).reshape(16, 16)
-    for step, sign in ((ff.RandomRotation(degrees), 1), (ff.RandomAffine(degrees), -1)):
-        x = drawn(image, [step])[:, 7, 14]
+    for transform, sign in (
+        (ff.RandomRotation(degrees), 1),
+        (ff.RandomAffine(degrees), -1),
+    ):
+        x = drawn(image, [transform])[:, 7, 14]
         shares = readings(lambda angle, k=sign: place(k * angle), *degrees)
         assert has_shares(counts_of(x, shares), shares) > UNLIKELY
         if degrees == (-180, 180):
@@ -96,27 +101,33 @@ def test_angles_are_uniform(degrees):
 
 
 def one_level(fields, level, sign):
-    """The ranges of a step, each at one level and sign."""
+    """Return the fields of a core transform, with ranges fixed to a level and sign."""
     out = dict(fields)
     for name, value in fields.items():
         if isinstance(value, dict):
             low, high, n = value["low"], value["high"], value["n_levels"]
             number = low + (high - low) * (level / (n - 1)) if n > 1 else low
             number = -number if sign and value["random_sign"] else number
-            still = {"low": number, "high": number, "n_levels": 0, "random_sign": 0}
-            out[name] = still
+            fixed = {"low": number, "high": number, "n_levels": 0, "random_sign": 0}
+            out[name] = fixed
     return out
 
 
-def alternatives(step, height, width):
-    """Of a policy of one operation: (probability, steps) of every alternative of its
-    choice at every level and with every sign."""
-    steps, at, before = compile_transforms(step, height, width, 1).transforms, 1, 0
-    while at < len(steps):
-        group = steps[at][2]
+def alternatives(transform, height, width):
+    """Yield all alternatives of a policy of one operation, at all levels and signs.
+
+    Each is a pair of a probability and a list of core transforms.
+    """
+    core_transforms, at, before = (
+        compile_transforms(transform, height, width, 1).transforms,
+        1,
+        0,
+    )
+    while at < len(core_transforms):
+        group = core_transforms[at][2]
         share, before = (group["until"] - before) / 2**32, group["until"]
-        inner = steps[at + 1 : at + 1 + group["n_inner"]]
-        ranges = [v for step in inner for v in step[2].values() if isinstance(v, dict)]
+        inner = core_transforms[at + 1 : at + 1 + group["n_inner"]]
+        ranges = [v for core in inner for v in core[2].values() if isinstance(v, dict)]
         n_levels = max([1, *(v["n_levels"] for v in ranges)])
         n_signs = 1 + any(v["random_sign"] for v in ranges)
         for level in range(n_levels):
@@ -126,22 +137,26 @@ def alternatives(step, height, width):
         at += 1 + group["n_inner"]
 
 
-def outcomes(step, image, n_operations):
-    """What so many operations of a policy make of an image by the reference, and how
-    probable it is."""
+def outcomes(transform, image, n_operations):
+    """Return the probability of each image that the reference's policy can return.
+
+    The keys are the bytes of the images. The policy runs `n_operations` operations.
+    """
     height, width = image.shape
     shares = {}
-    one = list(alternatives(step, height, width))
-    for parts in itertools.product(one, repeat=n_operations):
-        steps = [step for _, fixed in parts for step in fixed]
-        compiled = SimpleNamespace(transforms=steps, height=height, width=width)
+    choices = list(alternatives(transform, height, width))
+    for parts in itertools.product(choices, repeat=n_operations):
+        core_transforms = [core for _, cores in parts for core in cores]
+        compiled = SimpleNamespace(
+            transforms=core_transforms, height=height, width=width
+        )
         x = reference_steps.run(compiled, image, 0, 0, 0, 0).tobytes()
         shares[x] = shares.get(x, 0) + math.prod(share for share, _ in parts)
     return shares
 
 
 @pytest.mark.parametrize(
-    "step, n_operations, least",
+    "policy, n_operations, least",
     [
         (ff.TrivialAugmentWide(), 1, 150),
         (ff.TrivialAugmentWide(4, fill=9), 1, 30),
@@ -150,15 +165,17 @@ def outcomes(step, image, n_operations):
     ],
     ids=repr,
 )
-def test_policies_draw_operations_levels_and_signs_uniformly(step, n_operations, least):
-    """Two operations one after the other are independent."""
+def test_policies_draw_operations_levels_and_signs_uniformly(
+    policy, n_operations, least
+):
+    """Two consecutive operations are independent."""
     image = np.random.default_rng(7).integers(30, 200, (8, 10)).astype(np.uint8)
-    one = step
+    single = policy
     if n_operations == 2:
-        one = ff.RandAugment(1, step.magnitude)
-    shares = outcomes(one, image, n_operations)
+        single = ff.RandAugment(1, policy.magnitude)
+    shares = outcomes(single, image, n_operations)
     assert len(shares) > least
     number = {x: k for k, x in enumerate(shares)}
-    codes = np.array([number[x.tobytes()] for x in drawn(image, [step])])
-    wanted = np.array(list(shares.values()))
-    assert has_shares(np.bincount(codes, minlength=len(number)), wanted) > UNLIKELY
+    codes = np.array([number[x.tobytes()] for x in drawn(image, [policy])])
+    expected = np.array(list(shares.values()))
+    assert has_shares(np.bincount(codes, minlength=len(number)), expected) > UNLIKELY

@@ -1,5 +1,4 @@
-"""Batches cross to any consumer of DLPack without a copy, and are kept while it has
-them."""
+"""Consumers of DLPack share the memory of a batch, which stays valid meanwhile."""
 
 import numpy as np
 import pytest
@@ -9,21 +8,22 @@ import fmnist_fast as ff
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
 
 
-def of_numpy():
+def numpy_consumer():
+    """Return functions that import an array and that return its address."""
     return np.from_dlpack, lambda array: array.ctypes.data
 
 
-def of_torch():
+def torch_consumer():
     torch = pytest.importorskip("torch")
     return torch.from_dlpack, lambda tensor: tensor.data_ptr()
 
 
-def of_jax():
+def jax_consumer():
     jax = pytest.importorskip("jax")
     return jax.dlpack.from_dlpack, lambda array: array.unsafe_buffer_pointer()
 
 
-def of_tensorflow():
+def tensorflow_consumer():
     tensorflow = pytest.importorskip("tensorflow")
     from_dlpack = tensorflow.experimental.dlpack.from_dlpack
     return (
@@ -32,10 +32,12 @@ def of_tensorflow():
     )
 
 
-@pytest.mark.parametrize("consumer", [of_numpy, of_torch, of_jax, of_tensorflow])
-def test_batches_are_shared_and_kept(small, consumer):
+@pytest.mark.parametrize(
+    "consumer", [numpy_consumer, torch_consumer, jax_consumer, tensorflow_consumer]
+)
+def test_consumers_share_the_memory_and_keep_it_valid(small, consumer):
     from_dlpack, address = consumer()
-    # JAX makes int32 of int64.
+    # JAX converts int64 to int32.
     options = OPTIONS | {"threads": 2, "label_dtype": "int32"}
     loader, held = ff.Loader(small, **options), []
     for _ in range(3):
@@ -46,19 +48,19 @@ def test_batches_are_shared_and_kept(small, consumer):
             held.append((x, y))
             del images, labels
     assert len({address(x) for x, _ in held}) == len(held)
-    numpys = ff.Loader(small, **options)
-    want = [batch for _ in range(3) for batch in numpys]
+    numpy_loader = ff.Loader(small, **options)
+    want = [batch for _ in range(3) for batch in numpy_loader]
     for (x, y), (want_x, want_y) in zip(held, want, strict=True):
         assert np.asarray(x).tobytes() == want_x.tobytes()
         assert np.asarray(y).tobytes() == want_y.tobytes()
-    # And they let go: a fourth epoch takes no more memory than the third did.
+    # The slots are free again: a fourth epoch needs no more memory than the third.
     n_bytes = loader._pipeline.slots_nbytes
     del held, x, y
     assert sum(1 for _ in loader) == 16
     assert loader._pipeline.slots_nbytes <= n_bytes and loader._pipeline.n_lent == 0
 
 
-def test_what_numpy_does_not_export(small):
+def test_bfloat16_is_exported_as_uint16(small):
     images, _ = next(iter(ff.Loader(small, dtype="bfloat16")))
     with pytest.raises(BufferError, match="DLPack only supports"):
         images.__dlpack__()

@@ -1,4 +1,4 @@
-"""fetch: what is there, many processes, holders that are killed, and no network."""
+"""fetch: existing files, several processes, killed processes, and no network."""
 
 import errno
 import hashlib
@@ -28,7 +28,8 @@ BODIES = {name: random.Random(name).randbytes(N) for name in ("a.gz", "b.gz")}
 BODY = BODIES["a.gz"]
 
 
-def remote(url, *more, name="a.gz", body=BODY, **known):
+def published(url, *more, name="a.gz", body=BODY, **known):
+    """Return a published file, by default with the hash and the size of `body`."""
     known = known or {"sha256": hashlib.sha256(body).hexdigest(), "nbytes": len(body)}
     return PublishedFile(name, (url, *more), **known)
 
@@ -41,18 +42,20 @@ def trusted(no_proxies, authority, monkeypatch):
 
 @pytest.fixture
 def two(https):
-    """Two files and what they hold."""
+    """Return two published files that the server has, and their contents."""
     files = [
-        remote(https.serve(f"/{name}", content(body, etag='"1"')), name=name, body=body)
+        published(
+            https.serve(f"/{name}", content(body, etag='"1"')), name=name, body=body
+        )
         for name, body in BODIES.items()
     ]
     return files, list(BODIES.values())
 
 
-# ---- what is there ----------------------------------------------------------------
+# ---- existing files ---------------------------------------------------------------
 
 
-def test_files_come_in_order_and_leave_nothing_else(two, tmp_path):
+def test_files_are_fetched_in_order_and_nothing_else_is_left(two, tmp_path):
     folder = tmp_path / "made" / "when needed"
     paths = fetch(two[0], folder, progress=False)
     assert paths == [folder / name for name in BODIES]
@@ -74,7 +77,7 @@ def test_no_files_need_no_folder(tmp_path):
     assert fetch([], tmp_path / "a") == [] and not (tmp_path / "a").exists()
 
 
-def test_what_is_there_is_not_fetched_again(two, https, tmp_path, capsys):
+def test_existing_files_are_not_fetched_again(two, https, tmp_path, capsys):
     (tmp_path / "a.gz").write_bytes(BODY)
     fetch(two[0], tmp_path)
     assert [path for path, _ in https.asked] == ["/b.gz"]
@@ -84,20 +87,20 @@ def test_what_is_there_is_not_fetched_again(two, https, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
-def test_hashes_may_be_in_capitals(https, tmp_path, algorithm):
+def test_hashes_may_be_uppercase(https, tmp_path, algorithm):
     known = {algorithm: hashlib.new(algorithm, BODY).hexdigest().upper()}
-    file = remote(https.serve("/a", content(BODY)), **known)
+    file = published(https.serve("/a", content(BODY)), **known)
     for _ in range(2):
         fetch([file], tmp_path, progress=False)
     assert len(https.asked) == 1
 
 
-def test_another_file_of_that_name_is_left_alone(two, https, tmp_path):
+def test_another_file_of_that_name_is_kept(two, https, tmp_path):
     (tmp_path / "b.gz").write_bytes(b"mine")
-    wanted = two[0][1].sha256
+    sha256 = two[0][1].sha256
     message = (
-        rf"b\.gz: not the published file of that name: wanted sha256 {wanted}, found "
-        rf"{hashlib.sha256(b'mine').hexdigest()}\. Remove it, or ask for it to be repl"
+        rf"b\.gz: not the published file of that name: its sha256 must be {sha256}, "
+        rf"got {hashlib.sha256(b'mine').hexdigest()}\.\nRemove or rename the file, "
     )
     with pytest.raises(ff.FormatError, match=message):
         fetch(two[0], tmp_path)
@@ -105,16 +108,16 @@ def test_another_file_of_that_name_is_left_alone(two, https, tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
 
 
-def test_it_is_replaced_when_that_is_asked_for(two, tmp_path):
+def test_another_file_of_that_name_is_replaced_on_request(two, tmp_path):
     (tmp_path / "b.gz").write_bytes(b"mine")
     fetch(two[0], tmp_path, progress=False, replace=True)
     assert (tmp_path / "b.gz").read_bytes() == two[1][1]
 
 
-def test_it_stays_until_there_is_another(https, tmp_path):
+def test_a_replaced_file_stays_until_the_download_ends(https, tmp_path):
     (tmp_path / "a.gz").write_bytes(b"mine")
-    with pytest.raises(DownloadError, match="answers 404"):
-        fetch([remote(f"{https.base}/no")], tmp_path, progress=False, replace=True)
+    with pytest.raises(DownloadError, match="HTTP 404"):
+        fetch([published(f"{https.base}/no")], tmp_path, progress=False, replace=True)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
 
 
@@ -128,29 +131,29 @@ def test_a_folder_of_that_name_is_an_error(two, tmp_path):
     "name",
     ["", ".", "..", "/etc/passwd", "../a", "a/b", "a\\b", "C:a", ".hidden", "a\n", "é"],
 )
-def test_names_are_plain(https, tmp_path, name):
-    file = remote(https.serve("/a", content(BODY)), name=name)
+def test_names_with_other_characters_are_rejected(https, tmp_path, name):
+    file = published(https.serve("/a", content(BODY)), name=name)
     with pytest.raises(ValueError, match=re.escape(f"digit, got {name!r}")):
         fetch([file], tmp_path)
     assert not https.asked and not list(tmp_path.iterdir())
 
 
-def test_names_are_never_the_servers(https, tmp_path):
+def test_names_from_the_server_are_ignored(https, tmp_path):
     other = content(BODY, Content_Disposition="attachment; filename=../evil")
     https.serve("/evil", other)
-    file = remote(https.serve("/a", redirect("/evil")))
+    file = published(https.serve("/a", redirect("/evil")))
     assert fetch([file], tmp_path, progress=False) == list(tmp_path.iterdir())
 
 
-def test_a_hash_must_be_known(tmp_path):
+def test_a_file_requires_a_hash(tmp_path):
     file = PublishedFile("a.gz", ("https://127.0.0.1/a",), nbytes=N)
-    with pytest.raises(ValueError, match=r"a\.gz: a published SHA-256 or MD5 must be"):
+    with pytest.raises(ValueError, match=r"a\.gz requires a published SHA-256 or MD5"):
         fetch([file], tmp_path)
 
 
-def test_a_url_must_be_known(tmp_path):
+def test_a_file_requires_a_url(tmp_path):
     file = PublishedFile("a.gz", (), md5="0" * 32)
-    with pytest.raises(ValueError, match=r"a\.gz: a URL must be known"):
+    with pytest.raises(ValueError, match=r"a\.gz requires at least one URL"):
         fetch([file], tmp_path)
 
 
@@ -158,16 +161,16 @@ def test_a_url_must_be_known(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on", "2"])
-def test_offline_says_what_to_put_where(https, tmp_path, monkeypatch, value):
+def test_offline_lists_the_files_and_their_folder(https, tmp_path, monkeypatch, value):
     monkeypatch.setenv("FMNIST_FAST_OFFLINE", value)
     monkeypatch.chdir(tmp_path)
     md5 = hashlib.md5(BODY).hexdigest()
-    files = [remote("https://x/a", "http://y/a"), remote("https://x/b", md5=md5)]
+    files = [published("https://x/a", "http://y/a"), published("https://x/b", md5=md5)]
     with pytest.raises(DownloadError) as caught:
         fetch(files, "data")
     assert str(caught.value).splitlines() == [
-        "FMNIST_FAST_OFFLINE is set, so nothing is fetched. Put into "
-        f"{tmp_path / 'data'}:",
+        "FMNIST_FAST_OFFLINE is set, so nothing is fetched.",
+        f"Put these files into {tmp_path / 'data'}:",
         f"  a.gz ({N} bytes, SHA-256 {files[0].sha256}) from https://x/a or http://y/a",
         f"  a.gz (MD5 {md5}) from https://x/b",
     ]
@@ -180,30 +183,33 @@ def test_not_offline(two, tmp_path, monkeypatch, value):
     fetch(two[0], tmp_path, progress=False)
 
 
-def test_what_is_there_needs_no_network(tmp_path, monkeypatch):
+def test_existing_files_need_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
     (tmp_path / "a.gz").write_bytes(BODY)
-    assert fetch([remote("https://x/a")], tmp_path) == [tmp_path / "a.gz"]
+    assert fetch([published("https://x/a")], tmp_path) == [tmp_path / "a.gz"]
 
 
-def test_no_network_says_what_to_put_where_too(two, https, tmp_path):
-    files = [two[0][0], remote("https://127.0.0.1:9/b", name="b.gz")]
+def test_without_a_network_the_files_and_their_folder_are_listed_too(
+    two, https, tmp_path
+):
+    files = [two[0][0], published("https://127.0.0.1:9/b", name="b.gz")]
     with pytest.raises(DownloadError) as caught:
-        fetch([*files, remote("https://x/c", name="c.gz")], tmp_path, progress=False)
+        fetch([*files, published("https://x/c", name="c.gz")], tmp_path, progress=False)
     lines = str(caught.value).splitlines()
     assert lines[0] == "could not fetch b.gz:"
-    assert re.match(r"  https://127\.0\.0\.1:9/b fails: .*refused", lines[1])
+    assert re.match(r"  https://127\.0\.0\.1:9/b: request failed: .*refused", lines[1])
     assert lines[2:4] == [
-        f"Put into {tmp_path}:",
+        f"Put these files into {tmp_path}:",
         f"  b.gz ({N} bytes, SHA-256 {files[1].sha256}) from https://127.0.0.1:9/b",
     ]
     assert lines[4].startswith("  c.gz") and len(lines) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
 
 
-def test_the_error_can_be_shown_before(tmp_path):
-    file = remote("https://x/a")
-    assert by_hand([file], tmp_path).startswith(f"Put into {tmp_path}:\n  a.gz (")
+def test_the_list_of_files_can_be_shown_in_advance(tmp_path):
+    file = published("https://x/a")
+    first = f"Put these files into {tmp_path}:\n  a.gz ("
+    assert by_hand([file], tmp_path).startswith(first)
 
 
 # ---- processes --------------------------------------------------------------------
@@ -214,54 +220,54 @@ from fmnist_fast._download.fetch import fetch
 from fmnist_fast._registry.datasets import DATASETS
 from fmnist_fast._registry.spec import PublishedFile
 
-fetch([PublishedFile(**each) for each in json.loads(sys.argv[1])], sys.argv[2])
+fetch([PublishedFile(**file) for file in json.loads(sys.argv[1])], sys.argv[2])
 """
 
 
 def start(files, folder):
-    """A process that fetches `files`."""
-    known = json.dumps([file._asdict() for file in files])
+    """Start a process that fetches `files`, and return it."""
+    arguments = json.dumps([file._asdict() for file in files])
     return subprocess.Popen(
-        [sys.executable, "-c", FETCH, known, str(folder)],
+        [sys.executable, "-c", FETCH, arguments, str(folder)],
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def test_many_processes_share_one_download(https, tmp_path):
-    """The server answers when all others have said that they wait."""
-    go = threading.Event()
+def test_several_processes_share_one_download(https, tmp_path):
+    """The server answers once three processes have reported that they wait."""
+    may_answer = threading.Event()
 
-    def late(handler):
-        go.wait(20)
+    def answer_late(handler):
+        may_answer.wait(20)
         content(BODY)(handler)
 
-    file = remote(https.serve("/a", late))
-    processes, said = [start([file], tmp_path) for _ in range(4)], []
+    file = published(https.serve("/a", answer_late))
+    processes, waiting = [start([file], tmp_path) for _ in range(4)], []
 
     def read(process):
         lines = []
         for line in process.stderr:
             lines.append(line)
             if "a.gz: waiting for another process" in line:
-                said.append(line)
-                if len(said) == 3:
-                    go.set()
+                waiting.append(line)
+                if len(waiting) == 3:
+                    may_answer.set()
         process.stderr.close()
         assert not process.wait(20), "".join(lines)
 
-    threads = [threading.Thread(target=read, args=(each,)) for each in processes]
+    threads = [threading.Thread(target=read, args=(process,)) for process in processes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [process.returncode for process in processes] == [0] * 4
-    assert len(said) == 3 and len(https.asked) == 1
+    assert len(waiting) == 3 and len(https.asked) == 1
     assert (tmp_path / "a.gz").read_bytes() == BODY
     assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
 
 
-def test_many_threads_share_one_download(two, https, tmp_path):
+def test_several_threads_share_one_download(two, https, tmp_path):
     threads = [
         threading.Thread(target=fetch, args=(*two[:1], tmp_path)) for _ in range(4)
     ]
@@ -275,9 +281,9 @@ def test_many_threads_share_one_download(two, https, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("killed_by", [signal.SIGINT, signal.SIGKILL])
-def test_the_next_call_continues_where_one_was_killed(https, tmp_path, killed_by):
+def test_the_next_call_continues_after_a_killed_process(https, tmp_path, killed_by):
     half = content(BODY, cut=N // 2, hang=True, etag='"1"')
-    file = remote(https.serve("/a", half, content(BODY, etag='"1"')))
+    file = published(https.serve("/a", half, content(BODY, etag='"1"')))
     process = start([file], tmp_path)
     part = tmp_path / ".a.gz.fetching" / "part"
     while not (part.exists() and part.stat().st_size > N // 4):
@@ -287,9 +293,9 @@ def test_the_next_call_continues_where_one_was_killed(https, tmp_path, killed_by
     process.communicate(timeout=20)
     assert process.returncode == -killed_by
     assert not (tmp_path / "a.gz").exists()
-    done = part.stat().st_size
+    n_fetched = part.stat().st_size
     fetch([file], tmp_path, progress=False)
-    assert https.ranges() == [None, f"bytes={done}-"]
+    assert https.ranges() == [None, f"bytes={n_fetched}-"]
     assert https.asked[1][1]["If-Range"] == '"1"'
     assert (tmp_path / "a.gz").read_bytes() == BODY
     assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
@@ -299,35 +305,34 @@ def test_the_next_call_continues_where_one_was_killed(https, tmp_path, killed_by
 
 
 def endless(handler):
+    """Answer with bytes that never end."""
     respond(200, {}, iter(lambda: b"x" * 10_000, None))(handler)
 
 
 @pytest.mark.parametrize(
     "answer, message",
     [
-        (status(404), "answers 404 Not Found"),
-        (status(500), "answers 500 Internal Server Error"),
-        (redirect("/bad"), "redirects more than 10 times"),
-        (redirect("file:///etc/passwd"), "is neither https nor http"),
-        (content(b"x" * N), "has another file: SHA256 hash"),
-        (content(b"short"), "has a file of 5 bytes, wanted 300000"),
-        (content(BODY, cut=0), "fails: .*0 bytes read, 300000 more expected"),
-        (content(BODY, cut=0, hang=True), "takes too long to answer"),
-        (endless, "has another file: SHA256 hash"),
+        (status(404), "HTTP 404 Not Found"),
+        (status(500), "HTTP 500 Internal Server Error"),
+        (redirect("/bad"), "more than 10 redirects"),
+        (redirect("file:///etc/passwd"), "must be https or http, got 'file:///etc/"),
+        (content(b"x" * N), "not the published file: SHA256 hash"),
+        (content(b"short"), "must have 300000 bytes, got 5"),
+        (content(BODY, cut=0), "failed: .*0 bytes read, 300000 more expected"),
+        (content(BODY, cut=0, hang=True), "no answer in time"),
+        (endless, "not the published file: SHA256 hash"),
     ],
 )
-def test_a_bad_mirror_costs_nothing_but_time(
-    https, tmp_path, monkeypatch, answer, message, capsys
-):
-    if "long" in message:
+def test_a_bad_mirror_is_skipped(https, tmp_path, monkeypatch, answer, message, capsys):
+    if "in time" in message:
         monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
     bad, good = https.serve("/bad", answer), https.serve("/good", content(BODY))
-    fetch([remote(bad, good)], tmp_path)
+    fetch([published(bad, good)], tmp_path)
     assert (tmp_path / "a.gz").read_bytes() == BODY
-    assert re.search(f"given up: {bad} .*{message}", capsys.readouterr().err)
+    assert re.search(f"giving up on {bad}: .*{message}", capsys.readouterr().err)
     (tmp_path / "a.gz").unlink()
-    with pytest.raises(DownloadError, match=f"  {bad} .*{message}"):
-        fetch([remote(bad)], tmp_path, progress=False)
+    with pytest.raises(DownloadError, match=f"  {bad}: .*{message}"):
+        fetch([published(bad)], tmp_path, progress=False)
     assert not (tmp_path / "a.gz").exists()
 
 
@@ -349,13 +354,15 @@ def test_a_folder_that_cannot_be_written(two, https):
     assert not https.asked
 
 
-def test_a_file_where_the_folder_should_be(two, tmp_path):
+def test_a_file_in_place_of_the_folder(two, tmp_path):
     (tmp_path / "data").touch()
     with pytest.raises(OSError, match="data"):
         fetch(two[0], tmp_path / "data")
 
 
-def test_a_full_disk_is_told_and_can_be_emptied(two, https, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_next_call_succeeds(
+    two, https, tmp_path, monkeypatch
+):
     def full(fd):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -368,7 +375,7 @@ def test_a_full_disk_is_told_and_can_be_emptied(two, https, tmp_path, monkeypatc
     assert (tmp_path / "a.gz").read_bytes() == BODY
 
 
-def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
+def test_existing_files_need_no_import_of_network_modules(tmp_path):
     (tmp_path / "a.gz").write_bytes(BODY)
     code = f"""
 import sys
@@ -380,14 +387,14 @@ known = {hashlib.sha256(BODY).hexdigest()!r}
 fetch([PublishedFile("a.gz", ("https://x",), known)], ".")
 print(sorted({{"pooch", "requests", "tqdm", "ssl", "socket"}} & set(sys.modules)))
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.stdout == "[]\n", done.stderr
+    assert process.stdout == "[]\n", process.stderr
 
 
 def test_a_published_file(real_root, https, tmp_path):
-    """A real file by real hashes."""
+    """The published hash accepts a file that was really published."""
     name = "t10k-labels-idx1-ubyte.gz"
     body = (real_root / name).read_bytes()
     sha256, _ = DATASETS["fashion-mnist"].sha256_of(name.removesuffix(".gz"))

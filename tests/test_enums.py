@@ -9,7 +9,7 @@ from fmnist_fast import _core
 
 HEADERS = sorted((Path(__file__).parents[1] / "src").rglob("*.h"))
 ENUM = re.compile(r"enum (\w+) \{(.*?)\}", re.DOTALL)
-# For each enum, what its values start with, and the Python names of all.
+# For each enum, the prefix of its values, and the table of Python names.
 EXPORTS = {
     "fm_cpu_level": ("FM_CPU_", {n: i for i, n in enumerate(_core.CPU_LEVELS)}),
     "fm_dtype": ("FM_", _core.DTYPES),
@@ -21,8 +21,9 @@ EXPORTS = {
     "fm_tone_kind": ("FM_TONE_", _core.TONE_KINDS),
 }
 LASTS = {"FM_LAST_SHORT": False, "FM_LAST_DROP": True, "FM_LAST_WRAP": "wrap"}
-# Errors are raised by the core; who draws is the core's own.
-OTHERS = {"fm_last", "fm_operation", "fm_status"}
+# The core raises fm_status as exceptions and exports fm_last as LASTS.
+# Only the core uses fm_operation.
+NOT_IN_EXPORTS = {"fm_last", "fm_operation", "fm_status"}
 LIMITS = {
     "FM_BLUR_MAX_SIZE": _core.MAX_BLUR_SIZE,
     "FM_IDX_MAX_NDIM": _core.IDX_MAX_NDIM,
@@ -34,6 +35,7 @@ LIMITS = {
 
 
 def without_comments(text):
+    """Return C source without its comments."""
     return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
@@ -48,11 +50,11 @@ ENUMS = {
 
 
 def test_every_enum_of_the_headers_is_known():
-    assert set(ENUMS) == set(EXPORTS) | OTHERS
+    assert set(ENUMS) == set(EXPORTS) | NOT_IN_EXPORTS
 
 
 @pytest.mark.parametrize("enum", EXPORTS)
-def test_every_value_has_the_name_of_its_meaning(enum):
+def test_every_value_has_its_python_name(enum):
     prefix, exported = EXPORTS[enum]
     names = {value.removeprefix(prefix).lower(): i for value, i in ENUMS[enum].items()}
     assert names == dict(exported)
@@ -64,9 +66,9 @@ def test_every_way_to_end_an_epoch_has_its_value():
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_limits_are_those_of_the_headers(name):
-    (found,) = re.findall(rf"#define {name} +(.*)", TEXT)
-    shift = re.fullmatch(r"\(\(uint64_t\)1 << (\d+)\)", found.strip())
-    assert LIMITS[name] == (2 ** int(shift[1]) if shift else int(found))
+    (value,) = re.findall(rf"#define {name} +(.*)", TEXT)
+    shift = re.fullmatch(r"\(\(uint64_t\)1 << (\d+)\)", value.strip())
+    assert LIMITS[name] == (2 ** int(shift[1]) if shift else int(value))
 
 
 def test_an_epoch_is_one_word_of_the_counter():

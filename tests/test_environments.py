@@ -1,4 +1,4 @@
-"""environments.toml, the contenders' files, and the environments made for them."""
+"""environments.toml, the files of the contenders, and their environments."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ TREE = Path(__file__).resolve().parents[1]
 
 @pytest.mark.parametrize("contender", read_contenders().values(), ids=lambda c: c.name)
 def test_contenders_have_the_functions(contender):
-    """Told without importing them: their libraries aren't here."""
+    """The test parses the files, because the libraries they import may be missing."""
     text = contender.file.read_text(encoding="utf-8")
     body = ast.parse(text).body
     names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
@@ -33,7 +33,7 @@ def test_every_contender_is_listed():
     assert files == set(read_contenders())
 
 
-def test_pip_lines_put_what_was_asked_for_first():
+def test_pip_lines_put_required_versions_first():
     contender = read_contenders()["torchvision"]
     require = {"torch": "torch==2.13.0", "torchvision": "torchvision<1"}
     lines = contender.pip_lines(require)
@@ -45,7 +45,7 @@ def test_pip_lines_put_what_was_asked_for_first():
     assert read_contenders()["numpy"].pip_lines({}) == []
 
 
-def test_install_says_what_failed(tmp_path, monkeypatch, capsys):
+def test_install_names_the_contender_that_failed(tmp_path, monkeypatch, capsys):
     file = tmp_path / "fake.py"
     contender = Contender("fake", "Fake", "library", file, "fake", ["./none"])
     monkeypatch.setattr(environments, "read_contenders", lambda: {"fake": contender})
@@ -55,5 +55,5 @@ def test_install_says_what_failed(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "pip install ./none" in printed
     assert "FAILED: Fake could not be installed" in printed
-    # Its Python is there, and will say what is missing.
+    # Its Python exists, and its import error will name the missing package.
     assert contender.is_installed(tmp_path)

@@ -1,4 +1,4 @@
-"""Whole files: tasks side by side, reads in parts, and names replaced in one step."""
+"""Files: tasks in threads, reads in parts, files replaced in one step, and paths."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from fmnist_fast._io import files, paths
 from fmnist_fast._io.files import read_into, replacing, run_together, usable_cores
 
 
-def test_there_is_a_core():
+def test_usable_cores_is_at_least_one():
     assert 1 <= usable_cores() <= os.cpu_count()
 
 
@@ -46,13 +46,13 @@ def test_tasks_run_at_the_same_time():
     assert sorted(run_together([barrier.wait] * 5)) == [0, 1, 2, 3, 4]
 
 
-def test_first_task_runs_in_this_thread():
+def test_first_task_runs_in_the_calling_thread():
     threads = run_together([threading.get_ident] * 3)
     assert threads[0] == threading.get_ident() and threads[0] not in threads[1:]
 
 
 @pytest.mark.parametrize("failing, first", [((2,), 2), ((1, 2), 1), ((0, 3), 0)])
-def test_exception_of_the_first_is_raised(failing, first):
+def test_the_exception_of_the_first_failing_task_is_raised(failing, first):
     finished = []
 
     def task(i):
@@ -66,7 +66,7 @@ def test_exception_of_the_first_is_raised(failing, first):
     assert sorted(finished) == sorted({0, 1, 2, 3} - set(failing))
 
 
-def test_others_are_waited_for_when_one_fails():
+def test_a_failing_task_waits_for_the_others():
     failed, finished = threading.Event(), []
 
     def fail():
@@ -93,12 +93,12 @@ def test_interrupt_reaches_the_caller():
 # ---- read_into ------------------------------------------------------------------
 
 
-@pytest.fixture(params=["positioned", "sequential", "one call a byte"])
+@pytest.fixture(params=["positioned", "sequential", "one call per byte"])
 def file(tmp_path, monkeypatch, request):
-    """A file of 10,007 random bytes, on systems with and without preadv."""
+    """Open a file of 10,007 random bytes, on systems with and without preadv."""
     if request.param == "sequential":
         monkeypatch.delattr(os, "preadv", raising=False)
-    elif request.param == "one call a byte":
+    elif request.param == "one call per byte":
         monkeypatch.setattr(files, "_CALL_NBYTES", 1)
     monkeypatch.setattr(files, "_PART_NBYTES", 1000)
     monkeypatch.setattr(files, "usable_cores", lambda: 3)
@@ -118,7 +118,7 @@ def test_any_range_is_read(file, offset, n):
 
 
 @pytest.mark.parametrize("offset, n", [(0, 10008), (9000, 5000), (10007, 1)])
-def test_end_of_the_file_is_told(file, offset, n):
+def test_reads_past_the_end_return_the_bytes_that_exist(file, offset, n):
     assert read_into(file, offset, memoryview(bytearray(n))) == 10007 - offset
 
 
@@ -126,7 +126,7 @@ def test_end_of_the_file_is_told(file, offset, n):
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_new_content_appears_at_the_end_of_the_block(tmp_path, sync):
+def test_new_content_appears_when_the_block_ends(tmp_path, sync):
     path = tmp_path / "a"
     path.write_text("old")
     with replacing(path, sync=sync) as file:
@@ -147,22 +147,22 @@ def test_failure_changes_nothing(tmp_path, error, exists):
         with replacing(path) as file:
             file.write(b"half of the new")
             raise error
-    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"] * exists
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"] * exists
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_bytes_are_on_disk_before_the_name_if_asked(tmp_path, monkeypatch, sync):
-    steps, replace = [], os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: steps.append("sync"))
+def test_sync_writes_bytes_to_disk_before_the_name(tmp_path, monkeypatch, sync):
+    calls, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: calls.append("sync"))
     monkeypatch.setattr(
-        os, "replace", lambda *names: (steps.append("name"), replace(*names))
+        os, "replace", lambda *names: (calls.append("name"), replace(*names))
     )
     with replacing(tmp_path / "a", sync=sync):
         pass
-    assert steps[:2] == (["sync", "name"] if sync else ["name"])
+    assert calls[:2] == (["sync", "name"] if sync else ["name"])
 
 
-def test_writers_at_the_same_time_leave_one_whole_file(tmp_path):
+def test_concurrent_writers_leave_one_whole_file(tmp_path):
     def write(i):
         for _ in range(20):
             with replacing(tmp_path / "a", sync=False) as file:
@@ -175,7 +175,7 @@ def test_writers_at_the_same_time_leave_one_whole_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_name_may_be_a_string(tmp_path):
+def test_path_may_be_a_string(tmp_path):
     with replacing(str(tmp_path / "a")) as file:
         file.write(b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
@@ -186,6 +186,7 @@ def test_name_may_be_a_string(tmp_path):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
+    """Make a temporary folder the home folder, and return it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
@@ -198,21 +199,21 @@ def test_a_path_may_begin_at_home(home, path):
 
 
 @pytest.mark.parametrize("path", ["a/~", "~no-such-user/a", "./~/a", ""])
-def test_other_paths_stay(home, path):
+def test_other_paths_are_not_changed(home, path):
     assert paths.expanded(path) == path
 
 
-def test_no_path(home):
+def test_numbers_are_no_paths(home):
     with pytest.raises(TypeError, match="not int"):
         paths.expanded(3)
 
 
-def test_wherever_a_path_is_given_it_may_begin_at_home(home, small, monkeypatch):
+def test_every_function_expands_paths_that_begin_at_home(home, small, monkeypatch):
     images, labels = "~/t10k-images-idx3-ubyte", "~/t10k-labels-idx1-ubyte"
     ff.write_idx(images, small.images)
     ff.write_idx(labels, small.labels)
     assert sorted(path.name for path in home.iterdir()) == [images[2:], labels[2:]]
-    card = {"name": "mine", "classes": small.classes}
+    card = {"name": "clothes", "classes": small.classes}
     (home / "dataset.json").write_text(json.dumps(card))
     assert np.array_equal(ff.read_idx(images), small.images)
     for dataset in (
@@ -226,13 +227,13 @@ def test_wherever_a_path_is_given_it_may_begin_at_home(home, small, monkeypatch)
     monkeypatch.setenv("FMNIST_FAST_DATA", "~")
     assert config.data_folder() == home
     (home / "folder").mkdir()
-    with pytest.raises(FileNotFoundError, match="it is a folder: pass"):
+    with pytest.raises(FileNotFoundError, match=r"got a folder\. Pass"):
         ff.load_files("~/folder")
     with pytest.raises(FileNotFoundError, match=re.escape(f"{home / 'missing'}")):
         ff.load_files("~/missing")
 
 
-def test_on_the_command_line_too(home, small, capsys):
+def test_the_command_line_expands_paths_that_begin_at_home(home, small, capsys):
     ff.write_idx(home / "a.idx", small.labels)
     assert main(["convert-idx", "~/a.idx", "~/a.npy"]) == 0
     assert np.array_equal(np.load(home / "a.npy"), small.labels)
@@ -241,7 +242,7 @@ def test_on_the_command_line_too(home, small, capsys):
     assert f"in {home}" in capsys.readouterr().err
 
 
-def test_what_is_a_url():
+def test_is_url():
     for text in ("http://host/x", "s3://bucket/x", "simplecache::s3://b/x", "a+b://x"):
         assert paths.is_url(text)
     for text in ("C:\\data\\x", "data/x", "/data", "", None, b"http://x", 7):

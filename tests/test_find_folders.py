@@ -1,4 +1,4 @@
-"""Which folders are searched for a dataset's files, and in which order."""
+"""The folders that are searched for the files of a dataset, and their order."""
 
 import gzip
 
@@ -12,7 +12,7 @@ from fmnist_fast._registry import datasets
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_pair_is_loaded(tmp_path, split, suffix):
+def test_a_pair_is_loaded(tmp_path, split, suffix):
     write_pair(tmp_path, split, fill=7, suffix=suffix)
     dataset = ff.load(split, tmp_path)
     assert dataset.images.shape == (12, 5, 4) and (dataset.images == 7).all()
@@ -42,11 +42,11 @@ def test_root_may_start_at_home(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "folder",
     [
-        "FashionMNIST/raw",  # torchvision's
+        "FashionMNIST/raw",  # torchvision
         "raw",
-        "datasets/fashion-mnist",  # Keras'
+        "datasets/fashion-mnist",  # Keras
         "fashion-mnist",
-        "data/fashion",  # the repository's
+        "data/fashion",  # Fashion-MNIST's repository
     ],
 )
 def test_folders_of_other_libraries(tmp_path, folder):
@@ -54,7 +54,7 @@ def test_folders_of_other_libraries(tmp_path, folder):
     assert ff.load("test", tmp_path).images.max() == 9
 
 
-def test_plain_goes_before_gzip(tmp_path):
+def test_plain_files_come_before_gzip(tmp_path):
     write_pair(tmp_path, fill=1)
     write_pair(tmp_path, fill=2, suffix="")
     assert ff.load("test", tmp_path).images.max() == 2
@@ -67,7 +67,9 @@ def test_one_plain_and_one_gzip(tmp_path):
     assert len(ff.load("test", tmp_path)) == 12
 
 
-def test_root_then_variable_then_cache_folder(tmp_path, monkeypatch, nowhere):
+def test_root_comes_before_the_variable_and_the_cache_folder(
+    tmp_path, monkeypatch, nowhere
+):
     for i, name in enumerate(("given", "named", "cache")):
         write_pair(tmp_path / name, fill=i)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path / "named"))
@@ -77,7 +79,7 @@ def test_root_then_variable_then_cache_folder(tmp_path, monkeypatch, nowhere):
     assert ff.load("test").images.max() == 2
 
 
-def test_cache_folder_is_next_where_the_variables_folder_has_nothing(
+def test_the_cache_folder_is_searched_if_the_variables_folder_has_no_files(
     tmp_path, monkeypatch, nowhere
 ):
     write_pair(tmp_path / "cache", fill=2)
@@ -85,21 +87,21 @@ def test_cache_folder_is_next_where_the_variables_folder_has_nothing(
     assert ff.load("test").images.max() == 2
 
 
-def test_a_given_root_is_the_only_place(tmp_path, nowhere):
+def test_only_a_given_root_is_searched(tmp_path, nowhere):
     write_pair(tmp_path / "cache")
     (tmp_path / "given").mkdir()
-    with pytest.raises(FileNotFoundError, match="found no t10k") as caught:
+    with pytest.raises(FileNotFoundError, match="found no test files") as caught:
         ff.load("test", tmp_path / "given")
     assert str(tmp_path / "cache") not in str(caught.value)
 
 
-def test_a_missing_folder_is_told(tmp_path, monkeypatch, nowhere):
+def test_a_missing_folder_is_named(tmp_path, monkeypatch, nowhere):
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path / "x"))
-    with pytest.raises(FileNotFoundError, match=r"found no .* in .*x \(missing\)"):
+    with pytest.raises(FileNotFoundError, match=r"found no .* in .*x \(no such"):
         ff.load("test")
 
 
-# ---- other datasets than Fashion-MNIST ---------------------------------------------
+# ---- datasets besides Fashion-MNIST ------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -115,11 +117,11 @@ def test_folders_of_other_datasets(tmp_path, spec, name, folder):
     part = spec(name).splits["test"]
     labels = np.zeros((N, 8), np.int32) if name == "qmnist" else np.zeros(N, np.uint8)
     write_published(tmp_path / folder, part, labels)
-    assert len(ff.load("test", tmp_path, name=name)) == N  # no warning
+    assert len(ff.load("test", tmp_path, name=name)) == N  # warnings are errors
     assert ff.load("test", tmp_path, name=name).name == name
 
 
-def test_own_folder_goes_before_shared_names(tmp_path, spec):
+def test_the_datasets_own_folder_comes_before_shared_file_names(tmp_path, spec):
     part = spec("mnist").splits["test"]
     write_published(tmp_path, part, np.zeros(N, np.uint8))
     write_published(tmp_path / "mnist", part, np.ones(N, np.uint8))
@@ -127,7 +129,7 @@ def test_own_folder_goes_before_shared_names(tmp_path, spec):
 
 
 @pytest.mark.parametrize("default", [True, False])
-def test_files_of_another_dataset_are_passed_over(
+def test_files_of_another_dataset_are_skipped(
     mnist_root, real_root, nowhere, monkeypatch, default
 ):
     name, folder, other = (
@@ -136,5 +138,5 @@ def test_files_of_another_dataset_are_passed_over(
         else ("mnist", real_root, "fashion-mnist")
     )
     monkeypatch.setenv("FMNIST_FAST_DATA", str(folder))
-    with pytest.raises(FileNotFoundError, match=f"pass name='{other}'.\ndownload=True"):
+    with pytest.raises(FileNotFoundError, match=f"Pass name='{other}'.\nDownload the"):
         ff.load("test", name=name)

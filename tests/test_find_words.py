@@ -1,4 +1,4 @@
-"""Any folder of IDX files: which of its files make a split."""
+"""Any folder of IDX files: words in file names tell the split."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from fmnist_fast._registry import datasets
 
 
 def write(folder, *names, n=6):
+    """Write IDX files of images or labels, as their names say."""
     folder.mkdir(exist_ok=True)
     for name in names:
         is_images = "images" in name or "idx3" in name
@@ -29,7 +30,7 @@ def write(folder, *names, n=6):
     ],
 )
 @pytest.mark.parametrize("as_path", [str, Path])
-def test_split_is_found(tmp_path, split, images, labels, as_path):
+def test_a_split_is_found(tmp_path, split, images, labels, as_path):
     write(tmp_path / "mine", images.lower(), labels.lower())
     for name in (images, labels):
         (tmp_path / "mine" / name.lower()).rename(tmp_path / "mine" / name)
@@ -37,7 +38,7 @@ def test_split_is_found(tmp_path, split, images, labels, as_path):
     assert (len(dataset), dataset.name, dataset.split_name) == (6, None, split)
 
 
-def test_as_root_too(tmp_path):
+def test_the_folder_may_be_given_as_root(tmp_path):
     write(tmp_path, "train-images.idx3-ubyte", "train-labels.idx1-ubyte")
     assert len(ff.load("train", tmp_path)) == 6
 
@@ -49,18 +50,18 @@ def test_card_beside_the_files(tmp_path):
     assert (dataset.name, dataset.classes) == ("pets", ("cat",))
 
 
-def test_plain_goes_before_gzip(tmp_path):
+def test_plain_files_come_before_gzip(tmp_path):
     write(tmp_path, "train-images.idx.gz", "train-labels.idx.gz", n=3)
     write(tmp_path, "train-images.idx", "train-labels.idx", n=6)
     assert len(ff.load("train", name=tmp_path)) == 6
 
 
-def test_hidden_files_are_nobodys(tmp_path):
+def test_hidden_files_are_ignored(tmp_path):
     write(tmp_path, "train-images.idx", "train-labels.idx", ".train-images.idx.x.part")
     assert len(ff.load("train", name=tmp_path)) == 6
 
 
-def test_name_of_a_dataset_goes_before_a_folder(tmp_path, monkeypatch):
+def test_the_name_of_a_dataset_comes_before_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mnist", "train-images.idx", "train-labels.idx")
     write(tmp_path / "mine", "train-images.idx", "train-labels.idx")
@@ -72,18 +73,18 @@ def test_name_of_a_dataset_goes_before_a_folder(tmp_path, monkeypatch):
         ff.load("train", name="mnist")
 
 
-def test_published_names_bring_what_is_to_be_put_right(tmp_path):
-    part = datasets.DATASETS["emnist/letters"].splits["test"]
+def test_files_with_published_names_are_corrected(tmp_path):
+    split = datasets.DATASETS["emnist/letters"].splits["test"]
     images = np.arange(6 * 20, dtype=np.uint8).reshape(6, 5, 4)
-    ff.write_idx(tmp_path / part.images, images)
-    ff.write_idx(tmp_path / part.labels, np.full(6, 26, np.uint8))
-    with pytest.warns(UserWarning, match="EMNIST Letters file .*it has 6 items"):
+    ff.write_idx(tmp_path / split.images, images)
+    ff.write_idx(tmp_path / split.labels, np.full(6, 26, np.uint8))
+    with pytest.warns(UserWarning, match="EMNIST Letters file .*It has 6 items"):
         dataset = ff.load("test", name=tmp_path)
     assert np.array_equal(dataset.images, images.transpose(0, 2, 1))
     assert set(dataset.labels) == {25}
 
 
-def test_published_files_are_known_under_any_name(tmp_path, real_root):
+def test_published_files_are_recognized_under_any_name(tmp_path, real_root):
     for stem, name in zip(
         datasets.SPLITS["test"].stems, ("images.idx3", "labels.idx1")
     ):
@@ -95,53 +96,53 @@ def test_published_files_are_known_under_any_name(tmp_path, real_root):
 # ---- errors ------------------------------------------------------------------------
 
 
-def test_more_than_one_fits(tmp_path):
+def test_several_image_files_match(tmp_path):
     write(tmp_path, "a-train-images.idx", "b-train-images.idx", "train-labels.idx")
     message = (
-        r"^more than one file of images of the split 'train' in .*: its name must have "
-        r"train, and idx3 or image or images; there are a-train-images\.idx, b-train-"
+        r"^.*: split 'train' must have one image file, got 2\. Its name must contain "
+        r"train, and idx3 or image or images\.\nFound a-train-images\.idx, b-train-"
     )
     with pytest.raises(FileNotFoundError, match=message):
         ff.load("train", name=tmp_path)
 
 
-def test_none_fits(tmp_path):
+def test_no_file_matches(tmp_path):
     write(tmp_path, *(f"{i:02}-val-images.idx" for i in range(15)))
     message = (
-        r"^no file of images of the split 'test' .* t10k or test, .* there are "
-        r"00-val-images\.idx, .*, 11-val-images\.idx and 3 more\.$"
+        r"^.*: split 'test' must have one image file, got 0\. .* t10k or test, .*\n"
+        r"Found 00-val-images\.idx, .*, 11-val-images\.idx and 3 more\.$"
     )
     with pytest.raises(FileNotFoundError, match=message):
         ff.load("test", name=tmp_path)
 
 
-def test_no_idx_file_at_all(tmp_path):
+def test_a_folder_without_idx_files(tmp_path):
     (tmp_path / "train-images.npy").touch()
-    with pytest.raises(
-        FileNotFoundError, match=r"there is no IDX file in .*: its name"
-    ):
+    with pytest.raises(FileNotFoundError, match=r": found no IDX file\. Its name must"):
         ff.load("train", name=tmp_path)
-    with pytest.raises(FileNotFoundError, match="found no train-images-idx3-ubyte"):
+    with pytest.raises(FileNotFoundError, match="found no train files of"):
         ff.load("train", tmp_path)
 
 
-def test_no_folder(tmp_path):
+def test_the_folder_does_not_exist_or_is_a_file(tmp_path):
     (tmp_path / "x").touch()
-    for name, what in (("x", "a file"), ("y", "missing")):
-        message = f"name must be a dataset or a folder, but .*{name} is {what}"
+    for name, problem in (("x", "is a file"), ("y", "does not exist")):
+        message = (
+            f"must be a published dataset or a folder, got .*{name}, which {problem}"
+        )
         with pytest.raises(FileNotFoundError, match=message):
             ff.load("train", name=tmp_path / name)
 
 
 @pytest.mark.parametrize("split", ["", None, "a/b", 3])
-def test_split_that_is_no_word(tmp_path, split):
+def test_a_split_must_be_a_word(tmp_path, split):
     message = f"split must be a word such as 'train', got {split!r}"
     with pytest.raises(ValueError, match=message):
         ff.load(split, name=tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"root": "x"}, {"download": True}])
-def test_a_folder_is_enough(tmp_path, options):
+def test_a_folder_excludes_root_and_download(tmp_path, options):
     message = f"{next(iter(options))} requires a dataset's name, got folder "
     with pytest.raises(ValueError, match=message):
         ff.load("train", name=tmp_path, **options)

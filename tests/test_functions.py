@@ -1,4 +1,4 @@
-"""Python functions of the user on finished batches."""
+"""Python functions in `augment=`, which get finished batches."""
 
 import os
 import signal
@@ -19,6 +19,7 @@ CROP_FLIP = [ff.RandomCrop((5, 7), padding=2), ff.RandomHorizontalFlip()]
 
 @pytest.fixture(scope="module")
 def few(odd):
+    """Return 53 small images."""
     return odd.select(range(53))
 
 
@@ -26,17 +27,17 @@ def negative(images, labels, rng):
     return -images, labels
 
 
-def noted(images, labels, rng):
-    """Its random numbers in place of the images."""
+def draws(images, labels, rng):
+    """Return random numbers in place of the images."""
     return rng.integers(0, 2**62, 3), labels
 
 
-def test_functions_change_the_batches_in_turn(few):
+def test_functions_run_in_order(few):
     options = {"batch_size": 10, "shuffle": True}
     plain = wanted(few, CROP_FLIP, **options)
 
     def doubled(images, labels, rng):
-        images *= 2  # in place: the batch is ours
+        images *= 2  # in place: functions own the batch
         return images, labels + 100
 
     augment = [*CROP_FLIP, negative, doubled]
@@ -48,7 +49,7 @@ def test_functions_change_the_batches_in_turn(few):
     assert np.array_equal(batch[0], -few.images)
 
 
-def test_a_loader_says_whether_it_has_functions(few):
+def test_has_functions(few):
     flip = ff.RandomHorizontalFlip()
     for augment, want in [(None, False), (flip, False), ([flip, keep], True)]:
         assert ff.Loader(few, augment=augment).has_functions is want
@@ -70,18 +71,18 @@ def test_functions_run_in_the_iterating_thread(few):
 
 
 def test_random_numbers_depend_on_seed_epoch_position_and_rank(few):
-    draws = {}
+    numbers_at = {}
     for seed in (0, 1, 2**64 - 1):
         for rank in range(2):
-            loader = ff.Loader(few, 5, seed=seed, shard=(rank, 2), augment=[noted])
+            loader = ff.Loader(few, 5, seed=seed, shard=(rank, 2), augment=[draws])
             for epoch in range(2):
                 for k, (numbers, _) in enumerate(loader):
-                    draws[seed, rank, epoch, k] = tuple(numbers.tolist())
-    assert len(draws) == len(set(draws.values())) == 3 * 2 * 2 * 6
-    loader = ff.Loader(few, 5, seed=1, shard=(1, 2), threads=1, augment=[noted])
+                    numbers_at[seed, rank, epoch, k] = tuple(numbers.tolist())
+    assert len(numbers_at) == len(set(numbers_at.values())) == 3 * 2 * 2 * 6
+    loader = ff.Loader(few, 5, seed=1, shard=(1, 2), threads=1, augment=[draws])
     loader.set_epoch(1)
     for k, (numbers, _) in enumerate(loader):
-        assert tuple(numbers.tolist()) == draws[1, 1, 1, k]
+        assert tuple(numbers.tolist()) == numbers_at[1, 1, 1, k]
 
 
 def test_functions_share_the_random_numbers_of_a_batch(few):
@@ -96,7 +97,7 @@ def test_functions_share_the_random_numbers_of_a_batch(few):
 
 
 @pytest.mark.parametrize(
-    "out, found",
+    "returned, got",
     [
         (None, "<class 'NoneType'>"),
         ((1, 2, 3), "3 values"),
@@ -104,19 +105,19 @@ def test_functions_share_the_random_numbers_of_a_batch(few):
         (np.zeros((2, 3)), "<class 'numpy.ndarray'>"),
     ],
 )
-def test_functions_must_return_a_pair(few, out, found):
+def test_functions_must_return_a_pair(few, returned, got):
     def wrong(images, labels, rng):
-        return out
+        return returned
 
     loader = ff.Loader(few, augment=[wrong])
     message = (
-        rf"augment: <function .*wrong.*> must return \(images, labels\), got {found}"
+        rf"augment: <function .*wrong.*> must return \(images, labels\), got {got}"
     )
     with pytest.raises(TypeError, match=message):
         next(iter(loader))
 
 
-def test_an_exception_reaches_the_user_and_the_loader_goes_on(few):
+def test_an_exception_reaches_the_user_and_the_loader_continues(few):
     class Own(Exception):
         pass
 
@@ -133,7 +134,7 @@ def test_an_exception_reaches_the_user_and_the_loader_goes_on(few):
     with pytest.raises(Own, match="third"):
         next(iterator)
     fails.clear()
-    held += iterator  # the batch that failed is gone, the others are not
+    held += iterator  # only the batch that failed is lost
     want = list(ff.Loader(few, 10))
     assert same(held, [*want[:2], *want[3:]])
     fails.append(1)
@@ -159,7 +160,7 @@ def test_closing_with_functions(few):
     assert np.array_equal(held[0], next(iter(ff.Loader(few, 10, augment=negative)))[0])
 
 
-def test_breaking_off_uses_the_memory_again(small):
+def test_a_break_reuses_the_memory(small):
     loader = ff.Loader(small, 10, augment=[negative])
     for _ in range(30):
         for _ in loader:
@@ -169,7 +170,7 @@ def test_breaking_off_uses_the_memory_again(small):
     assert loader._pipeline is pipeline
 
 
-def test_one_iterator_with_functions_shared_by_threads(small):
+def test_threads_may_share_an_iterator_with_functions(small):
     """Each batch goes to one thread, with the random numbers of its position."""
     loader = ff.Loader(
         small, 7, augment=[lambda x, y, rng: (x[:, 0, 0, 0], rng.random())]
@@ -192,7 +193,7 @@ def test_one_iterator_with_functions_shared_by_threads(small):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_with_augmentation():
-    """Iterators of the parent raise in the child, whatever locks were held."""
+    """Iterators of the parent raise an error in the child, even with a lock held."""
     code = """
         import os, signal, sys, threading, warnings
         import fmnist_fast as ff
@@ -228,13 +229,13 @@ def test_forks_with_augmentation():
         thread.join()
         assert sum(len(y) for _, y in held + list(iterator)) == 3000
         """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")

@@ -1,4 +1,4 @@
-"""The drawn garments: the same bytes each time, and classes that can be told apart."""
+"""Synthetic garments have the same bytes in each run, and classes that differ."""
 
 import hashlib
 
@@ -9,11 +9,11 @@ from fmnist_fast._synthetic import garments
 from fmnist_fast._synthetic.garments import draw
 
 LABELS = np.arange(200) % 10
-# Saved data and results depend on these bytes: change them on purpose only.
+# Saved data and results depend on these bytes, so they must not change by accident.
 SHA256 = "4821ed2e6ae5b6b6777f71d742d4fff8e1a6666bf74dc315521d36ab6594a4d7"
 
 
-def test_bytes_are_pinned():
+def test_bytes_have_the_expected_hash():
     assert hashlib.sha256(draw(LABELS, seed=0).tobytes()).hexdigest() == SHA256
 
 
@@ -25,24 +25,24 @@ def test_dtype_shape_and_layout():
 
 
 @pytest.mark.parametrize("labels", [[], np.array([], np.uint8)])
-def test_no_labels_no_images(labels):
+def test_without_labels_there_are_no_images(labels):
     assert draw(labels).shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize("kind", [list, np.uint8, np.int64, np.uint64])
-def test_the_labels_type_does_not_matter(kind):
+def test_the_dtype_of_labels_does_not_matter(kind):
     labels = LABELS.tolist() if kind is list else LABELS.astype(kind)
     assert np.array_equal(draw(labels), draw(LABELS))
 
 
 @pytest.mark.parametrize("start, stop", [(0, 1), (7, 93), (199, 200), (50, 50)])
-def test_pieces_equal_the_whole(start, stop):
-    piece = draw(LABELS[start:stop], seed=5, first=start)
-    assert np.array_equal(piece, draw(LABELS, seed=5)[start:stop])
+def test_parts_equal_the_whole(start, stop):
+    part = draw(LABELS[start:stop], seed=5, first=start)
+    assert np.array_equal(part, draw(LABELS, seed=5)[start:stop])
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1])
-def test_chunk_boundaries_do_not_show(extra):
+def test_chunk_boundaries_do_not_change_images(extra):
     labels = np.full(garments.CHUNK + extra, 5)
     images = draw(labels)
     for at in (0, garments.CHUNK - 2, labels.size - 1):
@@ -78,16 +78,16 @@ def test_classes_differ_in_the_mean():
     labels = np.arange(2000) % 10
     images = draw(labels, seed=2).astype(float)
     means = np.array([images[labels == label].mean(axis=0) for label in range(10)])
-    apart = np.abs(means[:, None] - means).mean(axis=(2, 3))
-    assert apart[~np.eye(10, dtype=bool)].min() > 4
+    distances = np.abs(means[:, None] - means).mean(axis=(2, 3))
+    assert distances[~np.eye(10, dtype=bool)].min() > 4
 
 
 def test_nearest_mean_classifier_learns():
     labels = np.random.default_rng(0).integers(0, 10, 2500)
     images = draw(labels, seed=3).reshape(2500, -1).astype(float)
     means = [images[:2000][labels[:2000] == label].mean(axis=0) for label in range(10)]
-    distance = ((images[2000:, None] - np.array(means)) ** 2).sum(axis=2)
-    assert (distance.argmin(axis=1) == labels[2000:]).mean() > 0.6
+    distances = ((images[2000:, None] - np.array(means)) ** 2).sum(axis=2)
+    assert (distances.argmin(axis=1) == labels[2000:]).mean() > 0.6
 
 
 @pytest.mark.parametrize(

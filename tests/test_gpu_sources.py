@@ -1,5 +1,7 @@
-"""FFCV and DALI as sources of benchmarks/gpu_feed.py, on the CPU; what guards their
-memory on a CUDA device, with streams that only take notes."""
+"""FFCV and DALI as sources of benchmarks/gpu_feed.py, on the CPU.
+
+Streams that only record calls stand in for CUDA: they check when memory is reused.
+"""
 
 import importlib
 import os
@@ -22,26 +24,27 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def source_of(name):
+    """Return the class of a source, or skip the test without its package."""
     pytest.importorskip(gpu_sources.PACKAGES[name])
     return gpu_sources.source_named(name)
 
 
 @pytest.fixture(params=["ffcv", "dali"])
 def source(request, monkeypatch):
-    """The class of either, with one thread."""
-    found = source_of(request.param)
-    monkeypatch.setattr(found, "workers", 1)
-    return found
+    """Return the class of FFCV's or DALI's source, with one thread."""
+    source_class = source_of(request.param)
+    monkeypatch.setattr(source_class, "workers", 1)
+    return source_class
 
 
 def n_threads():
-    """Of this process, those of libraries too."""
+    """Return the number of threads of this process, including those of libraries."""
     return len(os.listdir("/proc/self/task"))
 
 
 @pytest.fixture
 def two_threads():
-    """Of PyTorch."""
+    """Let PyTorch use two threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -49,8 +52,8 @@ def two_threads():
 
 
 @pytest.mark.parametrize("work", ["plain", "crop_flip"])
-def test_they_do_the_work(source, work, tmp_path):
-    """By the checks that contenders of the comparison have to pass."""
+def test_sources_do_the_work_of_the_comparison(source, work, tmp_path):
+    """The sources pass the checks of the contenders in the comparison."""
     whole = Data(*(ff.synthetic(2000, 10)[0][key] for key in ("image", "label")), None)
     (check,) = checks.checks_of(WORKS[work])
     data = check.data(whole, 0.2, tmp_path)
@@ -62,7 +65,7 @@ def test_they_do_the_work(source, work, tmp_path):
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_their_bytes_are_whole(source, small, augment):
+def test_sources_return_every_sample_unchanged(source, small, augment):
     feed = source(small, CPU, 64, torch.uint8, augment)
     assert gpu_feed.is_whole(feed, small, CPU, augment)
     for images, labels in feed:
@@ -73,32 +76,34 @@ def test_their_bytes_are_whole(source, small, augment):
     feed.close()
 
 
-def test_a_row_of_each(source, small):
+def test_each_source_can_be_measured(source, small):
     case = {"work": "mlp", "batch_size": 256, "augment": False}
     row = gpu_feed.measure(small, CPU, 1, source=source.name, **case)
     assert row["void"] is None and row["images_a_second"] > 0
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux has it")
-def test_threads_and_files_go_with_them(
+def test_closing_ends_threads_and_deletes_files(
     source, small, tmp_path, monkeypatch, two_threads
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = None
-    for _ in range(2):  # after the first time, without the threads that Numba keeps
+    for _ in range(2):  # Numba keeps its threads, so only the second round counts
         before = n_threads()
         feed = source(small, CPU, 64, torch.uint8, False)
         assert sum(len(labels) for _, labels in feed) == 1000
-        assert len(next(iter(feed))[1]) == 64  # and leaves the epoch
+        assert len(next(iter(feed))[1]) == 64  # leaves the epoch early
         feed.close()
         assert not list(tmp_path.iterdir()) and torch.get_num_threads() == 2
     end = time.monotonic() + 5
     while n_threads() > before and time.monotonic() < end:
-        time.sleep(0.01)  # what was joined may not be gone yet
+        time.sleep(0.01)  # a joined thread may take a moment to disappear
     assert n_threads() <= before
 
 
-def test_pytorch_keeps_its_threads_where_a_source_is_imported(monkeypatch, two_threads):
+def test_importing_a_source_keeps_the_number_of_pytorchs_threads(
+    monkeypatch, two_threads
+):
     def import_ffcv(name, package):
         assert (name, package) == (".gpu_ffcv", "benchmarks")
         torch.set_num_threads(1)
@@ -110,13 +115,13 @@ def test_pytorch_keeps_its_threads_where_a_source_is_imported(monkeypatch, two_t
     assert torch.get_num_threads() == 2
 
 
-def test_workers_are_chosen(source, small, monkeypatch):
+def test_the_number_of_workers_is_chosen(source, small, monkeypatch):
     monkeypatch.setattr(gpu_sources, "usable_cores", lambda: 2)
     n = gpu_sources.choose_workers(source, small.select(range(300)), CPU)
     assert n in (1, 2) and source.workers == n
 
 
-def test_an_error_in_the_thread_of_ffcv_ends_the_loop(small, monkeypatch):
+def test_an_error_in_ffcvs_thread_ends_the_loop(small, monkeypatch):
     source = source_of("ffcv")
     from benchmarks import gpu_ffcv
 
@@ -142,7 +147,7 @@ def test_an_error_in_the_thread_of_ffcv_ends_the_loop(small, monkeypatch):
 
 
 class Notes:
-    """A stream that only notes what is asked of it, and all of its events."""
+    """A stand-in for a stream that records its calls and those of its events."""
 
     def __init__(self):
         self.lines, self.n_events, self.n_over = [], 0, 0
@@ -157,6 +162,8 @@ class Notes:
 
 
 class Event:
+    """An event of a stream; the first `n_over` events of the stream are over."""
+
     def __init__(self, notes, number):
         self.notes, self.number = notes, number
 
@@ -174,7 +181,7 @@ def notes(monkeypatch):
     return notes
 
 
-def test_copies_of_ffcv_wait_for_the_loop_and_the_loop_for_copies(notes, monkeypatch):
+def test_ffcvs_copies_and_the_loop_wait_for_each_other(notes, monkeypatch):
     source_of("ffcv")
     from benchmarks.gpu_ffcv import Copies
 
@@ -184,27 +191,34 @@ def test_copies_of_ffcv_wait_for_the_loop_and_the_loop_for_copies(notes, monkeyp
         with copies.made():
             notes.lines.append(part)
     copies.wait(2)
-    first = ["record 1", "wait for 1", "images", "record 2", "wait for 1", "labels"]
-    then = ["record 3", "wait for 1", "next images", "record 4"]
+    first_batch = [
+        "record 1",
+        "wait for 1",
+        "images",
+        "record 2",
+        "wait for 1",
+        "labels",
+    ]
+    second_batch = ["record 3", "wait for 1", "next images", "record 4"]
     waits = ["host waits for 2", "host waits for 3"]
-    assert notes.lines == first + then + waits
+    assert notes.lines == first_batch + second_batch + waits
     synchronized = []
     monkeypatch.setattr(torch.cuda, "synchronize", synchronized.append)
-    copies.end()  # of an epoch that was left: a batch was sent and not taken
+    copies.end()  # the loop left the epoch: one batch was sent but not taken
     assert synchronized == [CUDA]
     copies.wait(2)
     copies.end()
     assert synchronized == [CUDA] and len(notes.lines) == 12
 
 
-def test_batches_of_dali_are_kept_until_the_device_has_read_them(notes, small):
+def test_dalis_batches_are_kept_until_the_device_has_read_them(notes, small):
     feed = source_of("dali")(small, CPU, 256, torch.uint8, False)
     feed._device = CUDA
     kept = []
     for _ in feed:
         kept.append(len(feed._lent))
         notes.n_over = 1 if len(kept) > 2 else 0
-    assert kept == [0, 1, 2, 2]  # the first of them was read after the third
+    assert kept == [0, 1, 2, 2]  # the device had read the first one after the third
     assert len(feed._lent) == 3
     feed.close()
     assert notes.lines[-3:] == [f"host waits for {k}" for k in (2, 3, 4)]

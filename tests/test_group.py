@@ -1,4 +1,4 @@
-"""Lists, groups and choices: what they compile to, and what they refuse."""
+"""Lists, groups and choices: their core transforms, and invalid ones."""
 
 import pytest
 from helpers.transforms import ALL, compiled
@@ -20,7 +20,7 @@ from fmnist_fast.augment import (
 
 
 def shape(*items):
-    """Kinds, with p, n_inner and until of groups and choices."""
+    """Return the kinds, with p, n_inner and until of groups and choices."""
     return [
         (kind, p, fields["n_inner"], fields.get("until"))
         if "n_inner" in fields
@@ -31,9 +31,9 @@ def shape(*items):
 
 def test_a_list_and_compose_are_flat():
     invert, flip = RandomInvert(), RandomHorizontalFlip()
-    wanted = ["tone", "flip", "tone"]
-    assert shape(invert, flip, invert) == wanted
-    assert shape(Compose([invert, Compose([flip])]), invert) == wanted
+    kinds = ["tone", "flip", "tone"]
+    assert shape(invert, flip, invert) == kinds
+    assert shape(Compose([invert, Compose([flip])]), invert) == kinds
     assert compile_transforms(flip, 28, 28, 10) == compiled(flip)
 
 
@@ -51,11 +51,11 @@ def test_random_apply_is_a_group():
 
 
 def test_random_choice_is_a_choice_of_groups():
-    pairs = Compose([RandomInvert(), RandomEqualize()])
-    step = RandomChoice(
-        [pairs, RandomInvert(), RandomApply([RandomInvert()])], [1, 2, 1]
+    both = Compose([RandomInvert(), RandomEqualize()])
+    transform = RandomChoice(
+        [both, RandomInvert(), RandomApply([RandomInvert()])], [1, 2, 1]
     )
-    assert shape(step) == [
+    assert shape(transform) == [
         ("choice", 1.0, 8, None),
         ("group", 1.0, 2, ALL // 4),
         "tone",
@@ -83,14 +83,14 @@ def test_shares_of_a_choice(p, untils):
     assert groups == untils
 
 
-def test_inside_a_choice_every_image_keeps_one_size():
-    step = RandomChoice([RandomCrop(24), CenterCrop(28), RandomInvert()])
+def test_alternatives_of_a_choice_must_return_one_size():
+    transform = RandomChoice([RandomCrop(24), CenterCrop(28), RandomInvert()])
     message = (
-        "RandomChoice: all steps must make images of one size, of 28x28 got RandomCrop "
-        "24x24, CenterCrop 28x28, RandomInvert 28x28"
+        "RandomChoice: transforms must all return the same size for an image of 28x28, "
+        "got RandomCrop 24x24, CenterCrop 28x28, RandomInvert 28x28"
     )
     with pytest.raises(ValueError, match=message):
-        compiled(step)
+        compiled(transform)
     out = compiled(RandomChoice([RandomCrop(24), Resize(24)]), Pad(1))
     assert (out.height, out.width) == (26, 26)
 
@@ -98,29 +98,27 @@ def test_inside_a_choice_every_image_keeps_one_size():
 def test_random_apply_keeps_the_size():
     out = compiled(RandomApply([Pad(2), RandomCrop(28)]))
     assert (out.height, out.width) == (28, 28)
-    with pytest.raises(
-        ValueError, match=r"RandomApply: its steps make 24x24 of 28x28; with p=0\.5"
-    ):
+    message = r"RandomApply: transforms must keep the size 28x28 with p=0\.5, got 24x24"
+    with pytest.raises(ValueError, match=message):
         compiled(RandomApply([RandomCrop(24)]))
     assert compiled(RandomApply([RandomCrop(24)], 1)).height == 24
 
 
-def test_sizes_follow_the_steps():
+def test_each_transform_gets_the_size_after_the_one_before():
     out = compiled(Pad(2), RandomCrop(30), Resize(15), RandomCrop((15, 9)))
     assert (out.height, out.width) == (15, 9)
     assert out.transforms[1][2]["n_tops"] == 3
-    with pytest.raises(
-        ValueError, match="a crop of 16x16 is larger than the image, 15x"
-    ):
+    message = "size must be at most the image's 15x15, got 16x16"
+    with pytest.raises(ValueError, match=message):
         compiled(Resize(15), RandomCrop(16))
 
 
-def test_the_number_of_steps_has_an_end():
+def test_the_number_of_core_transforms_has_a_limit():
     most = [RandomInvert()] * 65_000
     assert len(compiled(*most).transforms) == 65_000
-    message = "augment must be at most 65,000 core transforms, got 65,001 or more"
+    message = "augment must have at most 65,000 core transforms, got 65,001 or more"
     for items in ([*most, RandomInvert()], [RandomApply(most)]):
         with pytest.raises(ValueError, match=message):
             compiled(*items)
-    with pytest.raises(ValueError, match="augment must be at most 65,000 core"):
+    with pytest.raises(ValueError, match="augment must have at most 65,000 core"):
         compiled(*[RandAugment(1000)] * 3)

@@ -1,4 +1,4 @@
-"""Hashes tell the published files, however they are compressed."""
+"""Hashes identify the published files, whatever their compression."""
 
 import string
 import struct
@@ -14,29 +14,33 @@ from fmnist_fast._registry.datasets import DATASETS, SPLITS
 @pytest.mark.parametrize(
     "stem", [stem for part in SPLITS.values() for stem in part.stems]
 )
-def test_hashes_are_those_of_the_published_files(real_root, stem):
+def test_published_files_have_the_registered_hashes(real_root, stem):
     path, spec = real_root / f"{stem}.gz", DATASETS["fashion-mnist"]
-    compressed, inflated = spec.sha256_of(stem)
+    compressed, decompressed = spec.sha256_of(stem)
     digest, items = hashes.sha256_of(path), ff.read_idx(path)
     assert digest == compressed == hashes.published_sha256(digest, items)
-    assert hashes.published_sha256("of another compressor", items) == inflated
+    assert hashes.published_sha256("of another compressor", items) == decompressed
     assert hashes.published_sha256("another", items[:-1]) == "another"
-    for sha256, answer in ((compressed, True), (inflated, True), ("another", False)):
-        found = hashes.is_published(spec, stem, sha256, path)
-        assert found is answer
+    for sha256, expected in (
+        (compressed, True),
+        (decompressed, True),
+        ("another", False),
+    ):
+        is_published = hashes.is_published(spec, stem, sha256, path)
+        assert is_published is expected
     assert hashes.is_published(spec, "x", "another", path) is None
     assert hashes.is_published(spec, "x", compressed, path) is False
 
 
-def test_headers_of_empty_files_are_published_by_nobody(tmp_path):
+def test_an_empty_file_is_not_a_published_one(tmp_path):
     stem = NAMES["test"][1]
     (tmp_path / stem).write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 0))
     digest = hashes.sha256_of(tmp_path / stem)
     assert hashes.published_sha256(digest, ff.read_idx(tmp_path / stem)) == digest
 
 
-def test_mnist_is_known_by_what_is_inside(mnist_root):
-    dataset = ff.load("test", mnist_root, name="mnist")  # a warning would be an error
+def test_mnist_is_recognized_by_its_decompressed_content(mnist_root):
+    dataset = ff.load("test", mnist_root, name="mnist")  # warnings are errors
     assert dataset.name == "mnist" and dataset.classes == tuple(string.digits)
     assert dataset.images.shape == (10000, 28, 28) and dataset.labels[0] == 7
     for stem in datasets.SPLITS["test"].stems:

@@ -1,4 +1,4 @@
-"""To and from Hugging Face's datasets, compared with what these decode themselves."""
+"""Conversion from and to Hugging Face datasets, compared with their own decoding."""
 
 import io
 import sys
@@ -20,53 +20,56 @@ LABELS = [2, 0, 1, 1, 0, 2, 2]
 
 
 def file_of(array, format="PNG", **options):
+    """Return an image file as bytes."""
     file = io.BytesIO()
     Image.fromarray(array).save(file, format, **options)
     return file.getvalue()
 
 
-def dataset_of(files, labels=None, feature=None, of_labels=None, **names):
-    """A datasets.Dataset of image files in memory, given as bytes or as a path."""
+def dataset_of(files, labels=None, feature=None, label_feature=None, **names):
+    """Return a datasets.Dataset of image files, given as bytes or as rows."""
     labels = [0] * len(files) if labels is None else labels
     image, label = names.get("image", "image"), names.get("label", "label")
     features = hf.Features(
         {
             image: feature or hf.Image(),
-            label: of_labels or hf.ClassLabel(names=CLASSES),
+            label: label_feature or hf.ClassLabel(names=CLASSES),
         }
     )
     rows = [
-        each
-        if each is None or isinstance(each, dict)
-        else {"bytes": each, "path": None}
-        for each in files
+        file
+        if file is None or isinstance(file, dict)
+        else {"bytes": file, "path": None}
+        for file in files
     ]
     return hf.Dataset.from_dict({image: rows, label: labels}, features=features)
 
 
 def decoded(ds, image="image"):
+    """Return the images of a datasets.Dataset, decoded by that package."""
     return np.stack([np.asarray(row[image]) for row in ds])
 
 
 @pytest.fixture(scope="module")
 def seven():
+    """Return a datasets.Dataset of IMAGES and LABELS."""
     return dataset_of([file_of(image) for image in IMAGES], LABELS)
 
 
-# ---- from -------------------------------------------------------------------------
+# ---- from_huggingface -------------------------------------------------------------
 
 
 def test_pixels_labels_and_classes(seven):
-    found = Dataset.from_huggingface(seven)
-    assert np.array_equal(found.images, IMAGES)
-    assert np.array_equal(found.images, decoded(seven))
-    assert found.labels.tolist() == LABELS and found.labels.dtype == np.uint8
-    assert found.classes == ("a", "b", "c")
-    assert (found.name, found.split_name, found.synthetic) == (None, None, False)
+    dataset = Dataset.from_huggingface(seven)
+    assert np.array_equal(dataset.images, IMAGES)
+    assert np.array_equal(dataset.images, decoded(seven))
+    assert dataset.labels.tolist() == LABELS and dataset.labels.dtype == np.uint8
+    assert dataset.classes == ("a", "b", "c")
+    assert (dataset.name, dataset.split_name, dataset.synthetic) == (None, None, False)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 16])
-def test_slices_of_any_size(seven, size, monkeypatch):
+def test_conversion_in_slices_of_any_size(seven, size, monkeypatch):
     monkeypatch.setattr(huggingface, "_SLICE", size)
     assert np.array_equal(Dataset.from_huggingface(seven).images, IMAGES)
 
@@ -75,15 +78,15 @@ def test_selected_shuffled_and_concatenated_rows(seven):
     shuffled = seven.shuffle(seed=1).select([6, 2, 2, 0])
     both = hf.concatenate_datasets([seven.select(range(2, 5)), shuffled])
     for ds in (shuffled, both, seven.with_format("numpy").select([3])):
-        found = Dataset.from_huggingface(ds)
-        assert np.array_equal(found.images, decoded(ds.with_format(None)))
-        assert found.labels.tolist() == ds.with_format(None)["label"][:]
+        dataset = Dataset.from_huggingface(ds)
+        assert np.array_equal(dataset.images, decoded(ds.with_format(None)))
+        assert dataset.labels.tolist() == ds.with_format(None)["label"][:]
 
 
-def test_rows_on_disk(seven, tmp_path):
+def test_a_dataset_loaded_from_disk(seven, tmp_path):
     seven.save_to_disk(tmp_path / "saved", num_shards=2)
-    found = Dataset.from_huggingface(hf.load_from_disk(tmp_path / "saved"))
-    assert np.array_equal(found.images, IMAGES) and found.labels.tolist() == LABELS
+    dataset = Dataset.from_huggingface(hf.load_from_disk(tmp_path / "saved"))
+    assert np.array_equal(dataset.images, IMAGES) and dataset.labels.tolist() == LABELS
 
 
 def test_files_of_other_kinds_are_decoded_by_pillow():
@@ -97,9 +100,9 @@ def test_files_of_other_kinds_are_decoded_by_pillow():
         file_of(smooth, "PNG", exif=exif),
     ]
     ds = dataset_of(files)
-    found = Dataset.from_huggingface(ds).images
-    assert np.array_equal(found, decoded(ds))
-    assert np.array_equal(found[3], smooth[::-1, ::-1])
+    images = Dataset.from_huggingface(ds).images
+    assert np.array_equal(images, decoded(ds))
+    assert np.array_equal(images[3], smooth[::-1, ::-1])
 
 
 def test_files_by_path(tmp_path):
@@ -108,33 +111,33 @@ def test_files_by_path(tmp_path):
     ds = dataset_of([{"bytes": None, "path": path}])
     assert np.array_equal(Dataset.from_huggingface(ds).images, IMAGES[3:4])
     (tmp_path / "a.png").unlink()
-    with pytest.raises(ff.FormatError, match=r"row 0: can't be read: .*a\.png"):
+    with pytest.raises(ff.FormatError, match=r"row 0: can't read the file: .*a\.png"):
         Dataset.from_huggingface(ds)
 
 
 def test_the_mode_of_the_feature_is_followed():
-    colour = np.stack([IMAGES[0]] * 3, axis=-1)
-    ds = dataset_of([file_of(colour), file_of(IMAGES[1])], feature=hf.Image(mode="L"))
-    found = Dataset.from_huggingface(ds)
-    assert np.array_equal(found.images, decoded(ds))
+    color = np.stack([IMAGES[0]] * 3, axis=-1)
+    ds = dataset_of([file_of(color), file_of(IMAGES[1])], feature=hf.Image(mode="L"))
+    dataset = Dataset.from_huggingface(ds)
+    assert np.array_equal(dataset.images, decoded(ds))
     ds = dataset_of([file_of(IMAGES[1])], feature=hf.Image(mode="RGB"))
     with pytest.raises(ValueError, match=r"row 0: images must be grayscale .* 'RGB'"):
         Dataset.from_huggingface(ds)
 
 
-def test_the_hint_for_colours_works_as_printed():
+def test_the_hint_for_color_images_works_as_printed():
     ds = dataset_of([file_of(np.stack([IMAGES[0]] * 3, axis=-1))], image="photo")
     with pytest.raises(ValueError) as caught:
         Dataset.from_huggingface(ds, image="photo")
-    hint = str(caught.value).partition("; see ")[2]
+    hint = str(caught.value).partition("Convert them with ")[2].rstrip(".")
     ds = eval(hint, {"ds": ds, "datasets": hf})
-    found = Dataset.from_huggingface(ds, image="photo")
-    assert np.array_equal(found.images, decoded(ds, "photo"))
+    dataset = Dataset.from_huggingface(ds, image="photo")
+    assert np.array_equal(dataset.images, decoded(ds, "photo"))
 
 
 @pytest.mark.parametrize("mode", [None, "L", "RGB", "I"])
 @pytest.mark.parametrize(
-    "dtype, format, found",
+    "dtype, format, got",
     [
         (np.uint16, "PNG", "'I;16'"),
         (np.uint16, "TIFF", "'I;16'"),
@@ -142,12 +145,12 @@ def test_the_hint_for_colours_works_as_printed():
         (np.float32, "TIFF", "'F'"),
     ],
 )
-def test_more_bits_are_refused_whatever_the_column_is_cast_to(
-    mode, dtype, format, found
+def test_more_than_8_bits_are_refused_for_any_mode_of_the_column(
+    mode, dtype, format, got
 ):
     deep = (IMAGES[0] * 257.0).astype(dtype)
     ds = dataset_of([file_of(deep, format)], feature=hf.Image(mode=mode))
-    with pytest.raises(ValueError, match=f"row 0: .* 8 bits, got {found}.*from_arrays"):
+    with pytest.raises(ValueError, match=f"(?s)row 0: .*got mode {got}.*from_arrays"):
         Dataset.from_huggingface(ds)
 
 
@@ -155,10 +158,10 @@ def test_columns_by_other_names_and_plain_integers():
     files = [file_of(image) for image in IMAGES]
     value = hf.Value("int32")
     names = {"image": "photo", "label": "kind"}
-    ds = dataset_of(files, LABELS, of_labels=value, **names)
-    found = Dataset.from_huggingface(ds, **names)
-    assert np.array_equal(found.images, IMAGES)
-    assert found.labels.tolist() == LABELS and found.classes == ("0", "1", "2")
+    ds = dataset_of(files, LABELS, label_feature=value, **names)
+    dataset = Dataset.from_huggingface(ds, **names)
+    assert np.array_equal(dataset.images, IMAGES)
+    assert dataset.labels.tolist() == LABELS and dataset.classes == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("row", [0, 3, 6])
@@ -166,11 +169,11 @@ def test_columns_by_other_names_and_plain_integers():
     "bad, error, message",
     [
         (None, ValueError, "has no image"),
-        (b"", ff.FormatError, "no readable image: cannot identify"),
-        (b"no image", ff.FormatError, "no readable image: cannot identify"),
-        (file_of(IMAGES[0])[:60], ff.FormatError, "no readable image: "),
+        (b"", ff.FormatError, "can't decode the image: cannot identify"),
+        (b"no image", ff.FormatError, "can't decode the image: cannot identify"),
+        (file_of(IMAGES[0])[:60], ff.FormatError, "can't decode the image: "),
         (file_of(np.zeros((6, 5, 3), np.uint8)), ValueError, "grayscale .* got 'RGB'"),
-        (file_of(np.zeros((6, 5), np.uint16)), ValueError, "8 bits, got 'I;16'"),
+        (file_of(np.zeros((6, 5), np.uint16)), ValueError, "8 bits, got mode 'I;16'"),
         (file_of(np.zeros((5, 6), np.uint8)), ValueError, r"\(., .\), got \(., .\)"),
     ],
     ids=range(7),
@@ -178,14 +181,14 @@ def test_columns_by_other_names_and_plain_integers():
 def test_bad_images_are_named_by_their_row(row, bad, error, message):
     files = [file_of(image) for image in IMAGES]
     files[row] = bad
-    # The others are unlike the first where that one has another size.
-    wanted = 1 if row == 0 and "got (" in message.replace("\\", "") else row
-    with pytest.raises(error, match=f"^row {wanted}:? .*{message}"):
+    # If row 0 has another size, row 1 is the first that differs from it.
+    named_row = 1 if row == 0 and "got (" in message.replace("\\", "") else row
+    with pytest.raises(error, match=f"^row {named_row}:? .*{message}"):
         Dataset.from_huggingface(dataset_of(files))
 
 
-def test_no_changed_byte_of_a_png_gives_other_pixels():
-    """Pillow alone lets wrong checksums pass. A damaged end harms nothing."""
+def test_a_changed_byte_of_a_png_never_changes_pixels():
+    """Pillow alone accepts wrong checksums. Damage to the last chunk is harmless."""
     content, n_noticed = write_png(IMAGES[0]), 0
     for i in range(8, len(content)):
         changed = bytearray(content)
@@ -205,7 +208,7 @@ def test_no_changed_byte_of_a_png_gives_other_pixels():
 def test_the_first_of_several_bad_rows_is_named(seven):
     files = [file_of(image) for image in IMAGES]
     files[2] = files[5] = b"bad"
-    with pytest.raises(ff.FormatError, match="row 2: no readable image"):
+    with pytest.raises(ff.FormatError, match="row 2: can't decode the image"):
         Dataset.from_huggingface(dataset_of(files))
 
 
@@ -213,43 +216,43 @@ def test_the_first_of_several_bad_rows_is_named(seven):
 def test_missing_labels(missing):
     labels = [*LABELS[:4], missing, *LABELS[5:]]
     ds = dataset_of([file_of(image) for image in IMAGES], labels)
-    with pytest.raises(ValueError, match=r"row 4 has no label: .* with ds\.filter"):
+    with pytest.raises(ValueError, match=r"row 4 has no label\.\n.* with ds\.filter"):
         Dataset.from_huggingface(ds)
     some = ds.filter(lambda label: label not in (None, -1), input_columns="label")
     assert len(Dataset.from_huggingface(some)) == 6
 
 
-def test_other_arguments(seven):
+def test_invalid_arguments(seven):
     with pytest.raises(
         TypeError, match=r"must be a datasets\.Dataset, got builtins\.s"
     ):
         Dataset.from_huggingface("fashion_mnist")
     both = hf.DatasetDict({"train": seven})
     with pytest.raises(
-        TypeError, match=r"got datasets\..*DatasetDict: pass one of its"
+        TypeError, match=r"got datasets\..*DatasetDict\. Pass one of its"
     ):
         Dataset.from_huggingface(both)
     with pytest.raises(
-        ValueError, match=r"ds has columns \['image', 'label'\], not 'x'"
+        ValueError, match=r"must have a column 'x', got \['image', 'label'\]"
     ):
         Dataset.from_huggingface(seven, image="x")
     with pytest.raises(
         TypeError, match=r"column 'label' must be a datasets\.Image, got"
     ):
         Dataset.from_huggingface(seven, image="label")
-    texts = dataset_of([file_of(IMAGES[0])], ["a"], of_labels=hf.Value("string"))
+    texts = dataset_of([file_of(IMAGES[0])], ["a"], label_feature=hf.Value("string"))
     with pytest.raises(
-        TypeError, match=r"ClassLabel or integers, got .*see ds\.class_"
+        TypeError, match=r"ClassLabel or integers, got .*\n.* with ds\.class_"
     ):
         Dataset.from_huggingface(texts)
-    with pytest.raises(ValueError, match="ds has no rows"):
+    with pytest.raises(ValueError, match="ds must have at least one row, got 0"):
         Dataset.from_huggingface(seven.select([]))
 
 
 @pytest.mark.parametrize("call", ["from", "to"])
 def test_without_datasets(monkeypatch, odd, call):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ImportError, match=r"are needed \(.*\): pip install datasets"):
+    with pytest.raises(ImportError, match=r"package datasets .*pip install datasets"):
         Dataset.from_huggingface(None) if call == "from" else odd.to_huggingface()
 
 
@@ -257,26 +260,26 @@ def test_without_pillow(monkeypatch, seven):
     jpeg = dataset_of([file_of(IMAGES[0], "JPEG")])
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert len(Dataset.from_huggingface(seven)) == 7
-    with pytest.raises(ImportError, match=r"row 0 is no plain PNG .* install pillow"):
+    with pytest.raises(ImportError, match=r"row 0 is not a plain PNG .*install pillow"):
         Dataset.from_huggingface(jpeg)
 
 
-# ---- to ---------------------------------------------------------------------------
+# ---- to_huggingface ---------------------------------------------------------------
 
 
-def test_there_and_back(odd):
+def test_a_round_trip(odd):
     ds = odd.to_huggingface()
     assert ds.features["label"].names == list(odd.classes)
     assert np.array_equal(decoded(ds), odd.images)
     assert ds["label"][:] == odd.labels.tolist()
-    found = Dataset.from_huggingface(ds)
-    assert np.array_equal(found.images, odd.images)
-    assert np.array_equal(found.labels, odd.labels)
-    assert found.classes == odd.classes
+    dataset = Dataset.from_huggingface(ds)
+    assert np.array_equal(dataset.images, odd.images)
+    assert np.array_equal(dataset.labels, odd.labels)
+    assert dataset.classes == odd.classes
 
 
 @pytest.mark.parametrize(
-    "theirs, ours, license",
+    "hub_name, name, license",
     [
         ("kmnist", "kmnist", "CC BY-SA 4.0"),
         ("fashion_mnist", "fashion-mnist", "MIT"),
@@ -284,26 +287,26 @@ def test_there_and_back(odd):
         (None, None, ""),
     ],
 )
-def test_names_and_cards_are_kept(odd, theirs, ours, license):
-    dataset = Dataset.from_arrays(odd.images, odd.labels, name=ours)
+def test_names_and_cards_are_kept(odd, hub_name, name, license):
+    dataset = Dataset.from_arrays(odd.images, odd.labels, name=name)
     ds = dataset.to_huggingface()
     assert ds.info.license.startswith(license)
-    ds.info.dataset_name = theirs
-    found = Dataset.from_huggingface(ds)
-    assert found.name == ours and found.fingerprint == dataset.fingerprint
-    assert found.info.citation == dataset.info.citation
-    assert found.info.license == dataset.info.license
+    ds.info.dataset_name = hub_name
+    converted = Dataset.from_huggingface(ds)
+    assert converted.name == name and converted.fingerprint == dataset.fingerprint
+    assert converted.info.citation == dataset.info.citation
+    assert converted.info.license == dataset.info.license
 
 
 def test_synthetic_stays_synthetic(small):
     ds = small.select(slice(9)).to_huggingface().shuffle(seed=0)
     assert "SYNTHETIC" in ds.info.description
-    found = Dataset.from_huggingface(ds)
-    assert found.split_name == str(ds.split) == "train"
-    assert found.synthetic and "SYNTHETIC" in repr(found) + str(found.info)
+    dataset = Dataset.from_huggingface(ds)
+    assert dataset.split_name == str(ds.split) == "train"
+    assert dataset.synthetic and "SYNTHETIC" in repr(dataset) + str(dataset.info)
 
 
-def test_files_keep_the_mark_of_a_synthetic_set(small, tmp_path):
+def test_files_keep_the_mark_of_synthetic_images(small, tmp_path):
     ds = small.select(slice(9)).to_huggingface()
     path, cache = str(tmp_path / "drawn.parquet"), str(tmp_path / "cache")
     ds.to_parquet(path)
@@ -313,9 +316,9 @@ def test_files_keep_the_mark_of_a_synthetic_set(small, tmp_path):
         hf.load_from_disk(tmp_path / "saved"),
     ):
         some = read.filter(lambda label: label > 0, input_columns="label")
-        found = Dataset.from_huggingface(some)
-        assert found.synthetic and found.name == "synthetic"
-        assert "SYNTHETIC" in repr(found)
+        dataset = Dataset.from_huggingface(some)
+        assert dataset.synthetic and dataset.name == "synthetic"
+        assert "SYNTHETIC" in repr(dataset)
 
 
 def test_an_empty_dataset(odd):
@@ -323,9 +326,9 @@ def test_an_empty_dataset(odd):
     assert len(ds) == 0 and ds.column_names == ["image", "label"]
 
 
-def test_files_can_be_written_and_read_again(odd, tmp_path):
+def test_parquet_files_can_be_written_and_read(odd, tmp_path):
     path = str(tmp_path / "odd.parquet")
     odd.to_huggingface().to_parquet(path)
     ds = hf.Dataset.from_parquet(path, cache_dir=str(tmp_path / "cache"))
-    found = Dataset.from_huggingface(ds)
-    assert np.array_equal(found.images, odd.images) and not found.synthetic
+    dataset = Dataset.from_huggingface(ds)
+    assert np.array_equal(dataset.images, odd.images) and not dataset.synthetic

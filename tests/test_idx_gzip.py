@@ -1,4 +1,4 @@
-"""IDX in gzip: one member and many, inflated at once and carefully."""
+"""IDX in gzip: one or many members, decompressed at once or with counting."""
 
 import gzip
 import itertools
@@ -10,15 +10,16 @@ from helpers.idx_files import assert_same, header_of, members, slow_parse
 from fmnist_fast import FormatError, idx, read_idx
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path, content):
+def test_gzip_is_recognized_by_content_not_by_name(tmp_path, content):
     (tmp_path / "plain.gz").write_bytes(content)
     (tmp_path / "packed").write_bytes(gzip.compress(content))
     assert_same(read_idx(tmp_path / "plain.gz"), slow_parse(content))
     assert_same(read_idx(tmp_path / "packed"), slow_parse(content))
 
 
-def test_one_member_is_inflated_at_once(content, monkeypatch):
-    monkeypatch.setattr(idx, "_check_nbytes", None)  # only the careful way counts
+def test_one_member_is_decompressed_at_once(content, monkeypatch):
+    # Only decompression with counting calls this function.
+    monkeypatch.setattr(idx, "_check_nbytes", None)
     assert_same(read_idx(gzip.compress(content)), slow_parse(content))
 
 
@@ -41,10 +42,10 @@ def test_gzip_with_a_file_name_and_a_time(tmp_path, way, content):
         (2,),  # inside the magic
         (4,),
         (7,),  # inside a dimension
-        (12,),  # right behind the header
+        (12,),  # directly after the header
         (13,),  # inside an item
         (1, 2, 3, 5, 8, 13, 21),
-        (65536,),  # chunks of the inflater
+        (65536,),  # chunks of the decompressor
         (65536, 131072),
         (70001,),
         (150011,),  # all but the last byte
@@ -75,16 +76,16 @@ def test_tens_of_thousands_of_empty_members(content):
 
 @pytest.mark.parametrize("small", [True, False])
 @pytest.mark.parametrize("more", [b"x", b"a" * 100000, "itself"], ids=len)
-def test_a_member_after_a_complete_one(way, content, small, more):
+def test_members_after_the_last_item(way, content, small, more):
     content = header_of(0x08, 3) + b"abc" if small else content
     packed = members(content, content if more == "itself" else more)
-    with pytest.raises(FormatError, match="IDX bytes: trailing bytes: the header says"):
+    with pytest.raises(FormatError, match="IDX bytes: trailing bytes: the data must"):
         read_idx(packed)
 
 
 def test_the_trailing_bytes_of_a_bomb_are_not_counted():
     packed = gzip.compress(header_of(0x08, 3) + bytes(1 << 20))
-    with pytest.raises(FormatError, match=r"3 bytes of data, but at least 655.. are"):
+    with pytest.raises(FormatError, match=r"have 3 bytes .*, got at least 655..$"):
         read_idx(packed)
 
 
@@ -95,7 +96,7 @@ def test_junk_after_gzip(way, content, junk):
             read_idx(packed + junk)
 
 
-def test_much_from_little_is_read_right(tmp_path):
+def test_a_high_compression_ratio_is_read_correctly(tmp_path):
     array = np.zeros((50, 1000, 1000), np.uint8)
     array[-1, -1, -1] = 7
     packed = gzip.compress(header_of(0x08, 50, 1000, 1000) + array.tobytes(), 1)

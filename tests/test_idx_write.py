@@ -1,4 +1,4 @@
-"""Writing IDX files: which arrays it takes, whole files or none, the same bytes."""
+"""write_idx: supported arrays, whole files or none, and reproducible bytes."""
 
 import os
 
@@ -29,7 +29,7 @@ def test_writes_non_contiguous_arrays(tmp_path, rearrange, suffix):
 
 
 @pytest.mark.parametrize(
-    "array, found",
+    "array, got",
     [
         (np.zeros(3, bool), "bool"),
         (np.zeros(3, np.int64), "int64"),
@@ -45,8 +45,8 @@ def test_writes_non_contiguous_arrays(tmp_path, rearrange, suffix):
         ([1.5, None], "object"),
     ],
 )
-def test_unsupported_dtype(tmp_path, array, found):
-    message = f"a.idx: .* uint8, int8, int16, int32, float32, float64, got .*{found}"
+def test_unsupported_dtype(tmp_path, array, got):
+    message = f"a.idx: .* uint8, int8, int16, int32, float32, float64, got .*{got}"
     with pytest.raises(TypeError, match=message):
         write_idx(tmp_path / "a.idx", array)
     assert not list(tmp_path.iterdir())
@@ -72,21 +72,21 @@ def test_scalars_and_lists_are_arrays(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_failure_leaves_the_old_file_alone(tmp_path, monkeypatch, suffix, step):
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_failure_keeps_the_old_file(tmp_path, monkeypatch, suffix, function):
     def fail(*args):
         raise OSError("disk full")
 
     path = tmp_path / f"a{suffix}"
     write_idx(path, np.arange(3, dtype=np.uint8))
-    monkeypatch.setattr(os, step, fail)
+    monkeypatch.setattr(os, function, fail)
     with pytest.raises(OSError, match="disk full"):
         write_idx(path, np.zeros(100, np.uint8))
-    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert read_idx(path).tolist() == [0, 1, 2]
 
 
-def test_failure_of_the_compressor_leaves_nothing(tmp_path, monkeypatch):
+def test_failure_of_the_compressor_leaves_no_file(tmp_path, monkeypatch):
     def fail(*args):
         raise MemoryError
 
@@ -108,7 +108,7 @@ def test_folder_is_not_replaced(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(OSError):
         write_idx(tmp_path / "a", np.zeros(3, np.uint8))
-    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
 def test_missing_folder(tmp_path):
@@ -125,14 +125,14 @@ def test_same_array_gives_the_same_bytes(tmp_path, suffix):
     assert first == second
 
 
-def test_gzip_keeps_no_name_and_no_time(tmp_path):
+def test_gzip_contains_no_name_and_no_time(tmp_path):
     write_idx(tmp_path / "a.gz", np.zeros(3, np.uint8))
     packed = (tmp_path / "a.gz").read_bytes()
     assert packed[:4] == b"\x1f\x8b\x08\0" and packed[4:8] == bytes(4)
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
-def test_permissions_are_those_of_any_new_file(tmp_path, mask):
+def test_permissions_equal_other_new_files(tmp_path, mask):
     before = os.umask(mask)
     try:
         (tmp_path / "any").touch()
@@ -142,7 +142,7 @@ def test_permissions_are_those_of_any_new_file(tmp_path, mask):
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path):
+def test_the_error_for_a_missing_folder_has_the_path(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         write_idx(tmp_path / "no" / "images", np.zeros(3, np.uint8))
     assert caught.value.filename == str(tmp_path / "no" / "images")

@@ -1,4 +1,4 @@
-"""Slots that a device still reads from, with arrays of numpy's for the device's."""
+"""Slots that a device still reads from, with numpy arrays in place of the device."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ PREFETCH = 2
 
 
 class Copy:
-    """The event of a copy; it comes late, and notices a slot that changes before."""
+    """The event of a late copy, which detects a slot that changes before it is done."""
 
     def __init__(self, slot, delay):
         self.slot, self.sent, self.delay = slot, slot.copy(), delay
@@ -28,7 +28,7 @@ class Copy:
 
 
 class Feed(InFlight):
-    """Sends batches to memory that is no device's; a copy is done `delay` later."""
+    """A feed into host memory; each copy is done `delay` copies later."""
 
     def __init__(self, dataset, delay=3, **options):
         options = OPTIONS | {"threads": 2, "prefetch": PREFETCH} | options
@@ -60,20 +60,22 @@ class Feed(InFlight):
 
 
 def memory(nbytes):
+    """Return an array of bytes that is aligned to 64 bytes."""
     whole = np.empty(nbytes + 64, np.uint8)
     begin = -whole.ctypes.data % 64
     return whole[begin : begin + nbytes]
 
 
-def assert_same(batches, wanted):
-    for (x, y), (want_x, want_y) in zip(batches, wanted, strict=True):
+def assert_same(batches, expected):
+    """Check that batches have the expected types and values."""
+    for (x, y), (want_x, want_y) in zip(batches, expected, strict=True):
         assert x.dtype == want_x.dtype and y.dtype == want_y.dtype
         assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
 
 
 @pytest.mark.parametrize("delay", [0, 3, 1000])
 @pytest.mark.parametrize("label_dtype", ["int64", "uint8", "onehot"])
-def test_batches_are_the_loaders(small, delay, label_dtype):
+def test_batches_equal_the_loaders(small, delay, label_dtype):
     feed = Feed(small, delay, label_dtype=label_dtype)
     want = ff.Loader(small, label_dtype=label_dtype, **OPTIONS)
     for _ in range(2):
@@ -82,8 +84,8 @@ def test_batches_are_the_loaders(small, delay, label_dtype):
     assert feed.n_spoiled == 0
 
 
-def test_slots_that_are_given_back_too_early_are_noticed(small):
-    """The control: without events, the same check must fail."""
+def test_slots_that_are_returned_too_early_are_detected(small):
+    """This is the control. Without events, the same check must fail."""
 
     class Hasty(Feed):
         def _give_back(self, n_kept):
@@ -96,7 +98,7 @@ def test_slots_that_are_given_back_too_early_are_noticed(small):
     assert feed.n_spoiled > 0
 
 
-def test_no_more_copies_are_under_way_than_there_are_slots_for(small):
+def test_the_number_of_copies_in_flight_is_limited(small):
     feed = Feed(small, delay=1000)
     for i, _ in enumerate(feed):
         done = [copy.is_done for copy in feed.copies]
@@ -104,7 +106,7 @@ def test_no_more_copies_are_under_way_than_there_are_slots_for(small):
         assert done == [True] * n_waited_for + [False] * (i + 1 - n_waited_for)
 
 
-def test_slots_are_given_back_as_soon_as_they_are_copied(small):
+def test_slots_are_returned_as_soon_as_they_are_copied(small):
     feed = Feed(small, delay=0)
     for i, _ in enumerate(feed):
         assert [copy.is_done for copy in feed.copies] == [True] * i + [False]
@@ -117,12 +119,12 @@ def test_a_newer_iterator_ends_the_one_before(small):
         next(before)
     want.set_epoch(1)
     assert_same(feed, want)
-    with pytest.raises(RuntimeError, match=r"ended by a newer one .* one at a time"):
+    with pytest.raises(RuntimeError, match=r"(?s)a newer iterator .* at a time"):
         next(before)
     assert feed.n_spoiled == 0
 
 
-def test_an_epoch_is_taken_when_the_iterator_is_made(small):
+def test_the_epoch_is_fixed_when_the_iterator_is_created(small):
     feed, want = Feed(small), ff.Loader(small, **OPTIONS)
     batches = iter(feed)
     feed.loader.set_epoch(5)
@@ -144,16 +146,16 @@ def test_an_epoch_after_close(small):
     assert feed.n_spoiled == 0
 
 
-@pytest.mark.parametrize("step", ["_sending", "_finished", "_device_dtype"])
-def test_whatever_fails_keeps_no_slot(small, monkeypatch, step):
-    """Though its traceback is kept, and more of these than there are slots."""
+@pytest.mark.parametrize("method", ["_sending", "_finished", "_device_dtype"])
+def test_failures_keep_no_slot(small, monkeypatch, method):
+    """The test keeps more tracebacks than there are slots."""
     feed, held = Feed(small, delay=1000), []
 
     def fail(*arguments):
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(feed, step, fail)
+        patch.setattr(feed, method, fail)
         for _ in range(2 * len(feed._slots)):
             with pytest.raises(RuntimeError, match="out of memory") as caught:
                 next(iter(feed))
@@ -164,7 +166,7 @@ def test_whatever_fails_keeps_no_slot(small, monkeypatch, step):
     assert feed.n_spoiled == 0
 
 
-def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
+def test_the_traceback_of_a_failed_loop_keeps_no_slot(small):
     feed, held = Feed(small, delay=1000), []
     for _ in range(4):
         try:
@@ -175,7 +177,7 @@ def test_the_traceback_of_a_loop_that_failed_is_in_no_ones_way(small):
     assert len(list(feed)) == len(feed.loader)
 
 
-def test_what_a_derived_class_must_say(small):
+def test_methods_that_a_derived_class_must_define(small):
     feed = Feed(small)
     for missing in (
         lambda: InFlight(ff.Loader(small)),
@@ -187,18 +189,18 @@ def test_what_a_derived_class_must_say(small):
             missing()
 
 
-def test_what_a_device_can_not_have(small):
+def test_options_that_a_device_does_not_support(small):
     with pytest.raises(
-        ValueError, match=r"Python functions, .* on the CPU: for a CUDA"
+        ValueError, match=r"functions for a CUDA device, .* on the CPU\.\nCall"
     ):
         Feed(small, augment=[lambda images, labels, rng: (images, labels)])
     nbytes = ff.Loader(small, **OPTIONS).slot_nbytes
     slots = [memory(nbytes) for _ in range(PREFETCH + 1)]
-    with pytest.raises(ValueError, match="a CUDA device has slots of its own"):
+    with pytest.raises(ValueError, match="slots must be None for a CUDA device"):
         Feed(small, slots=slots)
 
 
-def test_no_framework_is_needed():
+def test_the_module_needs_no_framework():
     program = (
         "import sys; sys.modules['torch'] = sys.modules['cupy'] = None\n"
         "import fmnist_fast.frameworks._in_flight"

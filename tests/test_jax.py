@@ -1,4 +1,4 @@
-"""Batches as JAX arrays: the same values, in memory of their own, on any devices."""
+"""JaxLoader: JAX arrays with the same values, in separate memory, on any devices."""
 
 import gc
 import mmap
@@ -19,11 +19,11 @@ OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
 @pytest.mark.parametrize("label_dtype", ["int32", "uint8", "onehot"])
-def test_values_are_the_loaders(small, dtype, label_dtype):
+def test_values_equal_the_loaders(small, dtype, label_dtype):
     options = OPTIONS | {"dtype": dtype, "label_dtype": label_dtype}
-    ours, numpys = JaxLoader(small, **options), ff.Loader(small, **options)
-    assert len(ours) == len(numpys)
-    for (x, y), (want_x, want_y) in zip(ours, numpys, strict=True):
+    jax_loader, numpy_loader = JaxLoader(small, **options), ff.Loader(small, **options)
+    assert len(jax_loader) == len(numpy_loader)
+    for (x, y), (want_x, want_y) in zip(jax_loader, numpy_loader, strict=True):
         assert x.dtype == dtype and x.shape == want_x.shape
         assert np.asarray(x).tobytes() == want_x.tobytes()
         assert y.dtype == want_y.dtype and np.array_equal(y, want_y)
@@ -31,14 +31,14 @@ def test_values_are_the_loaders(small, dtype, label_dtype):
 
 def test_images_in_files(small, small_in_files):
     options = OPTIONS | {"shuffle_block": 4}
-    for ours, want in zip(
+    for got, want in zip(
         JaxLoader(small_in_files, **options), JaxLoader(small, **options)
     ):
-        assert np.array_equal(ours[0], want[0]) and np.array_equal(ours[1], want[1])
+        assert np.array_equal(got[0], want[0]) and np.array_equal(got[1], want[1])
 
 
 @pytest.mark.parametrize("sharding", [None, jax.devices()[0]], ids=["default", "named"])
-def test_arrays_do_not_alias_the_batch(small, sharding):
+def test_arrays_do_not_share_memory_with_the_batch(small, sharding):
     nbytes = ff.Loader(small, **OPTIONS).slot_nbytes
     slots = [mmap.mmap(-1, nbytes) for _ in range(6)]
     begins = np.array([np.frombuffer(slot, np.uint8).ctypes.data for slot in slots])
@@ -53,29 +53,29 @@ def test_arrays_do_not_alias_the_batch(small, sharding):
 
 
 @pytest.mark.parametrize("sharding", [None, jax.devices()[0]], ids=["default", "named"])
-def test_a_batch_is_read_before_its_memory_is_used_again(small, sharding):
-    """JAX is kept busy, so that it comes to the batches late."""
+def test_a_batch_is_read_before_its_memory_is_reused(small, sharding):
+    """Other work keeps JAX busy, so it reads the batches late."""
     work = jax.jit(lambda x: jax.lax.fori_loop(0, 20, lambda _, y: jax.lax.tan(y), x))
     ballast = jax.numpy.ones((256, 256))
     loader = JaxLoader(small, sharding=sharding, threads=2, prefetch=1, **OPTIONS)
-    numpys, held = ff.Loader(small, label_dtype="int32", **OPTIONS), []
+    numpy_loader, held = ff.Loader(small, label_dtype="int32", **OPTIONS), []
     for _ in range(5):
-        for (x, y), (want_x, want_y) in zip(loader, numpys, strict=True):
+        for (x, y), (want_x, want_y) in zip(loader, numpy_loader, strict=True):
             ballast = work(ballast)
             held.append((x, y, want_x.tobytes(), want_y.tobytes()))
     for x, y, want_x, want_y in held:
         assert np.asarray(x).tobytes() == want_x and np.asarray(y).tobytes() == want_y
 
 
-def test_jax_keeps_numpys_memory_for_as_long_as_it_refers_to_it(small):
-    """What the loader rests on where JAX shares the memory of a batch meanwhile."""
+def test_jax_keeps_memory_of_numpy_while_it_refers_to_it(small):
+    """The loader relies on this where JAX shares the memory of a batch for a while."""
     ((images, labels), *_) = ff.Loader(small, **OPTIONS)
     address, want = images.ctypes.data, images.copy()
     seen = weakref.ref(images)
     shared = jax.device_put(images)
     assert shared.unsafe_buffer_pointer() == address
     del images, labels
-    for _ in range(3):  # other batches
+    for _ in range(3):  # fills other slots
         list(ff.Loader(small, threads=2, **OPTIONS))
     assert seen() is not None and np.array_equal(shared, want)
     late = jax.jit(lambda x: x * 2)(shared)
@@ -87,19 +87,19 @@ def test_jax_keeps_numpys_memory_for_as_long_as_it_refers_to_it(small):
 
 
 def test_arrays_may_be_donated(small):
-    """What is computed in a donated array's memory is in nobody else's way."""
+    """Results written into the memory of a donated array change no other batch."""
     step = jax.jit(lambda x: x + 1, donate_argnums=0)
     loader = JaxLoader(small, threads=2, **OPTIONS)
-    numpys, held = ff.Loader(small, **OPTIONS), []
+    numpy_loader, held = ff.Loader(small, **OPTIONS), []
     for _ in range(3):
-        for (x, _), (want, _) in zip(loader, numpys, strict=True):
+        for (x, _), (want, _) in zip(loader, numpy_loader, strict=True):
             held.append((step(x), want + 1))
             assert x.is_deleted()
     for x, want in held:
         assert np.array_equal(x, want)
 
 
-def test_state_goes_on(small):
+def test_a_state_resumes(small):
     run = JaxLoader(small, **OPTIONS)
     batches = iter(run)
     next(batches), next(batches)
@@ -142,12 +142,11 @@ def test_rows_are_spread_over_devices(monkeypatch, small):
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     words = [sys.executable, "-c", SHARDED]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        f"a batch of {rows} rows can't be divided evenly among 4 devices: choose "
-        "another batch_size, or pass drop_last=True or 'wrap'"
-        for rows in (42,)
+    process = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines() == [
+        "a batch of 42 rows can't be divided evenly among the 4 devices of sharding.",
+        "Choose another batch_size, or pass drop_last=True or drop_last='wrap'.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The layout of the package holds, and each way of breaking it is found."""
+"""The package keeps its layout, and the checks detect every kind of violation."""
 
 import re
 import subprocess
@@ -67,13 +67,14 @@ SHEETS, CROP = "fmnist_fast/_show/sheets.py", "fmnist_fast/augment/crop.py"
 
 
 def write(root, path, text):
+    """Write a file of a checkout, and create its folder."""
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A checkout without a fault, between tests."""
+    """Return a checkout that has no fault between tests."""
     root = tmp_path_factory.mktemp("checkout")
     for path, text in SOUND.items():
         write(root, path, text)
@@ -82,7 +83,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture
 def plant(checkout):
-    """Write a file into the checkout, and return what a check says of it."""
+    """Return a function that writes a file and returns the faults of a check."""
     planted = []
 
     def plant(check, path="README.md", text=SOUND["README.md"]):
@@ -103,9 +104,9 @@ def test_the_package_keeps_its_layout(check):
     assert not faults, "\n".join(["", *faults])
 
 
-def test_the_table_names_what_is_there():
+def test_the_table_names_every_module():
     assert set(LAYER_OF) == set(PACKAGE.top_level)
-    assert sum(map(len, LAYERS)) == len(LAYER_OF), "a name stands in two layers"
+    assert sum(map(len, LAYERS)) == len(LAYER_OF), "a name must be in one layer only"
 
 
 def test_the_page_of_modules_has_the_table():
@@ -120,7 +121,7 @@ def test_contributing_names_every_module():
     words = re.findall(r"\w+", text.partition("## Layout")[2])
     paths = [source.path for source in PACKAGE.sources]
     missing = [str(path) for path in paths if path.stem not in ("__init__", *words)]
-    assert not missing, f"say what these are for: {', '.join(missing)}"
+    assert not missing, f"CONTRIBUTING.md must describe {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("check", layout.CHECKS, ids=lambda check: check.__name__)
@@ -128,7 +129,7 @@ def test_a_sound_checkout_has_no_fault(plant, check):
     assert plant(check) == []
 
 
-# Every way to import fmnist_fast.loader, with the line that it stands in.
+# Ways to import fmnist_fast.loader, with the line of the import.
 FORMS = {
     "from ..loader import Loader": 1,
     "from .. import loader": 1,
@@ -159,14 +160,14 @@ def test_an_import_of_a_layer_above_is_found(plant, statement, suffix):
     if line:
         assert fault.startswith(
             f"{path}:{line}: fmnist_fast._show.planted imports fmnist_fast.loader, "
-            "which is in a layer above. Pass what it needs as an argument, or move "
+            "which is in a layer above. Pass the object as an argument, or move "
         )
     else:
         assert "imports a module by a name that the source does not give" in fault
 
 
 @pytest.mark.parametrize("statement", [form for form in FORMS if FORMS[form]])
-def test_an_import_of_a_layer_below_is_none(plant, statement):
+def test_an_import_of_a_layer_below_is_no_fault(plant, statement):
     assert plant(layout.upward_imports, "fmnist_fast/_cli/show.py", statement) == []
 
 
@@ -184,7 +185,9 @@ def test_an_import_of_a_layer_below_is_none(plant, statement):
         ("__main__.py", "from . import load", "", "its own layer"),
     ],
 )
-def test_other_imports_against_the_order(plant, path, statement, imported, where):
+def test_other_imports_in_the_wrong_direction_are_found(
+    plant, path, statement, imported, where
+):
     plant(layout.upward_imports, "fmnist_fast/config.py", "")
     plant(layout.upward_imports, "fmnist_fast/_dataset/rows.py", "")
     path = "fmnist_fast/" + path.removeprefix("fmnist_fast/")

@@ -1,4 +1,4 @@
-"""Many IDX files as one dataset: which, in which order, and what is refused."""
+"""load_files: several IDX files as one dataset, their order, and invalid files."""
 
 import ctypes
 import gzip
@@ -22,12 +22,13 @@ SIZES = {2: 30, 9: 1, 10: 45, 11: 0}
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
+    """Set the cache folder to a temporary one, and return it."""
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 def write(folder, k, n=20, *, sides=(6, 5), suffix="", seed=0):
-    """The k-th pair of files; its images and labels."""
+    """Write the k-th pair of files, and return its images and labels."""
     rng = np.random.default_rng((k, seed))
     folder.mkdir(exist_ok=True)
     images = rng.integers(0, 256, (n, *sides), dtype=np.uint8)
@@ -39,17 +40,19 @@ def write(folder, k, n=20, *, sides=(6, 5), suffix="", seed=0):
 
 @pytest.fixture
 def folder(tmp_path):
+    """Return the folder for IDX files, which does not exist yet."""
     return tmp_path / "data"
 
 
 @pytest.fixture
 def written(folder):
-    """Files of several sizes, one empty, one compressed; all images and labels."""
-    pairs = [write(folder, k, n, suffix=".gz" * (k == 9)) for k, n in SIZES.items()]
-    return [np.concatenate(arrays) for arrays in zip(*pairs)]
+    """Write files, one empty and one compressed, and return all images and labels."""
+    files = [write(folder, k, n, suffix=".gz" * (k == 9)) for k, n in SIZES.items()]
+    return [np.concatenate(arrays) for arrays in zip(*files)]
 
 
 def load(folder, **options):
+    """Return the dataset of all files of a folder."""
     return ff.load_files(folder / "*-images-idx3-ubyte*", **options)
 
 
@@ -73,10 +76,10 @@ def test_a_sequence_keeps_its_order(folder, written):
     assert len(dataset.images.parts) == 2 and len(dataset.images.parts[0]) == 45
 
 
-def test_folders_below(tmp_path):
-    wanted = [write(tmp_path / f"day{k}", 0, k)[0] for k in (2, 10)]
+def test_subfolders(tmp_path):
+    images = [write(tmp_path / f"day{k}", 0, k)[0] for k in (2, 10)]
     dataset = ff.load_files(tmp_path / "**" / "*idx3*")
-    assert np.array_equal(np.asarray(dataset.images), np.concatenate(wanted))
+    assert np.array_equal(np.asarray(dataset.images), np.concatenate(images))
     assert dataset.source == str(tmp_path)
 
 
@@ -87,7 +90,7 @@ def test_a_file_alone(folder):
         assert np.array_equal(np.asarray(ff.load_files(source).images), images)
 
 
-def test_of_a_file_and_its_gz_the_plain_one_is_taken(folder):
+def test_plain_files_come_before_gzip(folder):
     write(folder, 0, suffix=".gz", seed=1)
     images, labels = write(folder, 0)
     dataset = load(folder)
@@ -95,7 +98,7 @@ def test_of_a_file_and_its_gz_the_plain_one_is_taken(folder):
     assert np.array_equal(dataset.labels, labels)
 
 
-def test_an_images_file_with_a_dot(folder):
+def test_names_with_a_dot(folder):
     images, _ = write(folder, 0)
     for kind in ("images-idx3", "labels-idx1"):
         old = folder / f"part0-{kind}-ubyte"
@@ -104,6 +107,7 @@ def test_an_images_file_with_a_dot(folder):
 
 
 def base_of(array):
+    """Return the object that owns the memory of an array."""
     while isinstance(array, np.ndarray):
         array = array.base
     return getattr(array, "obj", array)
@@ -122,7 +126,9 @@ def test_files_are_mapped_read_only_and_closed(folder, written, cache):
     assert load(folder).fingerprint == dataset.fingerprint  # from the decoded copy
 
 
-def test_without_a_cache_gz_is_in_memory(folder, written, cache, monkeypatch):
+def test_without_a_cache_compressed_files_are_in_memory(
+    folder, written, cache, monkeypatch
+):
     dataset = load(folder, cache=False)
     assert not isinstance(base_of(dataset.images.parts[1]), _core.FileMap)
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
@@ -130,8 +136,8 @@ def test_without_a_cache_gz_is_in_memory(folder, written, cache, monkeypatch):
     assert not cache.exists()
 
 
-def test_only_what_is_touched_is_read(folder):
-    """A sparse file of 40 GB, which no memory would hold."""
+def test_only_the_rows_of_a_batch_are_read(folder):
+    """A sparse file has 39 GB of images, more than fit in memory."""
     n, side = 500_000, 280
     folder.mkdir()
     with open(folder / "x-images-idx3-ubyte", "wb") as file:
@@ -155,7 +161,7 @@ def test_an_empty_dataset(folder):
 
 
 class Pages:
-    """What Linux knows of the pages of a mapped part."""
+    """The pages of a mapped part, as Linux sees them."""
 
     def __init__(self, part):
         begin = part.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
@@ -163,17 +169,18 @@ class Pages:
         self.where = ctypes.c_void_p(begin), ctypes.c_size_t(self.n * mmap.PAGESIZE)
 
     def ask(self, call, argument):
+        """Run a system call on the pages."""
         if getattr(ctypes.CDLL(None, use_errno=True), call)(*self.where, argument):
             raise OSError(ctypes.get_errno(), call)
 
     def in_memory(self):
-        """Which of them are in memory."""
+        """Return, for each page, whether it is in memory."""
         pages = (ctypes.c_ubyte * self.n)()
         self.ask("mincore", pages)
         return np.frombuffer(pages, np.uint8) & 1
 
     def forget(self, path):
-        """Put them out of memory, and let faults bring one page each."""
+        """Drop the pages from memory, and let each fault read one page only."""
         self.ask("madvise", mmap.MADV_DONTNEED)
         with open(path, "rb") as file:
             os.fsync(file.fileno())
@@ -181,11 +188,11 @@ class Pages:
         self.ask("madvise", mmap.MADV_RANDOM)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="requires mincore of Linux")
 @pytest.mark.parametrize("block", [8, None])
 def test_blocks_are_read_ahead(folder, block):
-    """Of eight windows, each is in memory soon after the one before it was begun."""
-    n, nbytes, window = 8 * 64 * 8, 64 * 64, 64 * 8
+    """Each of eight block groups is in memory soon after the one before has begun."""
+    n, nbytes, n_in_group = 8 * 64 * 8, 64 * 64, 64 * 8
     write(folder, 0, n, sides=(64, 64))
     dataset = load(folder)
     options = {"shuffle": True, "shuffle_block": block, "normalize": None}
@@ -193,24 +200,24 @@ def test_blocks_are_read_ahead(folder, block):
     pages = Pages(dataset.images.parts[0])
     pages.forget(folder / "part0-images-idx3-ubyte")
     if pages.in_memory().mean() > 0.01:
-        pytest.skip("the file system keeps it in memory")
-    wanted = 16 + _core.order(n, block=block or 0).astype(int) * nbytes
-    wanted //= mmap.PAGESIZE
+        pytest.skip("the file system keeps files in memory")
+    page_of_position = 16 + _core.order(n, block=block or 0).astype(int) * nbytes
+    page_of_position //= mmap.PAGESIZE
     batches = iter(loader)
     for k in range(3):
-        for _ in range(1 if k == 0 else window // 16):
+        for _ in range(1 if k == 0 else n_in_group // 16):
             next(batches)
-        rows = wanted[k * window : (k + 1) * window]
-        for _ in range(20):  # reading ahead keeps nobody waiting
-            found = pages.in_memory()
-            if found[rows].all():
+        pages_of_group = page_of_position[k * n_in_group : (k + 1) * n_in_group]
+        for _ in range(20):  # reading ahead runs in the background
+            in_memory = pages.in_memory()
+            if in_memory[pages_of_group].all():
                 break
             time.sleep(0.05)
-        assert found[rows].all() == (block is not None)
-        assert found.mean() < (k + 2) / 8
+        assert in_memory[pages_of_group].all() == (block is not None)
+        assert in_memory.mean() < (k + 2) / 8
 
 
-# ---- what is known of them ---------------------------------------------------------
+# ---- cards, classes and pickles ----------------------------------------------------
 
 
 def test_the_card_and_the_classes(folder, written):
@@ -226,11 +233,13 @@ def test_cards_that_differ(tmp_path):
     for k in (1, 2):
         write(tmp_path / f"{k}", 0)
     (tmp_path / "2" / "dataset.json").write_text('{"name": "other"}')
-    with pytest.raises(FormatError, match=r"must be the same in all folders .* differ"):
+    with pytest.raises(
+        FormatError, match=r"must be the same in all folders .* got diff"
+    ):
         ff.load_files(tmp_path / "*" / "*idx3*")
 
 
-def test_is_pickled_by_its_files(folder, written):
+def test_pickles_contain_only_paths(folder, written):
     dataset = load(folder, classes=["x", "y", "z"]).with_format("pil")
     content = pickle.dumps(dataset)
     assert len(content) < 2000
@@ -245,15 +254,15 @@ def test_is_pickled_by_its_files(folder, written):
         pickle.loads(content)
 
 
-def test_a_replaced_file_stays_as_it_was(folder):
+def test_replacing_a_file_does_not_change_the_dataset(folder):
     images, _ = write(folder, 0)
     dataset = load(folder)
-    write(folder, 0, seed=3)  # writes another and renames it
+    write(folder, 0, seed=3)  # writes a new file and renames it
     assert np.array_equal(np.asarray(dataset.images), images)
 
 
-def test_loads_in_a_fresh_process_with_few_handles(folder):
-    """More files than handles that may be open."""
+def test_more_files_than_open_handles(folder):
+    """The files outnumber the handles that a process may open."""
     if sys.platform == "win32":
         pytest.skip("handles are limited by POSIX's setrlimit")
     for k in range(80):
@@ -262,46 +271,48 @@ def test_loads_in_a_fresh_process_with_few_handles(folder):
         import resource, sys
         import fmnist_fast as ff
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-        for _ in range(2):  # the second time from decoded copies
+        for _ in range(2):  # the second pass loads decoded copies
             dataset = ff.load_files(sys.argv[1])
             assert sum(len(x) for x, _ in ff.Loader(dataset, 7, shuffle=True)) == 240
     """
     pattern = str(folder / "*idx3*")
     words = [sys.executable, "-c", textwrap.dedent(code), pattern]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (process.returncode, process.stderr) == (0, "")
 
 
-# ---- what is refused ---------------------------------------------------------------
+# ---- invalid arguments and files ---------------------------------------------------
 
 
-def test_nothing_matches(folder):
+def test_no_file_matches(folder):
     folder.mkdir()
     (folder / "notes").touch()
     (folder / "a-images-idx3-ubyte.gz").touch()
-    for source, what in (
-        (folder / "b*", "nothing does"),
-        (folder, r"it is a folder: pass .*\*"),
-        (folder / "*-ubyte", r"only .*-ubyte\.gz does: pass that"),
+    for source, problem in (
+        (folder / "b*", "found no image file that matches"),
+        (folder, r"source must be files or a pattern, got a folder. Pass .*\*"),
+        (folder / "*-ubyte", r"found no .*\. Pass .*-ubyte\.gz, which matches"),
     ):
-        with pytest.raises(FileNotFoundError, match=rf"must match .*, but {what}; a "):
+        with pytest.raises(FileNotFoundError, match=rf": {problem}\.\nThe name of an"):
             ff.load_files(source)
 
 
-def test_labels_that_are_missing(folder):
+def test_missing_labels(folder):
     write(folder, 0)
     (folder / "part0-labels-idx1-ubyte").unlink()
-    wanted = r"part0-images-idx3-ubyte is there, but part0-labels-idx1-ubyte or "
-    with pytest.raises(FileNotFoundError, match=wanted):
+    message = r"part0-images-idx3-ubyte: part0-labels-idx1-ubyte or .* must be in"
+    with pytest.raises(FileNotFoundError, match=message):
         load(folder)
 
 
-def test_a_sequence_that_is_wrong(folder):
+def test_invalid_sequences(folder):
     write(folder, 0)
     path = folder / "part0-images-idx3-ubyte"
-    with pytest.raises(FileNotFoundError, match=r"there is no such file of images"):
+    with pytest.raises(FileNotFoundError, match=r"part7.*: found no such image file"):
         ff.load_files([folder / "part7-images-idx3-ubyte"])
-    with pytest.raises(ValueError, match=r"must have images-idx3 in its name, got .*x"):
+    with pytest.raises(
+        ValueError, match=r"image file must contain images-idx3, got .*x"
+    ):
         ff.load_files([folder / "x"])
     with pytest.raises(ValueError, match=r"must name each file once, got .* twice"):
         ff.load_files([path, str(path)])
@@ -313,25 +324,25 @@ def test_a_sequence_that_is_wrong(folder):
 
 
 DAMAGES = {
-    "short": (lambda content: content[:-3], r"part1-images.*: truncated: the header"),
+    "short": (lambda content: content[:-3], r"part1-images.*: truncated: the data"),
     "long": (lambda content: content + b"x", r"part1-images.*: trailing bytes: the"),
     "header": (lambda content: content[:7], r"part1-images.*: the file ends inside"),
     "empty": (lambda content: b"", r"part1-images.*: the file ends inside the IDX"),
-    "magic": (lambda content: b"x" + content, r"part1-images.*: an IDX file starts"),
+    "magic": (lambda content: b"x" + content, r"part1-images.*: an IDX file must"),
     "kind": (
         lambda content: bytes([0, 0, 0x0D, 1, 0, 0, 0, 2]) + bytes(8),
-        r"part1-images.*: images must be uint8 with 3 dimensions, found .*f4 \(2,\)",
+        r"part1-images.*: images must be uint8 with 3 dimensions, got .*f4 \(2,\)",
     ),
     "dimensions": (
         lambda content: bytes([0, 0, 8, 70]) + b"\0\0\0\1" * 70 + b"x",
-        r"part1-images.*: 70 dimensions; numpy has at most 64",
+        r"part1-images.*: a numpy array must have at most 64 dimensions, got 70",
     ),
 }
 
 
-@pytest.mark.parametrize("damage, wanted", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("damage, message", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_damaged_files_are_named(folder, damage, wanted, suffix):
+def test_damaged_files_are_named(folder, damage, message, suffix):
     write(folder, 0)
     write(folder, 1)
     path = folder / "part1-images-idx3-ubyte"
@@ -339,26 +350,26 @@ def test_damaged_files_are_named(folder, damage, wanted, suffix):
     path.unlink()
     if suffix:
         content = gzip.compress(content)
-        wanted = wanted.replace(".*f4", "float32")
+        message = message.replace(".*f4", "float32")
     path.with_name(path.name + suffix).write_bytes(content)
-    with pytest.raises(FormatError, match=wanted):
+    with pytest.raises(FormatError, match=message):
         load(folder)
 
 
-def test_files_that_disagree(folder):
+def test_images_of_different_sizes(folder):
     write(folder, 0)
     write(folder, 1, sides=(5, 6))
-    wanted = (
-        r"part1.* must be of the size \(6, 5\), as those of .*part0.*, got \(5, 6\)"
+    message = (
+        r"part1.* must be of size \(6, 5\), got \(5, 6\)\.\n.*part0.* has \(6, 5\)"
     )
-    with pytest.raises(FormatError, match=wanted):
+    with pytest.raises(FormatError, match=message):
         load(folder)
 
 
-def test_a_pair_that_disagrees(folder):
+def test_images_and_labels_of_different_lengths(folder):
     write(folder, 0)
     ff.write_idx(folder / "part0-labels-idx1-ubyte", np.zeros(19, np.uint8))
-    with pytest.raises(FormatError, match=r"has 20 images, but .* has 19 labels"):
+    with pytest.raises(FormatError, match=r"must have 20 labels, .* of .*, got 19$"):
         load(folder)
 
 
@@ -366,15 +377,15 @@ def test_labels_out_of_range_name_their_file(folder):
     write(folder, 0)
     write(folder, 1)
     ff.write_idx(folder / "part1-labels-idx1-ubyte", np.full(20, 3, np.uint8))
-    wanted = r"part1-labels-idx1-ubyte: labels must be in 0\.\.2, got 3 to 3"
-    with pytest.raises(FormatError, match=wanted):
+    message = r"part1-labels-idx1-ubyte: labels must be in 0\.\.2, got 3 to 3"
+    with pytest.raises(FormatError, match=message):
         load(folder, classes=["a", "b", "c"])
     ff.write_idx(folder / "part1-labels-idx1-ubyte", np.full(20, -1, np.int8))
     with pytest.raises(FormatError, match=r"part1.*: labels must not be negative"):
         load(folder)
 
 
-def test_an_empty_file_is_not_mapped(tmp_path):
+def test_an_empty_file_can_not_be_mapped(tmp_path):
     path = tmp_path / "empty"
     path.touch()
     with open(path, "rb") as file:

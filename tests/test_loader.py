@@ -1,4 +1,4 @@
-"""Loader: the bytes of every option against the reference, for any dataset."""
+"""Loader: with every option, the bytes of batches equal the reference."""
 
 import hashlib
 import itertools
@@ -44,7 +44,7 @@ def test_label_dtypes_equal_reference(odd, stored, label_dtype):
 
 
 @pytest.mark.parametrize("normalize", ["dataset", "unit", None, (0.25, 0.5)])
-def test_normalisations_equal_reference(odd, normalize):
+def test_normalizations_equal_reference(odd, normalize):
     options = {"batch_size": 64, "normalize": normalize}
     assert same(list(ff.Loader(odd, **options)), wanted(odd, **options))
 
@@ -86,7 +86,7 @@ def test_shards_equal_reference_and_make_up_the_whole(
 @pytest.mark.parametrize("world", [1, 4])
 @pytest.mark.parametrize("n", [0, 1, 7, 512])
 def test_datasets_of_any_length_equal_reference(odd, n, world, drop_last):
-    """Of less than a batch, of a whole number of them, of one image and of none."""
+    """The lengths are less than a batch, whole batches, one image, and none."""
     dataset = odd.select(range(n))
     options = {"batch_size": 8, "shuffle": True, "normalize": None, "seed": 2}
     options |= {"drop_last": drop_last}
@@ -110,7 +110,7 @@ def test_wrapping_repeats_the_first_samples_of_the_epoch(odd):
         assert sorted(itertools.chain(*labels[:5], labels[5][:17])) == list(range(517))
 
 
-def test_wrapping_goes_round_as_often_as_it_takes(odd):
+def test_wrapping_repeats_the_epoch_as_often_as_needed(odd):
     dataset = ff.Dataset.from_arrays(odd.images[:3], np.arange(3))
     ((_, labels),) = ff.Loader(dataset, 8, drop_last="wrap")
     assert labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
@@ -129,7 +129,7 @@ def test_blocks_equal_reference(odd, block, world, cpu_level):
 
 @pytest.mark.parametrize("height, width", [(28, 28), (30, 30), (7, 9)])
 def test_large_batches_equal_reference(height, width, cpu_level):
-    """From 4 MB on batches are written past the caches, where rows allow it."""
+    """Batches of 4 MiB or more bypass the caches if their rows are aligned."""
     rng = np.random.default_rng(8)
     n = 5 * 2**20 // (4 * height * width)
     images = rng.integers(0, 256, (n, height, width), dtype=np.uint8)
@@ -140,8 +140,8 @@ def test_large_batches_equal_reference(height, width, cpu_level):
         assert same(got, wanted(dataset, **options))
 
 
-def test_large_images_are_cut_into_ranges_of_rows():
-    """Batches of 9 MB, which several threads fill together."""
+def test_large_batches_are_divided_into_ranges_of_rows():
+    """Several threads fill each batch of 9 MB together."""
     rng = np.random.default_rng(5)
     images = rng.integers(0, 256, (70, 180, 200), dtype=np.uint8)
     dataset = ff.Dataset.from_arrays(images, np.arange(70) % 10)
@@ -152,7 +152,7 @@ def test_large_images_are_cut_into_ranges_of_rows():
 
 
 def test_one_huge_image():
-    """A row that is larger than a piece of work."""
+    """A row may be larger than the unit of work of a thread."""
     images = np.arange(2 * 1200 * 1100, dtype=np.uint32).astype(np.uint8)
     images = images.reshape(2, 1200, 1100)
     dataset = ff.Dataset.from_arrays(images, np.array([1, 0]))
@@ -169,7 +169,7 @@ def test_real_epoch_equals_reference(real_train):
 
 
 def test_real_epoch_has_the_golden_hash(real_train):
-    """Epoch 1 of seed 42: if this changes, every user's results do."""
+    """If the hash changes, so do the results of every user."""
     loader = ff.Loader(real_train, 128, shuffle=True, seed=42)
     loader.set_epoch(1)
     digest = hashlib.sha256()
@@ -182,7 +182,7 @@ def test_real_epoch_has_the_golden_hash(real_train):
 
 
 def test_pixels_beyond_4_gigabytes(tmp_path):
-    """Offsets past 2**32, in a sparse file that takes no room."""
+    """A sparse file, which takes no disk space, has offsets beyond 2**32."""
     n = 2**32 // 784 + 2000
     images = np.memmap(tmp_path / "images", np.uint8, "w+", shape=(n, 28, 28))
     labels = np.zeros(n, dtype=np.uint8)
@@ -206,10 +206,10 @@ def test_pixels_beyond_4_gigabytes(tmp_path):
 
 
 def test_empty_dataset_has_no_batches():
-    nothing = ff.Dataset.from_arrays(
+    empty = ff.Dataset.from_arrays(
         np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8)
     )
-    loader = ff.Loader(nothing, 10, shuffle=True)
+    loader = ff.Loader(empty, 10, shuffle=True)
     assert len(loader) == 0 and list(loader) == [] and list(loader) == []
 
 
@@ -220,7 +220,7 @@ def test_one_image(small):
     ]
 
 
-def test_drop_last_of_less_than_a_batch_is_nothing(odd):
+def test_drop_last_of_less_than_a_batch_leaves_no_batch(odd):
     loader = ff.Loader(odd, 1000, drop_last=True)
     assert len(loader) == 0 and list(loader) == []
     assert loader.epoch == 1
@@ -228,7 +228,7 @@ def test_drop_last_of_less_than_a_batch_is_nothing(odd):
 
 @pytest.mark.parametrize("rows", [slice(516, None, 517), slice(9, 8, -1), [3]])
 def test_one_image_of_any_stride(odd, rows):
-    """numpy calls an array of one row C-contiguous whatever its stride is."""
+    """numpy calls an array of one row C-contiguous, whatever its stride."""
     one = odd.select(rows)
     assert len(one) == 1
     ((x, y),) = ff.Loader(one, 10, dtype="uint8", layout="NHW")
@@ -239,7 +239,7 @@ def test_one_image_of_any_stride(odd, rows):
     )
 
 
-def test_labels_overwritten_after_the_check_harm_nothing(odd):
+def test_labels_overwritten_after_the_check_are_harmless(odd):
     labels = odd.labels.astype(np.int64)
     dataset = ff.Dataset.from_arrays(odd.images, labels)
     labels[:2] = -1, 10**9

@@ -1,4 +1,4 @@
-"""Loader: epochs, states, and going on from them."""
+"""Loader: epochs, states, and resuming from states."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ import fmnist_fast as ff
 LASTS = [False, True, "wrap"]
 
 
-def test_every_epoch_has_every_sample_once_in_an_order_of_its_own(small):
+def test_every_epoch_has_every_sample_once_in_a_different_order(small):
     images = np.zeros_like(small.images)
     images.reshape(len(small), -1)[:, :2] = (
         np.arange(1000, dtype="<u2").view(np.uint8).reshape(-1, 2)
@@ -29,12 +29,12 @@ def test_every_epoch_has_every_sample_once_in_an_order_of_its_own(small):
     assert not any(np.array_equal(a, b) for a, b in itertools.combinations(orders, 2))
 
 
-def test_without_shuffle_the_order_is_the_datasets(odd):
+def test_without_shuffle_the_order_is_that_of_the_dataset(odd):
     x = np.concatenate([x for x, _ in ff.Loader(odd, 100, dtype="uint8", layout="NHW")])
     assert np.array_equal(x, odd.images)
 
 
-def test_set_epoch_gives_that_epoch(odd):
+def test_set_epoch_selects_the_epoch(odd):
     options = {"batch_size": 100, "shuffle": True}
     loader = ff.Loader(odd, **options)
     for epoch in (5, 2, 2**32 - 1):
@@ -100,7 +100,7 @@ def test_ranks_of_uneven_length_end_their_epoch_together(odd):
 
 
 def test_a_wrapping_epoch_resumed_with_another_world_repeats_its_beginning(odd):
-    """What fills up is the first of the epoch, not what came first after the state."""
+    """Wrapping repeats the start of the epoch, not the samples after the state."""
     dataset = ff.Dataset.from_arrays(odd.images, np.arange(517))
     options = {"shuffle": True, "drop_last": "wrap"}
     before = ff.Loader(dataset, 30, shard=(0, 4), **options)
@@ -129,7 +129,7 @@ def test_an_epoch_resumed_with_another_batch_size_ends(odd):
 
 
 def test_set_epoch_keeps_the_position_of_a_state_of_that_epoch(odd):
-    """Loops that always set the epoch resume as well."""
+    """Loops that set the epoch before every pass can also resume."""
     before = ff.Loader(odd, 50, shuffle=True)
     before.set_epoch(3)
     next(iter(before))
@@ -154,7 +154,7 @@ def test_epochs_end_at_2_to_the_32(odd):
     assert copy.epoch == 2**32
 
 
-def test_state_survives_breaking_off_and_closing(odd):
+def test_state_survives_a_break_and_close(odd):
     loader = ff.Loader(odd, 10, shuffle=True)
     for k, _ in enumerate(loader):
         if k == 4:
@@ -167,7 +167,7 @@ def test_state_survives_breaking_off_and_closing(odd):
 
 
 def test_resuming_with_another_number_of_ranks_and_rows(odd):
-    """The position is global, so it means the same to any world."""
+    """The position counts samples of the whole epoch, so any world can use it."""
     before = ff.Loader(odd, 20, shuffle=True, shard=(1, 4))
     iterator = iter(before)
     next(iterator), next(iterator)
@@ -184,27 +184,27 @@ def test_resuming_with_another_number_of_ranks_and_rows(odd):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"version": 2}, "state was taken with version=2, this loader has 1"),
-        ({"samples": 5}, "state was taken with samples=5, this loader has 517"),
-        ({"dataset": "00000000"}, "state was taken with dataset='00000000'"),
-        ({"shuffle": True}, "state was taken with shuffle=True"),
-        ({"shuffle_block": 64}, "with shuffle_block=64, this loader has None"),
+        ({"version": 2}, r"state\['version'\] must be 1, as in this loader, got 2"),
+        ({"samples": 5}, r"state\['samples'\] must be 517, as in .*, got 5"),
+        ({"dataset": "00000000"}, r"state\['dataset'\] must be .*, got '00000000'"),
+        ({"shuffle": True}, r"state\['shuffle'\] must be False, .*, got True"),
+        ({"shuffle_block": 64}, r"'shuffle_block'\] must be None, .*, got 64"),
         ({"epoch": -1}, r"state\['epoch'\] must be in 0..4294967296, got -1"),
         ({"position": 517}, r"state\['position'\] must be in 0..516, got 517"),
         ({"seed": 2**64}, r"state\['seed'\] must be in"),
     ],
 )
-def test_state_that_does_not_fit_names_the_difference(odd, change, message):
+def test_a_state_of_another_loader_names_the_difference(odd, change, message):
     loader = ff.Loader(odd)
     with pytest.raises(ValueError, match=message):
         loader.load_state_dict(loader.state_dict() | change)
 
 
-def test_state_of_the_wrong_kind(odd):
+def test_invalid_states(odd):
     loader = ff.Loader(odd)
     with pytest.raises(TypeError, match="state must be a dict, got list"):
         loader.load_state_dict([])
-    with pytest.raises(ValueError, match="state has no 'version'"):
+    with pytest.raises(ValueError, match="state must have an entry 'version'"):
         loader.load_state_dict({})
     with pytest.raises(
         TypeError, match=r"state\['epoch'\] must be an integer, got '1'"
@@ -219,7 +219,7 @@ def test_seed_none_is_random_but_kept_in_the_state(odd):
     assert same(list(second), list(first))
 
 
-def test_pickled_loader_goes_on_where_it_was(odd):
+def test_a_pickled_loader_resumes_where_it_was(odd):
     loader = ff.Loader(odd, 50, shuffle=True, seed=9)
     iterator = iter(loader)
     first = [next(iterator) for _ in range(3)]
@@ -227,8 +227,8 @@ def test_pickled_loader_goes_on_where_it_was(odd):
     assert same(first + list(copy), wanted(odd, batch_size=50, shuffle=True, seed=9))
 
 
-def test_a_rank_that_has_a_batch_less_says_where_all_ranks_are(odd):
-    """Its state must not take the last rows away from those that have them."""
+def test_a_rank_with_one_batch_less_has_the_state_of_all_ranks(odd):
+    """Its state must not skip the last rows, which other ranks still have."""
     options = {"batch_size": 43, "shuffle": True}  # 3 batches for each, 4 for rank 0
     ranks = [ff.Loader(odd, shard=(rank, 4), **options) for rank in range(4)]
     assert [len(loader) for loader in ranks] == [4, 3, 3, 3]
@@ -244,26 +244,26 @@ def test_a_rank_that_has_a_batch_less_says_where_all_ranks_are(odd):
     assert [loader.epoch for loader in ranks] == [1] * 4
 
 
-def test_an_iterator_that_is_dropped_unused_takes_no_epoch(small):
+def test_an_unused_iterator_takes_no_epoch(small):
     options = {"batch_size": 64, "shuffle": True, "augment": "standard"}
     loader, want = ff.Loader(small, **options), ff.Loader(small, **options)
     for _ in range(3):
         for _ in range(2):
             iter(loader)
         assert loader.epoch == want.epoch
-        for ours, theirs in zip(loader, want, strict=True):
-            assert ours[0].tobytes() == theirs[0].tobytes()
+        for got, expected in zip(loader, want, strict=True):
+            assert got[0].tobytes() == expected[0].tobytes()
     batches = iter(loader)
     next(batches)
     state = loader.state_dict()
-    del batches  # which was used
+    del batches  # a used iterator has taken its epoch
     iter(loader)
     assert loader.epoch == 4
     for _ in range(2):
         loader.load_state_dict(state)
         iter(loader)
         assert loader.state_dict() == state
-        loader.set_epoch(state["epoch"])  # nor a state's position
+        loader.set_epoch(state["epoch"])  # keeps the position of the state
         assert len(list(loader)) == 15
         iter(loader)
         loader.set_epoch(state["epoch"])
@@ -272,10 +272,11 @@ def test_an_iterator_that_is_dropped_unused_takes_no_epoch(small):
     assert next(iter(loader))[0].tobytes() != next(kept)[0].tobytes()
 
 
-def test_an_iterator_that_fails_to_start_takes_nothing(small, monkeypatch):
+def test_an_iterator_that_fails_to_start_takes_no_epoch(small, monkeypatch):
     class WithoutMemory:
         def start(self, **_):
-            assert loader.state_dict() == state  # as a signal handler would find it
+            # A signal handler may read the state here.
+            assert loader.state_dict() == state
             raise MemoryError
 
     loader = ff.Loader(small, 64)

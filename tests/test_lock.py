@@ -1,4 +1,4 @@
-"""A lock between threads and processes that a killed holder doesn't keep."""
+"""A lock between threads and processes, released when its holder is killed."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ with locked(Path(sys.argv[1]), lambda: print("waiting", flush=True)):
 
 
 def holder(path):
-    """A process that holds the lock until its stdin is closed."""
+    """Start a process that holds the lock until its stdin is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)],
         stdin=subprocess.PIPE,
@@ -35,24 +35,25 @@ def holder(path):
 
 
 def never():
-    raise AssertionError("nobody else should hold the lock")
+    """Fail, because no test expects to wait here."""
+    raise AssertionError("the lock must be free")
 
 
-def test_nothing_but_the_folder_is_left(tmp_path):
+def test_only_the_folder_is_left(tmp_path):
     path = tmp_path / "a" / "b" / "lock"
     with locked(path, never):
         assert list(path.parent.iterdir()) == [path]
     assert not list(path.parent.iterdir())
 
 
-def test_an_old_file_is_no_lock(tmp_path):
+def test_an_old_file_does_not_lock(tmp_path):
     (tmp_path / "lock").write_text("12345")
     with locked(tmp_path / "lock", never):
         pass
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_errors_let_go(tmp_path, error):
+def test_errors_release_the_lock(tmp_path, error):
     with pytest.raises(error):
         with locked(tmp_path / "lock", never):
             raise error
@@ -62,13 +63,13 @@ def test_errors_let_go(tmp_path, error):
 
 def test_threads_take_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_POLL_SECONDS", 0.001)
-    inside, most, turns, waited = [], [], [], []
+    inside, n_inside, turns, waited = [], [], [], []
 
     def work():
         for _ in range(10):
             with locked(tmp_path / "lock", lambda: waited.append(1)):
                 inside.append(1)
-                most.append(len(inside))
+                n_inside.append(len(inside))
                 time.sleep(0.0005)
                 inside.pop()
                 turns.append(1)
@@ -78,23 +79,23 @@ def test_threads_take_turns(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(most) == 1 and len(turns) == 40 and 0 < len(waited) <= 40
+    assert max(n_inside) == 1 and len(turns) == 40 and 0 < len(waited) <= 40
 
 
-def test_a_process_waits_for_another_and_says_so_once(tmp_path):
-    told = []
+def test_a_process_waits_for_another_and_reports_it_once(tmp_path):
+    reports = []
     with holder(tmp_path / "lock") as process:
 
         def waiting():
-            told.append(process.poll())
+            reports.append(process.poll())
             threading.Timer(0.3, process.stdin.close).start()
 
         with locked(tmp_path / "lock", waiting):
-            assert told == [None]
+            assert reports == [None]
             assert process.wait(10) == 0
 
 
-def test_a_killed_holder_lets_go(tmp_path):
+def test_a_killed_holder_releases_the_lock(tmp_path):
     with holder(tmp_path / "lock") as process:
         process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""Mixes: what they compile to, and where they may stand."""
+"""Mixes: their compiled form, and the places where they may be."""
 
 import pytest
 from helpers.transforms import ALL, brighten, compiled
@@ -15,7 +15,7 @@ from fmnist_fast.augment import (
 
 
 @pytest.mark.parametrize(
-    "step, p, kinds",
+    "transform, p, kinds",
     [
         (MixUp(alpha=0.2), 1.0, [(0, 0.2, ALL)]),
         (CutMix(), 1.0, [(1, 1.0, ALL)]),
@@ -31,7 +31,7 @@ from fmnist_fast.augment import (
             0.5,
             [(0, 1.0, 3 * ALL // 4), (1, 1.0, ALL)],
         ),
-        # Half of the time MixUp, a quarter CutMix, a quarter nothing.
+        # MixUp half of the time, CutMix a quarter of the time, otherwise nothing.
         (
             RandomChoice([MixUp(), RandomApply([Compose([CutMix()])])]),
             0.75,
@@ -42,8 +42,8 @@ from fmnist_fast.augment import (
         (RandomChoice([MixUp()] * 7 + [CutMix()]), 1.0, None),
     ],
 )
-def test_mixes(step, p, kinds):
-    out = compiled(RandomInvert(), step)
+def test_mixes(transform, p, kinds):
+    out = compiled(RandomInvert(), transform)
     assert len(out.transforms) == 1
     assert out.mix[0] == p
     if kinds is not None:
@@ -56,38 +56,38 @@ def test_without_a_mix():
 
 
 @pytest.mark.parametrize(
-    "items, message",
+    "transforms, message",
     [
         ([MixUp(), RandomInvert()], "augment: RandomInvert must come before MixUp"),
         (
             [brighten, RandomInvert()],
-            "RandomInvert must come before brighten: steps for",
+            r"RandomInvert must come before brighten\.\nPass transforms",
         ),
         ([brighten, CutMix()], "augment: CutMix must come before brighten"),
         ([Compose([RandomInvert(), MixUp()]), Pad(1)], "Pad must come before MixUp"),
         (
             [MixUp(), CutMix()],
-            "augment: a batch is mixed once, got MixUp and CutMix: Ra",
+            r"augment must have at most one mix, got MixUp and CutMix\.\nPass Ra",
         ),
         (
             [RandomApply([MixUp(), CutMix()])],
-            "RandomApply: a batch is mixed once, got 2",
+            "RandomApply: transforms must have at most one mix, got 2",
         ),
         (
             [RandomChoice([MixUp(), Compose([MixUp(), CutMix()])])],
-            "Compose: a batch is mixed once, got 2 mixes",
+            r"Compose: transforms must have at most one mix, got 2\.\nPass Random",
         ),
-        ([RandomChoice([MixUp()] * 9)], "one of at most 8 mixes is drawn, got 9"),
+        ([RandomChoice([MixUp()] * 9)], "at most 8 mixes to choose from, got 9"),
         (
             [MixUp(num_classes=12)],
-            "MixUp: num_classes must be the dataset's, 10, got 12",
+            "MixUp: num_classes must be 10, the dataset's .*, got 12",
         ),
         (
             [RandomChoice([MixUp(num_classes=10), CutMix(num_classes=9)])],
-            "CutMix: num_classes must be the dataset's, 10, got 9",
+            "CutMix: num_classes must be 10, the dataset's .*, got 9",
         ),
     ],
 )
-def test_mixes_have_their_place(items, message):
+def test_misplaced_mixes_are_refused(transforms, message):
     with pytest.raises(ValueError, match=message):
-        compiled(*items)
+        compiled(*transforms)

@@ -1,4 +1,4 @@
-"""The one list of transforms, against every place that has their names."""
+"""The list of transforms, compared with every place that repeats its names."""
 
 import ast
 import importlib
@@ -17,13 +17,13 @@ DOCS = Path(__file__).parents[1] / "docs" / "augmentation.md"
 
 
 def is_transform(value):
-    """Whether it is a dataclass of its own, derived from Transform."""
-    is_step = isinstance(value, type) and issubclass(value, Transform)
-    return is_step and "__dataclass_params__" in vars(value)
+    """Return whether the value is a subclass of Transform and itself a dataclass."""
+    is_subclass = isinstance(value, type) and issubclass(value, Transform)
+    return is_subclass and "__dataclass_params__" in vars(value)
 
 
 def by_module(names):
-    """For each module its names; those of an unknown one for None."""
+    """Return the names of each module; None has the names that no module has."""
     out = {}
     for name in names:
         out.setdefault(_names.MODULES.get(name), set()).add(name)
@@ -112,7 +112,7 @@ def test_type_checkers_see_every_module(package):
 
 @pytest.mark.parametrize("module", _names.TRANSFORMS)
 def test_modules_define_no_other_public_name(module):
-    """Type checkers take all that a module defines for names of fmnist_fast."""
+    """Check this because type checkers export all that a module defines."""
     path = Path(importlib.import_module(f"fmnist_fast.augment.{module}").__file__)
     defined = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -126,12 +126,12 @@ def test_modules_define_no_other_public_name(module):
 
 @pytest.mark.parametrize("name", _names.MODULES)
 def test_every_parameter_is_checked(name):
-    """By the check of its class, or that of all parameters of this name."""
+    """Check that each parameter is in `_checks` of its class or in SHARED."""
     from fmnist_fast.augment._arguments import SHARED
 
-    step = getattr(augment, name)
+    transform = getattr(augment, name)
     own = {"RandomChoice": {"p"}, "RandAugment": {"magnitude"}}
     own["CFunction"] = {"function", "data", "_addresses"}
-    checked = {*SHARED, *step._checks, *own.get(name, ())}
-    assert set(step.__dataclass_fields__) <= checked
-    assert set(step._checks) <= set(step.__dataclass_fields__)
+    checked = {*SHARED, *transform._checks, *own.get(name, ())}
+    assert set(transform.__dataclass_fields__) <= checked
+    assert set(transform._checks) <= set(transform.__dataclass_fields__)

@@ -1,4 +1,4 @@
-"""The HTML of a dataset: whole, escaped, with the right images."""
+"""The HTML of a dataset is complete and escaped, and has the right images."""
 
 import base64
 import html.parser
@@ -15,7 +15,7 @@ VOID = {"img", "br"}
 
 
 class Page(html.parser.HTMLParser):
-    """The text and images of a page, and whether its tags match."""
+    """Text, tags and images of an HTML page whose tags match."""
 
     def __init__(self, text):
         super().__init__()
@@ -49,7 +49,7 @@ def pixels(image):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 
-def made_of(images, labels, **options):
+def dataset_of(images, labels, **options):
     return ff.Dataset.from_arrays(images, np.asarray(labels), **options)
 
 
@@ -68,15 +68,15 @@ def test_first_image_name_and_count_of_each_class(small):
         assert (image["width"], image["height"]) == ("56", "56")
 
 
-def test_only_drawn_data_is_marked(small):
-    plain = made_of(small.images, small.labels)._repr_html_()
+def test_only_synthetic_data_is_marked(small):
+    plain = dataset_of(small.images, small.labels)._repr_html_()
     assert "SYNTHETIC" not in plain and "#f5b301" not in plain
     assert "#f5b301" in small._repr_html_()
 
 
-def test_colours_are_the_pages_own(small):
-    """But for the frames, mid-grey, and the mark, which has its own ground."""
-    text = made_of(small.images, small.labels)._repr_html_()
+def test_text_has_the_colors_of_the_page(small):
+    """Frames are middle gray. Only the mark of synthetic data has other colors."""
+    text = dataset_of(small.images, small.labels)._repr_html_()
     assert set(re.findall("#[0-9a-f]{6}", text)) == {"#808080"}
     assert "color:" not in text and "background" not in text
 
@@ -84,28 +84,28 @@ def test_colours_are_the_pages_own(small):
 def test_names_are_escaped(small):
     bad = '"><script>alert(1)</script>&amp;\n'
     classes = [f"{i}{bad}" for i in range(10)]
-    page = Page(made_of(small.images, small.labels, classes=classes)._repr_html_())
+    page = Page(dataset_of(small.images, small.labels, classes=classes)._repr_html_())
     assert "script" not in page.tags
     assert "<script>alert(1)</script>&amp;" in page.text
-    page = Page(made_of(small.images, small.labels, name=bad)._repr_html_())
+    page = Page(dataset_of(small.images, small.labels, name=bad)._repr_html_())
     assert "script" not in page.tags and "<script>" in page.text
 
 
 def test_many_classes_are_cut():
     images = np.zeros((45, 2, 2), np.uint8)
-    page = Page(made_of(images, np.arange(45))._repr_html_())
+    page = Page(dataset_of(images, np.arange(45))._repr_html_())
     assert "and 15 more classes" in page.text
     assert "29 1" in page.text and "30 1" not in page.text
-    thirty = made_of(images[:30], np.arange(30))._repr_html_()
+    thirty = dataset_of(images[:30], np.arange(30))._repr_html_()
     assert "more classes" not in thirty
 
 
 def test_classes_without_images():
     pytest.importorskip("PIL.Image")
     images = np.zeros((1, 2, 2), np.uint8)
-    page = Page(made_of(images, [1], classes=["none", "one"])._repr_html_())
+    page = Page(dataset_of(images, [1], classes=["none", "one"])._repr_html_())
     assert "none 0 one 1" in page.text and len(page.images) == 1
-    page = Page(made_of(images[:0], np.zeros(0, int), classes=["a"])._repr_html_())
+    page = Page(dataset_of(images[:0], np.zeros(0, int), classes=["a"])._repr_html_())
     assert "0 images of 2x2" in page.text and page.images == []
 
 
@@ -122,17 +122,17 @@ def test_classes_without_images():
 def test_thumbnails_of_any_size(sides, kept, shown):
     pytest.importorskip("PIL.Image")
     image = np.random.default_rng(0).integers(0, 256, (1, *sides), np.uint8)
-    (found,) = Page(made_of(image, [0])._repr_html_()).images
-    assert pixels(found).shape == kept
-    assert (int(found["height"]), int(found["width"])) == shown
+    (thumbnail,) = Page(dataset_of(image, [0])._repr_html_()).images
+    assert pixels(thumbnail).shape == kept
+    assert (int(thumbnail["height"]), int(thumbnail["width"])) == shown
 
 
-def test_nothing_takes_pillow(small, monkeypatch):
-    want = small._repr_html_()
+def test_the_page_needs_no_pillow(small, monkeypatch):
+    with_pillow = small._repr_html_()
     for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    assert small._repr_html_() == want
-    page = Page(want)
+    assert small._repr_html_() == with_pillow
+    page = Page(with_pillow)
     assert len(page.images) == 10
     assert "Bag" in page.text and "1,000 images" in page.text

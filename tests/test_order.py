@@ -1,4 +1,4 @@
-"""The keyed permutation: a bijection, the reference's, and as random as a shuffle."""
+"""The keyed permutation: a bijection, equal to the reference, random as a shuffle."""
 
 import hashlib
 import math
@@ -24,7 +24,7 @@ def test_equals_reference(n, cpu_level):
 
 
 @pytest.mark.parametrize("n", [2**32 - 5, 2**32, 2**32 + 1, 10**10, 2**62])
-def test_equals_reference_where_sides_are_large(n, cpu_level):
+def test_equals_reference_at_large_sizes(n, cpu_level):
     for begin in (0, n // 3, n - 300):
         got = _core.order(
             n, seed=2**64 - 1, epoch=2**32 - 1, begin=begin, end=begin + 300
@@ -34,7 +34,7 @@ def test_equals_reference_where_sides_are_large(n, cpu_level):
 
 
 def test_is_one_to_one_at_ten_billion():
-    """A sample of 1.5 million positions: distinct, in range, evenly spread."""
+    """The rows at 1.5 million positions are distinct, in range and evenly spread."""
     n = 10**10
     parts = [
         _core.order(n, seed=1, epoch=0, begin=begin, end=begin + 500_000)
@@ -63,28 +63,28 @@ GOLDEN = {  # SHA-256 of the order as little-endian uint64
 GOLDEN_BLOCKS = "526bbefb0dedf33f03650e0134fe314a8467ac285be0349fae76a06e7d7155ca"
 
 
-def test_stays_what_it_was():
-    """Runs are resumed with a later version: the orders of this one are for ever."""
-    for n, wanted in GOLDEN.items():
+def test_orders_never_change():
+    """Later versions resume the runs of this version, so they need the same orders."""
+    for n, digest in GOLDEN.items():
         order = _core.order(n, seed=42, epoch=3)
-        assert hashlib.sha256(order.astype("<u8").tobytes()).hexdigest() == wanted
+        assert hashlib.sha256(order.astype("<u8").tobytes()).hexdigest() == digest
     blocks = _core.order(60_000, seed=42, epoch=3, block=100).astype("<u8")
     assert hashlib.sha256(blocks.tobytes()).hexdigest() == GOLDEN_BLOCKS
 
 
 @pytest.mark.parametrize("begin, end, n", [(-1, 3, 5), (4, 3, 5), (0, 6, 5)])
-def test_bad_range_says_so(begin, end, n):
-    with pytest.raises(ValueError, match=r"need 0 <= begin <= end <= n <= 2\*\*62"):
+def test_bad_ranges_are_refused(begin, end, n):
+    with pytest.raises(ValueError, match=r"must satisfy 0 <= begin .* n <= 2\*\*62"):
         _core.order(n, begin=begin, end=end)
 
 
 # ---- as random as a shuffle --------------------------------------------------------
-# Each statistic is computed of keyed orders and of true shuffles. Bounds are five
-# standard deviations; the seeds are fixed, so a pass stays a pass.
+# Each statistic is computed for keyed orders and for true shuffles. The bounds are five
+# standard deviations. The seeds are fixed, so every run of the tests gives the same.
 
 
 def chi_square_z(counts, expected):
-    """Chi-square as standard deviations from its mean."""
+    """Return how many standard deviations chi-square is above its mean."""
     df = counts.size - 1
     return (((counts - expected) ** 2 / expected).sum() - df) / math.sqrt(2 * df)
 
@@ -103,7 +103,7 @@ MAKERS = pytest.mark.parametrize("make", [keyed, shuffled])
 
 @MAKERS
 @pytest.mark.parametrize("n", [3, 4, 5])
-def test_every_small_permutation_is_as_likely(make, n):
+def test_all_small_permutations_are_equally_likely(make, n):
     m = 40_000
     code = make(n, m) @ (n ** np.arange(n))
     values, counts = np.unique(code, return_counts=True)
@@ -113,7 +113,7 @@ def test_every_small_permutation_is_as_likely(make, n):
 
 @MAKERS
 @pytest.mark.parametrize("n", [16, 30, 256])
-def test_every_sample_is_as_likely_at_every_position(make, n):
+def test_all_rows_are_equally_likely_at_all_positions(make, n):
     m = 20_000
     orders = make(n, m)
     counts = np.zeros((n, n))
@@ -124,10 +124,11 @@ def test_every_sample_is_as_likely_at_every_position(make, n):
 
 @MAKERS
 @pytest.mark.parametrize("n", [16, 30, 256])
-def test_neighbours_are_unrelated(make, n):
+def test_neighbors_are_unrelated(make, n):
     orders = make(n, 20_000)
-    steps = np.bincount(((orders[:, 1:] - orders[:, :-1]) % n).ravel(), minlength=n)[1:]
-    assert abs(chi_square_z(steps, np.full(n - 1, steps.sum() / (n - 1)))) < 5
+    gaps = (orders[:, 1:] - orders[:, :-1]) % n
+    counts = np.bincount(gaps.ravel(), minlength=n)[1:]
+    assert abs(chi_square_z(counts, np.full(n - 1, counts.sum() / (n - 1)))) < 5
 
 
 @MAKERS
@@ -148,28 +149,29 @@ def test_fixed_points_cycles_and_parity(make, n):
 
 
 def n_cycles(order):
-    """Label every sample with the smallest one of its cycle, by doubling."""
-    label, step = np.arange(len(order)), order.copy()
+    """Return the number of cycles."""
+    # By doubling the jump, each row is labeled with the smallest row of its cycle.
+    label, jump = np.arange(len(order)), order.copy()
     for _ in range(len(order).bit_length()):
-        label = np.minimum(label, label[step])
-        step = step[step]
+        label = np.minimum(label, label[jump])
+        jump = jump[jump]
     return int((label == np.arange(len(order))).sum())
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"epoch": 1}, {"seed": 2**32}])
-def test_consecutive_seeds_and_epochs_are_unrelated(other):
+@pytest.mark.parametrize("change", [{"seed": 1}, {"epoch": 1}, {"seed": 2**32}])
+def test_consecutive_seeds_and_epochs_are_unrelated(change):
     n, m = 1000, 200
     counts = np.zeros(n)
     for k in range(m):
         first = _core.order(n, seed=k, epoch=k).astype(int)
         second = _core.order(
-            n, seed=k + other.get("seed", 0), epoch=k + other.get("epoch", 0)
+            n, seed=k + change.get("seed", 0), epoch=k + change.get("epoch", 0)
         ).astype(int)
         counts += np.bincount((first - second) % n, minlength=n)
     assert abs(chi_square_z(counts, np.full(n, m))) < 5
 
 
-def test_neighbours_in_an_epoch_of_fashion_mnist_are_unrelated():
+def test_neighbors_in_an_epoch_of_fashion_mnist_are_unrelated():
     n, counts = 60_000, np.zeros(600)
     for seed in range(100):
         order = _core.order(n, seed=seed).astype(int)
@@ -182,7 +184,7 @@ def test_neighbours_in_an_epoch_of_fashion_mnist_are_unrelated():
 
 @pytest.mark.parametrize("n", [0, 1, 2, 63, 64, 65, 1000, 4097])
 @pytest.mark.parametrize("block", [1, 2, 7, 64, 1000, 2**40])
-def test_blocks_are_a_bijection_and_the_reference_s(n, block, cpu_level):
+def test_blocks_are_a_bijection_and_equal_reference(n, block, cpu_level):
     for epoch in range(3):
         got = _core.order(n, seed=n, epoch=epoch, block=block)
         assert np.array_equal(np.sort(got), np.arange(n))
@@ -206,23 +208,24 @@ def test_blocks_at_ten_billion_are_random_access():
     ]
     values = np.concatenate(parts)
     assert values.max() < n and len(np.unique(values)) == len(values)
-    # Three or four windows each, of 64 blocks and two that are cut.
+    # Each part meets at most five block groups, of 64 blocks and two that are cut, and
+    # a block lies on at most two multiples of `block`.
     for part in parts:
         assert len(np.unique(part // block)) <= 5 * 2 * 67
 
 
 @pytest.mark.parametrize("n", [1000, 1024, 70 * 16 + 5])
-def test_a_window_reads_few_runs_and_an_epoch_reads_all_once(n):
+def test_a_block_group_reads_few_runs_of_rows(n):
     block = 16
     order = _core.order(n, seed=5, block=block).astype(int)
-    windows = np.array_split(order, -(-n // (64 * block)))
-    for window in windows:
-        samples = np.sort(window)
-        n_runs = 1 + (np.diff(samples) > 1).sum()
+    groups = np.array_split(order, -(-n // (64 * block)))
+    for group in groups:
+        rows = np.sort(group)
+        n_runs = 1 + (np.diff(rows) > 1).sum()
         assert n_runs <= 64 + 3
 
 
-def test_a_block_that_is_too_large_says_so():
+def test_too_large_a_block_is_refused():
     with pytest.raises(ValueError, match=r"block must be at most 2\*\*40, got"):
         _core.order(5, block=2**40 + 1)
 
@@ -233,12 +236,12 @@ def in_blocks(n, m, block):
     )
 
 
-# One window; two, and a short block; many windows of few samples.
+# One block group; two groups and a short block; several groups of few rows.
 BLOCKS = pytest.mark.parametrize("n, block", [(100, 8), (130, 2), (256, 1)])
 
 
 @BLOCKS
-def test_in_blocks_every_sample_is_as_likely_at_every_position(n, block):
+def test_in_blocks_all_rows_are_equally_likely_at_all_positions(n, block):
     m = 20_000
     orders = in_blocks(n, m, block)
     counts = np.zeros((n, n))
@@ -247,42 +250,42 @@ def test_in_blocks_every_sample_is_as_likely_at_every_position(n, block):
     assert abs(chi_square_z(counts.ravel(), np.full(n * n, m / n))) < 5
 
 
-def windows_of(order, block):
-    """The window that each sample is in."""
-    windows = np.array_split(order, -(-len(order) // (64 * block)))
-    numbers = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
-    found = np.empty(len(order), int)
-    found[order] = numbers
-    return found
+def groups_of(order, block):
+    """Return the number of the block group that each row is in."""
+    groups = np.array_split(order, -(-len(order) // (64 * block)))
+    numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    out = np.empty(len(order), int)
+    out[order] = numbers
+    return out
 
 
 @pytest.mark.parametrize("n, block", [(1300, 4), (1000, 7), (512, 2)])
-def test_all_neighbours_are_parted_as_often(n, block):
-    """Blocks begin at other samples in every epoch."""
+def test_all_neighbors_are_separated_equally_often(n, block):
+    """The blocks of each epoch begin at different rows."""
     m = 4000
-    windows = np.array([windows_of(order, block) for order in in_blocks(n, m, block)])
-    parted = (windows != np.roll(windows, 1, axis=1)).mean(axis=0)
-    share = parted.mean()
+    groups = np.array([groups_of(order, block) for order in in_blocks(n, m, block)])
+    separated = (groups != np.roll(groups, 1, axis=1)).mean(axis=0)
+    share = separated.mean()
     assert 0.2 / block < share < 1 / block
-    assert np.abs(parted - share).max() < 5 * math.sqrt(share * (1 - share) / m)
+    assert np.abs(separated - share).max() < 5 * math.sqrt(share * (1 - share) / m)
 
 
-def test_any_two_images_may_meet_in_a_window():
+def test_any_two_rows_can_be_in_one_block_group():
     n, block = 512, 2
-    met = np.zeros((n, n), bool)
+    are_together = np.zeros((n, n), bool)
     for order in in_blocks(n, 400, block):
-        for window in np.array_split(order, 4):
-            met[np.ix_(window, window)] = True
-    assert met.all()
+        for group in np.array_split(order, 4):
+            are_together[np.ix_(group, group)] = True
+    assert are_together.all()
 
 
-def test_windows_of_consecutive_epochs_are_unrelated():
-    n, m, block, n_windows = 4096, 200, 4, 16
-    counts = np.zeros((n_windows, n_windows))
+def test_block_groups_of_consecutive_epochs_are_unrelated():
+    n, m, block, n_groups = 4096, 200, 4, 16
+    counts = np.zeros((n_groups, n_groups))
     for k in range(m):
         orders = (_core.order(n, seed=3, epoch=e, block=block) for e in (k, k + 1))
-        first, second = (windows_of(order.astype(int), block) for order in orders)
+        first, second = (groups_of(order.astype(int), block) for order in orders)
         np.add.at(counts, (first, second), 1)
-    # In units of blocks, which come together.
+    # Blocks are counted, because the rows of a block stay together.
     expected = np.full(counts.size, n * m / counts.size / block)
     assert chi_square_z(counts.ravel() / block, expected) < 5

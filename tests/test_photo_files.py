@@ -1,4 +1,4 @@
-"""One file of a folder of photos: damaged, dangerous, and not to be read."""
+"""Files of a folder of photos: damaged, dangerous and unreadable ones."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ Image = pytest.importorskip("PIL.Image")
 
 @pytest.fixture
 def folder(tmp_path):
-    """24 photos in three classes."""
+    """Draw 24 photos in three classes, and return their folder."""
     return draw_folder(tmp_path / "photos")
 
 
 def test_decompression_bomb(tmp_path):
-    """A PNG of a few hundred KB that says it has four billion pixels."""
+    """A PNG of 100 KB is refused because its header says four billion pixels."""
     import zlib
 
     def chunk(kind, content):
@@ -39,10 +39,10 @@ def test_decompression_bomb(tmp_path):
 
 
 def test_wrong_checksum_of_a_png(tmp_path):
-    """Pillow decodes what has one in IDAT without a word."""
+    """Pillow decodes an IDAT chunk with a wrong checksum without an error."""
     path = draw(tmp_path / "a.png", 1)
     content = bytearray(path.read_bytes())
-    content[-13] ^= 1  # IEND is the 12 bytes behind
+    content[-13] ^= 1  # the last byte of IDAT; IEND has the last 12 bytes
     path.write_bytes(content)
     with Image.open(path) as image:
         image.load()
@@ -50,7 +50,7 @@ def test_wrong_checksum_of_a_png(tmp_path):
         photo_files.steps_of_file(path)
 
 
-def test_whatever_a_decoder_raises_names_the_file(tmp_path, monkeypatch):
+def test_any_exception_of_a_decoder_names_the_file(tmp_path, monkeypatch):
     path = draw(tmp_path / "a.png", 1)
 
     def fail(image):
@@ -61,7 +61,7 @@ def test_whatever_a_decoder_raises_names_the_file(tmp_path, monkeypatch):
         photo_files.steps_of_file(path)
 
 
-def test_errors_of_the_system_are_not_the_files_fault(folder, tmp_path, monkeypatch):
+def test_errors_of_the_system_are_not_format_errors(folder, tmp_path, monkeypatch):
     def fail(image):
         raise OSError(5, "Input/output error")
 
@@ -69,23 +69,23 @@ def test_errors_of_the_system_are_not_the_files_fault(folder, tmp_path, monkeypa
     with pytest.raises(OSError, match="Input/output error"):
         photo_files.steps_of_file(folder / "bag" / "1.bmp")
     with pytest.raises(
-        ValueError, match=r"the first is bag/1\.bmp: Input/output error$"
+        ValueError, match=r"The first one is bag/1\.bmp: Input/output error$"
     ):
-        ff.convert_folder(folder, tmp_path / "mine")
+        ff.convert_folder(folder, tmp_path / "out")
 
 
-def test_random_damage_never_escapes(tmp_path):
-    """Bytes changed anywhere give an image or a FormatError."""
+def test_random_damage_never_raises_another_error(tmp_path):
+    """A file with changed bytes gives an image or a FormatError."""
     rng = np.random.default_rng(3)
-    good = 0
+    n_good = 0
     for suffix in ("png", "jpg", "gif", "tif", "bmp", "webp"):
         content = np.frombuffer(
             draw(tmp_path / f"a.{suffix}", 1).read_bytes(), np.uint8
         )
         for k in range(25):
             damaged = content.copy()
-            where = rng.integers(0, len(content) if k % 2 else 60, 1 + k % 4)
-            damaged[where] = rng.integers(0, 256, len(where))
+            places = rng.integers(0, len(content) if k % 2 else 60, 1 + k % 4)
+            damaged[places] = rng.integers(0, 256, len(places))
             path = tmp_path / f"b.{suffix}"
             path.write_bytes(damaged.tobytes())
             try:
@@ -93,8 +93,8 @@ def test_random_damage_never_escapes(tmp_path):
             except ff.FormatError:
                 continue
             assert image.shape == (28, 28)
-            good += 1
-    assert 10 < good < 140
+            n_good += 1
+    assert 10 < n_good < 140
 
 
 def test_a_line_of_the_list_holds_any_path():
@@ -109,8 +109,8 @@ def test_image_or_reason(tmp_path):
     with Image.open(path) as image:
         assert np.array_equal(photo_files.image_or_reason(path), ff.convert(image))
     path.write_text("bad")
-    assert photo_files.image_or_reason(path).startswith("not a photo in ")
-    assert photo_files.image_or_reason(str(path)).startswith("not a photo in ")
+    assert photo_files.image_or_reason(path).startswith("a photo must be ")
+    assert photo_files.image_or_reason(str(path)).startswith("a photo must be ")
     reason = photo_files.image_or_reason(tmp_path / "none.png")
     assert reason == "No such file or directory"
 
@@ -119,12 +119,15 @@ def test_a_folder_of_photos_tells_its_splits_and_classes(tmp_path):
     draw(tmp_path / "test" / "b" / "1.png", 1)
     draw(tmp_path / "train" / "a" / "2.png", 2)
     (tmp_path / "train" / "a" / "notes.txt").touch()
-    found = photo_files.PhotoFolder(tmp_path)
-    assert found.splits == {"train": tmp_path / "train", "test": tmp_path / "test"}
-    assert found.classes == ["a", "b"]
-    for _ in range(2):  # counted anew each time
-        photos = [(photo.split, photo.label, photo.path) for photo in found.photos()]
+    source = photo_files.PhotoFolder(tmp_path)
+    assert source.splits == {
+        "train": tmp_path / "train",
+        "test": tmp_path / "test",
+    }
+    assert source.classes == ["a", "b"]
+    for _ in range(2):  # n_skipped is counted from zero each time
+        photos = [(photo.split, photo.label, photo.path) for photo in source.photos()]
         assert photos == [("train", 0, "train/a/2.png"), ("test", 1, "test/b/1.png")]
-        assert found.n_skipped == 1
+        assert source.n_skipped == 1
     with pytest.raises(FileNotFoundError, match="none: there is no such folder of pho"):
         photo_files.PhotoFolder(tmp_path / "none")

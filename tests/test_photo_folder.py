@@ -1,4 +1,4 @@
-"""A folder of photos to IDX files: order, what is left out, arguments."""
+"""Conversion of a folder of photos to IDX files: order, skipped files, arguments."""
 
 import os
 import sys
@@ -17,14 +17,14 @@ Image = pytest.importorskip("PIL.Image")
 
 @pytest.fixture
 def folder(tmp_path):
-    """24 photos in three classes."""
+    """Draw 24 photos in three classes, and return their folder."""
     return draw_folder(tmp_path / "photos")
 
 
 def test_images_labels_and_classes(folder, tmp_path):
-    done = ff.convert_folder(folder, tmp_path / "mine")
-    assert done == (tmp_path / "mine", ("bag", "hat", "shoe"), {"train": 24}, 0, 0)
-    train = ff.load("train", root=tmp_path / "mine")
+    done = ff.convert_folder(folder, tmp_path / "out")
+    assert done == (tmp_path / "out", ("bag", "hat", "shoe"), {"train": 24}, 0, 0)
+    train = ff.load("train", root=tmp_path / "out")
     assert train.classes == ("bag", "hat", "shoe") and train.name == "photos"
     paths = sorted(
         (path for path in folder.rglob("*") if path.is_file()),
@@ -35,12 +35,12 @@ def test_images_labels_and_classes(folder, tmp_path):
         with Image.open(path) as image:
             assert np.array_equal(row["image"], ff.convert(image)), path
         assert train.classes[row["label"]] == path.relative_to(folder).parts[0]
-    assert sorted(contents(tmp_path / "mine")) == [
+    assert sorted(contents(tmp_path / "out")) == [
         "dataset.json",
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "photos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]
 
 
 def test_train_and_test_have_the_same_classes(tmp_path):
@@ -49,10 +49,10 @@ def test_train_and_test_have_the_same_classes(tmp_path):
     draw(root / "train" / "c" / "2.png", 2)
     draw(root / "test" / "a" / "3.png", 3)
     draw(root / "test" / "c" / "4.png", 4)
-    done = ff.convert_folder(root, tmp_path / "mine")
+    done = ff.convert_folder(root, tmp_path / "out")
     assert done.n_images == {"train": 2, "test": 2}
     for split, labels in (("train", [1, 2]), ("test", [0, 2])):
-        dataset = ff.load(split, root=tmp_path / "mine")
+        dataset = ff.load(split, root=tmp_path / "out")
         assert dataset.classes == ("a", "b", "c")
         assert dataset.labels.tolist() == labels
 
@@ -62,12 +62,12 @@ def test_more_than_256_classes(tmp_path):
         (tmp_path / "photos" / f"{i:03}").mkdir(parents=True)
     draw(tmp_path / "photos" / "000" / "a.png", 0)
     draw(tmp_path / "photos" / "257" / "a.png", 1)
-    ff.convert_folder(tmp_path / "photos", tmp_path / "mine")
-    train = ff.load("train", root=tmp_path / "mine")
+    ff.convert_folder(tmp_path / "photos", tmp_path / "out")
+    train = ff.load("train", root=tmp_path / "out")
     assert train.labels.dtype == np.int32 and train.labels.tolist() == [0, 257]
 
 
-def test_threads_change_nothing(folder, tmp_path):
+def test_the_number_of_threads_changes_nothing(folder, tmp_path):
     (folder / "bag" / "bad.jpg").write_bytes(b"bad")
     for threads in (1, 2, 7):
         ff.convert_folder(folder, tmp_path / f"{threads}", threads=threads)
@@ -75,25 +75,25 @@ def test_threads_change_nothing(folder, tmp_path):
     assert contents(tmp_path / "1") == contents(tmp_path / "7")
 
 
-def test_what_is_no_photo_is_left_out(folder, tmp_path):
-    (folder / "readme.txt").write_text("beside the classes")
-    (folder / "bag" / "notes.txt").write_text("no photo")
-    (folder / "bag" / ".hidden.png").write_text("not looked at")
+def test_files_that_are_no_photos_are_skipped(folder, tmp_path):
+    (folder / "readme.txt").write_text("outside of the classes")
+    (folder / "bag" / "notes.txt").write_text("not a photo")
+    (folder / "bag" / ".hidden.png").write_text("ignored")
     (folder / ".git").mkdir()
     (folder / "bag" / "again").symlink_to(folder, target_is_directory=True)
     draw(folder / "stray.png", 98)
     draw(folder / "__MACOSX" / "bag" / "1.png", 99)
     draw(folder / "bag" / "__MACOSX" / "1.png", 99)
-    done = ff.convert_folder(folder, tmp_path / "mine")
+    done = ff.convert_folder(folder, tmp_path / "out")
     assert (done.n_images, done.n_bad, done.n_skipped) == ({"train": 24}, 0, 3)
     assert done.classes == ("bag", "hat", "shoe")
 
 
-def test_what_is_beside_classes_and_splits_is_left_out(tmp_path):
+def test_photos_outside_of_class_folders_are_skipped(tmp_path):
     draw(tmp_path / "photos" / "train" / "a" / "1.png", 1)
     draw(tmp_path / "photos" / "train" / "stray.png", 2)
     draw(tmp_path / "photos" / "stray.png", 3)
-    done = ff.convert_folder(tmp_path / "photos", tmp_path / "mine")
+    done = ff.convert_folder(tmp_path / "photos", tmp_path / "out")
     assert (done.n_images, done.n_bad, done.n_skipped) == ({"train": 1}, 0, 2)
 
 
@@ -116,38 +116,38 @@ def test_bad_files_are_listed_and_the_others_converted(folder, tmp_path, monkeyp
     Image.new("F", (30, 30)).save(bag / "wide.tif")
     (bag / "gone.png").symlink_to(bag / "nothing")
     os.mkfifo(bag / "pipe.png")
-    done = ff.convert_folder(folder, tmp_path / "mine")
+    done = ff.convert_folder(folder, tmp_path / "out")
     assert done.n_images == {"train": 24} and done.n_bad == 11
-    lines = (tmp_path / "mine" / "bad-photos.txt").read_text().splitlines()
+    lines = (tmp_path / "out" / "bad-photos.txt").read_text().splitlines()
     reasons = dict(line.split(": ", 1) for line in lines)
     assert list(reasons) == sorted(reasons) and len(reasons) == 11
     for name, words in {
         "cut.jpg": "image file is truncated",
         "cut.png": "truncated",
         "cut.tif": "",
-        "empty.jpg": "not a photo in ",
-        "text.png": "not a photo in ",
-        "eps.png": "not a photo in ",
+        "empty.jpg": "a photo must be an undamaged file in ",
+        "text.png": "a photo must be an undamaged file in ",
+        "eps.png": "a photo must be an undamaged file in ",
         "large.png": "at most 250,000 pixels, got 600x600",
         "blank.png": "blank: all of its 30x30 pixels",
         "wide.tif": "8 or 16 bits",
         "gone.png": "No such file",
-        "pipe.png": "not a regular file",
+        "pipe.png": "a photo must be a regular file",
     }.items():
         assert words in reasons[f"bag/{name}"], name
 
 
-def test_memory_of_pillow_is_kept_meanwhile(folder, tmp_path, monkeypatch):
-    seen, convert = [], photo_files.steps_of_file
+def test_pillow_keeps_its_memory_during_the_conversion(folder, tmp_path, monkeypatch):
+    n_blocks, steps_of_file = [], photo_files.steps_of_file
 
-    def look(path):
-        seen.append(Image.core.get_blocks_max())
-        return convert(path)
+    def record_and_convert(path):
+        n_blocks.append(Image.core.get_blocks_max())
+        return steps_of_file(path)
 
     before = Image.core.get_blocks_max()
-    monkeypatch.setattr(photo_files, "steps_of_file", look)
-    ff.convert_folder(folder, tmp_path / "mine", threads=3)
-    assert set(seen) == {max(before, 24)} and Image.core.get_blocks_max() == before
+    monkeypatch.setattr(photo_files, "steps_of_file", record_and_convert)
+    ff.convert_folder(folder, tmp_path / "out", threads=3)
+    assert set(n_blocks) == {max(before, 24)} and Image.core.get_blocks_max() == before
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -158,56 +158,56 @@ def test_other_errors_of_a_thread_are_raised(folder, tmp_path, monkeypatch, thre
     monkeypatch.setattr(photo_files, "steps_of_file", fail)
     n_before = threading.active_count()
     with pytest.raises(ZeroDivisionError, match="by a thread"):
-        ff.convert_folder(folder, tmp_path / "mine", threads=threads)
+        ff.convert_folder(folder, tmp_path / "out", threads=threads)
     assert threading.active_count() <= n_before
 
 
-def test_a_pillow_that_has_no_blocks(folder, tmp_path, monkeypatch):
+def test_a_pillow_without_blocks_works_too(folder, tmp_path, monkeypatch):
     monkeypatch.delattr(Image.core, "set_blocks_max")
-    assert ff.convert_folder(folder, tmp_path / "mine").n_images == {"train": 24}
+    assert ff.convert_folder(folder, tmp_path / "out").n_images == {"train": 24}
 
 
-def test_no_good_photo_at_all(tmp_path):
+def test_a_folder_without_a_good_photo_is_refused(tmp_path):
     (tmp_path / "photos" / "a").mkdir(parents=True)
     (tmp_path / "photos" / "a" / "x.png").write_text("bad")
-    for _ in range(2):  # the second goes on from the first
-        with pytest.raises(ValueError, match=r"none of 1 photos .* the first is a/x"):
-            ff.convert_folder(tmp_path / "photos", tmp_path / "mine")
-    assert not (tmp_path / "mine").exists()
+    for _ in range(2):  # the second run continues the first
+        with pytest.raises(ValueError, match=r"(?s)none of the 1 photos .* is a/x"):
+            ff.convert_folder(tmp_path / "photos", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
-def test_places_that_will_not_do(folder, tmp_path):
+def test_unsuitable_folders_are_refused(folder, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").touch()
-    (tmp_path / "theirs.part").mkdir()
+    (tmp_path / "other.part").mkdir()
     (tmp_path / "none").mkdir()
     (tmp_path / "hollow" / "a").mkdir(parents=True)
-    for source, out, error, message in (
-        (tmp_path / "gone", "mine", FileNotFoundError, "no such folder of photos"),
-        (folder, "full", FileExistsError, "full is there already: name another"),
-        (folder, "theirs", FileExistsError, "theirs.part is there, and is not from"),
-        (folder, "gone/mine", FileNotFoundError, "there is no folder .*gone for mine"),
-        (folder, "photos/mine", ValueError, "mine must not be in .*photos"),
-        (tmp_path / "none", "mine", ValueError, "none: wanted a subfolder for each"),
-        (tmp_path / "hollow", "mine", ValueError, "hollow: no photos in 1 subfolders"),
+    for source, name, error, message in (
+        (tmp_path / "gone", "out", FileNotFoundError, "no such folder of photos"),
+        (folder, "full", FileExistsError, "full: already exists and is not an empty"),
+        (folder, "other", FileExistsError, "other.part: already exists, but was"),
+        (folder, "gone/out", FileNotFoundError, "out: there is no folder .*gone"),
+        (folder, "photos/out", ValueError, "out must not be in .*photos"),
+        (tmp_path / "none", "out", ValueError, "none: a folder of photos must have"),
+        (tmp_path / "hollow", "out", ValueError, "hollow: no photos in 1 subfolders"),
     ):
         with pytest.raises(error, match=message):
-            ff.convert_folder(source, tmp_path / out)
+            ff.convert_folder(source, tmp_path / name)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"full", "theirs.part", "none", "hollow", "photos"}
+    assert left == {"full", "other.part", "none", "hollow", "photos"}
 
 
-def test_an_empty_folder_may_be_there(folder, tmp_path):
-    (tmp_path / "mine").mkdir()
-    ff.convert_folder(folder, tmp_path / "mine")
-    assert len(ff.load("train", root=tmp_path / "mine")) == 24
+def test_the_output_folder_may_exist_if_it_is_empty(folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    ff.convert_folder(folder, tmp_path / "out")
+    assert len(ff.load("train", root=tmp_path / "out")) == 24
 
 
-def test_splits_that_files_have_no_names_for(tmp_path):
+def test_splits_other_than_train_and_test_are_refused(tmp_path):
     draw(tmp_path / "photos" / "train" / "a" / "1.png", 1)
     draw(tmp_path / "photos" / "val" / "a" / "1.png", 1)
-    with pytest.raises(ValueError, match="or train and test, found train, val"):
-        ff.convert_folder(tmp_path / "photos", tmp_path / "mine")
+    with pytest.raises(ValueError, match="or train and test, got train, val"):
+        ff.convert_folder(tmp_path / "photos", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -219,14 +219,14 @@ def test_splits_that_files_have_no_names_for(tmp_path):
         (True, TypeError, "threads must be an integer, got True"),
     ],
 )
-def test_bad_threads(folder, tmp_path, threads, error, message):
+def test_bad_numbers_of_threads_are_refused(folder, tmp_path, threads, error, message):
     with pytest.raises(error, match=message):
-        ff.convert_folder(folder, tmp_path / "mine", threads=threads)
+        ff.convert_folder(folder, tmp_path / "out", threads=threads)
 
 
 def test_missing_pillow_says_how_to_get_it(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(ImportError, match=r"photos need Pillow .* pip install pillow"):
-        ff.convert_folder(folder, tmp_path / "mine")
-    assert not (tmp_path / "mine.part").exists()
+    with pytest.raises(ImportError, match=r"photos require Pillow .* install pillow"):
+        ff.convert_folder(folder, tmp_path / "out")
+    assert not (tmp_path / "out.part").exists()

@@ -1,4 +1,4 @@
-"""A folder of photos, interrupted: the same bytes in the end."""
+"""Interrupted conversions of a folder of photos, which end with the same bytes."""
 
 import json
 import os
@@ -21,16 +21,16 @@ pytest.importorskip("PIL.Image")
 
 @pytest.fixture
 def folder(tmp_path):
-    """24 photos in three classes."""
+    """Draw 24 photos in three classes, and return their folder."""
     return draw_folder(tmp_path / "photos")
 
 
 class Stop(BaseException):
-    """Not to be caught: as a kill, it leaves no time for a last checkpoint."""
+    """An exception that no code catches. Like a kill, it prevents a last checkpoint."""
 
 
 def stop_after(monkeypatch, n, error):
-    """Let the n-th photo fail and a checkpoint be made after every third."""
+    """Raise the error after n photos, and save a checkpoint after every third."""
     append, counted = photo_store.PhotoStore.append, []
 
     def counting(self, photo, result):
@@ -49,56 +49,56 @@ def stop_after(monkeypatch, n, error):
 @pytest.mark.parametrize("n", [0, 1, 3, 7, 24])
 def test_interrupted_runs_give_the_same_bytes(folder, tmp_path, monkeypatch, error, n):
     (folder / "bag" / "bad.jpg").write_bytes(b"bad")
-    ff.convert_folder(folder, tmp_path / "want")
+    ff.convert_folder(folder, tmp_path / "expected")
     with monkeypatch.context() as patch:
         stop_after(patch, n, error)
         with pytest.raises(error if isinstance(error, type) else OSError):
-            ff.convert_folder(folder, tmp_path / "mine")
-    assert not (tmp_path / "mine").exists()
+            ff.convert_folder(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     with monkeypatch.context() as patch:
-        again = stop_after(patch, None, None)
-        ff.convert_folder(folder, tmp_path / "mine")
+        converted = stop_after(patch, None, None)
+        ff.convert_folder(folder, tmp_path / "out")
     n_kept = n if error is KeyboardInterrupt else n - n % 3
-    assert len(again) == 25 - n_kept  # no more than after the last checkpoint
-    assert contents(tmp_path / "mine") == contents(tmp_path / "want")
-    assert not (tmp_path / "mine.part").exists()
+    assert len(converted) == 25 - n_kept  # only photos after the last checkpoint
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    assert not (tmp_path / "out.part").exists()
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "changed"])
-def test_another_list_starts_again(folder, tmp_path, monkeypatch, change):
+def test_a_changed_list_of_photos_starts_again(folder, tmp_path, monkeypatch, change):
     with monkeypatch.context() as patch:
         stop_after(patch, 9, Stop)
         with pytest.raises(Stop):
-            ff.convert_folder(folder, tmp_path / "mine")
+            ff.convert_folder(folder, tmp_path / "out")
     if change == "removed":
         (folder / "bag" / "1.bmp").unlink()
     else:
         draw(
             folder / "bag" / ("1.bmp" if change == "changed" else "a.bmp"), 77, (60, 60)
         )
-    ff.convert_folder(folder, tmp_path / "mine")
-    ff.convert_folder(folder, tmp_path / "want")
-    assert contents(tmp_path / "mine") == contents(tmp_path / "want")
+    ff.convert_folder(folder, tmp_path / "out")
+    ff.convert_folder(folder, tmp_path / "expected")
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_killed_processes_give_the_same_bytes(tmp_path, kill):
-    """Killed three times at any moment after a checkpoint, by the command line."""
+    """A run of the command line is killed three times, just after a checkpoint."""
     for i in range(300):
         draw(tmp_path / "photos" / f"{i % 4}" / f"{i}.png", i)
-    ff.convert_folder(tmp_path / "photos", tmp_path / "want")
+    ff.convert_folder(tmp_path / "photos", tmp_path / "expected")
     code = (
         "from fmnist_fast._cli import main as cli\n"
         "from fmnist_fast.photos import folder as photo_folder\n"
         "photo_folder._CHECKPOINT_SECONDS = 0.01\n"
-        "raise SystemExit(cli.main(['convert', 'photos', '-o', 'mine']))"
+        "raise SystemExit(cli.main(['convert', 'photos', '-o', 'out']))"
     )
     root = str(Path(ff.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": root}
-    state = tmp_path / "mine.part" / ".progress" / "state.json"
+    state = tmp_path / "out.part" / ".progress" / "state.json"
     n_killed = 0
-    while not (tmp_path / "mine").exists():
+    while not (tmp_path / "out").exists():
         before = state.read_bytes() if state.exists() else b""
         process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -117,30 +117,30 @@ def test_killed_processes_give_the_same_bytes(tmp_path, kill):
         n_killed += process.returncode != 0
         assert process.returncode in (0, -kill, 130), errors
         if process.returncode == 130:
-            assert errors.endswith("Stopped; the same command goes on from here.\n")
+            assert errors.endswith("Stopped. Run the same command again to continue.\n")
     assert n_killed == 3
-    assert contents(tmp_path / "mine") == contents(tmp_path / "want")
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
 
 
-def test_two_processes_at_once(folder, tmp_path):
-    lock = tmp_path / "mine.part" / ".progress" / "lock"
+def test_a_second_process_is_refused(folder, tmp_path):
+    lock = tmp_path / "out.part" / ".progress" / "lock"
     with locked(lock, pytest.fail):
         with pytest.raises(RuntimeError, match="another process is converting photos"):
-            ff.convert_folder(folder, tmp_path / "mine")
+            ff.convert_folder(folder, tmp_path / "out")
 
 
-def test_killed_between_the_last_two_steps(folder, tmp_path, monkeypatch):
+def test_a_run_killed_before_it_removes_its_progress(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(photo_folder.shutil, "rmtree", lambda *_, **__: None)
-    ff.convert_folder(folder, tmp_path / "mine")
+    ff.convert_folder(folder, tmp_path / "out")
     monkeypatch.undo()
-    assert (tmp_path / "mine" / ".progress").exists()
-    assert len(ff.load("train", root=tmp_path / "mine")) == 24
-    with pytest.raises(FileExistsError, match="mine is there already"):
-        ff.convert_folder(folder, tmp_path / "mine")
-    assert not (tmp_path / "mine" / ".progress").exists()
+    assert (tmp_path / "out" / ".progress").exists()
+    assert len(ff.load("train", root=tmp_path / "out")) == 24
+    with pytest.raises(FileExistsError, match="out: already exists"):
+        ff.convert_folder(folder, tmp_path / "out")
+    assert not (tmp_path / "out" / ".progress").exists()
 
 
 def test_the_card_is_json(folder, tmp_path):
-    ff.convert_folder(folder, tmp_path / "mine")
-    card = json.loads((tmp_path / "mine" / "dataset.json").read_text())
+    ff.convert_folder(folder, tmp_path / "out")
+    card = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert card == {"name": "photos", "classes": ["bag", "hat", "shoe"]}

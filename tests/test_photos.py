@@ -1,4 +1,4 @@
-"""The seven steps: against slow numpy and against ImageMagick."""
+"""The seven conversion steps, compared with slow numpy and with ImageMagick."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ def pillow():
 
 
 def real_photos():
-    """At least 50 photographs, whole and in parts, from packages that carry some."""
+    """Yield at least 50 photos, whole and in parts, from packages that have some."""
     Image = pytest.importorskip("PIL.Image")
     folders = {
         name: Path(pytest.importorskip(name).__file__).parent
@@ -44,7 +44,7 @@ def real_photos():
     for package, listed in files.items():
         for file in listed.split():
             path = folders[package] / names[package].format(file)
-            if not path.exists():  # later versions may carry others
+            if not path.exists():  # versions of a package have different photos
                 continue
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
@@ -54,34 +54,34 @@ def real_photos():
             yield f"{file}, bottom right", pixels[-height:, -width:]
             framed = np.full((height + 90, width + 50, 3), GROUND, np.uint8)
             framed[30:-60, 40:-10] = pixels[-height:, :width]
-            yield f"{file}, on a ground", framed
+            yield f"{file}, with margins", framed
 
 
-def test_real_photos_are_as_imagemagick_makes_them():
+def test_real_photos_are_converted_as_by_imagemagick():
     operations = (
         "-fuzz 5% -trim +repage -sample 28x28 -adaptive-sharpen 1x1 -background white "
         "-gravity center -extent 28x28 -negate -colorspace Gray -depth 8"
     ).split()
     differences = {}
     for name, pixels in real_photos():
-        theirs = by_imagemagick(*operations, pixels=pixels).astype(int)
-        differences[name] = np.abs(ff.convert(pixels) - theirs).mean()
+        expected = by_imagemagick(*operations, pixels=pixels).astype(int)
+        differences[name] = np.abs(ff.convert(pixels) - expected).mean()
     assert len(differences) >= 50
     worst = max(differences, key=differences.get)
     assert differences[worst] <= 3, worst
     assert np.mean(list(differences.values())) < 0.6
 
 
-def test_steps_follow_each_other(pillow):
+def test_each_step_gets_the_result_of_the_one_before(pillow):
     pixels = picture()
-    found = list(photos.convert_in_steps(pixels))
-    assert [name for name, _ in found] == [name for name, _ in photos.STEPS]
+    results = list(photos.convert_in_steps(pixels))
+    assert [name for name, _ in results] == [name for name, _ in photos.STEPS]
     want = pixels
-    for (_, step), (_, made) in zip(photos.STEPS, found):
+    for (_, step), (_, got) in zip(photos.STEPS, results):
         want = step(want)
-        assert np.array_equal(made, want)
-        assert made.dtype == np.uint8
-    shapes = [made.shape for _, made in found]
+        assert np.array_equal(got, want)
+        assert got.dtype == np.uint8
+    shapes = [image.shape for _, image in results]
     assert shapes == [(60, 40, 3), (38, 28, 3), (28, 21, 3), (28, 21, 3)] + [
         (28, 28, 3)
     ] * 2 + [(28, 28)]
@@ -116,22 +116,22 @@ def test_photo_box_equals_numpy(pixels, limit):
     st.lists(st.tuples(*[st.integers(0, 69)] * 2, st.integers(0, 255)), max_size=4),
 )
 def test_photo_box_of_wide_rows_equals_numpy(height, width, level, limit, dots):
-    """Rows longer than what is looked at together, with single pixels that differ."""
+    """Rows of more pixels than the core compares together differ in single pixels."""
     pixels = np.full((height, width, 3), level, np.uint8)
     for y, x, value in dots:
         pixels[y % height, x % width, value % 3] = value
     assert _core.photo_box(pixels, limit) == photo_box(pixels, limit)
 
 
-def test_photo_box_of_any_two_colours():
-    """Around the limit of each channel, for every level of the ground."""
+def test_photo_box_of_any_two_colors():
+    """Differences up to 24 levels are compared with limits, on many backgrounds."""
     for level in range(0, 256, 3):
         for limit in (0, 2, 3, 487, 100_000, 3 * 255**2):
             for value in range(max(0, level - 24), min(256, level + 25)):
                 pixels = np.full((1, 17, 3), level, np.uint8)
                 pixels[0, 8] = (level, value, value)
-                far = 2 * (value - level) ** 2 > limit
-                want = (0, 1, 8, 9) if far else (1, 0, 17, 0)
+                is_far = 2 * (value - level) ** 2 > limit
+                want = (0, 1, 8, 9) if is_far else (1, 0, 17, 0)
                 assert _core.photo_box(pixels, limit) == want
 
 
@@ -146,7 +146,7 @@ def test_photo_box_needs_rgb(shape):
     [((12, 13, 13), False), ((13, 13, 13), True), ((0, 23, 0), True)],
 )
 def test_five_percent_of_the_diagonal_of_rgb(difference, kept):
-    """ImageMagick's -fuzz 5% parts the same colours."""
+    """ImageMagick's -fuzz 5% separates the same colors."""
     pixels = np.full((9, 9, 3), 100, np.uint8)
     pixels[0:9:8, 4] = 200
     pixels[4, 2] += np.array(difference, np.uint8)
@@ -155,12 +155,12 @@ def test_five_percent_of_the_diagonal_of_rgb(difference, kept):
 
 def test_each_edge_is_compared_with_its_corner():
     pixels = np.full((20, 30, 3), 255, np.uint8)
-    pixels[:, 18:] = 0  # a ground that changes: the right margin is black
+    pixels[:, 18:] = 0  # the background changes: the right margin is black
     pixels[5:9, 12:22] = 128
     assert photos.trim(pixels).shape == (20, 10, 3)
 
 
-def test_two_grounds_that_meet_are_kept():
+def test_an_image_of_two_plain_halves_is_kept():
     pixels = np.zeros((6, 8, 3), np.uint8)
     pixels[:, 4:] = 255
     assert photos.trim(pixels).shape == (6, 8, 3)
@@ -174,7 +174,7 @@ def test_blank_images_are_refused(shape):
 
 
 def test_rows_and_columns_are_skipped():
-    """Those that ImageMagick's -sample keeps: the middle one of each part."""
+    """The middle row and column of each part are kept, as by ImageMagick's -sample."""
     row = np.arange(84, dtype=np.uint8)
     pixels = np.broadcast_to(row[None, :, None], (42, 84, 3))
     kept = photos.subsample(pixels)
@@ -208,7 +208,7 @@ def test_only_outlines_are_sharpened():
     assert (sharp[:, 13] > 180).all() and (sharp[:, 14] < 80).all()
 
 
-def test_sharpening_keeps_to_8_bits_and_leaves_plain_ground():
+def test_sharpening_stays_in_8_bits_and_keeps_plain_areas():
     plain = np.full((5, 6, 3), 77, np.uint8)
     assert np.array_equal(photos.sharpen(plain), plain)
     checks = np.zeros((8, 8, 3), np.uint8)
@@ -220,7 +220,7 @@ def test_sharpening_keeps_to_8_bits_and_leaves_plain_ground():
     "size, corner", [((28, 21), (0, 4)), ((28, 26), (0, 1)), ((1, 28), (14, 0))]
 )
 def test_center(size, corner):
-    """The corner is where -gravity center -extent 28x28 puts it."""
+    """ImageMagick's -gravity center -extent 28x28 puts the corner there too."""
     canvas = photos.center(np.full((*size, 3), 9, np.uint8))
     rows, columns = np.nonzero(canvas[..., 0] == 9)
     assert canvas.shape == (28, 28, 3)
@@ -229,15 +229,15 @@ def test_center(size, corner):
     assert ((canvas == 9) | (canvas == 255)).all()
 
 
-def test_center_does_not_cut():
+def test_center_refuses_larger_images():
     with pytest.raises(ValueError, match=r"at most 28x28 .* got 29x3"):
         photos.center(np.zeros((3, 29, 3), np.uint8))
 
 
 def test_negate_and_gray():
-    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255] * 3]], np.uint8)
-    assert photos.to_gray(colours).tolist() == [[54, 182, 18, 255]]
-    assert photos.to_gray(photos.negate(colours)).tolist() == [[201, 73, 237, 0]]
+    colors = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255] * 3]], np.uint8)
+    assert photos.to_gray(colors).tolist() == [[54, 182, 18, 255]]
+    assert photos.to_gray(photos.negate(colors)).tolist() == [[201, 73, 237, 0]]
     grays = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
     assert photos.to_gray(grays)[0].tolist() == list(range(256))
 
@@ -252,7 +252,7 @@ def test_steps_need_rgb(step, pixels):
         step(pixels)
 
 
-def test_filmstrip_of_what_yields_the_steps(pillow):
+def test_filmstrip_of_a_generator_of_steps(pillow):
     steps = list(photos.convert_in_steps(picture()))
     strip = draw_filmstrip(photos.convert_in_steps(picture()))
     assert strip.tobytes() == draw_filmstrip(steps).tobytes()
@@ -261,7 +261,7 @@ def test_filmstrip_of_what_yields_the_steps(pillow):
 
 def test_filmstrip_without_pillow_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"pictures need Pillow .* pip install pillo"):
+    with pytest.raises(ImportError, match=r"pictures require Pillow .* install pillow"):
         draw_filmstrip(photos.convert_in_steps(picture()))
 
 

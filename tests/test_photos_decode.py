@@ -1,4 +1,4 @@
-"""Photos to RGB: arrays, modes and files of many kinds, against ImageMagick too."""
+"""Photos as RGB: arrays, modes and files, some of them compared with ImageMagick."""
 
 import numpy as np
 import pytest
@@ -20,13 +20,13 @@ def test_gray_arrays_are_rgb_with_equal_channels():
 
 
 def test_transparency_shows_white(pillow):
-    """The array's way and Pillow's give the same for every level and alpha."""
+    """Arrays and Pillow images give the same result for every level and alpha."""
     levels, alpha = np.meshgrid(np.arange(256), np.arange(256))
     rgba = np.stack([levels, levels, 255 - levels, alpha], axis=2).astype(np.uint8)
-    found = photos.to_rgb(rgba)
+    got = photos.to_rgb(rgba)
     want = 255 + (rgba[..., :3].astype(float) - 255) * alpha[..., None] / 255
-    assert np.abs(found - want).max() <= 0.5
-    assert np.array_equal(found, photos.to_rgb(pillow.fromarray(rgba)))
+    assert np.abs(got - want).max() <= 0.5
+    assert np.array_equal(got, photos.to_rgb(pillow.fromarray(rgba)))
 
 
 @pytest.mark.parametrize("mode", ["LA", "PA", "P", "L", "RGB"])
@@ -37,20 +37,20 @@ def test_transparency_of_other_modes(pillow, mode):
         image = image.convert(mode)
     else:
         key = image.convert("RGB").convert(mode)
-        colour = key.getpixel((1, 1))
-        image = saved(pillow, key, "PNG", transparency=colour)
+        color = key.getpixel((1, 1))
+        image = saved(pillow, key, "PNG", transparency=color)
         assert image.mode == mode
-    found = photos.to_rgb(image)
-    assert found[1, 1].tolist() == [255] * 3
-    assert (np.delete(found.reshape(6, 3), 4, axis=0) == 0).all()
+    got = photos.to_rgb(image)
+    assert got[1, 1].tolist() == [255] * 3
+    assert (np.delete(got.reshape(6, 3), 4, axis=0) == 0).all()
 
 
 @pytest.mark.parametrize("format", ["PNG", "PPM", "TIFF"])
 def test_16_bits_are_scaled_not_cut(pillow, format):
     wide = np.array([[0, 128, 129, 257], [32768, 65406, 65407, 65535]], np.uint16)
     image = saved(pillow, pillow.fromarray(wide), format)
-    found = photos.to_rgb(image)
-    assert found[..., 0].tolist() == [[0, 0, 1, 1], [128, 254, 255, 255]]
+    got = photos.to_rgb(image)
+    assert got[..., 0].tolist() == [[0, 0, 1, 1], [128, 254, 255, 255]]
 
 
 def test_16_bits_with_a_transparent_level(pillow):
@@ -61,20 +61,20 @@ def test_16_bits_with_a_transparent_level(pillow):
 
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_32_bits_are_refused(pillow, mode):
-    with pytest.raises(ValueError, match=f"got 32 .*mode '{mode}'.*scale its values"):
+    with pytest.raises(ValueError, match=f"got 32 .*mode '{mode}'.*Scale its values"):
         ff.convert(pillow.new(mode, (4, 4)))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV"])
-def test_other_modes_are_as_in_rgb(pillow, mode):
+def test_other_modes_are_converted_as_by_pillow(pillow, mode):
     image = pillow.fromarray(picture()).convert(mode)
     assert np.array_equal(photos.to_rgb(image), np.asarray(image.convert("RGB")))
 
 
 def test_cmyk_jpeg(pillow):
     image = pillow.new("CMYK", (32, 32), (0, 255, 255, 0))
-    found = photos.to_rgb(saved(pillow, image, "JPEG", quality=95))
-    assert np.abs(found.astype(int) - [255, 0, 0]).max() <= 3
+    got = photos.to_rgb(saved(pillow, image, "JPEG", quality=95))
+    assert np.abs(got.astype(int) - [255, 0, 0]).max() <= 3
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -86,7 +86,7 @@ def test_exif_orientation(pillow, orientation):
         3: [pillow.Transpose.ROTATE_180],
         4: [pillow.Transpose.FLIP_TOP_BOTTOM],
         5: [pillow.Transpose.TRANSPOSE],
-        6: [pillow.Transpose.ROTATE_90],  # the tag says: turn it back
+        6: [pillow.Transpose.ROTATE_90],  # the tag tells a viewer to turn it back
         7: [pillow.Transpose.TRANSVERSE],
         8: [pillow.Transpose.ROTATE_270],
     }
@@ -118,8 +118,8 @@ def test_exif_orientation(pillow, orientation):
 def test_files_are_decoded_as_by_imagemagick(pillow, tmp_path, mode, suffix):
     path = tmp_path / f"a.{suffix}"
     options = {"lossless": True, "exact": True} if suffix == "webp" else {}
-    colours = np.random.default_rng(0).integers(0, 256, (6, 8, 4), np.uint8)
-    image = pillow.fromarray(colours).resize((48, 36))
+    colors = np.random.default_rng(0).integers(0, 256, (6, 8, 4), np.uint8)
+    image = pillow.fromarray(colors).resize((48, 36))
     if mode == "I;16":
         image = pillow.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 250)
     elif mode == "turned":
@@ -129,16 +129,16 @@ def test_files_are_decoded_as_by_imagemagick(pillow, tmp_path, mode, suffix):
     else:
         image = (image if "A" in mode else image.convert("RGB")).convert(mode)
     image.save(path, **options)
-    ground = "-background white -flatten -colorspace sRGB -type TrueColor -depth 8"
-    theirs = by_imagemagick(path, "-auto-orient", "+repage", *ground.split())
+    words = "-background white -flatten -colorspace sRGB -type TrueColor -depth 8"
+    expected = by_imagemagick(path, "-auto-orient", "+repage", *words.split())
     with pillow.open(path) as opened:
-        found = photos.to_rgb(opened)
-    assert found.shape == theirs.shape
-    assert np.abs(found.astype(int) - theirs).max() <= 1
+        got = photos.to_rgb(opened)
+    assert got.shape == expected.shape
+    assert np.abs(got.astype(int) - expected).max() <= 1
 
 
 def test_the_first_frame_of_an_animation(pillow):
-    frames = [pillow.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames = [pillow.new("RGB", (8, 8), color) for color in ("red", "blue")]
     image = saved(pillow, frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert image.n_frames == 2
     assert photos.to_rgb(image)[0, 0].tolist() == [255, 0, 0]
@@ -164,7 +164,7 @@ def test_one_row_of_pixels():
         (np.zeros((4, 0, 3), np.uint8), ValueError, "must not be empty, got 0x4"),
     ],
 )
-def test_other_things_are_refused(image, error, message):
+def test_other_inputs_are_refused(image, error, message):
     with pytest.raises(error, match=message):
         ff.convert(image)
 

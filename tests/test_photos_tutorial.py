@@ -1,4 +1,4 @@
-"""The tutorial of docs/photos.md is run as it stands."""
+"""The tutorial of docs/photos.md runs, and its result is right."""
 
 import re
 from pathlib import Path
@@ -26,6 +26,6 @@ def test_the_tutorial_classifies_its_photo(tmp_path, monkeypatch, capsys):
     assert len(shares) == 3
     test, image = names["test"], names["image"]
     assert shares[0].startswith(test.classes[test.labels[0]])
-    # The photo was made of this image.
+    # The photo was made from this image of the test split.
     assert np.abs(image.astype(int) - test.images[0]).mean() < 25
     assert (tmp_path / "steps.png").exists()

@@ -1,4 +1,4 @@
-"""Threads and slots: held batches, breaking off, ends, several at once, memory."""
+"""Threads and slots: held batches, memory, endings, and several iterators at once."""
 
 import gc
 import os
@@ -15,20 +15,20 @@ import fmnist_fast as ff
 
 
 def n_threads():
-    """Threads of this process, native ones too."""
+    """Return the number of threads of this process, with the native ones."""
     return len(os.listdir("/proc/self/task"))
 
 
 # ---- buffers -----------------------------------------------------------------------
 
 
-def test_a_batch_stays_as_it_is_while_it_is_held(small):
+def test_a_batch_does_not_change_while_it_is_held(small):
     options = {"batch_size": 16, "shuffle": True}
     loader = ff.Loader(small, **options)
     want = wanted(small, epoch=0, **options) + wanted(small, epoch=1, **options)
     held = list(loader) + list(loader)
-    for (x, y), (wanted_x, wanted_y) in zip(held, want, strict=True):
-        assert np.array_equal(x, wanted_x) and np.array_equal(y, wanted_y)
+    for (x, y), (want_x, want_y) in zip(held, want, strict=True):
+        assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
 
 
 HOLDERS = {
@@ -61,7 +61,7 @@ def test_batches_outlive_loader_and_iterator(small):
     )
 
 
-def test_batches_are_writable_and_apart(small):
+def test_batches_are_writable_and_share_no_memory(small):
     first, second = list(ff.Loader(small, 500))
     first[0][:] = 7.0
     first[1][:] = -1
@@ -74,7 +74,7 @@ def test_memory_is_used_again(small):
         for _ in loader:
             pass
     pipeline = loader._pipeline
-    # The window, two that the loop holds, and two spare ones.
+    # Slots of the window, two that the loop holds, and two spare ones.
     assert pipeline.slots_nbytes <= (pipeline.window + 4) * pipeline.slot_nbytes
 
 
@@ -121,7 +121,7 @@ def test_no_memory_for_another_batch_is_an_error_and_no_batch_is_lost():
         try:
             next(iter(big))
         except MemoryError as error:
-            assert "no memory for another batch" in str(error), error
+            assert "not enough memory for another batch" in str(error), error
         else:
             raise SystemExit("no MemoryError")
         resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
@@ -133,7 +133,7 @@ def test_no_memory_for_another_batch_is_an_error_and_no_batch_is_lost():
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-# ---- ends --------------------------------------------------------------------------
+# ---- endings -----------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -189,7 +189,7 @@ def test_closed_loader_ends_its_iterators_but_starts_again(small):
     assert len(list(loader)) == 100
 
 
-def test_used_up_iterator_stays_used_up(small):
+def test_an_exhausted_iterator_stays_exhausted(small):
     loader = ff.Loader(small, 500)
     iterator = iter(loader)
     assert len(list(iterator)) == 2
@@ -197,7 +197,7 @@ def test_used_up_iterator_stays_used_up(small):
     assert next(iterator, None) is None
 
 
-def test_breaking_off_at_every_batch(small):
+def test_breaking_out_of_the_loop_at_many_batches(small):
     loader = ff.Loader(small, 8, shuffle=True, threads=2)
     for stop in range(0, 125, 7):
         for k, _ in enumerate(loader):
@@ -208,7 +208,7 @@ def test_breaking_off_at_every_batch(small):
 
 
 def test_exit_while_workers_are_busy():
-    """In several places, for nothing may hang or crash there."""
+    """No way of ending the program hangs or crashes."""
     for ending in ("", "sys.exit(3)", "1 / 0", "loader.close()", "os._exit(3)"):
         code = f"""
             loader = ff.Loader(dataset, 7, shuffle=True, threads=3)
@@ -217,12 +217,12 @@ def test_exit_while_workers_are_busy():
             {ending}
             """
         done = run_script(code)
-        wanted_code = {"": 0, "loader.close()": 0, "1 / 0": 1}.get(ending, 3)
-        assert done.returncode == wanted_code, (ending, done.stderr)
+        expected_code = {"": 0, "loader.close()": 0, "1 / 0": 1}.get(ending, 3)
+        assert done.returncode == expected_code, (ending, done.stderr)
         assert "Fatal" not in done.stderr
 
 
-# ---- several at once ---------------------------------------------------------------
+# ---- several iterators at once -----------------------------------------------------
 
 
 def test_two_loaders_at_once(small):
@@ -231,17 +231,17 @@ def test_two_loaders_at_once(small):
     got = list(zip(first, second, strict=True))
     for k, options in enumerate(({"seed": 1}, {"seed": 2, "dtype": "float16"})):
         want = wanted(small, batch_size=20, shuffle=True, **options)
-        for pair, (x, _) in zip(got, want, strict=True):
-            assert np.array_equal(pair[k][0], x)
+        for batches, (x, _) in zip(got, want, strict=True):
+            assert np.array_equal(batches[k][0], x)
 
 
 def test_two_iterators_of_one_loader_have_an_epoch_each(small):
     loader = ff.Loader(small, 20, shuffle=True)
-    pairs = list(zip(iter(loader), iter(loader), strict=True))
+    got = list(zip(iter(loader), iter(loader), strict=True))
     for epoch in range(2):
         want = wanted(small, batch_size=20, shuffle=True, epoch=epoch)
-        for pair, (x, _) in zip(pairs, want, strict=True):
-            assert np.array_equal(pair[epoch][0], x)
+        for batches, (x, _) in zip(got, want, strict=True):
+            assert np.array_equal(batches[epoch][0], x)
     assert loader.epoch == 2
 
 
@@ -265,7 +265,7 @@ def test_one_iterator_shared_by_threads_gives_each_batch_once(small):
 
 
 def test_threads_with_an_epoch_each(small):
-    """One loader iterated by several threads at once: every epoch whole, none twice."""
+    """Several threads use one loader. Each epoch is complete and comes once."""
     loader, sums = ff.Loader(small, 30, shuffle=True, threads=2), []
 
     def consume():
@@ -282,8 +282,8 @@ def test_threads_with_an_epoch_each(small):
     assert loader.epoch == 20
 
 
-def test_slow_consumer_gets_the_same(small):
-    """Workers fill the window, sleep and are woken again."""
+def test_slow_consumer_gets_the_same_batches(small):
+    """Workers fill the window, sleep, and are woken later."""
     loader = ff.Loader(small, 100, shuffle=True, threads=2, prefetch=2)
     got = []
     for images, _ in loader:
@@ -295,8 +295,9 @@ def test_slow_consumer_gets_the_same(small):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_no_wake_up_is_missed(threads):
-    """A consumer that sleeps through its batch gets it when 50 ms are over."""
-    images = np.zeros((32, 700, 700), np.uint8)  # a row takes longer than it looks
+    """A consumer that misses a wake-up gets its batch only after 50 ms."""
+    # Filling a row takes longer than the consumer polls before it sleeps.
+    images = np.zeros((32, 700, 700), np.uint8)
     dataset = ff.Dataset.from_arrays(images, np.zeros(32, np.uint8))
     loader = ff.Loader(dataset, 4, normalize="unit", threads=threads)
 
@@ -311,12 +312,12 @@ def test_no_wake_up_is_missed(threads):
                 before = now
         return n
 
-    # A busy machine is slow at times, a missed wake-up every time.
+    # A busy machine makes some tries slow, a missed wake-up makes all tries slow.
     assert any(n_slow() <= 3 for _ in range(3))
 
 
 def test_closing_in_one_thread_and_starting_in_another(small):
-    """The one that waits for the workers must not wait for the next epoch's."""
+    """Closing an iterator must not wait for the workers of the next epoch."""
     loader = ff.Loader(small, 16, shuffle=True, threads=2)
     stop, n_rows = threading.Event(), []
 
@@ -340,8 +341,8 @@ def test_closing_in_one_thread_and_starting_in_another(small):
     assert n_rows == [1000] * 300
 
 
-def test_shared_iterator_of_a_loader_without_a_name(small):
-    """The thread that comes to the end must not close the loader under the others."""
+def test_a_shared_iterator_of_a_loader_without_a_name(small):
+    """The thread that reaches the end must not close the loader of the others."""
     for _ in range(100):
         iterator, errors = iter(ff.Loader(small, 50, threads=1)), []
 
@@ -361,12 +362,12 @@ def test_shared_iterator_of_a_loader_without_a_name(small):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS")
-def test_no_room_for_a_thread_is_an_error():
+def test_no_memory_for_a_thread_is_an_error():
     code = """
         import resource
         loader = ff.Loader(dataset, 1, normalize="unit", threads=64)
         nbytes = int(open("/proc/self/statm").read().split()[0]) * 4096
-        limit = nbytes + (40 << 20)  # not for 64 stacks
+        limit = nbytes + (40 << 20)  # too little for 64 stacks
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
         try:
             iter(loader)
@@ -380,7 +381,7 @@ def test_no_room_for_a_thread_is_an_error():
     assert "RuntimeError the system refused to start a worker thread" in done.stdout
 
 
-def test_few_bytes_of_pixels_but_many_of_labels_keep_to_the_prefetch():
+def test_small_images_with_large_labels_keep_the_window_small():
     labels = np.zeros(5000, np.uint8)
     classes = [str(i) for i in range(1000)]
     dataset = ff.Dataset.from_arrays(
@@ -398,5 +399,5 @@ def test_more_rows_than_the_slots_hold_are_refused(small):
     next(iter(loader))
     options = {"shuffle": False, "block": 0, "seed": 0, "epoch": 0, "begin": 0}
     options |= {"rank": 0, "world": 1, "drop_last": False, "owner": None}
-    with pytest.raises(ValueError, match="slots hold 10 rows, got 11"):
+    with pytest.raises(ValueError, match=r"batch_size must be at most 10, .* got 11"):
         loader._pipeline.start(batch_size=11, **options)

@@ -1,4 +1,4 @@
-"""Tones, filters, noise and erasing: what they compile to."""
+"""Compiled forms of tones, filters, noise and erasing."""
 
 import math
 
@@ -21,7 +21,7 @@ from fmnist_fast.augment import (
 
 
 @pytest.mark.parametrize(
-    "step, kind, value, p",
+    "transform, kind, value, p",
     [
         (RandomInvert(0.1), 0, 0.0, 0.1),
         (RandomPosterize(3, 0.2), 1, 3.0, 0.2),
@@ -30,12 +30,12 @@ from fmnist_fast.augment import (
         (RandomEqualize(1), 6, 0.0, 1.0),
     ],
 )
-def test_tones(step, kind, value, p):
-    assert only(step) == ("tone", p, {"kind": kind, "value": drawn(value, value)})
+def test_tones(transform, kind, value, p):
+    assert only(transform) == ("tone", p, {"kind": kind, "value": drawn(value, value)})
 
 
 @pytest.mark.parametrize(
-    "step, brightness, contrast",
+    "transform, brightness, contrast",
     [
         (ColorJitter(), (1, 1), (1, 1)),
         (ColorJitter(0.5), (0.5, 1.5), (1, 1)),
@@ -43,13 +43,13 @@ def test_tones(step, kind, value, p):
         (ColorJitter(saturation=0.5, hue=0.5), (1, 1), (1, 1)),
     ],
 )
-def test_jitter(step, brightness, contrast):
+def test_jitter(transform, brightness, contrast):
     fields = {"brightness": drawn(*brightness), "contrast": drawn(*contrast)}
-    assert only(step) == ("jitter", 1.0, fields)
+    assert only(transform) == ("jitter", 1.0, fields)
 
 
 @pytest.mark.parametrize(
-    "step, wanted",
+    "transform, expected",
     [
         (
             GaussianBlur((3, 5)),
@@ -67,8 +67,8 @@ def test_jitter(step, brightness, contrast):
         (Cutout(8, 3), ("cutout", 1.0, {"size": 8, "value": 3})),
     ],
 )
-def test_filters_and_noise(step, wanted):
-    assert only(step) == wanted
+def test_filters_and_noise(transform, expected):
+    assert only(transform) == expected
 
 
 def test_erasing():
@@ -77,7 +77,7 @@ def test_erasing():
     assert fields["scale"] == drawn(0.02, 0.33)
     low, high = fields["log_ratio"]["low"], fields["log_ratio"]["high"]
     assert (math.exp(low), math.exp(high)) == pytest.approx((0.3, 3.3), rel=1e-11)
-    assert low == round(low, 12), "the last bits would be the C library's"
+    assert low == round(low, 12), "the last bits depend on the C library"
     fields = only(RandomErasing(value="random"))[2]
     assert (fields["random"], fields["value"]) == (1, 0)
     assert only(RandomErasing(value=9))[2]["value"] == 9

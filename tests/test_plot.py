@@ -1,4 +1,4 @@
-"""Figures: the numbers under them beside slow numpy, and what they say."""
+"""Plots: their numbers, compared with slow numpy, and their texts."""
 
 import io
 import sys
@@ -15,12 +15,12 @@ def matplotlib():
     return pytest.importorskip("matplotlib")
 
 
-def made_of(images, labels, **options):
+def dataset_of(images, labels, **options):
     return ff.Dataset.from_arrays(images, np.asarray(labels), **options)
 
 
 def drawn(figure):
-    """The pixels of a figure, and the proof that it can be drawn."""
+    """Draw a plot, and return its pixels."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -32,27 +32,27 @@ def drawn(figure):
 
 
 @pytest.mark.parametrize("part_nbytes", [1, 35 * 100, 1 << 20])
-def test_mean_images_are_numpys(odd, monkeypatch, part_nbytes):
+def test_mean_images_equal_numpy(odd, monkeypatch, part_nbytes):
     monkeypatch.setattr(plot, "_PART_NBYTES", part_nbytes)
-    found = plot.mean_images(odd)
-    assert found.shape == (3, 5, 7) and found.dtype == np.float64
-    for number, image in enumerate(found):
+    means = plot.mean_images(odd)
+    assert means.shape == (3, 5, 7) and means.dtype == np.float64
+    for number, image in enumerate(means):
         want = odd.images[odd.labels == number].mean(axis=0)
         np.testing.assert_allclose(image, want, rtol=1e-14)
 
 
 def test_mean_images_of_empty_classes_are_nan():
     images = np.full((2, 1, 3), 255, np.uint8)
-    found = plot.mean_images(made_of(images, [1, 1], classes=list("abc")))
-    assert np.isnan(found[[0, 2]]).all() and (found[1] == 255).all()
-    none = made_of(images[:0], np.zeros(0, int), classes=["a"])
-    assert np.isnan(plot.mean_images(none)).all()
+    means = plot.mean_images(dataset_of(images, [1, 1], classes=list("abc")))
+    assert np.isnan(means[[0, 2]]).all() and (means[1] == 255).all()
+    empty = dataset_of(images[:0], np.zeros(0, int), classes=["a"])
+    assert np.isnan(plot.mean_images(empty)).all()
 
 
 def test_mean_images_need_little_memory():
     tracemalloc = pytest.importorskip("tracemalloc")
     images = np.zeros((100_000, 28, 28), np.uint8)
-    dataset = made_of(images, np.arange(100_000) % 10)
+    dataset = dataset_of(images, np.arange(100_000) % 10)
     tracemalloc.start()
     try:
         plot.mean_images(dataset)
@@ -64,37 +64,38 @@ def test_mean_images_need_little_memory():
 
 
 @pytest.mark.parametrize("part_nbytes", [1, 35 * 100, 1 << 20])
-def test_pixel_counts_are_numpys(odd, monkeypatch, part_nbytes):
+def test_pixel_counts_equal_numpy(odd, monkeypatch, part_nbytes):
     monkeypatch.setattr(plot, "_PART_NBYTES", part_nbytes)
     want = [np.count_nonzero(odd.images == level) for level in range(256)]
     assert plot.pixel_counts(odd).tolist() == want
 
 
 def test_means_of_the_published_files(real_train):
-    found = plot.mean_images(real_train)
-    assert found.mean() / 255 == pytest.approx(0.2860405969887955, rel=1e-12)
+    means = plot.mean_images(real_train)
+    assert means.mean() / 255 == pytest.approx(0.2860405969887955, rel=1e-12)
     assert plot.pixel_counts(real_train).sum() == 60000 * 784
 
 
-# ---- figures ----------------------------------------------------------------------
+# ---- plots ------------------------------------------------------------------------
 
 
 def test_counts(matplotlib):
     labels = np.repeat([0, 2], [3, 1200])
-    dataset = made_of(np.zeros((1203, 1, 1), np.uint8), labels, classes=["a", "b", "c"])
+    images = np.zeros((1203, 1, 1), np.uint8)
+    dataset = dataset_of(images, labels, classes=["a", "b", "c"])
     figure = plot.counts(dataset)
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [3, 0, 1200]
     assert [text.get_text() for text in axes.texts] == ["3", "0", "1,200"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
-    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first on top
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first class is on top
     assert axes.get_title() == "arrays: 1,203 images"
     assert drawn(figure).std() > 10
 
 
-def test_classes_of_one_name_have_a_bar_each(matplotlib):
-    classes = ["a" * 30 + "b", "a" * 30 + "c"]  # the same where they are cut
-    dataset = made_of(np.zeros((3, 1, 1), np.uint8), [0, 1, 1], classes=classes)
+def test_classes_of_equal_names_have_separate_bars(matplotlib):
+    classes = ["a" * 30 + "b", "a" * 30 + "c"]  # equal when shortened
+    dataset = dataset_of(np.zeros((3, 1, 1), np.uint8), [0, 1, 1], classes=classes)
     (axes,) = plot.counts(dataset).axes
     assert [bar.get_width() for bar in axes.patches] == [1, 2]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [
@@ -116,7 +117,7 @@ def test_means(matplotlib, small):
 
 
 def test_means_say_which_classes_are_empty(matplotlib):
-    dataset = made_of(np.zeros((1, 2, 2), np.uint8), [0], classes=["a", "b"])
+    dataset = dataset_of(np.zeros((1, 2, 2), np.uint8), [0], classes=["a", "b"])
     figure = plot.means(dataset)
     words = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert words == [[], ["no images"]]
@@ -135,10 +136,10 @@ def test_histogram(matplotlib, small):
     assert drawn(figure).std() > 10
 
 
-def test_figures_of_little_and_of_much(matplotlib):
-    """Warnings, which are errors here, would tell of labels without room."""
-    one = made_of(np.full((2, 1, 90), 7, np.uint8), [0, 0], classes=["x" * 500])
-    many = made_of(np.zeros((26, 9, 2), np.uint8), np.arange(26))
+def test_plots_of_few_and_of_many_classes(matplotlib):
+    """Labels without room would cause warnings, which are errors here."""
+    one = dataset_of(np.full((2, 1, 90), 7, np.uint8), [0, 0], classes=["x" * 500])
+    many = dataset_of(np.zeros((26, 9, 2), np.uint8), np.arange(26))
     for dataset in (one, many):
         for draw in (plot.counts, plot.means):
             assert drawn(draw(dataset)).std() > 10
@@ -150,18 +151,18 @@ def test_figures_of_little_and_of_much(matplotlib):
     assert max(places) == 9
 
 
-def test_pyplot_and_its_state_are_left_alone(matplotlib, small, monkeypatch):
+def test_pyplot_and_its_settings_are_not_changed(matplotlib, small, monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
-    before = matplotlib.rcParams.copy()  # dict() would choose a backend
+    before = matplotlib.rcParams.copy()  # dict() of them chooses a backend
     for draw in (plot.counts, plot.means, plot.histogram):
         drawn(draw(small))
     assert "matplotlib.pyplot" not in sys.modules
     assert matplotlib.rcParams.copy() == before
 
 
-def test_names_are_no_formulas(matplotlib):
+def test_names_are_not_parsed_as_formulas(matplotlib):
     classes = ["$x^{$", "two\nlines", r"$\bad$"]
-    dataset = made_of(
+    dataset = dataset_of(
         np.zeros((3, 2, 2), np.uint8), [0, 1, 2], classes=classes, name="$_$"
     )
     for draw in (plot.counts, plot.means, plot.histogram):
@@ -169,19 +170,19 @@ def test_names_are_no_formulas(matplotlib):
     assert plot.means(dataset).axes[1].get_title() == "two lines"
 
 
-def test_too_many_classes():
-    dataset = made_of(np.zeros((101, 1, 1), np.uint8), np.arange(101))
+def test_too_many_classes_are_refused():
+    dataset = dataset_of(np.zeros((101, 1, 1), np.uint8), np.arange(101))
     for draw in (plot.counts, plot.means):
-        with pytest.raises(ValueError, match=r"room for 100 classes, .* has 101"):
+        with pytest.raises(ValueError, match=r"at most 100 classes, got 101"):
             draw(dataset)
 
 
-def test_no_figures_of_nothing():
-    dataset = made_of(np.zeros((0, 2, 2), np.uint8), np.zeros(0, int))
-    with pytest.raises(ValueError, match="an empty dataset has no histogram"):
+def test_plots_of_no_images_are_refused():
+    dataset = dataset_of(np.zeros((0, 2, 2), np.uint8), np.zeros(0, int))
+    with pytest.raises(ValueError, match="at least one image, got 0"):
         plot.histogram(dataset)
     for draw in (plot.counts, plot.means):
-        with pytest.raises(ValueError, match="an empty dataset has no classes with"):
+        with pytest.raises(ValueError, match="at least one image, got 0"):
             draw(dataset)
 
 

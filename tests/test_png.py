@@ -1,4 +1,4 @@
-"""PNG: filters against the reference, files against Pillow, and what is left to it."""
+"""PNG: filters compared with the reference, and files compared with Pillow."""
 
 import io
 import itertools
@@ -26,7 +26,7 @@ def chunk(kind, data):
 
 
 def png_of(rows, width, kind=(8, 0, 0, 0, 0), *, parts=1, more=b"", end=True):
-    """A file of filtered rows, in `parts` IDAT chunks, with `more` after the header."""
+    """Return a PNG of filtered rows in `parts` IDAT chunks, `more` after the header."""
     packed = zlib.compress(rows)
     cuts = [len(packed) * i // parts for i in range(parts + 1)]
     body = b"".join(chunk(b"IDAT", packed[a:b]) for a, b in itertools.pairwise(cuts))
@@ -51,19 +51,19 @@ def test_filters_equal_reference(size, filter_):
     rng = np.random.default_rng(1)
     filtered = rng.integers(0, 256, (height, 1 + width), np.uint8)
     filtered[:, 0] = rng.integers(0, 5, height) if filter_ == "mixed" else filter_
-    found = read_png(png_of(filtered.tobytes(), width), "a")
-    assert np.array_equal(found, reference.png_unfilter(filtered, height, width))
+    got = read_png(png_of(filtered.tobytes(), width), "a")
+    assert np.array_equal(got, reference.png_unfilter(filtered, height, width))
 
 
 @pytest.mark.parametrize("filter_", [5, 255])
-def test_unknown_filter(filter_):
+def test_unknown_filters_are_refused(filter_):
     rows = bytearray(unfiltered(IMAGE))
     rows[3 * 8] = filter_
-    with pytest.raises(FormatError, match="row 3: the filter of a PNG row must be"):
+    with pytest.raises(FormatError, match="row 3: the filter type of a PNG row must"):
         read_png(png_of(bytes(rows), 7), "row 3")
 
 
-def test_files_of_pillow():
+def test_files_of_pillow_are_read():
     pillow = pytest.importorskip("PIL.Image")
     yy, xx = np.mgrid[:28, :28]
     for image in (IMAGE, (yy * 9).astype(np.uint8), (xx * yy // 3).astype(np.uint8)):
@@ -107,7 +107,7 @@ def test_pixels_in_several_chunks():
     ],
     ids=lambda content: f"{len(content)} bytes",
 )
-def test_what_is_left_to_pillow(content):
+def test_other_files_are_left_to_pillow(content):
     assert read_png(content, "a") is None
 
 
@@ -136,6 +136,6 @@ def test_a_size_that_the_bytes_can_not_fill_is_not_allocated():
         (39, np.zeros((5, 7), np.uint8), "must have 40 bytes for 5x7 pixels, got 39"),
     ],
 )
-def test_bad_arrays(nbytes, out, message):
+def test_bad_arrays_are_refused(nbytes, out, message):
     with pytest.raises(ValueError, match=message):
         _core.png_unfilter(bytes(nbytes), out, "a")

@@ -1,4 +1,4 @@
-"""Policies: what they compile to."""
+"""Compiled forms of policies."""
 
 import pytest
 from helpers.transforms import ALL, affine, compiled, drawn
@@ -9,9 +9,10 @@ from fmnist_fast.augment import (
 )
 
 
-def operations(step, height=30, width=40):
-    """The share of each alternative of a policy's choice, of 26, and its step."""
-    (kind, p, fields), *rest = compiled(step, height=height, width=width).transforms
+def operations(transform, height=30, width=40):
+    """Return the share of each alternative, in 26ths, and its core transforms."""
+    flat = compiled(transform, height=height, width=width).transforms
+    (kind, p, fields), *rest = flat
     assert (kind, p, fields["n_inner"]) == ("choice", 1.0, len(rest))
     out, before = [], 0
     while rest:
@@ -38,9 +39,9 @@ CORNER = {"shear_tangent": 1, "center_x": -20.0, "center_y": -15.0}
 
 
 def test_trivial_augment():
-    found = operations(TrivialAugmentWide(11, "bilinear", 5))
+    got = operations(TrivialAugmentWide(11, "bilinear", 5))
     warp = {"interpolation": 1, "fill": 5}
-    assert found == [
+    assert got == [
         (2, []),
         (2, [affine(shear_x=drawn(0.0, 0.99, 11, 1), **CORNER, **warp)]),
         (2, [affine(shear_y=drawn(0.0, 0.99, 11, 1), **CORNER, **warp)]),
@@ -61,9 +62,10 @@ def test_trivial_augment():
 
 
 def test_rand_augment():
-    found = operations(RandAugment(1, 5, 11))  # half of everything
+    # Magnitude 5 of 0 to 10 is half of each range.
+    got = operations(RandAugment(1, 5, 11))
     x, y = 75 / 331 * 40, 75 / 331 * 30
-    assert found == [
+    assert got == [
         (2, []),
         (2, [affine(shear_x=drawn(0.15, 0.15, 0, 1), **CORNER)]),
         (2, [affine(shear_y=drawn(0.15, 0.15, 0, 1), **CORNER)]),

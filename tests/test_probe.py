@@ -1,4 +1,4 @@
-"""The memory floor does all reads and writes that it stands for."""
+"""The memory floor reads all images and writes all batches of an epoch."""
 
 import os
 import shutil
@@ -24,15 +24,15 @@ def test_the_floor_reads_and_writes_all(name, threads, streaming, few, tmp_path)
     epochs = probe.epochs(data, work.WORKS[name], threads, 4, streaming, few)
     ((rows, labels),) = next(epochs)
     order = np.random.default_rng(0).permutation(1000)
-    n_batches = 8  # of 128, the last has 104 rows
+    n_batches = 8  # seven of 128 rows, and one of 104
     ring = len(rows)
     for k in range(max(0, n_batches - ring), n_batches):
-        wanted = order[128 * k : 128 * (k + 1)]
+        indices = order[128 * k : 128 * (k + 1)]
         slot = k % ring
         assert np.array_equal(
-            rows[slot, : len(wanted)], images[wanted].reshape(-1, 784)
+            rows[slot, : len(indices)], images[indices].reshape(-1, 784)
         )
-        assert np.array_equal(labels[slot, : len(wanted)], data.labels[wanted])
+        assert np.array_equal(labels[slot, : len(indices)], data.labels[indices])
     epochs.close()
 
 
@@ -40,6 +40,6 @@ def test_the_floor_needs_a_compiler(monkeypatch):
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(probe.shutil, "which", lambda name: None)
     with pytest.raises(
-        RuntimeError, match="the memory floor needs a C compiler: set CC"
+        RuntimeError, match=r"the memory floor requires a C compiler.*set CC"
     ):
         probe.build.__wrapped__()

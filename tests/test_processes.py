@@ -1,5 +1,7 @@
-"""Several processes at once: real runs of torchrun, killed, stopped and uneven; the
-memory that processes share."""
+"""Several processes at once: their shared memory, and runs of torchrun.
+
+Ranks of torchrun are killed, resumed in another number, or have uneven batches.
+"""
 
 import importlib.util
 import json
@@ -23,7 +25,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 
 @pytest.fixture(scope="module")
 def measure():
-    """The function that the benchmark measures with."""
+    """Return the function of benchmarks/micro/sharing.py that measures memory."""
     path = Path(__file__).parents[1] / "benchmarks" / "micro" / "sharing.py"
     spec = importlib.util.spec_from_file_location("sharing", path)
     module = importlib.util.module_from_spec(spec)
@@ -33,7 +35,7 @@ def measure():
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A folder of 40,000 images in a .gz file."""
+    """Write 40,000 images to a .gz file, and return its folder."""
     folder = tmp_path_factory.mktemp("large")
     small, _ = ff.synthetic(1000, 100)
     for stem, column in (("images-idx3", small.images), ("labels-idx1", small.labels)):
@@ -46,7 +48,7 @@ def large(tmp_path_factory):
 
 @pytest.fixture
 def cold(large, tmp_path, monkeypatch):
-    """An empty cache folder."""
+    """Set an empty cache folder, and return it."""
     monkeypatch.setenv("FMNIST_FAST_DATA", str(large))
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -59,28 +61,29 @@ def copies(folder):
 @linux
 def test_four_processes_take_the_memory_of_one(cold, measure):
     one, checksum = measure(1, cache=True)
-    four, same = measure(4, cache=True)
+    four, checksum_of_four = measure(4, cache=True)
     assert 30 << 20 < sum(four) <= 1.2 * sum(one)
-    assert same == checksum
+    assert checksum_of_four == checksum
 
 
 @linux
-def test_without_the_cache_they_do_not(cold, measure):
-    """The control."""
+def test_without_the_cache_four_processes_take_the_memory_of_four(cold, measure):
+    """This control shows that the measurement notices memory that is not shared."""
     (one,), checksum = measure(1, cache=False)
-    four, same = measure(4, cache=False)
+    four, checksum_of_four = measure(4, cache=False)
     assert sum(four) > 3 * one > 90 << 20
-    assert same == checksum and not copies(cold)
+    assert checksum_of_four == checksum and not copies(cold)
 
 
 @linux
-def test_four_that_start_at_once_make_one_copy(cold, measure):
-    """Not one each, of which only the last would stay; see the sizes."""
+def test_four_processes_that_start_at_once_make_one_copy(cold, measure):
+    """If each made a copy, only one file would remain, but the memory would differ."""
     four, checksum = measure(4, cache=True)
-    one, same = measure(1, cache=True)
+    one, checksum_of_one = measure(1, cache=True)
     assert 30 << 20 < sum(four) <= 1.2 * sum(one)
-    assert same == checksum
-    names = ["train-images-idx3", "train-labels-idx1"]  # no lock, nothing half-written
+    assert checksum_of_one == checksum
+    # No lock file and no incomplete file remains.
+    names = ["train-images-idx3", "train-labels-idx1"]
     assert [path.name.partition("-ubyte")[0] for path in copies(cold)] == names
 
 
@@ -98,14 +101,14 @@ unix = pytest.mark.skipif(
 
 TORCHRUN = {
     "OMP_NUM_THREADS": "1",
-    # Else ranks that are started again may meet the addresses of those before:
+    # Otherwise, restarted ranks may connect to the addresses of the ranks before:
     # github.com/pytorch/pytorch/issues/135712.
     "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
 }
 
 
-# torchrun with PyTorch's slower half imported before its ranks are forked from it: four
-# interpreters that import it, once more at each restart, take longer than all they do.
+# torchrun that imports the slower half of PyTorch before it forks the ranks. Otherwise,
+# each rank imports it at each start, which takes longer than the rest of the test.
 FORKING = """
 import torch._dynamo
 from torch.distributed import run
@@ -114,7 +117,7 @@ run.main()
 
 
 def torchrun(n_ranks, program, *words, n_restarts=0, fork=True):
-    """What a program of this folder prints on `n_ranks` ranks."""
+    """Run a program of tests/helpers on `n_ranks` ranks, and return the result."""
     launcher = [sys.executable, "-m", "torch.distributed.run"]
     if fork:
         launcher = [sys.executable, "-c", FORKING, "--start-method=fork", "--run-path"]
@@ -132,15 +135,15 @@ def torchrun(n_ranks, program, *words, n_restarts=0, fork=True):
 
 
 def trained_on(folder, world):
-    """The samples of each step, of all ranks in their order."""
+    """Return the samples of each step, those of rank 0 first."""
     steps = {}
     for rank in range(world):
-        mine = {}
+        of_rank = {}
         for line in (folder / f"{rank}-of-{world}").read_text().splitlines():
             step, *samples = map(int, line.split())
-            # What is done again after a restart is the same.
-            assert mine.setdefault(step, samples) == samples
-        for step, samples in mine.items():
+            # A step that is repeated after a restart has the same samples.
+            assert of_rank.setdefault(step, samples) == samples
+        for step, samples in of_rank.items():
             steps.setdefault(step, []).extend(samples)
     return steps
 
@@ -167,9 +170,9 @@ def test_an_undisturbed_run_sees_every_sample_once_an_epoch(undisturbed):
 
 @unix
 def test_a_rank_that_is_killed_changes_nothing(undisturbed, tmp_path):
-    """torchrun starts all ranks again; they go on from the checkpoint of rank 0."""
+    """torchrun restarts all ranks, which resume from the checkpoint of rank 0."""
     done = torchrun(4, "elastic.py", tmp_path, "--kill-at", 33, n_restarts=1)
-    # Or of a rank that was waiting for the killed one, whichever torchrun sees first.
+    # torchrun reports the killed rank or one that waited for it, whichever fails first.
     assert "failed (exitcode: " in done.stderr and (tmp_path / "killed").exists()
     log = (tmp_path / "0-of-4").read_text()
     assert [log.count(f"\n{step} ") for step in (28, 29, 32, 34)] == [1, 2, 2, 1]
@@ -181,8 +184,8 @@ def test_a_rank_that_is_killed_changes_nothing(undisturbed, tmp_path):
 
 
 @unix
-def test_two_ranks_go_on_where_four_were(undisturbed, tmp_path):
-    """In the middle of the second epoch, from a checkpoint of four."""
+def test_two_ranks_resume_a_run_of_four(undisturbed, tmp_path):
+    """They resume in the middle of the second epoch, from a checkpoint of four."""
     shutil.copy(undisturbed / "step-063.pt", tmp_path)
     torchrun(2, "elastic.py", tmp_path)
     want, after = trained_on(undisturbed, 4), trained_on(tmp_path, 2)
@@ -194,19 +197,19 @@ def test_two_ranks_go_on_where_four_were(undisturbed, tmp_path):
 
 @unix
 def test_uneven_ends_hang_no_rank():
-    """What is left over, two rows for four ranks, is dropped, filled up, or joined."""
+    """The last two rows, for four ranks, are dropped, wrapped, or handled by Join."""
     counts = json.loads(torchrun(4, "uneven.py").stdout)
     assert counts == {
         "drop": ["2"] * 4,
         "wrap": ["3"] * 4,
         "join": ["3", "3", "2", "2"],
-        "nothing": ["2!", "2!", "2", "2"],  # the control: the first two wait in vain
+        "nothing": ["2!", "2!", "2", "2"],  # the control: two ranks time out
     }
 
 
 # ---- docs/processes.md --------------------------------------------------------------
 
-RECIPES = re.findall(
+PROGRAMS = re.findall(
     r"```python\n(.*?)```",
     (Path(__file__).parents[1] / "docs" / "processes.md").read_text("utf-8"),
     re.DOTALL,
@@ -217,14 +220,14 @@ RECIPES = re.findall(
 def test_the_program_of_the_page_runs_on_two_ranks(tmp_path, monkeypatch):
     write_synthetic(tmp_path, 1000, 100, 0)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
-    (tmp_path / "train.py").write_text(RECIPES[0])
+    (tmp_path / "train.py").write_text(PROGRAMS[0])
     printed = torchrun(2, tmp_path / "train.py", fork=False).stdout
-    # Both print at once, so that lines may run into each other.
-    found = re.findall(r"rank \d: 8 batches an epoch", printed)
-    assert sorted(found) == [f"rank {rank}: 8 batches an epoch" for rank in range(2)]
+    # Both ranks print at once, so their lines may be joined.
+    lines = re.findall(r"rank \d: 8 batches an epoch", printed)
+    assert sorted(lines) == [f"rank {rank}: 8 batches an epoch" for rank in range(2)]
 
 
-def test_the_states_of_the_page_are_as_it_says():
+def test_the_state_example_of_the_page_runs():
     names = {}
-    exec(compile(RECIPES[1], "docs/processes.md", "exec"), names)
+    exec(compile(PROGRAMS[1], "docs/processes.md", "exec"), names)
     assert len(names["seen"]) == 3 * 4 + 2 * 7

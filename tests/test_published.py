@@ -1,4 +1,4 @@
-"""Published files that are missing: fetched if asked for, by load and by command."""
+"""Published files that are missing: load and the download command fetch them."""
 
 import hashlib
 import sys
@@ -14,12 +14,12 @@ import fmnist_fast as ff
 from fmnist_fast._cli import main as cli
 from fmnist_fast._registry import datasets
 
-# ---- what is asked for -------------------------------------------------------------
+# ---- requests for files ------------------------------------------------------------
 
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Fetching replaced by a list of what was asked for and files made up."""
+    """Replace fetching: write made-up files, and return the list of requests."""
     asked = []
 
     def fetch(files, folder, *, progress=True):
@@ -51,21 +51,22 @@ def write_emnist_zip(path):
                     archive.write(folder / f"{stem}.gz", f"gzip/{stem}.gz")
 
 
-def test_nothing_is_fetched_unasked(nowhere, asked):
+def test_nothing_is_fetched_without_download(nowhere, asked):
     with pytest.raises(FileNotFoundError) as caught:
         ff.load("test", name="mnist")
-    for part in (
-        "found no t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz] in ",
-        "download=True or 'fmnist-fast download mnist' fetches ",
-        " fetches https://ossci-datasets.s3.amazonaws.com/mnist/t10k-images-idx3-ubyte",
-        " and https://ossci-datasets.s3.amazonaws.com/mnist/t10k-labels-idx1-ubyte.gz "
-        f"(1.7 MB) to {nowhere / 'mnist'}.\n",
+    for words in (
+        f"found no test files of MNIST in {nowhere} (no such folder).\n",
+        f"Download the files (1.7 MB) into {nowhere / 'mnist'}:\n",
+        '  in Python:  ff.load("test", name="mnist", download=True)\n',
+        "  in a shell: fmnist-fast download mnist  (all splits)\n",
+        "  https://ossci-datasets.s3.amazonaws.com/mnist/t10k-images-idx3-ubyte.gz\n",
+        "  https://ossci-datasets.s3.amazonaws.com/mnist/t10k-labels-idx1-ubyte.gz\n",
     ):
-        assert part in str(caught.value)
+        assert words in str(caught.value)
     assert "synthetic" not in str(caught.value) and not asked
 
 
-def test_what_is_missing_is_fetched_once(nowhere, asked, spec):
+def test_missing_files_are_fetched_once(nowhere, asked, spec):
     spec("mnist")
     for _ in range(2):
         dataset = ff.load("test", name="mnist", download=True)
@@ -74,28 +75,28 @@ def test_what_is_missing_is_fetched_once(nowhere, asked, spec):
     assert asked == [(names, nowhere / "mnist")]
 
 
-def test_root_says_where_to_fetch_to(tmp_path, nowhere, asked, spec):
+def test_files_are_fetched_into_root(tmp_path, nowhere, asked, spec):
     spec("kmnist")
     ff.load("train", tmp_path / "new", name="kmnist", download=True)
     assert asked[0][1] == tmp_path / "new" / "kmnist"
     assert len(ff.load("train", tmp_path / "new", name="kmnist")) == N
 
 
-def test_half_a_pair_is_completed(tmp_path, nowhere, asked, spec):
+def test_a_missing_image_file_is_fetched(tmp_path, nowhere, asked, spec):
     part = spec("mnist").splits["test"]
     write_published(tmp_path / "mnist", part, np.zeros(N, np.uint8))
     (tmp_path / "mnist" / f"{part.images}.gz").unlink()
     assert len(ff.load("test", tmp_path, name="mnist", download=True)) == N
 
 
-def test_without_a_cache_folder_the_data_folder_is_the_target(
+def test_without_a_cache_folder_files_are_fetched_into_the_data_folder(
     tmp_path, nowhere, asked, monkeypatch, spec
 ):
     spec("mnist")
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
-    with pytest.raises(FileNotFoundError, match=r"fetches .* where root= says"):
+    with pytest.raises(FileNotFoundError, match=r'root=.FOLDER., name="mnist", dow'):
         ff.load("test", name="mnist")
-    message = "nowhere to put MNIST: FMNIST_FAST_CACHE is off and .* name a folder"
+    message = "no folder to download MNIST into: FMNIST_FAST_CACHE is off.*\nPass root="
     with pytest.raises(FileNotFoundError, match=message):
         ff.load("test", name="mnist", download=True)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path / "data"))
@@ -103,14 +104,14 @@ def test_without_a_cache_folder_the_data_folder_is_the_target(
     assert asked[0][1] == tmp_path / "data" / "mnist"
 
 
-def test_emnist_comes_out_of_its_zip(nowhere, asked, spec):
+def test_emnist_is_extracted_from_its_zip(nowhere, asked, spec):
     spec("emnist/letters")
     dataset = ff.load("test", name="emnist/letters", download=True)
     assert asked == [(["emnist-gzip.zip"], nowhere / "emnist")]
     assert np.array_equal(dataset.images, images_of().transpose(0, 2, 1))
-    taken = {path.name for path in (nowhere / "emnist").iterdir()} - {"inside"}
+    names = {path.name for path in (nowhere / "emnist").iterdir()} - {"inside"}
     part = datasets.DATASETS["emnist/letters"].splits["test"]
-    assert taken == {"emnist-gzip.zip", f"{part.images}.gz", f"{part.labels}.gz"}
+    assert names == {"emnist-gzip.zip", f"{part.images}.gz", f"{part.labels}.gz"}
 
 
 # ---- the download command ----------------------------------------------------------
@@ -124,9 +125,9 @@ def test_download_command(tmp_path, asked, capsys):
     assert len(asked[0][0]) == 4 and asked[1][0] == ["emnist-gzip.zip"]
 
 
-def test_download_command_knows_all_names_before_it_begins(asked, capsys):
+def test_download_command_checks_all_names_first(asked, capsys):
     assert cli.main(["download", "mnist", "emnist"]) == 1
-    assert "name must be one of" in capsys.readouterr().err and not asked
+    assert "name must be that of a " in capsys.readouterr().err and not asked
 
 
 # ---- fetching from a server --------------------------------------------------------
@@ -134,7 +135,7 @@ def test_download_command_knows_all_names_before_it_begins(asked, capsys):
 
 @pytest.fixture
 def serve(http, monkeypatch, nowhere):
-    """Have a dataset's files on a server, with hashes of their own."""
+    """Return a function that puts a dataset's files on a server, with new hashes."""
     from helpers.server import content
 
     def serve(name, bodies):
@@ -155,7 +156,7 @@ def serve(http, monkeypatch, nowhere):
     return serve
 
 
-def test_load_fetches_and_knows_what_it_fetched(tmp_path, serve, http):
+def test_load_recognizes_the_files_that_it_fetched(tmp_path, serve, http):
     known = datasets.DATASETS["kmnist"]
     for part in known.splits.values():
         write_published(tmp_path, part, np.arange(N, dtype=np.uint8) % 10)
@@ -164,7 +165,7 @@ def test_load_fetches_and_knows_what_it_fetched(tmp_path, serve, http):
         {file.name: (tmp_path / file.name).read_bytes() for file in known.files},
     )
     for _ in range(2):
-        dataset = ff.load("test", name="kmnist", download=True)  # without a warning
+        dataset = ff.load("test", name="kmnist", download=True)  # no warning
         assert dataset.name == "kmnist" and dataset.classes[9] == "wo"
         assert np.array_equal(dataset.images, images_of())
         assert [path for path, _ in http.asked] == [
@@ -172,7 +173,7 @@ def test_load_fetches_and_knows_what_it_fetched(tmp_path, serve, http):
         ]
 
 
-def test_emnist_is_fetched_once_for_all(tmp_path, serve, http, spec):
+def test_emnist_is_fetched_once_for_all_its_datasets(tmp_path, serve, http, spec):
     write_emnist_zip(tmp_path / "emnist-gzip.zip")
     for name in ("emnist/letters", "emnist/digits"):
         spec(name)

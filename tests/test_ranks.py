@@ -1,4 +1,4 @@
-"""shard="env": who says which process this is, and which of several is believed."""
+"""shard="env": the sources of the rank, and their precedence."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def no_ranks(monkeypatch):
 
 @pytest.fixture
 def shard(small, monkeypatch):
-    """The rank and world that a loader takes from an environment."""
+    """Return a function that returns rank and world of a loader in an environment."""
 
     def shard(environment):
         for name, value in environment.items():
@@ -60,15 +60,15 @@ def batch_shell(rank, world):
 
 @pytest.mark.parametrize("start", [torchrun, mpirun, srun])
 @pytest.mark.parametrize("rank, world", [(0, 1), (0, 3), (2, 3)])
-def test_what_each_launcher_sets(shard, start, rank, world):
+def test_variables_of_each_launcher(shard, start, rank, world):
     assert shard(start(rank, world)) == (rank, world)
 
 
 @pytest.mark.parametrize(
-    "environment, answer",
+    "environment, expected",
     {
         "torchrun on each node": (srun(1, 2) | torchrun(5, 8), (5, 8)),
-        "nodes numbered otherwise": (srun(0, 2) | torchrun(5, 8), (5, 8)),
+        "nodes in another order": (srun(0, 2) | torchrun(5, 8), (5, 8)),
         "torchrun with fewer nodes left": (srun(3, 4) | torchrun(2, 6), (2, 6)),
         "torchrun in a batch shell": (batch_shell(0, 8) | torchrun(3, 4), (3, 4)),
         "by hand in a batch shell": (
@@ -91,60 +91,60 @@ def test_what_each_launcher_sets(shard, start, rank, world):
     }.values(),
     ids=str,
 )
-def test_launchers_inside_launchers(shard, environment, answer):
-    assert shard(environment) == answer
+def test_launchers_inside_launchers(shard, environment, expected):
+    assert shard(environment) == expected
 
 
 @pytest.mark.parametrize(
     "environment, message",
     [
-        ({}, "found no rank: none of these is set: RANK and WORLD_SIZE; OMPI_"),
-        ({"RANK": 1}, "needs RANK and WORLD_SIZE .*, found RANK=1, WORLD_SIZE not set"),
-        ({"WORLD_SIZE": 2}, "integers, found RANK not set, WORLD_SIZE=2"),
+        ({}, r"found no rank\. These variables are not set: RANK and WORLD_SIZE; OMP"),
+        ({"RANK": 1}, "in RANK and WORLD_SIZE, got RANK=1, WORLD_SIZE not set"),
+        ({"WORLD_SIZE": 2}, "in RANK and WORLD_SIZE, got RANK not set, WORLD_SIZE=2"),
         (
             {"WORLD_SIZE": 2} | srun(0, 2),
-            "integers, found RANK not set, WORLD_SIZE=2",
+            "in RANK and WORLD_SIZE, got RANK not set, WORLD_SIZE=2",
         ),
-        ({"OMPI_COMM_WORLD_RANK": 0}, "found .*, OMPI_COMM_WORLD_SIZE not set"),
+        ({"OMPI_COMM_WORLD_RANK": 0}, "got .*, OMPI_COMM_WORLD_SIZE not set"),
         (
             {"SLURM_PROCID": 3},
-            "needs SLURM_PROCID and SLURM_NTASKS .*, found .*, SLURM_NTASKS not set",
+            "in SLURM_PROCID and SLURM_NTASKS, got .*, SLURM_NTASKS not set",
         ),
         (
             {"SLURM_STEP_NUM_TASKS": 3},
-            "found SLURM_PROCID not set, SLURM_STEP_NUM_TASKS=3",
+            "got SLURM_PROCID not set, SLURM_STEP_NUM_TASKS=3",
         ),
-        (torchrun("one", 2), "to be integers, found RANK=one, WORLD_SIZE=2"),
-        (torchrun(1, ""), "to be integers, found RANK=1, WORLD_SIZE="),
-        (mpirun(0, "2.0"), "to be integers, found .*, OMPI_COMM_WORLD_SIZE=2.0"),
-        (torchrun(4, 4), r"needs RANK in 0..3, found RANK=4, WORLD_SIZE=4"),
-        (torchrun(-1, 4), r"needs RANK in 0..3, found RANK=-1, WORLD_SIZE=4"),
-        (srun(8, 8), r"needs SLURM_PROCID in 0..7, found SLURM_PROCID=8, SLURM_STEP"),
-        (mpirun(0, 0), r"needs OMPI_COMM_WORLD_SIZE in 1..1048576, found"),
-        (torchrun(0, 2**20 + 1), r"needs WORLD_SIZE in 1..1048576, found"),
+        (torchrun("one", 2), "requires integers in .*, got RANK=one, WORLD_SIZE=2"),
+        (torchrun(1, ""), "requires integers in .*, got RANK=1, WORLD_SIZE="),
+        (mpirun(0, "2.0"), "requires integers in .*, got .*, OMPI_COMM_WORLD_SIZE=2.0"),
+        (torchrun(4, 4), r"requires RANK in 0..3, got RANK=4, WORLD_SIZE=4"),
+        (torchrun(-1, 4), r"requires RANK in 0..3, got RANK=-1, WORLD_SIZE=4"),
+        (srun(8, 8), r"requires SLURM_PROCID in 0..7, got SLURM_PROCID=8, SLURM_STEP"),
+        (mpirun(0, 0), r"requires OMPI_COMM_WORLD_SIZE in 1..1048576, got"),
+        (torchrun(0, 2**20 + 1), r"requires WORLD_SIZE in 1..1048576, got"),
         (
             batch_shell(0, 8),
-            "SLURM_PROCID=0, SLURM_NTASKS=8, but not SLURM_STEP_NUM_TASKS: SLURM "
-            "started one process, not by srun",
+            r"SLURM_PROCID=0, SLURM_NTASKS=8, but SLURM_STEP_NUM_TASKS is not set\."
+            "\nSLURM started one process without srun",
         ),
-        ({"SLURM_PROCID": 0}, "SLURM_PROCID=0, SLURM_NTASKS not set, but not SLURM_"),
-        ({"SLURM_NTASKS": 4}, "SLURM_PROCID not set, SLURM_NTASKS=4, but not SLURM_"),
+        ({"SLURM_PROCID": 0}, "SLURM_PROCID=0, SLURM_NTASKS not set, but SLURM_STEP"),
+        ({"SLURM_NTASKS": 4}, "SLURM_PROCID not set, SLURM_NTASKS=4, but SLURM_STEP"),
         (
             torchrun(1, 4, by_hand=True) | batch_shell(2, 8),
-            "two answers: RANK=1, WORLD_SIZE=4, but SLURM_PROCID=2, SLURM_NTASKS=8",
+            "two ranks: RANK=1, WORLD_SIZE=4, but SLURM_PROCID=2, SLURM_NTASKS=8",
         ),
         (
             torchrun(0, 8, by_hand=True) | srun(5, 8),
-            "two answers: RANK=0, WORLD_SIZE=8, but SLURM_PROCID=5, SLURM_STEP",
+            "two ranks: RANK=0, WORLD_SIZE=8, but SLURM_PROCID=5, SLURM_STEP",
         ),
         (
             torchrun(0, 4, by_hand=True) | mpirun(1, 4),
-            "two answers: RANK=0, WORLD_SIZE=4, but OMPI_COMM_WORLD_RANK=1, OMPI",
+            "two ranks: RANK=0, WORLD_SIZE=4, but OMPI_COMM_WORLD_RANK=1, OMPI",
         ),
     ],
     ids=str,
 )
-def test_what_can_not_be_names_the_variables(shard, environment, message):
+def test_messages_name_the_variables(shard, environment, message):
     with pytest.raises(ValueError, match=f"^shard='env' .*{message}"):
         shard(environment)
 
@@ -180,10 +180,10 @@ def fake_jax(rank, world, is_initialized=True):
     )
 
 
-def test_jax_that_has_joined_nothing_says_nothing(shard, monkeypatch):
+def test_jax_has_no_rank_before_it_is_initialized(shard, monkeypatch):
     for jax in (fake_jax(0, 1, False), types.SimpleNamespace()):
         monkeypatch.setitem(sys.modules, "jax", jax)
-        with pytest.raises(ValueError, match=r"jax\.distributed is not initialised"):
+        with pytest.raises(ValueError, match=r"jax\.distributed is not initialized"):
             shard({})
     assert shard(srun(3, 8)) == (3, 8)
 
@@ -193,7 +193,7 @@ def test_jax_and_launchers(shard, monkeypatch):
     assert shard({}) == (3, 8)
     assert shard(batch_shell(0, 2)) == (3, 8)
     assert shard(srun(3, 8)) == (3, 8)
-    message = "two answers: jax.distributed says rank 3 of 8, but SLURM_PROCID=2"
+    message = "two ranks: jax.distributed says rank 3 of 8, but SLURM_PROCID=2"
     with pytest.raises(ValueError, match=message):
         shard(srun(2, 8))
 
@@ -209,7 +209,7 @@ try:
 except ValueError as error:
     assert "found no rank" in str(error)
 else:
-    raise SystemExit("a rank before there was one")
+    raise SystemExit("found a rank before jax.distributed.initialize")
 jax.distributed.initialize(f"127.0.0.1:{port}", 2, rank)
 loader = ff.Loader(train, 10, shard="env")
 print([loader.rank, loader.world])
@@ -268,7 +268,7 @@ def fake_ray(rank, world, *, module="ray.train.v2.api", fault=None):
 def test_workers_of_ray_train(shard, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.train", fake_ray(1, 4))
     assert shard({}) == (1, 4)
-    assert shard(srun(2, 8)) == (1, 4)  # which started the node's daemon
+    assert shard(srun(2, 8)) == (1, 4)  # srun started the daemon of the node
 
 
 @pytest.mark.parametrize(
@@ -279,8 +279,8 @@ def test_workers_of_ray_train(shard, monkeypatch):
         fake_ray(0, 1, module="ray.train.context"),
     ],
 )
-def test_other_processes_of_ray(shard, monkeypatch, ray):
+def test_processes_of_ray_that_are_not_workers(shard, monkeypatch, ray):
     monkeypatch.setitem(sys.modules, "ray.train", ray)
-    with pytest.raises(ValueError, match="this is no worker of Ray Train"):
+    with pytest.raises(ValueError, match="This process is not a worker of Ray Train"):
         shard({})
     assert shard(torchrun(2, 3)) == (2, 3)

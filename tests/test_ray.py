@@ -1,4 +1,4 @@
-"""Ray: training by workers of its own, and the conversion of photos on a cluster."""
+"""Ray: workers of Ray Train, and examples/convert_ray.py."""
 
 import importlib.util
 import json
@@ -15,11 +15,11 @@ import fmnist_fast as ff
 
 pytest.importorskip("ray")
 EXAMPLES = Path(__file__).parents[1] / "examples"
-# Ray warns of much, and leaves a session behind: it runs in processes of its own.
+# Ray prints many warnings and leaves a session behind, so it runs in other processes.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
-def run(words, **environment):
+def run_python(words, **environment):
     return subprocess.run(
         [sys.executable, *map(str, words)],
         capture_output=True,
@@ -32,10 +32,12 @@ def run(words, **environment):
 def test_workers_of_ray_train_share_the_batches_of_one_process(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("ray.train")
-    done = run([Path(__file__).with_name("helpers") / "ray_training.py", tmp_path])
+    done = run_python(
+        [Path(__file__).with_name("helpers") / "ray_training.py", tmp_path]
+    )
     assert done.returncode == 0, done.stderr
-    half = {"world": 2, "rows": 1000}
-    assert json.loads(done.stdout) == [{"rank": rank, **half} for rank in range(2)]
+    rest = {"world": 2, "rows": 1000}
+    assert json.loads(done.stdout) == [{"rank": rank, **rest} for rank in range(2)]
 
 
 # ---- examples/convert_ray.py --------------------------------------------------------
@@ -51,7 +53,7 @@ print(json.dumps([convert_ray.main(words) for words in json.loads(sys.argv[1])])
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
-    """Folders of photos, of which some are damaged, and what became of them."""
+    """Convert folders of photos; return their parent, exit codes and the process."""
     pytest.importorskip("ray.data")
     root = tmp_path_factory.mktemp("convert")
     for i in range(45):
@@ -69,14 +71,14 @@ def converted(tmp_path_factory):
     (bag / "gone.png").symlink_to(bag / "nothing")
     (root / "bad" / "a").mkdir(parents=True)
     (root / "bad" / "a" / "x.png").write_text("bad")
-    (root / "of good.part").mkdir()  # left over from a run that was killed
+    (root / "of good.part").mkdir()  # left by a run that was killed
     (root / "of good.part" / "train-00009-images-idx3-ubyte").touch()
     names = ["good", "damaged", "splits", "bad"]
     words = [
-        [str(root / name), str(root / f"of {name}"), "--shard-size", "16"]
+        [str(root / name), str(root / f"of {name}"), "--photos-per-file", "16"]
         for name in names
     ]
-    done = run(
+    done = run_python(
         ["-c", CONVERSIONS, json.dumps(words)],
         PYTHONPATH=os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]),
     )
@@ -85,8 +87,8 @@ def converted(tmp_path_factory):
     return root, dict(zip(names, codes)), done
 
 
-def whole(folder, split):
-    """The images and labels of all shards, in order."""
+def read_all(folder, split):
+    """Return the images and labels of all files of a split, in order."""
     paths = sorted(folder.glob(f"{split}-*-images-idx3-ubyte"))
     images = [ff.read_idx(path) for path in paths]
     labels = [
@@ -97,29 +99,28 @@ def whole(folder, split):
 
 
 @pytest.mark.parametrize("name", ["good", "damaged", "splits"])
-def test_shards_are_what_convert_folder_makes(converted, tmp_path, name):
+def test_files_together_equal_those_of_convert_folder(converted, tmp_path, name):
     root, codes, _ = converted
     want = ff.convert_folder(root / name, tmp_path / "want")
     assert codes[name] == (1 if want.n_bad else 0)
     out = root / f"of {name}"
     for split in want.n_images:
-        images, labels = whole(out, split)
+        images, labels = read_all(out, split)
         dataset = ff.load(split, root=tmp_path / "want")
         assert np.array_equal(images, dataset.images)
         assert np.array_equal(labels, dataset.labels)
-    for other in ("dataset.json", "bad-photos.txt"):
-        if (tmp_path / "want" / other).exists():
-            same = (tmp_path / "want" / other).read_bytes()
-            assert (out / other).read_bytes() == same
+    for file in ("dataset.json", "bad-photos.txt"):
+        if (tmp_path / "want" / file).exists():
+            content = (tmp_path / "want" / file).read_bytes()
+            assert (out / file).read_bytes() == content
         else:
-            assert not (out / other).exists()
+            assert not (out / file).exists()
 
 
-def test_names_and_sizes_of_shards(converted):
+def test_names_and_sizes_of_files(converted):
     root, _, _ = converted
-    names = [f"train-0000{i}-{what}" for i in range(3) for what in ("images", "labels")]
-    idx = {"images": "idx3", "labels": "idx1"}
-    want = [f"{name}-{idx[name[12:]]}-ubyte" for name in names]
+    kinds = ("images-idx3", "labels-idx1")
+    want = [f"train-0000{i}-{kind}-ubyte" for i in range(3) for kind in kinds]
     assert sorted(contents(root / "of good")) == ["dataset.json", *want]
     sizes = [len(ff.read_idx(root / "of good" / name)) for name in want]
     assert sizes == [16, 16, 16, 16, 13, 13]
@@ -131,7 +132,7 @@ def test_damaged_photos_are_reported(converted):
     for words in (
         "bag/cut.jpg: image file is truncated",
         "bag/gone.png: No such file or directory",
-        "bag/text.png: not a photo in ",
+        "bag/text.png: a photo must be an undamaged file in ",
     ):
         assert words in done.stderr
 
@@ -143,43 +144,43 @@ def test_no_good_photo_leaves_nothing(converted):
     assert not list(root.glob("*.part"))
 
 
-def test_what_will_not_do_is_said_before_ray_starts(converted, tmp_path):
+def test_bad_arguments_are_reported_before_ray_starts(converted, tmp_path):
     root, _, _ = converted
     (tmp_path / "none").mkdir()
     for source, out, words, message in (
-        (root / "good", root / "of good", [], "of good is there already"),
+        (root / "good", root / "of good", [], "of good already exists"),
         (root / "gone", tmp_path / "out", [], "gone: there is no such folder"),
         (root / "good", root / "good" / "out", [], "must not be in"),
-        (tmp_path / "none", tmp_path / "out", [], "wanted a subfolder for each"),
-        (root / "good", tmp_path / "out", ["--shard-size", "0"], "from 1 on, got 0"),
+        (tmp_path / "none", tmp_path / "out", [], "must have a subfolder for each"),
+        (root / "good", tmp_path / "out", ["--photos-per-file=0"], "at least 1, got 0"),
     ):
-        done = run([EXAMPLES / "convert_ray.py", source, out, *words])
+        done = run_python([EXAMPLES / "convert_ray.py", source, out, *words])
         assert done.returncode == 2 and message in done.stderr, done.stderr
         assert "Started a local Ray instance" not in done.stderr
 
 
 @pytest.fixture
 def convert_ray(monkeypatch):
-    """The program as a module, which converts here, not on a cluster."""
+    """Import the program as a module that converts in this process, without Ray."""
     spec = importlib.util.spec_from_file_location(
         "convert_ray", EXAMPLES / "convert_ray.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def convert_here(shards, address):
-        return [module.convert_shard(shard) for shard in shards]
+    def convert_here(parts, address):
+        return [module.convert_part(part) for part in parts]
 
-    monkeypatch.setattr(module, "convert_shards", convert_here)
+    monkeypatch.setattr(module, "convert_parts", convert_here)
     return module
 
 
 @pytest.mark.parametrize("n_written", range(6))
-def test_a_run_that_fails_leaves_only_whole_pairs(
+def test_a_run_that_fails_leaves_a_label_file_for_each_image_file(
     converted, tmp_path, monkeypatch, convert_ray, n_written
 ):
     root, _, _ = converted
-    words = [str(root / "good"), str(tmp_path / "out"), "--shard-size", "16"]
+    words = [str(root / "good"), str(tmp_path / "out"), "--photos-per-file", "16"]
     write, written = ff.write_idx, []
 
     def write_some(path, array):
@@ -196,8 +197,8 @@ def test_a_run_that_fails_leaves_only_whole_pairs(
     part = tmp_path / "out.part"
     assert len(list(part.glob("*images-idx3-ubyte"))) == n_written // 2
     if n_written > 1:
-        whole(part, "train")
+        read_all(part, "train")
     assert convert_ray.main(words) == 0
     assert contents(tmp_path / "out").keys() == contents(root / "of good").keys()
-    assert whole(tmp_path / "out", "train")[1].sum() == 45
+    assert read_all(tmp_path / "out", "train")[1].sum() == 45
     assert not part.exists()

@@ -1,4 +1,4 @@
-"""What README.md and the docstrings say is run and compared with what is there."""
+"""Examples of README.md, the docs and the docstrings run; the layout is complete."""
 
 import doctest
 import re
@@ -21,8 +21,8 @@ def test_the_package_docstring_runs():
 def test_the_examples_of_the_dataset_run():
     pytest.importorskip("PIL.Image")
     path = ROOT / "docs" / "dataset.md"
-    found = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
-    assert found.attempted >= 20 and found.failed == 0
+    results = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
+    assert results.attempted >= 20 and results.failed == 0
 
 
 def test_the_first_example_runs(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The reference of steps itself, against numpy, Pillow and Python's floats."""
+"""Transforms of the reference, compared with numpy, Pillow and Python's floats."""
 
 import itertools
 import math
@@ -14,9 +14,9 @@ from helpers.against_reference import dataset_of
 from PIL import Image, ImageOps
 
 
-def through(image, step, /, **parameters):
+def transformed(image, name, /, **parameters):
     draws = reference_draws.Draws(1, 2, 3, 4)
-    return reference_steps.STEPS[step](image, SimpleNamespace(**parameters), draws)
+    return reference_steps.TRANSFORMS[name](image, SimpleNamespace(**parameters), draws)
 
 
 def always(value):
@@ -66,7 +66,7 @@ def test_normal_and_beta_numbers_have_their_moments():
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
-def test_windows_of_the_reference_are_numpys(mode):
+def test_crops_of_the_reference_equal_numpy(mode):
     image = dataset_of(6, 9, 4).images[0]
     sides = {
         "top": -5,
@@ -77,11 +77,11 @@ def test_windows_of_the_reference_are_numpys(mode):
         "width": 19,
     }
     number = ["constant", "edge", "reflect", "symmetric"].index(mode)
-    got = through(image, "crop", **sides, mode=number, fill=0)
+    got = transformed(image, "crop", **sides, mode=number, fill=0)
     assert np.array_equal(got, np.pad(image, 5, mode=mode))
 
 
-def test_tones_of_the_reference_are_pillows():
+def test_tones_of_the_reference_equal_pillow():
     for image in dataset_of(20, 30, 4).images:
         photo = Image.fromarray(image)
         for kind, value, want in [
@@ -90,20 +90,20 @@ def test_tones_of_the_reference_are_pillows():
             (reference_pixels.SOLARIZE, 99, ImageOps.solarize(photo, 99)),
             (reference_pixels.EQUALIZE, 0, ImageOps.equalize(photo)),
         ]:
-            got = through(image, "tone", kind=kind, value=always(value))
+            got = transformed(image, "tone", kind=kind, value=always(value))
             assert np.array_equal(got, want), kind
-        got = through(
+        got = transformed(
             image, "tone", kind=reference_pixels.AUTOCONTRAST, value=always(0)
         ).astype(int)
         assert abs(got - np.array(ImageOps.autocontrast(photo))).max() <= 1
 
 
 @pytest.mark.parametrize("height, width", [(41, 60), (7, 12), (20, 30)])
-def test_resizing_of_the_reference_is_pillows(height, width):
+def test_resizing_of_the_reference_equals_pillow(height, width):
     image = dataset_of(20, 30, 4).images[0]
     want = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     options = {"height": height, "width": width, "interpolation": 1, "antialias": 1}
-    got = through(image, "resize", **options).astype(int)
+    got = transformed(image, "resize", **options).astype(int)
     assert abs(got - np.array(want)).max() <= 1
 
 
@@ -113,10 +113,10 @@ def test_rotation_of_the_reference_by_quarters_is_exact():
     parts = {"translate_x": zero, "translate_y": zero, "shear_x": zero, "shear_y": zero}
     switches = {"shear_tangent": 0, "truncate": 0, "center_x": 0.0, "center_y": 0.0}
     for quarters in range(-2, 4):
-        step = {"angle": always(90.0 * quarters), "scale": always(1.0)}
-        step |= parts | switches | {"counter_clockwise": 1}
-        step = SimpleNamespace(**step)
-        m = reference_geometry.affine_map(step, reference_draws.Draws(1, 2, 3, 4))
+        fields = {"angle": always(90.0 * quarters), "scale": always(1.0)}
+        fields |= parts | switches | {"counter_clockwise": 1}
+        transform = SimpleNamespace(**fields)
+        m = reference_geometry.affine_map(transform, reference_draws.Draws(1, 2, 3, 4))
         for interpolation in (0, 1):
             got = reference_geometry.warp(image, m, interpolation, 0)
             assert np.array_equal(got, np.rot90(image, quarters))

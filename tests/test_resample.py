@@ -1,4 +1,4 @@
-"""Resizing: what it compiles to."""
+"""Compiled forms of Resize and RandomResizedCrop."""
 
 import math
 
@@ -12,7 +12,7 @@ from fmnist_fast.augment import (
 
 
 @pytest.mark.parametrize(
-    "step, size",
+    "transform, size",
     [
         (Resize(14), (14, 28)),
         (Resize((14, 20)), (14, 20)),
@@ -21,24 +21,24 @@ from fmnist_fast.augment import (
         (Resize(30, max_size=61), (30, 60)),
     ],
 )
-def test_resize_follows_the_shorter_side(step, size):
-    for wanted, height, width in ((size, 20, 40), (size[::-1], 40, 20)):
-        if isinstance(step.size, tuple):
-            wanted = size
-        out = compiled(step, height=height, width=width)
-        assert (out.height, out.width) == wanted
-        fields = {"height": wanted[0], "width": wanted[1]}
+def test_resize_follows_the_shorter_side(transform, size):
+    for expected, height, width in ((size, 20, 40), (size[::-1], 40, 20)):
+        if isinstance(transform.size, tuple):
+            expected = size
+        out = compiled(transform, height=height, width=width)
+        assert (out.height, out.width) == expected
+        fields = {"height": expected[0], "width": expected[1]}
         fields |= {"interpolation": 1, "antialias": 1}
         assert out.transforms == (("resize", 1.0, fields),)
 
 
 def test_resize_never_makes_an_empty_image():
-    with pytest.raises(ValueError, match="this would make 0x50 of 1x100"):
+    with pytest.raises(ValueError, match="got 0x50 from an image of 1x100"):
         compiled(Resize(None, max_size=50), height=1, width=100)
 
 
 @pytest.mark.parametrize(
-    "interpolation, antialias, wanted",
+    "interpolation, antialias, expected",
     [
         ("bilinear", True, (1, 1)),
         ("bilinear", False, (1, 0)),
@@ -46,12 +46,13 @@ def test_resize_never_makes_an_empty_image():
         ("nearest", True, (0, 0)),
     ],
 )
-def test_antialias_is_for_bilinear(interpolation, antialias, wanted):
-    step = Resize(5, interpolation, antialias=antialias)
-    assert (only(step)[2]["interpolation"], only(step)[2]["antialias"]) == wanted
-    step = RandomResizedCrop(5, interpolation=interpolation, antialias=antialias)
-    fields = only(step)[2]["resize"]
-    assert (fields["interpolation"], fields["antialias"]) == wanted
+def test_antialias_requires_bilinear(interpolation, antialias, expected):
+    transform = Resize(5, interpolation, antialias=antialias)
+    fields = only(transform)[2]
+    assert (fields["interpolation"], fields["antialias"]) == expected
+    transform = RandomResizedCrop(5, interpolation=interpolation, antialias=antialias)
+    fields = only(transform)[2]["resize"]
+    assert (fields["interpolation"], fields["antialias"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,8 @@ def test_antialias_is_for_bilinear(interpolation, antialias, wanted):
     ],
 )
 def test_random_resized_crop(ratio, sides, fallback):
-    step = RandomResizedCrop((20, 24), (0.5, 1), ratio)
-    kind, p, fields = only(step, *sides)
+    transform = RandomResizedCrop((20, 24), (0.5, 1), ratio)
+    kind, p, fields = only(transform, *sides)
     assert (kind, p) == ("resized_crop", 1.0)
     assert (fields["fallback_height"], fields["fallback_width"]) == fallback
     assert fields["scale"] == drawn(0.5, 1.0)
@@ -78,4 +79,4 @@ def test_random_resized_crop(ratio, sides, fallback):
         "interpolation": 1,
         "antialias": 1,
     }
-    assert compiled(step, height=sides[0], width=sides[1]).width == 24
+    assert compiled(transform, height=sides[0], width=sides[1]).width == 24

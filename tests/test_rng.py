@@ -1,11 +1,11 @@
-"""Philox: published answers, and the layout of key and counter."""
+"""Philox: its published test vectors, and the layout of key and counter."""
 
 import pytest
 import reference_draws
 
 from fmnist_fast import _core
 
-# Known answers of philox4x32-10 as published with Random123 (kat_vectors).
+# Test vectors of philox4x32-10 from the file kat_vectors of Random123.
 KNOWN = [
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
     (
@@ -31,10 +31,10 @@ def test_known_answers(counter, key, answer):
     assert words == answer
 
 
-@pytest.mark.parametrize("which", ["seed", "epoch", "position", "operation", "draw"])
-def test_every_part_of_the_counter_matters(which):
+@pytest.mark.parametrize("part", ["seed", "epoch", "position", "operation", "draw"])
+def test_every_part_of_the_counter_matters(part):
     base = {"seed": 5, "epoch": 6, "position": 7, "operation": 1, "draw": 2}
-    other = base | {which: base[which] + 1}
+    other = base | {part: base[part] + 1}
     assert _core.draw(**base) == reference_draws.draw(**base)
     assert _core.draw(**other) == reference_draws.draw(**other)
     assert not set(_core.draw(**base)) & set(_core.draw(**other))

@@ -1,4 +1,4 @@
-"""Rows that are chosen: to be kept, to be split off, to be shown."""
+"""Choice of rows: to keep, to split off, and to show."""
 
 import numpy as np
 import pytest
@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmnist_fast import Dataset, _core
-from fmnist_fast._dataset.classes import wanted_labels
+from fmnist_fast._dataset.classes import selected_labels
 from fmnist_fast._dataset.rows import shown_rows
 
 # ---- filter ------------------------------------------------------------------------
 
 
 def test_filter_by_row(six):
-    found = six.filter(lambda row: row["label"] == 2 and row["image"][0, 0] > 0)
-    assert np.array_equal(found.images, IMAGES[[3, 5]])
-    assert found.labels.tolist() == [2, 2]
-    assert (found.classes, found.name) == (six.classes, "six")
+    kept = six.filter(lambda row: row["label"] == 2 and row["image"][0, 0] > 0)
+    assert np.array_equal(kept.images, IMAGES[[3, 5]])
+    assert kept.labels.tolist() == [2, 2]
+    assert (kept.classes, kept.name) == (six.classes, "six")
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 1000])
@@ -28,37 +28,37 @@ def test_filter_by_batches(six, batch_size):
         sizes.append(len(rows["image"]))
         return rows["image"].mean(axis=(1, 2)) < 40
 
-    found = six.filter(dark, batched=True, batch_size=batch_size)
-    assert np.array_equal(found.images, IMAGES[IMAGES.mean(axis=(1, 2)) < 40])
-    assert 0 < len(found) < 6
+    kept = six.filter(dark, batched=True, batch_size=batch_size)
+    assert np.array_equal(kept.images, IMAGES[IMAGES.mean(axis=(1, 2)) < 40])
+    assert 0 < len(kept) < 6
     assert sum(sizes) == 6 and max(sizes) == min(6, batch_size)
 
 
-def test_filter_takes_lists_of_bools_and_the_format(six, pictures):
-    found = six.filter(lambda rows: [True] * len(rows["label"]), batched=True)
-    assert len(found) == 6
+def test_filter_accepts_lists_of_bools_and_uses_the_format(six, pictures):
+    kept = six.filter(lambda rows: [True] * len(rows["label"]), batched=True)
+    assert len(kept) == 6
     assert len(pictures.filter(lambda row: row["image"].size == (3, 4))) == 6
     assert len(six.filter(lambda row: False)) == 0
     assert len(six.select([]).filter(lambda row: 1 / 0)) == 0
 
 
 @pytest.mark.parametrize("answer", [None, 1, "yes", np.array([True])], ids=repr)
-def test_filter_with_another_answer(six, answer):
+def test_filters_that_return_no_bool_are_refused(six, answer):
     message = r"must return True or False, got .* for row 2$"
     if np.ndim(answer):
-        message = message[:-1] + r": see \.any\(\)"
+        message = message[:-1] + r"\.\nReduce it with \.any\(\)"
     with pytest.raises(TypeError, match=message):
         six.filter(lambda row: True if row["label"] != 1 else answer)
 
 
-def test_filter_with_a_long_answer(six):
-    message = r"got array\(\[\[.{,30}\.\.\. for row 0: see \.any\(\) and \.all\(\)$"
+def test_messages_shorten_long_answers_of_filters(six):
+    message = r"got array\(\[\[.{,30}\.\.\. for row 0\.\n.* \.any\(\) or \.all\(\)\.$"
     with pytest.raises(TypeError, match=message):
         six.filter(lambda row: np.zeros((28, 28)))
 
 
 @pytest.mark.parametrize(
-    "answer, found",
+    "answer, got",
     [
         (True, r"bool \(\)"),
         ([1, 0], r"int64 \(2,\)"),
@@ -66,8 +66,8 @@ def test_filter_with_a_long_answer(six):
         (None, r"object \(\)"),
     ],
 )
-def test_batched_filter_with_another_answer(six, answer, found):
-    message = f"must return 2 booleans for rows 4 to 5, got {found}"
+def test_batched_filters_that_return_no_bools_are_refused(six, answer, got):
+    message = f"must return 2 booleans for rows 4 to 5, got {got}"
     with pytest.raises(TypeError, match=message):
         six.filter(
             lambda rows: answer if len(rows["label"]) == 2 else [True] * 4,
@@ -76,10 +76,10 @@ def test_batched_filter_with_another_answer(six, answer, found):
         )
 
 
-def test_bad_filters(six):
-    with pytest.raises(TypeError, match="filter needs a function of a row, got array"):
+def test_bad_arguments_of_filter_are_refused(six):
+    with pytest.raises(TypeError, match="function must be callable, got array"):
         six.filter(LABELS == 0)
-    with pytest.raises(ValueError, match="batch_size goes with batched=True, got 3"):
+    with pytest.raises(ValueError, match="requires batched=True, got batch_size=3"):
         six.filter(lambda row: True, batch_size=3)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         six.filter(len, batched=True, batch_size=0)
@@ -88,8 +88,8 @@ def test_bad_filters(six):
 # ---- split -------------------------------------------------------------------------
 
 
-def unlabelled(n, side=2):
-    """`n` images that tell their row, with label 0."""
+def numbered(n, side=2):
+    """Return `n` images with label 0, whose first pixels are the number of the row."""
     images = np.zeros((n, side, side), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
     return Dataset.from_arrays(images, np.zeros(n, np.uint8))
@@ -103,7 +103,7 @@ def rows_of(dataset):
 @pytest.mark.parametrize("fraction", [0.001, 0.1, 0.29, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("n", [0, 1, 2, 100, 517])
 def test_split_gives_each_row_to_one_part(n, fraction, stratify):
-    dataset = unlabelled(n)
+    dataset = numbered(n)
     first, second = dataset.split(fraction, stratify=stratify)
     assert len(first) == round(fraction * n)
     rows = [rows_of(part) for part in (first, second)]
@@ -124,9 +124,9 @@ def test_stratified_split_is_fair_to_within_one_row(labels, fraction, seed):
     assert len(first) == round(fraction * len(labels))
     for label in range(7):
         n = labels.count(label)
-        found = [np.count_nonzero(part.labels == label) for part in (first, second)]
-        assert sum(found) == n
-        assert abs(found[0] - fraction * n) < 1
+        counts = [np.count_nonzero(part.labels == label) for part in (first, second)]
+        assert sum(counts) == n
+        assert abs(counts[0] - fraction * n) < 1
 
 
 @pytest.mark.parametrize("stratify", [True, False])
@@ -141,56 +141,56 @@ def test_split_depends_on_the_seed_alone(odd, stratify):
 
 @pytest.mark.parametrize("stratify", [True, False])
 def test_split_takes_rows_from_everywhere(stratify):
-    first, _ = unlabelled(1000).split(0.5, stratify=stratify)
+    first, _ = numbered(1000).split(0.5, stratify=stratify)
     counts = np.histogram(rows_of(first), 10, (0, 1000))[0]
     assert counts.sum() == 500 and counts.min() > 25 and counts.max() < 75
 
 
-def test_stratified_split_draws_anew_for_each_class():
+def test_stratified_split_draws_separately_for_each_class():
     images, labels = np.zeros((500, 1, 1), np.uint8), np.arange(500) % 5
-    images[:, 0, 0] = np.arange(500) // 5  # the place in the class
+    images[:, 0, 0] = np.arange(500) // 5  # the number in the class
     first, _ = Dataset.from_arrays(images, labels).split(0.5, stratify=True)
     places = [first.images[first.labels == label].tobytes() for label in range(5)]
     assert len(set(places)) == 5
 
 
-def test_split_is_no_part_of_the_first_epoch():
-    first, _ = unlabelled(1000).split(0.5)
+def test_split_differs_from_the_first_epoch():
+    first, _ = numbered(1000).split(0.5)
     assert set(rows_of(first)) != set(_core.order(1000, end=500))
 
 
-def test_split_keeps_what_is_known(six):
+def test_split_keeps_the_card(six):
     for part in six.split(0.5):
         assert (part.classes, part.name) == (six.classes, "six")
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), float("inf"), 100])
-def test_bad_fraction(six, fraction):
+def test_bad_fractions_are_refused(six, fraction):
     with pytest.raises(ValueError, match=f"between 0 and 1, got {fraction}"):
         six.split(fraction)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
-def test_seed_out_of_range(six, seed):
+def test_seeds_out_of_range_are_refused(six, seed):
     message = rf"seed must be in 0\.\.{2**64 - 1}, got {seed}"
     with pytest.raises(ValueError, match=message):
         six.split(0.5, seed=seed)
 
 
 @pytest.mark.parametrize("seed", [1.5, "1", None, True])
-def test_seed_of_another_type(six, seed):
+def test_seeds_of_another_type_are_refused(six, seed):
     with pytest.raises(TypeError, match=f"seed must be an integer, got {seed!r}"):
         six.split(0.5, seed=seed)
 
 
 @pytest.mark.parametrize("stratify", ["label", 1, None])
-def test_stratify_of_another_type(six, stratify):
+def test_stratify_must_be_a_bool(six, stratify):
     message = f"stratify must be True or False, got {stratify!r}"
     with pytest.raises(TypeError, match=message):
         six.split(0.5, stratify=stratify)
 
 
-def test_split_of_a_text_says_what_was_wanted():
+def test_a_fraction_of_another_type_is_refused():
     images = np.zeros((2, 3, 4), np.uint8)
     dataset = Dataset.from_arrays(images, np.zeros(2, np.uint8))
     with pytest.raises(TypeError, match=r"fraction must be a number, got '0\.5'"):
@@ -201,9 +201,9 @@ def test_split_of_a_text_says_what_was_wanted():
 
 
 def chosen(dataset, rows=None, classes=None, count=None, seed=None):
-    """The rows that `show` draws."""
+    """Return the rows that `show` draws."""
     if classes is not None:
-        classes = wanted_labels(dataset.classes, classes)
+        classes = selected_labels(dataset.classes, classes)
     return shown_rows(
         dataset.labels, rows, classes, count=count, seed=seed, most=10_000
     )
@@ -247,12 +247,12 @@ def test_rows_of_every_kind(odd, rows, want):
 
 @pytest.mark.parametrize("classes", ["Bag", 8, ["Bag"], ("Bag", "Coat"), [8, 4]])
 def test_classes_by_name_and_number(small, classes):
-    wanted = [8, 4] if len(np.shape(classes)) and len(classes) == 2 else [8]
-    among = [i for i, label in enumerate(small.labels) if label in wanted]
-    assert chosen(small, classes=classes, count=7).tolist() == among[:7]
+    labels = [8, 4] if len(np.shape(classes)) and len(classes) == 2 else [8]
+    want = [i for i, label in enumerate(small.labels) if label in labels]
+    assert chosen(small, classes=classes, count=7).tolist() == want[:7]
     rows = slice(500, 700)
-    within = [i for i in among if 500 <= i < 700]
-    assert chosen(small, rows, classes=classes).tolist() == within
+    want = [i for i in want if 500 <= i < 700]
+    assert chosen(small, rows, classes=classes).tolist() == want
 
 
 def test_seed_draws_without_repetition(odd):
@@ -269,15 +269,15 @@ def test_seed_draws_without_repetition(odd):
 @pytest.mark.parametrize(
     "rows, options, error, message",
     [
-        (517, {}, IndexError, "row 517 is out of range: .* dataset of 517"),
+        (517, {}, IndexError, r"row 517 is out of range: .* in -517\.\.516"),
         ("image", {}, TypeError, "rows must be a slice"),
-        ([], {}, ValueError, "nothing to show: of 517 images, none is among the rows"),
-        (None, {"classes": []}, ValueError, "nothing to show"),
+        ([], {}, ValueError, "rows and classes .* one of the 517 images, got none"),
+        (None, {"classes": []}, ValueError, "at least one of the 517 images, got none"),
         (
             None,
             {"classes": "3"},
             ValueError,
-            "named '3'; they are '0', '1', '2'$",
+            r"named '3'\.\nThe classes are '0', '1', '2'\.$",
         ),
         (None, {"classes": 3}, ValueError, r"classes must be in 0\.\.2, got 3"),
         (None, {"classes": 1.5}, TypeError, "classes must be an integer, got 1.5"),
@@ -288,24 +288,24 @@ def test_seed_draws_without_repetition(odd):
         (None, {"columns": 0}, ValueError, "columns must be at least 1, got 0"),
     ],
 )
-def test_bad_choices(sheets, odd, rows, options, error, message):
+def test_bad_choices_are_refused(sheets, odd, rows, options, error, message):
     with pytest.raises(error, match=message):
         odd.show(rows, **options)
 
 
-def test_a_class_with_a_slip_is_guessed(small):
-    with pytest.raises(ValueError, match=r"named 'bag'; did you mean 'Bag'\?"):
+def test_a_misspelled_class_gets_a_hint(small):
+    with pytest.raises(ValueError, match=r"named 'bag'. Did you mean 'Bag'\?"):
         small.show(classes="bag")
     many = Dataset.from_arrays(small.images, np.arange(1000))
-    with pytest.raises(ValueError, match=r"named 'x'; they are '0', .* '11', \.\.\.$"):
+    with pytest.raises(ValueError, match=r"\nThe classes are '0', .* '11', \.\.\.$"):
         many.show(classes="x")
 
 
-def test_a_sheet_has_room_for_ten_thousand():
+def test_a_sheet_has_at_most_ten_thousand_images():
     many = Dataset.from_arrays(
         np.zeros((10001, 1, 1), np.uint8), np.zeros(10001, np.uint8)
     )
-    with pytest.raises(ValueError, match="room for 10,000 images, got 10,001"):
+    with pytest.raises(ValueError, match="at most 10,000 images, got 10,001"):
         many.show(range(10001))
     with pytest.raises(ValueError, match=r"count must be in 1\.\.10000, got 10001"):
         many.show(count=10001)

@@ -1,4 +1,4 @@
-"""Loaders at work when the process forks or gets a signal."""
+"""The process forks or gets a signal while loaders are at work."""
 
 import os
 import signal
@@ -29,10 +29,10 @@ def test_fork_in_the_middle_of_an_epoch():
             else:
                 os._exit(2)
             del held
-            fresh = [labels for _, labels in loader]  # threads of its own
+            fresh = [labels for _, labels in loader]  # starts new threads
             ok = sum(map(len, fresh)) == 3000
             loader.close()
-            sys.exit(0 if ok else 3)  # the whole way out, with atexit
+            sys.exit(0 if ok else 3)  # a normal exit, which runs atexit functions
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         rest = list(iterator)
         assert sum(len(y) for _, y in held + rest) == 3000
@@ -43,7 +43,7 @@ def test_fork_in_the_middle_of_an_epoch():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_while_other_threads_take_batches():
-    """A fork may find any lock held."""
+    """A lock may be held by another thread at the time of the fork."""
     code = """
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -75,15 +75,13 @@ def test_forks_while_other_threads_take_batches():
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
-def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
-    """A batch of 1.1 GB, which takes far longer than that to fill."""
+def test_signals_are_handled_within_100_ms_while_waiting_for_a_batch():
+    """The batch has 1.1 GB, so that filling it takes much longer than 100 ms."""
     code = """
         many = np.broadcast_to(dataset.images, (120, 3000, 28, 28)).reshape(-1, 28, 28)
         big = ff.Dataset.from_arrays(many, np.zeros(len(many), np.uint8))
-        when = []
 
         def handler(*_):
-            when.append(time.monotonic())
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGALRM, handler)
@@ -96,13 +94,13 @@ def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
         except KeyboardInterrupt:
             now = time.monotonic()
         else:
-            raise SystemExit("the batch came first")
+            raise SystemExit("the batch was ready before the signal")
         assert now - start < 0.03 + 0.1, now - start
-        images, labels = next(iterator)  # nothing was lost
+        images, labels = next(iterator)  # the batch is not lost
         assert np.array_equal(images[-3000:, 0], many[-3000:])
         """
     for threads in ("1", "2"):
-        for _ in range(3):  # a busy machine may be late once
+        for _ in range(3):  # a busy machine may be late now and then
             done = run_script(code.replace("THREADS", threads))
             if done.returncode == 0:
                 break
@@ -110,9 +108,9 @@ def test_signals_are_seen_within_100_ms_while_a_batch_is_awaited():
 
 
 @pytest.mark.skipif(not on_posix, reason="needs SIGINT")
-def test_ctrl_c_ends_a_training_loop_at_once():
+def test_ctrl_c_ends_a_training_loop_immediately():
     code = """
-        # Started from a background job, SIGINT would be ignored.
+        # A background job of a shell would ignore SIGINT.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         loader = ff.Loader(dataset, 7, shuffle=True, threads=2)
         print("ready", flush=True)
@@ -134,8 +132,8 @@ def test_ctrl_c_ends_a_training_loop_at_once():
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
-def test_a_signal_handler_may_ask_for_the_state():
-    """Checkpointing on SIGTERM, wherever the training loop is."""
+def test_a_signal_handler_may_read_the_state():
+    """A handler of SIGTERM may save a checkpoint at any point of the training loop."""
     code = """
         loader = ff.Loader(dataset, 1000, shuffle=True, threads=2)
         states = []
@@ -147,8 +145,8 @@ def test_a_signal_handler_may_ask_for_the_state():
                 loader.state_dict()
         signal.setitimer(signal.ITIMER_REAL, 0)
         assert len(states) > 50
-        where = [(state["epoch"], state["position"]) for state in states]
-        assert where == sorted(where)
+        places = [(state["epoch"], state["position"]) for state in states]
+        assert places == sorted(places)
         """
     done = run_script(code)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What is read of a split: wrong files, published or not, and the card beside them."""
+"""The files of a split: damaged or wrong ones, published ones, and the card."""
 
 import shutil
 import string
@@ -11,7 +11,7 @@ import fmnist_fast as ff
 from fmnist_fast import FormatError
 from fmnist_fast._registry import datasets
 
-# ---- what is wrong -----------------------------------------------------------------
+# ---- damaged and wrong files ---------------------------------------------------------
 
 
 def test_images_and_labels_swapped(tmp_path):
@@ -19,13 +19,13 @@ def test_images_and_labels_swapped(tmp_path):
     images.rename(tmp_path / "x")
     labels.rename(images)
     (tmp_path / "x").rename(labels)
-    message = r"t10k-images.*: images must be uint8 with 3 dim.*, found uint8 \(12,\)"
+    message = r"t10k-images.*: images must be uint8 with 3 dim.*, got uint8 \(12,\)"
     with pytest.raises(FormatError, match=message):
         ff.load("test", tmp_path)
 
 
 @pytest.mark.parametrize(
-    "images, found",
+    "images, text",
     [
         (np.zeros((12, 20), np.uint8), r"uint8 \(12, 20\)"),
         (np.zeros((12, 5, 4, 1), np.uint8), r"uint8 \(12, 5, 4, 1\)"),
@@ -35,26 +35,26 @@ def test_images_and_labels_swapped(tmp_path):
         (np.zeros((12, 5, 0), np.uint8), r"uint8 \(12, 5, 0\)"),
     ],
 )
-def test_images_of_another_kind(tmp_path, images, found):
+def test_images_of_another_type_or_shape(tmp_path, images, text):
     path, _ = write_pair(tmp_path)
     ff.write_idx(path, images)
-    message = f"{path.name}: images must be uint8 with 3 dimensions, found {found}"
+    message = f"{path.name}: images must be uint8 with 3 dimensions, got {text}"
     with pytest.raises(FormatError, match=message):
         ff.load("test", tmp_path)
 
 
 @pytest.mark.parametrize(
-    "labels, found",
+    "labels, text",
     [
         (np.zeros(12, np.float32), r"float32 \(12,\)"),
         (np.zeros((12, 1), np.uint8), r"uint8 \(12, 1\)"),
         (np.zeros((), np.uint8), r"uint8 \(\)"),
     ],
 )
-def test_labels_of_another_kind(tmp_path, labels, found):
+def test_labels_of_another_type_or_shape(tmp_path, labels, text):
     _, path = write_pair(tmp_path)
     ff.write_idx(path, labels)
-    message = f"{path.name}: labels must be integers with 1 dimension, found {found}"
+    message = f"{path.name}: labels must be integers with 1 dimension, got {text}"
     with pytest.raises(FormatError, match=message):
         ff.load("test", tmp_path)
 
@@ -63,7 +63,7 @@ def test_labels_of_another_kind(tmp_path, labels, found):
 def test_images_and_labels_of_different_number(tmp_path, n):
     _, path = write_pair(tmp_path)
     ff.write_idx(path, np.zeros(n, np.uint8))
-    message = f"images-idx3-ubyte.gz has 12 images, but .*ubyte.gz has {n} labels"
+    message = f"ubyte.gz: must have 12 labels, one .* of .*ubyte.gz, got {n}$"
     with pytest.raises(FormatError, match=message):
         ff.load("test", tmp_path)
 
@@ -76,15 +76,15 @@ def test_damaged_file_is_named(tmp_path, which):
         ff.load("test", tmp_path)
 
 
-def test_file_that_is_no_idx_is_named(tmp_path):
+def test_file_that_is_not_idx_is_named(tmp_path):
     path, _ = write_pair(tmp_path)
     path.write_text("<html>not found</html>")
-    with pytest.raises(FormatError, match=rf"{path.name} \(starts with 3C 68 74 6D\)"):
+    with pytest.raises(FormatError, match=rf"{path.name}: .* with 3C 68 74 6D\)"):
         ff.load("test", tmp_path)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
-def test_labels_of_other_integers_can_be_used(tmp_path, dtype):
+def test_labels_of_other_integer_types_can_be_used(tmp_path, dtype):
     _, path = write_pair(tmp_path)
     ff.write_idx(path, np.arange(12).astype(dtype) % 10)
     dataset = ff.load("test", tmp_path)
@@ -109,7 +109,7 @@ def test_negative_label(tmp_path):
         ff.load("test", tmp_path)
 
 
-def test_stray_label_makes_no_billion_names(tmp_path):
+def test_a_wrong_label_does_not_make_a_billion_class_names(tmp_path):
     _, path = write_pair(tmp_path, card={"name": "unnamed"})
     ff.write_idx(path, np.full(12, 2**31 - 1, np.int32))
     with pytest.raises(FormatError, match=r"must be below 1048576 .* 2147483647"):
@@ -120,7 +120,7 @@ def test_stray_label_makes_no_billion_names(tmp_path):
 
 
 @pytest.mark.parametrize("split, n", [("train", 60000), ("test", 10000)])
-def test_published_files_are_known(real_root, split, n):
+def test_published_files_are_recognized(real_root, split, n):
     dataset = ff.load(split, real_root)  # a warning would be an error
     assert dataset.name == "fashion-mnist" and not dataset.synthetic
     assert dataset.images.shape == (n, 28, 28)
@@ -128,7 +128,9 @@ def test_published_files_are_known(real_root, split, n):
     assert dataset.classes[0] == "T-shirt/top" and dataset.classes[9] == "Ankle boot"
 
 
-def test_published_files_are_known_from_the_cache(tmp_path, monkeypatch, real_root):
+def test_published_files_are_recognized_from_the_cache(
+    tmp_path, monkeypatch, real_root
+):
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path))
     for _ in range(2):
         assert ff.load("test", real_root).name == "fashion-mnist"
@@ -136,7 +138,7 @@ def test_published_files_are_known_from_the_cache(tmp_path, monkeypatch, real_ro
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_published_content_packed_anew_is_known(tmp_path, real_root, suffix):
+def test_published_content_compressed_again_is_recognized(tmp_path, real_root, suffix):
     for stem in NAMES["test"]:
         items = ff.read_idx(real_root / f"{stem}.gz")
         ff.write_idx(tmp_path / f"{stem}{suffix}", items)
@@ -149,14 +151,14 @@ def test_one_changed_label_is_not_the_published_file(tmp_path, real_root):
     items = ff.read_idx(real_root / labels)
     items[5000] = (items[5000] + 1) % 10
     ff.write_idx(tmp_path / labels, items)
-    with pytest.warns(UserWarning) as seen:
+    with pytest.warns(UserWarning) as warnings:
         dataset = ff.load("test", tmp_path, cache=False)
     assert dataset.name is None and dataset.classes[9] == "9"
-    (warning,) = seen
+    (warning,) = warnings
     assert str(warning.message).startswith(f"{tmp_path / labels}: not the published")
 
 
-def test_copy_made_without_a_check_is_checked_when_needed(
+def test_decoded_copy_made_without_a_check_is_checked_when_needed(
     tmp_path, monkeypatch, real_root
 ):
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
@@ -170,15 +172,17 @@ def test_copy_made_without_a_check_is_checked_when_needed(
 
 def test_mnist_is_not_taken_for_fashion_mnist(tmp_path):
     images, labels = write_pair(tmp_path, card=None)
-    message = f"{images} and {labels}: not the published Fashion-MNIST.*numbers"
-    with pytest.warns(UserWarning, match=message) as seen:
+    message = (
+        f"{images} and {labels}: not the published Fashion-MNIST.*\nClasses are shown"
+    )
+    with pytest.warns(UserWarning, match=message) as warnings:
         dataset = ff.load("test", tmp_path)
     assert dataset.name is None and not dataset.synthetic
     assert dataset.classes == tuple("0123456789")
-    assert [warning.filename for warning in seen] == [__file__]
+    assert [warning.filename for warning in warnings] == [__file__]
 
 
-def test_warning_comes_from_the_cache_too(tmp_path, monkeypatch):
+def test_decoded_copies_give_the_warning_too(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     write_pair(tmp_path, card=None)
     for _ in range(2):
@@ -187,25 +191,27 @@ def test_warning_comes_from_the_cache_too(tmp_path, monkeypatch):
 
 
 def test_mnist_as_fashion_mnist_gives_a_warning_that_names_it(mnist_root):
-    message = "not the published Fashion-MNIST .*it is MNIST's t10k.*name='mnist'"
-    with pytest.warns(UserWarning, match=message) as seen:
+    message = (
+        "not the published Fashion-MNIST .*It is t10k.* of MNIST.\nPass name='mnist'"
+    )
+    with pytest.warns(UserWarning, match=message) as warnings:
         dataset = ff.load("test", mnist_root)
     assert dataset.name == "mnist" and dataset.classes == tuple(string.digits)
-    assert [warning.filename for warning in seen] == [__file__]
+    assert [warning.filename for warning in warnings] == [__file__]
 
 
-def test_train_files_in_the_place_of_test_files(tmp_path, real_root):
+def test_train_files_under_the_names_of_test_files(tmp_path, real_root):
     test, train = datasets.SPLITS["test"].stems, datasets.SPLITS["train"].stems
-    for there, name in zip(train, test):
-        (tmp_path / f"{name}.gz").symlink_to(real_root / f"{there}.gz")
-    with pytest.warns(UserWarning, match="it is Fashion-MNIST's train-images[^:]*;"):
+    for target, name in zip(train, test):
+        (tmp_path / f"{name}.gz").symlink_to(real_root / f"{target}.gz")
+    with pytest.warns(UserWarning, match="It is train-images.* of Fashion-MNIST.\nCl"):
         assert ff.load("test", tmp_path, cache=False).name is None
 
 
-def test_another_compression_of_a_file_without_inflated_hash(tmp_path):
+def test_another_compression_of_a_file_without_a_hash_of_its_content(tmp_path):
     part = datasets.DATASETS["kmnist"].splits["test"]
     write_published(tmp_path, part, np.ones(N, np.uint8))
-    with pytest.warns(UserWarning, match="published KMNIST .*its SHA-256 differs"):
+    with pytest.warns(UserWarning, match="published KMNIST .*Its SHA-256 differs"):
         ff.load("test", tmp_path, name="kmnist")
 
 

@@ -1,4 +1,4 @@
-"""EMNIST: images stand upright, and the labels of its letters start at 0."""
+"""EMNIST: images are turned upright, and labels of letters start at 0."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from fmnist_fast._registry import datasets
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("name", EMNIST)
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_emnist_stands_upright(tmp_path, spec, monkeypatch, name, split, suffix):
+def test_emnist_images_are_upright(tmp_path, spec, monkeypatch, name, split, suffix):
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     part = spec(name).splits[split]
     labels = np.arange(1, N + 1).astype(np.uint8) % 10 + 1
@@ -34,7 +34,9 @@ def test_emnist_stands_upright(tmp_path, spec, monkeypatch, name, split, suffix)
     assert any(copy.startswith(f"{part.images}{suffix}-") for copy in copies)
 
 
-def test_the_upright_copy_is_only_for_who_wants_it(tmp_path, spec, monkeypatch):
+def test_upright_and_stored_images_have_separate_decoded_copies(
+    tmp_path, spec, monkeypatch
+):
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     part = spec("emnist/digits").splits["test"]
     stored = write_published(tmp_path, part, np.zeros(N, np.uint8))
@@ -47,7 +49,7 @@ def test_the_upright_copy_is_only_for_who_wants_it(tmp_path, spec, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [0, 27])
-def test_letters_outside_of_the_alphabet(tmp_path, spec, wrong):
+def test_labels_outside_the_alphabet(tmp_path, spec, wrong):
     part = spec("emnist/letters").splits["test"]
     labels = np.ones(N, np.uint8)
     labels[5] = wrong
@@ -60,7 +62,7 @@ def test_letters_outside_of_the_alphabet(tmp_path, spec, wrong):
 def test_other_number_of_images_than_published(tmp_path):
     part = datasets.DATASETS["emnist/letters"].splits["test"]
     write_published(tmp_path, part, np.ones(N, np.uint8))
-    message = r"not the published EMNIST Letters .*it has 12 items, .* one 20800\)"
+    message = r"not the published EMNIST Letters .*It has 12 items, .* file has 20800\."
     with pytest.warns(UserWarning, match=message):
         dataset = ff.load("test", tmp_path, name="emnist/letters")
     assert dataset.name is None and dataset.labels.tolist() == [0] * N

@@ -1,4 +1,4 @@
-"""QMNIST: parts of its test files, and the other columns of its labels."""
+"""QMNIST: parts of its test files, and the extra columns of its labels."""
 
 import pickle
 import re
@@ -14,15 +14,14 @@ from fmnist_fast._registry import datasets
 
 @pytest.fixture
 def qmnist(tmp_path, spec, monkeypatch):
-    """A folder with the test files, and what is in them."""
-    known = spec("qmnist")
+    """Return a folder with the test files, their images and their labels."""
+    spec = spec("qmnist")
     parts = {"test10k": {"end": 5}, "test50k": {"begin": 5}}
     splits = {
-        name: part._replace(**parts.get(name, {}))
-        for name, part in known.splits.items()
+        name: part._replace(**parts.get(name, {})) for name, part in spec.splits.items()
     }
-    known = known._replace(splits=splits)
-    monkeypatch.setitem(datasets.DATASETS, "qmnist", known)
+    spec = spec._replace(splits=splits)
+    monkeypatch.setitem(datasets.DATASETS, "qmnist", spec)
     labels = np.arange(N * 8, dtype=np.int32).reshape(N, 8) * 1000
     labels[:, 0] = np.arange(N) % 10
     return tmp_path, write_published(tmp_path, splits["test"], labels), labels
@@ -52,27 +51,27 @@ def test_qmnist_columns(qmnist, split, rows):
         assert column.dtype == np.int32 and not column.flags.writeable
 
 
-def test_extra_follows_rows(qmnist):
+def test_extra_columns_follow_the_rows(qmnist):
     root, _, labels = qmnist
     dataset = ff.load("test", root, name="qmnist")
     picked = dataset.select([7, 2, 2])
     assert picked.extra["writer_id"].tolist() == labels[[7, 2, 2], 2].tolist()
     first, second = dataset.split(0.5, seed=3)
-    seen = [*first.extra["global_index"], *second.extra["global_index"]]
-    assert sorted(seen) == labels[:, 5].tolist()
+    indices = [*first.extra["global_index"], *second.extra["global_index"]]
+    assert sorted(indices) == labels[:, 5].tolist()
     for part in (first, second):
         row = labels[:, 5].tolist().index(part.extra["global_index"][0])
         assert np.array_equal(part.images[0], dataset.images[row])
 
 
 @pytest.mark.parametrize("split", ["test", "test50k"])
-def test_extra_survives_pickle(qmnist, split):
+def test_extra_columns_are_pickled(qmnist, split):
     dataset = ff.load(split, qmnist[0], name="qmnist")
-    for one in (dataset, dataset.select([1, 0])):
-        again = pickle.loads(pickle.dumps(one))
-        assert np.array_equal(again.images, one.images)
-        for name, column in one.extra.items():
-            assert np.array_equal(again.extra[name], column)
+    for original in (dataset, dataset.select([1, 0])):
+        unpickled = pickle.loads(pickle.dumps(original))
+        assert np.array_equal(unpickled.images, original.images)
+        for name, column in original.extra.items():
+            assert np.array_equal(unpickled.extra[name], column)
 
 
 @pytest.mark.parametrize("shape", [(N,), (N, 7), (N, 9), (N, 8, 1)])
@@ -83,12 +82,12 @@ def test_qmnist_labels_of_another_shape(tmp_path, spec, shape):
         np.zeros(shape, np.int32),
         images=images_of(),
     )
-    message = r"labels of QMNIST must be integers of shape \(n, 8\), found int32 "
+    message = r"labels of QMNIST must be integers of shape \(n, 8\), got int32 "
     with pytest.raises(FormatError, match=message + re.escape(str(shape))):
         ff.load("train", tmp_path, name="qmnist")
 
 
-def test_extra_in_other_copies(qmnist):
+def test_extra_columns_of_derived_datasets(qmnist):
     dataset = ff.load("test", qmnist[0], name="qmnist")
     ids = dataset.extra["writer_id"].tolist()
     assert dataset.concatenate(dataset).extra["writer_id"].tolist() == ids * 2
@@ -99,5 +98,5 @@ def test_extra_in_other_copies(qmnist):
     assert few.extra["writer_id"].tolist() == [ids[3]]
 
 
-def test_most_datasets_have_nothing_extra(small):
+def test_most_datasets_have_no_extra_columns(small):
     assert small.extra == {} and small.select([1]).extra == {}

@@ -1,5 +1,7 @@
-"""Every step of an augmentation against the reference, bit for bit: for each
-instruction set, size of image, number of threads, batch size and shard."""
+"""All core transforms equal the reference bit for bit.
+
+They are compared for each instruction set, and for images of many sizes.
+"""
 
 import ctypes
 import functools
@@ -12,7 +14,7 @@ import pytest
 import reference
 import reference_steps
 from helpers.against_reference import RAW, SEED, dataset_of, same, wanted
-from helpers.transform_cases import FAMILIES
+from helpers.transform_cases import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,24 +25,24 @@ SHAPES = [(28, 28), (5, 7), (9, 1), (1, 9), (1, 1), (33, 65), (130, 40)]
 
 
 @functools.cache
-def case(family, height, width):
-    """For each set of parameters: a dataset, the steps, what the reference says."""
+def case(kind, height, width):
+    """Return a dataset, and for each name transforms and the reference's batches."""
     n = 24 if height == width == 28 else 12 if height * width < 99 else 5
     dataset = dataset_of(height, width, n)
     options = {"batch_size": n, "shuffle": True, "seed": SEED, "epoch": 3, **RAW}
     return dataset, {
-        name: (steps, wanted(dataset, steps, **options))
-        for name, steps in family(height, width).items()
+        name: (transforms, wanted(dataset, transforms, **options))
+        for name, transforms in kind(height, width).items()
     }
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "{}x{}".format(*shape))
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_steps_equal_reference(family, shape, cpu_level):
-    dataset, cases = case(family, *shape)
-    for name, (steps, want) in cases.items():
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_transforms_equal_reference(kind, shape, cpu_level):
+    dataset, cases = case(kind, *shape)
+    for name, (transforms, want) in cases.items():
         loader = ff.Loader(
-            dataset, len(dataset), shuffle=True, seed=SEED, augment=steps, **RAW
+            dataset, len(dataset), shuffle=True, seed=SEED, augment=transforms, **RAW
         )
         loader.set_epoch(3)
         assert same(list(loader), want, name)
@@ -50,9 +52,9 @@ UNCHANGED = {"flip never", "identity", "resize to the same", "blur of one pixel"
 UNCHANGED |= {"erasing nothing", "erasing too much", "posterize 8"}
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_every_case_changes_some_images_but_those_that_should_not(family):
-    dataset, cases = case(family, 28, 28)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_all_cases_change_images_except_those_that_should_not(kind):
+    dataset, cases = case(kind, 28, 28)
     order = reference.order_array(len(dataset), SEED, 3).astype(int)
     for name, (_, want) in cases.items():
         is_unchanged = np.array_equal(want[0][0], dataset.images[order])
@@ -63,7 +65,7 @@ def test_every_case_changes_some_images_but_those_that_should_not(family):
 @pytest.mark.parametrize("shape", [(28, 28), (8, 16), (1, 1)], ids=str)
 @pytest.mark.parametrize("n_parts", [1, 3])
 def test_nothing_around_the_images_is_read(shape, n_parts):
-    """Kernels load whole vectors; in a part only neighbours may be in them."""
+    """Kernels load whole vectors, but no bytes before or after a part of the images."""
     program = Path(__file__).with_name("helpers") / "guarded_images.py"
     words = [sys.executable, str(program), *map(str, (*shape, n_parts))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
@@ -82,14 +84,14 @@ def test_c_functions_get_the_words_of_the_reference(odd):
         pixels[0] = ctypes.cast(data, bytes_)[0]
 
     dataset = odd.select(range(20))
-    steps = [
+    transforms = [
         ff.RandomRotation(9, interpolation="bilinear"),
         ff.RandomApply([ff.CFunction(stir, ctypes.c_uint8(93))]),
         ff.RandomInvert(),
     ]
     options = {"batch_size": 8, "shuffle": True, **RAW}
-    got = list(ff.Loader(dataset, augment=steps, threads=2, **options))
-    assert same(got, wanted(dataset, steps, **options))
+    got = list(ff.Loader(dataset, augment=transforms, threads=2, **options))
+    assert same(got, wanted(dataset, transforms, **options))
 
 
 @pytest.mark.parametrize("name", ["standard", "standard+erasing", "strong"])
@@ -102,56 +104,59 @@ def test_recipes_equal_reference(small, name, cpu_level):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("layout", ["NCHW", "flat"])
-def test_steps_before_conversion_equal_reference(odd, dtype, layout, cpu_level):
+def test_transforms_before_conversion_equal_reference(odd, dtype, layout, cpu_level):
     dataset = odd.select(range(40))
     options = {"batch_size": 16, "shuffle": True, "dtype": dtype, "layout": layout}
-    for steps in (
+    for transforms in (
         [ff.RandomCrop((5, 7), padding=2, fill=40), ff.RandomHorizontalFlip()],
         [ff.RandomRotation(30, interpolation="bilinear"), ff.RandomErasing(1.0)],
         [ff.Resize((9, 31))],
         [ff.RandomHorizontalFlip(p=0.0)],
     ):
-        got = list(ff.Loader(dataset, augment=steps, **options))
-        want = wanted(dataset, steps, **options)
+        got = list(ff.Loader(dataset, augment=transforms, **options))
+        want = wanted(dataset, transforms, **options)
         for (x, y), (wanted_x, wanted_y) in zip(got, want, strict=True):
             assert x.shape == wanted_x.shape and x.tobytes() == wanted_x.tobytes()
             assert y.tobytes() == wanted_y.tobytes()
 
 
 def test_normal_numbers_equal_reference_to_the_last_bit(cpu_level):
-    """So much noise that one unit in the last place of a normal number near 1 is 0.15
-    grey levels: a few pixels in 100,000 are neither black nor white."""
+    """The last bit of a normal number near 1 is 0.15 gray levels of such strong noise.
+
+    Only a few of 100,000 pixels are neither black nor white.
+    """
     dataset = dataset_of(400, 500, 5)
-    steps = [ff.GaussianNoise(mean=-1e4, sigma=1e4)]
+    transforms = [ff.GaussianNoise(mean=-1e4, sigma=1e4)]
     options = {"batch_size": 5, **RAW}
-    got = list(ff.Loader(dataset, augment=steps, **options))
-    assert same(got, wanted(dataset, steps, **options))
+    got = list(ff.Loader(dataset, augment=transforms, **options))
+    assert same(got, wanted(dataset, transforms, **options))
     assert ((got[0][0] > 0) & (got[0][0] < 255)).sum() > 10
 
 
-def test_alternating_flip_turns_each_image_in_every_second_epoch(small):
+def test_alternating_flip_flips_each_image_in_every_second_epoch(small):
     dataset = small.select(range(50))
-    steps = [ff.RandomHorizontalFlip(mode="alternating")]
+    transforms = [ff.RandomHorizontalFlip(mode="alternating")]
     options = {"batch_size": 50, "shuffle": True, "seed": 1, **RAW}
-    loader = ff.Loader(dataset, augment=steps, **options)
-    flipped = []
+    loader = ff.Loader(dataset, augment=transforms, **options)
+    flips = []
     for epoch in range(4):
         batches = list(loader)
-        assert same(batches, wanted(dataset, steps, epoch=epoch, **options))
+        assert same(batches, wanted(dataset, transforms, epoch=epoch, **options))
         order = reference.order_array(50, 1, epoch).astype(int)
-        turned = dataset.images[order][:, :, ::-1]
-        is_turned = (batches[0][0] == turned).all(axis=(1, 2))
-        flipped.append(is_turned[np.argsort(order)])
-    assert np.array_equal(flipped[0], ~flipped[1])
-    assert np.array_equal(flipped[0], flipped[2])
-    assert np.array_equal(flipped[1], flipped[3])
-    assert 10 < flipped[0].sum() < 40
+        flipped = dataset.images[order][:, :, ::-1]
+        is_flipped = (batches[0][0] == flipped).all(axis=(1, 2))
+        flips.append(is_flipped[np.argsort(order)])
+    assert np.array_equal(flips[0], ~flips[1])
+    assert np.array_equal(flips[0], flips[2])
+    assert np.array_equal(flips[1], flips[3])
+    assert 10 < flips[0].sum() < 40
 
 
-# ---- any steps in any order ---------------------------------------------------------
+# ---- any transforms in any order ----------------------------------------------------
 
 
-def any_step():
+def any_transform():
+    """Return a strategy for transforms, which may be nested or change the size."""
     level, share = st.integers(0, 255), st.floats(0, 1, width=16)
     mode, sides = st.sampled_from(["nearest", "bilinear"]), st.integers(8, 40)
     same_size = st.one_of(
@@ -182,9 +187,11 @@ def any_step():
     )
     groups = st.recursive(
         same_size,
-        lambda step: st.one_of(
-            st.builds(ff.RandomApply, st.lists(step, min_size=1, max_size=3), share),
-            st.builds(ff.RandomChoice, st.lists(step, min_size=1, max_size=3)),
+        lambda transform: st.one_of(
+            st.builds(
+                ff.RandomApply, st.lists(transform, min_size=1, max_size=3), share
+            ),
+            st.builds(ff.RandomChoice, st.lists(transform, min_size=1, max_size=3)),
         ),
         max_leaves=5,
     )
@@ -198,25 +205,25 @@ def any_step():
 
 
 @given(
-    st.lists(st.deferred(any_step), min_size=1, max_size=7),
+    st.lists(st.deferred(any_transform), min_size=1, max_size=7),
     st.integers(0, 2**64 - 1),
     st.integers(0, 2**32 - 2),
 )
 @settings(max_examples=30)
-def test_any_steps_in_any_order_equal_reference(steps, seed, epoch):
+def test_any_transforms_in_any_order_equal_reference(transforms, seed, epoch):
     dataset = dataset_of(11, 14, 5)
     options = {"batch_size": 3, "shuffle": True, "seed": seed, **RAW}
-    loader = ff.Loader(dataset, augment=steps, threads=1, **options)
+    loader = ff.Loader(dataset, augment=transforms, threads=1, **options)
     loader.set_epoch(epoch)
-    assert same(list(loader), wanted(dataset, steps, epoch=epoch, **options))
+    assert same(list(loader), wanted(dataset, transforms, epoch=epoch, **options))
 
 
 def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
-    """Its first alternative shrinks the image; the second works on it at full size."""
-    long_way = [ff.RandomRotation(10, "bilinear"), ff.GaussianBlur(31), ff.Resize(4)]
-    steps = [ff.RandomChoice([ff.Resize(4), ff.Compose(long_way)])]
+    """The first alternative shrinks the image; the second needs it at full size."""
+    second = [ff.RandomRotation(10, "bilinear"), ff.GaussianBlur(31), ff.Resize(4)]
+    transforms = [ff.RandomChoice([ff.Resize(4), ff.Compose(second)])]
     images = np.random.default_rng(0).integers(0, 256, (8, 300, 300), np.uint8)
-    compiled = compile_transforms(steps, 300, 300, 10)
+    compiled = compile_transforms(transforms, 300, 300, 10)
     core = ff._core.Transforms(compiled, 300, 300)
     for position, image in enumerate(images):
         got = core.run(image, seed=1, epochs=[0], position=position)[0]
@@ -226,5 +233,5 @@ def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
 
 def test_an_image_of_another_size_is_refused():
     core = ff._core.Transforms(compile_transforms([ff.RandomInvert()], 5, 7, 10), 5, 7)
-    with pytest.raises(ValueError, match=r"image must be \(5, 7\), got \(7, 5\)"):
+    with pytest.raises(ValueError, match=r"must have shape \(5, 7\), got \(7, 5\)"):
         core.run(np.zeros((7, 5), np.uint8), seed=0, epochs=[0], position=0)

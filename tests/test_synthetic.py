@@ -1,4 +1,4 @@
-"""The stand-in: real IDX files, drawn once, the same everywhere, always called so."""
+"""The synthetic dataset: IDX files that are drawn once and marked as synthetic."""
 
 import gzip
 import json
@@ -24,16 +24,19 @@ NAMES = {
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """The cache folder, empty."""
+    """Return the cache folder, which does not exist yet."""
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 def content(dataset):
+    """Return the bytes of images and labels."""
     return dataset.images.tobytes() + dataset.labels.tobytes()
 
 
 def forbid_drawing(monkeypatch):
+    """Let the test fail if images are drawn again."""
+
     def fail(*args, **options):
         raise AssertionError("drawn again")
 
@@ -69,12 +72,12 @@ def test_labels_are_those_of_the_images(cache):
     assert np.array_equal(np.concatenate([train.images, test.images]), drawn)
 
 
-def test_seed_alone_decides(tmp_path, monkeypatch):
-    seen = []
+def test_images_depend_only_on_the_seed(tmp_path, monkeypatch):
+    contents = []
     for i, seed in enumerate([0, 0, 1, 2**64 - 1]):
         monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / str(i)))
-        seen.append(b"".join(map(content, ff.synthetic(40, 10, seed))))
-    assert seen[0] == seen[1] and len(set(seen)) == 3
+        contents.append(b"".join(map(content, ff.synthetic(40, 10, seed))))
+    assert contents[0] == contents[1] and len(set(contents)) == 3
 
 
 def test_splits_share_no_image(cache):
@@ -104,7 +107,7 @@ def test_second_call_reads_the_files(cache, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == times
 
 
-def test_other_sizes_and_seeds_are_other_files(cache):
+def test_each_size_and_seed_has_separate_files(cache):
     for arguments in ((40, 10), (40, 11), (41, 10), (40, 10, 1)):
         ff.synthetic(*arguments)
     assert len(list(cache.iterdir())) == 4
@@ -130,14 +133,14 @@ def test_marked_synthetic_when_loaded_as_a_folder(cache, compress):
         assert content(loaded) == content(train)
 
 
-def test_card_says_how_they_were_made(cache):
+def test_card_has_the_name_and_the_seed(cache):
     ff.synthetic(40, 10, seed=5)
     (path,) = cache.rglob("dataset.json")
     card = json.loads(path.read_text())
     assert (card["name"], card["synthetic"], card["seed"]) == ("synthetic", True, 5)
 
 
-def test_no_cache_leaves_nothing(tmp_path, monkeypatch):
+def test_without_a_cache_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     train, test = ff.synthetic(40, 10)
@@ -146,34 +149,36 @@ def test_no_cache_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_cache_gives_the_same(cache, tmp_path, monkeypatch):
-    kept = ff.synthetic(40, 10)
+def test_without_a_cache_the_images_are_the_same(cache, tmp_path, monkeypatch):
+    cached = ff.synthetic(40, 10)
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
-    assert [*map(content, ff.synthetic(40, 10))] == [*map(content, kept)]
+    assert [*map(content, ff.synthetic(40, 10))] == [*map(content, cached)]
 
 
-def test_no_cache_is_pickled_by_value(monkeypatch):
+def test_without_a_cache_the_dataset_is_pickled_by_value(monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     train, _ = ff.synthetic(40, 10)
     assert content(pickle.loads(pickle.dumps(train))) == content(train)
 
 
-def test_folder_that_cannot_be_written_gives_a_warning(cache, tmp_path, monkeypatch):
+def test_a_cache_folder_that_cannot_be_written_gives_a_warning(
+    cache, tmp_path, monkeypatch
+):
     cache.touch()  # a file where the folder should be
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.warns(UserWarning, match=r"could not keep the synthetic .* 'off'"):
+    with pytest.warns(UserWarning, match=r"(?s)can't save the synthetic .* 'off'"):
         train, _ = ff.synthetic(40, 10)
     assert len(train) == 40 and train.source is None
     assert list(tmp_path.iterdir()) == [cache]
 
 
-@pytest.mark.parametrize("when", [1, 2])
-def test_interrupted_call_is_done_again(cache, monkeypatch, when):
+@pytest.mark.parametrize("n_calls", [1, 2])
+def test_an_interrupted_call_is_repeated(cache, monkeypatch, n_calls):
     calls = []
 
     def draw(*args, **options):
         calls.append(args)
-        if len(calls) == when:
+        if len(calls) == n_calls:
             raise KeyboardInterrupt
         return garments_draw(*args, **options)
 
@@ -188,7 +193,7 @@ def test_interrupted_call_is_done_again(cache, monkeypatch, when):
     assert {path.name for path in cache.rglob("*") if path.is_file()} == NAMES
 
 
-def test_card_appears_whole_or_not_at_all(cache, monkeypatch):
+def test_an_interrupted_write_leaves_no_card(cache, monkeypatch):
     def replace(source, target):
         if str(target).endswith("dataset.json"):
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Tensors for TensorFlow: the same bytes as numpy's, and a tf.data.Dataset of them."""
+"""TensorFlowLoader: tensors with the bytes of a Loader, and a tf.data.Dataset."""
 
 import gc
 import os
@@ -9,52 +9,55 @@ import pytest
 
 import fmnist_fast as ff
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of instruction sets it might use
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no notes on instruction sets
 tf = pytest.importorskip("tensorflow")
 from fmnist_fast.frameworks.tensorflow import TensorFlowLoader  # noqa: E402
 
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
-NUMPYS = OPTIONS | {"layout": "NHWC"}
+NUMPY_OPTIONS = OPTIONS | {"layout": "NHWC"}
 
 
-def same(ours, numpys):
+def same(tensors, arrays):
+    """Return whether batches of tensors and of arrays are equal bit for bit."""
     return all(
         tensor.dtype.name == array.dtype and tensor.numpy().tobytes() == array.tobytes()
-        for pair in zip(ours, numpys, strict=True)
+        for pair in zip(tensors, arrays, strict=True)
         for tensor, array in zip(*pair, strict=True)
     )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
 @pytest.mark.parametrize("label_dtype", ["int64", "int32", "uint8", "onehot"])
-def test_bytes_are_the_loaders(small, dtype, label_dtype):
+def test_tensors_have_the_bytes_of_a_loader(small, dtype, label_dtype):
     dtypes = {"dtype": dtype, "label_dtype": label_dtype}
-    ours = TensorFlowLoader(small, **OPTIONS | dtypes)
-    numpys = ff.Loader(small, **NUMPYS | dtypes)
-    batches = ours.to_tf_data()
-    for given in (ours, batches, batches, ours):  # four epochs
-        assert same(given, numpys)
-    for tensor, spec in zip(next(iter(ours)), ours.element_spec):
+    loader = TensorFlowLoader(small, **OPTIONS | dtypes)
+    arrays = ff.Loader(small, **NUMPY_OPTIONS | dtypes)
+    data = loader.to_tf_data()
+    for tensors in (loader, data, data, loader):  # four epochs
+        assert same(tensors, arrays)
+    for tensor, spec in zip(next(iter(loader)), loader.element_spec):
         assert spec.is_compatible_with(tensor) and tensor.dtype == spec.dtype
 
 
 def test_tensors_share_the_memory_of_the_batch_and_keep_it(small):
     loader = TensorFlowLoader(small, **OPTIONS)
-    numpys = list(ff.Loader(small, **NUMPYS))
+    arrays = list(ff.Loader(small, **NUMPY_OPTIONS))
     owners = []
 
-    class Noted:
+    class Recorder:
+        """A Loader that records the memory of its batches."""
+
         def __iter__(self):
-            for images, labels in ff.Loader(small, **NUMPYS):
+            for images, labels in ff.Loader(small, **NUMPY_OPTIONS):
                 owners.append((images.ctypes.data, weakref.ref(images)))
                 yield images, labels
 
-    loader.loader = Noted()
+    loader.loader = Recorder()
     loader.loader.dtype = "float32"
     held = list(loader)
-    for _ in range(2):  # other batches, which must not take the memory of these
-        list(ff.Loader(small, **NUMPYS))
-    assert same(held, numpys)
+    for _ in range(2):  # new batches must not take the memory of the held ones
+        list(ff.Loader(small, **NUMPY_OPTIONS))
+    assert same(held, arrays)
     for (images, _), (address, array) in zip(held, owners, strict=True):
         assert np.from_dlpack(images).ctypes.data == address and array() is not None
     del held, images
@@ -62,12 +65,13 @@ def test_tensors_share_the_memory_of_the_batch_and_keep_it(small):
     assert all(array() is None for _, array in owners)
 
 
-def test_what_tensorflow_writes_in_place_is_nobody_elses(small):
-    """It may reuse the memory of a tensor that nothing refers to any more."""
+def test_operations_in_place_change_no_other_batch(small):
+    """TensorFlow may write into the memory of a tensor without references."""
     loader = TensorFlowLoader(small, **OPTIONS)
     sums = [float(tf.reduce_sum((x + 1.0) * 2.0 - 2.0)) for x, _ in loader]
     want = [
-        float(x.astype(np.float64).sum() * 2) for x, _ in ff.Loader(small, **NUMPYS)
+        float(x.astype(np.float64).sum() * 2)
+        for x, _ in ff.Loader(small, **NUMPY_OPTIONS)
     ]
     assert np.allclose(sums, want, atol=2)
 
@@ -98,7 +102,7 @@ def test_element_spec_of_other_options(odd):
     )
 
 
-def test_state_says_what_tf_data_has_handed_out(small):
+def test_state_counts_the_batches_that_tf_data_has_returned(small):
     run = TensorFlowLoader(small, **OPTIONS)
     batches = iter(run.to_tf_data())
     for _ in range(5):
@@ -112,9 +116,9 @@ def test_state_says_what_tf_data_has_handed_out(small):
     assert resumed.epoch == 1
 
 
-def test_dataset_can_be_changed_and_trained_on(small):
+def test_tf_data_can_be_mapped_and_prefetched(small):
     loader = TensorFlowLoader(small, **OPTIONS)
     batches = loader.to_tf_data().map(lambda x, y: (x * 2, y)).prefetch(2)
-    numpys = ff.Loader(small, **NUMPYS)
-    for (x, y), (want_x, want_y) in zip(batches, numpys, strict=True):
+    arrays = ff.Loader(small, **NUMPY_OPTIONS)
+    for (x, y), (want_x, want_y) in zip(batches, arrays, strict=True):
         assert np.array_equal(x, want_x * 2) and np.array_equal(y, want_y)

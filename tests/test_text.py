@@ -1,4 +1,4 @@
-"""Recipes, and transforms written as text."""
+"""Recipes, and transforms that are read from text."""
 
 import pytest
 from helpers.transforms import EVERY
@@ -22,7 +22,7 @@ from fmnist_fast.augment import (
 
 
 @pytest.mark.parametrize(
-    "name, wanted",
+    "name, expected",
     [
         ("standard", [RandomCrop((30, 40), 4), RandomHorizontalFlip()]),
         (
@@ -40,24 +40,24 @@ from fmnist_fast.augment import (
         ),
     ],
 )
-def test_recipes(name, wanted):
+def test_recipes(name, expected):
     assert compile_transforms(name, 30, 40, 10) == compile_transforms(
-        wanted, 30, 40, 10
+        expected, 30, 40, 10
     )
     assert parse_transforms(f" {name}\n") == name
     assert compile_transforms(name, 1, 1, 2).height == 1
 
 
-def test_every_recipe_is_tried():
+def test_every_recipe_is_tested():
     assert set(RECIPES) == {"standard", "standard+erasing", "strong"}
 
 
 @pytest.mark.parametrize(
     "name, near",
     [
-        ("standart", "; did you mean 'standard'"),
-        ("standard+erase", r"; did you mean 'standard\+erasing' or 'standard'\?"),
-        ("stong", r"; did you mean 'strong'\?"),
+        ("standart", ". Did you mean 'standard'"),
+        ("standard+erase", r". Did you mean 'standard\+erasing' or 'standard'\?"),
+        ("stong", r". Did you mean 'strong'\?"),
         ("x", "$"),
         ("", "$"),
     ],
@@ -74,7 +74,7 @@ def test_an_unknown_recipe_names_the_near_ones(name, near):
 
 
 @pytest.mark.parametrize(
-    "text, wanted",
+    "text, expected",
     [
         ("RandomInvert()", (RandomInvert(),)),
         ("RandomInvert(),", (RandomInvert(),)),
@@ -93,43 +93,52 @@ def test_an_unknown_recipe_names_the_near_ones(name, near):
             (RandomChoice([RandomInvert(), RandomApply([Cutout(3)], 0.1)], [1, 2]),),
         ),
         ("\nMixUp(alpha=.2)", (MixUp(alpha=0.2),)),
-        *((repr(step), (step,)) for step in EVERY),
+        *((repr(transform), (transform,)) for transform in EVERY),
     ],
 )
-def test_steps_of_text(text, wanted):
-    assert parse_transforms(text) == wanted
+def test_transforms_of_text(text, expected):
+    assert parse_transforms(text) == expected
 
 
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("RandomCorp(28)", "unknown step 'RandomCorp'; did you mean 'RandomCrop'"),
-        ("open('x')", "augment: unknown step 'open'$"),
-        ("CFunction(5)", "unknown step 'CFunction'"),
-        ("RandomInvert", r"wanted a step like RandomInvert\(\), got 'RandomInvert'"),
-        ("os.system('x')", "wanted a step like .*, got \"os.system\\('x'\\)\""),
-        ("RandomInvert()()", "wanted a step like"),
-        ("RandomInvert() + 1", r"wanted a step like .*, got 'RandomInvert\(\) \+ 1'"),
-        ("RandomInvert(), 3", "wanted a step like .*, got '3'"),
-        ("[RandomInvert() for i in (1,)]", "wanted a step like"),
-        ("RandomInvert(p)", "wanted a plain value, got 'p'"),
-        ("RandomInvert(1 / 2)", "wanted a plain value, got '1 / 2'"),
-        ("RandomInvert(*[1])", r"wanted a plain value, got '\*\[1\]'"),
-        ("RandomInvert(p={[]: 1})", "wanted a plain value"),
-        ("RandomInvert(**{'p': 1})", "arguments must have names of their own, got"),
-        ("RandomInvert(p=(lambda: 1))", "wanted a plain value, got 'lambda: 1'"),
-        ("RandomInvert(p=eval('1'))", "unknown step 'eval'"),
+        ("RandomCorp(28)", "unknown transform 'RandomCorp'. Did you mean 'RandomCro"),
+        ("open('x')", "augment: unknown transform 'open'$"),
+        ("CFunction(5)", "unknown transform 'CFunction'"),
+        ("RandomInvert", r"a call such as RandomInvert\(\), got 'RandomInvert'"),
+        ("os.system('x')", "must be a call such as .*, got \"os.system\\('x'\\)\""),
+        ("RandomInvert()()", "must be a call such as"),
+        (
+            "RandomInvert() + 1",
+            r"must be a call such as .*, got 'RandomInvert\(\) \+ 1'",
+        ),
+        ("RandomInvert(), 3", "must be a call such as .*, got '3'"),
+        ("[RandomInvert() for i in (1,)]", "must be a call such as"),
+        ("RandomInvert(p)", "a literal value or a transform, got 'p'"),
+        ("RandomInvert(1 / 2)", "a literal value or a transform, got '1 / 2'"),
+        ("RandomInvert(*[1])", r"a literal value or a transform, got '\*\[1\]'"),
+        ("RandomInvert(p={[]: 1})", "must be a literal value or a transform"),
+        ("RandomInvert(**{'p': 1})", "must have a name and appear once, got"),
+        (
+            "RandomInvert(p=(lambda: 1))",
+            "a literal value or a transform, got 'lambda: 1'",
+        ),
+        ("RandomInvert(p=eval('1'))", "unknown transform 'eval'"),
         ("RandomCrop()", r"augment: RandomCrop\(\): .* missing .*'size'"),
         ("RandomInvert(q=1)", r"augment: RandomInvert\(q=1\): .*unexpected keyword"),
         ("RandomInvert('1')", "RandomInvert: p must be a number, got '1'"),
         ("RandomInvert(2)", r"RandomInvert: p must be a number in 0\.\.1, got 2"),
-        ("RandomInvert(", "augment is not a list of steps: 'RandomInvert\\(': "),
-        ("RandomInvert(p=1, p=2)", "arguments must have names of their own, got"),
-        ("RandomInvert(); 1", "augment is not a list of steps: "),
-        ("RandomInvert(\0)", "augment is not a list of steps: "),
+        (
+            "RandomInvert(",
+            "augment must be a list of transforms, got 'RandomInvert\\(': ",
+        ),
+        ("RandomInvert(p=1, p=2)", "must have a name and appear once, got"),
+        ("RandomInvert(); 1", "augment must be a list of transforms, got "),
+        ("RandomInvert(\0)", "augment must be a list of transforms, got "),
         (
             "RandomInvert(" + "-" * 9000 + "1)",
-            "augment.*(not a list|too many brackets)",
+            "augment.*(must be a list|fewer nested brackets)",
         ),
         (
             "RandomInvert(" + "[" * 150 + "]" * 150 + ")",

@@ -1,4 +1,4 @@
-"""Tensors of batches on the CPU: the same bytes as numpy's, in every process."""
+"""TorchLoader on the CPU: tensors with the bytes of a Loader, in every process."""
 
 import json
 import os
@@ -23,6 +23,7 @@ OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5}
 
 
 def bits(tensor):
+    """Return the bytes of a tensor."""
     return tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
@@ -31,18 +32,18 @@ def bits(tensor):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
 @pytest.mark.parametrize("label_dtype", ["int64", "int32", "uint8", "onehot"])
-def test_bytes_are_the_loaders(small, dtype, label_dtype):
+def test_tensors_have_the_bytes_of_a_loader(small, dtype, label_dtype):
     options = OPTIONS | {"dtype": dtype, "label_dtype": label_dtype}
-    ours, numpys = TorchLoader(small, **options), ff.Loader(small, **options)
-    assert len(ours) == len(numpys)
+    tensors, arrays = TorchLoader(small, **options), ff.Loader(small, **options)
+    assert len(tensors) == len(arrays)
     for _ in range(2):
-        for (x, y), (want_x, want_y) in zip(ours, numpys, strict=True):
+        for (x, y), (want_x, want_y) in zip(tensors, arrays, strict=True):
             assert x.shape == want_x.shape and y.shape == want_y.shape
             assert str(x.dtype) == f"torch.{dtype}"
             assert bits(x) == want_x.tobytes() and bits(y) == want_y.tobytes()
 
 
-def test_dtypes_of_torch_are_as_good_as_names(small):
+def test_data_types_may_be_those_of_torch(small):
     dtypes = {"dtype": torch.bfloat16, "label_dtype": torch.int32}
     x, y = next(iter(TorchLoader(small, **dtypes)))
     assert x.dtype == torch.bfloat16 and y.dtype == torch.int32
@@ -52,11 +53,11 @@ def test_tensors_share_the_memory_of_the_batch_and_keep_it(small, monkeypatch):
     addresses = []
     from_numpy = torch.from_numpy
 
-    def spy(array):
+    def recorded(array):
         addresses.append(array.ctypes.data)
         return from_numpy(array)
 
-    monkeypatch.setattr(torch, "from_numpy", spy)
+    monkeypatch.setattr(torch, "from_numpy", recorded)
     held = list(TorchLoader(small, **OPTIONS))
     assert [tensor.data_ptr() for batch in held for tensor in batch] == addresses
     want = list(ff.Loader(small, **OPTIONS))
@@ -65,19 +66,19 @@ def test_tensors_share_the_memory_of_the_batch_and_keep_it(small, monkeypatch):
 
 
 def test_images_in_files(small, small_in_files):
-    """In this process, and in workers, which get them by name."""
+    """Worker processes open the files again, by their names."""
     options = OPTIONS | {"shuffle_block": 4}
     loader = TorchLoader(small_in_files, **options)
     workers = torch.utils.data.DataLoader(
         loader, batch_size=None, num_workers=2, multiprocessing_context="spawn"
     )
-    wanted = list(TorchLoader(small, **options))
-    for (x, y), (want_x, want_y) in zip(loader, wanted, strict=True):
+    expected = list(TorchLoader(small, **options))
+    for (x, y), (want_x, want_y) in zip(loader, expected, strict=True):
         assert torch.equal(x, want_x) and torch.equal(y, want_y)
     loader.set_epoch(0)
     labels = torch.cat([y for _, y in workers])
     assert torch.equal(
-        labels.sort().values, torch.cat([y for _, y in wanted]).sort().values
+        labels.sort().values, torch.cat([y for _, y in expected]).sort().values
     )
 
 
@@ -88,13 +89,13 @@ def test_channels_last(small):
     assert x.shape == want.shape and torch.equal(x, want)
 
 
-def test_preview_is_the_loaders(small):
-    steps = {"augment": "standard", "seed": 3}
-    ours, numpys = TorchLoader(small, **steps), ff.Loader(small, **steps)
-    assert np.array_equal(ours.augment_preview(5, 4), numpys.augment_preview(5, 4))
+def test_preview_is_that_of_a_loader(small):
+    options = {"augment": "standard", "seed": 3}
+    adapted, loader = TorchLoader(small, **options), ff.Loader(small, **options)
+    assert np.array_equal(adapted.augment_preview(5, 4), loader.augment_preview(5, 4))
 
 
-def test_state_goes_on_in_another_loader(small):
+def test_another_loader_continues_from_the_state(small):
     run = TorchLoader(small, augment="standard", **OPTIONS)
     batches = iter(run)
     for _ in range(5):
@@ -108,7 +109,10 @@ def test_state_goes_on_in_another_loader(small):
 
 
 def train(loader, model, optimizer, until):
-    """Steps until `until` were made or the second epoch ends; where it stands then."""
+    """Train for `until` steps, and return the states of all three objects.
+
+    If the second epoch ends first, return the state of the model.
+    """
     step = 0
     while loader.epoch < 2:
         for images, labels in loader:
@@ -123,6 +127,7 @@ def train(loader, model, optimizer, until):
 
 
 def parts(small):
+    """Return a new loader, model and optimizer."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
@@ -132,10 +137,10 @@ def parts(small):
 def test_a_resumed_run_ends_in_the_same_weights(small):
     whole = train(*parts(small), until=None)
     stopped = pickle.loads(pickle.dumps(train(*parts(small), until=21)))
-    again = parts(small)
-    for part, state in zip(again, stopped):
+    new = parts(small)
+    for part, state in zip(new, stopped):
         part.load_state_dict(state)
-    resumed = train(*again, until=None)
+    resumed = train(*new, until=None)
     for name, weights in whole.items():
         assert torch.equal(weights, resumed[name])
 
@@ -154,7 +159,7 @@ def test_workers_of_a_dataloader_share_each_batch(small, shard):
     assert labels.tolist() != first.tolist()  # another epoch, another order
 
 
-def test_workers_that_are_kept_go_on_to_the_next_epoch(small):
+def test_persistent_workers_continue_with_the_next_epoch(small):
     workers = torch.utils.data.DataLoader(
         TorchLoader(small, **OPTIONS),
         batch_size=None,
@@ -167,7 +172,7 @@ def test_workers_that_are_kept_go_on_to_the_next_epoch(small):
         assert labels.tolist() == np.concatenate([y for _, y in want]).tolist()
 
 
-def test_workers_that_can_not_share_a_batch_are_an_error(small, monkeypatch):
+def test_workers_that_cannot_share_a_batch_are_refused(small, monkeypatch):
     info = SimpleNamespace(id=0, num_workers=2)
     monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
     with pytest.raises(ValueError, match=r"multiple of the 2 workers .*, got 63"):
@@ -181,34 +186,34 @@ def test_workers_that_can_not_share_a_batch_are_an_error(small, monkeypatch):
 # ---- bad input ----------------------------------------------------------------------
 
 
-def test_devices_that_there_are_not(small):
+def test_unknown_devices_are_refused(small):
     for wrong in ("toaster", "", "cuda:", "gpu", "meta", "mps", None, 0.5):
         with pytest.raises(
-            ValueError, match=rf"device must be 'cpu' or 'cuda.*, got {wrong!r}"
+            ValueError, match=rf"device must be 'cpu', 'cuda' or .*, got {wrong!r}"
         ):
             TorchLoader(small, device=wrong)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", torch.device("cuda", 1)])
-def test_a_cuda_device_where_there_is_none(small, device):
+def test_a_missing_cuda_device_is_refused(small, device):
     with pytest.raises(
-        ValueError, match=rf"{device!s}' was asked for, .* no CUDA device"
+        ValueError, match=rf"{device!s}' is not available: .* no CUDA device"
     ):
         TorchLoader(small, device=device)
 
 
-def test_a_device_beyond_the_last(small, monkeypatch):
+def test_a_device_number_that_is_too_large_is_refused(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match=r"'cuda:2' .* only 2 CUDA devices"):
         TorchLoader(small, device="cuda:2")
 
 
-def test_options_that_do_not_go_together(small):
-    with pytest.raises(ValueError, match=r"channels_last goes with .*, got 'flat'"):
+def test_options_that_exclude_each_other(small):
+    with pytest.raises(ValueError, match=r"channels_last=True requires .* 'flat'"):
         TorchLoader(small, channels_last=True, layout="flat")
-    with pytest.raises(ValueError, match="fixed_buffers are for CUDA devices"):
+    with pytest.raises(ValueError, match="fixed_buffers=True requires a CUDA"):
         TorchLoader(small, fixed_buffers=True)
     with pytest.raises(ValueError, match="dtype must be one of"):
         TorchLoader(small, dtype=torch.float64)
@@ -221,7 +226,11 @@ def test_options_that_do_not_go_together(small):
 def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
     program = Path(__file__).with_name("helpers") / "ranks.py"
     words = "-m torch.distributed.run --standalone --nproc-per-node 4".split()
-    words += ["--start-method", "fork", "--run-path"]  # PyTorch is imported once
+    words += [
+        "--start-method",
+        "fork",
+        "--run-path",
+    ]  # so that PyTorch is imported once
     done = subprocess.run(
         [sys.executable, *words, str(program)],
         capture_output=True,
@@ -237,6 +246,7 @@ def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
 
 
 def run_training(folder, kill_at=None):
+    """Run the training program to its end, or kill it after a step."""
     program = Path(__file__).with_name("helpers") / "training.py"
     words = [sys.executable, str(program), str(folder)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
@@ -247,10 +257,10 @@ def run_training(folder, kill_at=None):
     assert process.returncode == 0
 
 
-def test_a_killed_run_ends_in_the_weights_of_one_that_was_not(small, tmp_path):
+def test_a_killed_run_ends_in_the_weights_of_an_uninterrupted_run(small, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
-    run_training(whole, kill_at=1)  # leaves a seed of its own in the first checkpoint
+    run_training(whole, kill_at=1)  # the first checkpoint has a random seed
     shutil.copytree(whole, killed)
     run_training(whole)
     for step in sorted(random.sample(range(2, 84), 2)):

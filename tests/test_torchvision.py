@@ -1,10 +1,12 @@
-"""Every step against torchvision.transforms.v2's functional form, which gets the same
-parameters: those of a range that holds one value, or those that the reference draws
-(tests/test_steps.py shows that the core draws the same).
+"""Transforms give the images of torchvision's functions for the same parameters.
 
-Copies of pixels and tones are equal. Whatever is interpolated is within one grey level
-on 99.5% of the pixels: bilinear weights have 7 bits here (src/augment/warp.h), those of
-torchvision's resizing 15, and a blur's sum is in float32 in another order."""
+The parameters come from a range with one value, or from the draws of the reference.
+tests/test_steps.py shows that the core draws the same numbers.
+
+Copies of pixels and tones are equal. Interpolated images are within one gray level on
+99.5 % of the pixels. Bilinear weights have 7 bits here (src/augment/warp.h), and 15
+bits in torchvision's resizing. The sum of a blur is in float32, in another order.
+"""
 
 import importlib.util
 import inspect
@@ -24,11 +26,11 @@ from helpers.against_torchvision import (  # noqa: E402
     INTERPOLATIONS,
     MODES,
     F,
+    augmented,
     draws_of,
-    ours,
     share,
-    theirs,
-    theirs_each,
+    torchvision_all,
+    torchvision_each,
     v2,
 )
 
@@ -36,24 +38,26 @@ images = against_torchvision.images
 
 
 def test_flips_are_equal(images):
-    got = ours(images, ff.RandomHorizontalFlip(1.0))
-    assert share(got, theirs(images, F.horizontal_flip)) == 1
-    got = ours(images, ff.RandomVerticalFlip(1.0))
-    assert share(got, theirs(images, F.vertical_flip)) == 1
+    got = augmented(images, ff.RandomHorizontalFlip(1.0))
+    assert share(got, torchvision_all(images, F.horizontal_flip)) == 1
+    got = augmented(images, ff.RandomVerticalFlip(1.0))
+    assert share(got, torchvision_all(images, F.vertical_flip)) == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("padding", [3, [5, 0], [1, 7, 12, 4]], ids=str)
 def test_pads_are_equal(images, padding, mode):
-    got = ours(images, ff.Pad(padding, fill=77, padding_mode=mode))
-    want = theirs(images, F.pad, padding, fill=77, padding_mode=mode)
+    got = augmented(images, ff.Pad(padding, fill=77, padding_mode=mode))
+    want = torchvision_all(images, F.pad, padding, fill=77, padding_mode=mode)
     assert share(got, want) == 1
 
 
 @pytest.mark.parametrize("size", [1, 13, 20, 33, [5, 40], [60, 2]], ids=str)
 def test_center_crops_are_equal(images, size):
-    want = theirs(images, F.center_crop, [size] if isinstance(size, int) else size)
-    assert share(ours(images, ff.CenterCrop(size)), want) == 1
+    want = torchvision_all(
+        images, F.center_crop, [size] if isinstance(size, int) else size
+    )
+    assert share(augmented(images, ff.CenterCrop(size)), want) == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -68,8 +72,8 @@ def test_crops_are_equal(images, size, padding, mode):
         left = draws.below(image.shape[-1] - size[1] + 1)
         return F.crop(image, top, left, *size)
 
-    step = ff.RandomCrop(size, padding, fill=9, padding_mode=mode)
-    assert share(ours(images, step), theirs_each(images, crop)) == 1
+    transform = ff.RandomCrop(size, padding, fill=9, padding_mode=mode)
+    assert share(augmented(images, transform), torchvision_each(images, crop)) == 1
 
 
 def test_crops_that_pad_if_needed_are_equal(images):
@@ -80,8 +84,8 @@ def test_crops_that_pad_if_needed_are_equal(images):
         top, left = (draws.below(n - 40 + 1) for n in image.shape[1:])
         return F.crop(image, top, left, 40, 40)
 
-    step = ff.RandomCrop(40, pad_if_needed=True, fill=9)
-    assert share(ours(images, step), theirs_each(images, crop)) == 1
+    transform = ff.RandomCrop(40, pad_if_needed=True, fill=9)
+    assert share(augmented(images, transform), torchvision_each(images, crop)) == 1
 
 
 @pytest.mark.parametrize("value", [0, 200, "random"])
@@ -111,8 +115,8 @@ def test_erasing_is_equal(images, scale, ratio, value):
             v = torch.from_numpy(noise.reshape(1, h, w))
         return F.erase(image, top, left, h, w, v)
 
-    step = ff.RandomErasing(1.0, scale, ratio, value)
-    assert share(ours(images, step), theirs_each(images, erase)) == 1
+    transform = ff.RandomErasing(1.0, scale, ratio, value)
+    assert share(augmented(images, transform), torchvision_each(images, erase)) == 1
     assert n_erased > len(images) / 10
 
 
@@ -121,25 +125,25 @@ def test_erasing_is_equal(images, scale, ratio, value):
 
 def test_inverting_autocontrast_and_equalizing_are_equal(images):
     dull = images // 3 + 50
-    for step, function in [
+    for transform, function in [
         (ff.RandomInvert(1.0), F.invert),
         (ff.RandomAutocontrast(1.0), F.autocontrast),
         (ff.RandomEqualize(1.0), F.equalize),
     ]:
         for x in (images, dull):
-            assert share(ours(x, step), theirs(x, function)) == 1
+            assert share(augmented(x, transform), torchvision_all(x, function)) == 1
 
 
 @pytest.mark.parametrize("bits", range(9))
 def test_posterizing_is_equal(images, bits):
-    got = ours(images, ff.RandomPosterize(bits, p=1.0))
-    assert share(got, theirs(images, F.posterize, bits)) == 1
+    got = augmented(images, ff.RandomPosterize(bits, p=1.0))
+    assert share(got, torchvision_all(images, F.posterize, bits)) == 1
 
 
 def test_solarizing_is_equal_for_every_threshold(images):
     for threshold in (*range(256), 0.5, 99.5, 127.999):
-        got = ours(images[:5], ff.RandomSolarize(threshold, p=1.0))
-        assert share(got, theirs(images[:5], F.solarize, threshold)) == 1
+        got = augmented(images[:5], ff.RandomSolarize(threshold, p=1.0))
+        assert share(got, torchvision_all(images[:5], F.solarize, threshold)) == 1
 
 
 FACTORS = [0.0, 0.1, 0.5, 0.77, 1.0, 1.3, 1.9, 2.5, 7.0]
@@ -147,25 +151,28 @@ FACTORS = [0.0, 0.1, 0.5, 0.77, 1.0, 1.3, 1.9, 2.5, 7.0]
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_brightness_is_equal(images, factor):
-    got = ours(images, ff.ColorJitter(brightness=(factor, factor)))
-    assert share(got, theirs(images, F.adjust_brightness, factor)) == 1
+    got = augmented(images, ff.ColorJitter(brightness=(factor, factor)))
+    assert share(got, torchvision_all(images, F.adjust_brightness, factor)) == 1
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_sharpness_is_equal_but_for_a_level_where_it_is_cut(images, factor):
-    """torch adds a multiple in one rounding (fused multiply-add), the core in two, as
-    every instruction set can. That decides where a new level is nearly whole."""
-    got = ours(images, ff.RandomAdjustSharpness(factor, p=1.0))
-    want = theirs(images, F.adjust_sharpness, factor)
+def test_sharpness_differs_by_at_most_one_level(images, factor):
+    """torch rounds a fused multiply-add once, and the core rounds twice.
+
+    Two roundings are possible on every instruction set. The results differ where a new
+    level is nearly an integer, because it is truncated.
+    """
+    got = augmented(images, ff.RandomAdjustSharpness(factor, p=1.0))
+    want = torchvision_all(images, F.adjust_sharpness, factor)
     assert share(got, want, 1) == 1
     assert share(got, want) >= (1 if factor in (0, 0.5, 1, 2.5, 7) else 0.995)
 
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_contrast_is_equal(images, factor):
-    """The mean as well: a float32 holds the sum of images below 2**24 exactly."""
-    got = ours(images, ff.ColorJitter(contrast=(factor, factor)))
-    assert share(got, theirs(images, F.adjust_contrast, factor)) == 1
+    """The mean is equal too, because float32 holds sums below 2**24 exactly."""
+    got = augmented(images, ff.ColorJitter(contrast=(factor, factor)))
+    assert share(got, torchvision_all(images, F.adjust_contrast, factor)) == 1
 
 
 def test_jitter_is_equal(images):
@@ -178,26 +185,31 @@ def test_jitter_is_equal(images):
         image = F.adjust_brightness(image, brightness)
         return image if contrast_first else F.adjust_contrast(image, contrast)
 
-    got, want = ours(images, ff.ColorJitter(0.6, 0.8)), theirs_each(images, jitter)
+    got, want = (
+        augmented(images, ff.ColorJitter(0.6, 0.8)),
+        torchvision_each(images, jitter),
+    )
     assert share(got, want) == 1
 
 
 def test_saturation_and_hue_do_nothing_to_grayscale(images):
-    got = ours(images, ff.ColorJitter(saturation=0.5, hue=0.3))
+    got = augmented(images, ff.ColorJitter(saturation=0.5, hue=0.3))
     assert share(got, images) == 1
-    assert share(theirs(images, F.adjust_saturation, 0.5), images) == 1
-    assert share(theirs(images, F.adjust_hue, 0.3), images) == 1
+    assert share(torchvision_all(images, F.adjust_saturation, 0.5), images) == 1
+    assert share(torchvision_all(images, F.adjust_hue, 0.3), images) == 1
 
 
-# ---- neighbourhood and size ---------------------------------------------------------
+# ---- neighborhood and size ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.4, 1.0, 2.0, 30.0])
 @pytest.mark.parametrize("kernel", [1, 3, 5, (9, 3), (1, 23)])
 def test_blur_is_close(images, kernel, sigma):
-    step = ff.GaussianBlur(kernel, (sigma, sigma))
-    want = theirs(images, F.gaussian_blur, list(step.kernel_size), [sigma, sigma])
-    assert share(ours(images, step), want, 1) == 1
+    transform = ff.GaussianBlur(kernel, (sigma, sigma))
+    want = torchvision_all(
+        images, F.gaussian_blur, list(transform.kernel_size), [sigma, sigma]
+    )
+    assert share(augmented(images, transform), want, 1) == 1
 
 
 NEAREST = v2.InterpolationMode.NEAREST
@@ -207,25 +219,25 @@ SIZES = [(28, 28), (14, 14), (32, 32), (56, 61), (9, 50), (64, 11), (1, 1)]
 @pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_resizing_is_close(images, size, antialias):
-    step = ff.Resize(size, antialias=antialias)
-    want = theirs(images, F.resize, list(size), antialias=antialias)
-    assert share(ours(images, step), want, 1) >= 0.995
+    transform = ff.Resize(size, antialias=antialias)
+    want = torchvision_all(images, F.resize, list(size), antialias=antialias)
+    assert share(augmented(images, transform), want, 1) >= 0.995
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_resizing_by_nearest_pixels_is_equal(images, size):
-    step = ff.Resize(size, interpolation="nearest")
-    want = theirs(images, F.resize, list(size), interpolation=NEAREST)
-    assert share(ours(images, step), want) == 1
+    transform = ff.Resize(size, interpolation="nearest")
+    want = torchvision_all(images, F.resize, list(size), interpolation=NEAREST)
+    assert share(augmented(images, transform), want) == 1
 
 
 @pytest.mark.parametrize(
     "size, max_size", [(14, None), (35, None), (20, 23), (None, 17)]
 )
-def test_sizes_that_follow_are_torchvisions(images, size, max_size):
-    step = ff.Resize(size, max_size=max_size)
-    want = theirs(images, F.resize, size and [size], max_size=max_size)
-    assert share(ours(images, step), want, 1) >= 0.995
+def test_sizes_of_one_side_are_torchvisions(images, size, max_size):
+    transform = ff.Resize(size, max_size=max_size)
+    want = torchvision_all(images, F.resize, size and [size], max_size=max_size)
+    assert share(augmented(images, transform), want, 1) >= 0.995
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
@@ -251,12 +263,12 @@ def test_resized_crops_are_close(images, scale, ratio, antialias, interpolation)
             elif width / height > ratio[1]:
                 w = round(height * ratio[1])
             top, left = (height - h) // 2, (width - w) // 2
-        how = {"interpolation": interpolation, "antialias": antialias}
-        return F.resized_crop(image, top, left, h, w, [20, 25], **how)
+        options = {"interpolation": interpolation, "antialias": antialias}
+        return F.resized_crop(image, top, left, h, w, [20, 25], **options)
 
-    step = ff.RandomResizedCrop((20, 25), scale, ratio, interpolation, antialias)
-    want = theirs_each(images, resized_crop)
-    got = ours(images, step)
+    transform = ff.RandomResizedCrop((20, 25), scale, ratio, interpolation, antialias)
+    want = torchvision_each(images, resized_crop)
+    got = augmented(images, transform)
     if interpolation == "nearest":
         assert share(got, want) == 1
     else:
@@ -267,33 +279,33 @@ def test_resized_crops_are_close(images, scale, ratio, antialias, interpolation)
 
 EXTRA = {"RandomHorizontalFlip": ["mode"], "RandomVerticalFlip": ["mode"]}
 MISSING = {"MixUp": ["labels_getter"], "CutMix": ["labels_getter"]}
-OURS_ALONE = {"Cutout", "CFunction"}
+NOT_IN_TORCHVISION = {"Cutout", "CFunction"}
 PUBLIC = {name: getattr(ff, name) for name in ff.__all__}
 NAMES = sorted(
     name
     for name, value in PUBLIC.items()
     if inspect.isclass(value)
     and issubclass(value, Transform)
-    and name not in OURS_ALONE
+    and name not in NOT_IN_TORCHVISION
 )
 
 
 def parameters_of(cls):
-    """(name, default, whether it is given by name alone) of each."""
+    """Return name, default and whether it is keyword-only, for each parameter."""
     return [
         (p.name, p.default, p.kind == p.KEYWORD_ONLY)
         for p in inspect.signature(cls).parameters.values()
     ]
 
 
-def test_all_steps_are_compared():
+def test_all_transforms_are_compared():
     assert len(NAMES) == 27
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_signatures_are_torchvisions(name):
-    mine, other = parameters_of(getattr(ff, name)), parameters_of(getattr(v2, name))
+    got, want = parameters_of(getattr(ff, name)), parameters_of(getattr(v2, name))
     extra, missing = EXTRA.get(name, []), MISSING.get(name, [])
-    assert [p[0] for p in mine][len(mine) - len(extra) :] == extra
-    assert [p[0] for p in other][len(other) - len(missing) :] == missing
-    assert mine[: len(mine) - len(extra)] == other[: len(other) - len(missing)]
+    assert [p[0] for p in got][len(got) - len(extra) :] == extra
+    assert [p[0] for p in want][len(want) - len(missing) :] == missing
+    assert got[: len(got) - len(extra)] == want[: len(want) - len(missing)]

@@ -1,4 +1,4 @@
-"""Every operation of the policies against torchvision's: see test_torchvision.py."""
+"""Every operation of a policy gives the image of torchvision (test_torchvision.py)."""
 
 import importlib.util
 import math
@@ -15,8 +15,8 @@ if importlib.util.find_spec("torchvision") is None:
 from helpers import against_torchvision  # noqa: E402
 from helpers.against_torchvision import (  # noqa: E402
     INTERPOLATIONS,
+    augmented,
     draws_of,
-    ours,
     share,
     tied_map,
     v2,
@@ -25,8 +25,8 @@ from helpers.against_torchvision import (  # noqa: E402
 images = against_torchvision.images
 
 
-# In the order of the choice, with the sign where it belongs to the alternative: the
-# factors 1 + m and 1 - m are two.
+# Operations in the order of the choice. The sign is 0 if the operation draws it, or has
+# none. The factors 1 + m and 1 - m are two operations.
 OPERATIONS = [
     ("Identity", 0),
     *((name, 0) for name in ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")),
@@ -37,20 +37,21 @@ OPERATIONS = [
     ),
     *((name, 0) for name in ("Posterize", "Solarize", "AutoContrast", "Equalize")),
 ]
-# Their largest magnitudes; 8 - bits of Posterize, and Solarize counts down from 1.
+# The largest magnitude of each operation. Posterize keeps 8 - magnitude bits, and the
+# threshold of Solarize is 1 - magnitude.
 WIDE = {"Shear": 0.99, "Translate": 32, "Rotate": 135, "Posterize": 6, "Solarize": 1}
 NARROW = {"Shear": 0.3, "Rotate": 30, "Posterize": 4, "Solarize": 1}
 
 
-def policy_draw(steps, i):
-    """Which operation image i gets, which level and sign, and its place in the list."""
+def policy_draw(transforms, i):
+    """Return operation, level and sign of image i, and the operation's place."""
     word, at, k = draws_of(i).word(), 1, 0
-    while word >= steps[at][2]["until"]:
-        at, k = at + 1 + steps[at][2]["n_inner"], k + 1
+    while word >= transforms[at][2]["until"]:
+        at, k = at + 1 + transforms[at][2]["n_inner"], k + 1
     name, sign = OPERATIONS[k]
-    if steps[at][2]["n_inner"] == 0:
+    if transforms[at][2]["n_inner"] == 0:
         return name, 0, 1, None
-    _, _, fields = steps[at + 1]
+    _, _, fields = transforms[at + 1]
     draws = draws_of(i, at + 2)
     names = ("angle", "translate_x", "translate_y", "scale", "shear_x", "shear_y")
     level = 0
@@ -67,7 +68,7 @@ def policy_draw(steps, i):
 
 
 def exact_magnitude(name, level, sign, n_levels, largest):
-    """What torchvision's tables hold, in float64."""
+    """Return the magnitude in float64. The tables of torchvision hold float32."""
     if name in ("Identity", "AutoContrast", "Equalize"):
         return 0.0
     magnitude = largest[name] * (level / (n_levels - 1))
@@ -76,77 +77,81 @@ def exact_magnitude(name, level, sign, n_levels, largest):
     return 1 - magnitude if name == "Solarize" else sign * magnitude
 
 
-# Warps are close, sharpness is cut another way for a few pixels (see above).
+# Warps are close to torchvision's, and all other operations except sharpness are equal
+# (test_torchvision.py).
 WARPS = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
 
-def policy_is_torchvisions(images, step, transform, largest, level=None):
-    """One after the other, images[k] augmented many times, each operation of each level
-    and sign against torchvision's. Returns the operations seen, and those of them whose
-    magnitude, a float32 there that is cut or compared with levels, makes another
-    image."""
-    shape, n_levels = images.shape[1:], step.num_magnitude_bins
-    steps = compile_transforms(step, *shape, 1).transforms
-    found = {}
+def policy_is_torchvisions(images, transform, policy, largest, level=None):
+    """Compare every operation, level and sign that occurs with torchvision's.
+
+    Each image is augmented many times. Returns the set of operations that occurred, and
+    the set of operations for which torchvision's image changes with the rounding of the
+    magnitude to float32, because it is truncated or compared with gray levels.
+    """
+    shape, n_levels = images.shape[1:], transform.num_magnitude_bins
+    transforms = compile_transforms(transform, *shape, 1).transforms
+    occurrences = {}  # place and images of each operation, level and sign
     for i in range(8000 if level is None else 400):
-        name, drawn, sign, place = policy_draw(steps, i)
+        name, drawn, sign, place = policy_draw(transforms, i)
         drawn = drawn if level is None or name == "Identity" else level
-        found.setdefault((name, drawn, sign), (place, []))[1].append(i)
-    n = 1 + max(max(numbers) for _, numbers in found.values())
+        occurrences.setdefault((name, drawn, sign), (place, []))[1].append(i)
+    n = 1 + max(max(numbers) for _, numbers in occurrences.values())
     differ = set()
     for image in images:
-        got = ours(np.repeat(image[None], n, axis=0), step)
+        got = augmented(np.repeat(image[None], n, axis=0), transform)
         tensor = torch.from_numpy(image[None])
-        for key, (place, numbers) in found.items():
+        for key, (place, numbers) in occurrences.items():
             name, drawn, sign = key
-            mine = got[numbers]
-            assert (mine == mine[0]).all(), key
-            mine = mine[:1]
+            repeats = got[numbers]
+            assert (repeats == repeats[0]).all(), key
+            first = repeats[:1]
 
             def apply(magnitude, name=name, tensor=tensor):
-                how = {"interpolation": step.interpolation, "fill": transform._fill}
-                return transform._apply_image_or_video_transform(
-                    tensor, name, magnitude, **how
+                options = {"interpolation": transform.interpolation}
+                options["fill"] = policy._fill
+                return policy._apply_image_or_video_transform(
+                    tensor, name, magnitude, **options
                 ).numpy()
 
             magnitude = exact_magnitude(name, drawn, sign, n_levels, largest)
             want = apply(magnitude)
-            if name in WARPS and step.interpolation == "bilinear":
-                assert share(mine, want, 1) >= 0.995, key
+            if name in WARPS and transform.interpolation == "bilinear":
+                assert share(first, want, 1) >= 0.995, key
             elif name in WARPS:
                 draws = draws_of(numbers[0], place + 1)
-                free = ~tied_map(steps[place][2], draws, shape)
+                free = ~tied_map(transforms[place][2], draws, shape)
                 if free.any():
-                    assert share(mine[0][free], want[0][free]) == 1, key
+                    assert share(first[0][free], want[0][free]) == 1, key
                 else:
                     assert name == "Rotate" and magnitude % 90 == 0, key
             else:
-                assert share(mine, want, 1) == 1, key
-                assert share(mine, want) >= (0.99 if name == "Sharpness" else 1), key
-            table = transform._AUGMENTATION_SPACE[name][0](n_levels, *shape)
+                assert share(first, want, 1) == 1, key
+                assert share(first, want) >= (0.99 if name == "Sharpness" else 1), key
+            table = policy._AUGMENTATION_SPACE[name][0](n_levels, *shape)
             if table is not None:
                 rounded = float(table[drawn]) * sign
                 assert math.isclose(rounded, magnitude, rel_tol=1e-5, abs_tol=1e-6)
-                is_cut = name.startswith(("Translate", "Posterize", "Solarize"))
-                if is_cut and share(apply(rounded), want) < 1:
+                is_rounded = name.startswith(("Translate", "Posterize", "Solarize"))
+                if is_rounded and share(apply(rounded), want) < 1:
                     differ.add((name, drawn))
-    return set(found), differ
+    return set(occurrences), differ
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_every_operation_of_trivial_augment_is_torchvisions(images, interpolation):
-    step = ff.TrivialAugmentWide(interpolation=interpolation)
-    transform = v2.TrivialAugmentWide(
+    transform = ff.TrivialAugmentWide(interpolation=interpolation)
+    policy = v2.TrivialAugmentWide(
         interpolation=v2.InterpolationMode(interpolation), fill=None
     )
     largest = {
         f"{name}{axis}": WIDE[name] for name in ("Shear", "Translate") for axis in "XY"
     }
     largest |= WIDE | dict.fromkeys(("Brightness", "Contrast", "Sharpness"), 0.99)
-    seen, differ = policy_is_torchvisions(images[8:11], step, transform, largest)
-    assert len(seen) == 3 + 5 * 62 + 3 * 62 + 2 * 31
-    # In float32, 32 * 15 / 30 is 15.999999, which is cut to 15, and three thresholds
-    # are just above the grey level that they should be.
+    occurred, differ = policy_is_torchvisions(images[8:11], transform, policy, largest)
+    assert len(occurred) == 3 + 5 * 62 + 3 * 62 + 2 * 31
+    # In float32, 32 * 15 / 30 is 15.999999, which is truncated to 15. Three thresholds
+    # are just above the gray level that they should be.
     moves = {("TranslateX", 15), ("TranslateY", 15)}
     assert moves <= differ
     assert differ <= moves | {("Solarize", level) for level in (16, 18, 24)}
@@ -154,14 +159,14 @@ def test_every_operation_of_trivial_augment_is_torchvisions(images, interpolatio
 
 @pytest.mark.parametrize("magnitude", [0, 1, 9, 17, 30])
 def test_every_operation_of_rand_augment_is_torchvisions(images, magnitude):
-    step = ff.RandAugment(1, magnitude, interpolation="bilinear")
+    transform = ff.RandAugment(1, magnitude, interpolation="bilinear")
     height, width = images.shape[1:]
     largest = NARROW | dict.fromkeys(("Brightness", "Contrast", "Sharpness"), 0.9)
     largest |= {"ShearX": 0.3, "ShearY": 0.3}
     largest |= {"TranslateX": 150 / 331 * width, "TranslateY": 150 / 331 * height}
-    transform = v2.RandAugment(1, magnitude, interpolation="bilinear", fill=None)
-    seen, differ = policy_is_torchvisions(
-        images[8:12], step, transform, largest, magnitude
+    policy = v2.RandAugment(1, magnitude, interpolation="bilinear", fill=None)
+    occurred, differ = policy_is_torchvisions(
+        images[8:12], transform, policy, largest, magnitude
     )
-    assert len(seen) == 3 + 5 * 2 + 3 * 2 + 2
+    assert len(occurred) == 3 + 5 * 2 + 3 * 2 + 2
     assert not differ

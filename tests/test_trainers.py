@@ -1,4 +1,4 @@
-"""TorchLoader in the packages that drive a training loop for PyTorch."""
+"""TorchLoader in packages that run a training loop for PyTorch."""
 
 import numpy as np
 import pytest
@@ -10,21 +10,23 @@ import helpers.any_torchvision  # noqa: E402, F401  (which Lightning imports)
 
 from fmnist_fast.frameworks.torch import TorchLoader  # noqa: E402
 
-# What these packages say of each other's versions, and of machines with few cores.
+# These packages warn about versions of each other, and about machines with few cores.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5, "augment": "standard"}
 
 
-def same(ours, others):
+def same(got, want):
+    """Return whether two sequences of batches are equal."""
     return all(
-        torch.equal(one, other)
-        for pair in zip(ours, others, strict=True)
-        for one, other in zip(*pair, strict=True)
+        torch.equal(x, y)
+        for batches in zip(got, want, strict=True)
+        for x, y in zip(*batches, strict=True)
     )
 
 
 def network():
+    """Return a small model, always with the same weights."""
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
 
@@ -38,6 +40,7 @@ def loss_of(model, batch):
 
 
 def lightning_parts(small, folder, **options):
+    """Return a module that records the labels of its batches, and a quiet Trainer."""
     lightning = pytest.importorskip("lightning.pytorch")
 
     class Module(lightning.LightningModule):
@@ -74,12 +77,12 @@ def test_lightning_trains_validates_and_resumes(small, tmp_path):
         small, tmp_path, max_epochs=2, callbacks=[keep], enable_checkpointing=True
     )
     trainer.fit(whole, TorchLoader(small, **OPTIONS), TorchLoader(small, 300))
-    numpys = ff.Loader(small, **OPTIONS)
-    assert whole.seen == [y.tolist() for _ in range(2) for _, y in numpys]
+    arrays = ff.Loader(small, **OPTIONS)
+    assert whole.seen == [y.tolist() for _ in range(2) for _, y in arrays]
     assert whole.validated == 2000
 
     resumed, trainer = lightning_parts(small, tmp_path, max_epochs=2)
-    loader = TorchLoader(small, **OPTIONS | {"seed": 99})  # the checkpoint's counts
+    loader = TorchLoader(small, **OPTIONS | {"seed": 99})  # the checkpoint has 5
     trainer.fit(resumed, loader, ckpt_path=tmp_path / "step=21.ckpt")
     assert resumed.seen == whole.seen[21:] and loader.epoch == 2
     for name, weights in whole.state_dict().items():
@@ -171,18 +174,16 @@ def test_ignite(small):
 
     state = engine.Engine(step).run(TorchLoader(small, **OPTIONS), max_epochs=2)
     assert state.iteration == 32
-    numpys = ff.Loader(small, **OPTIONS)
-    want = [labels for _ in range(2) for _, labels in numpys]
-    assert all(
-        np.array_equal(one, other) for one, other in zip(seen, want, strict=True)
-    )
+    arrays = ff.Loader(small, **OPTIONS)
+    want = [labels for _ in range(2) for _, labels in arrays]
+    assert all(np.array_equal(x, y) for x, y in zip(seen, want, strict=True))
 
 
 # ---- torch.compile ------------------------------------------------------------------
 
 
 def test_a_compiled_step(small):
-    """Of the first batch and a short last one, without another compilation each."""
+    """The step is compiled for full batches, and once more for any number of rows."""
     graphs = []
 
     def backend(graph, inputs):
@@ -193,4 +194,4 @@ def test_a_compiled_step(small):
     compiled = torch.compile(loss_of, backend=backend)
     for batch in TorchLoader(small, **OPTIONS):
         assert torch.equal(compiled(model, batch), loss_of(model, batch))
-    assert len(graphs) == 2  # one for 64 rows, one for any number
+    assert len(graphs) == 2  # for 64 rows, and for any number

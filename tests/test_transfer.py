@@ -1,4 +1,4 @@
-"""One URL into a partial file: ranges and lies about them, sizes, and slow servers."""
+"""Download of one URL to a partial file: ranges, sizes, errors and slow servers."""
 
 import contextlib
 import errno
@@ -24,7 +24,10 @@ BODY = random.Random(0).randbytes(N)
 
 @pytest.fixture
 def download(tmp_path):
-    """Fetch a URL as pooch does: what arrived, and the downloader."""
+    """Return a function that downloads a URL as pooch does.
+
+    It returns the bytes of the file, and the downloader.
+    """
 
     def download(url, nbytes=N, *, resume=True):
         sha256 = hashlib.sha256(BODY).hexdigest()
@@ -39,6 +42,7 @@ def download(tmp_path):
 
 
 def begin_part(tmp_path, n=1000, url="", validator=""):
+    """Write the first n bytes to the partial file, and where they come from."""
     (tmp_path / "part").write_bytes(BODY[:n])
     if url:
         (tmp_path / "part.from").write_text(f"{url}\n{validator}")
@@ -65,14 +69,14 @@ def test_an_empty_file(http, download):
     assert download(http.serve("/a", content(b"")), None)[0] == b""
 
 
-def test_bytes_are_on_disk_before_the_name(http, download, monkeypatch):
-    steps, replace = [], os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: steps.append("sync"))
+def test_bytes_are_on_disk_before_the_file_is_renamed(http, download, monkeypatch):
+    calls, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: calls.append("sync"))
     monkeypatch.setattr(
-        os, "replace", lambda *names: (steps.append("name"), replace(*names))
+        os, "replace", lambda *names: (calls.append("rename"), replace(*names))
     )
     download(http.serve("/a", content(BODY)))
-    assert steps == ["sync", "name"]
+    assert calls == ["sync", "rename"]
 
 
 # ---- ranges -----------------------------------------------------------------------
@@ -86,24 +90,24 @@ def test_a_partial_file_is_continued(http, download, tmp_path, nbytes):
     assert http.ranges() == ["bytes=1000-"]
 
 
-def test_it_is_continued_where_it_broke_off(http, download):
+def test_an_interrupted_download_is_continued(http, download):
     url = http.serve("/a", content(BODY, cut=70_000), content(BODY))
-    with pytest.raises(TransferError, match=r"fails: .*bytes read") as caught:
+    with pytest.raises(TransferError, match=r"failed: .*bytes read") as caught:
         download(url)
     assert caught.value.again and not caught.value.restart
     assert download(url)[0] == BODY
     assert http.ranges() == [None, "bytes=70000-"]
 
 
-def test_one_without_a_length_is_continued_too(http, download):
+def test_an_interrupted_download_without_a_length_is_continued(http, download):
     url = http.serve("/a", respond(200, {}, [BODY[:70_000]]), content(BODY))
-    with pytest.raises(TransferError, match=f"ends after 70000 of {N} bytes") as caught:
+    with pytest.raises(TransferError, match=f"only 70000 of {N} bytes") as caught:
         download(url)
     assert caught.value.again
     assert download(url)[0] == BODY
 
 
-def test_a_whole_part_needs_no_server(download, tmp_path, no_proxies):
+def test_a_complete_partial_file_needs_no_server(download, tmp_path, no_proxies):
     begin_part(tmp_path, N)
     body, downloader = download("http://127.0.0.1:9/a")
     assert body == BODY and downloader.resumed
@@ -115,7 +119,7 @@ def test_a_server_without_ranges_sends_all(http, download, tmp_path):
     assert body == BODY and not downloader.resumed
 
 
-def test_a_part_is_not_continued_when_that_is_refused(http, download, tmp_path):
+def test_a_partial_file_is_not_continued_with_resume_false(http, download, tmp_path):
     begin_part(tmp_path)
     body, downloader = download(http.serve("/a", content(BODY)), resume=False)
     assert body == BODY and not downloader.resumed
@@ -132,7 +136,7 @@ def test_a_part_is_not_continued_when_that_is_refused(http, download, tmp_path):
         ({}, None),
     ],
 )
-def test_the_version_is_asked_for_again(http, download, headers, validator):
+def test_the_same_version_is_requested_again(http, download, headers, validator):
     url = http.serve("/a", content(BODY, cut=1000, **headers), content(BODY, **headers))
     with pytest.raises(TransferError, match="bytes read"):
         download(url)
@@ -142,7 +146,7 @@ def test_the_version_is_asked_for_again(http, download, headers, validator):
     assert http.asked[1][1].get("If-Range") == validator
 
 
-def test_a_new_version_is_fetched_whole(http, download):
+def test_a_new_version_is_downloaded_from_the_start(http, download):
     old = content(b"x" * N, cut=1000, etag='"a"')
     url = http.serve("/a", old, content(BODY, etag='"b"'))
     with pytest.raises(TransferError, match="bytes read"):
@@ -151,21 +155,21 @@ def test_a_new_version_is_fetched_whole(http, download):
     assert body == BODY and not downloader.resumed
 
 
-def test_another_mirror_knows_nothing_of_the_version(http, download, tmp_path):
+def test_another_mirror_is_not_asked_for_the_version(http, download, tmp_path):
     begin_part(tmp_path, 1000, "https://elsewhere/a", '"a"')
     assert download(http.serve("/a", content(BODY, etag='"b"')))[0] == BODY
     assert "If-Range" not in http.asked[0][1]
     assert http.ranges() == ["bytes=1000-"]
 
 
-def test_an_origin_that_is_no_text_is_as_none(http, download, tmp_path):
+def test_an_unreadable_origin_of_a_partial_file_is_ignored(http, download, tmp_path):
     begin_part(tmp_path)
     (tmp_path / "part.from").write_bytes(b"\xff\xfe")
     assert download(http.serve("/a", content(BODY)))[0] == BODY
 
 
 @pytest.mark.parametrize(
-    "given",
+    "content_range",
     [
         None,
         "",
@@ -177,11 +181,11 @@ def test_an_origin_that_is_no_text_is_as_none(http, download, tmp_path):
         f"bytes {'9' * 5000}-1/2",
     ],
 )
-def test_lies_about_ranges(http, download, tmp_path, given):
+def test_wrong_ranges_are_refused(http, download, tmp_path, content_range):
     begin_part(tmp_path)
-    headers = {} if given is None else {"Content-Range": given}
+    headers = {} if content_range is None else {"Content-Range": content_range}
     url = http.serve("/a", respond(206, headers, [BODY]))
-    message = "was asked for the bytes from 1000 on, sends '"
+    message = "Content-Range must begin at byte 1000, got '"
     with pytest.raises(TransferError, match=message) as caught:
         download(url)
     assert caught.value.again and caught.value.restart
@@ -194,29 +198,29 @@ def test_a_range_of_unknown_total(http, download, tmp_path):
     assert download(http.serve("/a", respond(206, headers, [BODY[1000:]])))[0] == BODY
 
 
-def test_less_than_the_range_is_continued(http, download, tmp_path):
+def test_a_range_that_is_too_short_is_continued(http, download, tmp_path):
     begin_part(tmp_path)
     headers = {"Content-Range": f"bytes 1000-1999/{N}", "Content-Length": "1000"}
-    few = respond(206, headers, [BODY[1000:2000]])
-    url = http.serve("/a", few, content(BODY))
-    with pytest.raises(TransferError, match=f"ends after 2000 of {N} bytes"):
+    short = respond(206, headers, [BODY[1000:2000]])
+    url = http.serve("/a", short, content(BODY))
+    with pytest.raises(TransferError, match=f"only 2000 of {N} bytes"):
         download(url)
     assert download(url)[0] == BODY
     assert http.ranges() == ["bytes=1000-", "bytes=2000-"]
 
 
-def test_a_part_that_is_too_long(http, download, tmp_path):
+def test_a_partial_file_that_is_too_long(http, download, tmp_path):
     begin_part(tmp_path)
     url = http.serve("/a", content(BODY[:500]))
-    with pytest.raises(TransferError, match="has no bytes from 1000 on") as caught:
+    with pytest.raises(TransferError, match="no bytes from 1000 on") as caught:
         download(url, None)
     assert caught.value.again and caught.value.restart
 
 
-def test_a_range_that_nobody_asked_for(http, download):
+def test_a_range_without_a_request_for_it(http, download):
     headers = {"Content-Range": f"bytes 0-{N - 1}/{N}"}
     url = http.serve("/a", respond(206, headers, [BODY]))
-    with pytest.raises(TransferError, match="answers 206 Partial Content") as caught:
+    with pytest.raises(TransferError, match="HTTP 206 Partial Content") as caught:
         download(url)
     assert not caught.value.again
 
@@ -228,7 +232,7 @@ def test_a_range_that_nobody_asked_for(http, download):
 def test_another_size_is_refused_by_the_header(http, download, tmp_path, size):
     url = http.serve("/a", content(b"x" * size))
     with pytest.raises(
-        TransferError, match=f"has a file of {size} bytes, wanted {N}"
+        TransferError, match=f"must have {N} bytes, got {size}"
     ) as caught:
         download(url)
     assert not caught.value.again and not list(tmp_path.iterdir())
@@ -237,7 +241,7 @@ def test_another_size_is_refused_by_the_header(http, download, tmp_path, size):
 def test_a_range_of_another_size_is_refused(http, download, tmp_path):
     begin_part(tmp_path)
     url = http.serve("/a", content(BODY + b"x"))
-    with pytest.raises(TransferError, match=f"has a file of {N + 1} bytes, wanted {N}"):
+    with pytest.raises(TransferError, match=f"must have {N} bytes, got {N + 1}"):
         download(url)
 
 
@@ -247,7 +251,7 @@ def test_an_unknown_size_has_a_limit(http, download, tmp_path, monkeypatch):
     (tmp_path / "out").unlink()
     url = http.serve("/b", content(BODY + b"x"))
     with pytest.raises(
-        TransferError, match=f"has {N + 1} bytes, more than {N}"
+        TransferError, match=f"at most {N} bytes, got {N + 1}"
     ) as caught:
         download(url, None)
     assert not caught.value.again
@@ -259,7 +263,7 @@ def test_an_endless_file_of_unknown_size(http, download, tmp_path, monkeypatch, 
     begin_part(tmp_path, begin)
     headers = {"Content-Range": f"bytes {begin}-{N}/*"} if begin else {}
     endless = respond(206 if begin else 200, headers, iter(lambda: b"x" * 1000, None))
-    with pytest.raises(TransferError, match=f"sends more than {N} bytes") as caught:
+    with pytest.raises(TransferError, match=f"more than {N} bytes were sent") as caught:
         download(http.serve("/a", endless), None)
     assert not caught.value.again and not list(tmp_path.iterdir())
 
@@ -278,7 +282,7 @@ def test_a_length_that_is_no_number(http, download):
 
 
 @pytest.mark.parametrize(
-    "code, words, again",
+    "code, reason, again",
     [
         (204, " No Content", False),
         (304, " Not Modified", False),
@@ -291,9 +295,9 @@ def test_a_length_that_is_no_number(http, download):
         (599, "", False),
     ],
 )
-def test_errors(http, download, tmp_path, code, words, again):
+def test_http_errors(http, download, tmp_path, code, reason, again):
     begin_part(tmp_path)
-    with pytest.raises(TransferError, match=f"^answers {code}{words}$") as caught:
+    with pytest.raises(TransferError, match=f"^HTTP {code}{reason}$") as caught:
         download(http.serve("/a", status(code)))
     assert caught.value.again is again and caught.value.after == 0
     assert (tmp_path / "part").read_bytes() == BODY[:1000]
@@ -311,18 +315,18 @@ def test_errors(http, download, tmp_path, code, words, again):
         ("9" * 5000, 0),
     ],
 )
-def test_how_long_to_wait(http, download, value, seconds):
+def test_seconds_to_wait(http, download, value, seconds):
     url = http.serve("/a", status(503, **{"Retry-After": value}))
-    words = f", ask again in {seconds} s" if seconds else ""
+    words = f"; the server asks to wait {seconds} s" if seconds else ""
     with pytest.raises(TransferError, match=f"Unavailable{words}$") as caught:
         download(url)
     assert caught.value.after == seconds
 
 
-def test_until_when_to_wait(http, download):
-    when = datetime.now(timezone.utc) + timedelta(seconds=100)
-    value = format_datetime(when, usegmt=True)
-    with pytest.raises(TransferError, match="Unavailable, ask again in") as caught:
+def test_date_to_wait_for(http, download):
+    date = datetime.now(timezone.utc) + timedelta(seconds=100)
+    value = format_datetime(date, usegmt=True)
+    with pytest.raises(TransferError, match="Unavailable; the server asks") as caught:
         download(http.serve("/a", status(503, **{"Retry-After": value})))
     assert 90 < caught.value.after <= 100
 
@@ -331,7 +335,7 @@ def test_until_when_to_wait(http, download):
 
 
 def drip(handler):
-    """All headers at once, then a byte at a time."""
+    """Send the headers, then one byte every 10 ms."""
     respond(200, {"Content-Length": str(N)}, [])(handler)
     for i in range(N):
         if handler.server_stopping.wait(0.01):
@@ -339,17 +343,17 @@ def drip(handler):
         handler.wfile.write(BODY[i : i + 1])
 
 
-def test_a_server_that_drips(http, download, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "_WINDOW_SECONDS", 0.2)
-    with pytest.raises(TransferError, match=r"sends [0-9]+ bytes a second") as caught:
+def test_a_server_that_sends_single_bytes(http, download, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "_INTERVAL_SECONDS", 0.2)
+    with pytest.raises(TransferError, match=r"only [0-9]+ bytes a second") as caught:
         download(http.serve("/a", drip))
     assert caught.value.again
     part = (tmp_path / "part").read_bytes()
     assert part and part == BODY[: len(part)]
 
 
-def test_a_slow_server_is_waited_for(http, download, monkeypatch):
-    monkeypatch.setattr(transfer, "_WINDOW_SECONDS", 0.05)
+def test_a_slow_server_is_accepted(http, download, monkeypatch):
+    monkeypatch.setattr(transfer, "_INTERVAL_SECONDS", 0.05)
 
     def slow(handler):
         respond(200, {"Content-Length": str(N)}, [])(handler)
@@ -360,15 +364,15 @@ def test_a_slow_server_is_waited_for(http, download, monkeypatch):
     assert download(http.serve("/a", slow))[0] == BODY
 
 
-def test_silence_keeps_the_part(http, download, tmp_path, monkeypatch):
+def test_a_timeout_keeps_the_partial_file(http, download, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
-    with pytest.raises(TransferError, match="takes too long") as caught:
+    with pytest.raises(TransferError, match="no answer in time") as caught:
         download(http.serve("/a", content(BODY, cut=1000, hang=True)))
     assert caught.value.again
     assert (tmp_path / "part").read_bytes() == BODY[:1000]
 
 
-def test_a_full_disk_is_no_fault_of_the_server(http, download, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_as_such(http, download, tmp_path, monkeypatch):
     class Full(io.FileIO):
         def write(self, piece):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

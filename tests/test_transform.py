@@ -1,4 +1,4 @@
-"""Transforms as values: equal, hashed, pickled, printed."""
+"""Transforms as values: compared, hashed, pickled, printed."""
 
 import copy
 import dataclasses
@@ -27,20 +27,22 @@ from fmnist_fast.augment import (
 from fmnist_fast.augment._text import TRANSFORMS
 
 
-@pytest.mark.parametrize("step", EVERY, ids=lambda step: type(step).__name__)
-def test_a_step_is_a_value(step):
-    again = eval(repr(step), vars(augment).copy())
-    assert again == step and again is not step
-    assert hash(again) == hash(step)
-    assert pickle.loads(pickle.dumps(step)) == step
-    assert copy.deepcopy(step) == step
-    assert step not in [other for other in EVERY if other is not step]
+@pytest.mark.parametrize(
+    "transform", EVERY, ids=lambda transform: type(transform).__name__
+)
+def test_a_transform_is_a_value(transform):
+    again = eval(repr(transform), vars(augment).copy())
+    assert again == transform and again is not transform
+    assert hash(again) == hash(transform)
+    assert pickle.loads(pickle.dumps(transform)) == transform
+    assert copy.deepcopy(transform) == transform
+    assert transform not in [other for other in EVERY if other is not transform]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(step, dataclasses.fields(step)[0].name, None)
+        setattr(transform, dataclasses.fields(transform)[0].name, None)
 
 
-def test_every_step_is_tried():
-    assert {type(step).__name__ for step in EVERY} == set(TRANSFORMS)
+def test_every_transform_is_tested():
+    assert {type(transform).__name__ for transform in EVERY} == set(TRANSFORMS)
     assert set(TRANSFORMS) <= set(augment.__all__) & set(ff.__all__)
 
 
@@ -55,13 +57,13 @@ def test_equal_meanings_are_equal_values():
     assert RandomHorizontalFlip() != RandomVerticalFlip()
 
 
-def test_numbers_of_numpy_are_numbers():
-    step = RandomCrop(np.int64(28), np.uint8(4), fill=np.float32(3))
-    assert repr(step) == repr(RandomCrop(28, 4, fill=3))
+def test_numpy_numbers_are_accepted():
+    transform = RandomCrop(np.int64(28), np.uint8(4), fill=np.float32(3))
+    assert repr(transform) == repr(RandomCrop(28, 4, fill=3))
     assert repr(RandomInvert(np.float64(0.25))) == "RandomInvert(p=0.25)"
 
 
-def test_an_enum_with_the_name_will_do():
+def test_an_enum_member_can_replace_its_value():
     mode = enum.Enum("InterpolationMode", {"BILINEAR": "bilinear", "CUBIC": "bicubic"})
     assert Resize(28, mode.BILINEAR) == Resize(28, "bilinear")
     with pytest.raises(ValueError, match="must be one of nearest, bilinear, got"):
@@ -71,7 +73,7 @@ def test_an_enum_with_the_name_will_do():
 def test_the_examples_run():
     attempted = 0
     for module in pkgutil.iter_modules(augment.__path__, f"{augment.__name__}."):
-        found = doctest.testmod(importlib.import_module(module.name))
-        assert not found.failed
-        attempted += found.attempted
+        results = doctest.testmod(importlib.import_module(module.name))
+        assert not results.failed
+        attempted += results.attempted
     assert attempted >= 5

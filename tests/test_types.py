@@ -1,4 +1,4 @@
-"""What a type checker sees of names that are imported when they are asked for."""
+"""A type checker knows the types of names that are imported at their first use."""
 
 import re
 import subprocess
@@ -36,7 +36,7 @@ def test_every_name_has_its_type(tmp_path):
     program.write_text("\n".join(lines), encoding="utf-8")
     command = [sys.executable, "-m", "mypy", str(program)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    found = re.findall(r"program\.py:(\d+): (.*)", done.stdout)
-    said = {int(number): text for number, text in reversed(found)}
+    lines = re.findall(r"program\.py:(\d+): (.*)", done.stdout)
+    messages = {int(number): text for number, text in reversed(lines)}
     for number, (name, type_) in enumerate(TYPES.items(), 2):
-        assert type_ in said.get(number, done.stdout + done.stderr), name
+        assert type_ in messages.get(number, done.stdout + done.stderr), name

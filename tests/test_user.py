@@ -1,4 +1,4 @@
-"""C functions of the user, by their addresses."""
+"""CFunction: C functions of the user are checked and compiled."""
 
 import copy
 import ctypes
@@ -28,6 +28,7 @@ FUNCTION = ctypes.CFUNCTYPE(
 
 
 def capsule(address, name):
+    """Return a Python capsule, as Cython makes it for a C function."""
     new = ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
     )(("PyCapsule_New", ctypes.pythonapi))
@@ -36,7 +37,7 @@ def capsule(address, name):
     return new(address, name, None)
 
 
-NAMES = []
+NAMES = []  # keeps the names of capsules alive
 
 
 def test_a_ctypes_function():
@@ -61,12 +62,12 @@ def test_a_ctypes_function():
     ],
 )
 def test_a_capsule_named_as_cython_does(name):
-    step = CFunction(capsule(4096, name), capsule(8192, "anything"))
-    assert only(step) == ("user", 1.0, {"function": 4096, "data": 8192})
+    transform = CFunction(capsule(4096, name), capsule(8192, "anything"))
+    assert only(transform) == ("user", 1.0, {"function": 4096, "data": 8192})
 
 
 @pytest.mark.parametrize(
-    "name, found",
+    "name, text",
     [
         ("void (uint8_t *, int64_t)", r"void \(uint8_t \*, int64_t\)"),
         ("int (uint8_t *, int64_t, int64_t, uint32_t const *, void *)", "int"),
@@ -75,23 +76,23 @@ def test_a_capsule_named_as_cython_does(name):
         (None, ""),
     ],
 )
-def test_a_capsule_of_another_function_is_refused(name, found):
-    wanted = "a capsule must be named 'void .uint8_t .*, void .*', got '"
-    with pytest.raises(ValueError, match=wanted + found):
+def test_a_capsule_of_another_function_is_refused(name, text):
+    message = "name must be the signature 'void .uint8_t .*, void .*', got '"
+    with pytest.raises(ValueError, match=message + text):
         CFunction(capsule(4096, name))
 
 
 def test_an_object_with_an_address():
-    step = CFunction(SimpleNamespace(address=4096), 5)
-    assert only(step)[2] == {"function": 4096, "data": 5}
+    transform = CFunction(SimpleNamespace(address=4096), 5)
+    assert only(transform)[2] == {"function": 4096, "data": 5}
 
 
 def test_data_is_the_memory_of_a_ctypes_object():
     function = SimpleNamespace(address=4096)
     array = (ctypes.c_int * 3)(1, 2, 3)
-    step = CFunction(function, array)
-    assert only(step)[2]["data"] == ctypes.addressof(array)
-    assert step.data is array
+    transform = CFunction(function, array)
+    assert only(transform)[2]["data"] == ctypes.addressof(array)
+    assert transform.data is array
     number = ctypes.c_double(2)
     assert only(CFunction(function, number))[2]["data"] == ctypes.addressof(number)
     for pointer in (ctypes.pointer(array), ctypes.cast(array, ctypes.c_void_p)):
@@ -113,10 +114,15 @@ def test_data_is_the_memory_of_a_ctypes_object():
             SimpleNamespace(address=0),
             None,
             ValueError,
-            "address of function can't be 0",
+            "address of function must be in 1.*, got 0",
         ),
-        (SimpleNamespace(address=1), -1, ValueError, "address of data can't be -1"),
-        (SimpleNamespace(address=1), 2**64, ValueError, "address of data can't be 184"),
+        (
+            SimpleNamespace(address=1),
+            -1,
+            ValueError,
+            "address of data must be in 0.*-1$",
+        ),
+        (SimpleNamespace(address=1), 2**64, ValueError, "address of data .* got 184"),
         (
             SimpleNamespace(address=1),
             "x",
@@ -124,12 +130,12 @@ def test_data_is_the_memory_of_a_ctypes_object():
             "data must be None, an address, a",
         ),
         (SimpleNamespace(address=1), True, TypeError, "data must be None, an address"),
-        (FUNCTION(), None, ValueError, "address of function can't be 0"),
+        (FUNCTION(), None, ValueError, "address of function must be in 1.*, got 0"),
         (
             ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda pixels: None),
             None,
             ValueError,
-            "function must take 5 arguments, void .*, got 1",
+            "function must take 5 arguments, got 1.\nIts signature must be v",
         ),
     ],
 )
@@ -138,10 +144,10 @@ def test_bad_c_functions_are_refused(function, data, error, message):
         CFunction(function, data)
 
 
-def test_a_c_function_is_itself_alone():
-    step = CFunction(SimpleNamespace(address=4096))
-    assert step != CFunction(step.function) and step == step
-    assert hash(Compose([step])) == hash(Compose([step]))
-    for act in (pickle.dumps, copy.copy):
+def test_a_c_function_equals_only_itself():
+    transform = CFunction(SimpleNamespace(address=4096))
+    assert transform != CFunction(transform.function) and transform == transform
+    assert hash(Compose([transform])) == hash(Compose([transform]))
+    for duplicate in (pickle.dumps, copy.copy):
         with pytest.raises(TypeError, match="CFunction can't be pickled: an address"):
-            act(step)
+            duplicate(transform)

@@ -1,5 +1,8 @@
-"""A user's own C function, run inside the worker threads: made by numba, by Cython and
-by a C compiler, each compared with numpy, and kept alive for as long as needed."""
+"""CFunction: C functions of the user run in the worker threads.
+
+Functions of numba, of Cython and of a C compiler are compared with numpy. Loaders keep
+functions and data alive as long as they need them.
+"""
 
 import ctypes
 import functools
@@ -20,7 +23,7 @@ from fmnist_fast import _core
 SEED, EPOCH, N = 2**40 + 3, 2, 300
 RAW = {"dtype": "uint8", "normalize": None, "layout": "NHW"}
 
-# What all three do: pixel i becomes table[pixel ^ a byte of word i % 4].
+# All three functions do the same: pixel i becomes table[pixel ^ a byte of word i % 4].
 C_BODY = """
     const uint8_t *table = data;
     for (int64_t i = 0; i < height * width; i++)
@@ -47,14 +50,16 @@ cdef api void stir(uint8_t *pixels, int64_t height, int64_t width,
 
 @pytest.fixture(scope="session")
 def compiler():
+    """Return the path of a C compiler."""
     names = [(sysconfig.get_config_var("CC") or "cc").split()[0], "cc", "gcc", "clang"]
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None or sys.platform == "win32":
-        pytest.skip("there is no C compiler that takes the options of cc")
-    return found
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None or sys.platform == "win32":
+        pytest.skip("no C compiler with the options of cc is installed")
+    return path
 
 
-def built(compiler, source, out, *options):
+def build(compiler, source, out, *options):
+    """Compile C source to a shared library."""
     command = [compiler, "-O2", "-shared", "-fPIC", *options, source, "-o", out]
     subprocess.run(list(map(str, command)), check=True)
 
@@ -63,13 +68,13 @@ def built(compiler, source, out, *options):
 def ctypes_function(compiler, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stir")
     (folder / "stir.c").write_text(C_SOURCE)
-    built(compiler, folder / "stir.c", folder / "stir.so")
+    build(compiler, folder / "stir.c", folder / "stir.so")
     return ctypes.CDLL(str(folder / "stir.so")).stir
 
 
 @pytest.fixture(scope="session")
 def cython_capsule(compiler, tmp_path_factory):
-    reason = "a Cython function is compiled by Cython"
+    reason = "Cython is not installed, which compiles the function"
     main = pytest.importorskip("Cython.Compiler.Main", reason=reason)
     folder = tmp_path_factory.mktemp("cython")
     (folder / "stirring.pyx").write_text(PYX_SOURCE)
@@ -78,7 +83,7 @@ def cython_capsule(compiler, tmp_path_factory):
     )
     include = "-I" + sysconfig.get_paths()["include"]
     library = folder / ("stirring" + sysconfig.get_config_var("EXT_SUFFIX"))
-    built(compiler, result.c_file, library, include)
+    build(compiler, result.c_file, library, include)
     spec = importlib.util.spec_from_file_location("stirring", library)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -87,7 +92,7 @@ def cython_capsule(compiler, tmp_path_factory):
 
 @functools.cache
 def numba_function():
-    reason = "a numba cfunc is compiled by numba"
+    reason = "numba is not installed, which compiles the function"
     numba = pytest.importorskip("numba", reason=reason)
     t = numba.types
     signature = t.void(
@@ -129,24 +134,24 @@ def table():
 
 
 def words(operation, draw):
-    """What the core draws for every position of the epoch: uint32 (N, 4)."""
+    """Return one draw of every position of the epoch, uint32 (N, 4)."""
     drawn = [_core.draw(SEED, EPOCH, i, operation, draw) for i in range(N)]
     return np.array(drawn, dtype=np.uint32)
 
 
 def stirred(images, table, operation):
-    """What the function makes of them, the i-th at position i."""
+    """Return the images after the function, where image i is at position i."""
     pixels = images.reshape(N, -1)
     bytes_ = (words(operation, 1) >> 13 & 255).astype(np.uint8)
-    places = np.arange(pixels.shape[1]) % 4
-    return np.array(table, dtype=np.uint8)[pixels ^ bytes_[:, places]].reshape(
+    word_of_pixel = np.arange(pixels.shape[1]) % 4
+    return np.array(table, dtype=np.uint8)[pixels ^ bytes_[:, word_of_pixel]].reshape(
         images.shape
     )
 
 
-def loader_of(dataset, steps, threads=1):
+def loader_of(dataset, transforms, threads=1):
     loader = ff.Loader(
-        dataset, 32, shuffle=True, seed=SEED, augment=steps, threads=threads, **RAW
+        dataset, 32, shuffle=True, seed=SEED, augment=transforms, threads=threads, **RAW
     )
     loader.set_epoch(EPOCH)
     return loader
@@ -157,11 +162,12 @@ def epoch_of(loader):
 
 
 def ordered(images):
+    """Return the images in the order of the epoch."""
     return images[_core.order(N, seed=SEED, epoch=EPOCH).astype(np.int64)]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
-def test_a_function_alone_is_operation_1(dataset, images, table, function, threads):
+def test_a_single_function_is_operation_1(dataset, images, table, function, threads):
     got = epoch_of(loader_of(dataset, [ff.CFunction(function, table)], threads))
     want = stirred(ordered(images), table, 1)
     assert np.array_equal(got, want)
@@ -169,18 +175,18 @@ def test_a_function_alone_is_operation_1(dataset, images, table, function, threa
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
-def test_functions_among_steps_have_the_words_of_their_place(
+def test_functions_among_transforms_get_the_words_of_their_place(
     dataset, images, table, function, threads
 ):
-    """Flat list: 1 flip, 2 group, 3 function, 4 invert, 5 function, 6 function."""
-    own = ff.CFunction(function, table)
-    steps = [
+    """The flat list is flip, group, function, invert, function, function."""
+    stir = ff.CFunction(function, table)
+    transforms = [
         ff.RandomHorizontalFlip(1.0),
-        ff.RandomApply([own, ff.RandomInvert(1.0)], p=0.3),
-        own,
-        own,
+        ff.RandomApply([stir, ff.RandomInvert(1.0)], p=0.3),
+        stir,
+        stir,
     ]
-    got = epoch_of(loader_of(dataset, steps, threads))
+    got = epoch_of(loader_of(dataset, transforms, threads))
     x = ordered(images)[:, :, ::-1]
     is_run = words(2, 0)[:, 0] < int(0.3 * 2**32)
     assert 0.2 * N < is_run.sum() < 0.4 * N
@@ -189,11 +195,15 @@ def test_functions_among_steps_have_the_words_of_their_place(
     assert np.array_equal(got, x)
 
 
-def test_a_function_sees_the_size_that_steps_before_it_made(
+def test_a_function_gets_the_size_that_earlier_transforms_made(
     dataset, images, table, function
 ):
-    steps = [ff.CenterCrop((4, 5)), ff.CFunction(function, table), ff.Pad(1, fill=7)]
-    got = epoch_of(loader_of(dataset, steps, 2))
+    transforms = [
+        ff.CenterCrop((4, 5)),
+        ff.CFunction(function, table),
+        ff.Pad(1, fill=7),
+    ]
+    got = epoch_of(loader_of(dataset, transforms, 2))
     want = stirred(ordered(images)[:, 2:6, 2:7], table, 2)
     assert np.array_equal(got[:, 1:5, 1:6], want)
     border = np.ones((6, 7), dtype=bool)
@@ -202,34 +212,34 @@ def test_a_function_sees_the_size_that_steps_before_it_made(
 
 
 def test_a_function_runs_before_conversion(dataset, images, table, function):
-    steps = [ff.CFunction(function, table)]
+    transforms = [ff.CFunction(function, table)]
     options = {"dtype": "float32", "normalize": None, "layout": "flat"}
-    loader = ff.Loader(dataset, 50, augment=steps, seed=SEED, threads=2, **options)
+    loader = ff.Loader(dataset, 50, augment=transforms, seed=SEED, threads=2, **options)
     loader.set_epoch(EPOCH)
     want = stirred(images, table, 1).reshape(N, -1).astype(np.float32)
     assert np.array_equal(epoch_of(loader), want)
 
 
 def test_epochs_and_seeds_draw_different_words(dataset, table, ctypes_function):
-    steps = [ff.CFunction(ctypes_function, table)]
-    seen = [
-        epoch_of(ff.Loader(dataset, N, seed=seed, augment=steps, **RAW))
+    transforms = [ff.CFunction(ctypes_function, table)]
+    epochs = [
+        epoch_of(ff.Loader(dataset, N, seed=seed, augment=transforms, **RAW))
         for seed in (1, 2)
     ]
-    loader = ff.Loader(dataset, N, seed=1, augment=steps, **RAW)
-    seen += [epoch_of(loader), epoch_of(loader)]
-    assert np.array_equal(seen[0], seen[2])
-    for other in (seen[1], seen[3]):
-        # Two bytes are equal by chance in 1 of 256, and so for each of four words.
-        assert (seen[0] == other).mean() < 0.02
+    loader = ff.Loader(dataset, N, seed=1, augment=transforms, **RAW)
+    epochs += [epoch_of(loader), epoch_of(loader)]
+    assert np.array_equal(epochs[0], epochs[2])
+    for other in (epochs[1], epochs[3]):
+        # Four bytes change an image. Each is equal by chance in 1 of 256 images.
+        assert (epochs[0] == other).mean() < 0.02
 
 
 # ---- lifetime -----------------------------------------------------------------------
 
 
 def test_the_loader_keeps_the_function_and_its_data_alive(dataset, images):
-    """A callback of ctypes is freed with its object: calling it then would crash."""
-    seen = []
+    """A callback of ctypes is freed with its object; a later call would crash."""
+    first_words = []
 
     class Table(ctypes.Array):
         _type_, _length_ = ctypes.c_uint8, 256
@@ -240,7 +250,7 @@ def test_the_loader_keeps_the_function_and_its_data_alive(dataset, images):
     )
 
     def invert(pixels, height, width, random, data):
-        seen.append(random[0])
+        first_words.append(random[0])
         table = ctypes.cast(data, pointers[0])
         for i in range(height * width):
             pixels[i] = table[pixels[i]]
@@ -253,16 +263,16 @@ def test_the_loader_keeps_the_function_and_its_data_alive(dataset, images):
     assert all(kept() is not None for kept in alive)
     iterator = iter(loader)
     first = next(iterator)[0]
-    del loader  # the iterator keeps what it needs by itself
+    del loader  # the iterator keeps the function and the data alive
     gc.collect()
     assert all(kept() is not None for kept in alive)
     rest = [x for x, _ in iterator]
     assert np.array_equal(np.concatenate([first, *rest]), 255 - ordered(images))
-    assert set(seen) == set(words(1, 1)[:, 0].tolist())
+    assert set(first_words) == set(words(1, 1)[:, 0].tolist())
     iterator.close()
     del iterator, first, rest
     gc.collect()
-    assert [kept() for kept in alive] == [None, None], "nothing leaks"
+    assert [kept() for kept in alive] == [None, None], "the function or data leaks"
 
 
 def test_the_loader_keeps_a_capsule_and_a_numba_function_alive(

@@ -1,4 +1,4 @@
-"""Rotations, affine maps and elastic fields: what they compile to."""
+"""Rotations, affine maps and elastic transforms are compiled for the core."""
 
 import pytest
 from helpers.transforms import affine, compiled, drawn, only
@@ -13,7 +13,7 @@ from fmnist_fast.augment import (
 
 
 @pytest.mark.parametrize(
-    "step",
+    "transform",
     [
         RandomRotation(1),
         RandomAffine(1),
@@ -22,17 +22,17 @@ from fmnist_fast.augment import (
         RandAugment(),
     ],
 )
-def test_warps_have_a_largest_image(step):
-    name = type(step).__name__
-    assert compiled(step, height=16384, width=1).height == 16384
+def test_warps_have_a_maximum_size(transform):
+    name = type(transform).__name__
+    assert compiled(transform, height=16384, width=1).height == 16384
     with pytest.raises(
-        ValueError, match=f"{name}: warps take sides up to 16384, .*1x16"
+        ValueError, match=f"{name}: .*image must have sides of at most 16384, got 1x1"
     ):
-        compiled(step, height=1, width=16385)
+        compiled(transform, height=1, width=16385)
 
 
 @pytest.mark.parametrize(
-    "step, wanted",
+    "transform, expected",
     [
         (RandomRotation(10), affine(angle=drawn(-10, 10), counter_clockwise=1)),
         (
@@ -68,8 +68,8 @@ def test_warps_have_a_largest_image(step):
         ),
     ],
 )
-def test_affine_maps(step, wanted):
-    assert only(step, height=30, width=40) == wanted
+def test_rotations_and_affine_maps(transform, expected):
+    assert only(transform, height=30, width=40) == expected
 
 
 def test_elastic():
@@ -78,5 +78,5 @@ def test_elastic():
     assert only(ElasticTransform()) == ("elastic", 1.0, fields | rest)
     fields = {"alpha_x": 1.0, "alpha_y": 2.0, "sigma_x": 3.0, "sigma_y": 4.0}
     rest = {"interpolation": 0, "fill": 5}
-    step = ElasticTransform((1, 2), (3, 4), "nearest", 5)
-    assert only(step) == ("elastic", 1.0, fields | rest)
+    transform = ElasticTransform((1, 2), (3, 4), "nearest", 5)
+    assert only(transform) == ("elastic", 1.0, fields | rest)

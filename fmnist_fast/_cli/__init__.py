@@ -1,1 +1,1 @@
-"""The command line: `main`, and a module for each command."""
+"""The command line, with `main` and a module for each command."""

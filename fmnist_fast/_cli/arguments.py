@@ -1,9 +1,9 @@
-"""What the commands have in common: arguments of several, and the data they work on.
+"""Arguments that several commands share, and the data that the commands read.
 
-A command's module has ``ABOUT``, what it does in a sentence, and ``EXAMPLES``. Its
-``add_arguments(parser)`` describes its arguments, and ``run(arguments)`` returns the
-exit code. What a command needs to run is imported by `run`, so that ``--help`` is
-quick.
+A module of a command has ``ABOUT``, a sentence that says what the command does, and
+``EXAMPLES``. Its ``add_arguments(parser)`` describes the arguments, and its
+``run(arguments)`` returns the exit code. `run` imports the modules that it needs, so
+that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def positive(text: str) -> int:
-    """Return an integer from 1 on."""
+    """Return the integer in `text`, which must be at least 1."""
     try:
         value = int(text)
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer from 1 on, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return value
 
 
 def png(text: str) -> str:
-    """Return the name of a PNG file."""
+    """Return `text`, which must be the name of a PNG file."""
     if not text.lower().endswith(".png"):
         raise argparse.ArgumentTypeError(f"must end in .png, got {text!r}")
     return text
@@ -39,15 +39,15 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--index": {"type": int, "nargs": "+", "metavar": "I"},
     "--name": {
         "metavar": "NAME",
-        "help": "which dataset, such as mnist or emnist/letters; default: "
-        "fashion-mnist, or the one that is in --root",
+        "help": "name of a dataset, such as mnist or emnist/letters "
+        "(default: the dataset in --root, otherwise fashion-mnist)",
     },
     "--output": {"type": png, "metavar": "SHEET.png"},
-    "--root": {"metavar": "DIR", "help": "folder with the files"},
+    "--root": {"metavar": "DIR", "help": "folder with the data files"},
     "--seed": {"type": int},
     "--split": {
         "default": "train",
-        "help": "such as train, test or test10k; default: train",
+        "help": "name of a split, such as train, test or test10k (default: train)",
     },
     "--threads": {"type": positive},
 }
@@ -56,19 +56,23 @@ _SHARED: dict[str, dict[str, Any]] = {
 def add_shared(
     command: argparse.ArgumentParser, name: str, about: str = "", **options: Any
 ) -> None:
-    """Add an argument that other commands have too; `options` are this one's own."""
+    """Add a shared argument. `options` replace the shared settings for one command."""
     names = ("-o", name) if name == "--output" else (name,)
     command.add_argument(*names, **({"help": about} | _SHARED[name] | options))
 
 
 def shown_name(dataset: Dataset) -> str:
-    """Return what to call a dataset, in capitals where it is synthetic."""
+    """Return the name of a dataset for output, with a warning if it is synthetic."""
     mark = "SYNTHETIC (drawn garments, not the real Fashion-MNIST)"
     return mark if dataset.synthetic else dataset.name or "a dataset without a name"
 
 
 def find_or_draw(split: str, root: str | None, name: str | None = None) -> Dataset:
-    """Return a split of the real data, or of the synthetic in place of the default."""
+    """Return a split of published files, or of the synthetic dataset if none are found.
+
+    The synthetic dataset only replaces the default dataset. If `root` or `name` is
+    given, missing files are an error.
+    """
     from .._load.load import load
     from .._load.published import without_advice
 
@@ -80,14 +84,17 @@ def find_or_draw(split: str, root: str | None, name: str | None = None) -> Datas
         reason = without_advice(error)
     from ..synthetic import synthetic
 
-    print(f"No real data: {reason}")
-    print("Drawing the SYNTHETIC set instead, or reading it if it was drawn before.")
+    print(f"No published files: {reason}")
+    print(
+        "Drawing the SYNTHETIC dataset instead. A dataset that was drawn before is "
+        "reused."
+    )
     sys.stdout.flush()
     return synthetic()[("train", "test").index(split)]
 
 
 def check_indices(indices: list[int], dataset: Dataset) -> None:
-    """Raise ValueError where --index names what is not in `dataset`."""
+    """Raise ValueError if `dataset` is empty or lacks a row that --index names."""
     n = len(dataset)
     if n == 0:
         raise ValueError(f"there are no images in {dataset.source}")

@@ -1,4 +1,4 @@
-"""``fmnist-fast augment``: what an augmentation does to images, as a contact sheet."""
+"""``fmnist-fast augment``: draw a contact sheet of augmented images."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ EXAMPLES = """  fmnist-fast augment
   fmnist-fast augment --augment strong --index 0 5 9 --output strong.png
   fmnist-fast augment --augment "RandomRotation(20), RandomErasing(p=1)" --count 8
 
-A row for each image: the original, and what it becomes in epochs 0, 1, ... Where there
-are no files, a SYNTHETIC set is drawn and used."""
+The contact sheet has a line for each image. The line begins with the original image.
+After it come the versions of the image in epochs 0, 1, 2, ...
+If no data is found, and neither --root nor --name is given, the command draws a
+SYNTHETIC dataset and uses it."""
 
-_MAX_COUNT = 1000  # versions of an image in a row of a sheet
-_CELL = 112  # pixels, about: images of 28x28 are drawn four times as large
-_LONGEST_TEXT = 80  # characters of --augment in the title
+_MAX_COUNT = 1000  # versions of an image on a line of the sheet
+_CELL = 112  # pixels, approximately; images of 28x28 are enlarged 4 times
+_LONGEST_TEXT = 80  # characters of --augment that the title shows
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    about = "recipe (standard, standard+erasing, strong), or steps as in Python; "
-    about += "default: standard"
+    about = "recipe (standard, standard+erasing or strong), or a list of transforms as "
+    about += "in Python (default: standard)"
     command.add_argument("--augment", default="standard", metavar="TEXT", help=about)
     add_shared(command, "--split")
-    add_shared(command, "--index", "of one or several images; default: 0", default=[0])
-    about = "versions of each; default: 15"
+    add_shared(
+        command, "--index", "numbers of the images to augment (default: 0)", default=[0]
+    )
+    about = "number of versions of each image (default: 15)"
     add_shared(command, "--count", about, type=_count, default=15)
-    add_shared(command, "--seed", "default: 0", default=0)
-    about = "the contact sheet; default: %(default)s"
+    add_shared(command, "--seed", "seed of the random numbers (default: 0)", default=0)
+    about = "PNG file for the contact sheet (default: %(default)s)"
     add_shared(command, "--output", about, default="fmnist_fast_augment.png")
     add_shared(command, "--name")
     add_shared(command, "--root")
@@ -51,12 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_indices(arguments.index, dataset)
     height, width = dataset.images.shape[1:]
     compiled = compile_transforms(augment, height, width, len(dataset.classes))
-    print(f"Steps: {', '.join(map(repr, compiled.source))}")
+    print(f"Transforms: {', '.join(map(repr, compiled.source))}")
     if compiled.mix is not None:
         print("Not shown: MixUp and CutMix, which need the other images of a batch.")
     loader = Loader(
         dataset,
-        dtype="uint8",  # which needs no standard deviation
+        dtype="uint8",  # needs no mean and no standard deviation
         label_dtype="onehot",
         augment=augment,
         seed=arguments.seed,

@@ -1,4 +1,7 @@
-"""``fmnist-fast convert``: photos to images like those of Fashion-MNIST."""
+"""``fmnist-fast convert``: convert photos to images like those of Fashion-MNIST.
+
+The seven conversion steps are from the paper of Fashion-MNIST (arXiv:1708.07747).
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,35 @@ from pathlib import Path
 from .._io.paths import expanded
 from .arguments import add_shared
 
-ABOUT = "Convert photos by the seven steps of the paper."
-EXAMPLES = """  fmnist-fast convert shoe.jpg                   28x28, to shoe-28x28.png
-  fmnist-fast convert shoe.jpg --show-steps           the film strip, to shoe-steps.png
-  fmnist-fast convert photos -o mine             a folder to IDX files
+ABOUT = "Convert photos by the seven steps of the Fashion-MNIST paper."
+EXAMPLES = """  fmnist-fast convert shoe.jpg               Write shoe-28x28.png.
+  fmnist-fast convert shoe.jpg --show-steps  Write a film strip to shoe-steps.png.
+  fmnist-fast convert photos -o mine         Write IDX files to the folder mine.
 
-A folder has a subfolder of photos for each class, or subfolders train and test that
-have these. The same command goes on where an interrupted one stopped. Photos that
-can't be converted are left out, listed in mine/bad-photos.txt, and make the exit code
-1. Load the result with fmnist_fast.load("train", root="mine")."""
+A folder must have a subfolder of photos for each class. Alternatively, it has the
+subfolders train and test, and each of them has a subfolder for each class.
+If the command is interrupted, run it again to continue.
+Photos that can't be converted are skipped and listed in mine/bad-photos.txt, and the
+exit code is 1.
+Load the result in Python with fmnist_fast.load("train", root="mine")."""
 
-_SHOWN = 20  # bad photos that are printed; all are in the file
+_SHOWN = 20  # bad photos to print; the file lists all of them
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     add_argument = command.add_argument
-    add_argument("source", metavar="PHOTO|FOLDER")
-    about = "the .png file, or the folder to make (needed for a folder)"
+    about = "a photo, or a folder of photos"
+    add_argument("source", metavar="PHOTO|FOLDER", help=about)
+    about = "PNG file for a photo, or new folder for a folder (required for a folder)"
     add_argument("-o", "--output", metavar="OUT", help=about)
-    about = "draw what each step makes of the photo"
+    about = "draw the result of each conversion step instead"
     add_argument("--show-steps", action="store_true", help=about)
-    add_shared(command, "--threads", "photos at the same time; default: cores")
+    add_shared(
+        command,
+        "--threads",
+        "number of photos to convert at once (default: one per core)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = Path(expanded(arguments.source))
     if source.is_dir():
         if arguments.show_steps:
-            raise ValueError(f"--show-steps is for one photo, and {source} is a folder")
+            raise ValueError(f"--show-steps requires a photo, got folder {source}")
         return _convert_folder(source, arguments)
     return _convert_photo(source, arguments)
 
@@ -53,12 +63,10 @@ def _convert_photo(source: Path, arguments: argparse.Namespace) -> int:
     ending = "steps" if arguments.show_steps else "28x28"
     out = Path(expanded(arguments.output or f"{source.stem}-{ending}.png"))
     if out.is_dir():
-        raise ValueError(
-            f"the output for a photo must be a file, and {out} is a folder"
-        )
+        raise ValueError(f"the output for a photo must be a file, got folder {out}")
     if out.suffix.lower() != ".png":
         raise ValueError(f"the output for a photo must end in .png, got {out}")
-    with warnings.catch_warnings():  # too large a photo is an error that says so
+    with warnings.catch_warnings():  # a photo that is too large raises a clear error
         warnings.filterwarnings("ignore", ".*decompression bomb")
         frames = steps_of_file(source)
     if arguments.show_steps:
@@ -76,24 +84,24 @@ def _convert_folder(source: Path, arguments: argparse.Namespace) -> int:
     from ..photos.store import BAD_NAME
 
     if arguments.output is None:
-        raise ValueError(f"say which folder to make of {source}: -o OUT")
+        raise ValueError(f"a folder of photos requires -o OUT, got only {source}")
     if Path(arguments.output).suffix.lower() in SUFFIXES:
         raise ValueError(
-            f"the output for a folder is a folder, and {arguments.output} is called as "
-            "a picture"
+            "the output for a folder of photos must be a folder, got image file "
+            f"{arguments.output}"
         )
     try:
         done = convert_folder(
             source, arguments.output, threads=arguments.threads, progress=True
         )
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        print("Stopped. Run the same command again to continue.", file=sys.stderr)
         raise
     for split, n in done.n_images.items():
         print(f"{split}: {n:,} images in {len(done.classes)} classes")
     if done.n_skipped:
         print(
-            "Left out, files that aren't called as photos or are in no class's folder: "
+            "Skipped files without a photo suffix, or outside of the class folders: "
             f"{done.n_skipped:,}"
         )
     print(f"Written to {done.out}")

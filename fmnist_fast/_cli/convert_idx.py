@@ -1,4 +1,4 @@
-"""``fmnist-fast convert-idx``: IDX files from and to .npy."""
+"""``fmnist-fast convert-idx``: convert between IDX and .npy files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 ABOUT = "Convert between IDX, gzip-compressed IDX and .npy files."
 EXAMPLES = """  fmnist-fast convert-idx train-images-idx3-ubyte.gz train-images.npy
   fmnist-fast convert-idx labels.npy labels-idx1-ubyte.gz
-  fmnist-fast convert-idx --force a.idx.gz a.idx"""
+  fmnist-fast convert-idx --force a.idx.gz a.idx
+
+The name of TARGET decides the format:
+  a.npy                       A numpy file.
+  a.idx, a-ubyte or a         An IDX file.
+  a.idx.gz, a-ubyte.gz, a.gz  A gzip-compressed IDX file."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    command.add_argument("source", metavar="SOURCE", help="IDX, gzip IDX or .npy file")
-    command.add_argument(
-        "target",
-        metavar="TARGET",
-        help=".npy; or for IDX .idx, ubyte or no suffix, and then .gz to compress it",
-    )
-    command.add_argument("--force", action="store_true", help="replace TARGET")
+    about = "an IDX file, a gzip-compressed IDX file or a .npy file"
+    command.add_argument("source", metavar="SOURCE", help=about)
+    command.add_argument("target", metavar="TARGET", help="the file to write")
+    about = "replace TARGET if it exists"
+    command.add_argument("--force", action="store_true", help=about)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,11 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     source, target = map(Path, map(expanded, (arguments.source, arguments.target)))
     if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name the file to write")
+        raise IsADirectoryError(f"TARGET must be a file, got folder {target}")
     if os.path.lexists(target) and not arguments.force:
-        raise FileExistsError(f"{target} is there already; --force replaces it")
+        raise FileExistsError(f"{target} already exists. Pass --force to replace it.")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} for {target.name}")
+        raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
     _check_name(target)
     items = _read_items(source)
     if target.suffix == ".npy":
@@ -59,18 +62,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_name(target: Path) -> None:
-    """Raise ValueError for a name that promises another format."""
+    """Raise ValueError if the name of a file is that of another format."""
     suffix = Path(target.name.removesuffix(".gz")).suffix
     is_idx = not suffix or suffix.startswith(".idx") or suffix.endswith("ubyte")
     if not is_idx and target.suffix != ".npy":
         raise ValueError(
-            f"{target}: TARGET must end in .npy, or for IDX in .idx, in ubyte or "
-            f"without a suffix, and then in .gz to compress it; got {suffix!r}"
+            f"TARGET must end in .npy, .idx, ubyte or no suffix, got {suffix!r} in "
+            f"{target}.\nOnly the name of an IDX file may have .gz after it."
         )
 
 
 def _read_items(source: Path) -> np.ndarray:
-    """The items of an IDX or .npy file, told apart by content."""
+    """Return the items of a file, which is .npy or IDX according to its content."""
     import numpy as np
 
     from ..idx import read_idx

@@ -1,6 +1,7 @@
-"""``fmnist-fast demo``: the main job, checked, timed beside numpy, and shown.
+"""``fmnist-fast demo``: check and time shuffled epochs, and draw a batch.
 
-The data is the real one where it is found, else the synthetic one, and which is said.
+The command uses the published files if it finds them, otherwise the synthetic dataset.
+It prints which of them it uses.
 """
 
 from __future__ import annotations
@@ -19,22 +20,26 @@ if TYPE_CHECKING:
 
     from ..loader import Loader
 
-ABOUT = "Run shuffled epochs, beside a numpy loop, and draw a batch."
+ABOUT = "Time shuffled epochs beside a numpy loop, and draw a batch."
 EXAMPLES = """  fmnist-fast demo
   fmnist-fast demo --root data --epochs 20 --batch-size 512 --threads 1
 
-Where there are no files, a SYNTHETIC set is drawn and used."""
+If no data is found and --root is not given, the command draws a SYNTHETIC dataset and
+uses it."""
 
-_SHEET_IMAGES = 128  # at most, on the contact sheet
+_SHEET_IMAGES = 128  # on the contact sheet, at most
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     add_argument = command.add_argument
-    add_argument("--epochs", type=positive, default=5, help="default: 5")
-    add_argument("--batch-size", type=positive, default=128, help="default: 128")
-    add_shared(command, "--threads", "default: cores, at most 4")
-    about = "the contact sheet; default: %(default)s"
+    about = "number of epochs to time (default: 5)"
+    add_argument("--epochs", type=positive, default=5, help=about)
+    about = "number of images in a batch (default: 128)"
+    add_argument("--batch-size", type=positive, default=128, help=about)
+    about = "number of worker threads (default: one per core, at most 4)"
+    add_shared(command, "--threads", about)
+    about = "PNG file for the contact sheet (default: %(default)s)"
     add_shared(command, "--output", about, default="fmnist_fast_demo.png")
     add_shared(command, "--root")
 
@@ -53,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         train, arguments.batch_size, shuffle=True, threads=arguments.threads
     ) as loader:
         _check_epoch(loader)
-        print(f"Checked: an epoch has all {n} images once, and numpy makes the same.")
+        print(f"Checked: an epoch has all {n} images once, and is equal to numpy's.")
         _print_speed(loader, *_time_epochs(loader, arguments.epochs))
         _write_sheet(loader, arguments.output)
     return 0
@@ -62,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _numpy_epoch(
     loader: Loader, order: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the batches of `loader` for samples in `order`, as numpy makes them."""
+    """Yield the batches that numpy makes of the rows in `order`."""
     import numpy as np
 
     images, labels = loader.dataset.images, loader.dataset.labels
@@ -76,7 +81,7 @@ def _numpy_epoch(
 
 
 def _check_epoch(loader: Loader) -> None:
-    """Compare the first epoch with numpy's, bit for bit."""
+    """Compare the first epoch with numpy bit for bit, and raise if it differs."""
     import numpy as np
 
     from .. import _core
@@ -84,24 +89,24 @@ def _check_epoch(loader: Loader) -> None:
     n, n_seen = len(loader.dataset), 0
     order = _core.order(n, seed=loader.seed, epoch=loader.epoch)
     same = np.array_equal(np.sort(order), np.arange(n, dtype=order.dtype))
-    for found, wanted in zip(loader, _numpy_epoch(loader, order), strict=False):
-        same = same and all(map(np.array_equal, found, wanted))
-        n_seen += len(found[0])
+    for batch, expected in zip(loader, _numpy_epoch(loader, order), strict=False):
+        same = same and all(map(np.array_equal, batch, expected))
+        n_seen += len(batch[0])
     if not same or n_seen != n:
         raise RuntimeError(
-            "the loader's batches are not those that numpy makes: this is a bug of "
-            "fmnist_fast, please report it with what 'fmnist-fast info' prints"
+            "the loader's batches differ from numpy's, so fmnist_fast has a bug.\n"
+            "Report it with the output of 'fmnist-fast info'."
         )
 
 
 def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
-    """Return the median seconds of an epoch of the loader and of numpy, in turns."""
+    """Return the median seconds of an epoch, of the loader and of numpy in turns."""
     import numpy as np
     import tqdm
 
     random = np.random.default_rng(0)
 
-    def numpy_epoch() -> Iterator[Any]:  # with its own shuffling, as the loader
+    def numpy_epoch() -> Iterator[Any]:  # it shuffles too, as the loader does
         yield from _numpy_epoch(loader, random.permutation(len(loader.dataset)))
 
     def seconds(batches: Iterable[Any]) -> float:
@@ -113,25 +118,30 @@ def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
     form = "{desc}: {bar:30} {n_fmt}/{total_fmt} in {elapsed}"
     rounds = tqdm.trange(epochs, desc="Epochs", bar_format=form, file=sys.stderr)
     times = [(seconds(loader), seconds(numpy_epoch())) for _ in rounds]
-    ours, numpys = map(statistics.median, zip(*times))
-    return ours, numpys
+    loader_seconds, numpy_seconds = map(statistics.median, zip(*times))
+    return loader_seconds, numpy_seconds
 
 
-def _print_speed(loader: Loader, ours: float, numpys: float) -> None:
+def _print_speed(loader: Loader, loader_seconds: float, numpy_seconds: float) -> None:
     n, pixels = len(loader.dataset), loader.dataset.images.size
     nbytes = pixels * 4 + pixels
     threads = f"{loader.threads} thread{'s' if loader.threads > 1 else ''}"
-    print(f"\n{'':26}{'ms an epoch':>14}{'images/s':>14}{'GB/s':>8}")
-    for name, seconds in ((f"fmnist_fast, {threads}", ours), ("numpy loop", numpys)):
+    print(f"\n{'':26}{'ms per epoch':>14}{'images/s':>14}{'GB/s':>8}")
+    times = {f"fmnist_fast, {threads}": loader_seconds, "numpy loop": numpy_seconds}
+    for name, seconds in times.items():
         print(
             f"{name:26}{seconds * 1e3:14.2f}{n / seconds:14,.0f}"
             f"{nbytes / seconds / 1e9:8.2f}"
         )
-    print(f"{'ratio':26}{numpys / ours:13.2f}x")
+    ratio, kind = numpy_seconds / loader_seconds, "faster"
+    if ratio < 1:
+        ratio, kind = 1 / ratio, "slower"
     print(
-        f"\nMedian of shuffled epochs, taken in turns; batches of {loader.batch_size}, "
-        "normalised to float32.\nGB/s counts the float32 pixels written and the uint8 "
-        f"pixels read, {nbytes / 1e6:,.1f} MB an epoch."
+        f"\nfmnist_fast is {ratio:.1f} times {kind} than the numpy loop.\n"
+        "The numbers are medians of shuffled epochs, which both loops ran in turns.\n"
+        f"Batches have {loader.batch_size} images, normalized to float32.\nGB/s counts "
+        "the float32 pixels written and the uint8 pixels read, "
+        f"{nbytes / 1e6:,.1f} MB per epoch."
     )
 
 

@@ -6,21 +6,25 @@ import argparse
 
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 
-ABOUT = "Fetch the published files of datasets, those that are not there yet."
+_NAMES = "\n".join(f"  {name}" for name in DATASETS)
+ABOUT = "Fetch the published files of datasets and check their hashes."
 EXAMPLES = f"""  fmnist-fast download
   fmnist-fast download mnist qmnist --to data
-  fmnist-fast download emnist/letters       562 MB, all of EMNIST is in one file
+  fmnist-fast download emnist/letters
 
-Names: {", ".join(DATASETS)}.
-Each dataset goes into a folder of its own in DIR."""
+The datasets are:
+{_NAMES}
+
+Each dataset gets its own folder in DIR. Files that are already there are not fetched.
+All EMNIST datasets are in one file of 562 MB."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    about, default = f"which; default: {DEFAULT}", [DEFAULT]
+    about, default = f"name of a dataset (default: {DEFAULT})", [DEFAULT]
     add_argument = command.add_argument
     add_argument("names", nargs="*", metavar="NAME", default=default, help=about)
-    about = "folder of datasets; default: the cache folder"
+    about = "folder for the datasets (default: the cache folder)"
     add_argument("--to", metavar="DIR", help=about)
 
 

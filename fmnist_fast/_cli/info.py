@@ -1,4 +1,4 @@
-"""``fmnist-fast info``: versions, folders and the data that is found."""
+"""``fmnist-fast info``: print versions, folders and the datasets that are found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .._registry.spec import DatasetSpec
     from ..dataset import Dataset
 
-ABOUT = "Show versions, folders, the data that is found, and what it is."
+ABOUT = "Show versions, folders, and the dataset that is found."
 EXAMPLES = """  fmnist-fast info
   fmnist-fast info --name mnist --root data
   fmnist-fast info --card"""
@@ -22,7 +22,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     add_shared(command, "--name")
     add_shared(command, "--root")
-    about = "only what the data is: description, license, citation, how it was made"
+    about = "print only the dataset's card: description, license, citation and origin"
     command.add_argument("--card", action="store_true", help=about)
 
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from .._load.find import find_split, is_folder
     from .._load.load import load
-    from .._load.published import most_telling
+    from .._load.published import longest_message
     from .._registry.datasets import DEFAULT, find_spec
     from ..config import show_config
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         print()
         _print_dataset(split, dataset, files)
     if root is not None and card is None:
-        raise most_telling(missing)
+        raise longest_message(missing)
     if arguments.card:
         from .._dataset.card import card_of
 
@@ -69,13 +69,13 @@ def _print_dataset(split: str, dataset: Dataset, files: SplitFiles) -> None:
     from .._registry.datasets import DATASETS
 
     spec = DATASETS.get(dataset.name or files.name or "")
-    pairs = zip(dataset.classes, dataset.class_counts, strict=True)
+    counts = zip(dataset.classes, dataset.class_counts, strict=True)
     rows = {
         "name": shown_name(dataset),
         "files": f"{files.images}, {files.labels}",
         "published": _published(spec, files),
         "images": f"{dataset.images.dtype} {dataset.images.shape}",
-        "classes": ", ".join(f"{name} {count}" for name, count in pairs),
+        "classes": ", ".join(f"{name} {count}" for name, count in counts),
     }
     if len(dataset):
         rows |= {"mean": f"{dataset.mean:.6f}", "std": f"{dataset.std:.6f}"}
@@ -94,5 +94,5 @@ def _published(spec: DatasetSpec | None, files: SplitFiles) -> str:
         stem = spec.splits[files.split].stems[i] if spec else ""
         states.append(spec and is_published(spec, stem, known, path))
     if spec is not None and None in states and False not in states:
-        return "can't be told: no SHA-256 of such files is known"
+        return "unknown, because no SHA-256 of these files is known"
     return "yes, by SHA-256" if all(states) else "no"

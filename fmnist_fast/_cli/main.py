@@ -1,7 +1,8 @@
 """The command line: ``fmnist-fast``, or ``python -m fmnist_fast``.
 
-Exit codes: 0 all is well, 1 an error or a file that isn't right, 2 a command line that
-can't be understood, 130 Ctrl-C, 141 nobody reads the output any more.
+The exit code is 0 for success, and 1 for an error or a file that is not ok. It is 2 for
+an invalid command line, and 130 for Ctrl-C. It is 141 if the process that reads the
+output has ended.
 """
 
 from __future__ import annotations
@@ -9,70 +10,73 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from .._version import __version__
-from ..errors import DownloadError
 from . import augment, convert, convert_idx, demo, download, info, show, verify
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 _COMMANDS = (demo, download, show, augment, info, verify, convert, convert_idx)
 _EPILOG = """examples:
-  fmnist-fast demo                          load, shuffle, normalise; how fast is it?
-  fmnist-fast download mnist                fetch the published files of a dataset
-  fmnist-fast show --class Bag -o bags.png  images with their classes, as a picture
-  fmnist-fast augment --augment strong      what augmentation does, as a picture
-  fmnist-fast info                          what is installed, which data is found
-  fmnist-fast verify --root data            are the files the published ones?
-  fmnist-fast convert photos -o mine        photos, a folder for each class, to IDX
-  fmnist-fast convert-idx a.npy a.idx.gz    IDX files from and to .npy
+  fmnist-fast demo                          Time shuffled epochs and draw a batch.
+  fmnist-fast download mnist                Fetch the published files of a dataset.
+  fmnist-fast show --class Bag -o bags.png  Draw images with their class names.
+  fmnist-fast augment --augment strong      Draw augmented versions of an image.
+  fmnist-fast info                          Show versions, folders and the dataset.
+  fmnist-fast verify --root data            Compare files with the published files.
+  fmnist-fast convert photos -o mine        Convert a folder of photos to IDX files.
+  fmnist-fast convert-idx a.npy a.idx.gz    Convert a .npy file to an IDX file.
 
-'fmnist-fast COMMAND --help' tells more. Data is looked for in --root, or else in
-$FMNIST_FAST_DATA, or else in the cache folder ($FMNIST_FAST_CACHE; 'off' for none)."""
+'fmnist-fast COMMAND --help' describes a command.
+The commands look for data in --root. Without --root, they look in the folder that
+$FMNIST_FAST_DATA names, and then in the cache folder. $FMNIST_FAST_CACHE sets the cache
+folder, or turns it off with the value 'off'."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that `argv` names, by default ``sys.argv[1:]``.
 
-    Return the exit code; raise SystemExit where argparse does.
+    Return the exit code. For --help, --version and invalid arguments, argparse raises
+    SystemExit.
     """
     arguments = _parser().parse_args(argv)
     try:
-        with _warnings_in_one_line():
+        with _plain_warnings():
             code: int = arguments.run(arguments)
             sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Python flushes stdout once more when it exits, which must not fail again.
+        # Python flushes stdout again when it exits, and that flush must not fail.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except _KNOWN_ERRORS as error:
-        print(f"{_PROGRAM}: error: {_text_of(error)}", file=sys.stderr)
+        text = str(error) or type(error).__name__
+        print(f"{_PROGRAM}: error: {_harmless(text)}", file=sys.stderr)
         return 1
 
 
-def _text_of(error: BaseException) -> str:
-    """Return the message on one line, but for those that are lists of files."""
-    text = str(error) or type(error).__name__
-    has_lines = isinstance(error, (DownloadError, FileNotFoundError))
-    return text if has_lines else " ".join(text.split())
+def _harmless(text: str) -> str:
+    """Return `text` with a space in place of control characters except line breaks."""
+    return re.sub(r"[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
 
 
 @contextlib.contextmanager
-def _warnings_in_one_line() -> Iterator[None]:
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        text = " ".join(str(message).split())
-        print(f"{_PROGRAM}: warning: {text}", file=sys.stderr)
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings of the block without the file and line that issued them."""
 
-    with warnings.catch_warnings():  # which puts back showwarning too
-        warnings.simplefilter("always", UserWarning)  # these are for the user
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"{_PROGRAM}: warning: {_harmless(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():  # it also restores showwarning at the end
+        warnings.simplefilter("always", UserWarning)  # for the user of the program
         warnings.showwarning = show
         yield
 
@@ -80,7 +84,7 @@ def _warnings_in_one_line() -> Iterator[None]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
-        description="Fashion-MNIST and other IDX files as training batches, fast.",
+        description="Load Fashion-MNIST and other IDX datasets as training batches.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""``fmnist-fast show``: images of a split, or figures of all of it, as a PNG."""
+"""``fmnist-fast show``: draw images of a split, or a plot of the whole split."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 
     from ..dataset import Dataset
 
-ABOUT = "Draw images with their classes, or figures of a split."
+ABOUT = "Draw images with their class names, or a plot of a split."
 EXAMPLES = """  fmnist-fast show
   fmnist-fast show --split test --class Bag "Ankle boot" --seed 0 --numbers
   fmnist-fast show --index 0 5 9 --zoom 8 -o three.png
   fmnist-fast show --plot means -o means.png
 
---plot draws all of the split, with matplotlib. Where there are no files, a SYNTHETIC
-set is drawn and used."""
+If no data is found, and neither --root nor --name is given, the command draws a
+SYNTHETIC dataset and uses it."""
 
 _PLOTS = ("counts", "means", "histogram")  # functions of plot.py
 _DOTS_PER_INCH = 120
-# What chooses and places images; without a default, to know whether it was given.
+# Options that choose and arrange images. They have no default, so that a given option
+# is recognized.
 _SHEET_OPTIONS = ("classes", "index", "count", "seed", "columns", "zoom", "numbers")
 
 
@@ -31,17 +32,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     add_shared(command, "--split")
     add_argument = command.add_argument
-    about = "only images of these classes"
+    about = "names of the classes to draw (default: all)"
     add_argument("--class", dest="classes", nargs="+", metavar="NAME", help=about)
-    add_shared(command, "--index", "these images, in this order")
-    add_shared(command, "--count", "at most; default: 32, or all of --index")
-    add_shared(command, "--seed", "draw images at random")
-    add_argument("--columns", type=positive, help="default: 8")
-    add_argument("--zoom", type=positive, help="side of a pixel; default: 3 for 28x28")
-    about = "write the number of each image before its class"
+    add_shared(command, "--index", "numbers of the images to draw, in this order")
+    add_shared(
+        command, "--count", "maximum number of images (default: 32, or all of --index)"
+    )
+    about = "seed for a random choice of images (default: the first images)"
+    add_shared(command, "--seed", about)
+    about = "number of images on a line (default: 8)"
+    add_argument("--columns", type=positive, help=about)
+    about = "factor of enlargement (default: 3 for images of 28x28)"
+    add_argument("--zoom", type=positive, help=about)
+    about = "write the number of each image before its class name"
     add_argument("--numbers", action="store_true", default=None, help=about)
-    add_argument("--plot", choices=_PLOTS, help="draw a figure instead")
-    about = "the picture; default: %(default)s"
+    about = "plot of the whole split to draw instead, with matplotlib"
+    add_argument("--plot", choices=_PLOTS, help=about)
+    about = "PNG file to write (default: %(default)s)"
     add_shared(command, "--output", about, default="fmnist_fast_show.png")
     add_shared(command, "--name")
     add_shared(command, "--root")
@@ -58,26 +65,26 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.plot and options:
         given = "class" if "classes" in options else next(iter(options))
-        raise ValueError(f"--plot draws all of a split: leave out --{given}")
+        raise ValueError(f"--plot draws a whole split. Leave out --{given}.")
     dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
     check_indices(arguments.index or [], dataset)
     if arguments.plot:
-        picture = _figure(dataset, arguments.plot)
+        picture = _drawn_plot(dataset, arguments.plot)
     else:
         picture = dataset.show(options.pop("index", None), **options)
-    kind = "Figure" if arguments.plot else "Contact sheet"
+    kind = "Plot" if arguments.plot else "Contact sheet"
     print(f"{kind}: {save_png(picture, arguments.output)}")
     return 0
 
 
-def _figure(dataset: Dataset, name: str) -> PIL.Image.Image:
-    """Return a figure's pixels, in the form that all other pictures have."""
+def _drawn_plot(dataset: Dataset, name: str) -> PIL.Image.Image:
+    """Return a plot of plot.py as a Pillow image."""
     import io
 
     from .. import plot
 
     figure = getattr(plot, name)(dataset)
-    from PIL import Image  # which matplotlib needs, so that it is there now
+    from PIL import Image  # matplotlib requires Pillow, so it is installed here
 
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)

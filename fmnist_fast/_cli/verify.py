@@ -1,4 +1,4 @@
-"""``fmnist-fast verify``: are the files whole, and are they the published ones?"""
+"""``fmnist-fast verify``: compare files with the published files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._dataset.card import CARD_NAME
 from .._io.paths import File, expanded
 from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
-from .._load.published import most_telling, without_advice
+from .._load.published import longest_message, without_advice
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
@@ -18,20 +18,27 @@ from .arguments import add_shared
 if TYPE_CHECKING:
     from .._registry.spec import DatasetSpec
 
-ABOUT = "Check files: SHA-256, header, counts, labels."
+ABOUT = "Check the SHA-256, header, counts and labels of files."
 EXAMPLES = """  fmnist-fast verify
   fmnist-fast verify --root data
   fmnist-fast verify --name emnist/letters
   fmnist-fast verify train-images-idx3-ubyte.gz mine.idx
 
-A line for each file: ok, DIFFERS (readable, but not the published file of that name;
-without --name any dataset's will do), DAMAGED or MISSING. The exit code is 0 if all
-are ok, else 1."""
+The command prints a line for each file. The line begins with one of these words:
+  ok       The file is a published file. If its name or hash is not known, only its
+           format was checked.
+  DIFFERS  The file is readable, but it is not the published file of that name.
+  DAMAGED  The file can't be read, or its content is wrong.
+  MISSING  The file or the split was not found.
+
+Without --name, the published files of all datasets are ok.
+The exit code is 0 if all files are ok. Otherwise it is 1."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    command.add_argument("paths", nargs="*", metavar="PATH", help="IDX file, or folder")
+    about = "an IDX file or a folder (default: the data folders)"
+    command.add_argument("paths", nargs="*", metavar="PATH", help=about)
     add_shared(command, "--name")
     add_shared(command, "--root")
 
@@ -57,20 +64,20 @@ def run(arguments: argparse.Namespace) -> int:
             except FileNotFoundError as error:
                 absent.append((split, error))
     if not paths:
-        raise most_telling(error for _, error in absent)
+        raise longest_message(error for _, error in absent)
     verdicts = {path: _verify_file(path, specs) for path in paths}
-    _verify_pairs(verdicts, spec)
+    _verify_splits(verdicts, spec)
     for path, (verdict, why) in verdicts.items():
         print(f"{verdict:8} {path}: {why}")
     if any(has_own_card(path.parent) for path in paths):
-        absent = []  # a dataset of one's own has the splits that it has
+        absent = []  # a dataset with its own card may have other splits
     for split, reason in absent:
         print(f"{'MISSING':8} {split}: {' '.join(without_advice(reason).split())}")
     return int(bool(absent) or any(verdict != "ok" for verdict, _ in verdicts.values()))
 
 
 def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
-    """Return "ok", "DIFFERS", "DAMAGED" or "MISSING" for one of `specs`, and why."""
+    """Return "ok", "DIFFERS", "DAMAGED" or "MISSING" for a file, and the reason."""
     from .._registry.hashes import is_published, published_sha256, sha256_of
     from ..idx import read_idx
 
@@ -92,23 +99,26 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
         if spelling(path.name, stem)
     ]
     if not published:
-        return "ok", f"{header}; only the format, the name isn't a published one"
+        return (
+            "ok",
+            f"{header}; only the format was checked: no published file has this name",
+        )
     if "labels" in path.name and items.ndim == 1 and items.size:
         header += f", labels {items.min()} to {items.max()}"
     known = published_sha256(digest, items)
     for spec, stem in published:
         if is_published(spec, stem, known, path):
-            how = "" if digest in spec.sha256_of(stem) else ", in another compression"
+            how = "" if digest in spec.sha256_of(stem) else ", compressed differently"
             return "ok", f"{header}; the published {spec.title} file{how}"
     spec, stem = published[0]
     if is_published(spec, stem, known, path) is None:
-        return "ok", f"{header}; only the format, no SHA-256 of such a file is known"
-    wanted = spec.sha256_of(stem)[path.suffix != ".gz"]
-    return "DIFFERS", f"{header}; SHA-256 is {digest}, published is {wanted}"
+        return "ok", f"{header}; only the format was checked: its SHA-256 is not known"
+    expected = spec.sha256_of(stem)[path.suffix != ".gz"]
+    return "DIFFERS", f"{header}; SHA-256 must be {expected}, got {digest}"
 
 
-def _verify_pairs(verdicts: dict[Path, tuple[str, str]], spec: DatasetSpec) -> None:
-    """Where both files of a split are readable, check that they belong together."""
+def _verify_splits(verdicts: dict[Path, tuple[str, str]], spec: DatasetSpec) -> None:
+    """Check that both files of a split belong together, if both are readable."""
     readable = [
         path for path, (verdict, _) in verdicts.items() if verdict in ("ok", "DIFFERS")
     ]
@@ -121,31 +131,33 @@ def _verify_pairs(verdicts: dict[Path, tuple[str, str]], spec: DatasetSpec) -> N
             )
             if images and labels:
                 files = SplitFiles(File(images), File(labels), split, spec.name)
-                _verify_pair(files, verdicts)
+                _verify_split(files, verdicts)
 
 
-def _verify_pair(files: SplitFiles, verdicts: dict[Path, tuple[str, str]]) -> None:
+def _verify_split(files: SplitFiles, verdicts: dict[Path, tuple[str, str]]) -> None:
     paths = files.images.path, files.labels.path
     try:
         dataset, _ = read_split(files, cache=False)
     except FormatError as error:
-        guilty = [path for path in paths if str(path) in str(error)]
-        for path in guilty or paths:
+        named = [path for path in paths if str(path) in str(error)]
+        for path in named or paths:
             verdicts[path] = "DAMAGED", _without(error, path)
         return
     for path in paths:
         verdict, why = verdicts[path]
         if dataset.synthetic:
-            verdicts[path] = verdict, f"SYNTHETIC by its {CARD_NAME}; {why}"
+            verdicts[path] = verdict, f"SYNTHETIC according to its {CARD_NAME}; {why}"
         elif verdict == "DIFFERS" and has_own_card(path.parent):
             header = why.partition("; ")[0]
             name = dataset.name or "another dataset"
             verdicts[path] = (
                 "ok",
-                f"{header}; of {name} by its {CARD_NAME}, so only the format, counts "
-                "and labels",
+                f"{header}; part of {name} according to its {CARD_NAME}, so only the "
+                "format, counts and labels were checked",
             )
 
 
 def _without(error: Exception, path: Path) -> str:
-    return str(error).removeprefix(str(path)).removeprefix(":").strip()
+    """Return a message on one line, without the path at its beginning."""
+    text = str(error).removeprefix(str(path)).removeprefix(":")
+    return " ".join(text.split())

@@ -1,1 +1,1 @@
-"""The parts of a Dataset: rows, classes, images over several files, cards."""
+"""Private parts of Dataset: rows, class names, images in several files, cards."""

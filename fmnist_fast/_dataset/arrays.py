@@ -1,4 +1,4 @@
-"""The arrays of a dataset: what they must be, and rows of them."""
+"""Check the arrays of a dataset, and take rows from them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
-_MAX_UNNAMED = 1 << 20  # a stray label must not cost gigabytes of made-up names
+_MAX_UNNAMED = 1 << 20  # one large label must not create gigabytes of default names
 
 
 def checked_images(images: Any) -> np.ndarray:
+    """Return images if they are a C-contiguous uint8 array (n, height, width)."""
     if not isinstance(images, np.ndarray):
         raise TypeError(f"images must be an ndarray, got {type(images).__name__}")
     if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
@@ -21,13 +22,14 @@ def checked_images(images: Any) -> np.ndarray:
         )
     if not images.flags.c_contiguous:
         raise ValueError(
-            "images must be C-contiguous: pass numpy.ascontiguousarray(images)"
+            f"images must be C-contiguous, got strides {images.strides}. "
+            "Pass numpy.ascontiguousarray(images)."
         )
     return images
 
 
 def checked_labels(labels: Any) -> np.ndarray:
-    """Return labels as uint8, int32 or int64, without a copy where they are."""
+    """Return labels as uint8, int32 or int64, without a copy if they have that type."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
@@ -41,7 +43,7 @@ def checked_labels(labels: Any) -> np.ndarray:
 
 
 def checked_classes(classes: Sequence[str] | None) -> list[str] | None:
-    """Return the names of classes, no two of them the same."""
+    """Return the names of the classes if they are all different."""
     if classes is None:
         return None
     if isinstance(classes, str):
@@ -60,13 +62,13 @@ def checked_classes(classes: Sequence[str] | None) -> list[str] | None:
 def classes_of(
     images: Any, labels: np.ndarray, names: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Return the names of the classes, by default numbers.
+    """Return the names of the classes, which are numbers by default.
 
-    There must be a label for each image, and a class for each label.
+    Raise ValueError unless each image has a label and each label has a class.
     """
     if len(images) != len(labels):
         raise ValueError(
-            f"images and labels must agree in number, got {len(images)} images "
+            f"images and labels must have the same length, got {len(images)} images "
             f"and {len(labels)} labels"
         )
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
@@ -75,7 +77,7 @@ def classes_of(
     if names is None:
         if high >= _MAX_UNNAMED:
             raise ValueError(
-                f"labels must be below {_MAX_UNNAMED} where classes are not given, "
+                f"labels must be below {_MAX_UNNAMED} unless the classes are named, "
                 f"got {high}"
             )
         names = [str(i) for i in range(max(high, 0) + 1)]
@@ -88,14 +90,14 @@ def classes_of(
 
 
 def check_row(row: int, n: int, first: int | None = None) -> None:
-    """Raise IndexError unless `row` is one of `n`, or one of them counted from the end.
+    """Raise IndexError unless `row` is in ``first..n - 1``.
 
-    `first` is the lowest that is allowed, 0 where nothing counts from the end.
+    `first` is -`n` by default, because negative rows count from the end.
     """
     first = -n if first is None else first
     if not first <= row < n:
-        allowed = f"{first}..{n - 1} are" if n else "none is"
-        raise IndexError(f"row {row} is out of range: {allowed} in a dataset of {n}")
+        reason = f"it must be in {first}..{n - 1}" if n else "the dataset is empty"
+        raise IndexError(f"row {row} is out of range: {reason}")
 
 
 def checked_rows(rows: Any, n: int) -> np.ndarray:
@@ -105,12 +107,14 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
         rows = rows.astype(np.int64)
     if rows.ndim != 1 or rows.dtype.kind not in "biu":
         raise TypeError(
-            "rows must be a slice, a range, integers or a boolean mask of one "
-            f"dimension, got {rows.dtype} {rows.shape}"
+            "rows must be a slice, a range, or integers or a boolean mask of shape "
+            f"(n,), got {rows.dtype} {rows.shape}"
         )
     if rows.dtype == bool:
         if len(rows) != n:
-            raise IndexError(f"a mask of {len(rows)} for a dataset of {n}")
+            raise IndexError(
+                f"a mask must have an element for each of the {n} rows, got {len(rows)}"
+            )
     elif rows.size:
         for row in (int(rows.min()), int(rows.max())):
             check_row(row, n)
@@ -118,14 +122,14 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
 
 
 def row_numbers(rows: Any, n: int) -> np.ndarray:
-    """Return integers or a boolean mask as numbers of rows in 0..`n` - 1, int64."""
+    """Return integers or a boolean mask as row numbers in 0..`n` - 1, int64."""
     rows = checked_rows(rows, n)
     rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
     return rows % max(1, n)
 
 
 def indexer(rows: Any, n: int) -> slice | np.ndarray:
-    """Return several of `n` rows as numpy takes them, as a slice where one will do."""
+    """Return an index of several of `n` rows for numpy, as a slice where possible."""
     if isinstance(rows, slice):
         return rows
     if not isinstance(rows, range):
@@ -138,13 +142,13 @@ def indexer(rows: Any, n: int) -> slice | np.ndarray:
 
 
 def selected(images: Any, rows: Any) -> Any:
-    """Return some of the images, C-contiguous, without a copy for a run of rows."""
-    is_run = isinstance(rows, slice) and rows.step in (None, 1)
-    if is_run and not isinstance(images, np.ndarray):
+    """Return rows of an array, C-contiguous, without a copy for consecutive rows."""
+    is_consecutive = isinstance(rows, slice) and rows.step in (None, 1)
+    if is_consecutive and not isinstance(images, np.ndarray):
         return images.between(*rows.indices(len(images))[:2])
     return np.ascontiguousarray(images[rows])
 
 
 def parts_of(images: Any) -> tuple[np.ndarray, ...]:
-    """Return the arrays that images lie in: an array itself, or several files."""
+    """Return the arrays that hold the images: one, or one for each file."""
     return (images,) if isinstance(images, np.ndarray) else images.parts

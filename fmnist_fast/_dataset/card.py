@@ -1,6 +1,7 @@
-"""The card of a dataset: of the known ones, what a ``dataset.json`` says, what is seen.
+"""Build the card of a dataset from known texts, ``dataset.json`` and its arrays.
 
-Loading reads dataset.json, so that making the class of cards waits in known_cards.py.
+Loading a dataset reads its dataset.json. The class `Card` is defined in known_cards.py,
+so that loading doesn't wait for it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ def card_of(
     synthetic: bool = False,
     fields: Mapping[str, Any] | None = None,
 ) -> Card:
-    """Return the card of a dataset: by its name, what `fields` say, what is seen.
+    """Return the card of a dataset.
 
-    A synthetic dataset has the synthetic card, whatever its name is. `sides` are height
-    and width of the images, `splits` the number of images in each split at hand, and
-    `fields` the contents of a dataset.json.
+    The card of a published dataset is found by its name. A synthetic dataset has the
+    synthetic card, whatever its name is. `fields`, the contents of a dataset.json,
+    replace the texts. `sides` are the height and width of the images, and `splits` the
+    numbers of images of the loaded splits.
     """
     import dataclasses
 
@@ -44,7 +46,7 @@ def card_of(
 
     card = SYNTHETIC if synthetic else CARDS.get(name or "", Card())
     dtype = f"{label_dtype}, " if label_dtype else ""
-    seen: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "name": name or card.name,
         "splits": card.splits or splits or {},
         "features": {
@@ -53,14 +55,14 @@ def card_of(
         },
         "classes": classes,
     }
-    return dataclasses.replace(card, **(seen | card_fields(fields or {})))
+    return dataclasses.replace(card, **(measured | card_fields(fields or {})))
 
 
 def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
-    """Return the contents of the dataset.json in a folder, or nothing without one.
+    """Return the contents of the dataset.json in a folder, or {} if there is no file.
 
-    Messages call the file `shown`, by default its path. It is a FormatError if the file
-    holds no JSON object, or a field of another type.
+    Raise FormatError if the file holds no JSON object, or a field of a wrong type. The
+    message calls the file `shown`, by default its path.
     """
     path = folder / CARD_NAME
     if not os.path.isfile(path):
@@ -85,9 +87,9 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
 
 
 def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a card in a dataset.json; other keys are left out.
+    """Return the fields of the card in a dataset.json, without other keys.
 
-    A value of another type is a ValueError.
+    Raise ValueError if a field has a wrong type.
     """
     fields = {name: contents[name] for name in (*_TEXTS, *_LISTS) if name in contents}
     for name, value in fields.items():
@@ -101,4 +103,4 @@ def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_texts(value: Any) -> bool:
-    return type(value) is list and all(type(each) is str for each in value)
+    return type(value) is list and all(type(item) is str for item in value)

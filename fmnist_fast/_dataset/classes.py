@@ -1,4 +1,4 @@
-"""Names of classes from labels, and labels from names."""
+"""Convert labels to class names, and class names to labels."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ import numpy as np
 from .._checks import checked_integer, did_you_mean
 
 _MAX_LISTED = 12  # names in a message
-_MAX_COMPARED = 50_000  # names that a wrong one is compared with, in about a second
+_MAX_COMPARED = 50_000  # names to compare a wrong name with, in about a second
 
 
 def _label_of(classes: Sequence[str], name: Any) -> int:
+    """Return the label of a class name."""
     if not isinstance(name, str):
         raise TypeError(f"names must be strings, got {name!r}")
     labels = [label for label, known in enumerate(classes) if known == name]
     if len(labels) == 1:
         return labels[0]
     if labels:
-        raise ValueError(f"several classes are named {name!r}: {labels}")
-    more = ", ..." if len(classes) > _MAX_LISTED else ""
-    listed = f"; they are {', '.join(map(repr, classes[:_MAX_LISTED]))}{more}"
-    hint = did_you_mean(name, classes[:_MAX_COMPARED]) or listed
+        raise ValueError(
+            f"a class name must have one label, got {name!r} with labels {labels}"
+        )
+    more = ", ..." if len(classes) > _MAX_LISTED else "."
+    names = f".\nThe classes are {', '.join(map(repr, classes[:_MAX_LISTED]))}{more}"
+    hint = did_you_mean(name, classes[:_MAX_COMPARED]) or names
     raise ValueError(f"no class is named {name!r}{hint}")
 
 
 def names_of(classes: Sequence[str], labels: Any) -> str | list[str]:
     """Return the name of a label, or the names of a sequence of labels."""
-    last, is_one = len(classes) - 1, np.ndim(labels) == 0
-    each = [labels] if is_one else np.asarray(labels).tolist()
-    names = [classes[checked_integer("labels", label, 0, last)] for label in each]
-    return names[0] if is_one else names
+    last, is_scalar = len(classes) - 1, np.ndim(labels) == 0
+    sequence = [labels] if is_scalar else np.asarray(labels).tolist()
+    names = [classes[checked_integer("labels", label, 0, last)] for label in sequence]
+    return names[0] if is_scalar else names
 
 
 def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:
@@ -44,14 +47,14 @@ def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:
     return [_label_of(classes, name) for name in names]
 
 
-def wanted_labels(classes: Sequence[str], wanted: Any) -> list[int]:
-    """Return the labels of one or several classes, each given by name or number."""
-    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
-        wanted = [wanted]
+def selected_labels(classes: Sequence[str], selection: Any) -> list[int]:
+    """Return the labels of one or several classes, given by names or numbers."""
+    if isinstance(selection, str) or not isinstance(selection, Iterable):
+        selection = [selection]
     last = len(classes) - 1
     return [
-        _label_of(classes, one)
-        if isinstance(one, str)
-        else checked_integer("classes", one, 0, last)
-        for one in wanted
+        _label_of(classes, item)
+        if isinstance(item, str)
+        else checked_integer("classes", item, 0, last)
+        for item in selection
     ]

@@ -1,4 +1,4 @@
-"""The two columns of a dataset: rows by key, classes, numbers about all rows."""
+"""Base class of Dataset: its rows, columns, class names and statistics."""
 
 from __future__ import annotations
 
@@ -21,35 +21,53 @@ _UNIT = np.float32(1 / 255)
 
 
 class Columns:
-    """Images and labels as the columns of a table, with integers as keys of its rows.
+    """Images and labels as the two columns of a table, whose rows have numbers.
 
-    The attributes are those of Dataset, which this is the base of.
+    `Dataset` is derived from this class and documents its attributes.
     """
 
-    images: np.ndarray  # or MultiFileImages, which does what is asked of it here
+    images: np.ndarray  # or MultiFileImages, which supports the same operations
     labels: np.ndarray
     classes: tuple[str, ...]
-    _column: Any  # the images as rows give them: themselves, or as Pictures
+    _column: Any  # the images, or the Pictures of them
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.images)
 
     def __getitem__(self, key: Any) -> Any:
-        """Return a row by integer, a column by name, several rows by anything else.
+        """Return a row, a column, or several rows.
 
-        ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``, ``ds["image"]``
-        and ``ds["label"]`` are the whole arrays, ``ds[2:5]`` and ``ds[[7, 1]]`` are
-        ``{"image": uint8 (n, height, width), "label": (n,)}``. Lists, index arrays
-        and masks copy, and so do ranges of another step than 1. With the format "pil"
-        an image is a Pillow image, and several are a sequence that makes them when
-        asked.
+        Parameters
+        ----------
+        key : int, str, slice, range, list, tuple, or ndarray
+            Number of a row, name of a column, several row numbers, or a boolean mask.
+
+        Returns
+        -------
+        dict or ndarray
+            ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``.
+            ``ds["image"]`` and ``ds["label"]`` are the whole arrays. ``ds[2:5]`` and
+            ``ds[[7, 1]]`` are ``{"image": uint8 (n, height, width), "label": (n,)}``.
+            With the format "pil" an image is a Pillow image. Several images are then a
+            sequence that makes each Pillow image on access.
+
+        Raises
+        ------
+        IndexError, KeyError, TypeError
+            A row is out of range, a column doesn't exist, or `key` has a wrong type.
+
+        Notes
+        -----
+        Buffers: Integers, slices and ranges of step 1 give views. Lists, index arrays,
+        masks and ranges of other steps give copies, and so does a slice across files.
         """
         if isinstance(key, str):
             if key == "image":
-                return self._column  # without a call: the next view takes only 70 ns
+                return self._column  # without a call: indexing it takes only 70 ns
             if key == "label":
                 return self.labels
-            raise KeyError(f"a dataset has columns 'image' and 'label', not {key!r}")
+            raise KeyError(f"column must be 'image' or 'label', got {key!r}")
         if isinstance(key, (slice, range, list, tuple, np.ndarray)):
             key = indexer(key, len(self.labels))
             return {"image": self._column[key], "label": self.labels[key]}
@@ -57,38 +75,72 @@ class Columns:
             row = operator.index(key)
         except TypeError:
             raise TypeError(
-                "a dataset is indexed by integers, slices, ranges, lists, masks, "
-                f"'image' or 'label', got {type(key).__name__}"
+                "the index of a dataset must be an integer, a slice, a range, a list, "
+                f"a mask, 'image' or 'label', got {type(key).__name__}"
             ) from None
         n = len(self.labels)
-        if not -n <= row < n:  # here, which spares each row a call
+        if not -n <= row < n:  # tested here, which saves a call for each row
             check_row(row, n)
         return {"image": self._column[row], "label": self.labels.item(row)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dict of an image and its label."""
         for image, label in zip(self._column, self.labels):
             yield {"image": image, "label": int(label)}
 
     def int2str(self, labels: Any) -> str | list[str]:
-        """Return the class name of a label, or those of a sequence of labels."""
+        """Return the class name of a label, or the class names of a sequence of labels.
+
+        Parameters
+        ----------
+        labels : int, or sequence of int
+            Labels in ``range(len(classes))``.
+
+        Returns
+        -------
+        str or list of str
+            Name of the label, or names in the order of `labels`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A label is not an integer or is out of range.
+        """
         return names_of(self.classes, labels)
 
     def str2int(self, names: str | Sequence[str]) -> int | list[int]:
-        """Return the label of a class name, or those of a sequence of names.
+        """Return the label of a class name, or the labels of a sequence of names.
 
-        Raises ValueError for a name that isn't there, with near ones in the message.
+        Parameters
+        ----------
+        names : str, or sequence of str
+            Names of classes.
+
+        Returns
+        -------
+        int or list of int
+            Label of the name, or labels in the order of `names`.
+
+        Raises
+        ------
+        TypeError
+            A name is not a string.
+        ValueError
+            No class or several classes have a name. The message suggests similar
+            names.
         """
         return labels_of(self.classes, names)
 
     @property
     def class_counts(self) -> np.ndarray:
-        """Number of rows of each class, int64 (len(classes),)."""
+        """Return the number of rows of each class, int64 (len(classes),)."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
     @functools.cached_property
     def _moments(self) -> tuple[float, float]:
+        """Return the mean and the standard deviation of all pixels divided by 255."""
         if self.images.size == 0:
-            raise ValueError("an empty dataset has no mean and no std")
+            raise ValueError("mean and std require at least one image, got 0")
         total = squares = 0
         for part in parts_of(self.images):
             shares = np.array_split(part, usable_cores())
@@ -97,28 +149,40 @@ class Columns:
                 total += share_total
                 squares += share_squares
         n = self.images.size
-        # Integers until the division, so nothing cancels and each rounds once.
+        # Integers until the division: no digits cancel, and each result rounds once.
         variance = (n * squares - total**2) / (255 * n) ** 2
         return total / (255 * n), math.sqrt(variance)
 
     @property
     def mean(self) -> float:
-        """Mean of all pixels divided by 255, in 0..1, from exact sums."""
+        """Return the mean of all pixels divided by 255, in 0..1, from exact sums.
+
+        Raises
+        ------
+        ValueError
+            The dataset is empty.
+        """
         return self._moments[0]
 
     @property
     def std(self) -> float:
-        """Standard deviation of all pixels divided by 255, from exact sums."""
+        """Return the standard deviation of all pixels divided by 255, from exact sums.
+
+        Raises
+        ------
+        ValueError
+            The dataset is empty.
+        """
         return self._moments[1]
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Eight hexadecimal digits that tell this dataset from others.
+        """Return eight hexadecimal digits that tell this dataset from other datasets.
 
-        Made from the shape and up to 64 rows spread evenly, so it costs the same for
-        any size; a difference elsewhere goes unseen.
+        They are a CRC-32 of the shape, the classes and up to 64 rows spread evenly, so
+        the cost is the same for any size. A difference in other rows goes unnoticed.
         """
-        import deflate  # whose CRC-32 starts faster than hashlib
+        import deflate  # deflate imports faster than hashlib
 
         crc = deflate.crc32(repr((self.images.shape, self.classes)).encode())
         n_rows = min(len(self), _FINGERPRINT_ROWS)
@@ -129,20 +193,24 @@ class Columns:
         return f"{crc:08x}"
 
     def to_sklearn(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows as scikit-learn takes them, ``X, y = dataset.to_sklearn()``.
+        """Return arrays for scikit-learn, as in ``X, y = dataset.to_sklearn()``.
 
         Returns
         -------
-        tuple of ndarray
-            float32 (n, height * width), pixels divided by 255; int64 (n,), the labels.
-            Both are copies. A Loader with ``layout="flat", normalize="unit"`` gives
-            the same in batches, for ``partial_fit`` and for more than fits in memory.
+        tuple of two ndarray
+            Pixels divided by 255, float32 (n, height * width), and labels, int64 (n,).
+            Both are copies.
+
+        Notes
+        -----
+        A Loader with ``layout="flat", normalize="unit"`` gives the same values in
+        batches, for ``partial_fit`` and for datasets that are larger than memory.
         """
         parts, (n, height, width) = parts_of(self.images), self.images.shape
         rows = np.empty((n, height * width), np.float32)
         for part, out in zip(parts, np.split(rows, np.cumsum([*map(len, parts)]))):
-            both = part.reshape(out.shape), out
-            shares = zip(*(np.array_split(array, usable_cores()) for array in both))
+            in_out = part.reshape(out.shape), out
+            shares = zip(*(np.array_split(array, usable_cores()) for array in in_out))
             run_together(
                 [functools.partial(np.multiply, a, _UNIT, out=b) for a, b in shares]
             )
@@ -150,40 +218,44 @@ class Columns:
 
 
 class Pictures(Sequence):
-    """Images as a sequence of Pillow images of mode L, made when they are asked for.
+    """Images as a sequence of Pillow images of mode L, which are made on access.
 
-    Integers give an image; slices, lists and masks give other Pictures. An image uses
-    the memory of the array until it is written to, when Pillow gives it its own.
+    An integer gives an image. A slice, a list or a mask gives other Pictures. An image
+    shares the memory of the array until Pillow copies it for a write.
     """
 
     def __init__(self, images: Any) -> None:
-        with install_hint("the format 'pil' needs Pillow", "pillow"):
+        """Import Pillow, and keep a reference to the images."""
+        with install_hint("the format 'pil' requires Pillow", "pillow"):
             from PIL import Image
 
         self._images = images
         self._make = Image.fromarray
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self._images)
 
     def __getitem__(self, key: Any) -> Any:
+        """Return an image, or Pictures of several images."""
         images = self._images[key]
         return self._make(images) if images.ndim == 2 else Pictures(images)
 
     def __repr__(self) -> str:
+        """Return the number and the size of the images."""
         n, height, width = self._images.shape
         return f"Pictures({n:,} images of {height}x{width})"
 
 
 def check_same_kind(first: Columns, other: Any) -> None:
-    """Raise unless the rows of `other` can follow those of `first`."""
+    """Raise unless `other` is a dataset with the classes and image size of `first`."""
     if not isinstance(other, Columns):
         raise TypeError(f"others must be Datasets, got {type(other).__name__}")
     size, other_size = first.images.shape[1:], other.images.shape[1:]
     if size != other_size:
-        raise ValueError(f"images must be of the size {size}, got {other_size}")
+        raise ValueError(f"images must have the size {size}, got {other_size}")
     if first.classes != other.classes:
-        both = zip(first.classes, other.classes)
-        differ = next((f"{a!r} and {b!r}" for a, b in both if a != b), None)
-        differ = differ or f"{len(first.classes)} and {len(other.classes)} of them"
-        raise ValueError(f"datasets must have the same classes, got {differ}")
+        names = zip(first.classes, other.classes)
+        different = next((f"{a!r} and {b!r}" for a, b in names if a != b), None)
+        different = different or f"{len(first.classes)} and {len(other.classes)} names"
+        raise ValueError(f"datasets must have the same classes, got {different}")

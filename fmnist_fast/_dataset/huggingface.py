@@ -1,7 +1,7 @@
-"""Datasets of Hugging Face's `datasets`, in both directions.
+"""Convert datasets of Hugging Face's `datasets`, in both directions.
 
-The files of images are taken from Arrow's column as they are, so that `datasets` builds
-no Python object for a row.
+Image files are read directly from the Arrow column, so that `datasets` builds no Python
+object for a row.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from .known_cards import CARDS, Card
 if TYPE_CHECKING:
     import datasets
 
-_SLICE = 16384  # rows taken at a time, which bounds the memory for their files
-# The dataset_name by which a synthetic one is known again, and the id of its column of
-# images: files of Parquet keep the features, and nothing else of the info.
+_SLICE = 16384  # rows read at a time, which limits the memory for their files
+# Marks a synthetic dataset, as its dataset_name and as the id of its image column.
+# Parquet files keep only the features of the info.
 _SYNTHETIC = "synthetic"
-_TEXTS = ("description", "citation", "homepage", "license")  # of an info
+_TEXTS = ("description", "citation", "homepage", "license")  # fields of an info
 _File = tuple[bytes | None, str | None]  # content and path
 
 
 class _Column(NamedTuple):
-    """A column of images, and the mode that its feature asks for."""
+    """Name of an image column, and the mode that its feature asks for."""
 
     name: str
     mode: str | None
 
 
 def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, Any]:
-    """Return what Dataset._make takes, see Dataset.from_huggingface."""
+    """Return the arguments of Dataset._make, for Dataset.from_huggingface."""
     hf = _datasets()
     if not isinstance(ds, hf.Dataset):
-        hint = ": pass one of its splits" if isinstance(ds, dict) else ""
+        hint = ". Pass one of its splits." if isinstance(ds, dict) else ""
         raise TypeError(
             f"ds must be a datasets.Dataset, got {type(ds).__module__}."
             f"{type(ds).__name__}{hint}"
         )
     column, classes = _checked_columns(hf, ds, image, label)
     if len(ds) == 0:
-        raise ValueError("ds has no rows, and so no size of images")
+        raise ValueError("ds must have at least one row, got 0")
     rows = ds.select_columns([image, label]).with_format("arrow")
     labels = np.empty(len(ds), np.int64)
     first = _decode(_files(rows[:1].column(image))[0], column, 0)
@@ -64,14 +64,14 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, 
         _decode_all(_files(table.column(image)), column, begin, images[begin:end])
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
-    known = _known(ds, image)
-    return {"images": images, "labels": labels, "classes": classes, **known}
+    metadata = _metadata(ds, image)
+    return {"images": images, "labels": labels, "classes": classes, **metadata}
 
 
 def to_huggingface(
     images: Iterable[np.ndarray], labels: np.ndarray, split: str | None, card: Card
 ) -> datasets.Dataset:
-    """Return a dataset of PNG files, see Dataset.to_huggingface."""
+    """Return a datasets.Dataset of PNG files, for Dataset.to_huggingface."""
     hf = _datasets()
     import pyarrow
 
@@ -94,7 +94,8 @@ def to_huggingface(
 
 
 def _datasets() -> ModuleType:
-    with install_hint("Hugging Face's datasets are needed", "datasets"):
+    """Return the imported module `datasets`."""
+    with install_hint("Hugging Face datasets require the package datasets", "datasets"):
         import datasets
 
     return datasets
@@ -103,44 +104,45 @@ def _datasets() -> ModuleType:
 def _checked_columns(
     hf: ModuleType, ds: datasets.Dataset, image: str, label: str
 ) -> tuple[_Column, list[str] | None]:
-    """Return the column of images, and the names of the classes where there are any."""
+    """Return the image column, and the class names if the label column has them."""
     for name in (image, label):
         if name not in ds.column_names:
-            raise ValueError(f"ds has columns {ds.column_names}, not {name!r}")
-    feature, of_labels = ds.features[image], ds.features[label]
-    if not isinstance(feature, hf.Image):
+            raise ValueError(f"ds must have a column {name!r}, got {ds.column_names}")
+    image_feature, label_feature = ds.features[image], ds.features[label]
+    if not isinstance(image_feature, hf.Image):
         raise TypeError(
-            f"column {image!r} must be a datasets.Image, got {feature}: arrays are for "
-            "Dataset.from_arrays"
+            f"column {image!r} must be a datasets.Image, got {image_feature}.\n"
+            "Pass arrays to Dataset.from_arrays."
         )
-    if isinstance(of_labels, hf.ClassLabel):
-        return _Column(image, feature.mode), list(of_labels.names)
-    if not isinstance(of_labels, hf.Value) or "int" not in of_labels.dtype:
+    if isinstance(label_feature, hf.ClassLabel):
+        return _Column(image, image_feature.mode), list(label_feature.names)
+    if not isinstance(label_feature, hf.Value) or "int" not in label_feature.dtype:
         raise TypeError(
             f"column {label!r} must be a datasets.ClassLabel or integers, got "
-            f"{of_labels}: see ds.class_encode_column({label!r})"
+            f"{label_feature}.\nConvert it with ds.class_encode_column({label!r})."
         )
-    return _Column(image, feature.mode), None
+    return _Column(image, image_feature.mode), None
 
 
-def _known(ds: datasets.Dataset, image: str) -> dict[str, Any]:
-    """Return what `ds` says of itself, as arguments of Dataset._make."""
+def _metadata(ds: datasets.Dataset, image: str) -> dict[str, Any]:
+    """Return the metadata of `ds` as arguments of Dataset._make."""
     info = ds.info
     synthetic = _SYNTHETIC in (info.dataset_name, ds.features[image].id)
     name = _SYNTHETIC if synthetic else info.dataset_name or None
     if name is not None and name.replace("_", "-") in CARDS:
-        name = name.replace("_", "-")  # Hugging Face has "fashion_mnist"
+        name = name.replace("_", "-")  # Hugging Face writes "fashion_mnist"
     texts = {key: getattr(info, key) for key in _TEXTS if getattr(info, key)}
     split = str(ds.split) if ds.split is not None else None
     return {"name": name, "split": split, "synthetic": synthetic, "card": texts}
 
 
 def _labels(column: Any, begin: int) -> np.ndarray:
+    """Return the labels of the rows from `begin` on, or raise if one is missing."""
     missing = np.asarray(column.fill_null(-1)) == -1
     if missing.any():
         raise ValueError(
-            f"row {begin + int(missing.argmax())} has no label: leave such rows out "
-            "with ds.filter, or name another column by label="
+            f"row {begin + int(missing.argmax())} has no label.\n"
+            "Remove such rows with ds.filter, or pass another column as label=."
         )
     return np.asarray(column)
 
@@ -148,21 +150,21 @@ def _labels(column: Any, begin: int) -> np.ndarray:
 def _files(column: Any) -> list[_File]:
     """Return the bytes and the path of each image file."""
     parts = [chunk.flatten() for chunk in column.chunks]
-    pairs = [zip(files.to_pylist(), paths.to_pylist()) for files, paths in parts]
-    return [pair for part in pairs for pair in part]
+    zipped = [zip(files.to_pylist(), paths.to_pylist()) for files, paths in parts]
+    return [file for part in zipped for file in part]
 
 
 def _decode_all(
     files: list[_File], column: _Column, begin: int, out: np.ndarray
 ) -> None:
-    """Decode files, the first of row `begin`, into `out`, in threads."""
+    """Decode files into `out` in threads; the first file belongs to row `begin`."""
 
     def decode(rows: range) -> None:
         for i in rows:
             pixels = _decode(files[i], column, begin + i)
             if pixels.shape != out.shape[1:]:
                 raise ValueError(
-                    f"row {begin + i}: all images must have the size of the first, "
+                    f"row {begin + i}: images must have the size of the first, "
                     f"{out.shape[1:]}, got {pixels.shape}"
                 )
             out[i] = pixels
@@ -182,14 +184,15 @@ def _decode(file: _File, column: _Column, row: int) -> np.ndarray:
         try:
             content = Path(path).read_bytes()
         except OSError as error:
-            raise FormatError(f"row {row}: can't be read: {error}") from error
+            raise FormatError(f"row {row}: can't read the file: {error}") from error
     is_plain = column.mode in (None, "L")
     pixels = read_png(content, f"row {row}") if is_plain else None
     return _decode_by_pillow(content, column, row) if pixels is None else pixels
 
 
 def _decode_by_pillow(content: bytes, column: _Column, row: int) -> np.ndarray:
-    with install_hint(f"row {row} is no plain PNG and needs Pillow", "pillow"):
+    """Return the pixels of an image file of any format that Pillow reads."""
+    with install_hint(f"row {row} is not a plain PNG and requires Pillow", "pillow"):
         from PIL import Image, ImageOps
 
     try:
@@ -199,19 +202,19 @@ def _decode_by_pillow(content: bytes, column: _Column, row: int) -> np.ndarray:
             if column.mode:
                 image = image.convert(column.mode)
             is_png = file.format == "PNG"
-        if is_png:  # Pillow decodes those with wrong checksums, without a word
+        if is_png:  # Pillow decodes a PNG with wrong checksums without a warning
             with Image.open(io.BytesIO(content)) as file:
                 file.verify()
     except Exception as error:  # Pillow's plugins raise whatever parsing raises
-        raise FormatError(f"row {row}: no readable image: {error}") from error
+        raise FormatError(f"row {row}: can't decode the image: {error}") from error
     if stored.startswith(("I", "F")):  # Pillow's conversion clips at 255
         raise ValueError(
-            f"row {row}: images must have 8 bits, got {stored!r}, whose levels don't "
-            "fit: scale them to 0..255 as uint8 arrays, for Dataset.from_arrays"
+            f"row {row}: images must have 8 bits, got mode {stored!r}.\n"
+            "Scale them to 0..255, and pass uint8 arrays to Dataset.from_arrays."
         )
     if image.mode != "L":
         raise ValueError(
-            f"row {row}: images must be grayscale ('L'), got {image.mode!r}; see "
-            f"ds.cast_column({column.name!r}, datasets.Image(mode='L'))"
+            f"row {row}: images must be grayscale ('L'), got {image.mode!r}.\nConvert "
+            f"them with ds.cast_column({column.name!r}, datasets.Image(mode='L'))."
         )
     return np.asarray(image)

@@ -1,4 +1,4 @@
-"""What a card holds, and the cards of the datasets that are known by name."""
+"""Define cards, and read the cards of the published datasets from a JSON file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from .._registry.datasets import DATASETS
 
-_MANY_CLASSES = 26  # up to here all are named; 26 letters fill a line
+_MANY_CLASSES = 26  # a card lists up to this many; 26 letters fill a line
 _fill = functools.partial(
     textwrap.fill, width=80, break_long_words=False, break_on_hyphens=False
 )
@@ -20,27 +20,41 @@ _fill = functools.partial(
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Card:
-    """What is known about a dataset; ``print(card)`` shows all of it.
+    """Metadata of a dataset; ``print(card)`` shows all of it.
 
     Attributes
     ----------
     name : str
-        Such as "fashion-mnist"; empty, like the other texts, where it isn't known.
+        Name, such as "fashion-mnist". Texts that are not known are empty.
     description : str
+        Description of the images and the classes.
     citation : str
-        BibTeX.
-    homepage, license, task, language : str
-        `language` is an ISO 639 code.
+        BibTeX entry.
+    homepage, license, task : str
+        URL of the dataset, its license, and what it is for.
+    language : str
+        ISO 639 code of the language.
     authors : tuple of str
+        Names of the authors.
     made : tuple of str
-        How it was made, a sentence for each step.
+        How the dataset was made, with one sentence for each operation.
     splits : dict of str to int
-        Images in each published split; of other datasets, those at hand.
+        Number of images in each published split, or in the loaded split of another
+        dataset.
     features : dict of str to str
-        The columns and what is in them.
+        Type and range of each column.
     classes : tuple of str
+        Names of the classes.
     synthetic : bool
-        Whether the images were drawn by a program to stand in for others.
+        Whether a program drew the images to stand in for real ones.
+
+    Notes
+    -----
+    Determinism: The fields depend only on the dataset and its files.
+
+    Thread safety: A card doesn't change after it is made, so threads can share it.
+
+    Buffers: A card holds texts and numbers, and refers to no arrays.
     """
 
     name: str = ""
@@ -58,6 +72,7 @@ class Card:
     synthetic: bool = False
 
     def __repr__(self) -> str:
+        """Return all fields that are known, as a text of several lines."""
         title = self.name or "a dataset without a name"
         if self.synthetic:
             title += " (SYNTHETIC: drawn by a program, no real photographs)"
@@ -85,18 +100,18 @@ class Card:
         ]
         parts.append("\n".join(lines))
         if self.made:
-            steps = [
-                _fill(f"{i}. {step}", subsequent_indent=" " * 3)
-                for i, step in enumerate(self.made, 1)
+            sentences = [
+                _fill(f"{i}. {sentence}", subsequent_indent=" " * 3)
+                for i, sentence in enumerate(self.made, 1)
             ]
-            parts.append("\n".join(["How it was made:", *steps]))
+            parts.append("\n".join(["How it was made:", *sentences]))
         if self.citation:
             parts.append(self.citation)
         return "\n\n".join(parts)
 
 
 def _read_cards() -> dict[str, Card]:
-    """Return the cards whose texts known_cards.json beside this module has."""
+    """Return the cards in known_cards.json by name."""
     text = Path(__file__).with_suffix(".json").read_text("utf-8")
     known: dict[str, dict[str, Any]] = json.loads(text)
     del known["//"]
@@ -108,6 +123,7 @@ def _read_cards() -> dict[str, Card]:
 
 
 def _card(name: str, fields: dict[str, Any]) -> Card:
+    """Return the card made of the JSON fields of a dataset."""
     lists = {key: tuple(fields.get(key, ())) for key in ("authors", "made")}
     texts = {
         "description": " ".join(fields["description"]),
@@ -116,7 +132,7 @@ def _card(name: str, fields: dict[str, Any]) -> Card:
     splits = {}
     if name in DATASETS:
         for split, part in DATASETS[name].splits.items():
-            if (part.begin, part.end) == (0, None):  # all of a published file
+            if (part.begin, part.end) == (0, None):  # a whole published file
                 splits[split] = part.n_items
     synthetic = name == "synthetic"
     return Card(**fields | lists | texts, splits=splits, synthetic=synthetic)

@@ -1,4 +1,4 @@
-"""Choose rows of a dataset: those to keep, to split off, or to show."""
+"""Select rows of a dataset for `filter`, `split` and `show`, and join datasets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from .. import _core
 from .._checks import checked_flag, checked_integer, checked_seed, one_line
-from .arrays import row_numbers
-from .columns import Columns
+from .arrays import parts_of, row_numbers
+from .columns import Columns, check_same_kind
 
 Function = Callable[[Any], Any]
 _FILTER_BATCH = 1000  # rows that a batched function gets by default
-_N_SHOWN = 32  # four lines of eight
+_N_SHOWN = 32  # four lines of eight images
 
 
 def kept_rows(
@@ -26,12 +26,14 @@ def kept_rows(
     """Return the mask of the rows that `function` keeps, for Dataset.filter."""
     if not callable(function):
         raise TypeError(
-            f"filter needs a function of a row, got {one_line(repr(function), 40)}"
+            f"function must be callable, got {one_line(repr(function), 40)}"
         )
     if not batched:
         if batch_size is not None:
-            raise ValueError(f"batch_size goes with batched=True, got {batch_size!r}")
-        return np.fromiter(_answers(columns, function), bool, len(columns))
+            raise ValueError(
+                f"batch_size requires batched=True, got batch_size={batch_size!r}"
+            )
+        return np.fromiter(_results(columns, function), bool, len(columns))
     size = _FILTER_BATCH if batch_size is None else batch_size
     size = checked_integer("batch_size", size, 1)
     keep = np.zeros(len(columns), dtype=bool)
@@ -40,29 +42,30 @@ def kept_rows(
         mask = np.asarray(function(columns[begin:end]))
         if mask.dtype != bool or mask.shape != (end - begin,):
             raise TypeError(
-                f"filter's batched function must return {end - begin} booleans for "
-                f"rows {begin} to {end - 1}, got {mask.dtype} {mask.shape}"
+                f"the batched function must return {end - begin} booleans for rows "
+                f"{begin} to {end - 1}, got {mask.dtype} {mask.shape}"
             )
         keep[begin:end] = mask
     return keep
 
 
-def _answers(columns: Columns, function: Function) -> Iterator[bool]:
+def _results(columns: Columns, function: Function) -> Iterator[bool]:
+    """Yield what `function` returns for each row, if it is a bool."""
     for i, row in enumerate(columns):
-        answer = function(row)
-        if not isinstance(answer, (bool, np.bool_)):
-            hint = ": see .any() and .all()" if np.ndim(answer) else ""
+        result = function(row)
+        if not isinstance(result, (bool, np.bool_)):
+            hint = ".\nReduce it with .any() or .all()." if np.ndim(result) else ""
             raise TypeError(
-                "filter's function must return True or False, got "
-                f"{one_line(repr(answer), 40)} for row {i}{hint}"
+                "the function must return True or False, got "
+                f"{one_line(repr(result), 40)} for row {i}{hint}"
             )
-        yield answer  # type: ignore[misc]
+        yield result  # type: ignore[misc]
 
 
 def first_part(
     labels: np.ndarray, fraction: float, seed: int, stratify: bool
 ) -> np.ndarray:
-    """Return the mask of the rows that go to the first part, for Dataset.split."""
+    """Return the mask of the rows in the first part, for Dataset.split."""
     if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
         raise TypeError(f"fraction must be a number, got {fraction!r}")
     if not 0 < fraction < 1:
@@ -74,14 +77,18 @@ def first_part(
         groups = [np.arange(len(labels))]
     first = np.zeros(len(labels), dtype=bool)
     for i, (rows, n) in enumerate(zip(groups, _shares(groups, fraction))):
-        # Epochs count up from 0; splits take theirs from the other end.
+        # Loaders count epochs up from 0. Splits count down from the last epoch, so
+        # that their orders differ from the orders of a loader with the same seed.
         order = _core.order(len(rows), seed=seed, epoch=_core.MAX_EPOCH - i, end=n)
         first[rows[order.astype(np.int64)]] = True
     return first
 
 
 def _shares(groups: list[np.ndarray], fraction: float) -> list[int]:
-    """Return how many of each group: rounded down, the largest remainders up."""
+    """Return the number of rows of each group.
+
+    The exact shares are rounded down, and those with the largest remainders up.
+    """
     exact = [fraction * len(rows) for rows in groups]
     shares = [math.floor(share) for share in exact]
     missing = round(fraction * sum(map(len, groups))) - sum(shares)
@@ -94,35 +101,36 @@ def _shares(groups: list[np.ndarray], fraction: float) -> list[int]:
 def shown_rows(
     labels: np.ndarray,
     rows: Any,
-    wanted: Sequence[int] | None,
-    *,
+    classes: Sequence[int] | None,
     count: int | None,
     seed: int | None,
     most: int,
 ) -> np.ndarray:
     """Return the numbers of the rows to show, int64 (n,) with n in 1..`most`.
 
-    They are among `rows` and have one of the `wanted` labels, where these are given.
-    Only then memory is taken that grows with the dataset.
+    Only these `rows` and `classes` are shown, if they are given. Without them, the
+    memory does not grow with the size of the dataset.
     """
     if count is not None:
         count = checked_integer("count", count, 1, most)
     pool = None if rows is None else _row_numbers(rows, len(labels))
-    if wanted is not None:
-        labels_there = labels if pool is None else labels[pool]
-        among = np.flatnonzero(np.isin(labels_there, wanted))
-        pool = among if pool is None else pool[among]
+    if classes is not None:
+        pool_labels = labels if pool is None else labels[pool]
+        matches = np.flatnonzero(np.isin(pool_labels, classes))
+        pool = matches if pool is None else pool[matches]
     n = len(labels) if pool is None else len(pool)
     if n == 0:
         raise ValueError(
-            f"there is nothing to show: of {len(labels):,} images, none is among the "
-            "rows and classes asked for"
+            f"rows and classes must select at least one of the {len(labels):,} images, "
+            "got none"
         )
     if count is None:
         count = _N_SHOWN if rows is None else n
     n_shown = min(n, count)
     if n_shown > most:
-        raise ValueError(f"a sheet has room for {most:,} images, got {n_shown:,}")
+        raise ValueError(
+            f"rows must select at most {most:,} images, got {n_shown:,}. Pass a count."
+        )
     chosen = np.arange(n_shown)
     if seed is not None:
         chosen = _core.order(n, seed=checked_seed(seed), end=n_shown).astype(np.int64)
@@ -130,8 +138,33 @@ def shown_rows(
 
 
 def _row_numbers(rows: Any, n: int) -> np.ndarray:
+    """Return row numbers of a slice, a number, or several numbers."""
     if isinstance(rows, slice):
         return np.arange(*rows.indices(n))
     if hasattr(rows, "__index__") and not isinstance(rows, np.ndarray):
         rows = [operator.index(rows)]
     return row_numbers(rows, n)
+
+
+def joined(parts: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of a dataset that has the rows of all `parts`."""
+    first, *others = parts
+    for other in others:
+        check_same_kind(first, other)
+    values: dict[str, Any] = dict.fromkeys(("name", "split_name", "source"))
+    values["_card"] = {}
+    for name in values:
+        value = getattr(first, name)
+        if all(getattr(other, name) == value for other in others):
+            values[name] = value
+    values["images"] = np.concatenate(
+        [array for part in parts for array in parts_of(part.images)]
+    )
+    values["labels"] = np.concatenate([part.labels for part in parts])
+    values["synthetic"] = any(part.synthetic for part in parts)
+    values["extra"] = {
+        name: np.concatenate([part.extra[name] for part in parts])
+        for name in first.extra
+        if all(name in other.extra for other in others)
+    }
+    return values

@@ -1,1 +1,1 @@
-"""Fetch published files, and files at URLs, into a folder."""
+"""Download published files, and files at URLs, into a folder."""

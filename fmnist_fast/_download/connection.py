@@ -1,9 +1,11 @@
-"""One request over HTTP: its redirects, its time-outs, and the words for its failures.
+"""Send one HTTP GET request, follow its redirects, and limit the time that it takes.
 
-Proxies, .netrc and CA bundles come from the environment: requests reads all variables
-but SSL_CERT_FILE and SSL_CERT_DIR. What waits for the network runs in a thread that is
-left behind when it takes too long: a socket's time-out starts anew with every byte, and
-looking up a name has none.
+Proxies, .netrc and CA bundles come from the environment. requests reads all these
+variables except SSL_CERT_FILE and SSL_CERT_DIR, which this module reads.
+
+Calls that wait for the network run in a thread. A call that takes too long is abandoned
+with its thread: a socket's time-out restarts with every byte, and a name lookup has no
+time-out.
 """
 
 from __future__ import annotations
@@ -28,21 +30,22 @@ from .._version import __version__
 
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0  # between two packets
-_PATIENCE_SECONDS = 60.0  # from the request to the end of the header; for one read
+_PATIENCE_SECONDS = 60.0  # from the request to the end of the header, and for one read
 _MAX_REDIRECTS = 10
 
 
 class TransferError(Exception):
-    """Why a URL gave no file.
+    """Failure to get a file from a URL.
 
     Attributes
     ----------
     again : bool
-        Whether to ask once more may help.
+        Whether another try may succeed.
     restart : bool
-        Whether the partial file is not to be continued from this URL.
+        Whether the next try must start from the first byte, because this URL can't
+        continue the partial file.
     after : float
-        Seconds that the server asks to wait.
+        Seconds that the server asks the client to wait, at least 0.
     """
 
     def __init__(
@@ -60,24 +63,25 @@ class TransferError(Exception):
 
 
 class Connection:
-    """A GET request, a context manager.
+    """A GET request, as a context manager.
 
     Parameters
     ----------
     plain : bool
-        Whether unencrypted http is allowed, at first or by a redirect.
+        Whether unencrypted http is allowed, in the first URL and after a redirect.
     """
 
     def __init__(self, *, plain: bool) -> None:
         self._plain = plain
         self._session = requests.Session()
         bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        if bundle:  # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE still come first
+        if bundle:  # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE still have priority
             self._session.verify = bundle
         self._response: requests.Response | None = None
-        self._asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def __enter__(self) -> Connection:
+        """Start the thread that waits for the network."""
         threading.Thread(target=self._work, daemon=True).start()
         return self
 
@@ -87,27 +91,31 @@ class Connection:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._asked.put(None)  # the thread closes: it may still be reading
+        """Tell the thread to close the connection and to end."""
+        self._calls.put(None)  # the thread closes it, because it may still be reading
 
     def open(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """Ask for `url` and follow redirects; returns the header of the answer."""
+        """Request `url`, follow its redirects, and return the header of the answer."""
         for _ in range(_MAX_REDIRECTS + 1):
             self._check_scheme(url)
-            response = self._ask(functools.partial(self._send, url, headers))
+            response = self._run(functools.partial(self._send, url, headers))
             try:
                 target = self._session.get_redirect_target(response)
                 if target is None:
                     return response
                 url = urljoin(url, target)
             except ValueError as error:
-                raise TransferError(f"redirects to no URL: {error}") from None
-        raise TransferError(f"redirects more than {_MAX_REDIRECTS} times")
+                raise TransferError(f"redirect to an invalid URL: {error}") from None
+        raise TransferError(f"more than {_MAX_REDIRECTS} redirects")
 
     def read(self, nbytes: int) -> bytes:
-        """At most `nbytes` of the body, as sent, as soon as some are there; or none."""
-        assert self._response is not None  # only after open()
+        """Return the next bytes of the body as sent, at most `nbytes`.
+
+        The call returns as soon as some bytes arrive. It returns b"" at the end.
+        """
+        assert self._response is not None  # open() is called first
         raw = self._response.raw
-        return self._ask(lambda: raw.read1(nbytes, decode_content=False)) or b""
+        return self._run(lambda: raw.read1(nbytes, decode_content=False)) or b""
 
     def _check_scheme(self, url: str) -> None:
         scheme = url.partition(":")[0].lower()
@@ -115,13 +123,12 @@ class Connection:
             return
         if scheme == "http":
             raise TransferError(
-                f"{url!r} is not encrypted, which is only allowed where the SHA-256 of "
-                "the file is known"
+                f"{url!r} is not encrypted; http requires a known SHA-256 of the file"
             )
-        raise TransferError(f"{url!r} is neither https nor http")
+        raise TransferError(f"the scheme must be https or http, got {url!r}")
 
     def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """In the thread: send the request and wait for the header."""
+        """Send the request and wait for the header, in the thread."""
         if self._response is not None:
             self._response.close()
         agent = {"User-Agent": f"fmnist_fast/{__version__}"}
@@ -138,10 +145,10 @@ class Connection:
         )
         return self._response
 
-    def _ask(self, call: Callable[[], Any]) -> Any:
-        """What `call` returns, run in the thread."""
+    def _run(self, call: Callable[[], Any]) -> Any:
+        """Run `call` in the thread and return its result."""
         future: Future[Any] = Future()
-        self._asked.put((future, call))
+        self._calls.put((future, call))
         try:
             return future.result(_PATIENCE_SECONDS)
         except (
@@ -149,22 +156,23 @@ class Connection:
             requests.Timeout,
             urllib3.exceptions.TimeoutError,
         ):
-            raise TransferError("takes too long to answer", again=True) from None
+            raise TransferError("no answer in time", again=True) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             cause = _cause(error)
             if isinstance(cause, ssl.SSLCertVerificationError):
-                raise TransferError(f"is not trusted: {cause}") from None
-            # Those that are also ValueErrors find fault with a URL or a header.
+                raise TransferError(f"certificate not trusted: {cause}") from None
+            # An exception that is also a ValueError reports a bad URL or header, and
+            # another try does not help.
             again = not isinstance(error, ValueError)
-            raise TransferError(f"fails: {cause}", again=again) from None
+            raise TransferError(f"request failed: {cause}", again=again) from None
         except ValueError as error:
-            raise TransferError(f"can't be asked for: {error}") from None
+            raise TransferError(f"invalid request: {error}") from None
         finally:
             future.cancel()
 
     def _work(self) -> None:
-        for future, call in iter(self._asked.get, None):
-            # Nobody waits for the result of a cancelled one.
+        for future, call in iter(self._calls.get, None):
+            # A canceled future takes no result, and nobody waits for it.
             with contextlib.suppress(InvalidStateError):
                 try:
                     result = call()
@@ -178,7 +186,7 @@ class Connection:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The innermost of the exceptions that `error` is wrapped around."""
+    """Return the innermost exception that `error` wraps, or `error` itself."""
     while True:
         inner = getattr(error, "reason", None) or (error.args or ("",))[-1]
         if not isinstance(inner, BaseException):

@@ -1,7 +1,8 @@
-"""Fetching published files: which are missing, one download for all that ask.
+"""Fetch published files that are missing, with one download for all processes.
 
-fetch -> mirrors.py: which URL, how often -> pooch: the hash -> transfer.py: a partial
-file, continued -> connection.py: a request.
+`fetch` finds the missing files and locks each one. mirrors.py chooses the URL and the
+number of tries. pooch checks the hash. transfer.py continues a partial file.
+connection.py sends a request.
 """
 
 from __future__ import annotations
@@ -28,38 +29,41 @@ def fetch(
     progress: bool = True,
     replace: bool = False,
 ) -> list[Path]:
-    """Fetch published files into a folder, those that are not there.
+    """Fetch the published files that are missing from a folder.
 
-    Each is asked for at its URLs, https first, until one gives a file with the
-    published hash; nothing else ever has the file's name. A download that breaks off,
-    also by Ctrl-C, is continued by the next call. Processes that ask at the same time
-    share one download.
+    The URLs of a file are tried in order, https first, until one gives a file with the
+    published hash. No other content ever gets the file's name. If a download stops
+    early, also by Ctrl-C, the next call continues it. Processes that fetch the same
+    file at the same time share one download.
 
     Parameters
     ----------
     files : sequence of PublishedFile
+        Files to fetch.
     folder : path
-        Made where it is missing; ``~`` is the user's home.
-    progress : bool
-        Show a bar on stderr, and say there what goes wrong on the way.
-    replace : bool
-        Also fetch files that are there but do not have the published hash. By default
-        those are left alone and raise FormatError, before anything is fetched.
+        Folder for the files. It is created if it is missing. ``~`` is the user's home.
+    progress : bool, default True
+        Whether to show a progress bar on stderr, and to report failed tries there.
+    replace : bool, default False
+        Whether to fetch files again that do not have the published hash. By default
+        such a file is kept, and a FormatError is raised before anything is fetched.
 
     Returns
     -------
     list of Path
-        The absolute paths of `files`, in their order; each has the published hash.
+        Absolute paths of `files`, in their order. Each file has the published hash.
 
     Raises
     ------
     DownloadError
-        No URL gave the file, or FMNIST_FAST_OFFLINE is set. What was fetched before
-        stays; the message says what to fetch by hand, and where to put it.
+        No URL gives a file, or FMNIST_FAST_OFFLINE is set. Files that were
+        fetched before stay. The message says which files to fetch by hand, and where
+        to put them.
     FormatError
-        See `replace`.
+        A file exists with another hash and `replace` is False.
     ValueError
-        A file's name isn't a plain one, or no hash or no URL is known of it.
+        A file's name has a separator or another special character, or no hash or no URL
+        of the file is known.
     OSError
         The folder can't be written, or the disk is full.
     """
@@ -69,7 +73,7 @@ def fetch(
     missing = [file for file in files if not _is_there(folder, file, replace)]
     if missing and config.offline():
         raise DownloadError(
-            "FMNIST_FAST_OFFLINE is set, so nothing is fetched. "
+            "FMNIST_FAST_OFFLINE is set, so nothing is fetched.\n"
             f"{by_hand(missing, folder)}"
         )
     if missing:
@@ -87,7 +91,7 @@ def _fetch_missing(
     for i, file in enumerate(missing):
         delivery = Delivery(file, folder, published_hash(file), progress=progress)
         with locked(delivery.lock, delivery.say_waiting):
-            if _is_there(folder, file, replace):  # by now
+            if _is_there(folder, file, replace):  # another process fetched it
                 continue
             try:
                 delivery.run()
@@ -97,8 +101,8 @@ def _fetch_missing(
 
 
 def by_hand(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> str:
-    """Which files to put where, from which URLs and with which hashes."""
-    lines = [f"Put into {Path(expanded(folder)).absolute()}:"]
+    """Return lines that name the folder, and each file with its URLs and hash."""
+    lines = [f"Put these files into {Path(expanded(folder)).absolute()}:"]
     for file in files:
         algorithm, known = published_hash(file)
         size = f"{file.nbytes} bytes, " if file.nbytes else ""
@@ -111,24 +115,27 @@ def by_hand(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> s
 def _check(file: PublishedFile) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.name):
         raise ValueError(
-            "a file's name must be of letters, digits and ._- and begin with a letter "
-            f"or digit, got {file.name!r}"
+            "a file name must have only letters, digits and ._- and begin with a "
+            f"letter or digit, got {file.name!r}"
         )
     if not file.sha256 and not file.md5:
-        raise ValueError(f"{file.name}: a published SHA-256 or MD5 must be known")
+        raise ValueError(f"{file.name} requires a published SHA-256 or MD5")
     if not file.urls:
-        raise ValueError(f"{file.name}: a URL must be known")
+        raise ValueError(f"{file.name} requires at least one URL")
 
 
 def published_hash(file: PublishedFile) -> tuple[str, str]:
-    """The algorithm and the hash that `file` is known by, the stronger if two are."""
+    """Return the name of the strongest known algorithm, and the file's hash by it."""
     if file.sha256:
         return "sha256", file.sha256.lower()
     return "md5", str(file.md5).lower()
 
 
 def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
-    """Whether `folder` has the published file; raises for another unless `replace`."""
+    """Return whether `folder` has the published file.
+
+    Raise FormatError if it has another file of that name, unless `replace` is True.
+    """
     algorithm, known = published_hash(file)
     digest = hashlib.new(algorithm, usedforsecurity=False)
     path = folder / file.name
@@ -138,10 +145,10 @@ def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
                 digest.update(piece)
     except FileNotFoundError:
         return False
-    found = digest.hexdigest()
-    if found != known and not replace:
+    actual = digest.hexdigest()
+    if actual != known and not replace:
         raise FormatError(
-            f"{path}: not the published file of that name: wanted {algorithm} {known}, "
-            f"found {found}. Remove it, or ask for it to be replaced"
+            f"{path}: not the published file of that name: its {algorithm} must be "
+            f"{known}, got {actual}.\nRemove or rename the file, then fetch it again."
         )
-    return found == known
+    return actual == known

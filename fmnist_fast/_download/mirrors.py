@@ -1,7 +1,7 @@
-"""One file from its mirrors into a folder: which URL, how often, and its hash.
+"""Fetch one file from its mirrors into a folder: the order of URLs and the retries.
 
-pooch checks the hash. While a file is on its way there are two hidden names beside it:
-a folder with a partial file, for the next try to continue, and a lock.
+pooch checks the hash. During the download, two hidden names are in the folder: a lock,
+and a folder with the partial file, which the next try continues.
 """
 
 from __future__ import annotations
@@ -26,28 +26,30 @@ from .transfer import Downloader, nbytes_of
 if TYPE_CHECKING:
     from .._registry.spec import PublishedFile
 
-_TRIES = 3  # of a URL that doesn't get further
-_FURTHER_NBYTES = 1 << 20  # a try that brings as much more isn't counted
-_BACKOFF_SECONDS = 1.0  # before the second try, then twice as long each time
-_MAX_WAIT_SECONDS = 60.0  # a server that asks for more is given up
+_TRIES = 3  # of a URL that makes no progress
+_FURTHER_NBYTES = 1 << 20  # a try that adds this many bytes resets the count of tries
+_BACKOFF_SECONDS = 1.0  # before the second try, and twice as long before each next one
+_MAX_WAIT_SECONDS = 60.0  # if a server asks for more, then the next URL is tried
 
 
 class Delivery:
-    """The way of one file into a folder.
+    """Download of one file into a folder.
 
     Parameters
     ----------
     file : PublishedFile
+        File to fetch.
     folder : Path
+        Existing folder for the file.
     known_hash : (str, str)
-        Name of the algorithm and the published hash in hexadecimal.
+        Name of the algorithm, and the published hash in hexadecimal.
     progress : bool
-        Show a bar on stderr, and say there what goes wrong.
+        Whether to show a progress bar on stderr, and to report failed tries there.
 
     Attributes
     ----------
     lock : Path
-        To be held during `run`.
+        Path of the lock that the caller holds during `run`.
     """
 
     def __init__(
@@ -66,28 +68,28 @@ class Delivery:
         self.progress = progress
 
     def say(self, message: str) -> None:
-        """Tell the user, above the bar if there is one."""
+        """Print a message on stderr, above the bar if it is shown."""
         if self.progress:
             tqdm.tqdm.write(f"{self.file.name}: {message}", file=sys.stderr)
 
     def say_waiting(self) -> None:
-        """Tell that somebody else is fetching the file."""
+        """Print that another process is fetching the file."""
         self.say(f"waiting for another process that fetches it into {self.folder}")
 
     def run(self) -> None:
         """Fetch the file and give it its name.
 
-        Raises TransferError with what each of the URLs had against it.
+        Raise a TransferError with the reason of each URL if all of them fail.
         """
         self.staging.mkdir(exist_ok=True)
         try:
             self._fetch()
             os.replace(self.staging / self.file.name, self.folder / self.file.name)
             sync_folder(self.folder)
-            for left in self.staging.iterdir():  # by processes that were killed
-                left.unlink()
+            for leftover in self.staging.iterdir():  # of processes that were killed
+                leftover.unlink()
         finally:
-            with contextlib.suppress(OSError):  # a partial file stays
+            with contextlib.suppress(OSError):  # a folder with a partial file stays
                 self.staging.rmdir()
 
     def _fetch(self) -> None:
@@ -107,15 +109,15 @@ class Delivery:
                     self._fetch_from(url, bar)
                     break
                 except TransferError as error:
-                    reasons.append(f"  {url} {error}")
-                    self.say(f"given up: {url} {error}")
+                    reasons.append(f"  {url}: {error}")
+                    self.say(f"giving up on {url}: {error}")
             else:
                 raise TransferError(
                     "\n".join([f"could not fetch {self.file.name}:", *reasons])
                 )
 
     def _fetch_from(self, url: str, bar: Any) -> None:
-        """Fetch `url` into the staging folder, in several tries where that may help."""
+        """Fetch `url` into the staging folder, with retries where they may help."""
         part = self.staging / "part"
         failures, furthest, resume = 0, nbytes_of(part), True
         while True:
@@ -124,8 +126,8 @@ class Delivery:
                 self._retrieve(url, downloader)
                 return
             except TransferError as error:
-                if error.restart:  # only ever said of a part that was continued
-                    self.say(f"{url} {error}; fetching it from the start")
+                if error.restart:  # only set when a partial file was continued
+                    self.say(f"{url}: {error}; fetching it from the start")
                     resume = False
                     continue
                 failures += 1
@@ -134,11 +136,11 @@ class Delivery:
                 wait = max(_back_off(failures), error.after)
                 if not error.again or failures == _TRIES or wait > _MAX_WAIT_SECONDS:
                     raise
-                self.say(f"{url} {error}; trying again in {wait:.1f} s")
+                self.say(f"{url}: {error}; trying again in {wait:.1f} s")
                 time.sleep(wait)
 
     def _retrieve(self, url: str, downloader: Any) -> None:
-        """One try: the file is in the staging folder afterwards, its hash checked."""
+        """Fetch `url` once into the staging folder, and check the hash."""
         with _silent(pooch.get_logger()):
             try:
                 pooch.retrieve(
@@ -148,28 +150,31 @@ class Delivery:
                     path=self.staging,
                     downloader=downloader,
                 )
-            except ValueError as error:  # pooch's, for a wrong hash
-                found, _, _advice = str(error).partition(". ")
+            except ValueError as error:  # pooch raises it for a wrong hash
+                reason, _, _advice = str(error).partition(". ")
                 raise TransferError(
-                    f"has another file: {found}", restart=downloader.resumed
+                    f"not the published file: {reason}", restart=downloader.resumed
                 ) from None
 
 
 def _back_off(failures: int) -> float:
-    """Seconds to wait after so many failures, drawn so that machines part company."""
+    """Return a random number of seconds to wait before the next try.
+
+    Machines that failed at the same time then do not all try again at the same time.
+    """
     return _BACKOFF_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.0)
 
 
 @contextlib.contextmanager
 def _silent(logger: Any) -> Iterator[None]:
-    """Keep what this thread logs from being shown."""
-    own = threading.get_ident()
+    """Hide the log records of this thread while the block runs."""
+    own_thread = threading.get_ident()
 
-    def pass_others(record: Any) -> bool:
-        return bool(record.thread != own)
+    def is_of_another_thread(record: Any) -> bool:
+        return bool(record.thread != own_thread)
 
-    logger.addFilter(pass_others)
+    logger.addFilter(is_of_another_thread)
     try:
         yield
     finally:
-        logger.removeFilter(pass_others)
+        logger.removeFilter(is_of_another_thread)

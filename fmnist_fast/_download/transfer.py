@@ -1,7 +1,8 @@
-"""A file from a URL into a partial file, which is continued where it was left.
+"""Fetch a URL into a partial file, and continue the partial file after a failure.
 
-Range requests: RFC 9110, sections 13.1.5 and 14. Bytes are taken as they are sent,
-whatever Content-Encoding says of a file that ends in .gz: the hash decides.
+Range requests follow RFC 9110, sections 13.1.5 and 14. Bytes are stored as they are
+sent, whatever Content-Encoding says of a file that ends in .gz. The hash decides
+whether they are right.
 """
 
 from __future__ import annotations
@@ -23,30 +24,34 @@ if TYPE_CHECKING:
 
     from .._registry.spec import PublishedFile
 
-_MAX_NBYTES = 1 << 30  # of a file of unknown size; the largest of the family is 562 MB
+# Limit for a file of unknown size. The largest published file has 562 MB.
+_MAX_NBYTES = 1 << 30
 _PIECE_NBYTES = 1 << 18
-_WINDOW_SECONDS = 30.0
-_MIN_RATE = 1024  # bytes a second over such a window; less is a server that drips
-_PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may change
+_INTERVAL_SECONDS = 30.0  # over which the rate of a download is measured
+_MIN_RATE = 1024  # bytes per second in an interval; a slower download is stopped
+# Status codes of temporary failures. Another try may succeed after these.
+_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Downloader:
-    """Fetches a URL for pooch, by way of a partial file that survives failures.
+    """Downloader for pooch that keeps a partial file after a failure.
 
     Parameters
     ----------
     file : PublishedFile
+        File to fetch.
     part : Path
-        The partial file. Beside it a file of the same name with ``.from`` appended says
-        which version of which URL it is a part of.
+        Path of the partial file. A file of the same name with ``.from`` appended says
+        from which version of which URL the part comes.
     bar : tqdm.tqdm
+        Progress bar to update.
     resume : bool
-        Whether to continue what `part` holds.
+        Whether to continue the content of `part`.
 
     Attributes
     ----------
     resumed : bool
-        Whether some bytes are from an earlier call.
+        Whether some bytes come from an earlier call.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class Downloader:
         self._origin = part.with_name(f"{part.name}.from")
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Fetch `url` into `output_file`; raises TransferError if that fails."""
+        """Fetch `url` into `output_file`, or raise TransferError."""
         offset = nbytes_of(self.part) if self.resume else 0
         if 0 < offset == self.file.nbytes:
             self.resumed = True
@@ -90,12 +95,12 @@ class Downloader:
                     nbytes = self._copy(connection, out, begin, total)
                     out.flush()
                     os.fsync(out.fileno())
-            except OSError as error:  # such as a full disk, which names no file
+            except OSError as error:  # for a full disk, the error names no file
                 error.filename = error.filename or str(self.part)
                 raise
         if total is None and nbytes > _MAX_NBYTES:
             self.forget()
-            raise TransferError(f"sends more than {_MAX_NBYTES} bytes")
+            raise TransferError(f"more than {_MAX_NBYTES} bytes were sent")
 
     def _headers(self, url: str, offset: int) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
@@ -108,23 +113,29 @@ class Downloader:
         return headers
 
     def _check_total(self, total: int | None) -> None:
-        wanted = self.file.nbytes
-        if total is not None and total != (wanted or total):
-            raise TransferError(f"has a file of {total} bytes, wanted {wanted}")
-        if (total or 0) > (wanted or _MAX_NBYTES):
-            raise TransferError(f"has {total} bytes, more than {_MAX_NBYTES}")
+        known = self.file.nbytes
+        if total is not None and total != (known or total):
+            raise TransferError(f"the file must have {known} bytes, got {total}")
+        if (total or 0) > (known or _MAX_NBYTES):
+            raise TransferError(
+                f"the file must have at most {_MAX_NBYTES} bytes, got {total}"
+            )
 
     def _copy(
         self, connection: Connection, out: BinaryIO, begin: int, total: int | None
     ) -> int:
-        """Append the body to `out`, from byte `begin` of `total` on; its new size."""
+        """Append the body to `out` and return the size of the partial file.
+
+        The body begins at byte `begin` of a file of `total` bytes.
+        """
         self.bar.total = total
         self.bar.initial = self.bar.n = nbytes = begin
         self.bar.refresh()
-        # One byte more than is allowed shows that there are too many; where the size is
-        # known nothing beyond it is read.
+        # One byte above the limit shows that the file is too long. If the size is
+        # known, nothing after it is read.
         end = _MAX_NBYTES + 1 if total is None else total
-        window_end, window_begin = time.monotonic() + _WINDOW_SECONDS, nbytes
+        interval_end = time.monotonic() + _INTERVAL_SECONDS
+        interval_begin = nbytes
         while nbytes < end:
             piece = connection.read(min(_PIECE_NBYTES, end - nbytes))
             if not piece:
@@ -132,18 +143,19 @@ class Downloader:
             out.write(piece)
             nbytes += len(piece)
             self.bar.update(len(piece))
-            if time.monotonic() > window_end:
-                rate = (nbytes - window_begin) / _WINDOW_SECONDS
+            if time.monotonic() > interval_end:
+                rate = (nbytes - interval_begin) / _INTERVAL_SECONDS
                 if rate < _MIN_RATE:
-                    raise TransferError(f"sends {rate:.0f} bytes a second", again=True)
-                window_end, window_begin = time.monotonic() + _WINDOW_SECONDS, nbytes
+                    raise TransferError(f"only {rate:.0f} bytes a second", again=True)
+                interval_end = time.monotonic() + _INTERVAL_SECONDS
+                interval_begin = nbytes
         if total is not None and nbytes < total:
-            raise TransferError(f"ends after {nbytes} of {total} bytes", again=True)
+            raise TransferError(f"only {nbytes} of {total} bytes arrived", again=True)
         return nbytes
 
 
 def nbytes_of(path: Path) -> int:
-    """The size of a file; 0 where there is none."""
+    """Return the size of a file in bytes, or 0 if it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -151,32 +163,33 @@ def nbytes_of(path: Path) -> int:
 
 
 def _checked_answer(response: requests.Response, offset: int) -> tuple[int, int | None]:
-    """Where the body of an answer begins, and the size of the whole file if told."""
+    """Return the position of the body in the file, and the file's size if known."""
     status, headers = response.status_code, response.headers
     if status == 200:
         length = headers.get("Content-Length", "")
         return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     if offset and status == 206:
-        given = headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)", given)
+        content_range = headers.get("Content-Range", "")
+        pattern = r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)"
+        match = re.fullmatch(pattern, content_range)
         if match is None or int(match[1]) != offset:
             raise TransferError(
-                f"was asked for the bytes from {offset} on, sends {given!r}",
+                f"Content-Range must begin at byte {offset}, got {content_range!r}",
                 again=True,
                 restart=True,
             )
         return offset, None if match[2] == "*" else int(match[2])
     if offset and status == 416:
-        raise TransferError(f"has no bytes from {offset} on", again=True, restart=True)
+        raise TransferError(f"no bytes from {offset} on", again=True, restart=True)
     after = _retry_after(headers.get("Retry-After", ""))
-    message = f"answers {status} {http.client.responses.get(status, '')}".rstrip()
+    message = f"HTTP {status} {http.client.responses.get(status, '')}".rstrip()
     if after:
-        message += f", ask again in {after:.0f} s"
-    raise TransferError(message, again=status in _PASSING, after=after)
+        message += f"; the server asks to wait {after:.0f} s"
+    raise TransferError(message, again=status in _TEMPORARY, after=after)
 
 
 def _retry_after(value: str) -> float:
-    """Seconds that a Retry-After header asks to wait, at least 0."""
+    """Return the seconds that a Retry-After header asks to wait, at least 0."""
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     try:
@@ -189,7 +202,7 @@ def _retry_after(value: str) -> float:
 
 
 def _validator(response: requests.Response) -> str:
-    """What an If-Range header may hold to name this version of the file."""
+    """Return the value for If-Range that names this version of the file, or ""."""
     tag = response.headers.get("ETag", "")
     if tag and not tag.startswith("W/"):
         return tag

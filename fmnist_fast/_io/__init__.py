@@ -1,1 +1,1 @@
-"""Files: paths, whole reads and atomic writes, locks between processes, plain PNG."""
+"""Files: paths, whole reads, atomic writes, locks between processes, plain PNG."""

@@ -1,6 +1,6 @@
-"""Whole files in and out: reading in several threads, replacing in one step.
+"""Reads of whole files in several threads, and atomic writes.
 
-The atomic write follows POSIX rename(2): readers see the old file or the new one.
+Atomic writes use POSIX rename(2), so readers see either the old file or the new one.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Run `tasks` at the same time, each in a thread, the first in this one.
+    """Run `tasks` at the same time, and return their results in order.
 
-    Returns their results in order. If some fail, waits for the others and raises the
-    exception of the first.
+    The first task runs in the calling thread, and each other task in a thread of its
+    own. If tasks fail, all are waited for, and the first task's exception is raised.
     """
     results: list[Any] = [None] * len(tasks)
     errors: list[BaseException | None] = [None] * len(tasks)
@@ -56,10 +56,10 @@ def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
-    """Fill `out` with the bytes of `file` from `offset` on, in several threads.
+    """Fill `out` with the bytes of `file` from `offset` on, and return their number.
 
-    Returns the number of bytes read, which is less than ``len(out)`` only where the
-    file has become shorter.
+    Several threads read the file. The number is less than ``len(out)`` only if the file
+    ends earlier.
     """
     n_parts = max(1, min(4, usable_cores(), len(out) // _PART_NBYTES))
     positioned = hasattr(os, "preadv")
@@ -85,19 +85,20 @@ def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
 
 
 def read_whole(path: str | os.PathLike[str]) -> memoryview:
-    """The bytes of a file, read in several threads."""
+    """Read a whole file in several threads."""
     import numpy as np
 
     with open(path, "rb", buffering=0) as file:
-        # Unlike bytes, which are zeroed and take small pages.
+        # A bytes object would be zeroed first, and would use small pages.
         content = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
         return content[: read_into(file, 0, content)]
 
 
 def map_whole(path: str | os.PathLike[str]) -> memoryview:
-    """The bytes of a file, each read when it is touched; ValueError for an empty file.
+    """Map a file into memory, so that bytes are read when they are accessed.
 
-    No handle is kept. The file may be replaced but must not be written to.
+    No handle is kept. The file may be replaced, but must not be written to. Raise
+    ValueError for an empty file.
     """
     with open(path, "rb", buffering=0) as file:
         nbytes = os.fstat(file.fileno()).st_size
@@ -106,10 +107,10 @@ def map_whole(path: str | os.PathLike[str]) -> memoryview:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its place when the block ends.
+    """Open a temporary file beside `path` that replaces it when the block ends.
 
-    If the block raises, the temporary file is removed and `path` is as it was. With
-    `sync` the bytes are on disk before the name is.
+    If the block raises an exception, the temporary file is removed and `path` stays
+    unchanged. With `sync`, the bytes reach the disk before the new name does.
     """
     path = Path(os.fsdecode(path))
     if not path.parent.is_dir():
@@ -132,10 +133,10 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Bi
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in `folder` on disk, where a system has a way to."""
+    """Write the names in `folder` to disk. Windows has no way to do this."""
     if sys.platform != "win32":
-        opened = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(opened)
+            os.fsync(descriptor)
         finally:
-            os.close(opened)
+            os.close(descriptor)

@@ -1,7 +1,8 @@
-"""A lock between processes that doesn't outlive its holder.
+"""A lock between processes, which is released when the process that holds it ends.
 
-It is the operating system's lock of an open file, flock(2) or LockFileEx, which is let
-go of when the holder ends, however that happens. That the file exists means nothing.
+It is the operating system's lock on an open file: flock(2) or LockFileEx. The system
+also releases it if the process is killed. The file alone, without a lock on it, means
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_POLL_SECONDS = 0.1  # waiting in slices lets Ctrl-C through everywhere
+_POLL_SECONDS = 0.1  # short waits let Ctrl-C through on all systems
 
 if sys.platform == "win32":
     import msvcrt
@@ -39,16 +40,16 @@ else:
 
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock `path` while the block runs; threads and processes take turns.
+    """Hold the lock `path` while the block runs. Threads and processes take turns.
 
-    `waiting` is called once if somebody else holds it. The folder is made where it is
-    missing; at the end the file is removed.
+    `waiting` is called once if another thread or process holds the lock. A missing
+    folder is created. The file is removed at the end.
     """
     file = _acquire(path, waiting)
     try:
         yield
     finally:
-        if sys.platform == "win32":  # an open file can't be removed, by nobody
+        if sys.platform == "win32":  # an open file can't be removed there
             file.close()
         with contextlib.suppress(OSError):
             path.unlink()
@@ -56,26 +57,26 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def _acquire(path: Path, waiting: Callable[[], None]) -> BinaryIO:
-    told = False
+    is_reported = False
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         file = open(path, "ab")
-        held = False
+        is_held = False
         try:
-            # The last holder may have removed the file before we locked it: then it
-            # is nobody else's lock.
-            held = _try_lock(file) and _is_at(path, file)
-            if held:
+            # The last holder may have removed the file before we locked it. Our lock
+            # then is on a file without a name, and excludes nobody.
+            is_held = _try_lock(file) and _is_at(path, file)
+            if is_held:
                 return file
-        except OSError as error:  # a file system without locks
+        except OSError as error:  # such as a file system without locks
             error.filename = str(path)
             raise
         finally:
-            if not held:
+            if not is_held:
                 file.close()
-        if not told:
+        if not is_reported:
             waiting()
-            told = True
+            is_reported = True
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,8 +1,10 @@
-"""8-bit grayscale PNG, the kind that image datasets of this family are kept in.
+"""Reading and writing of 8-bit grayscale PNG, the usual format of small gray images.
 
-Pillow needs about 30 us for an image of 28x28, nearly all of it in Python under the
-GIL, so that threads don't help; this needs a third. What isn't the plain kind is left
-to Pillow. Source: PNG (W3C Recommendation, third edition), sections 5 and 11.
+Pillow takes about 30 us for an image of 28x28. Nearly all of that is Python code under
+the GIL, so threads don't help. This module takes a third of the time. It leaves all
+other kinds of PNG to Pillow.
+
+Source: PNG (W3C Recommendation, third edition), sections 5 and 11.
 """
 
 from __future__ import annotations
@@ -16,25 +18,26 @@ from .. import _core
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _U32 = struct.Struct(">I")
-_HEADER = struct.Struct(">II5B")  # width, height and the five below
+_HEADER = struct.Struct(">II5B")  # width, height and the five values of _KIND
 _KIND = (8, 0, 0, 0, 0)  # depth, grayscale, deflate, adaptive filters, not interlaced
-_MAX_INFLATED_NBYTES = 1 << 28  # larger ones, or what claims to be, are for Pillow
-_MAX_RATIO = 1032  # deflate can't blow up a byte to more: a bomb's size is a lie
+_MAX_INFLATED_NBYTES = 1 << 28  # Pillow decides about images with larger headers
+_MAX_RATIO = 1032  # deflate expands a byte to at most 1032, so a larger size is false
 
 
 def read_png(content: bytes | memoryview, source: str) -> np.ndarray | None:
-    """Return the pixels of a plain grayscale PNG, or None for a full decoder's work.
+    """Return the pixels of a plain grayscale PNG, or None if Pillow must decide.
 
-    None stands for other depths and colors, interlaced images, other chunks than the
-    required ones (one might turn the image around), damage, and other formats. A row
-    with a filter that PNG doesn't know is a FormatError, which names `source`.
+    The result is None for other bit depths and colors, interlaced images, damaged files
+    and other formats. It is also None if there are optional chunks, because one of them
+    might rotate the image. An unknown filter type raises a FormatError that names
+    `source`.
     """
     import deflate
 
-    found = _find_pixels(content)
-    if found is None:
+    header_and_data = _find_pixels(content)
+    if header_and_data is None:
         return None
-    height, width, packed = found
+    height, width, packed = header_and_data
     nbytes = height * (1 + width)
     if not 0 < nbytes <= min(_MAX_INFLATED_NBYTES, _MAX_RATIO * len(packed)):
         return None
@@ -50,7 +53,7 @@ def read_png(content: bytes | memoryview, source: str) -> np.ndarray | None:
 
 
 def _find_pixels(content: bytes | memoryview) -> tuple[int, int, bytes] | None:
-    """Height, width and the compressed rows, or None for what isn't plain and whole."""
+    """Return height, width and compressed rows of a plain, undamaged PNG, or None."""
     from deflate import crc32
 
     if content[:8] != _SIGNATURE:
@@ -79,11 +82,11 @@ def _find_pixels(content: bytes | memoryview) -> tuple[int, int, bytes] | None:
 
 
 def write_png(image: np.ndarray) -> bytes:
-    """The PNG file of an image, uint8 (height, width) and not empty."""
+    """Return the PNG file of an image, uint8 (height, width) and not empty."""
     import deflate
 
     height, width = image.shape
-    rows = np.zeros((height, 1 + width), np.uint8)  # filter 0: none
+    rows = np.zeros((height, 1 + width), np.uint8)  # filter type 0: no filter
     rows[:, 1:] = image
     chunks = [
         (b"IHDR", _HEADER.pack(width, height, *_KIND)),

@@ -1,1 +1,1 @@
-"""Find the files of a split, read them, and make a Dataset of them."""
+"""Find the files of a split, read them, and make a `Dataset` of them."""

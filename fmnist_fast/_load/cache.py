@@ -1,10 +1,10 @@
-"""Read IDX files, and keep decoded copies, so that a second start inflates nothing.
+"""Read IDX files, and keep decoded copies so that the next start decodes nothing.
 
-A copy is one file: the header's size and a checksum of all that follows, a JSON header
-padded to whole pages, then the items as numpy wants them, ready to be memory-mapped and
-so shared by all processes. It is written under another name and renamed, and the
-checksum is verified whenever it is opened. It is taken for the file it was made from
-while that has the same path, size and time of change.
+A decoded copy is one file. It has the size of the header and a checksum of all
+following bytes, then a JSON header padded to whole pages, then the items in numpy's
+layout. So the items can be memory-mapped, and all processes share them. A copy is
+written under a temporary name and renamed. Its checksum is verified at each opening. A
+copy is valid while its source file has the same path, size and modification time.
 """
 
 from __future__ import annotations
@@ -30,18 +30,17 @@ _PAGE = 4096
 _FORMAT = 1
 _PREFIX_NBYTES = 16  # header size in decimal, CRC-32 in hexadecimal, 8 characters each
 
-
-Decoded = tuple[np.ndarray, "str | None"]  # items, and the hash of their file
+Decoded = tuple[np.ndarray, "str | None"]  # the items and the hash of their file
 
 
 def read_items(
     file: File, cache: bool, *, verify: bool, transposed: bool = False
 ) -> Decoded:
-    """Return the items of an IDX file, read-only, rows first, and their hash.
+    """Return the items of an IDX file as a read-only array, and the file's hash.
 
-    With `cache` there is a decoded copy in the cache folder, where decoding takes time.
-    The hash is a `published_sha256`; without `verify` it may be None. A file that is
-    `transposed` has columns of pixels in place of rows.
+    With `cache`, files that take time to decode have a decoded copy in the cache
+    folder. The hash comes from `published_sha256`, and may be None without `verify`.
+    The images of a `transposed` file are stored column by column.
     """
     costly = transposed or file.path.suffix == ".gz"
     folder = config.cache_folder() if cache and costly else None
@@ -49,27 +48,28 @@ def read_items(
         items, sha256 = _decode(file, verify, transposed)
         return read_only(items), sha256
 
-    def copied() -> Decoded | None:
+    def from_copy() -> Decoded | None:
         items, facts = load_copy(folder, file.path) or (None, {})
-        known = facts.get("sha256")
-        is_wanted = facts.get("transposed") == transposed and (known or not verify)
-        return (items, known) if items is not None and is_wanted else None
+        sha256 = facts.get("sha256")
+        matches = facts.get("transposed") == transposed and (sha256 or not verify)
+        return (items, sha256) if items is not None and matches else None
 
-    decoded = copied()
+    decoded = from_copy()
     if decoded is None:
-        with _making_copy(folder, file.path):  # others that have waited find it there
-            decoded = copied()
+        with _making_copy(folder, file.path):
+            decoded = from_copy()  # another process may have made the copy meanwhile
             if decoded is None:
                 stamp = stamp_of(file.path)
                 decoded = _decode(file, verify, transposed)
                 facts = {"sha256": decoded[1], "transposed": transposed}
                 save_copy(folder, file.path, stamp, decoded[0], facts)
-                # Memory-mapped, and so shared by all processes.
-                decoded = copied() or decoded
+                # All processes share the memory of the mapped copy.
+                decoded = from_copy() or decoded
     return read_only(decoded[0]), decoded[1]
 
 
 def _decode(file: File, verify: bool, transposed: bool) -> Decoded:
+    """Return the items of an IDX file, and with `verify` the file's hash."""
     content = read_whole(file.path)
     hashing = [lambda: sha256_of(content)] if verify else []
     items, *digests = run_together([lambda: decode_idx(content, str(file)), *hashing])
@@ -80,18 +80,19 @@ def _decode(file: File, verify: bool, transposed: bool) -> Decoded:
 
 
 def read_only(items: np.ndarray) -> np.ndarray:
-    """Return the array, which can't be written to from now on."""
+    """Return the same array, made read-only."""
     items.flags.writeable = False
     return items
 
 
 def _copy_path(folder: Path, path: Path) -> Path:
+    """Return the path of the decoded copy of `path`."""
     key = _checksum(os.fsencode(os.path.realpath(path)))
     return folder / "decoded" / f"{path.name}-{key:08x}.bin"
 
 
 def stamp_of(path: Path) -> dict[str, Any]:
-    """Return what a copy of `path` is known by. Call it before reading the file."""
+    """Return what a copy of `path` must match. Call this before reading `path`."""
     stat = path.stat()
     return {
         "format": _FORMAT,
@@ -102,7 +103,7 @@ def stamp_of(path: Path) -> dict[str, Any]:
 
 
 def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Return the decoded copy of `path` in `folder` and its facts, if it is good."""
+    """Return the decoded copy of `path` and its facts, or None if it is not valid."""
     try:
         mapped = map_whole(_copy_path(folder, path))
         prefix = bytes(mapped[:_PREFIX_NBYTES])
@@ -115,14 +116,14 @@ def load_copy(folder: Path, path: Path) -> tuple[np.ndarray, dict[str, Any]] | N
         flat = np.frombuffer(mapped, np.uint8, offset=header_nbytes)
         return flat.view(header["dtype"]).reshape(header["shape"]), header["facts"]
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # no copy, or not one of ours: make a new one
+        return None  # the copy is missing or damaged, so the caller makes a new one
 
 
 @contextlib.contextmanager
 def _making_copy(folder: Path, path: Path) -> Iterator[None]:
-    """Let one process at a time make the copy of `path`, so that all map the same file.
+    """Hold a lock so that one process makes the copy of `path` and all map it.
 
-    Where that can't be had, in a folder that can't be written, each makes its own.
+    If the folder is not writable, there is no lock, and each process decodes the file.
     """
     lock = _copy_path(folder, path).with_suffix(".lock")
     with contextlib.ExitStack() as stack:
@@ -134,7 +135,7 @@ def _making_copy(folder: Path, path: Path) -> Iterator[None]:
 def save_copy(
     folder: Path, path: Path, stamp: dict[str, Any], items: np.ndarray, facts: dict
 ) -> None:
-    """Keep a decoded copy of `path`, with some facts; warns if that can't be done."""
+    """Write a decoded copy of `path` with some facts, or warn if this fails."""
     flat = items.reshape(-1).view(np.uint8)
     header = {
         "stamp": stamp,
@@ -149,19 +150,20 @@ def save_copy(
     try:
         copy = _copy_path(folder, path)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        # Not synced: after a power cut the checksum tells.
+        # The copy is not synced: the checksum reveals damage by a power failure.
         with replacing(copy, sync=False) as file:
             file.write((b"%8d%08x" % (header_nbytes, checksum)) + text)
             file.write(flat.data)
     except OSError as error:
         warnings.warn(
-            f"could not keep a decoded copy of {path} in {folder}: {error}. Point "
-            "FMNIST_FAST_CACHE at a folder that can be written, or set it to 'off'",
+            f"could not keep a decoded copy of {path} in {folder}: {error}.\n"
+            "Set FMNIST_FAST_CACHE to a writable folder, or to 'off'.",
             stacklevel=2,
         )
 
 
 def _checksum(content: Any, before: int = 0) -> int:
+    """Return the CRC-32 of some bytes, continued from the checksum `before` them."""
     import deflate
 
     return deflate.crc32(content, before)

@@ -1,4 +1,4 @@
-"""Many IDX files as one dataset that may be larger than memory."""
+"""Load many IDX files as one dataset, which may be larger than memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..dataset import Dataset
 from ..errors import FormatError
 from ..idx import map_idx
 from .cache import read_items, read_only
-from .find import fetch_any, find_file, half_of_pair
-from .split import check_pair
+from .find import companion_missing, fetch_any, find_file
+from .split import check_images_and_labels
 
 _IMAGES = re.compile(r"images([-._]?)idx3", re.IGNORECASE)
-_NAMED = "a file of images must have images-idx3 in its name"
+_IMAGE_NAMES = "The name of an image file must contain images-idx3"
 
-Pair = tuple[File, File]  # the files of images and of labels
+FilePair = tuple[File, File]  # an image file and its label file
 
 
 def load_files(
@@ -41,61 +41,73 @@ def load_files(
     Parameters
     ----------
     source : str, path, or sequence of them
-        A pattern such as ``"data/*-images-idx3-ubyte"``, where ``**`` stands for any
-        folders, or the files of images themselves. Of what matches a pattern, those
-        with ``images-idx3`` in their names are taken, in the order of their names with
-        numbers taken as numbers: 9 before 10. Files of a sequence stay in its order.
-        Beside each is its file of labels, which has ``labels-idx1`` there. Either may
-        be ``.gz``; of a plain file and its ``.gz`` the plain one is taken.
-        URLs too, which need the extra ``remote``: files are fetched into the cache
-        folder, and again when the server has others.
+        Pattern such as ``"data/*-images-idx3-ubyte"``, one image file, or a sequence of
+        image files. In a pattern, ``**`` matches any number of folders. The function
+        takes the matching files that have ``images-idx3`` in their names, and sorts
+        them by name, with numbers by value: 9 before 10. A sequence keeps its order.
+        Each label file is in the same folder as its image file, and has ``labels-idx1``
+        in place of ``images-idx3`` in its name. Files may be plain or ``.gz``. If both
+        match, the plain file is used. Paths may also be URLs, which require the extra
+        ``remote``. Files at URLs are downloaded into the cache folder, and again when
+        the server has another version.
     classes : sequence of str, optional
-        The name of each class. By default what a ``dataset.json`` beside the files
-        says, or "0", "1", ...
-    cache : bool
-        Keep decoded copies of ``.gz`` files in the cache folder, and map those.
-        Without, they are decoded into memory.
+        Name of each class. The default comes from a ``dataset.json`` beside the files.
+        Without that file, the names are "0", "1", ...
+    cache : bool, default True
+        Whether to keep decoded copies of ``.gz`` files in the cache folder and map
+        them. Otherwise these files are decoded into memory.
 
     Returns
     -------
     Dataset
-        Its `images` are a MultiFileImages: several files as one sequence, indexed as an
-        array is by its first dimension. `numpy.asarray` copies it. Plain files are
-        mapped, and only what is touched is read. Labels are in memory.
+        The rows of all files, in the order of the files. `Dataset.images` is a
+        `MultiFileImages`, which is indexed like an array along its first dimension.
+        `numpy.asarray` copies it.
 
     Raises
     ------
     FileNotFoundError
-        Nothing matches, or a file or its labels are not there.
+        No image file matches, or a file or its label file is missing.
     FormatError
-        A file is damaged, isn't of images or labels, or disagrees with its companion
-        or with the other files.
+        A file is damaged or has no images or no labels. Also raised if the numbers of
+        images and labels differ, if image sizes differ between files, if labels are
+        negative or beyond `classes`, or if the folders have different cards.
     DownloadError
-        A file can't be fetched, or FMNIST_FAST_OFFLINE is set.
+        A download failed, or FMNIST_FAST_OFFLINE forbids it.
     ImportError
-        A URL needs a package that is missing.
-    TypeError, ValueError
-        An argument is not what it should be.
+        A URL requires a package that is not installed.
+    TypeError
+        `source` is neither a pattern nor a sequence, or `classes` are not strings.
+    ValueError
+        `source` is empty, names a file twice, or names a file without ``images-idx3``
+        in its name. Also raised for `classes` that are not valid names.
+
+    Warns
+    -----
+    UserWarning
+        A decoded copy cannot be saved.
 
     Notes
     -----
-    Files must not be written to while the dataset is in use; they may be replaced. One
-    that becomes shorter ends the process by a signal when what is missing is read.
+    Buffers: Plain image files and decoded copies are memory-mapped, so only the images
+    in use are read from disk. Labels are in memory. Do not write to a file while the
+    dataset is in use, but you may replace it. If a file becomes shorter, the operating
+    system ends the process with a signal when the process reads the missing part.
     """
-    files = tuple(map(_pair_of, _files(source)))
+    files = tuple(map(_file_pair, _files(source)))
     return _load_files(files, checked_classes(classes), cache)
 
 
 def _load_files(
-    files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
+    files: tuple[FilePair, ...], classes: Sequence[str] | None, cache: bool
 ) -> Dataset:
-    """Return the dataset of these pairs of files, in their order."""
+    """Return the dataset made of these pairs of files, in their order."""
     card = _common_card([images for images, _ in files])
     classes = card.get("classes") if classes is None else classes
-    parts = _read_pairs(files, classes, cache)
-    filled = [images for images, _ in parts if len(images)]
+    parts = _read_all(files, classes, cache)
+    not_empty = [images for images, _ in parts if len(images)]
     return Dataset._make(
-        MultiFileImages(filled or [parts[0][0]]),  # type: ignore[arg-type]
+        MultiFileImages(not_empty or [parts[0][0]]),  # type: ignore[arg-type]
         read_only(np.concatenate([labels for _, labels in parts])),
         classes,
         name=card.get("name"),
@@ -106,53 +118,56 @@ def _load_files(
     )
 
 
-def _read_pairs(
-    files: tuple[Pair, ...], classes: Sequence[str] | None, cache: bool
+def _read_all(
+    files: tuple[FilePair, ...], classes: Sequence[str] | None, cache: bool
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the images, all of one size, and the labels of each pair."""
-    read = [functools.partial(_read_pair, *pair, classes, cache) for pair in files]
+    tasks = [
+        functools.partial(_read_file_pair, *pair, classes, cache) for pair in files
+    ]
     parts: list[tuple[np.ndarray, np.ndarray]] = []
-    for begin in range(0, len(read), usable_cores()):
-        parts += run_together(read[begin : begin + usable_cores()])
-    first = parts[0][0].shape[1:]
+    for begin in range(0, len(tasks), usable_cores()):
+        parts += run_together(tasks[begin : begin + usable_cores()])
+    size = parts[0][0].shape[1:]
     for (images, _), (path, _) in zip(parts, files):
-        if images.shape[1:] != first:
+        if images.shape[1:] != size:
             raise FormatError(
-                f"{path}: images must be of the size {first}, as those of "
-                f"{files[0][0]}, got {images.shape[1:]}"
+                f"{path}: images must be of size {size}, got {images.shape[1:]}.\n"
+                f"All files must have images of one size, and {files[0][0]} has {size}."
             )
     return parts
 
 
-def _read_pair(
+def _read_file_pair(
     images: File, labels: File, classes: Sequence[str] | None, cache: bool
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and the labels of one pair, after checking both."""
     image_items = map_idx(images.path, str(images))
     if image_items is None:
         image_items, _ = read_items(images, cache, verify=False)
     label_items, _ = read_items(labels, cache, verify=False)
-    check_pair(images, image_items, labels, label_items)
+    check_images_and_labels(images, image_items, labels, label_items)
     low, high = (label_items.min(), label_items.max()) if len(label_items) else (0, 0)
     if low < 0 or (classes is not None and high >= len(classes)):
-        wanted = (
+        allowed = (
             "not be negative" if classes is None else f"be in 0..{len(classes) - 1}"
         )
-        raise FormatError(f"{labels}: labels must {wanted}, got {low} to {high}")
+        raise FormatError(f"{labels}: labels must {allowed}, got {low} to {high}")
     return image_items, checked_labels(label_items)
 
 
 def _common_card(files: Iterable[File]) -> dict[str, Any]:
-    """Return the card beside the files, which must not differ between folders."""
-    first, *others = {file.path.parent: file for file in files}.values()
+    """Return the card beside the files, which must be the same in all folders."""
+    first, *rest = {file.path.parent: file for file in files}.values()
     card, *cards = (
         read_card(file.path.parent, str(file.beside(CARD_NAME)))
-        for file in (first, *others)
+        for file in (first, *rest)
     )
-    for file, other in zip(others, cards):
-        if other != card:
+    for file, other_card in zip(rest, cards):
+        if other_card != card:
             raise FormatError(
-                f"{CARD_NAME} must be the same in all folders of a dataset, but those "
-                f"of {first.folder} and {file.folder} differ"
+                f"{CARD_NAME} must be the same in all folders of a dataset, got "
+                f"different files in {first.folder} and {file.folder}"
             )
     return card
 
@@ -161,7 +176,7 @@ def _common_card(files: Iterable[File]) -> dict[str, Any]:
 
 
 def _files(source: Any) -> list[str]:
-    """Return the paths and URLs of files of images."""
+    """Return the paths and URLs of the image files."""
     if isinstance(source, (str, os.PathLike)):
         return _matching(expanded(source))
     if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
@@ -173,7 +188,7 @@ def _files(source: Any) -> list[str]:
         raise ValueError("source must name at least one file, got none")
     for i, path in enumerate(files):
         if not _IMAGES.search(_name(path)):
-            raise ValueError(f"{_NAMED}, got {shown(path)}")
+            raise ValueError(f"{_IMAGE_NAMES}, got {shown(path)}")
         if path in files[:i]:
             raise ValueError(
                 f"source must name each file once, got {shown(path)} twice"
@@ -182,49 +197,51 @@ def _files(source: Any) -> list[str]:
 
 
 def _matching(pattern: str) -> list[str]:
-    """Return what matches, in natural order."""
+    """Return the image files that match a pattern, in natural order."""
     if is_url(pattern):
-        from .._download.urls import find  # takes time, and is for URLs alone
+        from .._download.urls import find  # a slow import that only URLs need
 
-        found = find(pattern)
+        paths = find(pattern)
     elif os.path.isfile(pattern):
-        found = [pattern]
+        paths = [pattern]
     else:
-        found = list(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
-    named = [path for path in found if _IMAGES.search(_name(path))]
-    if not named:
-        what = _what_there_is(pattern)
+        paths = list(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
+    images = [path for path in paths if _IMAGES.search(_name(path))]
+    if not images:
         raise FileNotFoundError(
-            f"files of images must match {shown(pattern)}, but {what}; {_NAMED}"
+            f"{shown(pattern)}: {_why_no_match(pattern)}.\n{_IMAGE_NAMES}."
         )
-    # Plain files come after their .gz and replace them.
-    plain = {path.removesuffix(".gz"): path for path in sorted(named, reverse=True)}
-    return sorted(plain.values(), key=_natural)
+    # In reverse order, a plain file comes after its .gz and replaces it.
+    by_stem = {path.removesuffix(".gz"): path for path in sorted(images, reverse=True)}
+    return sorted(by_stem.values(), key=_natural_key)
 
 
-def _what_there_is(pattern: str) -> str:
-    """Return why nothing matches."""
+def _why_no_match(pattern: str) -> str:
+    """Return why no image file matches a pattern, and what to pass instead."""
+    no_match = "found no image file that matches"
     if is_url(pattern):
-        return "nothing does"
+        return no_match
     if os.path.isdir(pattern):
-        return f"it is a folder: pass {os.path.join(pattern, '*')}"
+        every_file = os.path.join(pattern, "*")
+        return f"source must be files or a pattern, got a folder. Pass {every_file}"
     if any(glob.iglob(f"{pattern}.gz", recursive=True)):
-        return f"only {pattern}.gz does: pass that"
-    return "nothing does"
+        return f"{no_match}. Pass {pattern}.gz, which matches"
+    return no_match
 
 
-def _natural(path: str) -> tuple:
-    """Return a key that sorts numbers as numbers."""
+def _natural_key(path: str) -> tuple:
+    """Return a sort key that compares numbers by value."""
     words = re.split(r"(\d+)", path)
     return [(int(w), "") if w.isdecimal() else (-1, w) for w in words], path
 
 
 def _name(path: str) -> str:
+    """Return the last part of a path or URL."""
     return re.split(r"[/\\]", path)[-1]
 
 
-def _pair_of(source: str) -> Pair:
-    """Return a file of images and that of its labels, fetched if they are at a URL."""
+def _file_pair(source: str) -> FilePair:
+    """Return an image file and its label file, downloaded if they are at a URL."""
     folder, name = (
         os.path.split(source) if not is_url(source) else source.rsplit("/", 1)
     )
@@ -240,7 +257,7 @@ def _pair_of(source: str) -> Pair:
         images = File(Path(source).absolute())
         labels = find_file(images.path.parent, stem)
         if labels is None and not images.path.is_file():
-            raise FileNotFoundError(f"{images}: there is no such file of images")
+            raise FileNotFoundError(f"{images}: found no such image file")
     if labels is None:
-        raise FileNotFoundError(half_of_pair(images, stem))
+        raise FileNotFoundError(companion_missing(images, stem))
     return images, labels

@@ -1,4 +1,4 @@
-"""load: a split of a dataset, from files that are given, found or fetched."""
+"""Load a split of a dataset from a folder, the cache folder or a URL."""
 
 from __future__ import annotations
 
@@ -19,62 +19,78 @@ def load(
     download: bool = False,
     cache: bool = True,
 ) -> Dataset:
-    """Load Fashion-MNIST, another dataset of its family, or any folder of IDX files.
+    """Load a split of Fashion-MNIST, of another published dataset or of IDX files.
 
     Parameters
     ----------
     split : str
-        "train" or "test"; of QMNIST also "test10k" and "test50k"; of a folder whatever
-        word its files have in their names.
-    root : path, optional
-        The folder with the files, plain or gzip, or one that holds them the way
-        torchvision or Keras does. By default ``$FMNIST_FAST_DATA``, then the user's
-        cache folder. Or the URL of a folder with the files, which requires the extra
-        ``remote``: they are fetched into the cache folder, and again when the server
-        has others.
+        Name of the split: "train" or "test". QMNIST also has "test10k" and "test50k".
+        A folder of your own files may have any other split. Its name is a word in the
+        names of the files.
+    root : str or path, optional
+        Folder with the files, plain or gzip. Subfolders in which torchvision and Keras
+        keep the files are searched too. It may also be the URL of a folder. A URL
+        requires the extra ``remote``. Files at a URL are downloaded into the cache
+        folder, and again when the server has another version. The default is
+        ``$FMNIST_FAST_DATA``, then the user's cache folder.
     name : str or path, optional
-        "fashion-mnist", "mnist", "kmnist", "emnist/byclass", "emnist/bymerge",
-        "emnist/balanced", "emnist/letters", "emnist/digits", "emnist/mnist", "qmnist",
-        or a folder with an IDX file of images and one of labels for the split. By
-        default Fashion-MNIST; with `root`, the dataset that its files are.
-    download : bool
-        Fetch the files if they are not there, into ``root/name`` or the cache folder.
-        Without it nothing is fetched.
-    cache : bool
-        Keep decoded copies in the cache folder and use them the next time.
+        Name of a published dataset: "fashion-mnist", "mnist", "kmnist",
+        "emnist/byclass", "emnist/bymerge", "emnist/balanced", "emnist/letters",
+        "emnist/digits", "emnist/mnist" or "qmnist". It may also be a folder with one
+        image file and one label file for the split. The default is Fashion-MNIST. With
+        `root` and without `name`, the files themselves tell which dataset it is.
+    download : bool, default False
+        Whether to download missing files, into a subfolder of `root` or of the cache
+        folder. The subfolder is named after the dataset. If the cache is off,
+        ``$FMNIST_FAST_DATA`` takes its place.
+    cache : bool, default True
+        Whether to keep decoded copies in the cache folder and reuse them.
 
     Returns
     -------
     Dataset
-        Read-only arrays. EMNIST's images stand upright, and labels count from 0.
-        QMNIST's other labels are in `extra`. If a file has the name of a published one
-        but isn't that, a warning says so. Where it is no published file, `name` is
-        None, and `classes` are numbers unless a ``dataset.json`` beside the files names
-        them.
+        The split. Its arrays are read-only. EMNIST images are upright, and labels
+        count from 0. The further label columns of QMNIST are in `Dataset.extra`. If the
+        files are not published ones, `Dataset.name` is None and `Dataset.classes` are
+        numbers. A ``dataset.json`` beside the files may name the dataset and its
+        classes.
 
     Raises
     ------
     FileNotFoundError
-        The files are not there, or those that are belong to another dataset. The
-        message says where they were looked for, what is there instead, and what would
-        be fetched from where.
+        The files were not found, or the files found belong to another dataset. The
+        message says where `load` looked, what the folders have, and how to get the
+        files. Also raised if no folder is known to download into.
     FormatError
-        A file is damaged, isn't images or labels, disagrees with the other in number,
-        or is a published file of another dataset than `name`.
+        A file is damaged, has no images or no labels, or belongs to another dataset
+        than `name`. Also raised if the numbers of images and labels differ.
     DownloadError
-        Fetching failed.
+        A download failed, or FMNIST_FAST_OFFLINE forbids it.
     ImportError
-        A URL needs a package that is missing.
+        A URL requires a package that is not installed.
+    TypeError
+        `root` is not a path.
     ValueError
-        There is no such dataset or split.
+        There is no such dataset or split, or the arguments contradict each other.
+
+    Warns
+    -----
+    UserWarning
+        A file has the name of a published file, but other content. Also given if a
+        decoded copy cannot be saved.
+
+    Notes
+    -----
+    Images of a compressed file are memory-mapped from its decoded copy. All processes
+    that load the file share this memory.
     """
     if download and is_url(root):
         raise ValueError(
-            "download fetches the published files; those of root are fetched without "
-            f"it, got root={shown(root)!r}"
+            f"download requires root to be a folder, got root={shown(root)!r}.\n"
+            "Files at a URL are fetched without download=True."
         )
     files = find_split(split, root, name, download=download)
-    dataset, doubt = read_split(files, cache)
-    if doubt:
-        warnings.warn(doubt, stacklevel=2)
+    dataset, warning = read_split(files, cache)
+    if warning:
+        warnings.warn(warning, stacklevel=2)
     return dataset

@@ -1,4 +1,4 @@
-"""Fetch the published files of a dataset, or say how to get them."""
+"""Download the published files of a dataset, or say how to get them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from .._registry.datasets import DEFAULT
 from .._registry.spec import DatasetSpec, SplitSpec
 
 Root = str | os.PathLike[str] | None
-_ADVICE = "download=True or "
+_ADVICE = "Download the files ("  # how the text of `how_to_get` starts
 
 
 def fetch_splits(
     spec: DatasetSpec, parts: Iterable[SplitSpec], root: Root = None
 ) -> list[Path]:
-    """Fetch the files of splits that aren't there yet, and return all their paths.
+    """Download the missing files of some splits, and return the paths of all files.
 
-    `root` is the folder of datasets, below which they come into a folder of their own.
-    By default it is the cache folder, or ``$FMNIST_FAST_DATA`` where that is off.
+    The files go into a subfolder of `root`, which is named after the dataset. By
+    default, `root` is the cache folder. If the cache is off, it is
+    ``$FMNIST_FAST_DATA``.
     """
     from .._download.fetch import fetch
 
     parts, folder = list(parts), _target_folder(spec, root)
     if folder is None:
         raise FileNotFoundError(
-            f"nowhere to put {spec.title}: FMNIST_FAST_CACHE is off and "
-            "FMNIST_FAST_DATA is not set; name a folder"
+            f"no folder to download {spec.title} into: FMNIST_FAST_CACHE is off and "
+            "FMNIST_FAST_DATA is not set.\n"
+            "Pass root=FOLDER, or --to FOLDER on the command line."
         )
     files = dict.fromkeys(file for part in parts for file in spec.files_of(part))
     paths = fetch(list(files), folder)
@@ -41,31 +43,44 @@ def fetch_splits(
 
 
 def _target_folder(spec: DatasetSpec, root: Root) -> Path | None:
+    """Return the folder for downloaded files, or None if no setting names one."""
     base = config.cache_folder() or config.data_folder()
     base = base if root is None else Path(expanded(root))
     return base and base / spec.folder
 
 
-def how_to_get(spec: DatasetSpec, part: SplitSpec, root: Root) -> str:
-    """Return the lines of a message that say how to get the files of a split."""
+def how_to_get(
+    spec: DatasetSpec, split: str, part: SplitSpec, root: Root, *, is_named: bool
+) -> str:
+    """Return the lines of a message that say how to get the files of a split.
+
+    `is_named` says whether the caller passed the dataset's name to `load`.
+    """
     files, folder = spec.files_of(part), _target_folder(spec, root)
     size = sum(file.nbytes or 0 for file in files) / 1e6
-    where, put = "", "there, pass root=FOLDER, or set FMNIST_FAST_DATA=FOLDER"
-    if root is not None:
-        where, put = f" --to {root}", f"into {root}"
+    unset = ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
+    target = "FOLDER" if root is None and folder is None else root
+    in_python = "" if target is None else f", root={os.fspath(target)!r}"
+    in_shell = "" if target is None else f' --to "{os.fspath(target)}"'
+    name = f', name="{spec.name}"' if is_named else ""
     lines = [
-        f"{_ADVICE}'fmnist-fast download {spec.name}{where}' fetches "
-        f"{' and '.join(file.urls[0] for file in files)} ({size:.1f} MB) "
-        f"{f'to {folder}' if folder else 'where root= says'}.",
-        f"Or put the files {put}.",
+        f"{_ADVICE}{size:.1f} MB) into {folder or 'a folder of your choice'}{unset}:",
+        f'  in Python:  ff.load("{split}"{in_python}{name}, download=True)',
+        f"  in a shell: fmnist-fast download {spec.name}{in_shell}  (all splits)",
+        f"Or put {' and '.join(part.stems)} there, plain or .gz, from:",
+        *(f"  {file.urls[0]}" for file in files),
     ]
+    if root is None:
+        lines.append(
+            "If you have the files, pass root=FOLDER or set FMNIST_FAST_DATA=FOLDER."
+        )
     if spec.name == DEFAULT:
-        lines.append("Or draw a stand-in: train, test = fmnist_fast.synthetic().")
+        lines.append("Or draw a stand-in in Python: train, test = ff.synthetic()")
     return "\n".join(lines)
 
 
-def most_telling(errors: Iterable[FileNotFoundError]) -> FileNotFoundError:
-    """Return the error that says most of what is there instead, a line each."""
+def longest_message(errors: Iterable[FileNotFoundError]) -> FileNotFoundError:
+    """Return the error with the most lines, since hints have a line each."""
     return max(errors, key=lambda error: str(error).count("\n"))
 
 

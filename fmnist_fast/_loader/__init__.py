@@ -1,1 +1,1 @@
-"""The parts of a Loader: options, progress, pipelines, ranks."""
+"""Parts of a Loader: options, progress, pipelines, ranks."""

@@ -1,4 +1,4 @@
-"""What a Loader is given: checked, and turned into what the core takes."""
+"""Checks of a Loader's options, and their conversion to the core's arguments."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import numpy as np
 from .. import config
 from .._checks import checked_dtype, checked_integer, checked_seed
 from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT
+from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 DropLast = bool | Literal["wrap"]
 Normalize = str | tuple[float, float] | None
-MAX_ROWS = MAX_SHUFFLE_BLOCK  # of a batch
+MAX_ROWS = MAX_SHUFFLE_BLOCK  # in a batch
 NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
@@ -32,19 +33,30 @@ _USUAL: dict[str, Any] = {
 _USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
 
 
+def checked_dataset(dataset: Any) -> Dataset:
+    """Return `dataset` if it is a Dataset."""
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"dataset must be a Dataset, got {type(dataset).__name__}.\n"
+            "Make one from arrays with Dataset.from_arrays(images, labels)."
+        )
+    return dataset
+
+
 def shown(values: dict[str, Any]) -> str:
-    """Return the options for a repr, without some that have their usual value."""
+    """Return the options as a repr shows them, without some that are defaults."""
     usual = _USUAL | {"threads": config.default_threads()}
-    words = []
+    parts = []
     for name, value in values.items():
         if isinstance(value, tuple) and name == "normalize":
             value = tuple(float(f"{number:.4g}") for number in value)
         if name not in usual or value != usual[name]:
-            words.append(f"{name}={value!r}")
-    return ", ".join(words)
+            parts.append(f"{name}={value!r}")
+    return ", ".join(parts)
 
 
 def checked_drop_last(value: Any) -> DropLast:
+    """Check `drop_last`, and return it as a plain bool or "wrap"."""
     if isinstance(value, str) and value == "wrap":
         return "wrap"
     if not isinstance(value, (bool, np.bool_)):
@@ -55,10 +67,11 @@ def checked_drop_last(value: Any) -> DropLast:
 def checked_normalize(
     normalize: Any, dtype: str, moments: Callable[[], tuple[float, float]]
 ) -> tuple[Normalize, float, float]:
-    """Return what "auto" stands for, and scale and bias of a pixel in 0..255.
+    """Check `normalize`, and return it with the scale and bias for pixels in 0..255.
 
-    `moments` returns mean and standard deviation of a dataset's pixels, divided by 255.
-    It takes time, and is called for "dataset" only.
+    "auto" is replaced by the value that it stands for. `moments` returns the mean and
+    the standard deviation of the dataset's pixels, divided by 255. It reads all pixels,
+    and is therefore called for "dataset" only.
     """
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
@@ -66,8 +79,7 @@ def checked_normalize(
         return None, 1.0, 0.0
     if dtype == "uint8":
         raise ValueError(
-            "dtype 'uint8' can't be normalised: normalize must be None, got "
-            f"{normalize!r}"
+            f"dtype='uint8' requires normalize=None or 'auto', got {normalize!r}"
         )
     if not isinstance(normalize, str):
         pair = _checked_pair(normalize)
@@ -82,8 +94,9 @@ def checked_normalize(
     mean, std = moments()
     if std == 0:
         raise ValueError(
-            "normalize='dataset' divides by the standard deviation, which is 0: all "
-            "pixels of this dataset are equal"
+            "normalize='dataset' requires a standard deviation above 0, got 0, because "
+            "all pixels of this dataset are equal.\n"
+            "Pass another normalize, such as 'unit'."
         )
     return normalize, *_scale_and_bias(mean, std)
 
@@ -100,35 +113,40 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
 def _scale_and_bias(mean: float, std: float) -> tuple[float, float]:
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
-            "normalize=(mean, std) needs finite numbers and std > 0, got "
+            "normalize=(mean, std) must be finite numbers with std > 0, got "
             f"({mean}, {std})"
         )
     scale, bias = 1 / (255 * std), -mean / std
     if max(255 * scale, abs(bias)) > float(np.finfo(np.float32).max):
         raise ValueError(
-            f"normalize=({mean}, {std}) makes pixels that are too large for float32"
+            "normalize=(mean, std) must give pixels in the range of float32, got "
+            f"({mean}, {std}).\nPass a smaller mean or a larger std."
         )
     return scale, bias
 
 
 def checked_block(block: Any, shuffle: bool) -> int | None:
+    """Check `shuffle_block`, which requires `shuffle`."""
     if block is None:
         return None
     if not shuffle:
-        raise ValueError(f"shuffle_block goes with shuffle=True, got {block!r}")
+        raise ValueError(f"shuffle_block={block!r} requires shuffle=True")
     return checked_integer("shuffle_block", block, 1, MAX_SHUFFLE_BLOCK)
 
 
 def checked_labels(label_dtype: Any, n_classes: int) -> str:
+    """Check `label_dtype`, which must hold the numbers of all classes."""
     name = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
     if name == "uint8" and n_classes > 256:
         raise ValueError(
-            f"label_dtype 'uint8' holds 256 classes, the dataset has {n_classes}"
+            f"label_dtype='uint8' requires at most 256 classes, got {n_classes}. "
+            "Pass label_dtype='int32'."
         )
     return name
 
 
 def checked_shard(shard: Any) -> tuple[int, int]:
+    """Check `shard`, and return rank and world."""
     if shard is None:
         return 0, 1
     if isinstance(shard, str) and shard == "env":
@@ -145,19 +163,19 @@ def checked_shard(shard: Any) -> tuple[int, int]:
 
 
 def seed_of(seed: Any, world: int) -> int:
-    """Return the seed, or one from the system where it is None."""
+    """Check the seed, or draw one from the system if it is None."""
     if seed is not None:
         return checked_seed(seed)
     if world > 1:
         raise ValueError(
-            f"seed=None draws another seed in each of {world} processes, whose parts "
-            "would not make up the whole: pass the same number to all"
+            f"seed=None requires a single process, got {world}, because the shards of "
+            "different seeds would overlap.\nPass the same seed in all processes."
         )
     return int.from_bytes(os.urandom(8), "little")
 
 
 def checked_slots(slots: Any, prefetch: int) -> tuple[np.ndarray, ...]:
-    """Supplied memory as arrays of bytes, without a copy."""
+    """Check `slots`, and return them as arrays of bytes without a copy."""
     if slots is None:
         return ()
     if isinstance(slots, (str, bytes, np.ndarray)) or not isinstance(slots, Sequence):
@@ -166,13 +184,16 @@ def checked_slots(slots: Any, prefetch: int) -> tuple[np.ndarray, ...]:
         )
     if len(slots) <= prefetch:
         raise ValueError(
-            f"slots must be more than prefetch={prefetch}, which are kept for batches "
-            f"ahead, got {len(slots)}"
+            f"slots must have more than prefetch={prefetch} elements, got "
+            f"{len(slots)}.\nAdd one for each batch that you hold at the same time."
         )
     arrays = tuple(_checked_slot(i, slot) for i, slot in enumerate(slots))
-    ends = sorted((slot.ctypes.data, slot.ctypes.data + slot.nbytes) for slot in arrays)
-    if any(begin < end for (_, end), (begin, _) in itertools.pairwise(ends)):
-        raise ValueError("slots must not overlap")
+    spans = sorted((slot.ctypes.data, slot.nbytes, i) for i, slot in enumerate(arrays))
+    for (begin, nbytes, i), (next_begin, _, j) in itertools.pairwise(spans):
+        if next_begin < begin + nbytes:
+            raise ValueError(
+                f"slots must not overlap, got slots[{i}] and slots[{j}], which overlap"
+            )
     return arrays
 
 
@@ -185,9 +206,9 @@ def _checked_slot(i: int, slot: Any) -> np.ndarray:
                 f"slots[{i}] must be an array or a buffer, got {type(slot).__name__}"
             ) from None
     if not slot.flags.c_contiguous:
-        raise ValueError(f"slots[{i}] must be C-contiguous")
+        raise ValueError(f"slots[{i}] must be C-contiguous, got strides {slot.strides}")
     if not slot.flags.writeable:
-        raise ValueError(f"slots[{i}] must be writable")
+        raise ValueError(f"slots[{i}] must be writable, got a read-only array")
     if slot.ctypes.data % SLOT_ALIGNMENT:
         raise ValueError(
             f"slots[{i}] must start at a multiple of {SLOT_ALIGNMENT} bytes, got "
@@ -197,6 +218,7 @@ def _checked_slot(i: int, slot: Any) -> np.ndarray:
 
 
 def image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    """Return the shape of one image of a batch, for its height and width."""
     height, width = sides
     return {
         "NCHW": (1, height, width),
@@ -207,6 +229,7 @@ def image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
 
 
 def array_dtype(dtype: str) -> np.dtype:
+    """Return the numpy dtype of batches: uint16 for bfloat16 without ml_dtypes."""
     if dtype != "bfloat16":
         return np.dtype(dtype)
     try:

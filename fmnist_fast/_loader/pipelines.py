@@ -1,4 +1,4 @@
-"""A loader's pipelines: which one an iterator gets, and that all come to an end."""
+"""The pipelines of a loader: give one to each iterator, and close all at exit."""
 
 from __future__ import annotations
 
@@ -6,70 +6,78 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core import Batches, Pipeline
+import numpy as np
+
+from .._core import Batches, Pipeline, Transforms
+from .._dataset.arrays import parts_of
+from .options import array_dtype, image_shape
 
 _all: weakref.WeakSet[Pipelines] = weakref.WeakSet()
 
 
 class Pipelines:
-    """The pipelines of one loader: one, and one more for each iterator left in use.
+    """Pipelines of one loader.
 
-    With `have_slots` they keep batches in supplied memory, which one at a time can use.
+    Usually there is one, which iterators use one after the other. A new iterator gets
+    another pipeline while an older iterator is still in use. With `have_slots` the
+    batches are in supplied memory, which only one pipeline at a time can use.
     """
 
     def __init__(self, have_slots: bool) -> None:
-        # For who starts an iterator. A signal handler may ask for it again.
+        # Held while an iterator is started. It is reentrant because a signal handler
+        # may start another one in the same thread.
         self.lock = threading.RLock()
         self.newest: Pipeline | None = None
         self._have_slots = have_slots
-        self._batches: Any = lambda: None  # weak reference to the newest's iterator
-        self._others: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+        self._batches: Any = lambda: None  # weak reference to the newest iterator
+        self._older: weakref.WeakSet[Pipeline] = weakref.WeakSet()
         _all.add(self)
 
     def idle(self, make: Callable[[], Pipeline]) -> Pipeline:
-        """The newest, or one that is made now if that is still in use."""
+        """Return the newest pipeline, or a new one if the newest is still in use."""
         pipeline = self.newest
         if pipeline is not None and not (pipeline.forked or pipeline.closed):
             batches: Batches | None = self._batches()
             if batches is None or batches.closed:
                 return pipeline
-            self._others.add(pipeline)  # its iterator keeps it alive
+            self._older.add(pipeline)  # its iterator keeps it alive
         if self._have_slots and pipeline is not None:
             _check_slots_are_free(pipeline)
         self.newest = make()
         return self.newest
 
     def lend(self, batches: Batches) -> None:
-        """The newest has been started, and is that iterator's."""
+        """Record that the newest pipeline was started for the iterator `batches`."""
         self._batches = weakref.ref(batches)
 
     def close(self) -> None:
-        """Join the threads of all."""
+        """Join the threads of all pipelines."""
         with self.lock:
-            pipelines = [self.newest, *self._others]
+            pipelines = [self.newest, *self._older]
         for pipeline in pipelines:
             if pipeline is not None:
                 pipeline.close()
 
 
 def _check_slots_are_free(pipeline: Pipeline) -> None:
-    """For another pipeline than `pipeline`, which has them now."""
+    """Raise RuntimeError if `pipeline`, which has the slots, still needs them."""
     if pipeline.forked:
         raise RuntimeError(
-            "the supplied slots belong to the process that this one was forked "
-            "from: make a Loader with slots of its own"
+            "the supplied slots belong to the process that this one was forked from.\n"
+            "Make a new Loader with other slots here."
         )
     if not pipeline.closed:
         raise RuntimeError(
-            "the supplied slots are in use by another iterator of this loader"
+            "the supplied slots are in use by another iterator of this loader.\n"
+            "Finish, close or delete that iterator first."
         )
     if pipeline.n_lent:
         raise RuntimeError(
-            f"{pipeline.n_lent} batches from before close() are still in use, and "
-            "so are the supplied slots that they are in"
+            f"{pipeline.n_lent} batches from before close() are still in use, and so "
+            "are their supplied slots.\nDelete these batches first."
         )
 
 
@@ -79,7 +87,7 @@ def _close_all() -> None:
 
 
 def _renew_locks() -> None:
-    """In a forked child: a lock that another thread held would stay locked."""
+    """Replace the locks in a forked child, where other threads' locks stay locked."""
     for pipelines in list(_all):
         pipelines.lock = threading.RLock()
 
@@ -87,3 +95,29 @@ def _renew_locks() -> None:
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
+
+
+def new_pipeline(
+    loader: Any, transforms: Transforms | None, slots: Sequence[np.ndarray]
+) -> Pipeline:
+    """Return a new pipeline, with threads and slots, for the batches of a Loader."""
+    images, labels = loader.dataset.images, loader.dataset.labels
+    n_rows = loader.batch_size
+    if loader.drop_last != "wrap":
+        n_rows = max(1, min(n_rows, len(labels)))
+    return Pipeline(
+        parts_of(images),
+        labels,
+        transforms=transforms,
+        dtype=loader.dtype,
+        scale=loader.scale,
+        bias=loader.bias,
+        image_shape=image_shape(loader.image_sides, loader.layout),
+        array_dtype=array_dtype(loader.dtype),
+        label_dtype=loader.label_dtype,
+        n_classes=len(loader.dataset.classes),
+        rows=n_rows,
+        threads=loader.threads,
+        prefetch=loader.prefetch,
+        slots=slots,
+    )

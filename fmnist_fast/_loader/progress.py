@@ -1,4 +1,4 @@
-"""Where a loader stands: epochs, positions in them, and what a state says of these."""
+"""Progress of a loader: its epoch and position, and the check of a saved state."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from typing import Any, NamedTuple
 from .._checks import checked_integer, checked_seed
 from .._core import MAX_EPOCH, Batches, Pipeline
 
-Place = tuple[int, int]  # an epoch, and a position in it: samples over all ranks
+# An epoch and a position in it. The position counts the samples of all ranks.
+Place = tuple[int, int]
 
 
 class _Newest(NamedTuple):
-    pipeline: Pipeline  # which knows how far it is
+    pipeline: Pipeline  # counts the batches that were taken
     batches: weakref.ref[Batches]
     begin: Place
 
 
 class Progress:
-    """Where the newest iterator of a loader stands, and where the next one begins.
+    """Place of a loader's newest iterator, and the place where the next one begins.
 
-    An epoch has `n_samples`, and needs `n_needed` of them for another batch. The first
-    iterator begins at `begin`. A signal handler may read this at any time, so that each
-    change is one assignment, or two of which the first alone changes no place.
+    An epoch has `n_samples` samples. A batch follows only if `n_needed` of them are
+    left. The first iterator begins at `begin`.
+
+    A signal handler may read the place at any time. Every change is therefore a single
+    assignment, or two assignments of which at most one changes the place.
     """
 
     def __init__(self, n_samples: int, n_needed: int, begin: Place) -> None:
         self._n_samples, self._n_needed = n_samples, n_needed
         self._next = begin
-        self._newest: _Newest | None = None  # unless another place was gone to
+        self._newest: _Newest | None = None  # None after `go_to`
 
     def where(self) -> Place:
-        """Of the next batch of the newest iterator."""
+        """Return the place of the newest iterator's next batch."""
         newest = self._newest
         if newest is None:
             return self._next
@@ -41,47 +44,55 @@ class Progress:
         return self.place(epoch, newest.pipeline.position)
 
     def place(self, epoch: int, position: int) -> Place:
-        """Return this place, or the next epoch where no batch follows in this one."""
+        """Return this place, or the next epoch if no batch follows in this one."""
         left = self._n_samples - position
         return (epoch, position) if left >= self._n_needed else (epoch + 1, 0)
 
     def next_begin(self) -> Place:
-        """Where a new iterator begins: where the newest did, if that was not used."""
+        """Return where a new iterator begins.
+
+        If the newest iterator was dropped before it gave a batch, the new iterator
+        begins at the same place.
+        """
         newest = self._newest
         if newest is None or newest.batches() is not None:
             return self._next
         return newest.begin if self.where() == newest.begin else self._next
 
     def begun(self, begin: Place, pipeline: Pipeline, batches: Batches) -> None:
-        """An iterator was made, and is the newest."""
+        """Record a new iterator, which is now the newest."""
         newest = _Newest(pipeline, weakref.ref(batches), begin)
         self._newest, self._next = newest, (begin[0] + 1, 0)
 
     def go_to(self, begin: Place) -> None:
-        """Let the next iterator begin there, whatever the newest does."""
+        """Let the next iterator begin at `begin`, whatever the newest does."""
         self._next, self._newest = begin, None
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of `epoch`, or stay where nothing of it was taken yet."""
+        """Go to the beginning of `epoch`.
+
+        A place in `epoch` stays if no batch was taken from there yet, such as the place
+        of a loaded state.
+        """
         newest, begin = self._newest, self.next_begin()
         is_unused = newest is None or begin == newest.begin
         self.go_to(begin if is_unused and begin[0] == epoch else (epoch, 0))
 
 
-def checked_state(state: Any, mine: dict[str, Any]) -> tuple[int, Place]:
-    """The seed and the place in a state, for a loader whose own state is `mine`."""
+def checked_state(state: Any, own_state: dict[str, Any]) -> tuple[int, Place]:
+    """Check a state against a loader's own, and return its seed and place."""
     if not isinstance(state, dict):
         raise TypeError(f"state must be a dict, got {type(state).__name__}")
-    for name in mine:
+    for name in own_state:
         if name not in state:
-            raise ValueError(f"state has no {name!r}")
+            raise ValueError(f"state must have an entry {name!r}, got {list(state)}")
     for name in ("version", "samples", "dataset", "shuffle", "shuffle_block"):
-        if state[name] != mine[name]:
+        if state[name] != own_state[name]:
             raise ValueError(
-                f"state was taken with {name}={state[name]!r}, this loader has "
-                f"{mine[name]!r}"
+                f"state[{name!r}] must be {own_state[name]!r}, as in this loader, got "
+                f"{state[name]!r}"
             )
     epoch = checked_integer("state['epoch']", state["epoch"], 0, MAX_EPOCH + 1)
-    last = max(0, mine["samples"] - 1)
+    last = max(0, own_state["samples"] - 1)
     position = checked_integer("state['position']", state["position"], 0, last)
     return checked_seed(state["seed"], "state['seed']"), (epoch, position)

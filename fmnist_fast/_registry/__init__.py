@@ -1,1 +1,1 @@
-"""The published datasets in MNIST's format: their files, classes, URLs and hashes."""
+"""The published datasets in MNIST's format: files, classes, URLs and hashes."""

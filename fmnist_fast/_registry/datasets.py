@@ -1,8 +1,8 @@
-"""The published datasets in MNIST's files: names, classes, splits and folders.
+"""The published datasets in the format of MNIST: names, classes, splits and folders.
 
-Sources. EMNIST: Cohen et al., arXiv:1702.05373; its figure 2 has the letters whose two
-cases are one class. QMNIST: the README of github.com/facebookresearch/qmnist. KMNIST:
-codh.rois.ac.jp/kmnist.
+Sources: EMNIST is described in Cohen et al., arXiv:1702.05373. Figure 2 of the paper
+lists the letters whose upper and lower case share a class. QMNIST is described in the
+README of github.com/facebookresearch/qmnist, KMNIST at codh.rois.ac.jp/kmnist.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CLASSES = (
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 _BY_CLASS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-# Lower-case letters that look like their capitals have no class of their own.
+# Lower-case letters that look like their capitals share the class of the capital.
 _MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"
 
-# The names that MNIST's files have, which other datasets took over.
+# Fashion-MNIST, MNIST and KMNIST use the same file names.
 SPLITS = {
     "train": SplitSpec("train-images-idx3-ubyte", "train-labels-idx1-ubyte", 60000),
     "test": SplitSpec("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", 10000),
@@ -35,18 +35,19 @@ SPLITS = {
 def _dataset(
     name: str, title: str, classes: Iterable[str], torchvision: str, **more: Any
 ) -> DatasetSpec:
-    """Describe a dataset that torchvision keeps in `torchvision`/raw."""
-    given: dict[str, Any] = {
+    """Return the spec of a dataset that torchvision keeps in `torchvision`/raw."""
+    defaults: dict[str, Any] = {
         "splits": SPLITS,
         "folders": (name, f"{torchvision}/raw", f"datasets/{name}", "", "raw"),
         "files": PUBLISHED[name.partition("/")[0]],
     }
-    return DatasetSpec(name, title, tuple(classes), **given | more)
+    return DatasetSpec(name, title, tuple(classes), **defaults | more)
 
 
 def _emnist(
     split: str, title: str, classes: str, sizes: tuple[int, int], first: int = 0
 ) -> DatasetSpec:
+    """Return the spec of one of EMNIST's six datasets."""
     splits = {}
     for part, n_items in zip(("train", "test"), sizes):
         stem = f"emnist-{split}-{part}"
@@ -69,6 +70,7 @@ def _emnist(
 
 
 def _qmnist_split(file: str, begin: int = 0, end: int | None = None) -> SplitSpec:
+    """Return a split that has some rows of a pair of QMNIST files."""
     stems = f"qmnist-{file}-images-idx3-ubyte", f"qmnist-{file}-labels-idx2-int"
     return SplitSpec(*stems, 60000, begin, end)
 
@@ -79,7 +81,7 @@ _ALL = (
         "Fashion-MNIST",
         CLASSES,
         "FashionMNIST",
-        folders=(  # torchvision's, Keras', and the repository's own
+        folders=(  # also those of torchvision, Keras and the publisher's repository
             *("", "fashion-mnist", "FashionMNIST/raw", "raw"),
             *("datasets/fashion-mnist", "data/fashion"),
         ),
@@ -100,8 +102,8 @@ _ALL = (
         splits={
             "train": _qmnist_split("train"),
             "test": _qmnist_split("test"),
-            "test10k": _qmnist_split("test", end=10000),  # MNIST's, made again
-            "test50k": _qmnist_split("test", begin=10000),  # those that MNIST lost
+            "test10k": _qmnist_split("test", end=10000),  # MNIST's test images, rebuilt
+            "test50k": _qmnist_split("test", begin=10000),  # images missing from MNIST
         },
         columns=(
             *("hsf_series", "writer_id", "digit_index", "nist_class"),
@@ -113,18 +115,21 @@ DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _ALL}
 
 
 def find_spec(name: object) -> DatasetSpec:
-    """Return the dataset of that name, or raise a ValueError that has the nearest."""
+    """Return the dataset of that name, or raise ValueError with a suggestion."""
     if isinstance(name, str) and name in DATASETS:
         return DATASETS[name]
     plain = {re.sub("[-/]", "", known): known for known in DATASETS}
-    wanted = re.sub("[^a-z0-9]", "", str(name).lower())
-    wanted = {"fmnist": "fashionmnist", "emnist": "emnistbalanced"}.get(wanted, wanted)
-    near = did_you_mean(wanted, plain, 1)
-    raise ValueError(f"name must be one of {', '.join(DATASETS)}, got {name!r}{near}")
+    short = re.sub("[^a-z0-9]", "", str(name).lower())
+    short = {"fmnist": "fashionmnist", "emnist": "emnistbalanced"}.get(short, short)
+    hint = did_you_mean(short, plain, 1)
+    raise ValueError(
+        f"name must be that of a published dataset, got {name!r}{hint}\n"
+        f"The names are {', '.join(DATASETS)}."
+    )
 
 
 def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
-    """Return that split of a dataset, or raise a ValueError that has all."""
+    """Return the split of that name, or raise ValueError with all names."""
     if isinstance(split, str) and split in spec.splits:
         return spec.splits[split]
     *first, last = map(repr, spec.splits)

@@ -1,4 +1,4 @@
-"""The files of the published datasets, as files.txt beside this module lists them."""
+"""The files of the published datasets, read from files.txt beside this module."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from .spec import PublishedFile
 
 
 def _read_list() -> dict[str, tuple[PublishedFile, ...]]:
+    """Return the published files, by the folder that they are downloaded into."""
     text = Path(__file__).with_name("files.txt").read_text("utf-8")
     mirrors: dict[str, list[str]] = {}
     files: dict[str, tuple[PublishedFile, ...]] = {}
@@ -19,12 +20,11 @@ def _read_list() -> dict[str, tuple[PublishedFile, ...]]:
             mirrors.setdefault(dataset, []).extend(words)
             continue
         name, nbytes, md5, sha256, idx_sha256 = words
-        urls = (at + name if at.endswith("/") else at for at in mirrors[dataset])
+        urls = (url + name if url.endswith("/") else url for url in mirrors[dataset])
         inside = None if idx_sha256 == "-" else idx_sha256
         file = PublishedFile(name, tuple(urls), sha256, md5, int(nbytes), inside)
         files[dataset] = (*files.get(dataset, ()), file)
     return files
 
 
-# What to fetch, by the folder that it goes into.
 PUBLISHED = _read_list()

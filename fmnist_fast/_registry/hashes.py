@@ -1,4 +1,4 @@
-"""Whether a file is a published one, told by SHA-256 of it or of its content."""
+"""Recognize published files by the SHA-256 of the file or of its content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .spec import DatasetSpec
 
 
 def sha256_of(content: Path | memoryview) -> str:
-    """Return SHA-256 of a file, or of bytes, in hexadecimal."""
+    """Return the SHA-256 of a file or of bytes, in hexadecimal."""
     import hashlib
 
     if isinstance(content, Path):
@@ -22,7 +22,7 @@ def sha256_of(content: Path | memoryview) -> str:
 
 
 def owner_of(sha256: str | None) -> tuple[DatasetSpec, str] | None:
-    """Return whose published file has that hash, and its name without ``.gz``."""
+    """Return the dataset and the name, without ``.gz``, of the file with that hash."""
     for spec in DATASETS.values() if sha256 else ():
         for split in spec.splits.values():
             for stem in split.stems:
@@ -31,8 +31,8 @@ def owner_of(sha256: str | None) -> tuple[DatasetSpec, str] | None:
     return None
 
 
-def owner_of_pair(images: str | None, labels: str | None) -> DatasetSpec | None:
-    """Return the dataset of which the files with these hashes make a split."""
+def owner_of_files(images: str | None, labels: str | None) -> DatasetSpec | None:
+    """Return the dataset that has a split with these two hashes, if there is one."""
     for spec in DATASETS.values() if images and labels else ():
         for part in spec.splits.values():
             if images in spec.sha256_of(part.images):
@@ -41,9 +41,10 @@ def owner_of_pair(images: str | None, labels: str | None) -> DatasetSpec | None:
 
 
 def published_sha256(digest: str, items: np.ndarray) -> str:
-    """Return the published SHA-256 of a file with these `items`, or else its own.
+    """Return the published SHA-256 of the file with these `items`, if there is one.
 
-    `digest` is its own. The same items compressed in another way are the same file.
+    Otherwise, return `digest`, the SHA-256 of the file itself. A published file that
+    was compressed again has another `digest`, but the same items.
     """
     if owner_of(digest) or items.dtype != np.uint8:
         return digest
@@ -52,17 +53,17 @@ def published_sha256(digest: str, items: np.ndarray) -> str:
     content = hashlib.sha256(bytes([0, 0, _core.IDX_TYPES["uint8"], items.ndim]))
     content.update(np.array(items.shape, dtype=">u4").tobytes())
     content.update(np.ascontiguousarray(items).reshape(-1).data)
-    inflated = content.hexdigest()
-    return inflated if owner_of(inflated) else digest
+    idx_sha256 = content.hexdigest()
+    return idx_sha256 if owner_of(idx_sha256) else digest
 
 
 def is_published(spec: DatasetSpec, stem: str, sha256: str, path: Path) -> bool | None:
-    """Return whether `path`, with that `published_sha256`, is `stem` of a dataset.
+    """Return whether `path`, which has that `published_sha256`, is `stem` of a dataset.
 
-    None where that can't be told, because no hash of such a file is published.
+    Return None if this is unknown, because no hash of such a file is published.
     """
-    compressed, inflated = spec.sha256_of(stem)
-    if sha256 in (compressed, inflated):
+    compressed, uncompressed = spec.sha256_of(stem)
+    if sha256 in (compressed, uncompressed):
         return True
-    known = inflated or (compressed and path.suffix == ".gz") or owner_of(sha256)
+    known = uncompressed or (compressed and path.suffix == ".gz") or owner_of(sha256)
     return False if known else None

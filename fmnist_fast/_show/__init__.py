@@ -1,1 +1,1 @@
-"""Pictures of arrays: contact sheets, and HTML for notebooks."""
+"""Display of arrays: contact sheets, and HTML for notebooks."""

@@ -1,6 +1,6 @@
-"""Contact sheets: images in rows, with a line of text under each.
+"""Draw contact sheets: images in a grid, with a line of text under each.
 
-Needs Pillow, which is imported when a sheet is drawn.
+Pillow is required, and is imported when a sheet is drawn.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 
     _Font = PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont
 
-# Near white and near black: the sheet has its own ground, on light and dark pages.
+# The colors are near white and near black. A sheet has its own background, because the
+# page around it may be light or dark.
 _GROUND = (246, 246, 244)
 _INK = (28, 28, 28)
 _FONT_SIZE = 12
 _TITLE_SIZE = 15
-_DEJAVU = "fonts/ttf/DejaVuSans.ttf"  # in matplotlib's data
+_DEJAVU = "fonts/ttf/DejaVuSans.ttf"  # in the data folder of matplotlib
 _GAP = 8  # pixels between cells and around the sheet
-_LONGEST_NAME = 40  # characters; two classes with their shares have 31
+_LONGEST_NAME = 40  # characters; the names of two classes with their shares have 31
 _SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
-MAX_IMAGES = 10_000  # on a sheet, which then takes 300 MB
-_MAX_PIXELS = 1 << 27  # of a sheet: 400 MB
+MAX_IMAGES = 10_000  # on a sheet; 28x28 images then take 300 MB
+_MAX_PIXELS = 1 << 27  # of a sheet, 400 MB in RGB
 
 
 def contact_sheet(
@@ -48,10 +49,10 @@ def contact_sheet(
 
     The largest of the images, uint8 (height, width), decides the size of all cells.
     Captions are cut to 40 characters. `zoom` is the side of the square that a pixel
-    becomes, by default such that the largest image has a longer side of about 84. Say
-    SYNTHETIC in the title where images are drawn ones.
+    becomes. By default it makes the longer side of the largest image about 84 pixels.
+    The title must say SYNTHETIC if images are drawn.
     """
-    with install_hint("pictures need Pillow", "pillow"):
+    with install_hint("pictures require Pillow", "pillow"):
         from PIL import Image, ImageDraw
 
     heights, widths = zip(*(image.shape for image in images))
@@ -62,7 +63,7 @@ def contact_sheet(
     font = _font(_FONT_SIZE, "".join(captions))
     title_font = _font(_TITLE_SIZE, title)
     height = zoom * max(heights)
-    # The widest caption decides, so that no two can touch.
+    # The widest caption decides the width, so that captions can't touch.
     width = max(zoom * max(widths), *(_width(font, caption) for caption in captions))
     cell_height = height + _height(font) + 3
     n_columns = min(checked_integer("columns", columns, 1), len(images))
@@ -86,30 +87,33 @@ def contact_sheet(
 
 
 def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:
-    """Write a sheet as PNG, whole or not at all, and return its absolute path."""
+    """Write a sheet as a PNG file atomically, and return its absolute path."""
     path = Path(expanded(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
-        raise IsADirectoryError(f"{path}: a folder is there")
+        raise IsADirectoryError(f"{path}: the path must be a file, got a folder")
     with replacing(path) as file:
         sheet.save(file, format="PNG", optimize=True)
     return path.resolve()
 
 
 def _check_size(size: tuple[int, int], n_images: int, zoom: int) -> None:
+    """Raise ValueError if a sheet has too many pixels."""
     width, height = size
     if width * height > _MAX_PIXELS:
         raise ValueError(
-            f"a sheet of {n_images} images with zoom={zoom} has {width}x{height} "
-            f"pixels, more than {_MAX_PIXELS:,}: zoom less, or show fewer"
+            f"a sheet must have at most {_MAX_PIXELS:,} pixels, got {width}x{height} "
+            f"for {n_images} images with zoom={zoom}.\n"
+            "Pass a smaller zoom, or show fewer images."
         )
 
 
 def _font(size: int, text: str) -> _Font:
-    """Return Pillow's font, or for text that it lacks matplotlib's if installed.
+    """Return the font for a text: Pillow's font, or DejaVu Sans if it isn't ASCII.
 
-    That is DejaVu Sans, which has Greek, Cyrillic, Arabic and more.
+    DejaVu Sans has Greek, Cyrillic, Arabic and more. It comes with matplotlib. Without
+    matplotlib, the font is Pillow's for all texts.
     """
     from PIL import ImageFont
 
@@ -125,8 +129,10 @@ def _font(size: int, text: str) -> _Font:
 
 
 def _width(font: _Font, text: str) -> int:
+    """Return the width of a text in pixels."""
     return -int(-font.getlength(text) // 1)  # rounded up
 
 
 def _height(font: _Font) -> int:
+    """Return the height of a line of text in pixels."""
     return int(font.getbbox("Ap/q")[3]) + 1

@@ -1,7 +1,7 @@
-"""What a notebook shows of a dataset: a small HTML page in one string.
+"""Make the HTML that a notebook shows for a dataset.
 
-Colours are the page's own, so that it suits dark and light themes; all styles are
-inline, because notebooks drop style sheets when they are saved or sent.
+Colors come from the notebook's page, so that the HTML suits dark and light themes. All
+styles are inline, because notebooks drop style sheets when they are saved or sent.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from .._io.png import write_png
 
-_MAX_CLASSES = 30  # with a picture each; the alphabet and four more
+_MAX_CLASSES = 30  # classes that are shown: the alphabet and four more
 _SIDE = 56  # pixels, about: images of 28x28 are shown twice as large
-# Dark on amber: readable on any page.
+# Dark text on amber is readable on any page.
 _MARK = "background:#f5b301;color:#1c1c1c;padding:1px 6px;border-radius:3px"
 _CELLS = "display:flex;flex-wrap:wrap;align-items:flex-end;gap:10px 6px;margin:8px 0"
 _CELL = "width:84px;text-align:center;font-size:12px;line-height:1.3"
@@ -32,7 +32,7 @@ def dataset_html(
     labels: np.ndarray,
     classes: Sequence[str],
 ) -> str:
-    """Return the title, and for each class its first image, its name and its count."""
+    """Return HTML: the title, and the first image, name and count of each class."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     cells = []
     for number, count in enumerate(counts[:_MAX_CLASSES]):
@@ -56,12 +56,12 @@ def dataset_html(
 
 
 def _picture(image: np.ndarray) -> str:
-    """Return an image as an <img> that holds its PNG."""
-    step = -(-max(image.shape) // _SIDE)  # large images lose rows and columns
-    image = image[::step, ::step]
+    """Return an <img> element that contains the image as PNG."""
+    stride = -(-max(image.shape) // _SIDE)  # large images lose rows and columns
+    image = image[::stride, ::stride]
     zoom = max(1, _SIDE // max(image.shape))
     height, width = (zoom * side for side in image.shape)
-    # Frames keep white images visible on white pages, and black ones on black.
+    # A frame keeps a white image visible on a white page, and a black one on black.
     return (
         f'<img alt="" width="{width}" height="{height}" style="image-rendering:'
         f"pixelated;width:{width}px;height:{height}px;max-width:none;margin:0 auto;"

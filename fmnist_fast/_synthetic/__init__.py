@@ -1,1 +1,1 @@
-"""Draw garments that stand in for the images of Fashion-MNIST."""
+"""Drawings of garments that stand in for the images of Fashion-MNIST."""

@@ -1,7 +1,8 @@
-"""A drawn stand-in for Fashion-MNIST: 28x28 garments of the ten classes.
+"""Draw a stand-in for Fashion-MNIST: 28x28 garments of the ten classes.
 
-It lets tests and examples run without the real files. Every picture comes from its
-label, the seed and its index alone, with the same bytes on every platform.
+Tests and examples run with these drawings instead of the published files. Each image
+depends only on its label, the seed and its index. Its bytes are the same on every
+platform.
 """
 
 from functools import partial, reduce
@@ -12,81 +13,86 @@ import numpy as np
 from .._checks import checked_integer, checked_seed
 
 SIZE = 28
-CHUNK = 256  # images drawn together: few enough that their planes stay in the cache
+CHUNK = 256  # images drawn together, few enough that their planes stay in the cache
 GOLDEN = 0x9E3779B97F4A7C15
 HALF = np.float32(0.5)
-# The pixels' middles. All arithmetic on them is + - * / and square roots in float32,
-# which IEEE 754 rounds alike on every platform. A number per image has shape (n, 1, 1),
-# a curve (n, 1, 28) or (n, 28, 1), a plane (n, 28, 28).
+# X and Y are the coordinates of the pixel centers. All arithmetic on them is + - * /
+# and square roots in float32, which IEEE 754 rounds alike on every platform. A number
+# per image has shape (n, 1, 1). A curve has shape (n, 1, 28) or (n, 28, 1), and a plane
+# has shape (n, 28, 28).
 X = np.arange(SIZE, dtype=np.float32)[None, None, :] + HALF
 Y = X.transpose(0, 2, 1)
 
 
 def _mix(z):
-    # SplitMix64's output function: Steele, Lea, Flood, "Fast splittable pseudorandom
-    # number generators", OOPSLA 2014; constants as in prng.di.unimi.it/splitmix64.c
+    """Return a hash of 64-bit integers: the output function of SplitMix64."""
+    # Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    # The constants are from prng.di.unimi.it/splitmix64.c.
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 def _picker(keys):
-    """Each call of the result picks one fresh number per image, shape (n, 1, 1)."""
-    numbers = count(1)
+    """Return a function that draws one new random number per image in each call."""
+    calls = count(1)
 
     def pick(low, high):
-        step = np.uint64(GOLDEN * next(numbers) % 2**64)
-        unit = (_mix(keys + step) >> np.uint64(40)).astype(np.float32)
+        """Return random numbers between `low` and `high`, of shape (n, 1, 1)."""
+        increment = np.uint64(GOLDEN * next(calls) % 2**64)
+        unit = (_mix(keys + increment) >> np.uint64(40)).astype(np.float32)
         return low + (high - low) * (unit * np.float32(2.0**-24))[:, None, None]
 
     return pick
 
 
 def _noise(keys):
-    """Noise in 0..1 per pixel, eight pixels from each random word."""
-    steps = np.arange(SIZE * SIZE // 8, dtype=np.uint64) + 1000  # pick stays below
-    words = _mix(keys[:, None] + steps * np.uint64(GOLDEN))
+    """Return noise in 0..1 for each pixel. A random word gives eight pixels."""
+    counters = np.arange(SIZE * SIZE // 8, dtype=np.uint64) + 1000  # pick stays below
+    words = _mix(keys[:, None] + counters * np.uint64(GOLDEN))
     levels = words.astype("<u8", copy=False).view(np.uint8).astype(np.float32)
     return (levels / 255).reshape(-1, SIZE, SIZE)
 
 
 def _curve(along, places, values):
-    """The line through the values at these places, level before and after them."""
+    """Return a curve through values at given places, constant before and after them."""
     curve = values[0]
     for (a, b), (low, high) in zip(pairwise(places), pairwise(values), strict=True):
-        way = (along - a) / np.maximum(b - a, HALF)
-        curve = curve + (high - low) * np.clip(way, 0, 1)
+        fraction = (along - a) / np.maximum(b - a, HALF)
+        curve = curve + (high - low) * np.clip(fraction, 0, 1)
     return curve
 
 
-# A shape is a plane of the distance in pixels by which a pixel's middle lies inside an
-# edge: the smaller of two is their overlap, the negative the outside.
+# A shape is a plane of distances: how far each pixel center lies inside an edge, in
+# pixels. The minimum of two shapes is their overlap, and the negative is the outside.
 def _within(curve, across):
-    """By how much `across` falls short of a curve, upright to its slope."""
+    """Return the distance of `across` inside a curve, at right angles to its slope."""
     rise = np.gradient(curve, axis=curve.shape.index(SIZE, 1))
     return (curve - across) / np.sqrt(1 + rise * rise)
 
 
 def _fill(*shapes):
-    """Smooth coverage, 0..1, of the overlap of shapes."""
+    """Return the coverage of each pixel by the overlap of shapes, smooth in 0..1."""
     return np.clip(reduce(np.minimum, shapes) + HALF, 0, 1)
 
 
 def _line(shape):
-    """A line, 0..1, along the edge of a shape."""
+    """Return a line along the edge of a shape, in 0..1."""
     return np.maximum(1 - np.abs(shape), 0)
 
 
 def _stripes(along, period, share):
-    """1 on a stripe, 0 off it."""
-    turn = along / period
-    wave = np.abs(2 * (turn - np.floor(turn)) - 1)
+    """Return 1 on a stripe and 0 beside it."""
+    phase = along / period
+    wave = np.abs(2 * (phase - np.floor(phase)) - 1)
     return _fill((wave - 1 + share) * period / 2)
 
 
-# Painters return brightness; pairs are ranges in pixels; long, bare, opening chances.
+# Painters return brightness. Arguments with two numbers are ranges in pixels. `long`,
+# `bare` and `opening` are the probabilities of long sleeves, no sleeves and a front
+# opening.
 def _top(pick, *, depth, width=(6.5, 9), hem=(-0.7, 1.4), long=1, bare=0, opening=0):
-    """Body and sleeves, neckline or collar (depth < 0), buttons or a zip, lapels."""
+    """Paint body, sleeves, neckline or collar (depth < 0), buttons or zip, lapels."""
     long, bare, opening = (pick(0, 1) < chance for chance in (long, bare, opening))
     depth, chest = pick(*depth), pick(*width)
     shoulder = chest + pick(-0.8, 0.8)
@@ -95,7 +101,7 @@ def _top(pick, *, depth, width=(6.5, 9), hem=(-0.7, 1.4), long=1, bare=0, openin
     start, bottom = top + pick(1, 2.8), pick(24.5, 27.7)
     places = top, start, start + pick(4.5, 6.5), pick(13, 17), bottom
     widths = neck, shoulder, chest, chest + pick(-1.3, 0.3), chest + pick(*hem)
-    u = np.abs(X - 14 - pick(-0.8, 0.8))  # distance from the middle line
+    u = np.abs(X - 14 - pick(-0.8, 0.8))  # distance from the center line
     side = _within(_curve(Y, places, widths), u)
     hollow = _curve(u, (neck * pick(0, 0.8), neck), (top + depth, top))
     body = _fill(side, bottom - Y, -_within(hollow, Y))
@@ -118,7 +124,7 @@ def _top(pick, *, depth, width=(6.5, 9), hem=(-0.7, 1.4), long=1, bare=0, openin
 
 
 def _trousers(pick):
-    """Two legs, a waistband and a fly."""
+    """Paint two legs, a waistband and a fly."""
     top, crotch, bottom = pick(0.2, 1.2), pick(8.5, 12.5), pick(25, 27.8)
     hip = pick(4.5, 6.8)
     ankle = hip + pick(-2, 2.4)
@@ -133,7 +139,7 @@ def _trousers(pick):
 
 
 def _shoe(pick, *, lift, instep, shaft, dip, straps=False):
-    """Pointing left: sole, heel or wedge, instep, shaft with a dip at its opening."""
+    """Paint a shoe that points left: sole, heel or wedge, instep, shaft with a dip."""
     lift, thick, toe, heel = pick(*lift), pick(1, 2.5), pick(2.5, 5), pick(1.5, 6)
     low = lift + thick + pick(*instep)
     high = np.minimum(low + pick(*shaft), 26.4)
@@ -144,20 +150,20 @@ def _shoe(pick, *, lift, instep, shaft, dip, straps=False):
     heights = toe * 0.4, toe, toe + 1, low, high, high - pick(*dip), high
     crown = _within(ground - _curve(X, places, heights), Y)
     bends = front, front + 3, ball, back - heel - 1, back - heel
-    arch = np.where(pick(0, 1) < 0.3, 0, lift)  # none under a wedge
+    arch = np.where(pick(0, 1) < 0.3, 0, lift)  # a wedge has no arch
     under = _within(ground - _curve(X, bends, (1, 0, 0, arch, 0)), Y)
     upper = _curve(X, (ball, back - np.minimum(heel, 4)), (thick, thick + lift))
     upper = _within(ground - upper, Y)
     shape, sole = _fill(-crown, under, X - front, back - X), _fill(-upper)
     if straps:
         bands = _stripes(X + Y * pick(-1, 1), pick(5, 10), pick(0.2, 0.4))
-        bands = np.maximum(bands, _fill(crown + pick(0.7, 1.7)))  # and one on top
+        bands = np.maximum(bands, _fill(crown + pick(0.7, 1.7)))  # and a band on top
         shape = shape * np.maximum(bands, sole)
     return shape * (1 - sole * pick(-0.25, 0.7)) * (1 - _line(upper) * pick(0, 0.5))
 
 
 def _bag(pick):
-    """A bag with a flap, most with a handle."""
+    """Paint a bag with a flap, and mostly with a handle."""
     tall = pick(11, 21)
     handle = np.where(pick(0, 1) < 0.7, (27 - tall) * pick(0.3, 1), 0)
     wide = np.maximum(pick(9, 13.4), np.minimum(37 - tall - handle, 13))
@@ -191,7 +197,7 @@ PAINTERS = (
 
 
 def _pictures(label, keys):
-    """Garments of one class in plain, striped, checked or printed cloth."""
+    """Draw garments of one class in plain, striped, checked or printed cloth."""
     pick = _picker(keys)
     dark, kind, depth = pick(0, 1), pick(0, 1), pick(0.15, 0.7)
     level = np.float32(0.95) - np.float32(0.7) * dark * dark * dark
@@ -205,6 +211,7 @@ def _pictures(label, keys):
 
 
 def _checked_labels(labels):
+    """Return labels as an array if they are integers in 0..9."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise ValueError(f"labels must be 1-D, got shape {labels.shape}")
@@ -212,26 +219,35 @@ def _checked_labels(labels):
         raise TypeError(f"labels must be integers in 0..9, got dtype {labels.dtype}")
     bad = np.flatnonzero((labels < 0) | (labels > 9))
     if bad.size:
-        given = f"{labels[bad[0]]} at index {bad[0]}"
-        raise ValueError(f"labels must be integers in 0..9, got {given}")
+        first = f"{labels[bad[0]]} at index {bad[0]}"
+        raise ValueError(f"labels must be integers in 0..9, got {first}")
     return labels
 
 
 def draw(labels: np.ndarray, *, seed: int = 0, first: int = 0) -> np.ndarray:
-    """Draw one garment per label: bright on 0, uint8 (n, 28, 28), C-contiguous.
+    """Draw one garment for each label, bright on black.
 
-    Picture ``i`` depends on ``labels[i]``, `seed` and ``first + i`` only, so a long
-    run can be drawn in pieces: ``draw(labels)[a:b]`` equals
-    ``draw(labels[a:b], first=a)``.
+    Image ``i`` depends only on ``labels[i]``, `seed` and ``first + i``. A long run can
+    be drawn in pieces: ``draw(labels)[a:b]`` equals ``draw(labels[a:b], first=a)``.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        Fashion-MNIST classes, 0 (T-shirt/top) to 9 (ankle boot).
-    seed : int
-        Picks another set of pictures.
-    first : int
-        Index of the first picture; ``first + n`` is at most 2**64.
+        Fashion-MNIST classes, from 0 (T-shirt/top) to 9 (ankle boot).
+    seed : int in 0..2**64-1, default 0
+        Number that decides all images.
+    first : int, default 0
+        Index of the first image. ``first + n`` must be at most 2**64.
+
+    Returns
+    -------
+    ndarray, uint8 (n, 28, 28), C-contiguous
+        Images.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has a wrong type or is out of range.
     """
     labels = _checked_labels(labels)
     seed = checked_seed(seed)
@@ -243,6 +259,6 @@ def draw(labels: np.ndarray, *, seed: int = 0, first: int = 0) -> np.ndarray:
     for label in range(len(PAINTERS)):
         indices = np.flatnonzero(labels == label)
         for low in range(0, indices.size, CHUNK):
-            some = indices[low : low + CHUNK]
-            images[some] = _pictures(label, keys[some])
+            chunk = indices[low : low + CHUNK]
+            images[chunk] = _pictures(label, keys[chunk])
     return images

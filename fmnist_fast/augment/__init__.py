@@ -1,7 +1,7 @@
-"""What `Loader(augment=...)` takes: transforms, policies, mixes, recipes, functions.
+"""Transforms for `Loader(augment=...)`, groups of transforms, policies and recipes.
 
-Each family of src/augment/*.h has a module, which is imported when one of its names is
-asked for. The list of names is in fmnist_fast/_names.py.
+The modules follow the C headers of src/augment/. A module is imported when one of its
+names is first used. The list of names is in fmnist_fast/_names.py.
 """
 # ruff: noqa: F403
 

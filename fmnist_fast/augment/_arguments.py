@@ -1,4 +1,8 @@
-"""What the arguments of transforms must be: checks as those of _checks.py."""
+"""Checks of the arguments of transforms, in the style of _checks.py.
+
+Most functions return a check: a function of the argument's name and value that returns
+the value as the transform keeps it, or raises TypeError or ValueError.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from typing import Any, TypeAlias
 from .._checks import checked_flag, checked_integer, checked_name
 from .._core import INTERPOLATIONS, PADDING_MODES
 
-Check: TypeAlias = "Callable[[str, Any], Any]"  # name, value -> value as kept
+Check: TypeAlias = "Callable[[str, Any], Any]"  # (name, value) -> value to keep
 MAX_SIDE = 65536
-# Real numbers stay so small, and divisors so large, that the core's doubles are finite.
+# These bounds of real numbers and of divisors keep the core's doubles finite.
 LARGE, SMALL = 1e6, 1e-6
 
 
@@ -21,7 +25,7 @@ def number(low: float, high: float) -> Check:
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not is_number:
             raise TypeError(f"{name} must be a number, got {value!r}")
-        if not low <= value <= high:  # nan is not
+        if not low <= value <= high:  # False for nan, which is refused too
             raise ValueError(
                 f"{name} must be a number in {low:g}..{high:g}, got {value!r}"
             )
@@ -35,11 +39,11 @@ def integer(low: int, high: int) -> Check:
 
 
 def one_of(known: Collection[str]) -> Check:
-    """One of these names, or a member of an enum that has one as its value."""
+    """Return a check for a known name, or an enum member with such a value."""
 
     def check(name: str, value: Any) -> str:
-        given = value.value if isinstance(value, enum.Enum) else value
-        return checked_name(name, given, known)
+        text = value.value if isinstance(value, enum.Enum) else value
+        return checked_name(name, text, known)
 
     return check
 
@@ -48,57 +52,68 @@ def is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def several(check: Check, *lengths: int) -> Check:
+def sequence_of(check: Check, *lengths: int) -> Check:
+    """Return a check for a sequence of one of these lengths, item by item."""
+
     def check_all(name: str, value: Any) -> tuple[Any, ...]:
-        wanted = " or ".join(map(str, lengths))
+        allowed = " or ".join(map(str, lengths))
         if not is_sequence(value) or len(value) not in lengths:
             error = ValueError if is_sequence(value) else TypeError
-            raise error(f"{name} must be a sequence of {wanted}, got {value!r}")
+            raise error(f"{name} must be a sequence of length {allowed}, got {value!r}")
         return tuple(check(name, item) for item in value)
 
     return check_all
 
 
 def repeat(check: Check, lengths: tuple[int, ...] = (1, 2)) -> Check:
-    """One value, or a sequence that is repeated up to the last of these lengths."""
+    """Return a check that repeats one value or a sequence up to the last length."""
 
     def check_all(name: str, value: Any) -> tuple[Any, ...]:
-        given = value if is_sequence(value) else (value,)
-        out = several(check, *lengths)(name, given)
+        items = value if is_sequence(value) else (value,)
+        out = sequence_of(check, *lengths)(name, items)
         return out * (lengths[-1] // len(out))
 
     return check_all
 
 
 def ordered(check: Check) -> Check:
-    """(low, high), or several such pairs in a row, of what the check returns."""
+    """Return a check that also requires low <= high in each (low, high) pair.
+
+    The inner check returns the pairs in a row: (low, high) or (low, high, low, high).
+    """
 
     def check_order(name: str, value: Any) -> tuple[Any, ...]:
         out: tuple[Any, ...] = check(name, value)
         if any(out[i] > out[i + 1] for i in range(0, len(out), 2)):
-            raise ValueError(f"{name} must be low, high with low <= high, got {value}")
+            raise ValueError(
+                f"{name} must have low <= high in each pair (low, high), got {value}"
+            )
         return out
 
     return check_order
 
 
-def only(allowed: bool, why: str) -> Check:
-    """A flag of torchvision's that can't be otherwise here."""
+def only(allowed: bool, reason: str) -> Check:
+    """Return a check for a flag of torchvision that supports one value here."""
 
     def check(name: str, value: Any) -> bool:
         if checked_flag(name, value) != allowed:
-            raise ValueError(f"{name} must be {allowed}, got {value}: {why}")
+            raise ValueError(f"{name} must be {allowed}, got {value}. {reason}")
         return allowed
 
     return check
 
 
 def around(center: float, low: float, high: float, *lengths: int) -> Check:
-    """A number that says how far around the center, cut at `low`; or (low, high)."""
+    """Return a check for one number or for pairs (low, high).
+
+    One number x means the range from center - x to center + x. The lower end is raised
+    to `low` if it would be below `low`.
+    """
 
     def check(name: str, value: Any) -> tuple[Any, ...]:
         if is_sequence(value):
-            return ordered(several(number(low, high), *lengths))(name, value)
+            return ordered(sequence_of(number(low, high), *lengths))(name, value)
         reach = number(0, high - center)(name, value)
         return max(low, center - reach), center + reach
 
@@ -109,8 +124,8 @@ def optional(check: Check) -> Check:
     return lambda name, value: None if value is None else check(name, value)
 
 
-def grey(name: str, value: Any) -> int:
-    """A grey level; None is black."""
+def gray_level(name: str, value: Any) -> int:
+    """Return a gray level in 0..255; None means black."""
     level = number(0, 255)(name, 0 if value is None else value)
     if level != int(level):
         raise ValueError(f"{name} must be a whole number in 0..255, got {value!r}")
@@ -118,16 +133,16 @@ def grey(name: str, value: Any) -> int:
 
 
 real = number(-LARGE, LARGE)
-interval = ordered(several(number(SMALL, LARGE), 2))  # (low, high), above 0
+interval = ordered(sequence_of(number(SMALL, LARGE), 2))  # (low, high), above 0
 side = integer(1, MAX_SIDE)
 borders = repeat(integer(0, MAX_SIDE), (1, 2, 4))  # left, top, right, bottom
 
-# Arguments of these names are the same in all transforms that say nothing else.
+# A transform's own `_checks` come before these, which all transforms share.
 SHARED: dict[str, Check] = {
     "antialias": lambda name, value: value is not None and checked_flag(name, value),
-    "center": optional(several(real, 2)),
+    "center": optional(sequence_of(real, 2)),
     "degrees": around(0.0, -LARGE, LARGE, 2),
-    "fill": grey,
+    "fill": gray_level,
     "interpolation": one_of(INTERPOLATIONS),
     "num_magnitude_bins": integer(2, 65536),
     "p": number(0, 1),

@@ -1,4 +1,4 @@
-"""compile_transforms: what `Loader(augment=...)` takes, as a flat list for the core."""
+"""compile_transforms, which turns `augment=` into a flat list for the core."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from .._core import MAX_MIX_KINDS
 from ._arguments import is_sequence
-from ._flat import FlatTransform, cumulated
+from ._flat import FlatTransform, cumulative_thresholds
 from ._transform import Transform, checked_transforms, compile_all, flatten
 
 Function: TypeAlias = "Callable[..., Any]"
@@ -20,19 +20,21 @@ Augment: TypeAlias = (
 
 @dataclass(frozen=True)
 class Compiled:
-    """An augmentation as the core takes it.
+    """An augmentation in the form that the core takes.
 
     Attributes
     ----------
     transforms : tuple of (kind, p, parameters)
-        Depth first; `parameters` are the fields of the C struct.
+        Core transforms, depth first. `parameters` are the fields of the C struct.
     mix : (p, parameters) or None
+        The mix of the batch: its probability and the fields of the C struct.
     functions : tuple of callables
-        For the finished batch.
+        Python functions that change finished batches.
     height, width : int
-        Of the augmented images.
+        Size of the augmented images in pixels.
     source : tuple
-        The steps that this was made of; it keeps C functions alive.
+        Transforms and functions that this was compiled from. It keeps C functions
+        alive.
     """
 
     transforms: tuple[FlatTransform, ...]
@@ -46,60 +48,76 @@ class Compiled:
 def compile_transforms(
     augment: Augment, height: int, width: int, n_classes: int
 ) -> Compiled:
-    """Check `augment` against images of this size, and flatten it for the core.
+    """Check `augment` against images of one size, and flatten it for the core.
 
     Parameters
     ----------
-    augment : sequence of steps, Compose, a step, the name of a recipe, or None
-        Steps for single images, then at most one mix, then Python functions.
+    augment : sequence, Transform, callable, str or None
+        A list of transforms, one transform or function, the name of a recipe, or None
+        for no augmentation. In a list, transforms of single images come first, then at
+        most one mix, then Python functions.
     height, width : int
-        Of the dataset's images.
+        Size of the dataset's images in pixels.
     n_classes : int
-        Of the dataset.
+        Number of classes of the dataset.
+
+    Returns
+    -------
+    Compiled
+        The transforms, the mix and the functions, with the size of their result.
 
     Raises
     ------
-    TypeError, ValueError
-        What stands in it is no step, in the wrong order, or doesn't fit the images.
+    TypeError
+        An element of `augment` is neither a transform nor a function.
+    ValueError
+        `augment` is an empty list or an unknown recipe, or its elements are in the
+        wrong order. Also raised for more than one mix or more than 65,000 core
+        transforms, and for a transform that does not fit the images or the classes.
     """
     items = _items(augment, height, width)
-    ranks = [int(item._is_mix) if isinstance(item, Transform) else 2 for item in items]
-    for (before, rank), (after, next_rank) in pairwise(zip(items, ranks)):
-        if next_rank < rank:
+    stages = [int(item._is_mix) if isinstance(item, Transform) else 2 for item in items]
+    for (before, stage), (after, next_stage) in pairwise(zip(items, stages)):
+        if next_stage < stage:
             raise ValueError(
-                f"augment: {_name(after)} must come before {_name(before)}: steps for "
-                "single images, then a mix, then Python functions"
+                f"augment: {_name(after)} must come before {_name(before)}.\n"
+                "Pass transforms of single images first, then at most one mix, then "
+                "Python functions."
             )
     images, mixes, functions = (
-        [item for item, rank in zip(items, ranks) if rank == wanted]
-        for wanted in range(3)
+        [item for item, stage in zip(items, stages) if stage == expected]
+        for expected in range(3)
     )
     if len(mixes) > 1:
         raise ValueError(
-            f"augment: a batch is mixed once, got {' and '.join(map(_name, mixes))}: "
-            "RandomChoice takes one of several"
+            f"augment must have at most one mix, got {' and '.join(map(_name, mixes))}."
+            "\nPass RandomChoice([...]) to draw one of several mixes."
         )
-    steps, height, width = compile_all(images, height, width)
+    transforms, height, width = compile_all(images, height, width)
     mix = _compile_mix(mixes[0], n_classes) if mixes else None
-    return Compiled(tuple(steps), mix, tuple(functions), height, width, tuple(items))
+    return Compiled(
+        tuple(transforms), mix, tuple(functions), height, width, tuple(items)
+    )
 
 
 def _items(augment: Any, height: int, width: int) -> list[Any]:
+    """Return the transforms and functions of `augment`, without Compose around them."""
     if augment is None:
         return []
     if isinstance(augment, str):
-        from .recipes import recipe  # which imports many steps
+        from .recipes import recipe  # late, because it imports many transforms
 
         return list(recipe(augment)(height, width))
     if is_sequence(augment) and not augment:
         raise ValueError(
-            "augment must not be empty; augment=None turns augmentation off"
+            f"augment must not be empty, got {augment!r}. "
+            "Pass augment=None to turn augmentation off."
         )
     if not is_sequence(augment):
         if not isinstance(augment, Transform) and not callable(augment):
             raise TypeError(
-                "augment must be a list of steps, a step, the name of a recipe or "
-                f"None, got {augment!r}"
+                "augment must be a list of transforms, a transform, a function, the "
+                f"name of a recipe or None, got {augment!r}"
             )
         augment = [augment]
     return list(flatten(checked_transforms("augment", augment)))
@@ -109,13 +127,15 @@ def _name(item: Any) -> str:
     return str(getattr(item, "__name__", type(item).__name__))
 
 
-def _compile_mix(step: Any, n_classes: int) -> tuple[float, dict[str, Any]]:
-    p, kinds = step._mix(n_classes)
+def _compile_mix(transform: Any, n_classes: int) -> tuple[float, dict[str, Any]]:
+    p, kinds = transform._mix(n_classes)
     if len(kinds) > MAX_MIX_KINDS:
         raise ValueError(
-            f"augment: one of at most {MAX_MIX_KINDS} mixes is drawn, got {len(kinds)}"
+            f"augment must have at most {MAX_MIX_KINDS} mixes to choose from, got "
+            f"{len(kinds)}"
         )
-    shares = [share for _, _, share in kinds] if p else [1.0]  # which nobody asks for
-    untils = cumulated(shares)
+    # With p=0 all shares are 0, and the core never reads the thresholds.
+    shares = [share for _, _, share in kinds] if p else [1.0]
+    untils = cumulative_thresholds(shares)
     parts = [(kind, alpha, until) for (kind, alpha, _), until in zip(kinds, untils)]
     return min(p, 1.0), {"kinds": parts}

@@ -1,4 +1,4 @@
-"""Python functions of the user's, which change finished batches as they are taken."""
+"""Python functions in `augment=`, which change finished batches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from .._core import Batches, Pipeline
 
 @dataclass(eq=False, repr=False)
 class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
-    """Batches that functions change, one after the other.
+    """Batches that Python functions change, one function after the other.
 
-    Each function gets a random generator that goes on where the one before left it.
-    Its key is the seed, its counter holds the position of the batch in the epoch, the
-    epoch and the rank, so that no two batches draw the same.
+    All functions of a batch share one random generator, so each continues where the
+    previous one stopped. The generator's key is the seed. Its counter holds the
+    position of the batch in the epoch, the epoch and the rank, so no two batches draw
+    the same numbers.
     """
 
     batches: Batches
@@ -27,16 +28,19 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
     pipeline: Pipeline
     seed: int
     epoch: int
-    positions: tuple[int, int]  # of the first batch, and the step to the next
+    positions: tuple[int, int]  # position of the first batch, and the increment
     rank: int
 
     def __post_init__(self) -> None:
         self._numbered = zip(self.batches, itertools.count(*self.positions))
-        self._lock = threading.RLock()  # threads and signal handlers may share it
+        # A signal handler may call next() in the thread that already holds the lock.
+        self._lock = threading.RLock()
 
     def __next__(self) -> tuple[np.ndarray, np.ndarray]:
-        if self.pipeline.forked:  # then another thread may have left the lock locked
-            return next(self.batches)  # which says so
+        if self.pipeline.forked:
+            # Another thread may have held the lock when the process forked, so the lock
+            # is not taken. The next line raises the error for a forked process.
+            return next(self.batches)
         with self._lock:
             (images, labels), position = next(self._numbered)
         counter = (0, position, self.epoch, self.rank)
@@ -44,17 +48,18 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
         for function in self.functions:
             out = function(images, labels, rng)
             if not isinstance(out, tuple) or len(out) != 2:
-                found = f"{len(out)} values" if isinstance(out, tuple) else type(out)
+                given = f"{len(out)} values" if isinstance(out, tuple) else type(out)
                 raise TypeError(
-                    f"augment: {function!r} must return (images, labels), got {found}"
+                    f"augment: {function!r} must return (images, labels), got {given}"
                 )
             images, labels = out
         return images, labels
 
     @property
     def closed(self) -> bool:
+        """Return whether the epoch has ended or was closed."""
         return self.batches.closed
 
     def close(self) -> None:
-        """Stop working ahead for this epoch; what was handed out stays valid."""
+        """Stop preparing batches of this epoch; earlier batches stay valid."""
         self.batches.close()

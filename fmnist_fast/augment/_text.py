@@ -1,4 +1,4 @@
-"""parse_transforms: steps written as text, as on a command line."""
+"""parse_transforms, which reads transforms from text, as on a command line."""
 
 from __future__ import annotations
 
@@ -12,19 +12,31 @@ from ._transform import Transform
 from .recipes import RECIPES, recipe
 
 MAX_TEXT = 10_000
-# Names that may be called: not CFunction, which takes addresses.
+# Text must not call CFunction, because its arguments are addresses.
 TRANSFORMS = [name for name, module in MODULES.items() if module != "user"]
 
 
 def parse_transforms(text: str) -> str | tuple[Transform, ...]:
-    """Read what stands on a command line: a recipe's name, or calls of steps.
+    """Read the name of a recipe, or calls of transforms, from text.
 
-    Nothing is evaluated but calls of steps with plain values.
+    The text is parsed, never run as Python code. Only transforms can be called, and
+    their arguments are literal values or transforms. `CFunction` is not allowed.
+
+    Parameters
+    ----------
+    text : str
+        The name of a recipe, such as "strong", or calls of transforms separated by
+        commas, with or without brackets around them. At most 10,000 characters.
+
+    Returns
+    -------
+    str or tuple of Transform
+        The name of the recipe, or the transforms. `Loader(augment=...)` takes both.
 
     Raises
     ------
     ValueError
-        The text is anything else, or a step does not take its arguments.
+        The text is neither of the two, or a transform does not accept its arguments.
 
     Examples
     --------
@@ -35,52 +47,65 @@ def parse_transforms(text: str) -> str | tuple[Transform, ...]:
     if text in RECIPES:
         return text
     if "(" not in text and text not in TRANSFORMS:
-        recipe(text)
+        recipe(text)  # raises the error for an unknown recipe
     if len(text) > MAX_TEXT:
-        raise ValueError(f"augment must have at most {MAX_TEXT:,} characters")
+        raise ValueError(
+            f"augment must have at most {MAX_TEXT:,} characters, got {len(text):,}"
+        )
     try:
         tree: Any = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError(
-            f"augment is not a list of steps: {text[:80]!r}: {error}"
+            f"augment must be a list of transforms, got {text[:80]!r}: {error}"
         ) from None
     nodes = tree.elts if isinstance(tree, (ast.List, ast.Tuple)) else [tree]
     try:
-        return tuple(_read_call(node) for node in nodes)
+        return tuple(_transform_from(node) for node in nodes)
     except RecursionError:
-        raise ValueError("augment: too many brackets inside each other") from None
+        raise ValueError(
+            f"augment must have fewer nested brackets, got {text[:80]!r}"
+        ) from None
 
 
-def _read_call(node: Any) -> Transform:
+def _transform_from(node: Any) -> Transform:
+    """Return the transform that a call in the syntax tree makes."""
     source = ast.unparse(node)
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        raise ValueError(f"augment: wanted a step like RandomInvert(), got {source!r}")
+        raise ValueError(
+            "augment: each transform must be a call such as RandomInvert(), got "
+            f"{source!r}"
+        )
     name = node.func.id
     if name not in TRANSFORMS:
         raise ValueError(
-            f"augment: unknown step {name!r}{did_you_mean(name, TRANSFORMS)}"
+            f"augment: unknown transform {name!r}{did_you_mean(name, TRANSFORMS)}"
         )
-    step = getattr(importlib.import_module(f".{MODULES[name]}", __package__), name)
-    words = [word.arg for word in node.keywords]
-    if None in words or len(set(words)) < len(words):
+    transform = getattr(importlib.import_module(f".{MODULES[name]}", __package__), name)
+    names = [keyword.arg for keyword in node.keywords]
+    if None in names or len(set(names)) < len(names):
         raise ValueError(
-            f"augment: arguments must have names of their own, got {source!r}"
+            "augment: each keyword argument must have a name and appear once, got "
+            f"{source!r}"
         )
-    keywords: Any = {word.arg: _read_value(word.value) for word in node.keywords}
+    keywords: Any = {
+        keyword.arg: _value_from(keyword.value) for keyword in node.keywords
+    }
     try:
-        return cast("Transform", step(*map(_read_value, node.args), **keywords))
+        return cast("Transform", transform(*map(_value_from, node.args), **keywords))
     except TypeError as error:  # also for missing and unknown arguments
         raise ValueError(f"augment: {source}: {error}") from None
 
 
-def _read_value(node: Any) -> Any:
+def _value_from(node: Any) -> Any:
+    """Return the value of an argument in the syntax tree."""
     if isinstance(node, ast.Call):
-        return _read_call(node)
+        return _transform_from(node)
     if isinstance(node, (ast.List, ast.Tuple)):
-        return [_read_value(item) for item in node.elts]
+        return [_value_from(item) for item in node.elts]
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):
         raise ValueError(
-            f"augment: wanted a plain value, got {ast.unparse(node)!r}"
+            "augment: an argument must be a literal value or a transform, got "
+            f"{ast.unparse(node)!r}"
         ) from None

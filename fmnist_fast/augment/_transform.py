@@ -1,8 +1,9 @@
-"""Transform, what all steps share, and lists of them.
+"""Transform, the base class of all transforms, and functions for lists of transforms.
 
-Names, parameters and meaning of steps are those of torchvision.transforms.v2; what they
-become is in _flat.py. Every step is a frozen dataclass that checks its arguments when
-it is made. Sequences become tuples, so that steps can be compared, hashed and pickled.
+Names, parameters and meaning of the transforms follow torchvision.transforms.v2;
+_flat.py has the form that the core takes. Each transform is a frozen dataclass that
+checks its arguments when it is made. Sequences become tuples, so that transforms can be
+compared, hashed and pickled.
 """
 
 from __future__ import annotations
@@ -16,26 +17,41 @@ from ._arguments import MAX_SIDE, SHARED, Check, is_sequence
 from ._flat import Fields, Flat, FlatTransform
 
 Self = TypeVar("Self", bound="Transform")
-MAX_FLAT_TRANSFORMS = 65_000  # an operation is 16 bits of the random numbers' counter
+# The number of a core transform takes 16 bits of the random numbers' counter, which
+# hold at most 65,535. Two more numbers are used by the order and by a mix.
+MAX_FLAT_TRANSFORMS = 65_000
 
 
 def pair(value: object) -> tuple[Any, Any]:
-    """A field that a check has made a pair."""
+    """Return the value of a field, which its check has made a pair."""
     return cast("tuple[Any, Any]", value)
 
 
 class Transform:
-    """What all steps share.
+    """Base class of all transforms that `Loader(augment=...)` takes.
 
-    `_checks` says what the arguments must be that aren't as in all other steps.
-    `_compile(height, width)` gives what the core does to an image of that size, and the
-    size after it; it raises ValueError where such an image can't be. Most steps are one
-    of the core's, of which they say the `_kind` and the `_fields`.
+    Notes
+    -----
+    Values: Transforms are immutable. They can be compared, hashed, copied and
+    pickled, except for `CFunction`. `repr` returns the call that makes an equal
+    transform. An option such as `interpolation` may also be an enum member with its
+    value, such as torchvision's ``InterpolationMode.BILINEAR``.
+
+    Determinism: The random numbers depend only on the loader's seed, the epoch, the
+    position of the sample and the transform's index in the list.
+
+    Thread safety: Transforms can be shared by loaders and threads.
+
+    Buffers: Transforms change the images of batches, never those of the dataset.
     """
 
-    _is_mix = False  # works on the batch
-    _is_list = False  # of steps, in the place of which these stand
-    _depth = 0  # of steps inside steps
+    # For subclasses: `_checks` has the checks of arguments that are not as in SHARED.
+    # `_compile(height, width)` returns the core transforms for images of this size and
+    # the size after them, and raises ValueError if they do not fit the size. Most
+    # transforms are one core transform, and define only its `_kind` and `_fields`.
+    _is_mix = False  # mixes the samples of a batch
+    _is_list = False  # stands for the transforms in it, as Compose does
+    _depth = 0  # levels of transforms inside transforms
     _checks: Mapping[str, Check] = {}
     _kind: str
 
@@ -43,7 +59,9 @@ class Transform:
         check_keywords(cls, options)
         return super().__new__(cls)
 
-    def __init__(self) -> None:  # object's would take any arguments, as __new__ does
+    # Without this, a class without fields would accept any arguments: object.__init__
+    # ignores them if the class defines __new__ and not __init__.
+    def __init__(self) -> None:
         pass
 
     def __post_init__(self) -> None:
@@ -62,8 +80,8 @@ class Transform:
         size = self._size(height, width)
         if size != (height, width) and not 1 <= min(size) <= max(size) <= MAX_SIDE:
             raise self._error(
-                f"images have sides of 1..{MAX_SIDE}, this would make "
-                f"{size[0]}x{size[1]} of {height}x{width}"
+                f"the result must have sides in 1..{MAX_SIDE}, got "
+                f"{size[0]}x{size[1]} from an image of {height}x{width}"
             )
         return self._flatten(height, width), *size
 
@@ -78,12 +96,12 @@ class Transform:
 
 
 class Warp(Transform):
-    """Steps that move pixels by fractions of a pixel."""
+    """Base class of transforms that move pixels by fractions of a pixel."""
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         if max(height, width) > MAX_WARP_SIDE:
             raise self._error(
-                f"warps take sides up to {MAX_WARP_SIDE}, got an image of "
+                f"the image must have sides of at most {MAX_WARP_SIDE}, got "
                 f"{height}x{width}"
             )
         return height, width
@@ -91,35 +109,36 @@ class Warp(Transform):
 
 def checked_transforms(name: str, value: Any) -> tuple[Any, ...]:
     if not is_sequence(value):
-        raise TypeError(f"{name} must be a list of steps, got {value!r}")
+        raise TypeError(f"{name} must be a list of transforms, got {value!r}")
     if not value:
-        raise ValueError(f"{name} must not be empty")
+        raise ValueError(f"{name} must not be empty, got {value!r}")
     for item in value:
         if isinstance(item, type):
             raise TypeError(
-                f"{name}: {item.__name__} is a class, give an instance: "
-                f"{item.__name__}(...)"
+                f"{name} must contain only transforms, got the class {item.__name__}. "
+                f"Pass an instance: {item.__name__}(...)."
             )
         if not isinstance(item, Transform) and not callable(item):
-            raise TypeError(f"{name} must be made of steps, got {item!r}")
+            raise TypeError(f"{name} must contain only transforms, got {item!r}")
     return tuple(value)
 
 
 def flatten(items: Sequence[Any]) -> Iterator[Any]:
-    """Steps and functions, with those that stand in a Compose in its place."""
+    """Yield transforms and functions, and the content of each Compose instead of it."""
     for item in items:
         is_list = isinstance(item, Transform) and item._is_list
         yield from flatten(item.transforms) if is_list else (item,)
 
 
 def compile_all(items: Sequence[Transform], height: int, width: int) -> Flat:
+    """Return the core transforms of all items, and the size after them."""
     out = []
     for item in items:
-        steps, height, width = item._compile(height, width)
-        out += steps
+        transforms, height, width = item._compile(height, width)
+        out += transforms
         if len(out) > MAX_FLAT_TRANSFORMS:
             raise ValueError(
-                f"augment must be at most {MAX_FLAT_TRANSFORMS:,} core transforms, got "
-                f"{len(out):,} or more"
+                f"augment must have at most {MAX_FLAT_TRANSFORMS:,} core transforms, "
+                f"got {len(out):,} or more"
             )
     return out, height, width

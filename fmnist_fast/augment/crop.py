@@ -1,4 +1,4 @@
-"""Crops, padding and flips: exact copies of pixels (src/augment/window.h)."""
+"""Crops, padding and flips, which copy pixels unchanged (src/augment/window.h)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ._transform import Transform, pair
 
 
 class _CropBase(Transform):
-    """Steps that cut a rectangle out of an image that is padded first.
+    """Base class of transforms that pad an image and cut a rectangle out of it.
 
-    `_borders` gives left, top, right and bottom of the padding; where the rectangle is
-    smaller than the padded image, its place is random.
+    `_borders` returns the padding as left, top, right and bottom. The place of the
+    rectangle is random where the rectangle is smaller than the padded image.
     """
 
     _kind = "crop"
     size: object
     padding: object
-    fill: int | None = 0  # where it isn't a parameter, as `padding_mode`
-    padding_mode: str = "constant"
+    fill: int | None = 0  # for subclasses without this parameter
+    padding_mode: str = "constant"  # for subclasses without this parameter
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         return pair(self.size)
@@ -38,18 +38,19 @@ class _CropBase(Transform):
         padded_height, padded_width = height + top + bottom, width + left + right
         if padded_height < new_height or padded_width < new_width:
             is_padded = (padded_height, padded_width) != (height, width)
-            padded = f", {padded_height}x{padded_width} with padding" * is_padded
+            padded = f" ({padded_height}x{padded_width} with padding)" * is_padded
             raise self._error(
-                f"a crop of {new_height}x{new_width} is larger than the image, "
-                f"{height}x{width}{padded}: pad more, or set pad_if_needed=True"
+                f"size must be at most the image's {height}x{width}{padded}, got "
+                f"{new_height}x{new_width}.\n"
+                "Pass a larger padding or pad_if_needed=True."
             )
         mode = self.padding_mode
         for border, length in ((max(left, right), width), (max(top, bottom), height)):
-            most = {"reflect": length - 1, "symmetric": length}.get(mode, MAX_SIDE)
-            if border > most:
+            limit = {"reflect": length - 1, "symmetric": length}.get(mode, MAX_SIDE)
+            if border > limit:
                 raise self._error(
-                    f"{mode} padding of this image, {height}x{width}, must be at most "
-                    f"{most}, got {border}"
+                    f"padding must be at most {limit} with padding_mode={mode!r} and "
+                    f"an image of {height}x{width}, got {border}"
                 )
         return {
             "top": -top,
@@ -65,27 +66,38 @@ class _CropBase(Transform):
 
 @dataclass(frozen=True)
 class RandomCrop(_CropBase):
-    """Cut out a rectangle at a random place.
+    """Crop a rectangle of fixed size at a random location.
 
     Parameters
     ----------
     size : int or (height, width)
-        Of the result, in pixels, 1..65536.
-    padding : int, (x, y) or (left, top, right, bottom), optional
-        Pixels to add around the image first.
-    pad_if_needed : bool
-        Add what is missing on either side of an image that is smaller than `size`.
-    fill : int in 0..255
-        Grey level of the padding. 0 is Fashion-MNIST's background.
-    padding_mode : "constant", "edge", "reflect" or "symmetric"
-        What the padding shows: `fill`, the outermost pixels, or the image mirrored,
-        without or with the outermost pixels repeated.
+        Size of the result in pixels, 1..65536. One number makes a square.
+    padding : int, (x, y), (left, top, right, bottom) or None, default None
+        Pixels to add on each side before the crop, 0..65536. ``(x, y)`` adds x pixels
+        left and right, and y pixels above and below. None means no padding.
+    pad_if_needed : bool, default False
+        Whether to pad an image that is smaller than `size`. The missing pixels are
+        added on both sides, so that the location is still random.
+    fill : int in 0..255 or None, default 0
+        Gray level of the padding with "constant". None means 0, the background of
+        Fashion-MNIST.
+    padding_mode : {"constant", "edge", "reflect", "symmetric"}, default "constant"
+        Content of the padding. "constant" is `fill`, "edge" repeats the outermost
+        pixels, "reflect" mirrors the image without repeating the outermost pixels, and
+        "symmetric" mirrors it and repeats them.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it if `size` is larger than
+        the padded image. It also raises it if a mirrored padding is too wide: "reflect"
+        adds fewer pixels than the image's side, and "symmetric" at most as many.
 
     Notes
     -----
-    When it is compiled for a loader: ValueError if `size` is larger than the padded
-    image, or the padding too wide to be mirrored (reflect: below the side; symmetric:
-    at most the side).
+    Torchvision's `fill` can also be a color; here it is one gray level.
 
     Examples
     --------
@@ -110,19 +122,33 @@ class RandomCrop(_CropBase):
 
 @dataclass(frozen=True)
 class CenterCrop(_CropBase):
-    """Cut out the middle; where the image is smaller, pad it with black.
+    """Crop the center of the image.
+
+    An image that is smaller than `size` is padded with black.
 
     Parameters
     ----------
     size : int or (height, width)
-        Of the result, in pixels, 1..65536.
+        Size of the result in pixels, 1..65536. One number makes a square.
+
+    Raises
+    ------
+    TypeError
+        `size` has a wrong type.
+    ValueError
+        `size` is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's.
     """
 
     size: int | Sequence[int]
 
     def _borders(self, height: int, width: int) -> tuple[int, ...]:
         new_height, new_width = pair(self.size)
-        # Padding rounds down, cropping to the even number: so does torchvision.
+        # As in torchvision, half a pixel is rounded down for padding and to the even
+        # number for cropping.
         top, left = (
             (new - old) // 2 if new > old else -round((old - new) / 2)
             for new, old in ((new_height, height), (new_width, width))
@@ -132,16 +158,29 @@ class CenterCrop(_CropBase):
 
 @dataclass(frozen=True)
 class Pad(_CropBase):
-    """Add pixels around the image.
+    """Pad the image on all sides.
 
     Parameters
     ----------
     padding : int, (x, y) or (left, top, right, bottom)
-        Pixels to add, 0..65536.
-    fill : int in 0..255
-        Grey level of the padding.
-    padding_mode : "constant", "edge", "reflect" or "symmetric"
-        As in `RandomCrop`.
+        Pixels to add on each side, 0..65536. ``(x, y)`` adds x pixels left and right,
+        and y pixels above and below.
+    fill : int in 0..255 or None, default 0
+        Gray level of the padding with "constant". None means 0.
+    padding_mode : {"constant", "edge", "reflect", "symmetric"}, default "constant"
+        Content of the padding, as in `RandomCrop`.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it if a mirrored padding is
+        too wide, as in `RandomCrop`, or if a side of the result is above 65536.
+
+    Notes
+    -----
+    Torchvision's `fill` can also be a color; here it is one gray level.
     """
 
     padding: int | Sequence[int]
@@ -165,10 +204,7 @@ class _Flip(Transform):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mode == "alternating" and self.p != 0.5:
-            raise self._error(
-                f"mode='alternating' flips every second time: p must be 0.5, got "
-                f"{self.p}"
-            )
+            raise self._error(f"mode='alternating' requires p=0.5, got {self.p}")
 
     def _fields(self, height: int, width: int) -> Fields:
         alternating = int(self.mode == "alternating")
@@ -177,17 +213,28 @@ class _Flip(Transform):
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip(_Flip):
-    """Mirror left and right.
+    """Flip the image left to right with a given probability.
 
     Parameters
     ----------
-    p : float in 0..1
-        Probability.
-    mode : "random" or "alternating"
-        "alternating" flips each image in every second epoch, the first at random for
-        each, so that two epochs show both sides of all: the derandomised flip of
-        Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498.
-        `p` must be 0.5.
+    p : float in 0..1, default 0.5
+        Probability of the flip.
+    mode : {"random", "alternating"}, default "random"
+        "random" draws in each epoch whether to flip. "alternating" flips each image in
+        every second epoch, and draws for each image whether epoch 0 is flipped. Two
+        consecutive epochs then show both sides of all images.
+
+    Raises
+    ------
+    TypeError
+        `p` is not a number.
+    ValueError
+        An argument is outside its range, or `p` is not 0.5 with mode="alternating".
+
+    Notes
+    -----
+    Torchvision has no `mode`. "alternating" is the derandomized flip of Jordan, "94% on
+    CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498.
 
     Examples
     --------
@@ -198,14 +245,25 @@ class RandomHorizontalFlip(_Flip):
 
 @dataclass(frozen=True)
 class RandomVerticalFlip(_Flip):
-    """Mirror top and bottom.
+    """Flip the image upside down with a given probability.
 
     Parameters
     ----------
-    p : float in 0..1
-        Probability.
-    mode : "random" or "alternating"
+    p : float in 0..1, default 0.5
+        Probability of the flip.
+    mode : {"random", "alternating"}, default "random"
         As in `RandomHorizontalFlip`.
+
+    Raises
+    ------
+    TypeError
+        `p` is not a number.
+    ValueError
+        An argument is outside its range, or `p` is not 0.5 with mode="alternating".
+
+    Notes
+    -----
+    Torchvision has no `mode`.
     """
 
     _vertical = 1

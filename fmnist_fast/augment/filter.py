@@ -1,4 +1,4 @@
-"""Steps that look at a pixel's neighbours (src/augment/filter.h)."""
+"""Blur and sharpening, which use each pixel's neighbors (src/augment/filter.h)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,29 @@ def _kernel(name: str, value: Any) -> int:
 
 @dataclass(frozen=True)
 class GaussianBlur(Transform):
-    """Blur with a Gaussian of random width.
+    """Blur the image with a Gaussian of random standard deviation.
 
     Parameters
     ----------
     kernel_size : int or (x, y)
-        Pixels that the Gaussian is cut to: odd, 1..255, and half of it less than the
-        image's side.
-    sigma : float or (low, high)
-        Standard deviation in pixels, uniform, 0.001..1000.
+        Size of the kernel in pixels, odd, 1..255. Half of it, rounded down, must be
+        less than the image's side.
+    sigma : float or (low, high), default (0.1, 2.0)
+        Standard deviation in pixels, 0.001..1000, drawn uniformly from the range. A
+        single number is used for all images.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range, or `kernel_size` is even. `Loader` raises it
+        if the kernel is too large for the images.
+
+    Notes
+    -----
+    Pixels outside the image are mirrored, as in torchvision. The result is within one
+    gray level of torchvision's, which adds the pixels in another order.
     """
 
     kernel_size: int | Sequence[int]
@@ -53,14 +67,26 @@ class GaussianBlur(Transform):
 
 @dataclass(frozen=True)
 class RandomAdjustSharpness(Transform):
-    """Sharpen or smooth.
+    """Sharpen or smooth the image with a given probability.
 
     Parameters
     ----------
-    sharpness_factor : float
-        From 0: 0 smooths, 1 changes nothing, 2 sharpens.
-    p : float in 0..1
-        Probability.
+    sharpness_factor : float in 0..1e6
+        Strength. 0 smooths the image, 1 leaves it unchanged, and 2 sharpens it.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+
+    Raises
+    ------
+    TypeError
+        An argument is not a number.
+    ValueError
+        An argument is outside its range.
+
+    Notes
+    -----
+    The outermost pixels stay unchanged, as in torchvision. The result is within one
+    gray level of torchvision's, which rounds the factor's product differently.
     """
 
     sharpness_factor: float

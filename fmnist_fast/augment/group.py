@@ -1,4 +1,4 @@
-"""Steps made of steps (groups and choices in src/augment/steps.h)."""
+"""Transforms made of transforms: lists, groups and choices (src/augment/steps.h)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._arguments import SMALL, number, optional, several
+from ._arguments import SMALL, number, optional, sequence_of
 from ._flat import Flat, Mix, choice, group
 from ._transform import Transform, checked_transforms, compile_all, flatten
 
@@ -23,11 +23,15 @@ class _Container(Transform):
         self._check_inner()
 
     def _check_inner(self) -> None:
-        """Not too deep; in all but lists all for single images, or all mixes."""
+        """Check the transforms inside, and set `_depth` and `_is_mix`.
+
+        Compose may hold everything that a list may. The other containers hold either
+        transforms of single images or mixes, and no Python functions.
+        """
         depth = 1 + max(getattr(item, "_depth", 0) for item in self.transforms)
         if depth > _MAX_DEPTH:
             raise self._error(
-                f"steps stand at most {_MAX_DEPTH} deep inside each other"
+                f"transforms must be nested at most {_MAX_DEPTH} deep, got {depth}"
             )
         object.__setattr__(self, "_depth", depth)
         if self._is_list:
@@ -36,14 +40,15 @@ class _Container(Transform):
         for item in items:
             if not isinstance(item, Transform):
                 raise self._error(
-                    "a Python function gets the finished batch, and must be at the end "
-                    f"of augment instead, got {item!r} inside"
+                    f"transforms must not contain Python functions, got {item!r}.\n"
+                    "Pass functions at the end of the list for augment, where they get "
+                    "finished batches."
                 )
         names = {item._is_mix: type(item).__name__ for item in reversed(items)}
         if len(names) > 1:
             raise self._error(
-                f"{names[True]} mixes the images of a batch, and can't stand together "
-                f"with {names[False]}"
+                "transforms must be either mixes or transforms of single images, got "
+                f"{names[True]} and {names[False]}"
             )
         object.__setattr__(self, "_is_mix", True in names)
 
@@ -51,8 +56,8 @@ class _Container(Transform):
         items = list(flatten(self.transforms))
         if len(items) > 1:
             raise self._error(
-                f"a batch is mixed once, got {len(items)} mixes: RandomChoice takes "
-                "one of several"
+                f"transforms must have at most one mix, got {len(items)}.\n"
+                "Pass RandomChoice([...]) to draw one of several mixes."
             )
         mix: Mix = items[0]._mix(n_classes)
         return mix
@@ -60,11 +65,22 @@ class _Container(Transform):
 
 @dataclass(frozen=True)
 class Compose(_Container):
-    """Several steps, one after the other: the same as a list of them.
+    """Apply several transforms one after the other.
+
+    It means the same as the list of its transforms.
 
     Parameters
     ----------
-    transforms : sequence of steps
+    transforms : sequence
+        Transforms of single images, then at most one mix, then Python functions. Lists,
+        groups and choices can be nested at most 32 deep.
+
+    Raises
+    ------
+    TypeError
+        `transforms` is not a sequence of transforms and functions.
+    ValueError
+        `transforms` is empty or nested too deeply.
 
     Examples
     --------
@@ -81,14 +97,25 @@ class Compose(_Container):
 
 @dataclass(frozen=True)
 class RandomApply(_Container):
-    """Several steps, all or none.
+    """Apply all of several transforms with a given probability, or none of them.
 
     Parameters
     ----------
-    transforms : sequence of steps
-        They must keep the size of the image, unless p is 1. Or one mix.
-    p : float in 0..1
-        Probability of all.
+    transforms : sequence of Transform
+        Transforms of single images, or one mix. If `p` is less than 1, they must keep
+        the size of the image.
+    p : float in 0..1, default 0.5
+        Probability of applying the transforms.
+
+    Raises
+    ------
+    TypeError
+        `transforms` is not a sequence of transforms, or `p` is not a number.
+    ValueError
+        `transforms` is empty, is nested more than 32 deep, contains a Python function,
+        or contains both mixes and transforms of single images, or `p` is outside its
+        range. `Loader` raises it if the transforms do not keep the size, or for a
+        second mix.
     """
 
     p: float = 0.5
@@ -97,8 +124,9 @@ class RandomApply(_Container):
         inner, *size = compile_all(self.transforms, height, width)
         if self.p < 1 and size != [height, width]:
             raise self._error(
-                f"its steps make {size[0]}x{size[1]} of {height}x{width}; with p="
-                f"{self.p:g} they must keep the size, or a batch had images of two"
+                f"transforms must keep the size {height}x{width} with p={self.p:g}, "
+                f"got {size[0]}x{size[1]}.\n"
+                "All images of a batch must have the same size."
             )
         return group(inner, self.p), size[0], size[1]
 
@@ -109,14 +137,26 @@ class RandomApply(_Container):
 
 @dataclass(frozen=True)
 class RandomChoice(_Container):
-    """One of several steps.
+    """Apply one transform that is drawn from a list.
 
     Parameters
     ----------
-    transforms : sequence of steps
-        All must make images of one size. Or several mixes. A Compose is one step.
-    p : sequence of float, optional
-        How probable each is, as shares of their sum; by default all are equally.
+    transforms : sequence of Transform
+        Transforms to choose from: either all for single images, or at most 8 mixes. All
+        must return images of the same size. A `Compose` counts as one transform.
+    p : sequence of float or None, default None
+        Weight of each transform, 0..1e9; the weights need not add up to 1. None means
+        equal probabilities.
+
+    Raises
+    ------
+    TypeError
+        `transforms` is not a sequence of transforms, or `p` not a sequence of numbers.
+    ValueError
+        `transforms` is empty, is nested more than 32 deep, contains a Python function,
+        or contains both mixes and transforms of single images. `p` has another length
+        than `transforms`, or its sum is below 1e-6. `Loader` raises it if the
+        transforms return different sizes, or if there are more than 8 mixes.
 
     Examples
     --------
@@ -128,8 +168,9 @@ class RandomChoice(_Container):
     p: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
+        """Check `transforms` first, because their number is the length of `p`."""
         self._check(transforms=checked_transforms)
-        self._check(p=optional(several(number(0, 1e9), len(self.transforms))))
+        self._check(p=optional(sequence_of(number(0, 1e9), len(self.transforms))))
         if self.p is not None and sum(self.p) < SMALL:
             raise self._error(f"p must have a sum above 0, got {self.p}")
         self._check_inner()
@@ -142,13 +183,13 @@ class RandomChoice(_Container):
         compiled = [compile_all([item], height, width) for item in self.transforms]
         sizes = [(size[1], size[2]) for size in compiled]
         if len(set(sizes)) > 1:
-            found = ", ".join(
+            results = ", ".join(
                 f"{type(item).__name__} {size[0]}x{size[1]}"
                 for item, size in zip(self.transforms, sizes)
             )
             raise self._error(
-                f"all steps must make images of one size, of {height}x{width} got "
-                f"{found}"
+                "transforms must all return the same size for an image of "
+                f"{height}x{width}, got {results}"
             )
         alternatives = [(p, flat[0]) for p, flat in zip(self._shares, compiled)]
         return choice(alternatives), *sizes[0]

@@ -1,4 +1,4 @@
-"""Steps that mix the images of a batch (src/augment/mix.h)."""
+"""MixUp and CutMix, which mix the samples of a batch (src/augment/mix.h)."""
 
 from __future__ import annotations
 
@@ -23,26 +23,43 @@ class _BatchMix(Transform):
     def _mix(self, n_classes: int) -> Mix:
         if self.num_classes not in (None, n_classes):
             raise self._error(
-                f"num_classes must be the dataset's, {n_classes}, got "
-                f"{self.num_classes}"
+                f"num_classes must be {n_classes}, the dataset's number of classes, "
+                f"got {self.num_classes}"
             )
         return 1.0, [(MIX_KINDS[self._kind], self.alpha, 1.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixUp(_BatchMix):
-    """Blend every image with another one of its batch, and their labels alike.
+    """Blend each sample with another sample of the batch.
 
-    Zhang et al., "mixup: Beyond empirical risk minimization", arXiv:1710.09412. Every
-    image draws its own partner and share. In a list it stands behind all steps for
-    single images.
+    The labels are blended by the same share. The method is that of Zhang et al.,
+    "mixup: Beyond empirical risk minimization", arXiv:1710.09412.
 
     Parameters
     ----------
-    alpha : float
-        Of the Beta(alpha, alpha) distribution of the share, above 0.
-    num_classes : int, optional
-        Must be the dataset's.
+    alpha : float in 1e-6..1e6, default 1.0
+        Parameter of the Beta(alpha, alpha) distribution from which the share is drawn.
+    num_classes : int or None, default None
+        Number of classes. It must be the dataset's. None means the dataset's.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it if `num_classes` is not the
+        dataset's, if `label_dtype` is not "onehot", or if a transform of single images
+        or a second mix follows.
+
+    Notes
+    -----
+    In a list, a mix comes after all transforms of single images. Partners are drawn
+    from the global batch, and need not be on the same rank.
+
+    Torchvision draws one share for the batch and pairs consecutive samples. Here each
+    sample draws its own partner and share. Torchvision's `labels_getter` is not
+    available.
     """
 
     _kind = "mixup"
@@ -50,19 +67,35 @@ class MixUp(_BatchMix):
 
 @dataclass(frozen=True, kw_only=True)
 class CutMix(_BatchMix):
-    """Replace a rectangle of every image by that of another one of its batch.
+    """Replace a rectangle of each sample by that of another sample of the batch.
 
-    Yun et al., "CutMix: Regularization strategy to train strong classifiers with
-    localizable features", arXiv:1905.04899. The labels are blended by area. Every image
-    draws its own partner and rectangle. In a list it stands behind all steps for single
-    images.
+    The labels are blended by area. The method is that of Yun et al., "CutMix:
+    Regularization strategy to train strong classifiers with localizable features",
+    arXiv:1905.04899.
 
     Parameters
     ----------
-    alpha : float
-        Of the Beta(alpha, alpha) distribution of the area that is kept, above 0.
-    num_classes : int, optional
-        Must be the dataset's.
+    alpha : float in 1e-6..1e6, default 1.0
+        Parameter of the Beta(alpha, alpha) distribution from which the share of the
+        area that is kept is drawn.
+    num_classes : int or None, default None
+        Number of classes. It must be the dataset's. None means the dataset's.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        As in `MixUp`.
+
+    Notes
+    -----
+    In a list, a mix comes after all transforms of single images. Partners are drawn
+    from the global batch, and need not be on the same rank.
+
+    Torchvision draws one rectangle for the batch and pairs consecutive samples. Here
+    each sample draws its own partner and rectangle. Torchvision's `labels_getter` is
+    not available.
     """
 
     _kind = "cutmix"

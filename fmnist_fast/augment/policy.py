@@ -1,4 +1,4 @@
-"""Policies: random operations of random or given strength."""
+"""Policies, which draw image operations of random or given strength."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from ._transform import Warp
 
 
 class _Policy(Warp):
-    """One of torchvision's 14 operations, but Color, each with the same probability.
+    """Base class of policies that draw one of 13 operations, all equally likely.
 
-    The strengths are those of TrivialAugmentWide.
+    These are torchvision's 14 operations except Color. The strengths below are
+    TrivialAugmentWide's.
     """
 
     num_magnitude_bins: int
     interpolation: str
     fill: int | None
     _shear, _degrees = 0.99, 135.0  # the shear is a tangent
-    _factor, _bits = 0.99, 2  # factors go from 1 on, both ways
+    _factor, _bits = 0.99, 2  # factors are 1 - 0.99 to 1 + 0.99
 
     def _move(self, height: int, width: int) -> tuple[float, float]:
         return 32.0, 32.0
@@ -36,7 +37,7 @@ class _Policy(Warp):
         move_x, move_y = self._move(height, width)
         corner = {"center_x": -width * 0.5, "center_y": -height * 0.5}
         shears = {"shear_tangent": 1, **corner}
-        # Half of their share each: 1 + factor and 1 - factor, drawn from 1 on.
+        # Two alternatives with half of the share each: upward and downward from 1.
         factors = [draw(1.0, 1.0 + self._factor), draw(1.0, 1.0 - self._factor)]
         return choice(
             [
@@ -59,21 +60,35 @@ class _Policy(Warp):
 
 @dataclass(frozen=True)
 class TrivialAugmentWide(_Policy):
-    """One random operation of random strength.
+    """Apply one random operation of random strength.
 
-    Müller and Hutter, "TrivialAugment: Tuning-free yet state-of-the-art data
-    augmentation", ICCV 2021, arXiv:2103.10158. One of identity, shear and translation
-    along x or y, rotation, brightness, contrast, sharpness, posterize, solarize,
-    autocontrast and equalize. Torchvision's operation Color is left out: it does
-    nothing to grayscale images.
+    The method is that of Müller and Hutter, "TrivialAugment: Tuning-free yet
+    state-of-the-art data augmentation", ICCV 2021, arXiv:2103.10158.
 
     Parameters
     ----------
-    num_magnitude_bins : int in 2..65536
-        Number of strengths, equally spaced.
-    interpolation : "nearest" or "bilinear"
-    fill : int in 0..255, optional
-        Grey level outside the image; black by default.
+    num_magnitude_bins : int in 2..65536, default 31
+        Number of equally spaced strengths.
+    interpolation : {"nearest", "bilinear"}, default "nearest"
+        Interpolation of the operations that move pixels.
+    fill : int in 0..255 or None, default None
+        Gray level outside the image. None means 0.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it for images with a side
+        above 16384 pixels.
+
+    Notes
+    -----
+    The operations are identity, shear along x or y, translation along x or y, rotation,
+    brightness, contrast, sharpness, posterize, solarize, autocontrast and equalize.
+
+    Torchvision's operation Color is omitted, because it does nothing to grayscale
+    images. The 13 operations are equally likely.
     """
 
     num_magnitude_bins: int = 31
@@ -83,23 +98,38 @@ class TrivialAugmentWide(_Policy):
 
 @dataclass(frozen=True)
 class RandAugment(_Policy):
-    """Several random operations of one strength.
+    """Apply several random operations of the same strength.
 
-    Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
-    search space", arXiv:1909.13719. The operations are those of `TrivialAugmentWide`,
-    in narrower ranges.
+    The method is that of Cubuk et al., "RandAugment: Practical automated data
+    augmentation with a reduced search space", arXiv:1909.13719.
 
     Parameters
     ----------
-    num_ops : int in 0..1000
-        Number of operations, one after the other.
-    magnitude : int in 0..num_magnitude_bins - 1
-        Their strength.
-    num_magnitude_bins : int in 2..65536
-        Number of strengths, equally spaced.
-    interpolation : "nearest" or "bilinear"
-    fill : int in 0..255, optional
-        Grey level outside the image; black by default.
+    num_ops : int in 0..1000, default 2
+        Number of operations, which are drawn and applied one after the other.
+    magnitude : int in 0..num_magnitude_bins-1, default 9
+        Strength of the operations.
+    num_magnitude_bins : int in 2..65536, default 31
+        Number of equally spaced strengths.
+    interpolation : {"nearest", "bilinear"}, default "nearest"
+        Interpolation of the operations that move pixels.
+    fill : int in 0..255 or None, default None
+        Gray level outside the image. None means 0.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it for images with a side
+        above 16384 pixels.
+
+    Notes
+    -----
+    The operations are those of `TrivialAugmentWide` in narrower ranges.
+
+    Torchvision's operation Color is omitted, because it does nothing to grayscale
+    images. The 13 operations are equally likely.
     """
 
     num_ops: int = 2
@@ -111,6 +141,7 @@ class RandAugment(_Policy):
     _checks = {"num_ops": integer(0, 1000)}
 
     def __post_init__(self) -> None:
+        """Check `magnitude` last, because its limit is another argument."""
         super().__post_init__()
         self._check(magnitude=integer(0, self.num_magnitude_bins - 1))
 

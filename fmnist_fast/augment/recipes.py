@@ -1,4 +1,4 @@
-"""Named lists of steps, from papers."""
+"""Recipes: named lists of transforms, from papers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ def _standard(height: int, width: int) -> tuple[Transform, ...]:
 
 
 def _standard_erasing(height: int, width: int) -> tuple[Transform, ...]:
-    # Zhong et al., arXiv:1708.04896, which has results for Fashion-MNIST; scale and
-    # ratio are torchvision's.
+    # Zhong et al., arXiv:1708.04896, which has results for Fashion-MNIST. The scale and
+    # the ratio are torchvision's.
     return *_standard(height, width), RandomErasing()
 
 
 def _strong(height: int, width: int) -> tuple[Transform, ...]:
-    # Müller and Hutter, arXiv:2103.10158, as their code does it for CIFAR-10: the wide
-    # operation first, crop and flip, then Cutout with half the image's side (16 of 32).
+    # Müller and Hutter, arXiv:2103.10158, in the order of their code for CIFAR-10:
+    # TrivialAugmentWide, crop, flip, then Cutout with half the image's side (16 of 32).
     cutout = Cutout(max(1, min(height, width) // 2))
     return TrivialAugmentWide(), *_standard(height, width), cutout
 
 
-# Of the size of the image. Padding and holes are black, as Fashion-MNIST's background.
+# Each recipe is a function of the image's height and width. Padding and erased parts
+# are black, the background of Fashion-MNIST.
 RECIPES: dict[str, Callable[[int, int], tuple[Transform, ...]]] = {
     "standard": _standard,
     "standard+erasing": _standard_erasing,
@@ -39,6 +40,23 @@ RECIPES: dict[str, Callable[[int, int], tuple[Transform, ...]]] = {
 
 
 def recipe(name: str) -> Callable[[int, int], tuple[Transform, ...]]:
+    """Return the recipe of a name.
+
+    Parameters
+    ----------
+    name : {"standard", "standard+erasing", "strong"}
+        Name of the recipe.
+
+    Returns
+    -------
+    callable
+        Function of an image's height and width that returns a tuple of transforms.
+
+    Raises
+    ------
+    ValueError
+        No recipe has this name. The message lists the names.
+    """
     if name not in RECIPES:
         raise ValueError(
             f"augment must be one of the recipes {', '.join(RECIPES)}, got {name!r}"

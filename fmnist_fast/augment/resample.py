@@ -1,4 +1,4 @@
-"""Images of another size (src/augment/resample.h)."""
+"""Resize and RandomResizedCrop, which change the size (src/augment/resample.h)."""
 
 from __future__ import annotations
 
@@ -34,19 +34,36 @@ class _Resample(Transform):
 
 @dataclass(frozen=True)
 class Resize(_Resample):
-    """Make the image larger or smaller.
+    """Resize the image.
 
     Parameters
     ----------
     size : int, (height, width) or None
-        Of the result, in pixels, 1..65536. One number is the shorter side, and the
-        other follows. None: `max_size` says it all.
-    interpolation : "bilinear" or "nearest"
-    max_size : int, optional
-        Limit of the longer side, larger than `size`; only with one number or None.
-    antialias : bool
-        Take the mean of all pixels that a new pixel covers when shrinking. No effect
-        on "nearest".
+        Size of the result in pixels, 1..65536. One number is the shorter side, and the
+        longer side keeps the aspect ratio. None makes the longer side `max_size`.
+    interpolation : {"bilinear", "nearest"}, default "bilinear"
+        Interpolation between pixels.
+    max_size : int in 1..65536 or None, default None
+        Limit of the longer side in pixels, above `size`. It requires `size` to be one
+        number or None. None means no limit.
+    antialias : bool or None, default True
+        Whether a smaller image averages all pixels that each new pixel covers. It has
+        no effect with "nearest". None means False.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range, `size` and `max_size` are both None, or
+        `max_size` does not agree with `size`. `Loader` raises it if a side of the
+        result is 0 or above 65536.
+
+    Notes
+    -----
+    "nearest" is equal to torchvision's. With "bilinear", at least 99.5 % of the pixels
+    are within one gray level of torchvision's. Other interpolations, such as bicubic,
+    are not available.
     """
 
     size: int | Sequence[int] | None
@@ -56,13 +73,14 @@ class Resize(_Resample):
     _checks = {"size": optional(_one_side_or_both), "max_size": optional(side)}
 
     def __post_init__(self) -> None:
+        """Check the arguments, and `size` against `max_size`."""
         super().__post_init__()
         if self.size is None and self.max_size is None:
-            raise self._error("max_size must be an integer where size is None")
+            raise self._error("size=None requires max_size, got max_size=None")
         if isinstance(self.size, tuple) and self.max_size is not None:
             raise self._error(
-                f"max_size goes with one size or None, got size={self.size} and "
-                f"max_size={self.max_size}"
+                "max_size requires size to be an integer or None, got "
+                f"size={self.size} and max_size={self.max_size}"
             )
         if isinstance(self.size, int) and (self.max_size or MAX_SIDE + 1) <= self.size:
             raise self._error(
@@ -74,31 +92,50 @@ class Resize(_Resample):
         if isinstance(self.size, tuple):
             return pair(self.size)
         short, long = sorted((height, width))
-        size, most = cast("int | None", self.size), self.max_size
+        size, limit = cast("int | None", self.size), self.max_size
         sides = (short, long) if size is None else (size, int(size * long / short))
-        if most is not None and (size is None or sides[1] > most):
-            sides = int(most * sides[0] / sides[1]), most
+        if limit is not None and (size is None or sides[1] > limit):
+            sides = int(limit * sides[0] / sides[1]), limit
         return (sides[1], sides[0]) if width <= height else sides
 
 
 @dataclass(frozen=True)
 class RandomResizedCrop(_Resample):
-    """Cut out a rectangle of random area and shape, and resize it.
+    """Crop a rectangle of random area and aspect ratio, and resize it.
 
-    Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6.
+    The method is that of Szegedy et al., "Going deeper with convolutions", CVPR 2015,
+    section 6.
 
     Parameters
     ----------
     size : int or (height, width)
-        Of the result, in pixels, 1..65536.
-    scale : (low, high)
-        Share of the image's area, uniform, above 0.
-    ratio : (low, high)
-        Width / height, uniform in its logarithm, above 0. After ten draws that do not
-        fit into the image, the largest rectangle in the middle that `ratio` allows.
-    interpolation : "bilinear" or "nearest"
-    antialias : bool
-        As in `Resize`.
+        Size of the result in pixels, 1..65536. One number makes a square.
+    scale : (low, high), default (0.08, 1.0)
+        Range of the crop's area as a share of the image's area, 1e-6..1e6. The area is
+        drawn uniformly.
+    ratio : (low, high), default (3/4, 4/3)
+        Range of the crop's width / height, 1e-6..1e6. Its logarithm is drawn uniformly.
+    interpolation : {"bilinear", "nearest"}, default "bilinear"
+        Interpolation between pixels.
+    antialias : bool or None, default True
+        Whether a smaller image averages all pixels that each new pixel covers. It has
+        no effect with "nearest". None means False.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range.
+
+    Notes
+    -----
+    After ten draws that do not fit into the image, the crop is the largest rectangle
+    in the center that `ratio` allows, as in torchvision.
+
+    "nearest" is equal to torchvision's. With "bilinear", at least 99.5 % of the pixels
+    are within one gray level of torchvision's. Other interpolations, such as bicubic,
+    are not available.
     """
 
     size: int | Sequence[int]
@@ -117,7 +154,7 @@ class RandomResizedCrop(_Resample):
         return {
             "scale": drawn(*pair(self.scale)),
             "log_ratio": log_range(low, high),
-            # Not 0 for a shape that is narrower than a pixel.
+            # An extreme ratio would round to a side of 0, which cannot be resized.
             "fallback_height": max(1, round(width / max(low, width / height))),
             "fallback_width": max(1, round(height * min(high, width / height))),
             "resize": super()._fields(height, width),

@@ -1,4 +1,4 @@
-"""Tables of grey levels (src/augment/tone.h)."""
+"""Transforms that map each gray level to another (src/augment/tone.h)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,32 @@ _factor = optional(around(1.0, 0.0, LARGE, 2))
 
 @dataclass(frozen=True)
 class ColorJitter(Transform):
-    """Change brightness and contrast at random, in random order.
+    """Change brightness and contrast by random factors, in random order.
 
     Parameters
     ----------
-    brightness, contrast : float or (low, high), optional
-        Factor, uniform, from 0; one number b is (max(0, 1 - b), 1 + b).
-    saturation : float or (low, high), optional
-        Checked in the same way; does nothing to grayscale images.
-    hue : float or (low, high), optional
-        In -0.5..0.5; does nothing to grayscale images.
+    brightness : float, (low, high) or None, default None
+        Range of the factor that multiplies gray levels, 0..1e6. The factor is drawn
+        uniformly. One number b means ``(max(0, 1 - b), 1 + b)``. None means no change.
+    contrast : float, (low, high) or None, default None
+        Range of the factor that multiplies differences from the image's mean gray
+        level, as for `brightness`. None means no change.
+    saturation : float, (low, high) or None, default None
+        Checked as `brightness`, without effect on grayscale images.
+    hue : float, (low, high) or None, default None
+        Range in -0.5..0.5, without effect on grayscale images. One number h, 0..0.5,
+        means ``(-h, h)``.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's for the same factors in the same order.
     """
 
     brightness: float | Sequence[float] | None = None
@@ -46,9 +62,9 @@ class ColorJitter(Transform):
 
 
 class _Tone(Transform):
-    """A table of grey levels, used with probability p."""
+    """Base class of transforms with one table of gray levels and a probability."""
 
-    _value = ""  # the parameter that the table depends on, if there is one
+    _value = ""  # name of the parameter that the table depends on, or ""
     p: float
 
     def _flatten(self, height: int, width: int) -> list[FlatTransform]:
@@ -58,12 +74,23 @@ class _Tone(Transform):
 
 @dataclass(frozen=True)
 class RandomInvert(_Tone):
-    """Make black white, and white black.
+    """Invert the gray levels with a given probability.
 
     Parameters
     ----------
-    p : float in 0..1
-        Probability.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+
+    Raises
+    ------
+    TypeError
+        `p` is not a number.
+    ValueError
+        `p` is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's.
     """
 
     p: float = 0.5
@@ -72,14 +99,25 @@ class RandomInvert(_Tone):
 
 @dataclass(frozen=True)
 class RandomPosterize(_Tone):
-    """Keep only the highest bits of every pixel.
+    """Reduce the number of bits of each pixel with a given probability.
 
     Parameters
     ----------
     bits : int in 0..8
-        Bits to keep.
-    p : float in 0..1
-        Probability.
+        Number of the highest bits to keep. The other bits become 0.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's.
     """
 
     bits: int
@@ -90,14 +128,25 @@ class RandomPosterize(_Tone):
 
 @dataclass(frozen=True)
 class RandomSolarize(_Tone):
-    """Invert the bright pixels.
+    """Invert the bright pixels with a given probability.
 
     Parameters
     ----------
     threshold : float in 0..255
-        Grey level from which on pixels are inverted.
-    p : float in 0..1
-        Probability.
+        Lowest gray level that is inverted.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's.
     """
 
     threshold: float
@@ -108,12 +157,25 @@ class RandomSolarize(_Tone):
 
 @dataclass(frozen=True)
 class RandomAutocontrast(_Tone):
-    """Stretch the grey levels, so that the darkest is 0 and the brightest 255.
+    """Maximize the contrast with a given probability.
+
+    The darkest pixel of the image becomes 0, and the brightest becomes 255.
 
     Parameters
     ----------
-    p : float in 0..1
-        Probability.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+
+    Raises
+    ------
+    TypeError
+        `p` is not a number.
+    ValueError
+        `p` is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's.
     """
 
     p: float = 0.5
@@ -122,12 +184,25 @@ class RandomAutocontrast(_Tone):
 
 @dataclass(frozen=True)
 class RandomEqualize(_Tone):
-    """Move the grey levels so that all are about equally frequent.
+    """Equalize the histogram with a given probability.
+
+    The gray levels become about equally frequent.
 
     Parameters
     ----------
-    p : float in 0..1
-        Probability.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+
+    Raises
+    ------
+    TypeError
+        `p` is not a number.
+    ValueError
+        `p` is outside its range.
+
+    Notes
+    -----
+    The result is equal to torchvision's.
     """
 
     p: float = 0.5

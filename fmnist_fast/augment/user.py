@@ -1,4 +1,4 @@
-"""C functions of the user's own, by address (fm_user_fn in src/augment/steps.h)."""
+"""CFunction, which calls a C function of the user (src/augment/steps.h)."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ def _is_capsule(value: Any) -> bool:
     return type(value).__name__ == "PyCapsule"
 
 
-def _meaning(signature: str) -> str:
-    """Without what Cython adds for its own use, and what callers need not know."""
-    own = r"__pyx_t_\w*?_(?=u?int\d+_t\b)"
-    return re.sub(rf"{own}|\b(const|noexcept|nogil)\b|\s", "", signature)
+def _bare(signature: str) -> str:
+    """Return a signature without qualifiers, spaces and Cython's prefixes of types."""
+    prefix = r"__pyx_t_\w*?_(?=u?int\d+_t\b)"
+    return re.sub(rf"{prefix}|\b(const|noexcept|nogil)\b|\s", "", signature)
 
 
 def _function_address(function: Any) -> int:
     if _is_capsule(function):
         name = _capsule_name(function)
-        found = (name or b"").decode(errors="replace")
-        if _meaning(found) != _meaning(_SIGNATURE):
+        signature = (name or b"").decode(errors="replace")
+        if _bare(signature) != _bare(_SIGNATURE):
             raise ValueError(
-                f"CFunction: a capsule must be named {_SIGNATURE!r}, got {found!r}"
+                "CFunction: the capsule's name must be the signature "
+                f"{_SIGNATURE!r}, got {signature!r}"
             )
         return cast("int", _capsule_pointer(function, name))
     if isinstance(function, CFuncPtr):
         types = function.argtypes
         if types is not None and len(types) != 5:
             raise ValueError(
-                f"CFunction: function must take 5 arguments, {_SIGNATURE}, got "
-                f"{len(types)}"
+                f"CFunction: function must take 5 arguments, got {len(types)}.\n"
+                f"Its signature must be {_SIGNATURE}."
             )
         return ctypes.cast(function, c_void_p).value or 0
     address = getattr(function, "address", None)
@@ -75,25 +76,45 @@ def _data_address(data: Any) -> int:
 
 @dataclass(frozen=True, eq=False)
 class CFunction(Transform):
-    """A C function that changes images inside the worker threads.
+    """Change images by a C function that the worker threads call.
 
-    Its signature is ``void (uint8_t *pixels, int64_t height, int64_t width, const
-    uint32_t *random, void *data)``. It changes ``height * width`` pixels in place;
-    `random` are four random words of its own for every image and epoch. Several threads
-    call it at once, without the GIL. What it writes elsewhere is not checked.
+    The signature of the function is ``void (uint8_t *pixels, int64_t height, int64_t
+    width, const uint32_t *random, void *data)``. It changes ``height * width`` pixels
+    in place.
 
     Parameters
     ----------
     function : capsule, ctypes function or numba cfunc
-        A capsule as Cython puts into ``__pyx_capi__``, named after the signature; a
-        ctypes function pointer; or any object with an integer `address`.
-    data : int, ctypes object or capsule, optional
-        Handed to the function: an address, which must stay valid; the memory of a
-        ctypes array, structure or number; what a ctypes or capsule pointer points to.
+        The function: a capsule from Cython's ``__pyx_capi__``, whose name is the
+        signature; a ctypes function pointer; or an object with an integer attribute
+        `address`, such as a numba cfunc.
+    data : int, ctypes object, capsule or None, default None
+        Value of the argument `data`. An integer is an address that must stay valid. A
+        ctypes array, structure or number is passed by its address. A ctypes pointer or
+        a capsule is passed as the address that it holds. None is a null pointer.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type, or the transform is pickled or copied.
+    ValueError
+        The signature does not match, the address of `function` is not in 1..2**64 - 1,
+        or the address of `data` is not in 0..2**64 - 1.
 
     Notes
     -----
-    It keeps both alive. It can't be pickled, and equals only itself.
+    Determinism: `random` points to four random words, which differ for each image
+    and epoch. The results are reproducible if the function uses no other state.
+
+    Thread safety: Several threads call the function at once, without the GIL.
+
+    Buffers: The function changes the pixels in place. Nothing checks which memory it
+    writes.
+
+    Lifetime: The transform keeps `function` and `data` alive. It can't be pickled
+    or copied, and it equals only itself.
+
+    Torchvision has no such transform.
     """
 
     function: Any
@@ -102,15 +123,20 @@ class CFunction(Transform):
     _kind = "user"
 
     def __post_init__(self) -> None:
+        """Read and check the two addresses."""
         addresses = _function_address(self.function), _data_address(self.data)
-        for name, address in zip(("function", "data"), addresses):
-            if not (name == "function") <= address < 2**64:
-                raise self._error(f"the address of {name} can't be {address}")
+        for name, low, address in zip(("function", "data"), (1, 0), addresses):
+            if not low <= address < 2**64:
+                raise self._error(
+                    f"the address of {name} must be in {low}..2**64 - 1, got {address}"
+                )
         object.__setattr__(self, "_addresses", addresses)
 
     def __reduce__(self) -> Any:
+        """Raise TypeError, because an address cannot be pickled."""
         raise TypeError(
-            "CFunction can't be pickled: an address means nothing in another process"
+            "CFunction can't be pickled: an address is valid only in its own process.\n"
+            "Make a CFunction in each process."
         )
 
     def _fields(self, height: int, width: int) -> Fields:

@@ -1,1 +1,1 @@
-"""Adapters to frameworks, each imported when it is asked for, none required."""
+"""Adapters to frameworks. None is required, and each is imported only on request."""

@@ -1,4 +1,4 @@
-"""What the adapters to all frameworks have in common: epochs and state of a Loader."""
+"""Parts that all adapters share: epochs, state, contact sheets, import errors."""
 
 from __future__ import annotations
 
@@ -18,70 +18,158 @@ Self = TypeVar("Self", bound="Adapter")
 
 
 @contextmanager
-def importing(name: str, needs: str, *packages: str) -> Iterator[None]:
-    """Say what the adapter of this name needs where its package can't be imported.
+def importing(name: str, requirement: str, *packages: str) -> Iterator[None]:
+    """Raise an ImportError that names `requirement` if a package is missing.
 
-    `packages` are others that it needs, directly or not.
+    `name` is the module of the adapter and the main package that it requires.
+    `packages` are further packages that it requires, directly or indirectly.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name not in (name, *packages):
             raise
-        raise ImportError(f"fmnist_fast.frameworks.{name} needs {needs}") from None
+        raise ImportError(
+            f"fmnist_fast.frameworks.{name} requires {requirement}"
+        ) from None
 
 
 class Adapter:
-    """Base of what hands out the batches of `loader` in another form."""
+    """Base class of the adapters, which convert the batches of a `Loader`.
 
-    _shown: tuple[str, ...] = ()  # attributes of its own that its repr has
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset to take the samples from.
+    **options
+        Keyword arguments of `Loader`.
+
+    Attributes
+    ----------
+    loader : Loader
+        Loader that fills the batches.
+    """
+
+    _shown: tuple[str, ...] = ()  # attributes of the adapter that its repr shows
 
     def __init__(self, dataset: Dataset, **options: Any) -> None:
-        super().__init__()  # of the framework's class, where there is one
+        super().__init__()  # an adapter may also derive from a class of its framework
         self.loader = Loader(dataset, **options)
-        self._numpys = self.loader  # which gives the same pixels as numpy arrays
+        # An adapter may replace `loader` by one that returns bytes. This loader keeps
+        # the normalization of the consumer's batches, which `show` undoes.
+        self._numpy_loader = self.loader
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, for this rank."""
+        """Return the number of batches of a whole epoch, for this rank."""
         return len(self.loader)
 
     @property
     def epoch(self) -> int:
-        """The epoch, from 0, that the next batch belongs to."""
+        """Return the epoch of the next batch, counted from 0."""
         return self.loader.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iterator start at the beginning of `epoch`."""
+        """Make the next iterator start at the beginning of `epoch`.
+
+        Parameters
+        ----------
+        epoch : int in 0..2**32-1
+            Number of the epoch, as for `Loader.set_epoch`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `epoch` is not an integer, or is out of range.
+        """
         self.loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the newest iterator stands: see Loader.state_dict."""
+        """Return the position of the newest iterator.
+
+        Returns
+        -------
+        dict
+            State that can be stored as JSON. `Loader.state_dict` describes it.
+        """
         return self.loader.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next iterator go on where the state was taken."""
+        """Make the next iterator continue where the state was taken.
+
+        Parameters
+        ----------
+        state_dict : dict
+            State from `state_dict` of any adapter or of `Loader`.
+
+        Raises
+        ------
+        TypeError
+            `state_dict` is not a dict, or an entry is not an integer.
+        ValueError
+            An entry is missing or out of range, or does not match this loader.
+        """
         self.loader.load_state_dict(state_dict)
 
     def augment_preview(self, index: int, n: int) -> np.ndarray:
-        """Image `index` as the first `n` epochs augment it: see Loader."""
+        """Return image `index` as the first `n` epochs augment it.
+
+        Parameters
+        ----------
+        index : int
+            Row of the dataset. A negative index counts from the end.
+        n : int in 1..2**32
+            Number of epochs.
+
+        Returns
+        -------
+        ndarray, uint8 (n, height, width)
+            Augmented images. `Loader.augment_preview` describes them.
+
+        Raises
+        ------
+        IndexError
+            The dataset has no row `index`.
+        TypeError, ValueError
+            `index` or `n` is not an integer, or `n` is out of range.
+        """
         return self.loader.augment_preview(index, n)
 
     def show(self, batch: tuple[Any, Any], **options: Any) -> PIL.Image.Image:
-        """Draw a batch of this loader as a contact sheet: see Loader.show."""
+        """Draw a batch of this loader as a contact sheet.
+
+        Parameters
+        ----------
+        batch : tuple of two arrays
+            Images and labels as this loader returns them.
+        **options
+            Keyword arguments of `Loader.show`: count, columns and zoom.
+
+        Returns
+        -------
+        PIL.Image.Image
+            Contact sheet in RGB.
+
+        Raises
+        ------
+        ImportError
+            Pillow is not installed.
+        TypeError, ValueError
+            `batch` is not a batch of this loader, or an option has a wrong value.
+        """
         if isinstance(batch, (tuple, list)) and len(batch) == 2:
             batch = self._image_array(batch[0]), self._array(batch[1])
-        return self._numpys.show(batch, **options)
+        return self._numpy_loader.show(batch, **options)
 
     def _array(self, array: Any) -> np.ndarray:
-        """Return an array of the framework as numpy's."""
+        """Convert an array of the framework to a numpy array."""
         return np.asarray(array)
 
     def _image_array(self, images: Any) -> np.ndarray:
-        """Return images in the layout of the loader."""
+        """Convert images of the framework to a numpy array in the loader's layout."""
         return self._array(images)
 
     def close(self) -> None:
-        """Join the worker threads; iterators in use raise RuntimeError."""
+        """Join the worker threads. Iterators in use then raise RuntimeError."""
         self.loader.close()
 
     def __enter__(self: Self) -> Self:

@@ -1,4 +1,4 @@
-"""Batches as CuPy arrays on a CUDA device.
+"""CuPy arrays on a CUDA device, copied from pinned slots.
 
 from fmnist_fast.frameworks.cupy import CupyLoader
 """
@@ -18,46 +18,62 @@ from ..loader import Loader
 from ._adapter import Adapter, importing
 from ._in_flight import IN_FLIGHT, InFlight
 
-_GET = "pip install cupy-cuda12x, or the package for your version of CUDA"
-with importing("cupy", f"CuPy: {_GET}"):
+_INSTALL = "pip install cupy-cuda12x, or install the package for your CUDA version"
+with importing("cupy", f"CuPy. Run: {_INSTALL}"):
     import cupy
 
 _DTYPES = ("float32", "float16", "uint8")
 
 
 class CupyLoader(InFlight, Adapter):
-    """A :class:`fmnist_fast.Loader` whose batches are CuPy arrays.
+    """Batches of a dataset as CuPy arrays on a CUDA device.
 
-    Iterating gives ``(images, labels)`` for one epoch; iterating again gives the next.
+    It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
+    labels)`` for one epoch, and the next iteration yields the next epoch.
 
     Parameters
     ----------
     dataset : Dataset
-    batch_size : int
-        Of one rank.
+        Dataset to take the samples from.
+    batch_size : int in 1..2**40, default 256
+        Rows of a batch, for one rank.
+    device : int in 0..2**31-1, default 0
+        Number of the CUDA device.
+    dtype : {"float32", "float16", "uint8"}, default "float32"
+        Data type of the images. Pixels are copied as bytes from pinned memory, and are
+        normalized and cast on the device. Transforms still run on the CPU.
+    **options
+        Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
+        label_dtype, augment, drop_last, shard, threads, prefetch.
+
+    Attributes
+    ----------
+    loader : Loader
+        Loader that fills the pinned slots with uint8 pixels.
     device : int
         Number of the CUDA device.
-    dtype : "float32", "float16" or "uint8"
-        Of the images. Pixels cross the bus as bytes, out of pinned memory, and are
-        normalised and cast on the device.
-    **options
-        As for Loader: shuffle, seed, normalize, layout, label_dtype, augment,
-        drop_last, shard, threads, prefetch.
 
     Raises
     ------
-    TypeError, ValueError
-        As Loader; a device that there isn't; Python functions in `augment`.
+    TypeError
+        An argument has a wrong type, as for `Loader`.
+    ValueError
+        An argument has a wrong value, as for `Loader`; CuPy finds no such device; or
+        `augment` has Python functions.
 
     Notes
     -----
-    Determinism: as Loader; pixels on the device are the same, as float32 to the bit.
+    Determinism: The batches of `Loader` with the same options have the same values.
+    On the device, float32 pixels are the same to the bit.
 
-    Buffers: arrays are new ones for each batch. They belong to the stream that is
-    current when the batch is asked for. A new iterator ends the one before, which
-    raises RuntimeError when it is asked again.
+    Thread safety: Use an iterator in one thread at a time. A new iterator ends the
+    previous one, which raises RuntimeError when it is used again.
 
-    It is tested with a stand-in for CuPy, and has not been run on a device.
+    Buffers: Each batch gets new arrays. They belong to the stream that is current when
+    the batch is requested.
+
+    This adapter is tested with a stand-in for CuPy. It has not been run on a CUDA
+    device yet.
     """
 
     _shown = ("device",)
@@ -81,8 +97,8 @@ class CupyLoader(InFlight, Adapter):
     def _new_slots(self, n: int, nbytes: int) -> list[np.ndarray]:
         with cupy.cuda.Device(self.device):
             self._stream = cupy.cuda.Stream(non_blocking=True)
-            # Copies go by turns into several pieces of memory on the device. Each is
-            # written again when the consumer's stream has read it.
+            # Copies alternate between several buffers on the device. A buffer is
+            # written again only after the consumer's stream has read it.
             self._staged = deque(
                 (cupy.empty(nbytes, np.uint8), cupy.cuda.Event(disable_timing=True))
                 for _ in range(IN_FLIGHT)
@@ -110,7 +126,7 @@ class CupyLoader(InFlight, Adapter):
         return bool(event.done)
 
     def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
-        """On the current stream: normalised and cast, in memory of their own."""
+        """Normalize and cast on the current stream, into new arrays."""
         if self._dtype == np.uint8:
             return pixels.copy(), labels.copy()
         images = pixels.astype(np.float32)
@@ -124,14 +140,15 @@ class CupyLoader(InFlight, Adapter):
 
 def _checked_device(device: int) -> int:
     device = checked_integer("device", device, 0, 2**31 - 1)
-    n_devices, why = 0, ""
+    n_devices, reason = 0, ""
     try:
         n_devices = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        why = f": {error}"
+        reason = f" ({error})"
     if device >= n_devices:
-        there_are = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
+        devices = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
         raise ValueError(
-            f"device {device} was asked for, but CuPy finds {there_are}{why}"
+            f"device {device} is not available: CuPy finds {devices}{reason}.\n"
+            "Choose another device, or check the CUDA driver with nvidia-smi."
         )
     return device

@@ -1,4 +1,4 @@
-"""Batches for the fit, evaluate and predict of Keras, on any of its backends.
+"""Batches for `fit`, `evaluate` and `predict` of Keras, on any of its backends.
 
 from fmnist_fast.frameworks.keras import KerasLoader
 """
@@ -16,8 +16,8 @@ from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, importing
 
-_GET = "one of its backends, such as: pip install keras tensorflow"
-with importing("keras", f"Keras 3 and {_GET}", "tensorflow", "jax", "torch"):
+_INSTALL = "one of its backends. Run, for example: pip install keras tensorflow"
+with importing("keras", f"Keras 3 and {_INSTALL}", "tensorflow", "jax", "torch"):
     import keras
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -25,49 +25,63 @@ _FIXED = {"workers": 1, "use_multiprocessing": False}  # attributes of a PyDatas
 
 
 class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
-    """A :class:`fmnist_fast.Loader` as a ``keras.utils.PyDataset``.
+    """Batches of a dataset as a ``keras.utils.PyDataset`` of numpy arrays.
 
-    ``model.fit(loader)``, ``fit(..., validation_data=loader)``, ``model.evaluate`` and
-    ``model.predict`` take it. Every epoch of `fit` is the next epoch of the loader.
+    Pass it to ``model.fit``, also as `validation_data`, to ``model.evaluate`` or to
+    ``model.predict``. Each epoch of `fit` is the next epoch of the loader.
 
     Parameters
     ----------
     dataset : Dataset
-    batch_size : int
-        Of one rank.
-    layout : "NHWC", "NCHW", "NHW" or "flat"
-        Keras's default is "NHWC", which it calls channels_last.
-    label_dtype : "int32", "int64", "uint8" or "onehot"
-        "onehot" goes with the loss categorical_crossentropy, the others with
-        sparse_categorical_crossentropy.
+        Dataset to take the samples from.
+    batch_size : int in 1..2**40, default 256
+        Rows of a batch, for one rank.
+    layout : {"NHWC", "NCHW", "NHW", "flat"}, default "NHWC"
+        Order of the dimensions of the images. "NHWC" is Keras's default, which it calls
+        channels_last.
+    label_dtype : {"int32", "int64", "uint8", "onehot"}, default "int32"
+        Data type of the labels. Use the loss categorical_crossentropy for "onehot", and
+        sparse_categorical_crossentropy for the other types. "onehot" labels are float32
+        (n, classes).
     **options
-        As for Loader: shuffle, seed, dtype, normalize, augment, drop_last, shard,
-        threads, prefetch.
+        Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
+        augment, drop_last, shard, threads, prefetch.
+
+    Attributes
+    ----------
+    loader : Loader
+        Loader that fills the batches.
+    workers, use_multiprocessing
+        Attributes of a PyDataset. They are always 1 and False.
 
     Raises
     ------
-    TypeError, ValueError
-        As Loader.
+    TypeError
+        An argument has a wrong type, as for `Loader`.
+    ValueError
+        An argument has a wrong value, as for `Loader`.
 
     Notes
     -----
-    Order: batches come in the loader's order, whichever Keras asks for: the `shuffle`
-    of `fit` changes nothing. A look that Keras takes at the first batches, to build a
-    model, takes nothing away; only where an epoch is a batch or two, that may count as
-    an epoch.
+    Determinism: The batches of `Loader` with the same options have the same values.
+    They come in the order of the loader, whatever number Keras asks for. The `shuffle`
+    argument of `fit` has no effect. If Keras reads the first batches to build a model,
+    the epoch still starts with these batches afterwards. In an epoch of one or two
+    batches, this first read may count as an epoch.
 
-    State: after an epoch, `state_dict` is what it says. In the middle of one, pass the
-    number of batches that the model has had, as Keras's TensorFlow backend takes
-    batches ahead. A state from the middle of an epoch is followed by the rest of that
-    epoch, which wants a ``fit(loader, epochs=1)`` of its own: Keras takes the same
-    number of batches in all epochs of a `fit`.
+    State: After an epoch, `state_dict` is exact. In the middle of an epoch, pass it the
+    number of batches that the model was trained on, because the TensorFlow backend of
+    Keras takes batches ahead. After a state from the middle of an epoch is loaded,
+    ``fit(loader, epochs=1)`` trains on the rest of that epoch. A separate call is
+    required because Keras takes the same number of batches in all epochs of a `fit`.
 
-    Thread safety: batches may be asked for by several threads, each going to one of
-    them. Keras's own `workers` stay 1, and its `use_multiprocessing` False, as more
-    would change the order: setting them raises AttributeError. `threads` are the
-    loader's.
+    Thread safety: Several threads may ask for batches, and each batch goes to one of
+    them. More workers of Keras would change the order, so setting `workers` or
+    `use_multiprocessing` raises AttributeError. The `threads` are native threads of the
+    loader.
 
-    Buffers: as Loader.
+    Buffers: The arrays of a batch are writable, and valid as long as anything refers to
+    them. Their memory is reused after that.
     """
 
     @hinting(Loader.__init__)
@@ -83,42 +97,61 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         options |= {"layout": layout, "label_dtype": label_dtype}
         super().__init__(dataset, batch_size=batch_size, **options)
         self._lock = threading.Lock()
-        self._promised: int | None = None  # batches an epoch, as Keras was told
-        self._phase = "outside"  # of Keras's epoch; then "begun", and "inside"
-        self._stand()
+        # Batches of an epoch that Keras expects, as `num_batches` last told it.
+        self._announced: int | None = None
+        self._phase = "outside"  # of an epoch of Keras, then "begun", then "inside"
+        self._reset_pass()
 
-    def _stand(self) -> None:
-        """Let the next pass begin where the loader stands."""
+    def _reset_pass(self) -> None:
+        """Make the next pass begin at the position of the loader."""
         self._start = self.loader.state_dict()  # of the newest pass
-        self._asked: set[int] = set()  # numbers that Keras has asked for in it
+        self._requested: set[int] = set()  # numbers that Keras has asked for in it
         self._batches: Iterator[Batch] | None = None
 
     def __getitem__(self, index: int) -> Batch:
-        """The next batch of the epoch; `index` is the number Keras has for it.
+        """Return the next batch of the epoch, whatever `index` is.
 
-        In a pass over the epoch it asks for each number once, in an order of its own: a
-        number that comes again begins another pass.
+        Keras asks for each number once in a pass over an epoch, in any order. A number
+        that Keras asks for again begins another pass.
+
+        Parameters
+        ----------
+        index : int in 0..len-1
+            Number that Keras gives the batch.
+
+        Returns
+        -------
+        tuple of two ndarray
+            Images and labels.
+
+        Raises
+        ------
+        IndexError
+            All batches of the pass have been returned.
+        TypeError, ValueError
+            `index` is not an integer, or is out of range.
         """
         index = checked_integer("index", index, 0, len(self) - 1)
         with self._lock:
             self._phase = "outside" if self._phase == "outside" else "inside"
-            if self._batches is None or index in self._asked:
-                # Over the next epoch, or again over one that was not finished.
-                self._batches = None  # its threads are free for the next
+            if self._batches is None or index in self._requested:
+                # The new pass is over the next epoch, or again over an unfinished one.
+                self._batches = None  # the next iterator can use its threads
                 if not self._is_finished():
                     self.loader.load_state_dict(self._start)
-                self._stand()
+                self._reset_pass()
                 self._batches = iter(self.loader)
-            self._asked.add(index)
+            self._requested.add(index)
             try:
                 batch: Batch = next(self._batches)
             except StopIteration:
                 raise IndexError(
-                    f"index {index} of a pass over {len(self._asked) - 1} batches, "
-                    "which were all handed out"
+                    f"no batch is left for index {index}: all "
+                    f"{len(self._requested) - 1} batches of the pass have been returned"
                 ) from None
-            # The loader of a rank that has fewer batches doesn't know that it ends.
-            if len(self._asked) == self.loader._n_batches(self._start["position"]):
+            # On a rank that has one batch less, only the end of the iterator finishes
+            # the epoch.
+            if len(self._requested) == self.loader._n_batches(self._start["position"]):
                 next(self._batches, None)
             return batch
 
@@ -131,57 +164,91 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
 
     @property
     def num_batches(self) -> int:
-        """Batches of the next pass: of an epoch, or what a loaded state left of it.
+        """Return the number of batches of the next pass.
 
-        Keras reads it before a `fit`, and as it begins a pass.
+        A pass is over a whole epoch, or over the rest of an epoch after
+        `load_state_dict`. Keras reads this number before a `fit` and when it begins a
+        pass.
         """
         with self._lock:
             n = self._n_upcoming()
             if self._phase == "begun":
-                self._asked = set(range(len(self)))  # whatever is asked for begins it
+                self._requested = set(range(len(self)))  # any number begins a pass
             elif self._phase == "outside":
-                self._promised = n
+                self._announced = n
             return n
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, except the ones that must not change."""
         if name in _FIXED:
             raise AttributeError(
-                f"{name} of a KerasLoader must be {_FIXED[name]}, got {value!r}: "
-                "batches are filled by the threads of KerasLoader(threads=...), and "
-                "come in order"
+                f"{name} of a KerasLoader must be {_FIXED[name]}, got {value!r}.\n"
+                "Native threads fill the batches in order. Set their number with "
+                "KerasLoader(threads=...)."
             )
         super().__setattr__(name, value)
 
     def on_epoch_begin(self) -> None:
-        """Called by Keras. Raises RuntimeError where it would leave batches out."""
+        """Record that Keras begins an epoch.
+
+        Raises
+        ------
+        RuntimeError
+            Keras would leave batches of the epoch out.
+        """
         with self._lock:
-            n, promised = self._n_upcoming(), self._promised
-            if self._is_finished() and promised is not None and promised < n:
+            n, announced = self._n_upcoming(), self._announced
+            if self._is_finished() and announced is not None and announced < n:
                 raise RuntimeError(
-                    f"this fit began with the {promised} batches that were left of an "
-                    f"epoch, and would take as many of the next, which has {n}: finish "
-                    "the first with fit(loader, epochs=1), then fit again"
+                    f"this fit began with the last {announced} batches of an epoch.\n"
+                    f"It would take only {announced} of the {n} batches of the next "
+                    "epoch.\nFinish the first epoch with fit(loader, epochs=1), then "
+                    "call fit again."
                 )
             self._phase = "begun"
 
     def on_epoch_end(self) -> None:
-        """Called by Keras, also after a look at the first batches."""
+        """Record that Keras ends an epoch, or a first read of some batches."""
         with self._lock:
             self._phase = "outside"
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next pass start at the beginning of `epoch`."""
+        """Make the next pass start at the beginning of `epoch`.
+
+        Parameters
+        ----------
+        epoch : int in 0..2**32-1
+            Number of the epoch, as for `Loader.set_epoch`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `epoch` is not an integer, or is out of range.
+        """
         with self._lock:
             self.loader.set_epoch(epoch)
             self._phase = "outside"
-            self._stand()
+            self._reset_pass()
 
     def state_dict(self, n_batches: int | None = None) -> dict[str, Any]:
-        """Where the newest pass stands: see Loader.state_dict.
+        """Return the position of the newest pass.
 
-        `n_batches`, in 1..len, says how many batches of it the model has had, where
-        Keras has taken more: ``on_train_batch_end(batch)`` of a callback is called
-        when it has had ``batch + 1``.
+        Parameters
+        ----------
+        n_batches : int in 1..len, optional
+            Number of batches of the pass that the model was trained on, if Keras may
+            have taken more. Keras calls ``on_train_batch_end(batch)`` of a callback
+            when this number is ``batch + 1``. By default, all batches that Keras took.
+
+        Returns
+        -------
+        dict
+            State that can be stored as JSON. `Loader.state_dict` describes it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `n_batches` is not an integer, or is out of range.
         """
         with self._lock:
             if n_batches is None:
@@ -193,8 +260,21 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             return self._start | dict(zip(("epoch", "position"), place))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next pass go on where the state was taken."""
+        """Make the next pass continue where the state was taken.
+
+        Parameters
+        ----------
+        state_dict : dict
+            State from `state_dict` of any adapter or of `Loader`.
+
+        Raises
+        ------
+        TypeError
+            `state_dict` is not a dict, or an entry is not an integer.
+        ValueError
+            An entry is missing or out of range, or does not match this loader.
+        """
         with self._lock:
             self.loader.load_state_dict(state_dict)
             self._phase = "outside"
-            self._stand()
+            self._reset_pass()

@@ -1,4 +1,4 @@
-"""Batches as TensorFlow tensors, and as a tf.data.Dataset.
+"""Batches as TensorFlow tensors, or as a tf.data.Dataset.
 
 from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
 """
@@ -14,40 +14,53 @@ from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, importing
 
-with importing("tensorflow", "TensorFlow: pip install tensorflow"):
+with importing("tensorflow", "TensorFlow. Run: pip install tensorflow"):
     import tensorflow as tf
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 
 class TensorFlowLoader(Adapter):
-    """A :class:`fmnist_fast.Loader` whose batches are TensorFlow tensors.
+    """Batches of a dataset as TensorFlow tensors.
 
-    Iterating gives ``(images, labels)`` for one epoch; iterating again gives the next.
+    It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
+    labels)`` for one epoch, and the next iteration yields the next epoch.
 
     Parameters
     ----------
     dataset : Dataset
-    batch_size : int
-        Of one rank.
-    layout : "NHWC", "NCHW", "NHW" or "flat"
-        TensorFlow's convolutions want "NHWC" on a CPU.
+        Dataset to take the samples from.
+    batch_size : int in 1..2**40, default 256
+        Rows of a batch, for one rank.
+    layout : {"NHWC", "NCHW", "NHW", "flat"}, default "NHWC"
+        Order of the dimensions of the images. TensorFlow's convolutions require "NHWC"
+        on a CPU.
     **options
-        As for Loader: shuffle, seed, dtype, normalize, label_dtype, augment, drop_last,
-        shard, threads, prefetch.
+        Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
+        label_dtype, augment, drop_last, shard, threads, prefetch.
+
+    Attributes
+    ----------
+    loader : Loader
+        Loader that fills the batches.
 
     Raises
     ------
-    TypeError, ValueError
-        As Loader.
+    TypeError
+        An argument has a wrong type, as for `Loader`.
+    ValueError
+        An argument has a wrong value, as for `Loader`.
 
     Notes
     -----
-    Determinism: as Loader.
+    Determinism: The batches of `Loader` with the same options have the same values.
 
-    Buffers: tensors lie on the CPU and share the memory of the batch, without a copy,
-    which is not used again while a tensor refers to it. Those of `to_tf_data` are
-    copies.
+    Thread safety: Use an iterator in one thread at a time. Several iterators of a
+    loader may be in use at once, and each has a different epoch.
+
+    Buffers: The tensors are on the CPU and share the memory of the batch, without a
+    copy. The memory is reused only when no tensor refers to it. The tensors of
+    `to_tf_data` are copies.
     """
 
     @hinting(Loader.__init__)
@@ -62,13 +75,15 @@ class TensorFlowLoader(Adapter):
         super().__init__(dataset, batch_size=batch_size, layout=layout, **options)
 
     def __iter__(self) -> Iterator[Batch]:
+        """Return an iterator over the images and labels of the next epoch."""
         return _tensors(iter(self.loader), self.loader.dtype)
 
     @property
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Shapes and dtypes of a batch.
+        """Return the shapes and dtypes of a batch.
 
-        Its size is None, as the last of an epoch may be short, but with drop_last.
+        The number of rows is None, because the last batch of an epoch may be short.
+        With `drop_last`, the number of rows is `batch_size`.
         """
         loader = self.loader
         size = loader.batch_size if loader.drop_last else None
@@ -80,11 +95,17 @@ class TensorFlowLoader(Adapter):
         return tf.TensorSpec((size, *shape), loader.dtype), labels
 
     def to_tf_data(self) -> tf.data.Dataset:
-        """The batches as a ``tf.data.Dataset``.
+        """Return the batches as a ``tf.data.Dataset``.
 
-        Every iteration over it is the next epoch of this loader, or what a loaded state
-        left of it. It does not take batches ahead, so that `state_dict` says which
-        were handed out; a ``prefetch`` of your own does.
+        Each iteration over the result yields the next epoch of this loader. After
+        `load_state_dict`, the first iteration yields the rest of an epoch. The result
+        takes no batches ahead of the consumer, so `state_dict` is exact. If you add a
+        ``prefetch``, batches are taken ahead and `state_dict` counts them too.
+
+        Returns
+        -------
+        tf.data.Dataset
+            Images and labels, with the shapes and dtypes of `element_spec`.
         """
         batches = tf.data.Dataset.from_generator(
             lambda: iter(self.loader), output_signature=self.element_spec
@@ -92,15 +113,15 @@ class TensorFlowLoader(Adapter):
         options = tf.data.Options()
         options.autotune.enabled = False
         options.experimental_optimization.inject_prefetch = False
-        options.threading.private_threadpool_size = 1  # there is nothing to share
+        options.threading.private_threadpool_size = 1  # one thread calls Python
         return batches.with_options(options)
 
 
 def _tensors(batches: Iterator[Any], dtype: str) -> Iterator[Batch]:
-    """Tensors in the memory of the batches' arrays."""
+    """Yield tensors that share the memory of the batches' arrays."""
     from_dlpack = tf.experimental.dlpack.from_dlpack
     for images, labels in batches:
-        if dtype == "bfloat16":  # which numpy's DLPack doesn't know
+        if dtype == "bfloat16":  # numpy can't export it with DLPack
             bits = from_dlpack(images.view("uint16").__dlpack__())
             pixels = tf.bitcast(bits, tf.bfloat16)
         else:

@@ -16,7 +16,7 @@ from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, importing
 
-with importing("torch", "PyTorch: pip install torch"):
+with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
     from torch.utils.data import IterableDataset, get_worker_info
 
@@ -24,51 +24,73 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class TorchLoader(Adapter, IterableDataset):
-    """A :class:`fmnist_fast.Loader` whose batches are tensors.
+    """Batches of a dataset as PyTorch tensors.
 
-    Iterating gives ``(images, labels)`` for one epoch; iterating again gives the next.
+    It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
+    labels)`` for one epoch, and the next iteration yields the next epoch.
 
     Parameters
     ----------
     dataset : Dataset
-    batch_size : int
-        Of one rank.
-    device : str or torch.device
-        "cpu": tensors share the memory of the batch, without a copy. A CUDA device:
-        pixels cross the bus as bytes, out of pinned memory and on a stream of their
-        own, and are normalised and cast on the device; `augment` still runs on the CPU.
-    channels_last : bool
-        Images in the channels_last memory format; only for layout "NCHW".
-    dtype : torch.dtype or str
-        Of the images: float32, float16, bfloat16 or uint8.
-    fixed_buffers : bool
-        On a CUDA device: write every batch into the same two tensors, as a captured
-        CUDA graph needs. All batches must have the same size: with `drop_last`, or
-        where the batch size divides the number of images. Copy what you want to keep.
-    label_dtype : torch.dtype or str
-        int64, int32, uint8 or "onehot".
+        Dataset to take the samples from.
+    batch_size : int in 1..2**40, default 256
+        Rows of a batch, for one rank.
+    device : str or torch.device, default "cpu"
+        Device of the tensors: "cpu", "cuda" or "cuda:N". On the CPU, tensors share the
+        memory of the batch, without a copy. For a CUDA device, pixels are copied as
+        bytes from pinned memory, on a separate stream. They are normalized and cast on
+        the device, and `augment` still runs on the CPU.
+    channels_last : bool, default False
+        Whether images have the memory format channels_last. It requires layout "NCHW".
+    dtype : torch.dtype or str, default "float32"
+        Data type of the images: float32, float16, bfloat16 or uint8.
+    label_dtype : torch.dtype or str, default "int64"
+        Data type of the labels: int64, int32, uint8 or "onehot". "onehot" labels are
+        float32 (n, classes).
+    fixed_buffers : bool, default False
+        Whether every batch is written to the same two tensors, as a captured CUDA graph
+        requires. It requires a CUDA device and batches of one size: pass `drop_last`,
+        or a batch size that divides the number of images. Copy a batch to keep it.
     **options
-        As for Loader: shuffle, shuffle_block, seed, normalize, layout, augment,
-        drop_last, shard, threads, prefetch.
+        Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
+        augment, drop_last, shard, threads, prefetch.
+
+    Attributes
+    ----------
+    loader : Loader
+        Loader that fills the batches. For a CUDA device, its pixels are uint8.
+    device : torch.device
+        Device of the tensors, with its index.
+    channels_last, fixed_buffers : bool
+        The arguments as given.
 
     Raises
     ------
-    TypeError, ValueError
-        As Loader; a device that there isn't, or options that it does not go with.
+    TypeError
+        An argument has a wrong type, as for `Loader`.
+    ValueError
+        An argument has a wrong value, as for `Loader`; PyTorch finds no such device; or
+        two arguments can't be combined. A CUDA device excludes Python functions in
+        `augment`.
 
     Notes
     -----
-    Determinism: as Loader; on a CUDA device pixels are the same, as float32 also to the
-    bit.
+    Determinism: The batches of `Loader` with the same options have the same values.
+    On a CUDA device, float32 pixels are the same to the bit.
 
-    Buffers: a tensor on the CPU is yours for as long as anything refers to it, then its
-    memory is used again. Tensors on a CUDA device are new ones for each batch; there a
-    new iterator ends the one before, which raises RuntimeError when it is asked again.
+    Thread safety: Use an iterator in one thread at a time. On the CPU, several
+    iterators of a loader may be in use at once, and each has a different epoch. For a
+    CUDA device, a new iterator ends the previous one, which raises RuntimeError when it
+    is used again.
 
-    Workers: inside a DataLoader with ``batch_size=None`` and several workers, each
-    yields its share of every batch, so that there are more batches than its `len`
-    says. Call `set_epoch` before each epoch then, as this process does not see the
-    workers' go by. It is slower than without a DataLoader.
+    Buffers: A tensor on the CPU is valid as long as anything refers to it, and its
+    memory is reused after that. On a CUDA device, each batch gets new tensors unless
+    `fixed_buffers` is True.
+
+    Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
+    yields its part of every batch. The DataLoader then yields more batches than the
+    `len` of this loader. Call `set_epoch` before each epoch, because this process
+    does not see the epochs of the workers. Iterating without a DataLoader is faster.
     """
 
     @hinting(Loader.__init__)
@@ -90,16 +112,18 @@ class TorchLoader(Adapter, IterableDataset):
         if self.channels_last:
             if options.get("layout", "NCHW") != "NCHW":
                 raise ValueError(
-                    f"channels_last goes with layout 'NCHW', got {options['layout']!r}"
+                    "channels_last=True requires layout='NCHW', got "
+                    f"{options['layout']!r}"
                 )
             options["layout"] = "NHWC"
         if self.fixed_buffers and self.device.type != "cuda":
             raise ValueError(
-                f"fixed_buffers are for CUDA devices, got device {str(self.device)!r}"
+                "fixed_buffers=True requires a CUDA device, got device "
+                f"{str(self.device)!r}"
             )
         options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
         super().__init__(dataset, batch_size=batch_size, **options)
-        self._is_share = False  # of a worker of a DataLoader
+        self._is_part = False  # whether `loader` has a DataLoader worker's part
         self._feed: Any = None
         if self.device.type == "cuda":
             from .cuda import CudaFeed
@@ -108,7 +132,8 @@ class TorchLoader(Adapter, IterableDataset):
             self.loader = self._feed.loader
 
     def __iter__(self) -> Iterator[Batch]:
-        self._take_share()
+        """Return an iterator over the images and labels of the next epoch."""
+        self._divide_among_workers()
         feed: Any = self._feed or self.loader
         batches: Iterator[Batch] = iter(feed)
         if self._feed is None:
@@ -117,18 +142,23 @@ class TorchLoader(Adapter, IterableDataset):
             return ((x.permute(0, 3, 1, 2), y) for x, y in batches)
         return batches
 
-    def _take_share(self) -> None:
-        """In a worker of a DataLoader: go on as a loader of its share, once."""
+    def _divide_among_workers(self) -> None:
+        """Replace the loader in a DataLoader's worker by a loader of its part.
+
+        This happens once in each worker. The worker becomes a rank, so its loader keeps
+        the order and the augmentation.
+        """
         info, whole = get_worker_info(), self.loader
-        if info is None or self._is_share:
+        if info is None or self._is_part:
             return
         if self.device.type == "cuda":
             raise RuntimeError(
                 "a TorchLoader for a CUDA device can't run in a worker of a "
-                "DataLoader: use it without one, or with device='cpu'"
+                "DataLoader.\nIterate over it without a DataLoader, or pass "
+                "device='cpu'."
             )
-        batch_size, rest = divmod(whole.batch_size, info.num_workers)
-        if rest:
+        batch_size, remainder = divmod(whole.batch_size, info.num_workers)
+        if remainder:
             raise ValueError(
                 f"batch_size must be a multiple of the {info.num_workers} workers of "
                 f"the DataLoader, got {whole.batch_size}"
@@ -136,11 +166,11 @@ class TorchLoader(Adapter, IterableDataset):
         shard = whole.rank * info.num_workers + info.id, whole.world * info.num_workers
         self.loader = whole._replace(batch_size=batch_size, shard=shard, threads=1)
         self.loader.load_state_dict(whole.state_dict())
-        self._is_share = True
+        self._is_part = True
 
     def _array(self, array: Any) -> np.ndarray:
         tensor = torch.as_tensor(array).detach().cpu()
-        if tensor.dtype is torch.bfloat16:  # which numpy doesn't know
+        if tensor.dtype is torch.bfloat16:  # numpy has no such dtype
             return tensor.contiguous().view(torch.uint16).numpy()
         return tensor.numpy()
 
@@ -151,11 +181,12 @@ class TorchLoader(Adapter, IterableDataset):
         return self._array(images)
 
     def __repr__(self) -> str:
+        """Return the class, the loader and the device as text."""
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
 
 
 def _name(dtype: Any) -> Any:
-    """Return the name that a dtype of PyTorch has in numpy, and all else as it is."""
+    """Return numpy's name of a PyTorch dtype, and any other value unchanged."""
     return str(dtype)[len("torch.") :] if isinstance(dtype, torch.dtype) else dtype
 
 
@@ -165,8 +196,8 @@ def _checked_device(device: str | torch.device) -> torch.device:
         checked = torch.device(device)
     if checked is None or checked.type not in ("cpu", "cuda"):
         raise ValueError(
-            f"device must be 'cpu' or 'cuda[:N]', got {device!r}; for others, move the "
-            "tensors of a CPU loader yourself"
+            f"device must be 'cpu', 'cuda' or 'cuda:N', got {device!r}.\n"
+            "For another device, move the tensors of a CPU loader yourself."
         )
     if checked.type == "cpu":
         return checked
@@ -175,17 +206,17 @@ def _checked_device(device: str | torch.device) -> torch.device:
     if index is None:
         index = torch.cuda.current_device() if n_devices else 0
     if index >= n_devices:
-        there_are = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
+        devices = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
         raise ValueError(
-            f"device {str(device)!r} was asked for, but this PyTorch "
-            f"({torch.__version__}) finds {there_are}"
+            f"device {str(device)!r} is not available: PyTorch {torch.__version__} "
+            f"finds {devices}.\nPass a device that it finds, or device='cpu'."
         )
     return torch.device("cuda", index)
 
 
 def _on_cpu(batches: Iterator[Any], dtype: str) -> Iterator[Batch]:
-    """Tensors in the memory of the batches' arrays."""
-    from_numpy = torch.from_numpy  # a batch of 128 takes 5 us; every look-up counts
+    """Yield tensors that share the memory of the batches' arrays."""
+    from_numpy = torch.from_numpy  # a batch of 128 takes 5 us, so a lookup matters
     if dtype == "bfloat16":
         for images, labels in batches:
             bits = from_numpy(images.view("uint16"))

@@ -1,1 +1,1 @@
-"""Photographs as images of Fashion-MNIST: one by one, or folders of them."""
+"""Conversion of photos to Fashion-MNIST images: single photos and whole folders."""

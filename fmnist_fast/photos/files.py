@@ -1,7 +1,7 @@
-"""Find the photos in a folder, in an order that stays, and read one.
+"""List the photos of a folder in a fixed order, and convert one photo file.
 
-FOLDER/class/.../photo.jpg, or FOLDER/train/class/... and FOLDER/test/class/..., as
-torchvision's ImageFolder has it.
+The photos are FOLDER/class/.../photo.jpg, as for torchvision's ImageFolder, or
+FOLDER/train/class/.../photo.jpg and FOLDER/test/class/.../photo.jpg.
 """
 
 from __future__ import annotations
@@ -20,28 +20,40 @@ from .._registry.datasets import SPLITS
 from ..errors import FormatError
 from .convert import MAX_PIXELS, convert_in_steps
 
-# What Pillow decodes by itself (for EPS, say, it would start another program), and how
-# their files are called. JPEG comprises the MPO of cameras.
+# Pillow decodes these formats by itself. For EPS, for example, it would start another
+# program. JPEG includes the MPO files of cameras. SUFFIXES has the suffixes of all
+# these formats.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = frozenset(
     ".avif .bmp .gif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp".split()
 )
 _OTHER_SPLITS = {"val", "valid", "validation", "dev"}
-_RESOURCES = "__MACOSX"  # the folder that macOS adds to a zip file; no photos are in it
+_MACOS_FOLDER = "__MACOSX"  # macOS adds this folder, without photos, to zip files
 
 
 class Photo(NamedTuple):
-    """A file, and which image is to become of it.
+    """A photo file, with the split and the label of its image.
 
     Attributes
     ----------
     split : str
-        "train" or "test".
+        Name of the split, "train" or "test".
     label : int
+        Index of the class.
     path : str
-        Below the folder.
-    nbytes, mtime_ns : int
-        Size and time of change; -1 and 0 where the file can't be seen.
+        Path relative to the folder of photos.
+    nbytes : int
+        Size of the file in bytes, or -1 if the file is not accessible.
+    mtime_ns : int
+        Modification time in nanoseconds, or 0 if the file is not accessible.
+
+    Notes
+    -----
+    Determinism: The values are those of the file when it was listed.
+
+    Thread safety: A photo doesn't change after it is made, so threads can share it.
+
+    Buffers: A photo has no pixels.
     """
 
     split: str
@@ -51,35 +63,74 @@ class Photo(NamedTuple):
     mtime_ns: int
 
     def to_line(self) -> bytes:
-        """Return a line of JSON in ASCII, whatever characters the path has."""
+        """Return one line of JSON in ASCII, for any characters in the path.
+
+        Returns
+        -------
+        bytes
+            The line, with a newline at the end.
+        """
         return json.dumps(self).encode() + b"\n"
 
     @staticmethod
     def from_line(line: bytes) -> Photo:
-        """Return the photo that `to_line` made the line of."""
+        """Return the photo of a line from `to_line`.
+
+        Parameters
+        ----------
+        line : bytes
+            Line of JSON.
+
+        Returns
+        -------
+        Photo
+            The photo that was written to the line.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The line is not one of `to_line`.
+        """
         return Photo(*json.loads(line))
 
 
 class PhotoFolder:
-    """Photos in a folder for each class, or in train and test that have these.
+    """A folder of photos, with a subfolder for each class or for each split.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with a subfolder of photos for each class, or with the subfolders train
+        and test, which have a subfolder for each class.
 
     Attributes
     ----------
     folder : Path
+        Folder, as given.
     splits : dict of str to Path
-        The folder of the classes of each split; "train" alone, which is `folder`, where
-        there are no folders of splits.
+        Folder with the classes of each split. Without subfolders for splits, the only
+        split is "train", and its folder is `folder`.
     classes : list of str
-        The names of the classes of all splits together, sorted.
+        Sorted class names of all splits together.
     n_skipped : int
-        Files without a photo suffix or outside of the classes, counted by `photos`.
+        Number of files that have no photo suffix or are not in the folder of a class.
+        It is 0 until `photos` counts them.
 
     Raises
     ------
     FileNotFoundError
-        There is no such folder.
+        The folder does not exist.
     ValueError
-        There are no subfolders, or train is beside splits that IDX files don't have.
+        The folder has no subfolders, or has train and a split such as val, for which
+        IDX files have no name.
+
+    Notes
+    -----
+    Determinism: The order of the photos depends only on the names of files and folders.
+
+    Thread safety: Use an object in one thread at a time.
+
+    Buffers: Only the names in one folder at a time are in memory. No photo is read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,19 +139,30 @@ class PhotoFolder:
         self.folder, self.n_skipped = folder, 0
         names = _subfolders(folder)
         if not names:
-            raise ValueError(f"{folder}: wanted a subfolder for each class, found none")
+            raise ValueError(
+                f"{folder}: a folder of photos must have a subfolder for each class, "
+                "got none"
+            )
         self.splits = {"train": folder}
         if names <= SPLITS.keys():
             self.splits = {name: folder / name for name in SPLITS if name in names}
         elif "train" in names and names <= SPLITS.keys() | _OTHER_SPLITS:
             raise ValueError(
-                f"{folder}: wanted a subfolder for each class, or train and test, "
-                f"found {', '.join(sorted(names))}"
+                f"{folder}: a folder of photos must have a subfolder for each class, "
+                f"or train and test, got {', '.join(sorted(names))}"
             )
         self.classes = sorted(set().union(*map(_subfolders, self.splits.values())))
 
     def photos(self) -> Iterator[Photo]:
-        """Yield photos by split, class and path, with one folder's names in memory."""
+        """Yield the photos in the order of split, class and path.
+
+        Only the names in one folder at a time are in memory.
+
+        Yields
+        ------
+        Photo
+            The next photo.
+        """
         self.n_skipped = sum(
             not path.is_dir() and not _is_hidden(path.name)
             for parent in {self.folder, *self.splits.values()}
@@ -123,11 +185,11 @@ def _subfolders(folder: Path) -> set[str]:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == _RESOURCES
+    return name.startswith(".") or name == _MACOS_FOLDER
 
 
 def _files(folder: str | Path) -> Iterator[str]:
-    """Yield whatever isn't a folder, at any depth. Links to folders are left out."""
+    """Yield the path of each file at any depth, without following links to folders."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not _is_hidden(entry.name)]
     for entry in sorted(visible, key=lambda entry: entry.name):
@@ -141,60 +203,81 @@ def _size_and_time(path: str) -> tuple[int, int]:
     try:
         status = os.stat(path)
     except OSError:
-        return -1, 0  # a broken link, say; reading it will tell
+        return -1, 0  # for example a broken link; converting it reports the error
     return status.st_size, status.st_mtime_ns
 
 
 def steps_of_file(path: str | os.PathLike[str]) -> list[tuple[str, np.ndarray]]:
-    """Return a list of what `convert_in_steps` yields for the photo in a file.
+    """Return the name and the result of each conversion step of a photo file.
+
+    Parameters
+    ----------
+    path : str or path
+        Photo file, in one of the formats AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF or WebP.
+
+    Returns
+    -------
+    list of (str, ndarray)
+        All that `convert_in_steps` yields for the photo. The last array is the
+        Fashion-MNIST image.
 
     Raises
     ------
     ImportError
         Pillow is not installed.
     OSError
-        The system can't read the file.
+        The operating system can't read the file.
     FormatError
-        It isn't a photo, or can't be decoded or converted; the message names the file.
-        Nothing else is raised, whatever is in the file.
+        The file is not a photo, or can't be decoded or converted. The message names the
+        file. No contents of a file raise any other exception.
     """
-    with install_hint("photos need Pillow", "pillow"):
+    with install_hint("photos require Pillow", "pillow"):
         from PIL import Image, UnidentifiedImageError
-    Image.init()  # all formats; a few are there without
-    # Opening a pipe would wait for a writer.
+    Image.init()  # registers all formats, of which Pillow loads only a few by default
+    # Opening a pipe would wait until another process writes to it.
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise FormatError(f"{path}: not a regular file")
+        raise FormatError(
+            f"{path}: a photo must be a regular file, not a folder or a pipe"
+        )
     formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
         with Image.open(path, formats=formats) as image:
             frames = list(convert_in_steps(image))
         if image.format == "PNG":
-            # Decoding passes over the checksums of IDAT; this takes 1 % of its time.
+            # Decoding ignores the checksums of IDAT chunks. Checking them takes 1 % of
+            # the time of decoding.
             with Image.open(path, formats=["PNG"]) as image:
                 image.verify()
         return frames
     except UnidentifiedImageError:
         known = ", ".join(formats)
-        raise FormatError(f"{path}: not a photo in {known}, or damaged") from None
-    except Image.DecompressionBombError:  # before there is an image, and a size
+        raise FormatError(
+            f"{path}: a photo must be an undamaged file in {known}"
+        ) from None
+    except Image.DecompressionBombError:  # raised before the size can be checked here
         limit = min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))
         raise FormatError(
-            f"{path}: image must have at most {limit:,} pixels, its header says more"
+            f"{path}: image must have at most {limit:,} pixels, got more in its header"
         ) from None
-    except Exception as error:  # decoders raise what they like on damaged files
+    except Exception as error:  # decoders raise any exception for a damaged file
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the system, not of a decoder
+            raise  # it comes from the operating system, not from a decoder
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{path}: {reason}") from error
 
 
 def image_or_reason(path: str | os.PathLike[str]) -> np.ndarray | str:
-    """Convert a photo, or say why it can't be converted.
+    """Convert a photo file, or return the reason why it can't be converted.
+
+    Parameters
+    ----------
+    path : str or path
+        Photo file, as for `steps_of_file`.
 
     Returns
     -------
     ndarray, uint8 (28, 28), or str
-        The image, or the reason on one line, without the path.
+        Fashion-MNIST image, or the reason in one line without the path.
 
     Raises
     ------

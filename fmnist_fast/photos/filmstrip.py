@@ -1,4 +1,4 @@
-"""Draw what each step makes of a photo, side by side, with Pillow."""
+"""Draw the result of each conversion step of a photo side by side, with Pillow."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from .._checks import install_hint
 if TYPE_CHECKING:
     import PIL.Image
 
-_GROUND = (226, 226, 224)  # unlike the white that photos and canvases have
+_GROUND = (226, 226, 224)  # differs from the white of photos and canvases
 _INK = (28, 28, 28)
-_FRAME = 224  # pixels: 28 of 8x8
+_FRAME = 224  # pixels: 28 pixels of an image, each drawn as 8x8
 _GAP = 12
 _FONT_SIZE = 14
 _LINE = 20
 
 
 def draw_filmstrip(frames: Iterable[tuple[str, np.ndarray]]) -> PIL.Image.Image:
-    """Draw `frames` in a row, each with its name and its size below.
+    """Draw frames in a row, with the name and the size below each frame.
 
     Parameters
     ----------
     frames : iterable of (str, ndarray), at least one
-        As `convert_in_steps` yields them: uint8 (height, width, 3) or (height, width).
-        Small ones are enlarged without smoothing, large ones reduced.
+        Names and images, as `convert_in_steps` yields them. An image is uint8 (height,
+        width, 3) or (height, width). Small images are enlarged without smoothing, and
+        large images are reduced.
 
     Returns
     -------
     PIL.Image.Image
-        RGB.
+        Film strip in RGB.
 
     Raises
     ------
     ImportError
         Pillow is not installed.
     """
-    with install_hint("pictures need Pillow", "pillow"):
+    with install_hint("pictures require Pillow", "pillow"):
         from PIL import Image, ImageDraw, ImageFont
 
     frames = list(frames)
@@ -60,7 +61,7 @@ def draw_filmstrip(frames: Iterable[tuple[str, np.ndarray]]) -> PIL.Image.Image:
 
 
 def _fitted(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Return the picture with a longest edge of at most _FRAME."""
+    """Return the image, scaled so that its longest edge is at most _FRAME."""
     from PIL import Image, ImageOps
 
     longest = max(image.size)

@@ -1,6 +1,7 @@
 """Convert a folder of photos to a folder of IDX files, in parallel.
 
-All is written in OUT.part, which becomes OUT at the end: what is in OUT is whole.
+All files are written to OUT.part, which is renamed to OUT at the end. OUT therefore
+contains only complete files.
 """
 
 from __future__ import annotations
@@ -27,28 +28,40 @@ from .._io.paths import expanded
 from .files import Photo, PhotoFolder, image_or_reason
 from .store import BAD_NAME, PROGRESS_NAME, PhotoStore
 
-_CHECKPOINT_SECONDS = 2.0  # one takes some 10 ms, most of it waiting for the disk
+# A checkpoint takes about 10 ms, most of which is waiting for the disk.
+_CHECKPOINT_SECONDS = 2.0
 _MAX_THREADS = 1024
-# A block is of 16 MB at most: three hold a photo of 12 megapixels, and as many its
-# copy turned upright.
+# A block of Pillow's memory has at most 16 MB. Three blocks hold a photo of 12
+# megapixels, and three more hold its copy that is turned upright.
 _BLOCKS = 8
-_WAITING = 4  # photos in work for each thread, so that a slow one delays no other
+# Photos under way for each thread, so that a slow photo delays no other.
+_PHOTOS_PER_THREAD = 4
 
 
 class Converted(NamedTuple):
-    """What `convert_folder` did.
+    """Result of `convert_folder`.
 
     Attributes
     ----------
     out : Path
-        The folder with the files.
+        Absolute path of the folder with the IDX files.
     classes : tuple of str
+        Class names, sorted.
     n_images : dict of str to int
-        For each split.
+        Number of images of each split.
     n_bad : int
-        Photos that could not be converted; `out` / "bad-photos.txt" says which and why.
+        Number of photos that could not be converted. `out` / "bad-photos.txt" lists
+        them with the reasons.
     n_skipped : int
-        Files without a photo suffix or outside of the classes.
+        Number of files that have no photo suffix or are not in the folder of a class.
+
+    Notes
+    -----
+    Determinism: The values depend only on the photos and their names.
+
+    Thread safety: A result doesn't change after it is made, so threads can share it.
+
+    Buffers: The images are in the files only.
     """
 
     out: Path
@@ -69,37 +82,52 @@ def convert_folder(
 
     Parameters
     ----------
-    folder : path
-        With a subfolder of photos for each class, or with subfolders train and test
-        that have these.
-    out : path
-        The folder to make. It must not be there already, or be empty.
-    threads : int, optional
-        Photos to convert at the same time, in 1..1024; by default one for each core.
-    progress : bool
-        Show a progress bar, where there is a terminal. Say on stderr where an
-        interrupted call left something whether this one goes on from there.
+    folder : str or path
+        Folder with a subfolder of photos for each class, or with the subfolders train
+        and test, which have a subfolder for each class.
+    out : str or path
+        Folder for the IDX files. It must not exist, or must be empty.
+    threads : int in 1..1024, optional
+        Number of photos to convert at the same time. The default is the number of
+        usable cores.
+    progress : bool, default False
+        Whether to show a progress bar on a terminal. After an interrupted call, stderr
+        also says whether this call resumes it.
 
     Returns
     -------
     Converted
+        Folder, class names and numbers of images.
 
     Raises
     ------
     ImportError
         Pillow is not installed.
-    FileExistsError, FileNotFoundError, TypeError, ValueError
-        An argument is not what it should be, or no photo could be converted.
+    FileNotFoundError
+        `folder` or the parent folder of `out` does not exist.
+    FileExistsError
+        `out` exists and is not an empty folder, or ``OUT.part`` exists but was not left
+        by an interrupted call.
+    TypeError
+        `threads` is not an integer.
+    ValueError
+        `threads` is out of range, `out` is inside `folder`, `folder` has no subfolders
+        or no photos, or no photo could be converted.
     RuntimeError
-        Another process is writing `out`.
+        Another process is converting photos to `out`.
+    OSError
+        A file can't be written.
 
     Notes
     -----
-    Determinism: images are in the order of split, class and path; the files are the
-    same for any number of threads, and whether or not the work was interrupted.
-    A call that ended early leaves ``OUT.part``; the next call goes on from there if
-    no photo has been added, removed or changed since, and otherwise starts again.
-    Warnings of decoders about single files are not shown meanwhile, by any thread.
+    Determinism: Images are in the order of split, class and path. The files are the
+    same for any number of threads, and with or without an interruption.
+
+    Thread safety: While a call runs, warnings are ignored in all threads of the
+    process, because decoders warn about single files.
+
+    Resuming: An interrupted call leaves ``OUT.part``. The next call resumes there if no
+    photo was added, removed or changed since, and starts again otherwise.
     """
     threads = usable_cores() if threads is None else threads
     threads = checked_integer("threads", threads, 1, _MAX_THREADS)
@@ -109,25 +137,23 @@ def convert_folder(
     photos = PhotoFolder(source)
     _check_targets(source, target, part)
 
-    def refuse() -> None:
-        raise RuntimeError(f"{target}: another process is converting photos into it")
-
-    with _kept_blocks(threads), locked(part / PROGRESS_NAME / "lock", refuse):
+    lock = part / PROGRESS_NAME / "lock"
+    with _pillow_blocks_kept(threads), locked(lock, lambda: _refuse(target)):
         store = PhotoStore(part, photos)
         if store.n_photos == 0:
             shutil.rmtree(part)
             raise ValueError(f"{source}: no photos in {len(photos.classes)} subfolders")
         if progress:
-            _say_where_from(store)
+            _print_resume_notice(store)
         with store.open():
             _append_all(store, source, threads, progress)
             store.save()
-            _check_any_good(store, source)
+            _check_any_converted(store, source)
             store.finish(source.resolve().name)
         if store.state.n_bad == 0:
             (part / BAD_NAME).unlink()
     if target.is_dir():
-        target.rmdir()  # it is empty; Windows would not replace it
+        target.rmdir()  # it is empty, but Windows would not replace it
     part.rename(target)
     sync_folder(target.parent)
     shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
@@ -135,18 +161,25 @@ def convert_folder(
     return Converted(target, tuple(photos.classes), n_images, n_bad, photos.n_skipped)
 
 
-@contextlib.contextmanager
-def _kept_blocks(threads: int) -> Iterator[None]:
-    """Let Pillow keep the memory of a photo for the next one, in the whole process.
+def _refuse(target: Path) -> None:
+    raise RuntimeError(
+        f"{target}: another process is converting photos to it.\n"
+        "Wait for that process, or choose another output folder."
+    )
 
-    Otherwise each photo takes fresh pages of the system, and glibc gives them back
-    after each where they and the copies for numpy are too large together. 600 JPEG
-    photos of 762x1000, two threads, MALLOC_TRIM_THRESHOLD_=131072, which has it do so
-    always: 1,095,000 page faults without, 651,000 with this.
+
+@contextlib.contextmanager
+def _pillow_blocks_kept(threads: int) -> Iterator[None]:
+    """Keep Pillow's memory of a photo for the next photo, in the whole process.
+
+    Without this, each photo takes new pages from the system. glibc returns the pages
+    after each photo if they and the copies for numpy exceed its threshold. Measured for
+    600 JPEG photos of 762x1000 with two threads, and MALLOC_TRIM_THRESHOLD_=131072 so
+    that glibc always returns them: 1,095,000 page faults without this, 651,000 with it.
     """
-    with install_hint("photos need Pillow", "pillow"):
+    with install_hint("photos require Pillow", "pillow"):
         from PIL import Image
-    Image.init()  # here, and not in several threads at once
+    Image.init()  # must not run in several threads at once
     core = Image.core  # type: ignore[attr-defined]
     if not hasattr(core, "set_blocks_max"):
         yield
@@ -156,28 +189,28 @@ def _kept_blocks(threads: int) -> Iterator[None]:
     try:
         yield
     finally:
-        core.set_blocks_max(before)  # which gives the memory back
+        core.set_blocks_max(before)  # frees the memory too
 
 
-def _say_where_from(store: PhotoStore) -> None:
-    if store.is_anew:
-        text = "Photos have changed since the interrupted run: starting anew."
+def _print_resume_notice(store: PhotoStore) -> None:
+    if store.is_new:
+        text = "The photos have changed since the interrupted run. Starting again."
     elif store.state.n_done:
-        text = f"Going on after {store.state.n_done:,} of {store.n_photos:,} photos."
+        text = f"Resuming after {store.state.n_done:,} of {store.n_photos:,} photos."
     else:
         return
     print(text, file=sys.stderr)
 
 
 def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -> None:
-    """Convert the photos that are left, in order, with checkpoints."""
+    """Convert the remaining photos in order, and save checkpoints."""
     import tqdm
 
     bar = tqdm.tqdm(
         total=store.n_photos,
         initial=store.state.n_done,
         unit=" photos",
-        disable=None if progress else True,  # None: where there is a terminal
+        disable=None if progress else True,  # None shows it only on a terminal
     )
     with (
         bar,
@@ -201,33 +234,36 @@ def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -
 def _converted(
     store: PhotoStore, source: Path, threads: int
 ) -> Generator[tuple[Photo, np.ndarray | str]]:
-    """Yield the photos that are left, each with its image or the reason why not.
+    """Yield each remaining photo with its image, or with the reason for its failure.
 
-    Threads do it: Pillow decodes and the core looks for margins without the GIL. On two
-    quiet cores two of them make 700 photos of 762x1000 a second; two processes made 350
-    of one set of photos and 900 of another, take longer to start, and ask a caller for
-    an ``if __name__ == "__main__"``. They share queues in C: Ctrl-C in `submit` of a
+    Threads convert the photos, because Pillow decodes and the core searches for margins
+    without the GIL. On two quiet cores, two processes convert 0.5 to 1.3 times as many
+    photos of 762x1000 per second as two threads, depending on the photos. Processes
+    also take longer to start, and require an ``if __name__ == "__main__"`` of the
+    caller. The threads share queues that are written in C. Ctrl-C in `submit` of a
     ThreadPoolExecutor can leave a lock held, and then its threads never end.
     """
     tasks: SimpleQueue[Any] = SimpleQueue()
 
     def first_result() -> tuple[Photo, np.ndarray | str]:
-        photo, result = waiting.popleft()
-        found = result.get()
-        if isinstance(found, BaseException):
-            raise found
-        return photo, found
+        photo, queue = waiting.popleft()
+        result = queue.get()
+        if isinstance(result, BaseException):
+            raise result
+        return photo, result
 
     waiting: deque[tuple[Photo, SimpleQueue[Any]]] = deque()
     n_threads = min(threads, store.n_photos)
-    workers = [threading.Thread(target=_work, args=(tasks,)) for _ in range(n_threads)]
+    pool = [
+        threading.Thread(target=_convert_tasks, args=(tasks,)) for _ in range(n_threads)
+    ]
     try:
-        for worker in workers:
-            worker.start()
+        for thread in pool:
+            thread.start()
         for photo in store.remaining():
             waiting.append((photo, SimpleQueue()))
             tasks.put((source / photo.path, waiting[-1][1]))
-            if len(waiting) >= _WAITING * threads:
+            if len(waiting) >= _PHOTOS_PER_THREAD * threads:
                 yield first_result()
         while waiting:
             yield first_result()
@@ -235,29 +271,29 @@ def _converted(
         with contextlib.suppress(Empty):
             while True:
                 tasks.get_nowait()
-        for _ in workers:
+        for _ in pool:
             tasks.put(None)
-        for worker in workers:
-            if worker.is_alive():
-                worker.join()
+        for thread in pool:
+            if thread.is_alive():
+                thread.join()
 
 
-def _work(tasks: SimpleQueue[Any]) -> None:
-    """Put the image, reason or exception of each path into its queue, up to a None."""
-    for path, result in iter(tasks.get, None):
+def _convert_tasks(tasks: SimpleQueue[Any]) -> None:
+    """Put the image, reason or exception of each path into its queue, until a None."""
+    for path, queue in iter(tasks.get, None):
         try:
-            result.put(image_or_reason(path))
+            queue.put(image_or_reason(path))
         except BaseException as error:
-            result.put(error)
+            queue.put(error)
 
 
-def _check_any_good(store: PhotoStore, source: Path) -> None:
+def _check_any_converted(store: PhotoStore, source: Path) -> None:
     if not any(store.state.n_images.values()):
         bad = store.folder / BAD_NAME
         first = bad.read_text(encoding="utf-8").partition("\n")[0]
         raise ValueError(
-            f"{source}: none of {store.state.n_bad} photos could be converted; all are "
-            f"listed in {bad}, the first is {first}"
+            f"{source}: none of the {store.state.n_bad} photos could be converted.\n"
+            f"All of them are listed in {bad}.\nThe first one is {first}"
         )
 
 
@@ -265,10 +301,17 @@ def _check_targets(source: Path, target: Path, part: Path) -> None:
     if target.is_relative_to(os.path.abspath(source)):
         raise ValueError(f"{target} must not be in {source}, the folder of photos")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} for {target.name}")
-    if (target / PROGRESS_NAME).is_dir():  # a kill came between the last two steps
+        raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
+    # A kill between renaming the folder and removing .progress leaves the latter.
+    if (target / PROGRESS_NAME).is_dir():
         shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise FileExistsError(f"{target} is there already: name another, or remove it")
+        raise FileExistsError(
+            f"{target}: already exists and is not an empty folder.\n"
+            "Choose another output folder, or remove this one."
+        )
     if os.path.lexists(part) and not (part / PROGRESS_NAME).is_dir():
-        raise FileExistsError(f"{part} is there, and is not from an interrupted run")
+        raise FileExistsError(
+            f"{part}: already exists, but was not left by an interrupted run.\n"
+            "Choose another output folder, or remove this one."
+        )

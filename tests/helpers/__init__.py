@@ -1,1 +1,1 @@
-"""Programs and servers that the tests use; no tests are in here."""
+"""Fixtures, programs and servers that the tests use. This folder has no tests."""

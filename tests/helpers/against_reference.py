@@ -1,4 +1,4 @@
-"""Batches of the core beside those of the reference, for tests of augmentation."""
+"""Augmented batches of the reference, and their comparison with those of the core."""
 
 import numpy as np
 import reference
@@ -11,7 +11,7 @@ RAW = {"dtype": "uint8", "normalize": None, "layout": "NHW", "label_dtype": "one
 
 
 def dataset_of(height, width, n):
-    """Grey levels of every sort: smooth, rough, dull, and of one value."""
+    """Return n images of four kinds: random, smooth, low contrast, and one value."""
     rng = np.random.default_rng([height, width])
     images = rng.integers(0, 256, (n, height, width), dtype=np.uint8)
     ramp = np.arange(height * width).reshape(height, width) * 255 // (height * width)
@@ -22,6 +22,7 @@ def dataset_of(height, width, n):
 
 
 def wanted(dataset, augment, **options):
+    """Return the batches of an epoch that the reference computes."""
     n_classes = len(dataset.classes)
     compiled = compile_transforms(augment, *dataset.images.shape[1:], n_classes)
     options = {"n_classes": n_classes, "augment": compiled, **options}
@@ -29,13 +30,13 @@ def wanted(dataset, augment, **options):
 
 
 def same(got, want, note=None):
-    """Whether two lists of batches are equal bit for bit."""
+    """Return True if two lists of batches are equal bit for bit, or fail."""
     assert len(got) == len(want), note
-    for k, (ours, theirs) in enumerate(zip(got, want)):
-        for x, y in zip(ours, theirs):
+    for k, (got_batch, want_batch) in enumerate(zip(got, want)):
+        for x, y in zip(got_batch, want_batch):
             assert (x.shape, x.dtype) == (y.shape, y.dtype), (note, k)
             differ = [
                 i for i in range(len(x)) if x[i].tobytes() != y[i].tobytes()
-            ]  # by their bits: signs of zeros count
+            ]  # bytes, because signs of zeros count
             assert not differ, (note, f"batch {k}, rows {differ} differ")
     return True

@@ -1,4 +1,4 @@
-"""Images augmented here and by torchvision, with the same draws."""
+"""Images augmented by fmnist_fast and by torchvision, with the same random numbers."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from fmnist_fast import _core
 from fmnist_fast.augment import compile_transforms
 
 # isort: split
-from torchvision.transforms import v2  # once any_torchvision has made it importable
+from torchvision.transforms import v2  # after any_torchvision has made it importable
 
 F = v2.functional
 torch.set_num_threads(1)  # its threads would wait for each other, not for work
@@ -25,7 +25,7 @@ MODES = ["constant", "edge", "reflect", "symmetric"]
 
 @pytest.fixture(params=["real", "synthetic", "noise", "oblong"], scope="module")
 def images(request):
-    """uint8 (n, height, width)."""
+    """Return 60 images, uint8 (60, height, width), of four kinds in turn."""
     if request.param == "real":
         return request.getfixturevalue("real_train").images[:60].copy()
     if request.param == "synthetic":
@@ -34,24 +34,25 @@ def images(request):
     return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
 
 
-def ours(images, steps, threads=2):
-    """The images, in their order, augmented: image i has position i."""
+def augmented(images, transforms, threads=2):
+    """Return the images augmented by fmnist_fast. Image i has position i."""
     dataset = ff.Dataset.from_arrays(images, np.zeros(len(images), dtype=np.uint8))
-    steps = steps if isinstance(steps, list) else [steps]
+    transforms = transforms if isinstance(transforms, list) else [transforms]
     options = {"batch_size": 128, "seed": SEED, "threads": threads, **RAW}
-    loader = ff.Loader(dataset, augment=steps, **options)
+    loader = ff.Loader(dataset, augment=transforms, **options)
     loader.set_epoch(EPOCH)
     return np.concatenate([x for x, _ in loader])
 
 
-def theirs(images, function, *arguments, **named):
+def torchvision_all(images, function, *arguments, **named):
+    """Return the images after a function of torchvision, called once for all."""
     return function(torch.from_numpy(images[:, None]), *arguments, **named)[
         :, 0
     ].numpy()
 
 
-def theirs_each(images, function):
-    """function(image, i) of images one by one, as uint8 (1, height, width)."""
+def torchvision_each(images, function):
+    """Return function(image, i) of every image, a uint8 tensor (1, height, width)."""
     one_by_one = [
         function(torch.from_numpy(images[i : i + 1].copy()), i)
         for i in range(len(images))
@@ -60,22 +61,23 @@ def theirs_each(images, function):
 
 
 class Draws(reference_draws.Draws):
-    """The words come from the core itself, which is quicker."""
+    """The reference's draws, whose words come from the core because it is faster."""
 
     def word(self):
+        """Return the next word of the stream."""
         i, self.n_taken = self.n_taken, self.n_taken + 1
         return _core.draw(*self.key, i // 4)[i % 4]
 
 
 def draws_of(i, operation=1):
-    """What step `operation` draws for image i, after its coin."""
+    """Return the draws of transform number `operation` for image i, after its coin."""
     draws = Draws(SEED, EPOCH, i, operation)
     draws.word()
     return draws
 
 
 def share(got, want, levels=0):
-    """Of the pixels that differ by so many grey levels at most."""
+    """Return the share of pixels that differ by at most `levels` gray levels."""
     assert (got.shape, got.dtype) == (want.shape, want.dtype) and got.dtype == np.uint8
     return float((abs(got.astype(int) - want) <= levels).mean())
 
@@ -83,23 +85,29 @@ def share(got, want, levels=0):
 INTERPOLATIONS = ["nearest", "bilinear"]
 
 
-def tied(step, shape, i=0):
-    """Where the nearest pixel of image i is one of two: places come within 2**-10 pixel
-    of the middle between them. Half a pixel goes up here, to the even pixel there, and
-    float32 decides before that."""
-    return tied_map(
-        compile_transforms(step, *shape, 1).transforms[0][2], draws_of(i), shape
-    )
+def tied(transform, shape, i=0):
+    """Return where the nearest pixel of image i could be either of two pixels.
+
+    Source points there are within 2**-10 pixel of the middle between two pixels. The
+    core rounds halves up, and torchvision rounds them to the even pixel. Before that,
+    the rounding errors of torchvision's float32 points decide.
+    """
+    fields = compile_transforms(transform, *shape, 1).transforms[0][2]
+    return tied_map(fields, draws_of(i), shape)
 
 
 def tied_map(fields, draws, shape):
+    """Return where the nearest pixel is ambiguous, for an affine map that is drawn."""
     m = reference_geometry.affine_map(SimpleNamespace(**fields), draws)
-    x, y = reference_geometry.places(m, *shape)
+    x, y = reference_geometry.source_points(m, *shape)
     return (abs(x % 65536 - 32768) < 64) | (abs(y % 65536 - 32768) < 64)
 
 
 def is_close(got, want, interpolation, is_tied):
-    """Bilinear within a level; nearest pixels equal where they are not tied."""
+    """Return whether 99.5 % of bilinear pixels differ by at most one gray level.
+
+    Nearest pixels must be equal except where `is_tied`.
+    """
     if interpolation == "bilinear":
         return share(got, want, 1) >= 0.995
     free = ~np.broadcast_to(is_tied, got.shape)

@@ -1,5 +1,8 @@
-"""Imports torchvision where it is installed, also one that was built for another torch:
-its compiled part can't be loaded then, and the names below are all that it misses."""
+"""Import torchvision, if it is installed, even if it was built for another torch.
+
+The compiled part of such a torchvision can't be loaded. Its Python part then lacks only
+the operators that are defined below.
+"""
 
 import importlib.util
 

@@ -1,10 +1,10 @@
-"""Batches as the slow reference makes them, and whether others are the same."""
+"""Batches of the slow reference, and their comparison with those of a Loader."""
 
 import reference
 
 
 def same(got, want):
-    """Whether two lists of batches are equal bit for bit, and of the same dtypes."""
+    """Return True if two lists of batches are equal bit for bit, or fail."""
     assert len(got) == len(want)
     for (x, y), (wanted_x, wanted_y) in zip(got, want):
         assert x.shape == wanted_x.shape and y.shape == wanted_y.shape
@@ -14,6 +14,7 @@ def same(got, want):
 
 
 def wanted(dataset, **options):
+    """Return the batches of an epoch that the reference computes."""
     return reference.epoch(
         dataset.images, dataset.labels, n_classes=len(dataset.classes), **options
     )

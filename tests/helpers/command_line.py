@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the command line: small data, and a run of a command."""
+"""Fixtures for tests of the command line: small data, and a way to run a command."""
 
 import gzip
 import os
@@ -19,7 +19,7 @@ NAMES = [stem for part in datasets.SPLITS.values() for stem in part.stems]
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
-    """The four files of a small synthetic set, and its card. Not to be changed."""
+    """Return a folder with a small synthetic dataset, which tests must not change."""
     folder = tmp_path_factory.mktemp("drawn")
     write_synthetic(folder, 600, 100, 0)
     return folder
@@ -27,7 +27,7 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def work_folder(tmp_path, monkeypatch):
-    """No data but what a test makes, and an empty working folder."""
+    """Hide all data of the user, and change to an empty folder."""
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     work = tmp_path / "work"
@@ -37,13 +37,16 @@ def work_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Run a command line: its exit code, what it printed, and its errors."""
+    """Return a function that runs a command line in this process.
+
+    It returns the exit code and the texts of stdout and stderr.
+    """
 
     def run(*argv):
         try:
             code = cli.main([str(word) for word in argv])
-        except SystemExit as end:
-            code = end.code
+        except SystemExit as error:
+            code = error.code
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -52,7 +55,7 @@ def run(capsys):
 
 @pytest.fixture
 def published(drawn, tmp_path, monkeypatch):
-    """A folder whose files count as the published ones; it may be changed."""
+    """Return a folder whose files count as the published ones. Tests may change it."""
     folder, known = tmp_path / "published", {}
     folder.mkdir()
     for name in NAMES:
@@ -64,15 +67,15 @@ def published(drawn, tmp_path, monkeypatch):
         )
     spec, files = datasets.DATASETS["fashion-mnist"], []
     for file in spec.files:
-        sha256, inside = known[file.name.removesuffix(".gz")]
-        files.append(file._replace(sha256=sha256, idx_sha256=inside))
+        sha256, idx_sha256 = known[file.name.removesuffix(".gz")]
+        files.append(file._replace(sha256=sha256, idx_sha256=idx_sha256))
     spec = spec._replace(files=tuple(files))
     monkeypatch.setitem(datasets.DATASETS, spec.name, spec)
     return folder
 
 
 def start(*argv, **options):
-    """The program in a process of its own."""
+    """Start the command line in a new process, and return its Popen."""
     command = [sys.executable, "-m", "fmnist_fast", *map(str, argv)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     root = Path(ff.__file__).parents[1]

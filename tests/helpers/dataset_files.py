@@ -18,7 +18,10 @@ CARD = {"name": "letters", "classes": list("ABCDEFGHIJ")}
 
 
 def write_pair(folder, split="test", *, fill=0, suffix=".gz", card=CARD):
-    """Write twelve 5x4 images of brightness `fill`; a card keeps the warning away."""
+    """Write twelve 5x4 images of gray level `fill`, and their labels.
+
+    Without a card, loading warns that the files are not the published ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = (folder / f"{name}{suffix}" for name in NAMES[split])
     ff.write_idx(images, np.full((12, 5, 4), fill, np.uint8))
@@ -29,7 +32,7 @@ def write_pair(folder, split="test", *, fill=0, suffix=".gz", card=CARD):
 
 
 def images_of(n=N):
-    """Return images that differ from their own mirror images."""
+    """Return n images that differ from their mirror images."""
     return np.arange(n * 20, dtype=np.uint8).reshape(n, 5, 4)
 
 
@@ -44,7 +47,10 @@ def write_published(folder, part, labels, *, images=None, suffix=".gz"):
 
 @pytest.fixture
 def spec(monkeypatch):
-    """Make a dataset count as published with N images to a file, by no hash."""
+    """Return a function that gives the files of a published dataset N images each.
+
+    Their hashes are removed, so that any files of this size count as published.
+    """
 
     def spec(name):
         known = datasets.DATASETS[name]
@@ -61,7 +67,7 @@ def spec(monkeypatch):
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """No folder is named, and the cache folder is empty."""
+    """Name no data folder, and return an empty cache folder."""
     monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -69,8 +75,8 @@ def nowhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def mnist_root(real_root):
-    """The folder of MNIST's test files, in another compression."""
+    """Return the folder of MNIST's test files, compressed differently."""
     root = real_root.parent / "mnist"
     if not root.is_dir():
-        pytest.skip(f"there is no {root} with MNIST's test files")
+        pytest.skip(f"{root} does not exist. It should have MNIST's test files.")
     return root

@@ -1,11 +1,11 @@
-"""A program for torchrun: two epochs of a small network, with a checkpoint every few
-steps, from the last of which the ranks go on when they are started again, as many or
-fewer.
+"""A program for torchrun: train a small network for two epochs, with checkpoints.
 
     torchrun --nproc-per-node N elastic.py FOLDER [--kill-at STEP]
 
-Each rank appends the steps and the samples that it trained on to a file of its own; at
-the end FOLDER has the file "weights.pt".
+Every few steps, rank 0 saves a checkpoint. When the ranks are started again, as many or
+fewer of them, they continue from the last checkpoint. Each rank appends its steps, and
+the samples of each step, to a separate file. At the end FOLDER has the file
+"weights.pt".
 """
 
 import argparse
@@ -21,34 +21,31 @@ import fmnist_fast as ff
 from fmnist_fast.frameworks.torch import TorchLoader
 
 EVERY = 7  # steps
-ROWS = 24  # of a global batch; 1000 samples leave a short one of 16
-
-parser = argparse.ArgumentParser()
-parser.add_argument("folder", type=Path)
-parser.add_argument("--kill-at", type=int, help="let rank 2 die, but not twice")
-arguments = parser.parse_args()
+ROWS = 24  # rows of a global batch; 1000 samples leave a short one of 16
 
 
 def save(path, value):
+    """Save a file whose name appears only when it is complete."""
     torch.save(value, path.with_suffix(".new"))
     os.replace(path.with_suffix(".new"), path)
 
 
 def average(_, bucket):
-    """Gradients summed in the order of ranks, to the bit the same in every start.
+    """Average gradients in the order of ranks, with the same bits after every start.
 
-    DistributedDataParallel's own sums depend on where in a bucket a gradient lies, and
-    after the first step of a start it lays the buckets out anew.
+    The sums of DistributedDataParallel depend on the place of a gradient in its bucket,
+    and it rearranges the buckets after the first step of every start.
     """
-    mine = bucket.buffer()
-    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, mine)
+    own = bucket.buffer()
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own)
     done = torch.futures.Future()
     done.set_result(sum(parts) / len(parts))
     return done
 
 
 def train(folder, kill_at):
+    """Train this rank to the end of the second epoch, or let rank 2 die at a step."""
     torch.manual_seed(0)
     rank, world = dist.get_rank(), dist.get_world_size()
     images = ff.synthetic(1000, 100)[0].images
@@ -94,7 +91,7 @@ def train(folder, kill_at):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kill-at", type=int, help="let rank 2 die, but not twice")
+    parser.add_argument("--kill-at", type=int, help="kill rank 2, at the first start")
     arguments = parser.parse_args()
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)

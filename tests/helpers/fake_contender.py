@@ -1,8 +1,8 @@
-"""A contender that does the work in numpy but for one fault; what is said of it."""
+"""A contender of the benchmark that works in numpy, except for one fault."""
 
 from benchmarks.comparison.environments import Contender
 
-# A contender that does the work, until FAULT; see FAULTS.
+# The source of the contender. FAULT is one of FAULTS below.
 FAKE = """
 import os, sys, time
 import numpy as np
@@ -63,31 +63,31 @@ def epoch(data, work, images, labels, order, rng, n_epochs):
             x = x + np.float32(1) * data.scale
         if FAULT == "one offset" and work.augment:
             y0, x0 = rng.integers(0, 9, 2)
-            window = images[rows, y0 : y0 + 28, x0 : x0 + 28]
-            x = (window * data.scale + data.bias).astype(np.float32)[:, None]
+            crop = images[rows, y0 : y0 + 28, x0 : x0 + 28]
+            x = (crop * data.scale + data.bias).astype(np.float32)[:, None]
         if FAULT == "no flips" and work.augment:
             y0, x0 = rng.integers(0, 9, (2, len(rows), 1, 1))
             down, across = y0 + np.arange(28)[:, None], x0 + np.arange(28)
-            window = images[rows[:, None, None], down, across]
-            x = (window * data.scale + data.bias).astype(np.float32)[:, None]
+            crop = images[rows[:, None, None], down, across]
+            x = (crop * data.scale + data.bias).astype(np.float32)[:, None]
         if FAULT == "prints":
             print("not an answer")
         yield x, y
 """
 
-FAULTS = {  # what is said of it
-    "skips": ("plain", "1 images don't come, 1 come once too often"),
-    "stops early": ("plain", r"wanted float32 \(\d+, 1, 28, 28\), got float32"),
-    "not shuffled": ("plain", "not shuffled: 1.00 in order"),
-    "same order": ("plain", "not shuffled: 1.00 in order"),
-    "wrong labels": ("plain", "labels don't fit"),
-    "float labels": ("plain", "wanted integer labels .* got float32"),
-    "flat": ("plain", r"wanted float32 .* got float32 \(128, 784\)"),
-    "other scale": ("plain", "grey levels off"),
-    "changed": ("plain", "come once too often|pixels are 1 to 256"),
-    "one offset": ("crop_flip", "offsets never come|not uniform|has only"),
-    "no flips": ("crop_flip", "81 of 162 offsets never come"),
-    "dies": ("plain", "ended with 3: Killed by a fake fault"),
+FAULTS = {  # the work that shows each fault, and the message of the benchmark
+    "skips": ("plain", "1 images are missing, 1 come again"),
+    "stops early": ("plain", r"images must be float32 \(\d+, 1, 28, 28\), got float32"),
+    "not shuffled": ("plain", "not shuffled: correlation 1.00"),
+    "same order": ("plain", "not shuffled: correlation 1.00"),
+    "wrong labels": ("plain", "labels are wrong"),
+    "float labels": ("plain", "labels must be integers .* got float32"),
+    "flat": ("plain", r"images must be float32 .* got float32 \(128, 784\)"),
+    "other scale": ("plain", "gray levels off"),
+    "changed": ("plain", "are missing|pixels are 1 to 256"),
+    "one offset": ("crop_flip", "offsets never occur|not uniform|has only"),
+    "no flips": ("crop_flip", "81 of 162 offsets never occur"),
+    "dies": ("plain", "exit code 3: Killed by a fake fault"),
     "raises": ("plain", "RuntimeError: the worker is out of memory"),
     "raises later": ("plain", "RuntimeError: the second epoch is too much"),
     "doesn't start": (None, "ImportError: no module named nothing"),
@@ -95,7 +95,7 @@ FAULTS = {  # what is said of it
 
 
 def fake(folder, fault):
-    """The contender with this fault, in the environment of the tests."""
+    """Return the contender with this fault, in the environment of the tests."""
     name = "fake_" + "".join(c if c.isalnum() else "_" for c in fault)
     file = folder / f"{name}.py"
     file.write_text(FAKE.format(fault=fault))

@@ -1,8 +1,8 @@
-"""A program: epochs over images in parts, between pages that nobody may read.
+"""A program: run epochs over images that lie between pages without read access.
 
     python guarded_images.py HEIGHT WIDTH N_PARTS
 
-Reading a byte before or behind a part ends it by a signal.
+A read of a byte before or after a part of the images ends the program by a signal.
 """
 
 import ctypes
@@ -49,8 +49,8 @@ for augment in (
         ff._core.set_cpu_level(level)
         options = {"shuffle": True, "augment": augment, "label_dtype": "onehot"}
         if augment is None:
-            options["shuffle_block"] = 5  # whose blocks are asked for ahead
+            options["shuffle_block"] = 5  # blocks are requested ahead, too
         epochs = [ff.Loader(data, 64, **options) for data in (guarded, copied)]
-        for (ours, _), (theirs, _) in zip(*epochs):
-            if ours.tobytes() != theirs.tobytes():
-                raise RuntimeError(f"{augment} at {level} depends on what is around")
+        for (guarded_images, _), (copied_images, _) in zip(*epochs):
+            if guarded_images.tobytes() != copied_images.tobytes():
+                raise RuntimeError(f"{augment} at {level} depends on bytes around it")

@@ -1,4 +1,4 @@
-"""IDX files made by hand, and a slow parser to compare `fmnist_fast.idx` with."""
+"""IDX files made byte by byte, and a slow parser to compare `fmnist_fast.idx` with."""
 
 import gzip
 import struct
@@ -28,7 +28,7 @@ def slow_parse(content):
 
 
 def random_array(dtype, shape, seed=0):
-    """Return an array of any values that its type can have."""
+    """Return an array of random values, over the whole range of integer types."""
     rng = np.random.default_rng(seed)
     if dtype.startswith("float"):
         return rng.normal(size=shape).astype(dtype)
@@ -41,21 +41,21 @@ def members(*pieces):
     return b"".join(gzip.compress(piece, mtime=0) for piece in pieces)
 
 
-def assert_same(found, wanted):
-    """Compare bit for bit: NaN with the same payload is the same."""
-    assert found.dtype == wanted.dtype.newbyteorder("=") and found.dtype.isnative
-    assert found.shape == wanted.shape
-    assert found.tobytes() == wanted.astype(found.dtype).tobytes()
+def assert_same(array, expected):
+    """Compare two arrays bit for bit, so that NaNs with one payload are equal."""
+    assert array.dtype == expected.dtype.newbyteorder("=") and array.dtype.isnative
+    assert array.shape == expected.shape
+    assert array.tobytes() == expected.astype(array.dtype).tobytes()
 
 
 @pytest.fixture(params=["at once", "carefully"])
 def way(request, monkeypatch):
-    """Both ways to inflate: libdeflate at once, and zlib with counting."""
+    """Decompress at once with libdeflate, and in counted chunks with zlib."""
     if request.param == "carefully":
         monkeypatch.setattr(idx, "_SUSPICIOUS_RATIO", 0)
 
 
 @pytest.fixture
 def content():
-    """A plain IDX file that is longer than a chunk of the inflater."""
+    """Return a plain IDX file that is longer than a chunk of the decompression."""
     return header_of(0x0B, 300, 250) + random_array("int16", 75000).tobytes()

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 NAME = "fmnist_fast"
-UNKNOWN = "?"  # the part of a module's name that only the running program knows
-# The module with tables of names that are imported when they are asked for, and its
+UNKNOWN = "?"  # a part of a module's name that the source does not show
+# The module with tables of names that are imported when they are first used, and its
 # function that makes the `__getattr__` of a package from such a table.
 LAZY_MODULE, LAZY_FUNCTION = f"{NAME}._names", "lazy"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -18,7 +18,7 @@ FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the package; `path` starts at the checkout."""
+    """A file of the package, with its path relative to the checkout."""
 
     name: str
     path: Path
@@ -26,18 +26,21 @@ class Source:
 
     @property
     def nodes(self) -> list[ast.AST]:
+        """Return all nodes of the syntax tree."""
         return _nodes(self.text)
 
     @property
     def is_init(self) -> bool:
+        """Return whether the file is the `__init__` of a package."""
         return self.path.stem == "__init__"
 
     @property
     def package(self) -> str:
+        """Return the package that relative imports of the file start from."""
         return self.name if self.is_init else self.name.rpartition(".")[0]
 
     def absolute(self, name: str, package: str | None = None) -> str:
-        """Return a name that may start with dots as seen from `package`."""
+        """Return the absolute form of a name, which may be relative to `package`."""
         rest = name.lstrip(".")
         if rest == name:
             return name
@@ -46,7 +49,7 @@ class Source:
         return ".".join([*parts, rest] if rest else parts)
 
     def literal(self, node: ast.AST | None) -> str:
-        """Return the string that an expression gives, with UNKNOWN for what varies."""
+        """Return the string value of an expression, with UNKNOWN for variable parts."""
         if isinstance(node, ast.Constant):
             return str(node.value)
         if isinstance(node, ast.Name):
@@ -63,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Import:
-    """An import of `module` by `source`; lazy ones and those for types count too."""
+    """An import of `module` by `source`, also a lazy one or one for types only."""
 
     source: Source
     line: int
@@ -71,6 +74,7 @@ class Import:
 
     @property
     def place(self) -> str:
+        """Return path and line, as in messages."""
         return f"{self.source.path}:{self.line}"
 
 
@@ -84,7 +88,7 @@ class Package:
             for path in files_of(self.root, NAME, ".py", ".pyi")
         ]
         self.modules = {source.name for source in self.sources} | {f"{NAME}._core"}
-        self._bound: dict[str, set[str]] = {}  # by an __init__, other than its modules
+        self._bound: dict[str, set[str]] = {}  # names in an __init__, without modules
         for source in self.sources:
             if source.is_init:
                 self._bound[source.name] = set(self._names_bound(source))
@@ -95,28 +99,29 @@ class Package:
                 for node in source.nodes
                 for module in self._imported(source, node)
             },
-            key=lambda each: (str(each.source.path), each.line, each.module),
+            key=lambda item: (str(item.source.path), item.line, item.module),
         )
         self.arrows: dict[str, set[str]] = {name: set() for name in self.modules}
-        for each in self.imports:
-            if each.module in self.modules:
-                self.arrows[each.source.name].add(each.module)
+        for item in self.imports:
+            if item.module in self.modules:
+                self.arrows[item.source.name].add(item.module)
 
     @property
     def top_level(self) -> dict[str, Path]:
-        """The files at the top level, a package by its `__init__`."""
+        """Return the files at the top level by name, for packages the `__init__`."""
         tops = {}
         for source in self.sources:
             tops.setdefault(top(source.name), source.path)
         return tops
 
     def _names_bound(self, source: Source) -> Iterator[str]:
+        """Yield the names that a file defines, or imports from other files."""
         for node in source.nodes:
             if isinstance(node, FUNCTION):
                 yield node.name
             elif isinstance(node, ast.ImportFrom):
                 base = source.absolute("." * node.level + (node.module or ""))
-                if base != source.name:  # else these are the package's own modules
+                if base != source.name:  # otherwise they are the package's modules
                     yield from (alias.asname or alias.name for alias in node.names)
 
     def _imported(self, source: Source, node: ast.AST) -> Iterator[str]:
@@ -137,6 +142,7 @@ class Package:
                 yield from self._named(source)
 
     def _imported_by_call(self, source: Source, call: ast.Call) -> Iterator[str]:
+        """Yield the modules that a call of import_module imports."""
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         name, package = [*call.args[:2], None, None][:2]
         package = package or keywords.get("package")
@@ -151,7 +157,7 @@ class Package:
             yield module
 
     def _named(self, source: Source) -> Iterator[str]:
-        """Yield the modules of its package that a file imports by names in a table."""
+        """Yield the modules of its package that a file imports by names in tables."""
         for table in self.sources:
             for node in table.nodes if table.name in (source.name, LAZY_MODULE) else ():
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -160,7 +166,7 @@ class Package:
                         yield module
 
     def known(self, module: str) -> str:
-        """Return the module of the package that `import module` reads last."""
+        """Return the module that has a dotted name; names of other packages stay."""
         if module.partition(".")[0] != NAME or UNKNOWN in module:
             return module
         while module not in self.modules and "." in module:
@@ -169,7 +175,7 @@ class Package:
 
 
 def files_of(root: Path, folder: str, *suffixes: str) -> list[Path]:
-    """Return the files below a folder of `root`, as seen from `root`."""
+    """Return the files below a folder of `root`, relative to `root`."""
     paths = sorted((root / folder).rglob("*"))
     return [path.relative_to(root) for path in paths if path.suffix in suffixes]
 
@@ -186,7 +192,7 @@ def dotted(path: Path) -> str:
 
 
 def top(module: str) -> str:
-    """Return the module or package at the top level that has this module."""
+    """Return the module or package at the top level that contains a module."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
@@ -202,6 +208,7 @@ def cycles(arrows: dict[str, set[str]]) -> list[list[str]]:
 
 
 def _reached(arrows: dict[str, set[str]], start: str) -> set[str]:
+    """Return the modules that `start` imports, directly or indirectly."""
     reached, todo = set(), [start]
     while todo:
         new = arrows[todo.pop()] - reached
@@ -211,13 +218,14 @@ def _reached(arrows: dict[str, set[str]], start: str) -> set[str]:
 
 
 def shortest_cycle(arrows: dict[str, set[str]], group: list[str]) -> list[str]:
-    """Return the shortest way from a module of a group back to itself."""
-    return min((_way_back(arrows, module) for module in group), key=len)
+    """Return the shortest path from a module of a group back to itself."""
+    return min((_cycle_of(arrows, module) for module in group), key=len)
 
 
-def _way_back(arrows: dict[str, set[str]], start: str) -> list[str]:
+def _cycle_of(arrows: dict[str, set[str]], start: str) -> list[str]:
+    """Return the shortest path from a module back to itself."""
     paths, reached = [[start]], set()
-    for path in paths:  # which grows meanwhile
+    for path in paths:  # the loop appends to this list
         for module in sorted(arrows[path[-1]] - reached):
             if module == start:
                 return [*path, start]
@@ -227,7 +235,7 @@ def _way_back(arrows: dict[str, set[str]], start: str) -> list[str]:
 
 
 def depth(arrows: dict[str, set[str]]) -> int:
-    """Return the modules on the longest way down, with a cycle as one of them."""
+    """Return the length of the longest chain of imports; a cycle counts as 1."""
     group_of = {module: frozenset([module]) for module in arrows}
     for group in cycles(arrows):
         group_of.update(dict.fromkeys(group, frozenset(group)))

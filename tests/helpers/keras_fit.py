@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=jax python keras_fit.py
 
-Compares the batches that a model is trained on with numpy's, and its weights after a
-resumed run with those of a whole one. Prints "ok" at the end.
+It compares the batches that a model is trained on with those of a Loader, and the
+weights after a resumed run with those after an uninterrupted run. It prints "ok" at the
+end.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ train, _ = ff.synthetic(1000, 100)
 
 
 class Spy(KerasLoader):
-    """Notes what Keras is given."""
+    """A KerasLoader that records the batches that Keras takes."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -32,7 +33,7 @@ class Spy(KerasLoader):
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends a fit in the middle of an epoch, and keeps where it was then."""
+    """A callback that ends a fit in the middle of an epoch and keeps the state."""
 
     def __init__(self, loader):
         super().__init__()
@@ -52,69 +53,71 @@ def new_model():
     return model
 
 
-def check(condition, what):
+def check(condition, message):
+    """Raise an error with the message and the backend unless the condition holds."""
     if not condition:
-        raise RuntimeError(f"{what} on {keras.backend.backend()}")
+        raise RuntimeError(f"{message} on {keras.backend.backend()}")
 
 
-def numpys(n_epochs):
+def expected_batches(n_epochs):
+    """Return the bytes of all batches of a Loader with the same options."""
     loader = ff.Loader(train, layout="NHWC", label_dtype="int32", **OPTIONS)
     return [(x.tobytes(), y.tobytes()) for _ in range(n_epochs) for x, y in loader]
 
 
-# Whole epochs: in the loader's order, though Keras's `shuffle` is on, and although it
-# looks at the first batches to build the model.
+# Whole epochs have the order of the loader, although Keras's `shuffle` is on, and
+# although Keras takes the first batches to build the model.
 loader, held_out = Spy(train, **OPTIONS), KerasLoader(train, 300)
 model = new_model()
 model.fit(loader, epochs=1, verbose=0)
-want = numpys(EPOCHS + 2)
-check(loader.given[-16:] == want[:16], "other batches than numpy's")
-check(len(loader.given) <= 16 + 2, "more batches taken than a look at the first needs")
+want = expected_batches(EPOCHS + 2)
+check(loader.given[-16:] == want[:16], "batches differ from those of a Loader")
+check(len(loader.given) <= 16 + 2, "Keras took more than the first batches twice")
 begin = model.get_weights()
 loader.given.clear()
 history = model.fit(
     loader, epochs=EPOCHS, initial_epoch=1, validation_data=held_out, verbose=0
 ).history
 n = EPOCHS * 16
-check(loader.given[16 - n :] == want[16:n], "other batches in later epochs")
-check(loader.epoch == EPOCHS and held_out.epoch == EPOCHS - 1, "another epoch")
+check(loader.given[16 - n :] == want[16:n], "batches of later epochs differ")
+check(loader.epoch == EPOCHS and held_out.epoch == EPOCHS - 1, "epochs differ")
 
 loss = model.evaluate(held_out, verbose=0)
-check(np.isclose(loss, history["val_loss"][-1], rtol=1e-4), "another loss")
+check(np.isclose(loss, history["val_loss"][-1], rtol=1e-4), "losses differ")
 outputs = model.predict(held_out, verbose=0)
 (layer,) = (layer for layer in model.layers if layer.weights)
 weights, bias = layer.get_weights()
 held = ff.Loader(train, layout="flat", batch_size=len(train))
 ((pixels, _),) = held
-check(np.allclose(outputs, pixels @ weights + bias, atol=1e-3), "other outputs")
+check(np.allclose(outputs, pixels @ weights + bias, atol=1e-3), "outputs differ")
 end = model.get_weights()
 
-# `steps_per_epoch` only cuts Keras's epochs.
+# `steps_per_epoch` shortens the epochs of Keras, not those of the loader.
 loader.given.clear()
 model.fit(loader, epochs=2, steps_per_epoch=8, verbose=0)
-check(loader.given[-16:] == want[n : n + 16], "other batches in a cut epoch")
+check(loader.given[-16:] == want[n : n + 16], "batches of a shortened epoch differ")
 
-# Stopped in the middle of an epoch, then gone on with another loader.
+# A run that is stopped in the middle of an epoch continues with another loader.
 model.set_weights(begin)
 loader = KerasLoader(train, **OPTIONS)
 loader.set_epoch(1)
 stop = Stop(loader)
 model.fit(loader, callbacks=[stop], verbose=0)
-check(stop.state["position"] == 320, "another place")
+check(stop.state["position"] == 320, "positions differ")
 rest = Spy(train, **OPTIONS)
 rest.load_state_dict(stop.state)
 model.fit(rest, epochs=1, verbose=0)
-check(rest.given[-11:] == want[21:32], "another rest")
+check(rest.given[-11:] == want[21:32], "batches after resuming differ")
 model.fit(rest, epochs=1, verbose=0)
-for one, other in zip(end, model.get_weights(), strict=True):
-    check(np.allclose(one, other, rtol=1e-5, atol=1e-6), "other weights")
+for whole, resumed in zip(end, model.get_weights(), strict=True):
+    check(np.allclose(whole, resumed, rtol=1e-5, atol=1e-6), "weights differ")
 
-# In one fit the next epoch would be cut to the length of the rest.
+# Keras would shorten the next epoch of the same fit to the length of the rest.
 rest.load_state_dict(stop.state)
 try:
     model.fit(rest, epochs=2, verbose=0)
 except RuntimeError as error:
-    check("finish the first with fit(loader, epochs=1)" in str(error), str(error))
+    check("Finish the first epoch with fit(loader, epochs=1)" in str(error), str(error))
 else:
-    raise RuntimeError("an epoch was cut")
+    raise RuntimeError("an epoch was shortened")
 print("ok")

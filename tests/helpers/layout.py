@@ -1,6 +1,7 @@
-"""The layers of the package, and checks that find what breaks its layout.
+"""The layers of the package, and checks of its layout.
 
-`python tests/helpers/layout.py [--root CHECKOUT]` prints figures to compare trees by.
+`python tests/helpers/layout.py [--root CHECKOUT]` prints figures of the layout, so that
+two checkouts can be compared.
 """
 
 from __future__ import annotations
@@ -52,16 +53,16 @@ OUTSIDE = ("benchmarks", "examples", "tests")
 MAX_FILE, MAX_FUNCTION = 450, 40  # lines; a function's docstring isn't counted
 
 
-# ---- checks: each yields a message for each fault ---------------------------------
+# ---- checks, which yield a message for each fault ---------------------------------
 
 
 def upward_imports(package: Package) -> Iterator[str]:
-    """Find imports of the same layer or of one above, and those that can't be read."""
-    for each in package.imports:
-        importer, module = each.source.name, each.module
+    """Find imports of the same layer or a layer above, and imports of unknown names."""
+    for item in package.imports:
+        importer, module = item.source.name, item.module
         if UNKNOWN in module:
             yield (
-                f"{each.place}: {importer} imports a module by a name that the source "
+                f"{item.place}: {importer} imports a module by a name that the source "
                 "does not give. Write the name as a literal."
             )
         if module not in package.modules or top(importer) == top(module):
@@ -71,27 +72,27 @@ def upward_imports(package: Package) -> Iterator[str]:
             continue
         where = "its own layer" if other == own else "a layer above"
         yield (
-            f"{each.place}: {importer} imports {module}, which is in {where}. Pass "
-            f"what it needs as an argument, or move that to a lower layer ({TABLE})."
+            f"{item.place}: {importer} imports {module}, which is in {where}. Pass "
+            f"the object as an argument, or move it to a lower layer ({TABLE})."
         )
 
 
 def import_cycles(package: Package) -> Iterator[str]:
-    """Find modules that import each other, directly or through others."""
+    """Find modules that import each other, directly or indirectly."""
     for group in cycles(package.arrows):
         path = shortest_cycle(package.arrows, group)
         places = [
             next(
-                f"{each.place}: {module} imports {imported}"
-                for each in package.imports
-                if (each.source.name, each.module) == (module, imported)
+                f"{item.place}: {module} imports {imported}"
+                for item in package.imports
+                if (item.source.name, item.module) == (module, imported)
             )
             for module, imported in pairwise(path)
         ]
         yield "\n    ".join(
             [
                 f"import cycle: {' -> '.join(path)} ({len(group)} modules import each "
-                "other). Move what they share into a module that imports none of them.",
+                "other). Move the shared code to a module that imports none of them.",
                 *places,
             ]
         )
@@ -108,7 +109,7 @@ def unknown_modules(package: Package) -> Iterator[str]:
 
 
 def undocumented_modules(package: Package) -> Iterator[str]:
-    """Find public modules whose full name is on no page."""
+    """Find public modules whose full name is on no page of the documentation."""
     named = set()
     for path in _pages(package.root):
         text = (package.root / path).read_text(encoding="utf-8")
@@ -117,8 +118,8 @@ def undocumented_modules(package: Package) -> Iterator[str]:
     for source in package.sources:
         if not re.search(r"\._", source.name) and source.name not in named:
             yield (
-                f"{source.path}: {source.name} is public, but no page names it in "
-                "full. Describe it in docs/modules.md, or give it an underscore."
+                f"{source.path}: {source.name} is public, but no page has its full "
+                "name. Describe it in docs/modules.md, or give it an underscore."
             )
 
 
@@ -138,18 +139,19 @@ def private_names(package: Package) -> Iterator[str]:
             parts = name.removeprefix(f"{NAME}._core").split(".")
             if any(re.match(r"_(?!_)", part) for part in parts):
                 yield (
-                    f"{path}:{line}: {name} is private. Use a public name, or make "
-                    "public what is needed."
+                    f"{path}:{line}: {name} is private. Use a public name, or make it "
+                    "public."
                 )
 
 
 def _pages(root: Path) -> list[Path]:
+    """Return README and the pages of the documentation, relative to `root`."""
     readme = [Path("README.md")] if (root / "README.md").exists() else []
     return [*readme, *files_of(root, "docs", ".md")]
 
 
 def _mentioned(text: str, modules: set[str]) -> Iterator[tuple[int, str]]:
-    """Yield line and dotted name of what a text says of the package, in code or not."""
+    """Yield line and dotted name wherever a text names a part of the package."""
     aliases = {NAME: NAME, "ff": NAME}
     for match in re.finditer(rf"\bimport\s+({NAME}[\w.]*)\s+as\s+(\w+)", text):
         aliases[match[2]] = match[1]
@@ -168,7 +170,7 @@ def _mentioned(text: str, modules: set[str]) -> Iterator[tuple[int, str]]:
 
 
 def imports_by_the_core(package: Package) -> Iterator[str]:
-    """Find imports of the package by the native core, other than its exceptions."""
+    """Find imports of the package by the native core, except of its exceptions."""
     for path in files_of(package.root, "src", ".pyx", ".pxd", ".pxi"):
         lines = (package.root / path).read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines, 1):
@@ -176,18 +178,18 @@ def imports_by_the_core(package: Package) -> Iterator[str]:
             names = re.findall(rf"\b{NAME}[\w.]*|\bfrom\s+(?=\.)", code)
             if re.search("import", code, re.I) and set(names) - {f"{NAME}.errors"}:
                 yield (
-                    f"{path}:{number}: `{line.strip()}`: the core may import nothing "
-                    f"of the package but {NAME}.errors. Pass it as an argument."
+                    f"{path}:{number}: `{line.strip()}`: the core may import only "
+                    f"{NAME}.errors from the package. Pass the object as an argument."
                 )
 
 
 def imports_from_outside(package: Package) -> Iterator[str]:
     """Find imports of the checkout's other folders, which are not installed."""
-    for each in package.imports:
-        if each.module.partition(".")[0] in OUTSIDE:
+    for item in package.imports:
+        if item.module.partition(".")[0] in OUTSIDE:
             yield (
-                f"{each.place}: {each.source.name} imports {each.module}, which is "
-                "not installed. Move what is needed into the package."
+                f"{item.place}: {item.source.name} imports {item.module}, which is "
+                "not installed. Move the code into the package."
             )
 
 
@@ -197,8 +199,8 @@ def too_long(package: Package) -> Iterator[str]:
         n_lines = len(source.text.splitlines())
         if n_lines > MAX_FILE:
             yield (
-                f"{source.path}: {n_lines} lines, at most {MAX_FILE}. Split it by what "
-                "its parts do."
+                f"{source.path}: {n_lines} lines, at most {MAX_FILE}. Split it by "
+                "topic."
             )
         for node in source.nodes:
             if isinstance(node, FUNCTION) and _n_lines(node) > MAX_FUNCTION:
@@ -209,6 +211,7 @@ def too_long(package: Package) -> Iterator[str]:
 
 
 def _n_lines(node: ast.AST) -> int:
+    """Return the number of lines of a function without its docstring."""
     n_lines = node.end_lineno - node.lineno + 1
     if ast.get_docstring(node, clean=False) is None:
         return n_lines
@@ -224,7 +227,7 @@ def inits_with_code(package: Package) -> Iterator[str]:
                 if name not in ("__getattr__", "__dir__"):
                     yield (
                         f"{source.path}:{node.lineno}: {name} is defined in an "
-                        "__init__, which only exports. Move it to a module beside it."
+                        "__init__, which may only export. Move it to another module."
                     )
 
 
@@ -242,7 +245,10 @@ CHECKS = (
 
 
 def figures(package: Package) -> dict[str, object]:
-    """Return what trees are compared by. An old tree has no figures of the table."""
+    """Return figures of a checkout by name.
+
+    The table of layers does not fit an old checkout, whose figures of it are "-".
+    """
     groups, arrows = cycles(package.arrows), package.arrows
     paths = [v for k, v in package.top_level.items() if k not in LAYERS[-1]]
     n_packages = sum(path.stem == "__init__" for path in paths)
@@ -272,6 +278,7 @@ def figures(package: Package) -> dict[str, object]:
 
 
 def _n_public_names(root: Path) -> str:
+    """Return the number of names that the package exports, as text."""
     code = f"import {NAME}; print(len({NAME}.__all__))"
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True)
@@ -279,6 +286,7 @@ def _n_public_names(root: Path) -> str:
 
 
 def main() -> None:
+    """Print the figures."""
     parser = argparse.ArgumentParser(description="Print figures of the layout.")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[2])
     for name, value in figures(Package(parser.parse_args().root)).items():

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-GROUND = 253  # #fdfdfd, what the paper's photos have
+GROUND = 253  # #fdfdfd, the background of the photos in the paper
 
 
 def picture(height=60, width=40, seed=0):
-    """Random colours on a light ground, with margins of 10, 12, 5 and 7 pixels."""
+    """Return random colors on a light background.
+
+    The margins are 10, 12, 5 and 7 pixels at the top, bottom, left and right.
+    """
     pixels = np.full((height, width, 3), GROUND, np.uint8)
     inner = pixels[10 : height - 12, 5 : width - 7]
     inner[:] = np.random.default_rng(seed).integers(0, 200, inner.shape, np.uint8)
@@ -19,14 +22,14 @@ def picture(height=60, width=40, seed=0):
 
 
 def saved(pillow, image, format, **options):
-    """An image as it comes out of a file."""
+    """Return an image that was saved to a file in memory and opened again."""
     file = io.BytesIO()
     image.save(file, format, **options)
     return pillow.open(io.BytesIO(file.getvalue()))
 
 
 def by_imagemagick(*words, pixels=None):
-    """What Debian's ImageMagick makes of RGB pixels, or of a file that `words` name."""
+    """Return the result of Debian's ImageMagick for RGB pixels or a file in `words`."""
     program = Path("/usr/bin/convert")
     if not program.exists():
         pytest.skip("ImageMagick is not installed at /usr/bin/convert")
@@ -45,7 +48,7 @@ def by_imagemagick(*words, pixels=None):
 
 
 def draw(path, seed, size=(40, 50)):
-    """A picture that no other seed gives, in the format that the name says."""
+    """Write a picture of random colors in the format of the suffix; return its path."""
     from PIL import Image
 
     rng = np.random.default_rng(seed)
@@ -57,7 +60,7 @@ def draw(path, seed, size=(40, 50)):
 
 
 def draw_folder(root):
-    """Draw 24 photos in classes bag, hat and shoe, some in folders further down."""
+    """Write 24 photos of classes bag, hat and shoe, half of them in subfolders."""
     for i in range(24):
         name = ("shoe", "bag", "hat")[i % 3]
         below = "" if i % 2 else "more/"
@@ -66,7 +69,7 @@ def draw_folder(root):
 
 
 def contents(folder):
-    """All files below a folder."""
+    """Return the bytes of all files below a folder, by their relative path."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -1,9 +1,9 @@
-"""A program: a TorchTrainer with two workers on a Ray cluster of its own, whose batches
-together are those of one process.
+"""A program: train with a TorchTrainer of two workers on a new Ray cluster.
 
     python ray_training.py FOLDER
 
-Prints, as JSON, what each worker found.
+Each worker compares its shards with the batches of one process. The program prints the
+rank, the world and the rows of each worker as JSON.
 """
 
 import json
@@ -11,7 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-# Read when Ray is imported: tell nobody, and leave no token in the home folder.
+# Ray reads these when it is imported: send no usage statistics, and write no token to
+# the home folder.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 import ray
@@ -22,12 +23,12 @@ from ray.train.torch import TorchTrainer
 import fmnist_fast as ff
 from fmnist_fast.frameworks.torch import TorchLoader
 
-ROWS = 24  # of a global batch; 1000 images leave a short one of 16
+ROWS = 24  # rows of a global batch; 1000 images leave a short one of 16
 OPTIONS = {"shuffle": True, "seed": 7, "augment": "standard"}
 
 
 def train_worker(config):
-    """Compare this worker's share of two epochs with its part of the whole batches."""
+    """Compare this worker's shards of two epochs with the batches of one process."""
     torch.set_num_threads(1)
     train, _ = ff.synthetic(1000, 100)
     loader = TorchLoader(train, ROWS // 2, shard="env", **OPTIONS)
@@ -39,11 +40,11 @@ def train_worker(config):
     model = ray.train.torch.prepare_model(layer)
     n_rows = 0
     for _ in range(2):
-        for mine, whole in zip(loader, single, strict=True):
-            for share, batch in zip(mine, whole):
-                assert torch.equal(share, batch.tensor_split(world)[rank])
-            n_rows += len(mine[1])
-            torch.nn.functional.cross_entropy(model(mine[0]), mine[1]).backward()
+        for own, whole in zip(loader, single, strict=True):
+            for shard, batch in zip(own, whole):
+                assert torch.equal(shard, batch.tensor_split(world)[rank])
+            n_rows += len(own[1])
+            torch.nn.functional.cross_entropy(model(own[0]), own[1]).backward()
     text = json.dumps({"rank": rank, "world": world, "rows": n_rows})
     (Path(config["folder"]) / f"{rank}.json").write_text(text)
     ray.train.report({"rows": n_rows})
@@ -56,7 +57,7 @@ if __name__ == "__main__":
     except ValueError as error:
         assert "found no rank" in str(error)
     else:
-        raise SystemExit("the driver is no worker, and has no rank")
+        raise SystemExit("the driver must have no rank, because it is no worker")
     ray.init(
         num_cpus=2,
         include_dashboard=False,

@@ -1,4 +1,4 @@
-"""Scripts that tests run in processes of their own, with a dataset of 3000 images."""
+"""Scripts that tests run in separate processes, with a dataset of 3000 images."""
 
 import subprocess
 import sys
@@ -16,12 +16,12 @@ PREAMBLE = textwrap.dedent(
 
 
 def script(code):
-    """The script that has the dataset and these lines."""
+    """Return a script that makes the dataset and then runs `code`."""
     return PREAMBLE + textwrap.dedent(code)
 
 
 def run_script(code):
-    """Run a script in a process of its own; it must end by itself within a minute."""
+    """Run a script in a separate process, which must end within a minute."""
     return subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", script(code)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""HTTP and HTTPS servers on this machine that answer as a test wants them to."""
+"""HTTP and HTTPS servers on this machine whose answers a test chooses."""
 
 import re
 import ssl
@@ -7,16 +7,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server:
-    """A server on 127.0.0.1, a context manager.
+    """A server on 127.0.0.1, used as a context manager.
 
     Attributes
     ----------
     routes : dict
-        What to do for a path, or for "*": a function of the request's handler.
+        Function that answers requests for a path, or for "*" all other requests. Its
+        argument is the request handler.
     asked : list of (path, headers)
-        The requests so far.
+        Requests so far.
     stopping : threading.Event
-        What a handler that hangs waits for.
+        Event that ends the wait of handlers that hang.
     """
 
     def __init__(self, certificate=None):
@@ -38,7 +39,7 @@ class Server:
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
 
-            def handle_error(self, *_):  # clients that hang up are what is tested
+            def handle_error(self, *_):  # tests let clients hang up
                 pass
 
         self._server = Quiet(("127.0.0.1", 0), Handler)
@@ -47,8 +48,8 @@ class Server:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             certificate.configure_cert(context)
-            # The handshake is left to the handler's thread: a client that refuses the
-            # certificate must not stop the server.
+            # The handler's thread does the handshake, so that a client that refuses the
+            # certificate does not stop the server.
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -66,33 +67,36 @@ class Server:
         self._server.server_close()
 
     def serve(self, path, *answers):
-        """Answer requests for `path` in turn, the last answer for ever; the URL."""
-        left = list(answers)
+        """Answer requests for `path` in turn; repeat the last one. Return the URL."""
+        remaining = list(answers)
 
         def route(handler):
-            answer = left.pop(0) if len(left) > 1 else left[0]
+            answer = remaining.pop(0) if len(remaining) > 1 else remaining[0]
             answer(handler)
 
         self.routes[path] = route
         return self.base + path
 
     def ranges(self):
-        """The Range header of each request so far, None where there was none."""
+        """Return the Range header of each request so far, None for no header."""
         return [headers.get("Range") for _, headers in self.asked]
 
 
 def status(code, **headers):
-    """Answer `code` and no body."""
+    """Return an answer with a status code and no body."""
     return respond(code, {"Content-Length": "0", **headers}, [])
 
 
 def redirect(url, code=302):
-    """Send the client to `url`."""
+    """Return an answer that redirects the client to `url`."""
     return status(code, Location=url)
 
 
 def respond(code, headers, pieces, *, hang=False):
-    """Answer with these headers and pieces of a body, as they are; then hang."""
+    """Return an answer with exactly these headers and pieces of a body.
+
+    With `hang` the connection stays open without another byte.
+    """
 
     def answer(handler):
         handler.send_response(code)
@@ -110,20 +114,23 @@ def respond(code, headers, pieces, *, hang=False):
 
 
 def content(body, *, cut=None, hang=False, ranges=True, etag=None, **headers):
-    """Answer with `body` or the range asked for, but only `cut` bytes of it."""
+    """Return an answer with `body` or the range that is requested.
+
+    With `cut` only this many bytes are sent.
+    """
 
     def answer(handler):
-        sent, code, own = body, 200, dict(headers)
+        sent, code, all_headers = body, 200, dict(headers)
         if etag:
-            own["ETag"] = etag
+            all_headers["ETag"] = etag
         asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
         if asked and ranges and handler.headers.get("If-Range", etag) == etag:
             begin = int(asked[1])
             if begin >= len(body):
                 return status(416)(handler)
             sent, code = body[begin:], 206
-            own["Content-Range"] = f"bytes {begin}-{len(body) - 1}/{len(body)}"
-        own.setdefault("Content-Length", str(len(sent)))
-        respond(code, own, [sent[:cut]], hang=hang)(handler)
+            all_headers["Content-Range"] = f"bytes {begin}-{len(body) - 1}/{len(body)}"
+        all_headers.setdefault("Content-Length", str(len(sent)))
+        respond(code, all_headers, [sent[:cut]], hang=hang)(handler)
 
     return answer

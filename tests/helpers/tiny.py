@@ -7,7 +7,7 @@ LABELS = np.array([2, 0, 1, 2, 0, 2], np.uint8)
 
 
 def is_row(image, row):
-    """Whether a Pillow image has the pixels of that row."""
+    """Return whether a Pillow image has the pixels of a row."""
     return (
         image.mode == "L"
         and image.size == (3, 4)

@@ -1,9 +1,9 @@
-"""A program: two epochs of a small network, with a checkpoint every few steps, from
-which it goes on when it is started again.
+"""A program: train a small network for two epochs, with a checkpoint every few steps.
 
     python training.py FOLDER
 
-Prints each step; at the end FOLDER has the file "weights".
+When it is started again, it continues from the checkpoint. It prints the number of each
+step. At the end FOLDER has the file "weights.pt".
 """
 
 import os
@@ -34,6 +34,7 @@ parts = {"model": model, "optimizer": optimizer, "loader": loader}
 
 
 def save(path, value):
+    """Save a file whose name appears only when it is complete."""
     torch.save(value, path.with_suffix(".new"))
     os.replace(path.with_suffix(".new"), path)
 
@@ -44,7 +45,7 @@ if checkpoint.exists():
     step = states.pop("step")
     for name, state in states.items():
         parts[name].load_state_dict(state)
-else:  # the seed too is part of the state
+else:  # the first checkpoint keeps the random seed, which is part of the state
     save(
         checkpoint,
         {name: part.state_dict() for name, part in parts.items()} | {"step": 0},

@@ -1,9 +1,13 @@
-"""Families of steps, for images of a height and a width, by what each one shows."""
+"""Lists of transforms to compare with the reference, by kind.
+
+Each function takes the height and the width of the images, and returns lists of
+transforms by a name that says what the case covers.
+"""
 
 import fmnist_fast as ff
 
 
-def windows(h, w):
+def crops(h, w):
     least = h // 2 + 1, w // 2 + 1
     return {
         "crop": [ff.RandomCrop((h, w), padding=4)],
@@ -34,7 +38,7 @@ def windows(h, w):
             ff.RandomVerticalFlip(0.4),
             ff.RandomHorizontalFlip(),
         ],
-        "as many flips as are looked ahead for": [
+        "as many flips as are drawn in advance": [
             *[ff.RandomHorizontalFlip(0.6), ff.RandomVerticalFlip()] * 2,
         ],
         "one flip more": [
@@ -70,7 +74,7 @@ def warps(h, w):
         "rotation all around": [
             ff.RandomRotation(180, interpolation="bilinear", fill=255)
         ],
-        "rotation off centre": [
+        "rotation off center": [
             ff.RandomRotation((30, 90), interpolation="bilinear", center=(w, 0))
         ],
         "affine": [
@@ -219,7 +223,7 @@ def policies(h, w):
 
 
 def boxes(h, w):
-    """Painted boxes that windows are still to be taken of, and the other way round."""
+    """Return boxes that are painted before and after crops and flips."""
     flips = [ff.RandomHorizontalFlip(), ff.RandomVerticalFlip()]
     box = ff.RandomErasing(p=0.8, scale=(0.1, 0.6), value=200)
     return {
@@ -241,4 +245,4 @@ def boxes(h, w):
     }
 
 
-FAMILIES = [windows, warps, sizes, tones, filters, boxes, policies]
+KINDS = [crops, warps, sizes, tones, filters, boxes, policies]

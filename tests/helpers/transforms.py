@@ -1,4 +1,4 @@
-"""Transforms of every sort, and what the core gets of a few."""
+"""Transforms of every class, and the core transforms of a few."""
 
 from fmnist_fast.augment import (
     CenterCrop,
@@ -43,9 +43,9 @@ def drawn(low, high, n_levels=0, random_sign=0):
     return {"low": low, "high": high, "n_levels": n_levels, "random_sign": random_sign}
 
 
-def only(step, height=28, width=28):
-    """Kind, p and parameters of a step that compiles to one."""
-    (flat,) = compiled(step, height=height, width=width).transforms
+def only(transform, height=28, width=28):
+    """Return kind, p and parameters of a transform that is one core transform."""
+    (flat,) = compiled(transform, height=height, width=width).transforms
     return flat
 
 
@@ -55,7 +55,7 @@ def brighten(images, labels, rng):
 
 def affine(**fields):
     zero = drawn(0.0, 0.0)
-    still = {
+    defaults = {
         "angle": zero,
         "translate_x": zero,
         "translate_y": zero,
@@ -70,8 +70,8 @@ def affine(**fields):
         "interpolation": 0,
         "fill": 0,
     }
-    assert set(fields) <= set(still)
-    return "affine", 1.0, still | fields
+    assert set(fields) <= set(defaults)
+    return "affine", 1.0, defaults | fields
 
 
 EVERY = [

@@ -1,9 +1,9 @@
-"""A program for torchrun: epochs of a DistributedDataParallel model whose last global
-batch has rows for the first two of four ranks only.
+"""A program for torchrun: train with DistributedDataParallel and an uneven last batch.
 
     torchrun --nproc-per-node 4 uneven.py
 
-Rank 0 prints, as JSON, the steps of each rank, by what is done about it.
+The last global batch has rows for the first two of four ranks only. Rank 0 prints the
+steps of each rank as JSON, for each way to treat the last batch.
 """
 
 import datetime
@@ -24,7 +24,7 @@ train = ff.Dataset.from_arrays(images, np.arange(50))
 
 
 def count_steps(drop_last, *, join=False, group=None):
-    """The steps of this rank in an epoch, with "!" if it waited for others in vain."""
+    """Return the steps of this rank in an epoch, with "!" if it timed out."""
     loader = TorchLoader(train, 6, shuffle=True, shard="env", drop_last=drop_last)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 50))
     model = torch.nn.parallel.DistributedDataParallel(model, process_group=group)

@@ -69,9 +69,9 @@ def _comparison(figures: dict) -> str:
         f"of {WORKS[first].batch_size}."
     )
     table_head = (
-        "The table has milliseconds per epoch. The brackets say how many times as long "
-        "as fmnist_fast a loader takes. Each loader has its own virtual environment "
-        "and the fastest of its settings. Its output is checked before it is timed."
+        f"The table has milliseconds per epoch. {tables.BRACKETS} Each loader has its "
+        "own virtual environment and the fastest of its settings. Its output is "
+        "checked before it is timed."
     )
     bars = f"![{WORKS[first].title}: bars](docs/images/comparison-{first}.png)"
     won = tables.wins(result)
@@ -123,7 +123,8 @@ def _parts(figures: dict) -> str:
         "Most of it is spent on reading images at random places in memory.",
         f"An epoch in float16 takes {shares['float16']} of the time of one in float32, "
         f"and bfloat16 takes {shares['bfloat16']}. Half precision saves memory.",
-        f"The order takes {_percent(loader['order_over_epoch'])} of an epoch's time.",
+        "Computing the order takes "
+        f"{_percent(loader['order_over_epoch'])} of an epoch's time.",
     ]
     text = "\n".join(f"- {_wrapped(line, 2)}" for line in lines)
     return f"{text}\n\n{_wrapped(_measured(figures, 'bench_start', 'bench_loader'))}"
@@ -176,9 +177,12 @@ def _rows(figures: dict) -> str:
 
 def _files(figures: dict) -> str:
     files = _part(figures, "bench_load_files")
-    lines = ["| order | speed relative to 60,000 images in memory |", "|---|---|"]
+    lines = [
+        "| order | speed relative to 60,000 shuffled images in memory |",
+        "|---|---|",
+    ]
     for order in ("sequential", "in blocks of 1024", "shuffled"):
-        lines.append(f"| {order} | {_percent(files[order])} |")
+        lines.append(f"| {order.replace('1024', '1,024')} | {_percent(files[order])} |")
     head = (
         f"{files['n_images']:,.0f} images in 20 files, read from the system's page "
         "cache with two threads:"

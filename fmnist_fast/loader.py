@@ -38,7 +38,7 @@ class Loader:
         Whether each epoch has its own random order, a keyed permutation (src/order.h).
     shuffle_block : int in 1..2**40, optional
         Rows of a block, for files larger than memory (docs/files.md). The blocks are
-        shuffled, then the rows in each group of 64 blocks. Requires ``shuffle=True``.
+        shuffled, then the rows in each group of up to 64 blocks. Requires `shuffle`.
     seed : int in 0..2**64-1, or None, default 0
         Source of all orders and random numbers. None draws a seed from the system,
         which `state_dict` saves. Several ranks must pass the same number.
@@ -74,7 +74,7 @@ class Loader:
     threads : int in 1..256, optional
         Number of workers. The default is the number of usable cores, at most 4.
     prefetch : int in 1..65536, default 4
-        Batches to keep ready. More are kept if they are small, to wake threads less.
+        Batches to keep ready. More small ones are kept, to wake threads less often.
     slots : sequence of arrays or buffers, optional
         Your own memory, such as pinned memory: a writable, contiguous piece of at least
         `slot_nbytes` bytes for each batch, aligned to 64 bytes. Exactly `prefetch` of
@@ -85,7 +85,7 @@ class Loader:
     Attributes
     ----------
     rank, world : int
-        Number of this process, and number of processes.
+        Index of this process, from 0, and number of processes.
     scale, bias : float
         Factor and summand of the normalization.
 
@@ -106,7 +106,7 @@ class Loader:
     threads, and there the parent's iterators raise RuntimeError.
 
     Buffers: A batch's arrays are writable, and yours as long as anything refers to
-    them. Then their memory is used again.
+    them. After that, their memory is reused.
     """
 
     @hinting()

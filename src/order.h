@@ -13,8 +13,8 @@
 #define FM_ORDER_MAX_N ((uint64_t)1 << 62)
 
 /* Blocks in a block group, whose rows are shuffled together. 64 blocks of 1024 images
-   of 784 bytes are 51 MB, which fit into any memory. They are also few enough that the
-   table of their places stays in the L1 cache. */
+   of 784 bytes are 51 MB, which fit into any memory. 64 is also small enough that the
+   table of the blocks' places stays in the L1 cache. */
 #define FM_ORDER_WINDOW_BLOCKS 64
 
 /* The order of one epoch. With `block`, it suits files that are read better in long

@@ -165,7 +165,7 @@ _cached_order = functools.lru_cache(maxsize=32)(order_array)
 
 
 def scale_and_bias(normalize, images):
-    """Return the float32 numbers of x * scale + bias, for pixels x in 0..255.
+    """Return float32 `scale` and `bias`: a pixel x in 0..255 becomes x * scale + bias.
 
     They are 1 / (255 * std) and -mean / std, computed in double precision. The mean and
     the standard deviation of "dataset" come from exact integer sums over `images`, as
@@ -254,7 +254,7 @@ def epoch(
         Width of one-hot labels.
     shard : (rank, world)
     position : int
-        First position of a global batch to start with.
+        Position to start at: the first one of a global batch.
     augment : Compiled or None
         Result of fmnist_fast.augment.compile_transforms. Its Python functions are not
         called.
@@ -263,7 +263,7 @@ def epoch(
     -------
     list of (x, y)
         Batches in the data types and layout of the options. bfloat16 pixels are uint16
-        bits. A rank whose shard of a short last batch is empty has one batch less.
+        bits. A rank whose shard of a short last batch is empty has one batch fewer.
     """
     n, height, width = images.shape
     rank, world = shard

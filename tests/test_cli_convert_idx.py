@@ -89,8 +89,8 @@ def test_convert_to_an_unknown_format(run, items, target, suffix):
     code, out, err = run("convert-idx", "a.idx", target)
     assert (code, out) == (1, "")
     assert err == (
-        "fmnist-fast: error: TARGET must end in .npy, .idx, ubyte or no suffix, got "
-        f"{suffix!r} in {target}.\n"
+        "fmnist-fast: error: TARGET must end in .npy, .idx or ubyte, or have no "
+        f"suffix, got {suffix!r} in {target}.\n"
         "Only the name of an IDX file may have .gz after it.\n"
     )
     assert os.listdir() == ["a.idx"]

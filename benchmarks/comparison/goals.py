@@ -10,16 +10,16 @@ from .environments import FLOOR, OURS
 # (name, workload, contenders, how many times as long as fmnist_fast the best of them
 # takes)
 RATIOS = [
-    ("plain: the best library", "plain", "library", 10),
-    ("plain: the best hand-written loop", "plain", "loop", 4),
-    ("plain: torchvision + DataLoader", "plain", "torchvision", 800),
+    ("shuffle + normalize: the best library", "plain", "library", 10),
+    ("shuffle + normalize: the best hand-written loop", "plain", "loop", 4),
+    ("shuffle + normalize: torchvision + DataLoader", "plain", "torchvision", 800),
     ("crop + flip: the best library", "crop_flip", "library", 18),
     ("crop + flip: torchvision + DataLoader", "crop_flip", "torchvision", 1200),
     ("affine: the OpenCV loop", "affine", "opencv", 12),
 ]
 # (name, workload, the memory floor's time divided by that of fmnist_fast)
 SHARES = [
-    ("plain: share of the memory floor", "plain", 0.75),
+    ("shuffle + normalize: share of the memory floor", "plain", 0.75),
     ("crop + flip: share of the memory floor", "crop_flip", 0.60),
     ("uint8: share of the memory floor", "uint8", 0.80),
 ]

@@ -128,6 +128,6 @@ def flatness(result: dict) -> str:
     growth = max(costs) / min(costs)
     verdict = "reached" if growth <= FLAT else "missed"
     return (
-        "Cost of an image, from the fewest images to the most: the highest is "
+        "Over these numbers of images, the highest cost per image is "
         f"{growth:.2f} times the lowest. Goal: at most {FLAT} times, {verdict}"
     )

@@ -8,6 +8,11 @@ from ..work import WORKS
 from .environments import FLOOR, OURS
 from .goals import is_measured, judge, ratio
 
+BRACKETS = (
+    "The brackets say how many times as long as fmnist_fast a loader takes: the median "
+    "of ratios within a round, which may differ from the quotient of the medians."
+)
+
 
 def median(values: list[float]) -> float:
     """Return the median."""

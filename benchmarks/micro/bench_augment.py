@@ -151,7 +151,7 @@ def test_affine_against_opencv(train, rounds, measured, report, figure, benchmar
         "plain": lambda: drain(plain),
     }
     times = interleaved(contenders, min(rounds, 7))
-    figure("affine", compare(times, "affine", "plain")[0])
+    figure("affine with shear, bilinear", compare(times, "affine", "plain")[0])
     ratio, text = compare(times, "affine", "OpenCV loop")
     report(
         f"affine, bilinear: {text}, {1 / ratio:.1f} times faster (goal: {AFFINE_MS} ms)"

@@ -22,7 +22,7 @@ EXAMPLES = """  fmnist-fast convert shoe.jpg               Write shoe-28x28.png.
 A folder must have a subfolder of photos for each class. Alternatively, it has the
 subfolders train and test, and each of them has a subfolder for each class.
 If the command is interrupted, run it again to continue.
-Photos that can't be converted are skipped and listed in mine/bad-photos.txt, and the
+Photos that can't be converted are omitted and listed in mine/bad-photos.txt, and the
 exit code is 1.
 Load the result in Python with fmnist_fast.load("train", root="mine")."""
 

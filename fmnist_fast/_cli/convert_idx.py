@@ -67,8 +67,9 @@ def _check_name(target: Path) -> None:
     is_idx = not suffix or suffix.startswith(".idx") or suffix.endswith("ubyte")
     if not is_idx and target.suffix != ".npy":
         raise ValueError(
-            f"TARGET must end in .npy, .idx, ubyte or no suffix, got {suffix!r} in "
-            f"{target}.\nOnly the name of an IDX file may have .gz after it."
+            "TARGET must end in .npy, .idx or ubyte, or have no suffix, got "
+            f"{suffix!r} in {target}.\n"
+            "Only the name of an IDX file may have .gz after it."
         )
 
 

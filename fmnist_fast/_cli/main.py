@@ -33,9 +33,9 @@ _EPILOG = """examples:
   fmnist-fast convert-idx a.npy a.idx.gz    Convert a .npy file to an IDX file.
 
 'fmnist-fast COMMAND --help' describes a command.
-The commands look for data in --root. Without --root, they look in the folder that
-$FMNIST_FAST_DATA names, and then in the cache folder. $FMNIST_FAST_CACHE sets the cache
-folder, or turns it off with the value 'off'."""
+Commands that read a dataset look for it in --root. Without --root, they look in the
+folder that $FMNIST_FAST_DATA names, and then in the cache folder. $FMNIST_FAST_CACHE
+sets the cache folder, or turns it off with the value 'off'."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -31,7 +31,7 @@ The command prints a line for each file. The line begins with one of these words
   DAMAGED  The file can't be read, or its content is wrong.
   MISSING  The file or the split was not found.
 
-Without --name, the published files of all datasets are ok.
+Without --name, a published file of any of the datasets is ok.
 The exit code is 0 if all files are ok. Otherwise it is 1."""
 
 

@@ -42,7 +42,7 @@ def load(
     download : bool, default False
         Whether to download missing files, into a subfolder of `root` or of the cache
         folder. The subfolder is named after the dataset. If the cache is off,
-        ``$FMNIST_FAST_DATA`` takes its place.
+        ``$FMNIST_FAST_DATA`` takes the place of the cache folder.
     cache : bool, default True
         Whether to keep decoded copies in the cache folder and reuse them.
 

@@ -93,7 +93,7 @@ class RandomCrop(_CropBase):
     ValueError
         An argument is outside its range. `Loader` raises it if `size` is larger than
         the padded image. It also raises it if a mirrored padding is too wide: "reflect"
-        adds fewer pixels than the image's side, and "symmetric" at most as many.
+        must add fewer pixels than the image's side, and "symmetric" at most as many.
 
     Notes
     -----

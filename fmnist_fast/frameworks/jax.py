@@ -30,7 +30,7 @@ class JaxLoader(Adapter):
     dataset : Dataset
         Dataset to take the samples from.
     batch_size : int in 1..2**40, default 256
-        Rows of a batch, for one process.
+        Rows of a batch, for one rank.
     sharding : jax.Device or jax.sharding.Sharding, optional
         Device of the arrays, or a sharding that spreads their rows over several
         devices, as for ``jax.device_put``. By default, JAX's default device.

@@ -264,8 +264,8 @@ void fm_quads_read(const struct fm_quads *quads, const int32_t *restrict x,
 
 /* ---- lattices ------------------------------------------------------------------ */
 
-/* Compute the coordinates first + x * step of one row along one axis. They are clipped
-   here, in 64 bits, because points far outside do not fit 32 bits. */
+/* Set out[x] to the coordinate first + x * step, for one row and one axis. It is
+   clipped here, in 64 bits, because points far outside do not fit into 32 bits. */
 static void fill_places(int64_t first, int64_t step, int64_t most, size_t width,
                         int32_t *restrict out)
 {
@@ -275,8 +275,8 @@ static void fill_places(int64_t first, int64_t step, int64_t most, size_t width,
     }
 }
 
-/* Return whether coordinates from first to first + n * step are far from the ends of 32
-   bits, so that they need no clipping in 64 bits. */
+/* Return whether coordinates from first to first + n * step are far from the limits of
+   32 bits, so that they need no clipping in 64 bits. */
 static int is_near(int64_t first, int64_t step, size_t n)
 {
     const int64_t bound = (int64_t)1 << 30, last = first + step * (int64_t)n;

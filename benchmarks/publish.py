@@ -37,8 +37,9 @@ A contender that does not pass is shown as failed.
 
 The memory floor is a C loop with the same reads and writes and no arithmetic
 (`benchmarks/comparison/probe.c`), in the fastest of several variants. One variant
-writes into as many batches as the loader has, another into as few as the caches like
-best. A share above 100% means that fmnist_fast was faster than all variants.
+writes into as many batches as the loader has. Another writes into fewer batches, which
+stay in the caches. A share above 100% means that fmnist_fast was faster than all of
+these variants.
 
 Cold start is the time from the start of a process to its first batch, with the files in
 the system's page cache. Memory is the largest size of a process that has read the files

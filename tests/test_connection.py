@@ -142,7 +142,7 @@ def test_a_port_without_a_server(no_proxies):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        fails("failed: .*refused", url, again=True)
+        fails("request failed: Failed to establish .*refused", url, again=True)
 
 
 def test_an_unknown_host(no_proxies):

@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import fmnist_fast as ff
 from fmnist_fast.synthetic import write_synthetic
 
 ROOT = Path(__file__).parents[1]
@@ -58,13 +56,6 @@ def test_the_blocks_of_a_page_run_in_order(path, tmp_path):
     data = tmp_path / "files"
     data.mkdir()
     write_synthetic(data, 2000, 1000, 0)
-    parts = tmp_path / "data"
-    parts.mkdir()
-    for k in range(2):
-        ff.write_idx(
-            parts / f"{k}-images-idx3-ubyte", np.zeros((600, 28, 28), np.uint8)
-        )
-        ff.write_idx(parts / f"{k}-labels-idx1-ubyte", np.zeros(600, np.uint8))
     codes = blocks(path)
     if (
         path == "docs/processes.md"

@@ -387,7 +387,7 @@ def test_the_message_starts_with_the_error_and_ends_with_advice(tmp_path):
         ff.load("test", tmp_path)
     first, *_, last = str(caught.value).splitlines()
     assert first == f"found no test files of Fashion-MNIST in {tmp_path}."
-    assert last == "Or draw a stand-in in Python: train, test = ff.synthetic()"
+    assert last == "Or draw a synthetic dataset in Python: train, test = ff.synthetic()"
 
 
 def test_paths_of_files_are_absolute(tmp_path, monkeypatch):

@@ -288,8 +288,10 @@ def test_no_file_matches(folder):
     folder.mkdir()
     (folder / "notes").touch()
     (folder / "a-images-idx3-ubyte.gz").touch()
+    (folder / "a-labels-idx1-ubyte.gz").touch()
     for source, problem in (
         (folder / "b*", "found no image file that matches"),
+        (folder / "*-labels*", "found no image file that matches"),
         (folder, r"source must be files or a pattern, got a folder. Pass .*\*"),
         (folder / "*-ubyte", r"found no .*\. Pass .*-ubyte\.gz, which matches"),
     ):

@@ -51,6 +51,19 @@ def write_emnist_zip(path):
                     archive.write(folder / f"{stem}.gz", f"gzip/{stem}.gz")
 
 
+def test_a_failed_download_offers_the_synthetic_dataset(nowhere, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    offer = "Or draw a synthetic dataset in Python: train, test = ff.synthetic()"
+    with pytest.raises(ff.DownloadError) as caught:
+        ff.load("train", download=True)
+    assert str(caught.value).splitlines()[-1] == offer
+    with pytest.raises(ff.DownloadError) as caught:
+        ff.load("train", name="mnist", download=True)
+    assert "Put these files into" in str(caught.value) and offer not in str(
+        caught.value
+    )
+
+
 def test_nothing_is_fetched_without_download(nowhere, asked):
     with pytest.raises(FileNotFoundError) as caught:
         ff.load("test", name="mnist")

@@ -164,7 +164,10 @@ class Connection:
             # An exception that is also a ValueError reports a bad URL or header, and
             # another try does not help.
             again = not isinstance(error, ValueError)
-            raise TransferError(f"request failed: {cause}", again=again) from None
+            text = str(cause)
+            if isinstance(cause, urllib3.exceptions.NewConnectionError):
+                text = text.partition("): ")[2] or text  # without the connection's repr
+            raise TransferError(f"request failed: {text}", again=again) from None
         except ValueError as error:
             raise TransferError(f"invalid request: {error}") from None
         finally:

@@ -224,7 +224,8 @@ def _why_no_match(pattern: str) -> str:
     if os.path.isdir(pattern):
         every_file = os.path.join(pattern, "*")
         return f"source must be files or a pattern, got a folder. Pass {every_file}"
-    if any(glob.iglob(f"{pattern}.gz", recursive=True)):
+    compressed = glob.iglob(f"{pattern}.gz", recursive=True)
+    if any(_IMAGES.search(_name(path)) for path in compressed):
         return f"{no_match}. Pass {pattern}.gz, which matches"
     return no_match
 

@@ -28,7 +28,8 @@ from .._registry.datasets import (
 )
 from .._registry.hashes import owner_of, published_sha256, sha256_of
 from .._registry.spec import DatasetSpec, SplitSpec
-from .published import fetch_splits, how_to_get
+from ..errors import DownloadError
+from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get
 
 _SPLIT_WORDS = {"test": {"test", "t10k"}}
 _KINDS = {
@@ -105,12 +106,22 @@ def find_split(
     if base is not None and (os.path.exists(base) or not download):
         _checked_folder("root must be a folder", base)
     if len(pair) < 2 and download:
-        pair = [File(path) for path in fetch_splits(spec, [part], root)]
+        pair = _download(spec, part, root)
     if len(pair) < 2:
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
     return SplitFiles(pair[0], pair[1], split, spec.name, is_named or root is None)
+
+
+def _download(spec: DatasetSpec, part: SplitSpec, root: Root) -> list[File]:
+    """Download the files of a split. If that fails, the error offers a substitute."""
+    try:
+        return [File(path) for path in fetch_splits(spec, [part], root)]
+    except DownloadError as error:
+        if spec.name != DEFAULT:
+            raise
+        raise DownloadError(f"{error}\n{OR_SYNTHETIC}") from None
 
 
 def is_folder(name: str | os.PathLike[str]) -> bool:

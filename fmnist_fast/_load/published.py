@@ -12,6 +12,7 @@ from .._registry.datasets import DEFAULT
 from .._registry.spec import DatasetSpec, SplitSpec
 
 Root = str | os.PathLike[str] | None
+OR_SYNTHETIC = "Or draw a synthetic dataset in Python: train, test = ff.synthetic()"
 _ADVICE = "Download the files ("  # how the text of `how_to_get` starts
 
 
@@ -75,7 +76,7 @@ def how_to_get(
             "If you have the files, pass root=FOLDER or set FMNIST_FAST_DATA=FOLDER."
         )
     if spec.name == DEFAULT:
-        lines.append("Or draw a stand-in in Python: train, test = ff.synthetic()")
+        lines.append(OR_SYNTHETIC)
     return "\n".join(lines)
 
 

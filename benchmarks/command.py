@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from .comparison import environments
 from .comparison.comparison import Comparison, Options
 from .comparison.goals import judge
 from .comparison.tables import ratio_text, summary, work_title
-from .files import merge_json
+from .files import merge_json, read_figures
 from .work import QUICK, WORKS
 
 PROGRAM = "python -m benchmarks"
@@ -166,10 +165,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.publish:
         from .publish import publish
 
-        publish(json.loads(Path(arguments.publish).read_text("utf-8")), TREE)
+        publish(read_figures(Path(arguments.publish)), TREE)
         return 0
-    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
-        raise FileNotFoundError(f"{arguments.output}: its folder does not exist")
+    if arguments.output:
+        read_figures(Path(arguments.output))  # an error now, not after measuring
     if arguments.gpu:
         return _feed_gpu(arguments)
     if arguments.scaling:

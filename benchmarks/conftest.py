@@ -1,5 +1,21 @@
 """Options of micro/, which pytest reads here even if it is given only `benchmarks`."""
 
+from pathlib import Path
+
+import pytest
+
+from .files import read_figures
+
+
+def pytest_configure(config):
+    """Check the file of --figures before anything is measured."""
+    path = config.getoption("figures", None)
+    if path is not None:
+        try:
+            read_figures(Path(path))
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(f"--figures {error}") from None
+
 
 def pytest_addoption(parser):
     parser.addoption(

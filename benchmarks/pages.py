@@ -41,7 +41,7 @@ def fill(path: str, text: str, figures: dict) -> str:
     def block(match: re.Match) -> str:
         try:
             body = blocks[match[1]](figures)
-        except KeyError as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}: block {match[1]} needs {error}, which was not measured"
             ) from None
@@ -50,9 +50,10 @@ def fill(path: str, text: str, figures: dict) -> str:
     return _BLOCK.sub(block, text)
 
 
-def without_blocks(text: str) -> str:
-    """Return the text of a page without its blocks of figures."""
-    return _BLOCK.sub("", text)
+def without_blocks(path: str, text: str) -> str:
+    """Return the text of a page without the blocks that `fill` writes."""
+    blocks = BLOCKS.get(path, {})
+    return _BLOCK.sub(lambda match: "" if match[1] in blocks else match[0], text)
 
 
 # ---- README.md --------------------------------------------------------------------
@@ -217,8 +218,10 @@ def _processes(figures: dict) -> str:
 
 
 def _training(figures: dict) -> str:
-    training = figures["training"]
-    accuracy, speed = training["accuracy"], training["speed"]
+    parts = [figures["training"][part] for part in ("accuracy", "speed")]
+    if any(part["quick"] for part in parts):
+        raise ValueError("docs/training.md: the figures must not be those of --quick")
+    accuracy, speed = (part["figures"] for part in parts)
     rows = {
         "`train_torch.py --seeds 3`": "fmnist_fast",
         "the same with `--loader torchvision --workers 2`": "torchvision",
@@ -241,7 +244,7 @@ def _training(figures: dict) -> str:
                 f"{speed[name]['waiting']:.1f}%",
             ]
         lines.append(f"| {command} | {' | '.join(cells)} |")
-    measured = f"Measured by `python -m benchmarks --training`. {_machine(training)}"
+    measured = f"Measured by `python -m benchmarks --training`. {_machines(parts)}"
     return "\n".join([*lines, "", _wrapped(measured)])
 
 
@@ -256,7 +259,13 @@ def _part(figures: dict, module: str) -> dict[str, float]:
 def _measured(figures: dict, *modules: str) -> str:
     """Return a sentence that says by which command, where and when it was measured."""
     names = " ".join(f"benchmarks/micro/{module}.py" for module in modules)
-    return f"Measured by `pytest {names}`. {_machine(figures['parts'][modules[0]])}"
+    parts = [figures["parts"][module] for module in modules]
+    return f"Measured by `pytest {names}`. {_machines(parts)}"
+
+
+def _machines(results: list[dict]) -> str:
+    """Return a sentence for each machine and day of some results."""
+    return " ".join(dict.fromkeys(map(_machine, results)))
 
 
 def _machine(result: dict) -> str:

@@ -67,9 +67,17 @@ def publish(figures: dict, tree: Path) -> None:
     if "comparison" not in figures:
         raise ValueError("the figures have no comparison. Run python -m benchmarks -o")
     result, curves = figures["comparison"], figures.get("scaling")
-    drawn = [work for work in README_WORKS if work in result["works"]]
+    if result.get("data") != "fashion-mnist":
+        raise ValueError(
+            f"the comparison must be of fashion-mnist, got {result.get('data')}.\n"
+            "Set FMNIST_FAST_DATA, and run it again without --quick."
+        )
+    drawn = [work for work in README_WORKS if work in result.get("works", ())]
     texts = pages(figures, lambda path: (tree / path).read_text(encoding="utf-8"))
-    texts["docs/comparison.md"] = docs_page(result, curves, drawn)
+    try:
+        texts["docs/comparison.md"] = docs_page(result, curves, drawn)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"docs/comparison.md: a figure is missing: {error}") from None
     images = tree / "docs" / "images"
     for work in drawn:
         pictures.draw_bars(result, work, images / f"comparison-{work}.png")

@@ -23,7 +23,7 @@ PARTS = ("accuracy", "speed")
 
 
 def measure(parts: Sequence[str], quick: bool) -> dict:
-    """Run the programs and return the figures of `parts`, with the machine.
+    """Run the programs, and return the machine and the figures of each part.
 
     Parameters
     ----------
@@ -35,17 +35,15 @@ def measure(parts: Sequence[str], quick: bool) -> dict:
         Take the options --quick and --synthetic of the programs.
     """
     more = ["--quick", "--synthetic"] if quick else []
-    result: dict = {"machine": machine.describe()}
-    if "accuracy" in parts:
-        result["accuracy"] = _accuracies(more)
-    if "speed" in parts:
-        result["speed"] = {
-            name: _speed(
-                _finish(_start([*words, "--epochs", str(SPEED_EPOCHS), *more]))
-            )
-            for name, words in LOADERS.items()
+    measures = {"accuracy": _accuracies, "speed": _speeds}
+    return {
+        part: {
+            "machine": machine.describe(),
+            "quick": quick,
+            "figures": measures[part](more),
         }
-    return result
+        for part in parts
+    }
 
 
 def _accuracies(more: list[str]) -> dict[str, dict]:
@@ -55,19 +53,35 @@ def _accuracies(more: list[str]) -> dict[str, dict]:
         name: _start([*words, *more], OMP_NUM_THREADS="1")
         for name, words in commands.items()
     }
-    figures = {}
-    for name, process in running.items():
-        text = _finish(process)
-        last = text.splitlines()[-1]
-        percents = [float(x) for x in re.findall(r"accuracy ([\d.]+)%", text)]
-        spread = re.search(r"\+- ([\d.]+)%", last)
-        figures[name] = {"accuracy": percents[-1]}
-        if spread:
-            figures[name]["deviation"] = float(spread[1])
-        if name == "sklearn":  # partial_fit, then fit
-            figures[name] = {"accuracy": percents[0]}
-            figures["sklearn_fit"] = {"accuracy": percents[1]}
+    try:
+        texts = {name: _finish(process) for name, process in running.items()}
+    finally:
+        for process in running.values():  # those that still run after an error
+            process.kill()
+            process.wait()
+    figures = {name: _accuracy(text, -1) for name, text in texts.items()}
+    # The program prints a line for partial_fit, and then one for fit.
+    figures["sklearn"] = _accuracy(texts["sklearn"], 0)
+    figures["sklearn_fit"] = _accuracy(texts["sklearn"], 1)
     return figures
+
+
+def _accuracy(text: str, index: int) -> dict[str, float]:
+    """Return an accuracy that a program printed, with its deviation if it has one."""
+    found = re.findall(r"accuracy ([\d.]+)%(?: \+- ([\d.]+)%)?", text)
+    if len(found) <= max(index, 0):
+        raise ValueError(f"the program printed no accuracy: {text[-200:]!r}")
+    percents, deviation = found[index]
+    figures = {"accuracy": float(percents)}
+    return figures | ({"deviation": float(deviation)} if deviation else {})
+
+
+def _speeds(more: list[str]) -> dict[str, dict]:
+    """Return the speeds of both loaders, which run one after the other."""
+    return {
+        name: _speed(_finish(_start([*words, "--epochs", str(SPEED_EPOCHS), *more])))
+        for name, words in LOADERS.items()
+    }
 
 
 def _speed(text: str) -> dict[str, float]:

@@ -77,6 +77,13 @@ def test_known_errors_keep_line_breaks_only(run, monkeypatch, error, text):
     assert run("info") == (1, "", f"fmnist-fast: error: {text}\n")
 
 
+def test_errors_of_arguments_have_no_control_characters(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["show", "x\x1b[2Jy"])
+    err = capsys.readouterr().err
+    assert caught.value.code == 2 and "unrecognized arguments: x [2Jy" in err
+
+
 def test_unexpected_errors_keep_their_traceback(monkeypatch):
     monkeypatch.setattr("fmnist_fast.config.show_config", lambda: {}["x"])
     with pytest.raises(KeyError):

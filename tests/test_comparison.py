@@ -165,7 +165,7 @@ def test_quick_run_of_two(tmp_path, monkeypatch, capsys):
     [
         (["--only", "nobody"], "contender must be one of fmnist_fast, probe"),
         (["--works", "nothing"], "workload must be one of plain, crop_flip"),
-        (["--quick", "-o", "/nowhere/x.json"], "x.json: its folder does not exist"),
+        (["--quick", "-o", "/nowhere/x.json"], "x.json: there is no such folder"),
         (["--install", "nobody"], "got 'nobody'"),
         (["--install", "numpy", "--require", "torch"], "must be NAME=REQUIREMENT"),
     ],

@@ -91,6 +91,16 @@ def test_every_page_with_python_is_run():
     assert with_blocks - {"docs/dataset.md"} == set(PACKAGES)
 
 
+def test_every_block_has_a_language_that_is_checked():
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        fences = re.findall(r"^ *(?:```|~~~)(.*)$", text, re.MULTILINE)
+        assert set(fences) <= {"", "python", "sh", "json"}, path
+        assert fences[1::2] == [""] * (len(fences) // 2), path
+    for mark, code in BLOCK.findall((ROOT / "docs/dataset.md").read_text("utf-8")):
+        assert code.startswith(">>> ") or "not run: " in mark, code
+
+
 def test_a_block_without_its_context_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     (tmp_path / "a.md").write_text("```python\nprint(undefined)\n```\n")

@@ -45,6 +45,7 @@ PLANTED = [
     ("a.py", "# be\n# it one\n", "a.py:1: 'be it'"),
     ("a.py", 'raise E(\n    "is not so "\n    "many"\n)\n', "a.py:2: 'so many'"),
     ("a.py", 'raise E(f"but {x}: {y} but for z")\n', "a.py:1: 'but for'"),
+    ("a.py", "raise E(f'so '\n  f'many {y}')\n", "a.py:1: 'so many'"),
     ("a.py", '"""Read.\n\n    a : int\n        Of the file.\n"""\n', "a.py:4: 'Of'"),
     ("a.py", "# Whose it is\n", "a.py:1: 'Whose'"),
     ("a.py", "colour = 1  # the grey one\n", "a.py:1: 'grey'"),
@@ -94,6 +95,7 @@ WORDS = "one two three four five six seven eight nine ten"
         (f"Short. {WORDS} {WORDS} `one` and - {WORDS}.", 32),
         (f"- {WORDS} {WORDS}\n  [{WORDS}](x.md) more", 31),
         (f"| a | {WORDS} {WORDS} {WORDS} more |", 31),
+        (f"{WORDS} {WORDS}, e.g. {WORDS}", 31),
         (f"1. First.\n2. {WORDS} {WORDS}; {WORDS}: more", 31),
     ],
 )

@@ -1,16 +1,18 @@
 """Tables, goals, charts and pages, from results made by hand."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from benchmarks import files, pages, publish
-from benchmarks.command import FIGURES
+from benchmarks.command import FIGURES, main
 from benchmarks.comparison import goals, scaling, tables
 
 TREE = Path(__file__).resolve().parents[1]
+DOCS = TREE / "docs"
 MACHINE = {
     "processor": "a processor",
     "cores": "2",
@@ -174,17 +176,18 @@ def parts():
 @pytest.fixture
 def figures(result, parts):
     """Return the contents of a file of figures, without curves."""
+    accuracies = {
+        "fmnist_fast": {"accuracy": 93.5, "deviation": 0.2},
+        "torchvision": {"accuracy": 93.6, "deviation": 0.1},
+        **{name: {"accuracy": 80.0} for name in ("jax", "sklearn", "sklearn_fit")},
+    }
+    speed = {"seconds": 45.0, "waiting": 0.2}
     training = {
-        "machine": MACHINE,
-        "accuracy": {
-            "fmnist_fast": {"accuracy": 93.5, "deviation": 0.2},
-            "torchvision": {"accuracy": 93.6, "deviation": 0.1},
-            **{name: {"accuracy": 80.0} for name in ("jax", "sklearn", "sklearn_fit")},
-        },
-        "speed": {
-            name: {"seconds": 45.0, "waiting": 0.2}
-            for name in ("fmnist_fast", "torchvision")
-        },
+        part: {"machine": MACHINE, "quick": False, "figures": values}
+        for part, values in {
+            "accuracy": accuracies,
+            "speed": dict.fromkeys(("fmnist_fast", "torchvision"), speed),
+        }.items()
     }
     return {"comparison": result, "parts": parts, "training": training}
 
@@ -244,9 +247,37 @@ def test_figures_of_several_commands_share_a_file(tmp_path):
     files.merge_json(path, "parts", {"a": 1, "b": 2})
     files.merge_json(path, "scaling", {"c": 3})
     files.merge_json(path, "parts", {"b": 4})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.merge_json(path, "parts", {"b": float("nan")})
     assert path.read_text() == (
         '{\n "parts": {\n  "a": 1,\n  "b": 4\n },\n "scaling": {\n  "c": 3\n }\n}\n'
     )
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "not a file of figures: Expecting"),
+        ("[]", "not a file of figures: it must hold objects only"),
+        ('{"parts": null}', "not a file of figures: it must hold objects only"),
+        ('{"parts": {"a": NaN}}', "numbers must be finite, got NaN"),
+    ],
+)
+def test_other_files_are_refused_before_measuring(tmp_path, capsys, content, message):
+    path = tmp_path / "figures.json"
+    path.write_text(content)
+    for option in ("-o", "--publish"):
+        assert main(["--scaling", option, str(path)]) == 1
+        assert f"{path}: " in (said := capsys.readouterr().err) and message in said
+    assert path.read_text() == content
+
+
+def test_folders_and_devices_are_refused(tmp_path):
+    for path in (tmp_path, Path(os.devnull)):
+        with pytest.raises(FileExistsError, match="must be a file, got a folder or a"):
+            files.merge_json(path, "parts", {})
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        files.read_figures(tmp_path / "none" / "figures.json")
 
 
 @pytest.mark.parametrize("path", [*pages.BLOCKS, "docs/comparison.md"])
@@ -262,31 +293,45 @@ def test_the_pages_have_the_figures_of_the_file(path):
 
 # Speeds. Sizes and limits of a page have other units, or are in code.
 MEASURED = re.compile(
-    r"\d ?(ms|[uµn]s|(milli|micro|nano)seconds|times (faster|as (long|fast))"
-    r"|(photos|images|epochs|MB|MiB|GB)( a | per |/)s(econd)?)\b"
+    r"\d ?(ms|[uµμn]s|(milli|micro|nano)?seconds per|(milli|micro|nano)seconds)\b"
+    r"|\d ?(x|times) (faster|slower|as (long|fast))\b|twice as fast"
+    r"|\d ?(photos|images|epochs|MB|MiB|GB)( a | per |/)s(econd)?\b"
 )
+
+
+def measured(path, text):
+    """Return whether a page has a figure outside of its blocks."""
+    words = pages.without_blocks(path, text).replace("&nbsp;", " ").split()
+    return bool(MEASURED.search(" ".join(words)))
 
 
 @pytest.mark.parametrize(
     "path",
-    ["README.md", *(f"docs/{page.name}" for page in (TREE / "docs").glob("*.md"))],
+    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))],
 )
 def test_no_measured_figure_is_outside_of_a_block(path):
-    text = (TREE / path).read_text(encoding="utf-8")
     if path != "docs/comparison.md":
-        assert not MEASURED.search(pages.without_blocks(text))
+        assert not measured(path, (TREE / path).read_text(encoding="utf-8"))
 
 
-def test_a_planted_figure_is_found():
-    block = f"<!-- figures: a -->\nIt takes 5.4 ms.\n{pages.END}"
-    assert not MEASURED.search(pages.without_blocks(f"Text.\n{block}\nText."))
-    for text in (
+@pytest.mark.parametrize(
+    "text",
+    [
         "It takes 5.4 ms.",
-        "6.9 times faster than",
-        "279 photos a second",
+        "6.9 times\nfaster than",
+        "7x faster",
+        "279 photos\nper second",
         "3 µs",
-    ):
-        assert MEASURED.search(pages.without_blocks(f"{block}\n{text}"))
+        "2 MB/s",
+        "5&nbsp;ms",
+        "0.9 seconds per epoch",
+        f"<!-- figures: other -->\n5 ms\n{pages.END}",
+    ],
+)
+def test_a_planted_figure_is_found(text):
+    block = f"<!-- figures: rows -->\nIt takes 5.4 ms.\n{pages.END}"
+    assert not measured("docs/dataset.md", f"Text.\n{block}\nText.")
+    assert measured("docs/dataset.md", f"{block}\n{text}")
 
 
 def test_cost_that_grows_is_missed():

@@ -1,5 +1,7 @@
 """Figures of the programs in examples/ that train, from what they print."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from benchmarks import training
@@ -20,17 +22,17 @@ def programs(monkeypatch):
 
     def start(words, **environment):
         started.append((words, environment))
-        return words[0]
+        return SimpleNamespace(name=words[0], kill=lambda: None, wait=lambda: None)
 
     monkeypatch.setattr(training, "_start", start)
-    monkeypatch.setattr(training, "_finish", TEXT.__getitem__)
+    monkeypatch.setattr(training, "_finish", lambda process: TEXT[process.name])
     return started
 
 
 def test_accuracies_are_those_of_the_last_lines(programs):
     result = training.measure(["accuracy"], quick=False)
     torch = {"accuracy": 93.5, "deviation": 0.2}
-    assert result["accuracy"] == {
+    assert result["accuracy"]["figures"] == {
         "fmnist_fast": torch,
         "torchvision": torch,
         "jax": {"accuracy": 89.0},
@@ -44,7 +46,7 @@ def test_accuracies_are_those_of_the_last_lines(programs):
 def test_speeds_are_those_of_both_loaders(programs):
     result = training.measure(["speed"], quick=True)
     speed = {"seconds": 45.1, "waiting": 0.2}
-    assert result["speed"] == {"fmnist_fast": speed, "torchvision": speed}
+    assert result["speed"]["figures"] == {"fmnist_fast": speed, "torchvision": speed}
     for words, environment in programs:
         assert words[-2:] == ["--quick", "--synthetic"] and not environment
 
@@ -52,5 +54,24 @@ def test_speeds_are_those_of_both_loaders(programs):
 def test_a_program_that_prints_or_returns_something_else_is_an_error():
     with pytest.raises(ValueError, match="the last line has no seconds of an epoch"):
         training._speed("no figures")
+    with pytest.raises(ValueError, match="the program printed no accuracy"):
+        training._accuracy("accuracy 80.00%", 1)
     with pytest.raises(RuntimeError, match=r"train_jax\.py --unknown failed"):
         training._finish(training._start(["train_jax.py", "--unknown"]))
+
+
+def test_no_program_is_left_after_an_error(monkeypatch):
+    killed = []
+
+    def start(words, **_):
+        kill = lambda: killed.append(words[0])  # noqa: E731
+        return SimpleNamespace(name=words[0], kill=kill, wait=lambda: None)
+
+    def finish(process):
+        raise RuntimeError(f"{process.name} failed")
+
+    monkeypatch.setattr(training, "_start", start)
+    monkeypatch.setattr(training, "_finish", finish)
+    with pytest.raises(RuntimeError, match=r"train_torch\.py failed"):
+        training.measure(["accuracy"], quick=False)
+    assert len(killed) == 4

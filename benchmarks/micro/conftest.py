@@ -89,6 +89,8 @@ def pytest_sessionfinish(session):
     if path is None or session.config.getoption("benchmark_disable"):
         return
     for module, figures in FIGURES.items():
+        if not figures:  # all tests of the module were skipped
+            continue
         part = {"machine": machine.describe(), "figures": figures}
         merge_json(Path(path), "parts", {module: part})
 

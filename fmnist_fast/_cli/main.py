@@ -14,7 +14,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from .._version import __version__
 from . import augment, convert, convert_idx, demo, download, info, show, verify
@@ -81,8 +81,15 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors contain no control characters of the arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_harmless(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=_PROGRAM,
         description="Load Fashion-MNIST and other IDX datasets as training batches.",
         epilog=_EPILOG,

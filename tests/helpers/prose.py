@@ -41,6 +41,10 @@ _PATTERNS = {
 }
 _C_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"', re.DOTALL)
 _STRING = re.compile(r"^[A-Za-z]*(\"\"\"|'''|\"|')(.*)\1$", re.DOTALL)
+# Python 3.12 and later divide f-strings into several tokens.
+_SKIPPED = {tokenize.NL, tokenize.NEWLINE} | {
+    getattr(tokenize, name, tokenize.NL) for name in ("FSTRING_START", "FSTRING_END")
+}
 _STRINGS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 
 
@@ -66,6 +70,7 @@ def long_sentences(path: str, source: str) -> Iterator[str]:
     """Yield a message for each sentence of a Markdown file that has too many words."""
     for text in _paragraphs(source):
         plain = re.sub(r"`[^`]*`", "CODE", text.words)
+        plain = re.sub(r"\b(e\.g|i\.e|vs|etc)\. ", r"\1 ", plain)
         plain = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", plain)
         for sentence in re.split(r"(?<=[.!?])[)\"*]*\s+(?=[\"(*\w])", plain):
             n = len(re.findall(r"\S*\w\S*", sentence))
@@ -97,7 +102,7 @@ def _python_texts(source: str) -> list[Text]:
     found: list[Text] = []
     previous = None
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.NL, tokenize.NEWLINE):
+        if token.type in _SKIPPED:
             continue
         kind = "string" if token.type in _STRINGS else token.type
         if token.type == tokenize.COMMENT:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -230,6 +232,18 @@ def test_publish_needs_all_figures_and_blocks(figures, tree):
     before = (tree / "README.md").read_text()
     with pytest.raises(ValueError, match="the figures have no comparison"):
         publish.publish({}, tree)
+    comparison, training = figures["comparison"], figures["training"]
+    synthetic = comparison | {"data": "synthetic"}
+    with pytest.raises(ValueError, match="must be of fashion-mnist, got synthetic"):
+        publish.publish(figures | {"comparison": synthetic}, tree)
+    quick = training | {"speed": training["speed"] | {"quick": True}}
+    with pytest.raises(ValueError, match=r"training\.md: .* not be those of --quick"):
+        publish.publish(figures | {"training": quick}, tree)
+    partial = {key: comparison[key] for key in comparison.keys() - {"rounds"}}
+    with pytest.raises(
+        ValueError, match=r"comparison\.md: a figure is missing: 'rounds'"
+    ):
+        publish.publish(figures | {"comparison": partial}, tree)
     with pytest.raises(
         ValueError, match=r"docs/photos.md: block photos needs 'photos_"
     ):
@@ -270,6 +284,19 @@ def test_other_files_are_refused_before_measuring(tmp_path, capsys, content, mes
         assert main(["--scaling", option, str(path)]) == 1
         assert f"{path}: " in (said := capsys.readouterr().err) and message in said
     assert path.read_text() == content
+
+
+def test_pytest_refuses_a_wrong_file_before_it_measures(tmp_path):
+    words = ["benchmarks/micro/bench_start.py", "--figures", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=TREE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"--figures {tmp_path}: must be a file, got a folder" in done.stderr
 
 
 def test_folders_and_devices_are_refused(tmp_path):

@@ -83,12 +83,12 @@ class Transform:
                 f"the result must have sides in 1..{MAX_SIDE}, got "
                 f"{size[0]}x{size[1]} from an image of {height}x{width}"
             )
-        return self._flatten(height, width), *size
+        return self._to_core(height, width), *size
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         return height, width
 
-    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
+    def _to_core(self, height: int, width: int) -> list[FlatTransform]:
         return [(self._kind, getattr(self, "p", 1.0), self._fields(height, width))]
 
     def _fields(self, height: int, width: int) -> Fields:

@@ -29,7 +29,7 @@ class _Policy(Warp):
     def _draw(self, low: float, high: float, random_sign: int = 0) -> Fields:
         return drawn(low, high, self.num_magnitude_bins, random_sign)
 
-    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
+    def _to_core(self, height: int, width: int) -> list[FlatTransform]:
         def warp(**fields: Any) -> list[FlatTransform]:
             return [affine(self.interpolation, self.fill, **fields)]
 
@@ -153,5 +153,5 @@ class RandAugment(_Policy):
         value = low + (high - low) * share
         return drawn(value, value, random_sign=random_sign)
 
-    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
-        return super()._flatten(height, width) * self.num_ops
+    def _to_core(self, height: int, width: int) -> list[FlatTransform]:
+        return super()._to_core(height, width) * self.num_ops

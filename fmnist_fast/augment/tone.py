@@ -67,7 +67,7 @@ class _Tone(Transform):
     _value = ""  # name of the parameter that the table depends on, or ""
     p: float
 
-    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
+    def _to_core(self, height: int, width: int) -> list[FlatTransform]:
         value = float(getattr(self, self._value)) if self._value else 0.0
         return [tone(self._kind, constant(value), self.p)]
 

@@ -32,7 +32,7 @@ class _Affine(Warp):
     fill: int | None
     center: Sequence[float] | None
 
-    def _flatten(self, height: int, width: int) -> list[FlatTransform]:
+    def _to_core(self, height: int, width: int) -> list[FlatTransform]:
         fields = self._fields(height, width)
         if self.center is not None:
             x, y = self.center

@@ -164,8 +164,9 @@ class Loader:
 
     def _reset(self, begin: Place) -> None:
         self._pipelines = Pipelines(have_slots=bool(self._slots))
-        n_needed = self.batch_size * self.world if self.drop_last is True else 1
-        self._progress = Progress(len(self.dataset), n_needed, begin)
+        n_global = self.batch_size * self.world
+        n_needed = n_global if self.drop_last is True else 1
+        self._progress = Progress(len(self.dataset), n_global, n_needed, begin)
         if self._slots:
             self._pipelines.idle(self._new_pipeline)  # checks the size of the slots
 
@@ -218,7 +219,7 @@ class Loader:
                 owner=self,
             )
             self._pipelines.lend(batches)
-            self._progress.begun(begin, pipeline, batches)
+            self._progress.begun(begin, batches)
         if self._compiled is None or not self.has_functions:
             return batches
         from .augment._functions import ChangedBatches
@@ -226,7 +227,6 @@ class Loader:
         return ChangedBatches(
             batches,
             self._compiled.functions,
-            pipeline,
             seed=seed,
             epoch=epoch,
             positions=(position, self.batch_size * self.world),

@@ -14,6 +14,8 @@ from libc.stdlib cimport calloc, free
 
 from kernels cimport *
 
+import warnings
+
 import numpy as np
 
 from fmnist_fast.errors import FormatError
@@ -41,7 +43,11 @@ cdef int check(fm_status status, str source="") except -1:
 # ---- instruction sets -----------------------------------------------------------
 
 CPU_LEVELS = ("baseline", "avx2", "avx512")
-cdef fm_cpu_level cpu_level = fm_cpu_detect()
+cdef fm_cpu_shared level_in_use = fm_cpu_detect()
+
+
+cdef fm_cpu_level cpu_level() noexcept:
+    return <fm_cpu_level>FM_CPU_LOAD(level_in_use)
 
 
 def cpu_levels():
@@ -51,19 +57,18 @@ def cpu_levels():
 
 def get_cpu_level():
     """Return the level whose kernels new calls and loaders use."""
-    return CPU_LEVELS[cpu_level]
+    return CPU_LEVELS[cpu_level()]
 
 
 def set_cpu_level(level):
     """Use the kernels of `level` from now on. Loaders in use keep their kernels."""
-    global cpu_level
     if level not in CPU_LEVELS:
         raise ValueError(f"CPU level must be one of {', '.join(CPU_LEVELS)}, "
                          f"got {level!r}")
     if level not in cpu_levels():
         raise ValueError("CPU level must be one that this machine has "
                          f"({', '.join(cpu_levels())}), got {level!r}")
-    cpu_level = <fm_cpu_level><int>CPU_LEVELS.index(level)
+    FM_CPU_STORE(level_in_use, <int>CPU_LEVELS.index(level))
 
 
 # ---- IDX ------------------------------------------------------------------------
@@ -191,7 +196,7 @@ def pixel_sums(cnp.ndarray pixels not None):
     cdef const uint8_t *start = <const uint8_t *>cnp.PyArray_DATA(pixels)
     cdef size_t n = cnp.PyArray_SIZE(pixels)
     cdef uint64_t total, squares
-    cdef fm_stats_fn *stats = fm_stats_select(cpu_level)
+    cdef fm_stats_fn *stats = fm_stats_select(cpu_level())
     with nogil:
         stats(start, n, &total, &squares)
     return total, squares
@@ -235,7 +240,7 @@ def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None,
     cdef uint64_t first = begin
     cdef size_t count = end - begin
     cdef fm_order epoch_order
-    cdef fm_order_fn *fill = fm_order_select(cpu_level)
+    cdef fm_order_fn *fill = fm_order_select(cpu_level())
     with nogil:
         fm_order_init(&epoch_order, n, 1, block, seed, epoch)
         fill(&epoch_order, first, count, start)
@@ -311,6 +316,7 @@ cdef int set_step(fm_step *step, str kind, double p, dict fields) except -1:
     return 0
 
 
+@cython.no_gc_clear  # threads of a Pipeline run the user's C functions
 cdef class Transforms:
     """An augmentation in the core's form: a flat list of transforms, and a mix.
 
@@ -335,7 +341,7 @@ cdef class Transforms:
         self.steps.height, self.steps.width = height, width
         self.steps.out_height = compiled.height
         self.steps.out_width = compiled.width
-        fm_steps_select(&self.steps, cpu_level)
+        fm_steps_select(&self.steps, cpu_level())
         if compiled.mix is not None:
             p, fields = compiled.mix
             self.mix.operation = FM_DRAW_AUGMENT + n_steps
@@ -388,6 +394,7 @@ MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK
 SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
 
 
+@cython.no_gc_clear  # threads read the arrays until __dealloc__ has joined them
 cdef class Pipeline:
     """Worker threads and slots for one dataset and one set of options.
 
@@ -431,12 +438,10 @@ cdef class Pipeline:
     cdef uint64_t n
     cdef Transforms transforms
     cdef cnp.dtype array_dtype, label_array_dtype
-    cdef fm_batching batching  # of the newest epoch
-    cdef uint64_t ticket, n_taken  # of the newest epoch
-    cdef readonly bint closed, finished
-    cdef int image_ndim, label_ndim
-    cdef cnp.npy_intp[4] image_shape
+    cdef int threads, image_ndim, label_ndim
+    cdef cnp.npy_intp[4] image_shape  # without the rows, as label_shape
     cdef cnp.npy_intp[2] label_shape
+    cdef bint has_warned
     cdef object __weakref__
 
     def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
@@ -446,7 +451,7 @@ cdef class Pipeline:
         cdef fm_plan plan
         cdef cnp.ndarray addresses, begins
         self.parts, self.labels, self.transforms = parts, labels, transforms
-        self.array_dtype = array_dtype
+        self.array_dtype, self.threads = array_dtype, threads
         self.label_array_dtype = np.dtype(
             np.float32 if label_dtype == "onehot" else label_dtype)
         self.image_ndim = 1 + len(image_shape)
@@ -474,7 +479,7 @@ cdef class Pipeline:
         plan.n_classes = n_classes
         plan.dtype = DTYPES[dtype]
         plan.scale, plan.bias = <float>scale, <float>bias
-        fm_plan_select(&plan, rows, cpu_level)
+        fm_plan_select(&plan, rows, cpu_level())
         check(fm_slots_layout(&plan, rows, &self.layout))
         for i, slot in enumerate(slots):
             if slot.nbytes < self.layout.nbytes:
@@ -511,27 +516,55 @@ cdef class Pipeline:
         cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
                                                 last)
         cdef Batches batches = Batches.__new__(Batches)
+        batches.pipeline, batches.owner = self, owner
         with nogil:
             new_epoch.seed, new_epoch.number = seed, epoch
             fm_order_init(&new_epoch.order, n, shuffle, block, seed, epoch)
             status = fm_pipeline_start(self.pipeline, &new_epoch, &batching,
-                                       &self.ticket)
+                                       &batches.ticket)
         check(status)
-        self.batching, self.n_taken, self.finished = batching, 0, False
-        batches.pipeline, batches.ticket, batches.owner = self, self.ticket, owner
+        self.warn_of_missing_threads()
         return batches
+
+    cdef int warn_of_missing_threads(self) except -1:
+        """Warn once if the system refused threads."""
+        cdef int n_started = self.state().n_threads
+        if n_started < self.threads and FM_THREADS and not self.has_warned:
+            self.has_warned = True
+            warnings.warn(
+                f"the system started only {n_started} of {self.threads} worker threads "
+                "of a loader.\nBatches are the same, but are filled more slowly. Pass "
+                f"threads={max(1, n_started)}, or raise the limit of processes.",
+                RuntimeWarning, stacklevel=2)
+        return 0
 
     def close(self):
         """Join the threads. Batches that are still held stay valid."""
-        self.closed = True
         with nogil:
             fm_pipeline_close(self.pipeline)
 
+    def progress(self, uint64_t ticket):
+        """Return how far the Batches of this ticket are: ``(n_taken, is_over)``.
+
+        `n_taken` is the number of batches that were taken. `is_over` is whether a
+        consumer was told that no batch follows. Return None if other Batches were
+        started since.
+        """
+        cdef fm_pipeline_state state = self.state()
+        if state.ticket != ticket:
+            return None
+        return state.n_taken, bool(state.is_over)
+
+    cdef fm_pipeline_state state(self) noexcept:
+        cdef fm_pipeline_state state
+        with nogil:
+            fm_pipeline_inspect(self.pipeline, &state)
+        return state
+
     @property
-    def position(self):
-        """Return the position after the last global batch taken in the newest epoch."""
-        taken = self.n_taken * self.batching.batch_size * self.batching.world
-        return min(self.batching.begin + taken, self.batching.end)
+    def closed(self):
+        """Return whether `close` was called."""
+        return bool(self.state().is_closed)
 
     @property
     def forked(self):
@@ -541,7 +574,7 @@ cdef class Pipeline:
     @property
     def slots_nbytes(self):
         """Return the bytes held in slots now."""
-        return fm_pipeline_slots_nbytes(self.pipeline)
+        return self.state().slots_nbytes
 
     @property
     def slot_nbytes(self):
@@ -551,41 +584,40 @@ cdef class Pipeline:
     @property
     def n_lent(self):
         """Return the number of batches that are held by the consumer."""
-        return fm_pipeline_n_lent(self.pipeline)
+        return self.state().n_lent
 
     @property
     def window(self):
         """Return the number of batches that are kept ready."""
         return fm_pipeline_window(self.pipeline)
 
-    cdef void finish(self, uint64_t ticket) noexcept:
-        """Record whether the epoch of `ticket` ended with its last batch."""
-        if ticket == self.ticket:
-            self.finished = self.n_taken == fm_batching_count(&self.batching)
-
-    cdef object lend(self, uint64_t ticket, fm_slot *slot, uint64_t n_rows):
-        """Return the batch in `slot` as arrays, ``(images, labels)``."""
-        self.n_taken += ticket == self.ticket
-        cdef Lease lease = Lease.__new__(Lease)
-        lease.pipeline, lease.slot = self, slot
-        self.image_shape[0] = self.label_shape[0] = n_rows
-        return (lease.array(self.array_dtype, self.image_ndim, self.image_shape,
-                            slot.images),
-                lease.array(self.label_array_dtype, self.label_ndim, self.label_shape,
-                            slot.labels))
+    cdef object batch(self, Lease lease, uint64_t n_rows):
+        """Return the batch in the slot of `lease` as arrays, ``(images, labels)``."""
+        cdef cnp.npy_intp[4] image_shape = self.image_shape
+        cdef cnp.npy_intp[2] label_shape = self.label_shape
+        image_shape[0] = label_shape[0] = n_rows
+        return (lease.array(self.array_dtype, self.image_ndim, image_shape,
+                            lease.slot.images),
+                lease.array(self.label_array_dtype, self.label_ndim, label_shape,
+                            lease.slot.labels))
 
 
 @cython.final
 @cython.freelist(16)
-@cython.no_gc  # no cycles: a pipeline doesn't refer to its leases
+@cython.no_gc  # GC can't look through arrays, so a lease must be part of no cycle
 cdef class Lease:
-    """Owner of a batch's memory. It gives the slot back when no array refers to it."""
-    cdef Pipeline pipeline
+    """Owner of a batch's memory. It gives the slot back when no array refers to it.
+
+    It does not refer to the Pipeline, which refers to the user's transforms: one that
+    keeps a batch would never be freed. The core keeps what fm_pipeline_give needs.
+    """
+    cdef fm_pipeline *pipeline
     cdef fm_slot *slot
+    cdef object memory  # supplied slots, which must outlive the arrays
 
     def __dealloc__(self):
         if self.slot != NULL:
-            fm_pipeline_give(self.pipeline.pipeline, self.slot)
+            fm_pipeline_give(self.pipeline, self.slot)
 
     cdef object array(self, cnp.dtype dtype, int ndim, cnp.npy_intp *shape, void *data):
         """Return an array at `data` in the slot, which keeps this lease alive."""
@@ -596,13 +628,14 @@ cdef class Lease:
         return out
 
 
+@cython.no_gc_clear  # __dealloc__ needs the pipeline
 cdef class Batches:
     """Iterator over the batches of one epoch, which are tuples ``(images, labels)``.
 
     Thread safety: Python threads may share the iterator; each batch goes to one thread.
     """
-    cdef Pipeline pipeline
-    cdef uint64_t ticket
+    cdef readonly Pipeline pipeline
+    cdef readonly uint64_t ticket
     cdef object owner
     cdef object __weakref__
 
@@ -610,20 +643,26 @@ cdef class Batches:
         return self
 
     def __next__(self):
+        return self.take()[1]
+
+    def take(self):
+        """Return the number of the next batch in this epoch, and the batch.
+
+        Numbers count from 0 at the start of this iterator. Without another batch, raise
+        StopIteration.
+        """
         cdef Pipeline pipeline = self.pipeline
-        cdef fm_slot *slot = NULL
-        cdef uint64_t n_rows = 0
+        cdef Lease lease = Lease.__new__(Lease)  # first: a slot needs an owner
+        cdef uint64_t index = 0, n_rows = 0
         cdef fm_status status
-        if pipeline is None:
-            raise StopIteration
+        lease.pipeline, lease.memory = pipeline.pipeline, pipeline.slots
         while True:
             with nogil:
-                status = fm_pipeline_take(pipeline.pipeline, self.ticket, 50, &slot,
-                                          &n_rows)
+                status = fm_pipeline_take(pipeline.pipeline, self.ticket, 50,
+                                          &lease.slot, &index, &n_rows)
             if status == FM_OK:
-                return pipeline.lend(self.ticket, slot, n_rows)
+                return index, pipeline.batch(lease, n_rows)
             if status == FM_PIPELINE_FINISHED:
-                pipeline.finish(self.ticket)
                 self.close()
                 raise StopIteration
             if status != FM_PIPELINE_WAITING:
@@ -632,11 +671,8 @@ cdef class Batches:
 
     def close(self):
         """Stop filling batches of this epoch. Batches that were returned stay valid."""
-        cdef Pipeline pipeline = self.pipeline
-        self.pipeline = None
-        if pipeline is not None:
-            with nogil:
-                fm_pipeline_cancel(pipeline.pipeline, self.ticket)
+        with nogil:
+            fm_pipeline_cancel(self.pipeline.pipeline, self.ticket)
 
     def __dealloc__(self):
         if self.pipeline is not None:
@@ -646,7 +682,8 @@ cdef class Batches:
     @property
     def closed(self):
         """Return whether the epoch is over, or this iterator was closed."""
-        return self.pipeline is None
+        cdef fm_pipeline_state state = self.pipeline.state()
+        return state.ticket != self.ticket or not state.is_running
 
 
 fm_pipeline_setup()

@@ -59,4 +59,15 @@ static inline enum fm_cpu_level fm_cpu_detect(void)
     return FM_CPU_BASELINE;
 }
 
+/* A level that one thread may set while others read it. */
+#if defined(__GNUC__) || defined(__clang__)
+typedef int fm_cpu_shared;
+#define FM_CPU_LOAD(shared) __atomic_load_n(&(shared), __ATOMIC_RELAXED)
+#define FM_CPU_STORE(shared, level) __atomic_store_n(&(shared), level, __ATOMIC_RELAXED)
+#else
+typedef volatile int fm_cpu_shared;
+#define FM_CPU_LOAD(shared) (shared)
+#define FM_CPU_STORE(shared, level) ((void)((shared) = (level)))
+#endif
+
 #endif

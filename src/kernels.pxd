@@ -22,7 +22,10 @@ cdef extern from "cpu.h" nogil:
         FM_CPU_BASELINE
         FM_CPU_AVX2
         FM_CPU_AVX512
+    ctypedef int fm_cpu_shared
     fm_cpu_level fm_cpu_detect()
+    int FM_CPU_LOAD(fm_cpu_shared shared)
+    void FM_CPU_STORE(fm_cpu_shared shared, int level)
 
 cdef extern from "rng.h" nogil:
     enum fm_operation:
@@ -311,22 +314,29 @@ cdef extern from "slots.h" nogil:
         uint64_t nbytes
     fm_status fm_slots_layout(const fm_plan *plan, uint64_t rows, fm_slot_layout *out)
 
+cdef extern from "thread.h" nogil:
+    enum:
+        FM_THREADS
+
 cdef extern from "pipeline.h" nogil:
     struct fm_pipeline:
         pass
+    struct fm_pipeline_state:
+        uint64_t ticket, n_taken, n_lent, slots_nbytes
+        bint is_running, is_over, is_closed
+        int n_threads
     fm_pipeline *fm_pipeline_new(const fm_plan *plan, const fm_slot_layout *layout,
                                  int n_threads, uint64_t prefetch,
                                  void *const *memories, uint64_t n_memories)
     fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_epoch *epoch,
                                 const fm_batching *batching, uint64_t *ticket)
     fm_status fm_pipeline_take(fm_pipeline *pipeline, uint64_t ticket, unsigned wait_ms,
-                               fm_slot **slot, uint64_t *n_rows)
+                               fm_slot **slot, uint64_t *index, uint64_t *n_rows)
     void fm_pipeline_give(fm_pipeline *pipeline, fm_slot *slot)
     void fm_pipeline_cancel(fm_pipeline *pipeline, uint64_t ticket)
     void fm_pipeline_close(fm_pipeline *pipeline)
     void fm_pipeline_free(fm_pipeline *pipeline)
-    uint64_t fm_pipeline_slots_nbytes(fm_pipeline *pipeline)
-    uint64_t fm_pipeline_n_lent(fm_pipeline *pipeline)
+    void fm_pipeline_inspect(fm_pipeline *pipeline, fm_pipeline_state *out)
     uint64_t fm_pipeline_window(const fm_pipeline *pipeline)
     bint fm_pipeline_forked(const fm_pipeline *pipeline)
     void fm_pipeline_setup()

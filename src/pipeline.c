@@ -29,6 +29,12 @@
    before the last one gives this many back and takes them again. */
 #define SPARE_SLOTS 2
 
+struct worker {
+    struct fm_pipeline *pipeline;
+    int index;
+    fm_thread thread;
+};
+
 struct fm_pipeline {
     struct fm_plan plan;
     uint64_t window;    /* most batches that are claimed or ready, but not taken */
@@ -38,8 +44,8 @@ struct fm_pipeline {
     fm_mutex mutex;
     fm_cond work;  /* for workers: a piece can be claimed, or closing */
     fm_cond ready; /* for the consumer: the next batch is ready, or closed */
-    fm_cond quiet; /* for cancel: no worker is filling */
-    fm_thread *threads;
+    fm_cond quiet; /* for cancel: no thread is filling; for close: CLOSED */
+    struct worker *workers;
     int n_threads, n_started;
     int n_idle;    /* workers asleep */
     int n_woken;   /* sleeping workers that were signaled */
@@ -47,12 +53,15 @@ struct fm_pipeline {
     int n_waiting; /* consumers asleep */
     int eager;     /* the consumer counts as one of the threads that fill */
     uint64_t left_us; /* when the consumer last left */
-    int closing;
+    enum { OPEN, CLOSING, CLOSED } state; /* CLOSED: the threads are joined */
+    int is_abandoned; /* the owner is gone, and only lent slots remain */
     unsigned fork_count; /* fm_fork_count of the process that owns the threads */
 
     struct fm_epoch epoch; /* doesn't change while a thread is filling */
     struct fm_batching batching;
     int running;
+    int is_over;        /* a consumer was told that all batches are taken */
+    int is_interrupted; /* the epoch was running when the pipeline was closed */
     uint64_t ticket; /* number of starts, which identifies the epoch */
     uint64_t n_batches;
     uint64_t taken;        /* all batches before this number were lent */
@@ -195,13 +204,13 @@ static void work(struct fm_pipeline *p, int worker)
 {
     fm_mutex_lock(&p->mutex);
     for (;;) {
-        while (!p->closing && (!can_claim(p) || n_surplus(p) > 0)) {
+        while (p->state == OPEN && (!can_claim(p) || n_surplus(p) > 0)) {
             p->n_idle++;
             fm_cond_wait(&p->work, &p->mutex);
             p->n_idle--;
             p->n_woken -= p->n_woken > 0;
         }
-        if (p->closing)
+        if (p->state != OPEN)
             break;
         wake_worker(p);
         fill_next(p, worker);
@@ -209,34 +218,25 @@ static void work(struct fm_pipeline *p, int worker)
     fm_mutex_unlock(&p->mutex);
 }
 
-struct worker {
-    struct fm_pipeline *pipeline;
-    int index;
-};
-
 FM_THREAD_MAIN(worker_main, argument)
 {
-    struct worker worker = *(struct worker *)argument;
-    free(argument);
-    work(worker.pipeline, worker.index);
+    struct worker *worker = argument;
+    work(worker->pipeline, worker->index);
     FM_THREAD_RETURN;
 }
 
-static enum fm_status start_threads(struct fm_pipeline *p)
+/* With the mutex held: start the threads that are missing. If the system refuses some,
+   the others and the consumer do the work, and the next epoch tries again. */
+static void start_threads(struct fm_pipeline *p)
 {
     while (p->n_started < p->n_threads) {
-        struct worker *worker = malloc(sizeof *worker);
-        if (worker == NULL)
-            return FM_NO_MEMORY;
+        struct worker *worker = &p->workers[p->n_started];
         worker->pipeline = p;
         worker->index = p->n_started;
-        if (!fm_thread_start(&p->threads[p->n_started], worker_main, worker)) {
-            free(worker);
-            return FM_NO_THREAD;
-        }
+        if (!fm_thread_start(&worker->thread, worker_main, worker))
+            return;
         p->n_started++;
     }
-    return FM_OK;
 }
 
 /* ---- the consumer's side ------------------------------------------------------ */
@@ -261,7 +261,7 @@ static void free_parts(struct fm_pipeline *p)
 {
     fm_memory_free(p->memory);
     free(p->unused);
-    free(p->threads);
+    free(p->workers);
     free(p->ring);
     free(p);
 }
@@ -289,7 +289,7 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
         p->window = prefetch;
     p->group = min_u64(p->group, (p->window + 1) / 2);
     p->n_threads = n_threads;
-    p->threads = calloc((size_t)n_threads, sizeof *p->threads);
+    p->workers = calloc((size_t)n_threads, sizeof *p->workers);
     p->ring = calloc((size_t)p->window, sizeof *p->ring);
     p->unused = calloc((size_t)n_threads, sizeof *p->unused);
     p->memory_nbytes = align_up(fm_plan_memory_nbytes(plan));
@@ -299,7 +299,7 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     enum fm_status status = FM_OK;
     for (uint64_t i = 0; i < n_memories && status == FM_OK; i++)
         status = fm_slots_supply(&p->slots, memories[i]);
-    if (p->threads == NULL || p->ring == NULL || p->unused == NULL ||
+    if (p->workers == NULL || p->ring == NULL || p->unused == NULL ||
         (p->memory_nbytes && p->memory == NULL) || status != FM_OK) {
         fm_slots_drop_free(&p->slots);
         free_parts(p);
@@ -318,21 +318,23 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
 }
 
 /* With the mutex held: end the epoch, wait until no thread is filling, and put the
-   filled slots back into the free list. */
-static void drop_epoch(struct fm_pipeline *p)
+   filled slots back into the free list. Return 0 if another thread has begun the next
+   epoch in the meantime. */
+static int drop_epoch(struct fm_pipeline *p)
 {
     const uint64_t ticket = p->ticket;
     p->running = 0;
     fm_cond_wake_all(&p->ready); /* consumers in other threads get no more batches */
     while (p->n_active > 0 && p->ticket == ticket)
         fm_cond_wait(&p->quiet, &p->mutex);
-    if (p->ticket != ticket) /* another thread has begun the next epoch */
-        return;
-    uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
-    for (; p->taken < in_slots; p->taken++)
-        fm_slots_push(&p->slots, p->ring[p->taken % p->window]);
+    if (p->ticket != ticket)
+        return 0;
+    const uint64_t in_slots = p->claimed + (p->claimed_rows > 0);
+    for (uint64_t i = p->taken; i < in_slots; i++)
+        fm_slots_push(&p->slots, p->ring[i % p->window]);
     p->claimed = p->taken;
     p->claimed_rows = 0;
+    return 1;
 }
 
 enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *epoch,
@@ -342,19 +344,20 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
     fm_mutex_lock(&p->mutex);
-    drop_epoch(p);
-    enum fm_status status = p->closing ? FM_PIPELINE_CLOSED : FM_OK;
+    while (!drop_epoch(p))
+        ;
+    enum fm_status status = p->state == OPEN ? FM_OK : FM_PIPELINE_CLOSED;
     if (status == FM_OK) {
         *ticket = ++p->ticket;
         p->epoch = *epoch;
         p->batching = *batching;
         p->n_batches = fm_batching_count(batching);
         p->taken = p->claimed = 0;
+        p->is_over = 0;
         status = fm_slots_reserve(&p->slots, min_u64(p->window, p->n_batches));
     }
-    if (status == FM_OK)
-        status = start_threads(p);
     if (status == FM_OK) {
+        start_threads(p);
         p->running = 1;
         wake_worker(p);
     }
@@ -364,7 +367,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
 
 /* With the mutex held and the next batch ready: lend it to the consumer. */
 static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
-                           uint64_t *n_rows)
+                           uint64_t *index, uint64_t *n_rows)
 {
     p->slots.n_lent++; /* the workers lose this slot, so add one if they need it */
     uint64_t n_needed = min_u64(p->window, p->n_batches - p->taken - 1);
@@ -376,19 +379,26 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
     uint64_t begin;
     fm_batching_rows(&p->batching, p->taken, &begin, n_rows);
     *slot = p->ring[p->taken % p->window];
-    p->taken++;
+    *index = p->taken++;
     wake_worker(p);
     if (p->n_waiting && next_is_ready(p))
         fm_cond_wake_one(&p->ready);
     return FM_OK;
 }
 
+/* Return whether the epoch of `ticket` gives batches. */
+static int is_running(const struct fm_pipeline *p, uint64_t ticket)
+{
+    return p->running && p->ticket == ticket;
+}
+
 /* With the mutex held: return FM_OK if the next batch can be lent, or why it can't. */
 static enum fm_status take_status(const struct fm_pipeline *p, uint64_t ticket)
 {
-    if (p->closing)
-        return FM_PIPELINE_CLOSED;
-    if (!p->running || p->ticket != ticket || p->taken == p->n_batches)
+    if (!is_running(p, ticket))
+        return p->is_interrupted && p->ticket == ticket ? FM_PIPELINE_CLOSED
+                                                        : FM_PIPELINE_FINISHED;
+    if (p->taken == p->n_batches)
         return FM_PIPELINE_FINISHED;
     return next_is_ready(p) ? FM_OK : FM_PIPELINE_WAITING;
 }
@@ -422,20 +432,32 @@ static enum fm_status await(struct fm_pipeline *p, uint64_t ticket, unsigned wai
 
 enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
-                                uint64_t *n_rows)
+                                uint64_t *index, uint64_t *n_rows)
 {
-    if (fm_pipeline_forked(p))
-        return FM_PIPELINE_FORKED;
+    if (fm_pipeline_forked(p)) /* nothing changes `running` any more */
+        return is_running(p, ticket) ? FM_PIPELINE_FORKED : FM_PIPELINE_FINISHED;
     fm_mutex_lock(&p->mutex);
     p->eager = fm_clock_us() - p->left_us < EAGER_US;
     enum fm_status status = take_status(p, ticket);
     if (status == FM_PIPELINE_WAITING)
         status = await(p, ticket, wait_ms);
     if (status == FM_OK)
-        status = lend(p, slot, n_rows);
+        status = lend(p, slot, index, n_rows);
+    if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
+        p->is_over = 1;
     p->left_us = fm_clock_us();
     fm_mutex_unlock(&p->mutex);
     return status;
+}
+
+/* Free what is left of a closed pipeline. */
+static void destroy(struct fm_pipeline *p)
+{
+    fm_mutex_destroy(&p->mutex);
+    fm_cond_destroy(&p->work);
+    fm_cond_destroy(&p->ready);
+    fm_cond_destroy(&p->quiet);
+    free_parts(p);
 }
 
 void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
@@ -446,11 +468,14 @@ void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
     p->slots.n_lent--;
     const uint64_t n_unlent = p->slots.n_slots - p->slots.n_lent;
     const int is_spare = n_unlent > p->window + SPARE_SLOTS && !p->slots.are_supplied;
-    if (p->closing || is_spare)
+    if (p->state != OPEN || is_spare)
         fm_slots_drop(&p->slots, slot);
     else
         fm_slots_push(&p->slots, slot);
+    const int is_last = p->is_abandoned && p->slots.n_lent == 0;
     fm_mutex_unlock(&p->mutex);
+    if (is_last)
+        destroy(p);
 }
 
 void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t ticket)
@@ -468,19 +493,21 @@ void fm_pipeline_close(struct fm_pipeline *p)
     if (fm_pipeline_forked(p))
         return;
     fm_mutex_lock(&p->mutex);
-    if (p->closing) {
+    if (p->state == OPEN) {
+        p->state = CLOSING; /* no thread starts from here on */
+        p->is_interrupted = p->running;
+        drop_epoch(p);
+        fm_cond_wake_all(&p->work);
         fm_mutex_unlock(&p->mutex);
-        return;
+        for (int i = 0; i < p->n_started; i++)
+            fm_thread_join(p->workers[i].thread);
+        fm_mutex_lock(&p->mutex);
+        fm_slots_drop_free(&p->slots);
+        p->state = CLOSED;
+        fm_cond_wake_all(&p->quiet);
     }
-    p->closing = 1;
-    drop_epoch(p);
-    fm_cond_wake_all(&p->work);
-    fm_cond_wake_all(&p->ready);
-    fm_mutex_unlock(&p->mutex);
-    for (int i = 0; i < p->n_started; i++)
-        fm_thread_join(p->threads[i]);
-    fm_mutex_lock(&p->mutex);
-    fm_slots_drop_free(&p->slots);
+    while (p->state != CLOSED)
+        fm_cond_wait(&p->quiet, &p->mutex);
     fm_mutex_unlock(&p->mutex);
 }
 
@@ -489,31 +516,29 @@ void fm_pipeline_free(struct fm_pipeline *p)
     if (fm_pipeline_forked(p)) /* the mutex may be locked forever */
         return;
     fm_pipeline_close(p);
-    fm_mutex_destroy(&p->mutex);
-    fm_cond_destroy(&p->work);
-    fm_cond_destroy(&p->ready);
-    fm_cond_destroy(&p->quiet);
-    free_parts(p);
+    fm_mutex_lock(&p->mutex);
+    p->is_abandoned = 1;
+    const int is_last = p->slots.n_lent == 0;
+    fm_mutex_unlock(&p->mutex);
+    if (is_last)
+        destroy(p);
 }
 
-uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *p)
+void fm_pipeline_inspect(struct fm_pipeline *p, struct fm_pipeline_state *out)
 {
-    if (fm_pipeline_forked(p))
-        return 0;
-    fm_mutex_lock(&p->mutex);
-    uint64_t nbytes = p->slots.n_slots * p->slots.layout.nbytes;
-    fm_mutex_unlock(&p->mutex);
-    return nbytes;
-}
-
-uint64_t fm_pipeline_n_lent(struct fm_pipeline *p)
-{
-    if (fm_pipeline_forked(p))
-        return 0;
-    fm_mutex_lock(&p->mutex);
-    uint64_t n_lent = p->slots.n_lent;
-    fm_mutex_unlock(&p->mutex);
-    return n_lent;
+    const int is_forked = fm_pipeline_forked(p); /* then nothing changes any more */
+    if (!is_forked)
+        fm_mutex_lock(&p->mutex);
+    out->ticket = p->ticket;
+    out->n_taken = p->taken;
+    out->is_running = p->running;
+    out->is_over = p->is_over;
+    out->is_closed = p->state != OPEN;
+    out->n_threads = p->n_started;
+    out->n_lent = p->slots.n_lent;
+    out->slots_nbytes = p->slots.n_slots * p->slots.layout.nbytes;
+    if (!is_forked)
+        fm_mutex_unlock(&p->mutex);
 }
 
 uint64_t fm_pipeline_window(const struct fm_pipeline *p)

@@ -29,19 +29,20 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
 
 /* Begin an epoch, and drop the rest of the epoch before. *ticket identifies the new
    epoch: the calls below do nothing with the ticket of an epoch that is over.
-   Return FM_OK, FM_PIPELINE_CLOSED, FM_PIPELINE_FORKED, FM_NO_MEMORY, FM_SLOTS_IN_USE
-   or FM_NO_THREAD. */
+   Return FM_OK, FM_PIPELINE_CLOSED, FM_PIPELINE_FORKED, FM_NO_MEMORY or
+   FM_SLOTS_IN_USE. If the system refuses threads, fewer threads or only the consumer
+   fill the batches, with the same bytes. */
 enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
                                  const struct fm_epoch *epoch,
                                  const struct fm_batching *batching, uint64_t *ticket);
 
-/* Lend the next batch, after a wait of about `wait_ms` milliseconds at most.
-   Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
+/* Lend batch number *index of the epoch, which is the next one, after a wait of about
+   `wait_ms` milliseconds at most. Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
    FM_PIPELINE_FORKED, FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch is lost if the result
    is not FM_OK. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
-                                uint64_t *n_rows);
+                                uint64_t *index, uint64_t *n_rows);
 
 /* Take a lent slot back. */
 void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
@@ -50,17 +51,29 @@ void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
 void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t ticket);
 
 /* Join the threads and free the slots that are not lent. A closed pipeline can't start
-   again; closing it twice is allowed. */
+   again. Every call returns only after the threads are joined. */
 void fm_pipeline_close(struct fm_pipeline *pipeline);
 
-/* Close the pipeline and free it.
-   Not checked: every lent slot has been given back. */
+/* Close the pipeline and free it. Slots that are lent, and what fm_pipeline_give needs,
+   stay until the last of them is given back. */
 void fm_pipeline_free(struct fm_pipeline *pipeline);
 
-/* Return the bytes in slots now, the number of slots that are lent, and the number of
-   batches that are kept ready. */
-uint64_t fm_pipeline_slots_nbytes(struct fm_pipeline *pipeline);
-uint64_t fm_pipeline_n_lent(struct fm_pipeline *pipeline);
+/* A pipeline at one moment. */
+struct fm_pipeline_state {
+    uint64_t ticket;       /* of the newest epoch */
+    uint64_t n_taken;      /* batches of that epoch that were lent */
+    uint64_t n_lent;       /* slots that are lent now, of all epochs */
+    uint64_t slots_nbytes; /* bytes in slots */
+    int is_running;        /* whether the newest epoch may give more batches */
+    int is_over;           /* whether a consumer was told that all were lent */
+    int is_closed;
+    int n_threads; /* workers that were started */
+};
+
+/* Fill *out. In a forked child it stays as it was at the fork. */
+void fm_pipeline_inspect(struct fm_pipeline *pipeline, struct fm_pipeline_state *out);
+
+/* Return the number of batches that are kept ready. */
 uint64_t fm_pipeline_window(const struct fm_pipeline *pipeline);
 
 /* Return whether this process is a forked child of the one that owns the threads. */

@@ -15,8 +15,7 @@ enum fm_status {
     FM_PIPELINE_CLOSED,
     FM_PIPELINE_FORKED,
     FM_NO_MEMORY,
-    FM_SLOTS_IN_USE,
-    FM_NO_THREAD
+    FM_SLOTS_IN_USE
 };
 
 static inline const char *fm_status_message(enum fm_status status)
@@ -50,9 +49,6 @@ static inline const char *fm_status_message(enum fm_status status)
     case FM_SLOTS_IN_USE:
         return "all supplied slots are still in use, except the ones for batches "
                "ahead.\nRelease earlier batches, or pass more slots.";
-    case FM_NO_THREAD:
-        return "the system refused to start a worker thread.\n"
-               "Pass fewer threads.";
     }
     return "unknown status";
 }

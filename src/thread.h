@@ -1,9 +1,22 @@
 /* Threads, mutexes and condition variables: a few functions, implemented with pthreads
-   (IEEE Std 1003.1-2017) or Win32. */
+   (IEEE Std 1003.1-2017) or Win32. Without threads (FM_THREADS is 0, as in WebAssembly),
+   none starts, and nothing has to be locked. */
 #ifndef FM_THREAD_H
 #define FM_THREAD_H
 
 #include <stdint.h>
+
+#ifndef FM_THREADS
+#if defined(__wasi__) || (defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__))
+#define FM_THREADS 0
+#else
+#define FM_THREADS 1
+#endif
+#endif
+
+/* A worker needs less than 32 KiB, and C functions of the user may need more. The
+   default of 8 MiB fills the address space where a process has many loaders. */
+#define FM_STACK_NBYTES ((size_t)512 << 10)
 
 #if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
 #include <immintrin.h>
@@ -38,7 +51,8 @@ typedef unsigned(__stdcall *fm_thread_main)(void *argument);
 static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
                                   void *argument)
 {
-    *thread = (HANDLE)_beginthreadex(NULL, 0, main, argument, 0, NULL);
+    *thread = (HANDLE)_beginthreadex(NULL, (unsigned)FM_STACK_NBYTES, main, argument,
+                                     STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     return *thread != NULL;
 }
 
@@ -82,7 +96,7 @@ static inline uint64_t fm_clock_us(void)
 static inline unsigned fm_fork_count(void) { return 0; }
 static inline void fm_fork_watch(void) {}
 
-#else
+#elif FM_THREADS
 
 #include <errno.h>
 #include <pthread.h>
@@ -97,15 +111,25 @@ typedef pthread_cond_t fm_cond;
 #define FM_THREAD_RETURN return NULL
 typedef void *(*fm_thread_main)(void *argument);
 
-/* The new thread blocks all signals, so that the existing threads handle them. */
+/* Start a thread, and return whether the system did. The thread blocks signals, so that
+   the existing threads handle them, except the ones that a fault of its own raises: if
+   those were blocked, a crash would skip the handlers that report it. */
 static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
                                   void *argument)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, main, argument);
+    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    sigset_t blocked, before;
+    pthread_attr_t attributes;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    if (pthread_attr_init(&attributes) != 0)
+        return 0;
+    pthread_attr_setstacksize(&attributes, FM_STACK_NBYTES);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    int failed = pthread_create(thread, &attributes, main, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     return !failed;
 }
 
@@ -174,18 +198,65 @@ static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 
 #endif
 
+static unsigned fm_forks;
+
+static inline void fm_fork_seen(void) { fm_forks++; }
+static inline unsigned fm_fork_count(void) { return fm_forks; }
+static inline void fm_fork_watch(void) { pthread_atfork(NULL, NULL, fm_fork_seen); }
+
+#else
+
+typedef char fm_thread, fm_mutex, fm_cond;
+
+#define FM_THREAD_MAIN(name, argument) static void *name(void *argument)
+#define FM_THREAD_RETURN return NULL
+typedef void *(*fm_thread_main)(void *argument);
+
+static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
+                                  void *argument)
+{
+    (void)thread, (void)main, (void)argument;
+    return 0;
+}
+
+static inline void fm_thread_join(fm_thread thread) { (void)thread; }
+static inline void fm_mutex_init(fm_mutex *mutex) { (void)mutex; }
+static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
+static inline void fm_mutex_lock(fm_mutex *mutex) { (void)mutex; }
+static inline void fm_mutex_unlock(fm_mutex *mutex) { (void)mutex; }
+static inline void fm_cond_init(fm_cond *cond) { (void)cond; }
+static inline void fm_cond_destroy(fm_cond *cond) { (void)cond; }
+static inline void fm_cond_wake_one(fm_cond *cond) { (void)cond; }
+static inline void fm_cond_wake_all(fm_cond *cond) { (void)cond; }
+
+/* A single thread has nothing to wait for, and never does. */
+static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
+{
+    (void)cond, (void)mutex;
+}
+
+static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+{
+    (void)cond, (void)mutex, (void)ms;
+    return 0;
+}
+
+static inline unsigned fm_fork_count(void) { return 0; }
+static inline void fm_fork_watch(void) {}
+
+#endif
+
+#ifndef _WIN32
+
+#include <time.h>
+
+/* Return the microseconds since a fixed moment. */
 static inline uint64_t fm_clock_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
-
-static unsigned fm_forks;
-
-static inline void fm_fork_seen(void) { fm_forks++; }
-static inline unsigned fm_fork_count(void) { return fm_forks; }
-static inline void fm_fork_watch(void) { pthread_atfork(NULL, NULL, fm_fork_seen); }
 
 #endif
 

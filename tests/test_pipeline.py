@@ -361,26 +361,6 @@ def test_a_shared_iterator_of_a_loader_without_a_name(small):
         assert not errors
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS")
-def test_no_memory_for_a_thread_is_an_error():
-    code = """
-        import resource
-        loader = ff.Loader(dataset, 1, normalize="unit", threads=64)
-        nbytes = int(open("/proc/self/statm").read().split()[0]) * 4096
-        limit = nbytes + (40 << 20)  # too little for 64 stacks
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-        try:
-            iter(loader)
-        except (RuntimeError, MemoryError) as error:
-            print(type(error).__name__, error)
-        resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
-        assert sum(len(y) for _, y in loader) == 3000
-        """
-    done = run_script(code)
-    assert done.returncode == 0, done.stderr
-    assert "RuntimeError the system refused to start a worker thread" in done.stdout
-
-
 def test_small_images_with_large_labels_keep_the_window_small():
     labels = np.zeros(5000, np.uint8)
     classes = [str(i) for i in range(1000)]

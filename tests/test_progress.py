@@ -1,24 +1,31 @@
-"""Progress of a loader, tested with pipelines that only have a position."""
-
-from types import SimpleNamespace
+"""Progress of a loader, tested with pipelines that only count batches of 10 samples."""
 
 import pytest
 
 from fmnist_fast._loader.progress import Progress, checked_state
 
 
+class Pipeline:
+    """A pipeline that was started once for each ticket."""
+
+    def __init__(self, n_taken=0, is_over=False):
+        self.n_taken, self.is_over, self.newest = n_taken, is_over, 0
+
+    def progress(self, ticket):
+        return (self.n_taken, self.is_over) if ticket == self.newest else None
+
+
 class Batches:
     """An iterator, which is in use while a reference to it exists."""
 
-
-def pipeline(position=0, finished=False):
-    return SimpleNamespace(position=position, finished=finished)
+    def __init__(self, pipeline=None):
+        self.pipeline, self.ticket = pipeline or Pipeline(), 0
 
 
 @pytest.fixture
 def progress():
     """Return the progress of 100 samples, with a short last batch, from epoch 2 on."""
-    return Progress(100, 1, (2, 0))
+    return Progress(100, 10, 1, (2, 0))
 
 
 def test_before_the_first_iterator(progress):
@@ -26,42 +33,62 @@ def test_before_the_first_iterator(progress):
 
 
 def test_an_iterator_in_use(progress):
-    running, batches = pipeline(), Batches()
-    progress.begun((2, 0), running, batches)
+    batches = Batches()
+    progress.begun((2, 0), batches)
     assert progress.where() == (2, 0) and progress.next_begin() == (3, 0)
-    running.position = 30
+    batches.pipeline.n_taken = 3
     assert progress.where() == (2, 30) and progress.next_begin() == (3, 0)
     del batches
     assert progress.where() == (2, 30) and progress.next_begin() == (3, 0)
 
 
 def test_an_unused_iterator_changes_nothing(progress):
-    progress.begun((2, 20), pipeline(20), Batches())
+    progress.begun((2, 20), Batches())
     assert progress.where() == progress.next_begin() == (2, 20)
 
 
 @pytest.mark.parametrize(
-    "n_needed, running, expected",
+    "n_global, n_needed, pipeline, expected",
     [
-        (1, pipeline(99), (2, 99)),
-        (1, pipeline(100), (3, 0)),
-        (32, pipeline(68), (2, 68)),
-        (32, pipeline(69), (3, 0)),
-        (1, pipeline(30, finished=True), (3, 0)),
+        (33, 1, Pipeline(3), (2, 99)),
+        (10, 1, Pipeline(10), (3, 0)),
+        (34, 1, Pipeline(3), (3, 0)),
+        (34, 32, Pipeline(2), (2, 68)),
+        (34, 33, Pipeline(2), (3, 0)),
+        (10, 1, Pipeline(3, is_over=True), (3, 0)),
     ],
 )
-def test_an_epoch_ends_if_no_batch_follows(n_needed, running, expected):
-    progress = Progress(100, n_needed, (0, 0))
-    progress.begun((2, 0), running, Batches())
+def test_an_epoch_ends_if_no_batch_follows(n_global, n_needed, pipeline, expected):
+    progress = Progress(100, n_global, n_needed, (0, 0))
+    progress.begun((2, 0), Batches(pipeline))
     assert progress.where() == expected
 
 
+def test_a_pipeline_that_is_started_again_is_not_asked(progress):
+    """Another thread may read the place while an iterator starts."""
+    pipeline = Pipeline(3)
+    batches = Batches(pipeline)
+    progress.begun((2, 0), batches)
+    pipeline.newest, pipeline.n_taken = 1, 0
+    assert progress.where() == (3, 0)
+    newer = Batches(pipeline)
+    newer.ticket = 1
+
+    def start(ticket):
+        progress.begun((3, 0), newer)
+        del pipeline.progress
+        return None
+
+    pipeline.progress = start
+    assert progress.where() == (3, 0) and progress.next_begin() == (4, 0)
+
+
 def test_go_to_ignores_the_older_iterator(progress):
-    running, batches = pipeline(30), Batches()
-    progress.begun((2, 0), running, batches)
+    batches = Batches(Pipeline(3))
+    progress.begun((2, 0), batches)
     progress.go_to((7, 10))
     assert progress.where() == progress.next_begin() == (7, 10)
-    running.position = 60  # the iterator continues, but is not counted
+    batches.pipeline.n_taken = 6  # the iterator continues, but is not counted
     assert progress.where() == (7, 10)
 
 
@@ -69,7 +96,7 @@ def test_setting_the_epoch_of_a_state_keeps_its_position(progress):
     progress.go_to((7, 10))
     progress.set_epoch(7)
     assert progress.where() == (7, 10)
-    progress.begun((7, 10), pipeline(10), Batches())  # and gives no batch
+    progress.begun((7, 10), Batches())  # and gives no batch
     progress.set_epoch(7)
     assert progress.where() == (7, 10)
     progress.set_epoch(6)
@@ -77,8 +104,8 @@ def test_setting_the_epoch_of_a_state_keeps_its_position(progress):
 
 
 def test_setting_the_current_epoch_starts_it_again(progress):
-    for batches in (Batches(), None):
-        progress.begun((2, 10), pipeline(20), batches or Batches())
+    for batches in (Batches(Pipeline(1)), None):
+        progress.begun((2, 10), batches or Batches(Pipeline(1)))
         progress.set_epoch(2)
         assert progress.where() == progress.next_begin() == (2, 0)
 

@@ -16,6 +16,7 @@ from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
 
 _all: weakref.WeakSet[Pipelines] = weakref.WeakSet()
+_all_lock = threading.RLock()  # reentrant, as `Pipelines.lock`
 
 
 class Pipelines:
@@ -34,7 +35,8 @@ class Pipelines:
         self._have_slots = have_slots
         self._batches: Any = lambda: None  # weak reference to the newest iterator
         self._older: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-        _all.add(self)
+        with _all_lock:
+            _all.add(self)
 
     def idle(self, make: Callable[[], Pipeline]) -> Pipeline:
         """Return the newest pipeline, or a new one if the newest is still in use."""
@@ -82,12 +84,16 @@ def _check_slots_are_free(pipeline: Pipeline) -> None:
 
 
 def _close_all() -> None:
-    for pipelines in list(_all):
+    with _all_lock:
+        all_pipelines = list(_all)
+    for pipelines in all_pipelines:
         pipelines.close()
 
 
 def _renew_locks() -> None:
     """Replace the locks in a forked child, where other threads' locks stay locked."""
+    global _all_lock
+    _all_lock = threading.RLock()
     for pipelines in list(_all):
         pipelines.lock = threading.RLock()
 

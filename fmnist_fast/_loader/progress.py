@@ -14,6 +14,7 @@ Place = tuple[int, int]
 
 class _Newest(NamedTuple):
     pipeline: Pipeline  # counts the batches that were taken
+    ticket: int
     batches: weakref.ref[Batches]
     begin: Place
 
@@ -21,32 +22,37 @@ class _Newest(NamedTuple):
 class Progress:
     """Place of a loader's newest iterator, and the place where the next one begins.
 
-    An epoch has `n_samples` samples. A batch follows only if `n_needed` of them are
-    left. The first iterator begins at `begin`.
+    An epoch has `n_samples` samples, and a batch of all ranks takes `n_global` of them.
+    A batch follows only if `n_needed` samples are left. The first iterator begins at
+    `begin`.
 
     A signal handler may read the place at any time. Every change is therefore a single
     assignment, or two assignments of which at most one changes the place.
     """
 
-    def __init__(self, n_samples: int, n_needed: int, begin: Place) -> None:
-        self._n_samples, self._n_needed = n_samples, n_needed
+    def __init__(
+        self, n_samples: int, n_global: int, n_needed: int, begin: Place
+    ) -> None:
+        self._n_samples, self._n_global, self._n_needed = n_samples, n_global, n_needed
         self._next = begin
         self._newest: _Newest | None = None  # None after `go_to`
 
     def where(self) -> Place:
         """Return the place of the newest iterator's next batch."""
-        newest = self._newest
-        if newest is None:
-            return self._next
-        epoch = newest.begin[0]
-        if newest.pipeline.finished:
-            return epoch + 1, 0
-        return self.place(epoch, newest.pipeline.position)
+        while (newest := self._newest) is not None:
+            progress = newest.pipeline.progress(newest.ticket)
+            if progress is not None:
+                n_taken, is_over = progress
+                epoch, position = newest.begin
+                return self.place(epoch, position + n_taken * self._n_global, is_over)
+            if newest is self._newest:
+                break
+        return self._next
 
-    def place(self, epoch: int, position: int) -> Place:
+    def place(self, epoch: int, position: int, is_over: bool = False) -> Place:
         """Return this place, or the next epoch if no batch follows in this one."""
-        left = self._n_samples - position
-        return (epoch, position) if left >= self._n_needed else (epoch + 1, 0)
+        is_over = is_over or self._n_samples - position < self._n_needed
+        return (epoch + 1, 0) if is_over else (epoch, position)
 
     def next_begin(self) -> Place:
         """Return where a new iterator begins.
@@ -59,9 +65,10 @@ class Progress:
             return self._next
         return newest.begin if self.where() == newest.begin else self._next
 
-    def begun(self, begin: Place, pipeline: Pipeline, batches: Batches) -> None:
+    def begun(self, begin: Place, batches: Batches) -> None:
         """Record a new iterator, which is now the newest."""
-        newest = _Newest(pipeline, weakref.ref(batches), begin)
+        pipeline, ticket = batches.pipeline, batches.ticket
+        newest = _Newest(pipeline, ticket, weakref.ref(batches), begin)
         self._newest, self._next = newest, (begin[0] + 1, 0)
 
     def go_to(self, begin: Place) -> None:

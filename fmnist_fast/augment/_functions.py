@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .._core import Batches, Pipeline
+from .._core import Batches
 
 
 @dataclass(eq=False, repr=False)
@@ -25,25 +23,15 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
 
     batches: Batches
     functions: tuple[Callable[..., Any], ...]
-    pipeline: Pipeline
     seed: int
     epoch: int
     positions: tuple[int, int]  # position of the first batch, and the increment
     rank: int
 
-    def __post_init__(self) -> None:
-        self._numbered = zip(self.batches, itertools.count(*self.positions))
-        # A signal handler may call next() in the thread that already holds the lock.
-        self._lock = threading.RLock()
-
     def __next__(self) -> tuple[np.ndarray, np.ndarray]:
-        if self.pipeline.forked:
-            # Another thread may have held the lock when the process forked, so the lock
-            # is not taken. The next line raises the error for a forked process.
-            return next(self.batches)
-        with self._lock:
-            (images, labels), position = next(self._numbered)
-        counter = (0, position, self.epoch, self.rank)
+        index, (images, labels) = self.batches.take()
+        begin, increment = self.positions
+        counter = (0, begin + index * increment, self.epoch, self.rank)
         rng = np.random.Generator(np.random.Philox(counter=counter, key=self.seed))
         for function in self.functions:
             out = function(images, labels, rng)

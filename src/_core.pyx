@@ -462,7 +462,7 @@ cdef class Pipeline:
 
         begins = np.cumsum([0, *map(len, parts)], dtype=np.uint64)
         addresses = np.array([part.ctypes.data for part in parts], dtype=np.uintp)
-        self.begins, self.addresses, self.n = begins, addresses, begins[-1]
+        self.begins, self.addresses, self.n = begins, addresses, begins[len(parts)]
         _, height, width = parts[0].shape
         plan.parts = fm_parts(len(parts), <uint64_t *>cnp.PyArray_DATA(begins),
                               <const uint8_t **>cnp.PyArray_DATA(addresses),
@@ -643,7 +643,8 @@ cdef class Batches:
         return self
 
     def __next__(self):
-        return self.take()[1]
+        cdef uint64_t index
+        return self.next_batch(&index)
 
     def take(self):
         """Return the number of the next batch in this epoch, and the batch.
@@ -651,17 +652,22 @@ cdef class Batches:
         Numbers count from 0 at the start of this iterator. Without another batch, raise
         StopIteration.
         """
+        cdef uint64_t index
+        batch = self.next_batch(&index)
+        return index, batch
+
+    cdef object next_batch(self, uint64_t *index):
         cdef Pipeline pipeline = self.pipeline
         cdef Lease lease = Lease.__new__(Lease)  # first: a slot needs an owner
-        cdef uint64_t index = 0, n_rows = 0
+        cdef uint64_t n_rows = 0
         cdef fm_status status
         lease.pipeline, lease.memory = pipeline.pipeline, pipeline.slots
         while True:
             with nogil:
-                status = fm_pipeline_take(pipeline.pipeline, self.ticket, 50,
-                                          &lease.slot, &index, &n_rows)
+                status = fm_pipeline_take(lease.pipeline, self.ticket, 50, &lease.slot,
+                                          index, &n_rows)
             if status == FM_OK:
-                return index, pipeline.batch(lease, n_rows)
+                return pipeline.batch(lease, n_rows)
             if status == FM_PIPELINE_FINISHED:
                 self.close()
                 raise StopIteration

@@ -128,6 +128,8 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
     pthread_attr_setstacksize(&attributes, FM_STACK_NBYTES);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int failed = pthread_create(thread, &attributes, main, argument);
+    if (failed == EINVAL) /* too small for the program's thread-local variables */
+        failed = pthread_create(thread, NULL, main, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return !failed;

@@ -1,0 +1,269 @@
+/* A program that uses src/pipeline.c from several threads, without Python. Built with
+   sanitizers, it finds races and wrong accesses (tests/test_pipeline_driver.py).
+
+       pipeline_driver ROUNDS
+
+   All batches are checked. The exit code is 0 if nothing is wrong. */
+#define _GNU_SOURCE /* for thread.h */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline.h"
+#include "thread.h"
+
+#define N_IMAGES 1000
+#define IMAGE_NBYTES 784
+#define MAX_THREADS 8
+#define WAIT_MS 20
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+static uint8_t images[N_IMAGES * IMAGE_NBYTES];
+static int32_t labels[N_IMAGES];
+static uint64_t begins[2] = {0, N_IMAGES};
+static const uint8_t *parts[1] = {images};
+
+static void fill_dataset(void)
+{
+    for (int i = 0; i < N_IMAGES; i++) {
+        labels[i] = i;
+        for (int k = 0; k < IMAGE_NBYTES; k++)
+            images[i * IMAGE_NBYTES + k] = (uint8_t)(i * 7 + k);
+    }
+}
+
+static struct fm_pipeline *new_pipeline(uint64_t batch_size, int n_threads)
+{
+    struct fm_plan plan = {.parts = {1, begins, parts, IMAGE_NBYTES},
+                           .labels = labels,
+                           .n_pixels = IMAGE_NBYTES,
+                           .labels_in = FM_LABEL_INT32,
+                           .labels_out = FM_LABEL_INT64,
+                           .n_classes = N_IMAGES,
+                           .dtype = FM_UINT8,
+                           .scale = 1.0f};
+    struct fm_slot_layout layout;
+    fm_plan_select(&plan, (size_t)batch_size, fm_cpu_detect());
+    CHECK(fm_slots_layout(&plan, batch_size, &layout) == FM_OK);
+    struct fm_pipeline *p = fm_pipeline_new(&plan, &layout, n_threads, 4, NULL, 0);
+    CHECK(p != NULL);
+    return p;
+}
+
+static enum fm_status start(struct fm_pipeline *p, uint64_t batch_size,
+                            uint64_t *ticket)
+{
+    struct fm_epoch epoch = {.seed = 0, .number = 0};
+    const struct fm_batching batching = {0, N_IMAGES, batch_size, 0, 1, FM_LAST_SHORT};
+    fm_order_init(&epoch.order, N_IMAGES, 0, 0, 0, 0);
+    return fm_pipeline_start(p, &epoch, &batching, ticket);
+}
+
+static void check_batch(const struct fm_slot *slot, uint64_t first, uint64_t n_rows)
+{
+    for (uint64_t i = 0; i < n_rows; i++) {
+        int64_t label;
+        memcpy(&label, slot->labels + 8 * i, 8);
+        CHECK(label == (int64_t)(first + i));
+    }
+    CHECK(memcmp(slot->images, images + first * IMAGE_NBYTES,
+                 (size_t)n_rows * IMAGE_NBYTES) == 0);
+}
+
+/* What a consumer thread works with, and what it counts. */
+struct consumer {
+    struct fm_pipeline *pipeline;
+    uint64_t batch_size, ticket;
+    int n_rounds;
+    uint64_t n_rows;
+    fm_thread thread;
+};
+
+/* Take batches until at most `most` were taken or the epoch ends. */
+static enum fm_status take_batches(struct consumer *c, int most)
+{
+    struct fm_slot *slot;
+    uint64_t index, n_rows;
+    enum fm_status status = FM_OK;
+    for (int i = 0; i < most; i++) {
+        do
+            status = fm_pipeline_take(c->pipeline, c->ticket, WAIT_MS, &slot, &index,
+                                      &n_rows);
+        while (status == FM_PIPELINE_WAITING);
+        if (status != FM_OK)
+            return status;
+        check_batch(slot, index * c->batch_size, n_rows);
+        c->n_rows += n_rows;
+        fm_pipeline_give(c->pipeline, slot);
+    }
+    return status;
+}
+
+FM_THREAD_MAIN(take_all, argument)
+{
+    CHECK(take_batches(argument, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
+    FM_THREAD_RETURN;
+}
+
+/* Start epochs that other threads end, and take some of their batches. */
+FM_THREAD_MAIN(start_many, argument)
+{
+    struct consumer *c = argument;
+    for (int i = 0; i < c->n_rounds; i++) {
+        CHECK(start(c->pipeline, c->batch_size, &c->ticket) == FM_OK);
+        take_batches(c, i % 7);
+        if (i % 3 == 0)
+            fm_pipeline_cancel(c->pipeline, c->ticket);
+    }
+    FM_THREAD_RETURN;
+}
+
+FM_THREAD_MAIN(close_it, argument)
+{
+    struct consumer *c = argument;
+    struct fm_pipeline_state state;
+    take_batches(c, 2);
+    fm_pipeline_close(c->pipeline);
+    fm_pipeline_inspect(c->pipeline, &state);
+    CHECK(state.is_closed && !state.is_running);
+    FM_THREAD_RETURN;
+}
+
+/* Run `main` in n consumers at once, and return the rows that they took together. With
+   one consumer, or without threads, run it in this thread. */
+static uint64_t run(fm_thread_main main, const struct consumer *model, int n)
+{
+    struct consumer consumers[MAX_THREADS];
+    uint64_t n_rows = 0;
+    for (int i = 0; i < n; i++) {
+        consumers[i] = *model;
+        if (n == 1 || !FM_THREADS)
+            main(&consumers[i]);
+        else
+            CHECK(fm_thread_start(&consumers[i].thread, main, &consumers[i]));
+    }
+    for (int i = 0; i < n; i++) {
+        if (n > 1 && FM_THREADS)
+            fm_thread_join(consumers[i].thread);
+        n_rows += consumers[i].n_rows;
+    }
+    return n_rows;
+}
+
+static void test_each_batch_is_taken_once(uint64_t batch_size, int n_threads,
+                                          int n_consumers, int n_rounds)
+{
+    struct consumer model = {.pipeline = new_pipeline(batch_size, n_threads),
+                             .batch_size = batch_size};
+    struct fm_pipeline_state state;
+    for (int i = 0; i < n_rounds; i++) {
+        CHECK(start(model.pipeline, batch_size, &model.ticket) == FM_OK);
+        CHECK(run(take_all, &model, n_consumers) == N_IMAGES);
+        fm_pipeline_inspect(model.pipeline, &state);
+        CHECK(state.is_over && state.n_lent == 0);
+        CHECK(state.n_taken == (N_IMAGES + batch_size - 1) / batch_size);
+    }
+    fm_pipeline_free(model.pipeline);
+}
+
+static void test_progress_outlives_the_epoch(void)
+{
+    struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
+    struct fm_pipeline_state state;
+    CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+    CHECK(take_batches(&c, 3) == FM_OK);
+    fm_pipeline_cancel(c.pipeline, c.ticket);
+    CHECK(take_batches(&c, 1) == FM_PIPELINE_FINISHED);
+    fm_pipeline_inspect(c.pipeline, &state);
+    CHECK(state.ticket == c.ticket && state.n_taken == 3);
+    CHECK(!state.is_running && !state.is_over);
+    fm_pipeline_free(c.pipeline);
+}
+
+static void test_starts_from_many_threads(uint64_t batch_size, int n_rounds)
+{
+    struct consumer model = {.pipeline = new_pipeline(batch_size, 2),
+                             .batch_size = batch_size,
+                             .n_rounds = n_rounds};
+    run(start_many, &model, 4);
+    CHECK(start(model.pipeline, batch_size, &model.ticket) == FM_OK);
+    CHECK(run(take_all, &model, 2) == N_IMAGES); /* no slot was lost */
+    fm_pipeline_free(model.pipeline);
+}
+
+static void test_closes_from_many_threads(uint64_t batch_size)
+{
+    struct consumer model = {.pipeline = new_pipeline(batch_size, 2),
+                             .batch_size = batch_size};
+    uint64_t ticket;
+    CHECK(start(model.pipeline, batch_size, &model.ticket) == FM_OK);
+    run(close_it, &model, 4);
+    CHECK(start(model.pipeline, batch_size, &ticket) == FM_PIPELINE_CLOSED);
+    fm_pipeline_free(model.pipeline);
+}
+
+FM_THREAD_MAIN(give_back, argument)
+{
+    void **both = argument;
+    fm_pipeline_give(both[0], both[1]);
+    FM_THREAD_RETURN;
+}
+
+/* Free a pipeline while its last slots are given back by other threads. */
+static void test_slots_outlive_the_pipeline(void)
+{
+    struct fm_pipeline *p = new_pipeline(10, 2);
+    void *lent[4][2];
+    uint64_t ticket, index, n_rows;
+    fm_thread threads[4];
+    CHECK(start(p, 10, &ticket) == FM_OK);
+    for (int i = 0; i < 4; i++) {
+        struct fm_slot *slot;
+        enum fm_status status;
+        do
+            status = fm_pipeline_take(p, ticket, WAIT_MS, &slot, &index, &n_rows);
+        while (status == FM_PIPELINE_WAITING);
+        CHECK(status == FM_OK);
+        lent[i][0] = p;
+        lent[i][1] = slot;
+    }
+    int n_started = 0;
+    for (int i = 0; i < 2; i++)
+        n_started += fm_thread_start(&threads[i], give_back, lent[i]);
+    fm_pipeline_free(p);
+    for (int i = 0; i < n_started; i++)
+        fm_thread_join(threads[i]);
+    for (int i = n_started; i < 4; i++) {
+        check_batch(lent[i][1], (uint64_t)i * 10, 10);
+        give_back(lent[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const int n_rounds = argc > 1 ? atoi(argv[1]) : 100;
+    fm_pipeline_setup();
+    fill_dataset();
+    for (int n_threads = 1; n_threads <= 3; n_threads++)
+        for (int n_consumers = 1; n_consumers <= MAX_THREADS; n_consumers *= 2) {
+            test_each_batch_is_taken_once(1, n_threads, n_consumers, n_rounds / 10);
+            test_each_batch_is_taken_once(16, n_threads, n_consumers, n_rounds);
+            test_each_batch_is_taken_once(900, n_threads, n_consumers, n_rounds);
+        }
+    test_progress_outlives_the_epoch();
+    test_starts_from_many_threads(16, n_rounds);
+    test_starts_from_many_threads(900, n_rounds);
+    for (int i = 0; i < n_rounds; i++) {
+        test_closes_from_many_threads(i % 2 ? 16 : 900);
+        test_slots_outlive_the_pipeline();
+    }
+    return 0;
+}

@@ -34,7 +34,9 @@ class Pipelines:
         self.newest: Pipeline | None = None
         self._have_slots = have_slots
         self._batches: Any = lambda: None  # weak reference to the newest iterator
-        self._older: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+        # Weak references to pipelines that older iterators use. A WeakSet could not be
+        # read any more while the interpreter exits.
+        self._older: list[weakref.ref[Pipeline]] = []
         with _all_lock:
             _all.add(self)
 
@@ -45,7 +47,9 @@ class Pipelines:
             batches: Batches | None = self._batches()
             if batches is None or batches.closed:
                 return pipeline
-            self._older.add(pipeline)  # its iterator keeps it alive
+            # Its iterator keeps it alive.
+            alive = [older for older in self._older if older() is not None]
+            self._older = [*alive, weakref.ref(pipeline)]
         if self._have_slots and pipeline is not None:
             _check_slots_are_free(pipeline)
         self.newest = make()
@@ -58,7 +62,7 @@ class Pipelines:
     def close(self) -> None:
         """Join the threads of all pipelines."""
         with self.lock:
-            pipelines = [self.newest, *self._older]
+            pipelines = [self.newest, *(older() for older in self._older)]
         for pipeline in pipelines:
             if pipeline is not None:
                 pipeline.close()

@@ -632,6 +632,8 @@ cdef class Lease:
 cdef class Batches:
     """Iterator over the batches of one epoch, which are tuples ``(images, labels)``.
 
+    ``Batches()`` has none. `Pipeline.start` returns the others.
+
     Thread safety: Python threads may share the iterator; each batch goes to one thread.
     """
     cdef readonly Pipeline pipeline
@@ -661,6 +663,8 @@ cdef class Batches:
         cdef Lease lease = Lease.__new__(Lease)  # first: a slot needs an owner
         cdef uint64_t n_rows = 0
         cdef fm_status status
+        if pipeline is None:
+            raise StopIteration
         lease.pipeline, lease.memory = pipeline.pipeline, pipeline.slots
         while True:
             with nogil:
@@ -669,7 +673,7 @@ cdef class Batches:
             if status == FM_OK:
                 return pipeline.batch(lease, n_rows)
             if status == FM_PIPELINE_FINISHED:
-                self.close()
+                self.cancel()
                 raise StopIteration
             if status != FM_PIPELINE_WAITING:
                 check(status)
@@ -677,10 +681,12 @@ cdef class Batches:
 
     def close(self):
         """Stop filling batches of this epoch. Batches that were returned stay valid."""
-        with nogil:
-            fm_pipeline_cancel(self.pipeline.pipeline, self.ticket)
+        self.cancel()
 
     def __dealloc__(self):
+        self.cancel()
+
+    cdef void cancel(self) noexcept:
         if self.pipeline is not None:
             with nogil:
                 fm_pipeline_cancel(self.pipeline.pipeline, self.ticket)
@@ -688,7 +694,10 @@ cdef class Batches:
     @property
     def closed(self):
         """Return whether the epoch is over, or this iterator was closed."""
-        cdef fm_pipeline_state state = self.pipeline.state()
+        cdef fm_pipeline_state state
+        if self.pipeline is None:
+            return True
+        state = self.pipeline.state()
         return state.ticket != self.ticket or not state.is_running
 
 

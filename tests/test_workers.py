@@ -400,3 +400,11 @@ def test_batches_are_numbered_from_the_start_of_the_iterator(small):
     loader.load_state_dict(loader.state_dict())
     assert numbers == [0, 1, 2] and iter(loader).take()[0] == 0
     assert isinstance(iterator, _core.Batches)
+
+
+def test_batches_of_no_pipeline_are_empty():
+    batches = _core.Batches()
+    assert batches.closed and list(batches) == []
+    batches.close()
+    with pytest.raises(StopIteration):
+        batches.take()

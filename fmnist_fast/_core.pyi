@@ -1,9 +1,11 @@
 """Types of the compiled core, which is src/_core.pyx."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 CPU_LEVELS: tuple[str, ...]
 TRANSFORM_KINDS: dict[str, int]
@@ -23,6 +25,7 @@ MAX_EPOCH: int
 MAX_SHUFFLE_BLOCK: int
 SLOT_ALIGNMENT: int
 
+def default_floats(function: _Function) -> _Function: ...
 def cpu_levels() -> tuple[str, ...]: ...
 def get_cpu_level() -> str: ...
 def set_cpu_level(level: str) -> None: ...

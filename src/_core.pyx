@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 
 from kernels cimport *
 
+import functools
 import warnings
 
 import numpy as np
@@ -69,6 +70,26 @@ def set_cpu_level(level):
         raise ValueError("CPU level must be one that this machine has "
                          f"({', '.join(cpu_levels())}), got {level!r}")
     FM_CPU_STORE(level_in_use, <int>CPU_LEVELS.index(level))
+
+
+# ---- floats ---------------------------------------------------------------------
+
+def default_floats(function):
+    """Return `function` so that it computes the same in every thread.
+
+    While it runs, operations on floats round to the nearest number, keep denormal
+    numbers, and do not trap. Afterward the caller's state is as before.
+    """
+    @functools.wraps(function)
+    def called(*arguments, **options):
+        cdef fm_floats caller
+        fm_floats_begin(&caller)
+        try:
+            return function(*arguments, **options)
+        finally:
+            fm_floats_end(&caller)
+
+    return called
 
 
 # ---- IDX ------------------------------------------------------------------------
@@ -373,10 +394,13 @@ cdef class Transforms:
         cdef const uint8_t *pixels
         cdef uint32_t epoch
         images = []
+        cdef fm_floats caller
         for epoch in epochs:
             with nogil:
+                fm_floats_begin(&caller)
                 pixels = fm_steps_run(&self.steps, seed, epoch, position, position,
                                       &image[0, 0], 1, NULL, 0, aligned)
+                fm_floats_end(&caller)
             images.append(cnp.PyArray_SimpleNewFromData(
                 2, shape, cnp.NPY_UINT8, <void *>pixels).copy())
         return np.stack(images)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "floats.h"
 
 enum fm_dtype { FM_FLOAT32 = 0, FM_FLOAT16 = 1, FM_BFLOAT16 = 2, FM_UINT8 = 3 };
 

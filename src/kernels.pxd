@@ -27,6 +27,12 @@ cdef extern from "cpu.h" nogil:
     int FM_CPU_LOAD(fm_cpu_shared shared)
     void FM_CPU_STORE(fm_cpu_shared shared, int level)
 
+cdef extern from "floats.h" nogil:
+    struct fm_floats:
+        pass
+    void fm_floats_begin(fm_floats *caller)
+    void fm_floats_end(const fm_floats *caller)
+
 cdef extern from "rng.h" nogil:
     enum fm_operation:
         FM_DRAW_ORDER

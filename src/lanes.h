@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "floats.h"
 
 #define FM_LANES_COUNT 8
 

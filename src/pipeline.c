@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "floats.h"
 #include "thread.h"
 
 /* About 10 us of work for one core. */
@@ -134,6 +135,8 @@ static struct claim claim_next(struct fm_pipeline *p, int filler)
 static void fill(const struct fm_pipeline *p, const struct claim *claim, int part)
 {
     uint8_t *memory = p->memory ? p->memory + (size_t)part * p->memory_nbytes : NULL;
+    struct fm_floats caller;
+    fm_floats_begin(&caller);
     for (uint64_t i = 0; i < claim->n_batches; i++) {
         const struct fm_slot *slot = p->ring[(claim->batch + i) % p->window];
         uint64_t global_begin, global_n_rows, begin, n_rows, row = claim->row;
@@ -149,6 +152,7 @@ static void fill(const struct fm_pipeline *p, const struct claim *claim, int par
                       slot->images + row * fm_plan_image_nbytes(&p->plan),
                       slot->labels + row * fm_plan_label_nbytes(&p->plan));
     }
+    fm_floats_end(&caller);
 }
 
 static int next_is_ready(const struct fm_pipeline *p)

@@ -17,7 +17,6 @@ from .arrays import check_row, indexer, parts_of
 from .classes import labels_of, names_of
 
 _FINGERPRINT_ROWS = 64
-_UNIT = np.float32(1 / 255)
 
 
 class Columns:
@@ -137,6 +136,7 @@ class Columns:
         return np.bincount(self.labels, minlength=len(self.classes))
 
     @functools.cached_property
+    @_core.default_floats
     def _moments(self) -> tuple[float, float]:
         """Return the mean and the standard deviation of all pixels divided by 255."""
         if self.images.size == 0:
@@ -192,6 +192,7 @@ class Columns:
             crc = deflate.crc32(self.images[row].tobytes() + label, crc)
         return f"{crc:08x}"
 
+    @_core.default_floats  # threads start with the state of this one
     def to_sklearn(self) -> tuple[np.ndarray, np.ndarray]:
         """Return arrays for scikit-learn, as in ``X, y = dataset.to_sklearn()``.
 
@@ -207,12 +208,13 @@ class Columns:
         batches, for ``partial_fit`` and for datasets that are larger than memory.
         """
         parts, (n, height, width) = parts_of(self.images), self.images.shape
+        unit = np.float32(1 / 255)
         rows = np.empty((n, height * width), np.float32)
         for part, out in zip(parts, np.split(rows, np.cumsum([*map(len, parts)]))):
             in_out = part.reshape(out.shape), out
             shares = zip(*(np.array_split(array, usable_cores()) for array in in_out))
             run_together(
-                [functools.partial(np.multiply, a, _UNIT, out=b) for a, b in shares]
+                [functools.partial(np.multiply, a, unit, out=b) for a, b in shares]
             )
         return rows, self.labels.astype(np.int64)
 

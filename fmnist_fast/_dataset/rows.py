@@ -84,6 +84,7 @@ def first_part(
     return first
 
 
+@_core.default_floats
 def _shares(groups: list[np.ndarray], fraction: float) -> list[int]:
     """Return the number of rows of each group.
 

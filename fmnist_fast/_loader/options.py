@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import config
 from .._checks import checked_dtype, checked_integer, checked_seed
-from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT
+from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT, default_floats
 from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment
 
@@ -64,6 +64,7 @@ def checked_drop_last(value: Any) -> DropLast:
     return bool(value)
 
 
+@default_floats
 def checked_normalize(
     normalize: Any, dtype: str, moments: Callable[[], tuple[float, float]]
 ) -> tuple[Normalize, float, float]:

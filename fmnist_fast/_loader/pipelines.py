@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import Batches, Pipeline, Transforms
+from .._core import Batches, Pipeline, Transforms, default_floats
 from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
 
@@ -107,6 +107,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
+@default_floats  # the core rounds the scale and the bias
 def new_pipeline(
     loader: Any, transforms: Transforms | None, slots: Sequence[np.ndarray]
 ) -> Pipeline:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._checks import checked_integer
+from .._core import default_floats
 from .contact_sheet import MAX_IMAGES, contact_sheet
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def arrays_of(batch: Any) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
+@default_floats
 def pixels_of(
     images: np.ndarray, layout: str, sides: tuple[int, int], scale: float, bias: float
 ) -> np.ndarray:

@@ -11,6 +11,7 @@ from itertools import count, pairwise
 import numpy as np
 
 from .._checks import checked_integer, checked_seed
+from .._core import default_floats
 
 SIZE = 28
 CHUNK = 256  # images drawn together, few enough that their planes stay in the cache
@@ -224,6 +225,7 @@ def _checked_labels(labels):
     return labels
 
 
+@default_floats
 def draw(labels: np.ndarray, *, seed: int = 0, first: int = 0) -> np.ndarray:
     """Draw one garment for each label, bright on black.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from .._core import MAX_MIX_KINDS
+from .._core import MAX_MIX_KINDS, default_floats
 from ._arguments import is_sequence
 from ._flat import FlatTransform, cumulative_thresholds
 from ._transform import Transform, checked_transforms, compile_all, flatten
@@ -45,6 +45,7 @@ class Compiled:
     source: tuple[Any, ...] = field(default=(), repr=False)
 
 
+@default_floats
 def compile_transforms(
     augment: Augment, height: int, width: int, n_classes: int
 ) -> Compiled:

@@ -7,6 +7,7 @@ import importlib
 from typing import Any, cast
 
 from .._checks import did_you_mean
+from .._core import default_floats
 from .._names import MODULES
 from ._transform import Transform
 from .recipes import RECIPES, recipe
@@ -16,6 +17,7 @@ MAX_TEXT = 10_000
 TRANSFORMS = [name for name, module in MODULES.items() if module != "user"]
 
 
+@default_floats
 def parse_transforms(text: str) -> str | tuple[Transform, ...]:
     """Read the name of a recipe, or calls of transforms, from text.
 

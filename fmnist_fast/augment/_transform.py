@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from .._checks import check_keywords
-from .._core import MAX_WARP_SIDE
+from .._core import MAX_WARP_SIDE, default_floats
 from ._arguments import MAX_SIDE, SHARED, Check, is_sequence
 from ._flat import Fields, Flat, FlatTransform
 
@@ -68,6 +68,7 @@ class Transform:
         checks = {**SHARED, **self._checks}
         self._check(**{name: checks[name] for name in vars(self) if name in checks})
 
+    @default_floats
     def _check(self, **checks: Check) -> None:
         for name, check in checks.items():
             value = check(f"{type(self).__name__}: {name}", getattr(self, name))

@@ -38,14 +38,23 @@ _OUTLINE_THRESHOLD = 0.5  # least strength of an outline, in 0..1, that is sharp
 
 _OUTLINES = np.full((3, 3), -1.0)
 _OUTLINES[1, 1] = 8.0
-_GAUSSIAN = np.array(
-    [[math.exp(-(x * x + y * y) / 2) for x in (-1, 0, 1)] for y in (-1, 0, 1)]
-)
-_GAUSSIAN /= _GAUSSIAN.sum()
-# Twice the pixel minus its blurred neighborhood adds the detail that a blur removes.
-_SHARPER = -_GAUSSIAN
-_SHARPER[1, 1] = 2.0
-_SHARPER /= _SHARPER.sum()
+
+
+@_core.default_floats
+def _kernels() -> tuple[np.ndarray, np.ndarray]:
+    """Return the kernels that blur and sharpen."""
+    gaussian = np.array(
+        [[math.exp(-(x * x + y * y) / 2) for x in (-1, 0, 1)] for y in (-1, 0, 1)]
+    )
+    gaussian /= gaussian.sum()
+    # Twice the pixel minus its blurred neighborhood adds the detail that a blur
+    # removes.
+    sharper = -gaussian
+    sharper[1, 1] = 2.0
+    return gaussian, sharper / sharper.sum()
+
+
+_GAUSSIAN, _SHARPER = _kernels()
 
 
 def convert(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
@@ -110,6 +119,7 @@ def convert_in_steps(
 # ---- conversion steps -------------------------------------------------------------
 
 
+@_core.default_floats  # Pillow may compute with floats
 def to_rgb(image: PIL.Image.Image | np.ndarray) -> np.ndarray:
     """Decode to 8-bit RGB, upright and on white, as conversion step 1.
 
@@ -210,6 +220,7 @@ def subsample(pixels: np.ndarray) -> np.ndarray:
     return pixels[rows[:, None], columns]
 
 
+@_core.default_floats
 def sharpen(pixels: np.ndarray) -> np.ndarray:
     """Sharpen along outlines, as conversion step 4.
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../cpu.h"
+#include "../floats.h"
 #include "../rng.h"
 
 /* One stream of words, and how far it has been read. Words of the first draws may have

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "../cpu.h"
+#include "../floats.h"
 
 #if FM_X86_LEVELS
 #include <immintrin.h>

@@ -1,32 +1,57 @@
 """Build the native core. All other settings are in pyproject.toml."""
 
+import re
 import sys
 from pathlib import Path
 
 import numpy
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 KERNELS = "batch convert filemap gzip idx order parts photos pipeline png slots stats"
 AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp window"
 
-if sys.platform == "win32":
-    compile_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"]
-else:
+
+def build_options(
+    compiler: str, platform: str, is_32_bit: bool
+) -> tuple[list[str], list[str]]:
+    """Return the options to compile and to link with.
+
+    `compiler` is a compiler_type of setuptools. `platform` is what
+    sysconfig.get_platform() returns for the machine to build for.
+    """
+    if compiler == "msvc":
+        return ["/O2", "/std:c11", "/Zc:preprocessor", "/fp:precise"], []
     # Without contraction, a * b + c is rounded twice on every machine, so that the bits
     # are the same.
     compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
     # Square roots need not set errno, and floating-point operations need not set flags.
     # Loops can therefore be vectorized. The results are the same.
-    compile_args += [
-        "-fno-math-errno",
-        "-fno-trapping-math",
-        "-Wall",
-        "-Wextra",
-        "-Wshadow",
-    ]
+    compile_args += ["-fno-math-errno", "-fno-trapping-math"]
+    compile_args += ["-Wall", "-Wextra", "-Wshadow"]
     # A loop that crosses a boundary of 32 bytes can take 1.5 times as long. Without
     # this flag, every change of the core moves other loops across such boundaries.
     compile_args.append("-falign-loops=32")
+    # 32-bit compilers use the x87 by default, which rounds to 80 bits.
+    if is_32_bit and re.search(r"i[3-6]86$|x86_64$|^win32$|^mingw_i686", platform):
+        compile_args += ["-msse2", "-mfpmath=sse"]
+    # Windows has threads of its own, and WebAssembly has none.
+    has_pthread = not platform.startswith(("win", "mingw", "emscripten", "wasi"))
+    return compile_args, ["-pthread"] if has_pthread else []
+
+
+class BuildCore(build_ext):
+    """Build with the options for the compiler in use, which may be gcc on Windows."""
+
+    def build_extensions(self) -> None:
+        compile_args, link_args = build_options(
+            self.compiler.compiler_type, self.plat_name, sys.maxsize < 2**32
+        )
+        for extension in self.extensions:
+            extension.extra_compile_args += compile_args
+            extension.extra_link_args += link_args
+        super().build_extensions()
+
 
 sources = [f"src/{name}.c" for name in KERNELS.split()]
 sources += [f"src/augment/{name}.c" for name in AUGMENT.split()]
@@ -40,9 +65,8 @@ setup(
             depends=["src/kernels.pxd", *headers],
             include_dirs=["src", numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
-            extra_compile_args=compile_args,
-            extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
         )
     ],
+    cmdclass={"build_ext": BuildCore},
     options={"build_ext": {"cython_c_in_temp": True}},
 )

@@ -1,0 +1,201 @@
+"""setup.py chooses the compiler's options, and floats.h refuses harmful ones."""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+import types
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+FLOATS = re.compile(r"\b(float|double)\b")
+CONTRACTIBLE = """
+#include "floats.h"
+float f(float x, float y, float z) { return x * y + z; }
+"""
+
+
+# ---- setup.py ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Run setup.py with stand-ins for setuptools, and return its global names."""
+    setuptools = types.ModuleType("setuptools")
+    setuptools.Extension = lambda *_, **options: types.SimpleNamespace(**options)
+    setuptools.setup = lambda **_: None
+    module = types.ModuleType("setuptools.command.build_ext")
+    module.build_ext = BuildExtension
+    monkeypatch.setitem(sys.modules, "setuptools", setuptools)
+    monkeypatch.setitem(sys.modules, "setuptools.command.build_ext", module)
+    monkeypatch.chdir(ROOT)
+    return runpy.run_path("setup.py")
+
+
+class BuildExtension:
+    """Stand-in for setuptools' command, with a compiler of the given type."""
+
+    def __init__(self, compiler, platform):
+        self.compiler = types.SimpleNamespace(compiler_type=compiler)
+        self.plat_name = platform
+        self.extensions = [
+            types.SimpleNamespace(extra_compile_args=[], extra_link_args=[])
+        ]
+
+    def build_extensions(self):
+        self.extensions[0].built = True
+
+
+SSE = ["-msse2", "-mfpmath=sse"]
+
+
+@pytest.mark.parametrize(
+    ("compiler", "platform", "is_32_bit", "sse", "link"),
+    [
+        ("unix", "linux-x86_64", False, [], ["-pthread"]),
+        ("unix", "linux-aarch64", False, [], ["-pthread"]),
+        ("unix", "macosx-11.0-arm64", False, [], ["-pthread"]),
+        ("unix", "linux-i686", True, SSE, ["-pthread"]),
+        ("unix", "linux-x86_64", True, SSE, ["-pthread"]),  # 32-bit Python
+        ("unix", "linux-armv7l", True, [], ["-pthread"]),
+        ("mingw32", "win-amd64", False, [], []),
+        ("mingw32", "win32", True, SSE, []),
+        ("mingw32", "mingw_x86_64_ucrt_gnu", False, [], []),
+        ("mingw32", "mingw_i686_msvcrt_gnu", True, SSE, []),
+        ("unix", "emscripten-4.0.9-wasm32", False, [], []),
+        ("unix", "wasi-0.0.0-wasm32", True, [], []),
+    ],
+)
+def test_options_of_gcc_and_clang(script, compiler, platform, is_32_bit, sse, link):
+    compile_args, link_args = script["build_options"](compiler, platform, is_32_bit)
+    assert {"-std=c11", "-ffp-contract=off", *sse} <= set(compile_args)
+    assert sse or not set(SSE) & set(compile_args)
+    assert not [option for option in compile_args if option.startswith("/")]
+    assert link_args == link
+
+
+@pytest.mark.parametrize("platform", ["win-amd64", "win-arm64", "win32"])
+def test_options_of_msvc(script, platform):
+    compile_args, link_args = script["build_options"]("msvc", platform, False)
+    assert "/fp:precise" in compile_args and "/std:c11" in compile_args
+    assert all(option.startswith("/") for option in compile_args)
+    assert link_args == []
+
+
+@pytest.mark.parametrize("compiler", ["unix", "msvc"])
+def test_options_are_those_of_the_compiler_in_use(script, compiler):
+    """The compiler decides, and not the operating system of Python."""
+    command = script["BuildCore"](compiler, "win-amd64")
+    command.build_extensions()
+    (extension,) = command.extensions
+    assert ("-std=c11" in extension.extra_compile_args) == (compiler == "unix")
+    assert extension.extra_link_args == [] and extension.built
+
+
+# ---- floats.h ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compilers():
+    """Return those of gcc and clang that are installed."""
+    paths = list(filter(None, map(shutil.which, ["gcc", "clang"])))
+    if not paths or sys.platform == "win32":
+        pytest.skip("no C compiler with the options of cc is installed")
+    return paths
+
+
+def compiled(compiler, code, *options):
+    """Return the finished process that turned C code into assembly."""
+    command = [compiler, "-std=c11", "-O2", "-ffp-contract=off", f"-I{SOURCE}"]
+    command += ["-Wall", "-Wextra", "-Werror", *options, "-S", "-o-", "-xc", "-"]
+    return subprocess.run(command, input=code, capture_output=True, text=True)
+
+
+EXACT, ROUNDED = "requires exact floating-point", "requires float operations that round"
+REFUSED = [
+    ("-Ofast", EXACT),
+    ("-ffast-math", EXACT),
+    ("-ffinite-math-only", EXACT),
+    ("-mno-sse", ROUNDED),
+]
+REFUSED_BY_GCC = [
+    ("-mfpmath=387", ROUNDED),
+    ("-mfpmath=both", ROUNDED),
+    ("-funsafe-math-optimizations", EXACT),
+    ("-fassociative-math -fno-signed-zeros", EXACT),
+    ("-freciprocal-math", EXACT),
+    ("-fno-signed-zeros", EXACT),
+    ("-fsingle-precision-constant", EXACT),
+    ("-ffp-contract=fast", EXACT),
+    ("-std=gnu11", EXACT),  # contraction is then on, unless another option forbids it
+]
+
+
+def is_clang(compiler):
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True)
+    return "clang" in version.stdout
+
+
+def test_harmful_options_do_not_compile(compilers):
+    is_x86 = "x86" in sysconfig.get_platform()
+    for compiler in compilers:
+        cases = REFUSED if is_clang(compiler) else REFUSED + REFUSED_BY_GCC
+        for options, message in cases:
+            if is_x86 or not options.startswith("-m"):
+                done = compiled(compiler, CONTRACTIBLE, *options.split())
+                assert done.returncode != 0, options
+                assert message in done.stderr, options
+
+
+@pytest.mark.parametrize(
+    "options", ["", "-O3 -fno-math-errno -fno-trapping-math", "-frounding-math"]
+)
+def test_harmless_options_compile(compilers, options):
+    for compiler in compilers:
+        done = compiled(compiler, CONTRACTIBLE, *options.split())
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", ["-ffp-contract=on", "-funsafe-math-optimizations", "-fassociative-math"]
+)
+def test_clang_neither_contracts_nor_reorders(compilers, options):
+    """Clang has no macros for these options. The header undoes them."""
+    code = CONTRACTIBLE + "float g(float x, float y) { return (x - y) + y; }\n"
+    target = ["-mfma"] if "x86" in sysconfig.get_platform() else []
+    for compiler in filter(is_clang, compilers):
+        done = compiled(compiler, code, *target, *options.split())
+        assert done.returncode == 0, done.stderr
+        # Otherwise f would be one instruction, and g would return x.
+        operations = re.findall(r"\tv?f?(?:add|mul|sub)(?:ss)?\b", done.stdout)
+        assert len(operations) == 4, done.stdout
+
+
+def expanded(path, seen):
+    """Return the text of a file, without comments and with the files that it includes.
+
+    Only files of this project are included, each of them once.
+    """
+    seen.add(path)
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+    def content(match):
+        included = (path.parent / match[1]).resolve()
+        return "" if included in seen else expanded(included, seen)
+
+    return re.sub(r'#include "(.*)"', content, text)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SOURCE.rglob("*.c")), ids=lambda path: path.relative_to(SOURCE).name
+)
+def test_floats_come_after_floats_h(path):
+    text = expanded(path.resolve(), set())
+    first = FLOATS.search(text)
+    if first is not None:
+        assert -1 < text.find("#define FM_FLOATS_H") < first.start()

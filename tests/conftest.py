@@ -13,7 +13,12 @@ import fmnist_fast as ff
 from fmnist_fast import _core
 from fmnist_fast._show import batch, contact_sheet
 
-pytest_plugins = ["helpers.command_line", "helpers.dataset_files", "helpers.idx_files"]
+pytest_plugins = [
+    "helpers.command_line",
+    "helpers.compilers",
+    "helpers.dataset_files",
+    "helpers.idx_files",
+]
 
 # Examples may be slow on a busy machine. All examples of a test share its temporary
 # folder.

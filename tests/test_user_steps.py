@@ -8,14 +8,13 @@ import ctypes
 import functools
 import gc
 import importlib.util
-import shutil
-import subprocess
 import sys
 import sysconfig
 import weakref
 
 import numpy as np
 import pytest
+from helpers.compilers import build
 
 import fmnist_fast as ff
 from fmnist_fast import _core
@@ -46,22 +45,6 @@ cdef api void stir(uint8_t *pixels, int64_t height, int64_t width,
     for i in range(height * width):
         pixels[i] = table[pixels[i] ^ (random[i % 4] >> 13 & 255)]
 """
-
-
-@pytest.fixture(scope="session")
-def compiler():
-    """Return the path of a C compiler."""
-    names = [(sysconfig.get_config_var("CC") or "cc").split()[0], "cc", "gcc", "clang"]
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None or sys.platform == "win32":
-        pytest.skip("no C compiler with the options of cc is installed")
-    return path
-
-
-def build(compiler, source, out, *options):
-    """Compile C source to a shared library."""
-    command = [compiler, "-O2", "-shared", "-fPIC", *options, source, "-o", out]
-    subprocess.run(list(map(str, command)), check=True)
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,15 @@ static size_t reflected(int64_t i, int64_t n)
     return (size_t)(i < 0 ? -i : i < n ? i : 2 * (n - 1) - i);
 }
 
-/* Compute the weights of a Gaussian around k = size / 2. They sum to one. */
-static void gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
+/* Weights below this are left out. A product of two other weights and a pixel is then a
+   normal float: at least 2**-126. Denormal products made a blur of size 23 and sigma
+   0.7 take twice as long. All that is left out is below 255 * 255 * 2**-63 < 2e-14 gray
+   levels in each direction. */
+#define LEAST_WEIGHT 0x1p-63
+
+/* Compute the weights of a Gaussian of `size` weights, which sum to one. Return how many
+   are left without the smallest ones at both ends. */
+static size_t gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
 {
     double values[FM_BLUR_MAX_SIZE], total = 0.0;
     for (size_t k = 0; k < size; k++) {
@@ -44,8 +51,12 @@ static void gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
                                  : fm_exp(power < -700.0 ? -700.0 : power);
         total += values[k];
     }
-    for (size_t k = 0; k < size; k++)
-        weights[k] = (float)(values[k] / total);
+    size_t begin = 0;
+    while (begin < size / 2 && values[begin] / total < LEAST_WEIGHT)
+        begin++;
+    for (size_t k = begin; k < size - begin; k++)
+        weights[k - begin] = (float)(values[k] / total);
+    return size - 2 * begin;
 }
 
 /* Blur with a kernel of size_y weights `down` and size_x weights `across`. in, out:
@@ -125,13 +136,13 @@ void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
                    void *restrict work, uint8_t *restrict out)
 {
     float across[FM_BLUR_MAX_SIZE], down[FM_BLUR_MAX_SIZE];
-    gaussian(blur->size_x, sigma, across);
+    const size_t size_x = gaussian(blur->size_x, sigma, across);
+    size_t size_y = size_x;
     if (blur->size_y == blur->size_x)
-        memcpy(down, across, blur->size_x * sizeof *down);
+        memcpy(down, across, size_x * sizeof *down);
     else
-        gaussian(blur->size_y, sigma, down);
-    correlate_levels[level](in, height, width, across, blur->size_x, down, blur->size_y,
-                            work, out);
+        size_y = gaussian(blur->size_y, sigma, down);
+    correlate_levels[level](in, height, width, across, size_x, down, size_y, work, out);
 }
 
 /* Sharpen or smooth. in, out: uint8 (height, width); rest: 1 - factor.

@@ -164,10 +164,12 @@ def tones(h, w):
 
 def filters(h, w):
     kernel = min(7, 2 * w - 1), min(5, 2 * h - 1)
+    large = min(23, 2 * w - 1), min(23, 2 * h - 1)
     return {
         "blur": [ff.GaussianBlur(min(3, *kernel))],
         "blur sharp": [ff.GaussianBlur(kernel, sigma=(0.05, 0.5))],
         "blur wide": [ff.GaussianBlur(kernel, sigma=(1.0, 90.0))],
+        "blur narrow": [ff.GaussianBlur(large, sigma=(0.2, 1.5))],
         "blur of one pixel": [ff.GaussianBlur(1)],
         **{
             f"sharpness {factor}": [ff.RandomAdjustSharpness(factor, p=1.0)]

@@ -71,12 +71,12 @@ void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level
     plan->convert = streaming ? streaming : fm_convert_select(plan->dtype, level);
 }
 
-size_t fm_plan_image_nbytes(const struct fm_plan *plan)
+uint64_t fm_plan_image_nbytes(const struct fm_plan *plan)
 {
-    return plan->n_pixels * fm_convert_item_nbytes(plan->dtype);
+    return (uint64_t)plan->n_pixels * fm_convert_item_nbytes(plan->dtype);
 }
 
-size_t fm_plan_label_nbytes(const struct fm_plan *plan)
+uint64_t fm_plan_label_nbytes(const struct fm_plan *plan)
 {
     switch (plan->labels_out) {
     case FM_LABEL_UINT8:
@@ -160,7 +160,7 @@ static size_t mixed_nbytes(const struct fm_plan *plan)
     return plan->mix ? (plan->n_pixels + 63) / 64 * 64 : 0;
 }
 
-size_t fm_plan_memory_nbytes(const struct fm_plan *plan)
+uint64_t fm_plan_memory_nbytes(const struct fm_plan *plan)
 {
     return plan->steps ? mixed_nbytes(plan) + fm_steps_memory_nbytes(plan->steps) : 0;
 }
@@ -243,7 +243,7 @@ static void fill_images(const struct fm_plan *plan, const struct rows *rows,
                         const uint64_t *samples, size_t n_rows,
                         uint8_t *restrict images)
 {
-    const size_t row_nbytes = fm_plan_image_nbytes(plan);
+    const size_t row_nbytes = (size_t)fm_plan_image_nbytes(plan);
     find_sources(&plan->parts, samples, n_rows, rows->sources);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)
         prefetch_row(plan, rows->sources[i], 0);

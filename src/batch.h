@@ -81,11 +81,11 @@ struct fm_plan {
 void fm_plan_select(struct fm_plan *plan, size_t n_rows, enum fm_cpu_level level);
 
 /* Return the bytes of one row of the images, and of the labels, in a batch. */
-size_t fm_plan_image_nbytes(const struct fm_plan *plan);
-size_t fm_plan_label_nbytes(const struct fm_plan *plan);
+uint64_t fm_plan_image_nbytes(const struct fm_plan *plan);
+uint64_t fm_plan_label_nbytes(const struct fm_plan *plan);
 
 /* Return the bytes of memory that a thread needs to augment; 0 if steps is NULL. */
-size_t fm_plan_memory_nbytes(const struct fm_plan *plan);
+uint64_t fm_plan_memory_nbytes(const struct fm_plan *plan);
 
 /* Ask the system to read ahead from mapped files. Call this before this rank's batch
    `index` is filled. Without blocks in the order, it does nothing.

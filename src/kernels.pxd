@@ -244,7 +244,7 @@ cdef extern from "augment/steps.h" nogil:
         size_t out_height
         size_t out_width
     void fm_steps_select(fm_steps *steps, fm_cpu_level level)
-    size_t fm_steps_memory_nbytes(const fm_steps *steps)
+    uint64_t fm_steps_memory_nbytes(const fm_steps *steps)
     const uint8_t *fm_steps_run(const fm_steps *steps, uint64_t seed, uint32_t epoch,
                                 uint64_t position, uint64_t sample,
                                 const uint8_t *image, int alone, const void *ahead,

@@ -33,7 +33,8 @@ enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
     uint64_t images_nbytes, labels_nbytes;
     if (!multiply(rows, fm_plan_image_nbytes(plan), &images_nbytes) ||
         !multiply(rows, fm_plan_label_nbytes(plan), &labels_nbytes) ||
-        images_nbytes > most || labels_nbytes > most)
+        images_nbytes > most || labels_nbytes > most ||
+        fm_plan_memory_nbytes(plan) > most)
         return FM_NO_MEMORY;
     out->rows = rows;
     out->labels_offset =

@@ -31,8 +31,8 @@ struct fm_slots {
     uint64_t n_slots, n_lent;
 };
 
-/* Compute the layout of slots for `rows` rows. Return FM_OK, or FM_NO_MEMORY if they
-   don't fit into the address space. */
+/* Compute the layout of slots for `rows` rows. Return FM_OK, or FM_NO_MEMORY if they,
+   or the memory that a thread needs to augment, don't fit into the address space. */
 enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
                                struct fm_slot_layout *out);
 

@@ -25,14 +25,14 @@ static size_t stride_of(size_t side)
     return 2 * align_up(side) + 16;
 }
 
-static size_t fields_count(size_t height, size_t width)
+static uint64_t fields_count(size_t height, size_t width)
 {
-    const size_t columns = align_up(width) * stride_of(height);
-    const size_t rows = align_up(height) * stride_of(width);
+    const uint64_t columns = (uint64_t)align_up(width) * stride_of(height);
+    const uint64_t rows = (uint64_t)align_up(height) * stride_of(width);
     return columns > rows ? columns : rows;
 }
 
-size_t fm_elastic_work_nbytes(size_t height, size_t width)
+uint64_t fm_elastic_work_nbytes(size_t height, size_t width)
 {
     return fm_quads_nbytes(height, width) +
            2 * sizeof(float) * fields_count(height, width);
@@ -206,7 +206,7 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
         in, height, width, elastic->interpolation, elastic->fill, level, work);
     const size_t across = align_up(height), along = align_up(width);
     float *fields = (float *)((uint8_t *)work + fm_quads_nbytes(height, width));
-    float *buffers[2] = {fields, fields + fields_count(height, width)};
+    float *buffers[2] = {fields, fields + (size_t)fields_count(height, width)};
     uint32_t key[2];
     key[0] = fm_draws_word(draws);
     key[1] = fm_draws_word(draws);

@@ -28,7 +28,7 @@ struct fm_elastic {
 };
 
 /* Return the bytes that fm_elastic_apply needs at `work`. */
-size_t fm_elastic_work_nbytes(size_t height, size_t width);
+uint64_t fm_elastic_work_nbytes(size_t height, size_t width);
 
 /* in, out: uint8 (height, width), out with room for 15 bytes after it. work:
    fm_elastic_work_nbytes bytes from a multiple of 64 on.

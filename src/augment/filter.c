@@ -19,12 +19,12 @@ static size_t reflecting_stride(size_t width, size_t half)
     return 2 * align_up(half, LANES) + align_up(width, LANES);
 }
 
-size_t fm_filter_work_nbytes(size_t height, size_t width)
+uint64_t fm_filter_work_nbytes(size_t height, size_t width)
 {
     const size_t half = width < FM_BLUR_MAX_SIZE / 2 ? width : FM_BLUR_MAX_SIZE / 2;
     /* The image as floats, later the means; then rows with their reflections. */
-    return 4 * (align_up(height * width, LANES) + LANES +
-                height * reflecting_stride(width, half));
+    return 4 * ((uint64_t)align_up(height * width, LANES) + LANES +
+                (uint64_t)height * reflecting_stride(width, half));
 }
 
 /* Reflect index i into a side of n pixels, for -n < i < 2 n - 1. */

@@ -23,7 +23,7 @@ struct fm_sharpness {
 };
 
 /* Return the bytes that fm_blur_apply needs at `work`. */
-size_t fm_filter_work_nbytes(size_t height, size_t width);
+uint64_t fm_filter_work_nbytes(size_t height, size_t width);
 
 /* Blur. in, out: uint8 (height, width). work: fm_filter_work_nbytes bytes from a
    multiple of 64 on.

@@ -28,9 +28,9 @@ static size_t edged_nbytes(size_t height, size_t width)
     return align_up((height + 3) * (width + 3) + 64, 64);
 }
 
-size_t fm_quads_nbytes(size_t height, size_t width)
+uint64_t fm_quads_nbytes(size_t height, size_t width)
 {
-    return words_nbytes(height, width) + edged_nbytes(height, width);
+    return (uint64_t)words_nbytes(height, width) + edged_nbytes(height, width);
 }
 
 /* Copy the source with a border of fill: one pixel before each row and two after it,

@@ -33,7 +33,7 @@ struct fm_lattice {
 
 /* Return the bytes that fm_quads_make needs at `work`. The number is a multiple of
    64. */
-size_t fm_quads_nbytes(size_t height, size_t width);
+uint64_t fm_quads_nbytes(size_t height, size_t width);
 
 #define FM_QUADS_MAX_SIDE 16384 /* coordinates must fit 32 bits */
 

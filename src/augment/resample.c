@@ -41,18 +41,18 @@ static size_t n_taps_of(size_t n_in, size_t n_out, int antialias)
 }
 
 /* Return the bytes of begins, weights, and the sums of weights. */
-static size_t axis_nbytes(size_t n_in, size_t n_out)
+static uint64_t axis_nbytes(size_t n_in, size_t n_out)
 {
-    return 4 * n_out * (2 + n_taps_of(n_in, n_out, 1));
+    return 4 * (uint64_t)n_out * (2 + n_taps_of(n_in, n_out, 1));
 }
 
-size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
-                               size_t out_width)
+uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
+                                 size_t out_width)
 {
+    const uint64_t columns = align_up(width), rows = align_up(out_height);
     /* Both axes; the image, and the results of the passes (see weigh). */
     return axis_nbytes(height, out_height) + axis_nbytes(width, out_width) +
-           4 * (align_up(width) * (height + align_up(out_height)) +
-                align_up(out_height) * (align_up(width) + align_up(out_width)));
+           4 * (columns * (height + rows) + rows * (columns + align_up(out_width)));
 }
 
 /* Compute the weights of one axis. begins: int32 (n_out,); totals: float32 (n_out,),
@@ -112,10 +112,10 @@ static void nearest(const uint8_t *restrict in, size_t width, const struct fm_bo
                     const struct fm_resize *resize, uint8_t *restrict out)
 {
     for (size_t y = 0; y < resize->height; y++, out += resize->width) {
-        const uint8_t *row =
-            in + (box->top + y * box->height / resize->height) * width + box->left;
+        const size_t from = (size_t)((uint64_t)y * box->height / resize->height);
+        const uint8_t *row = in + (box->top + from) * width + box->left;
         for (size_t x = 0; x < resize->width; x++)
-            out[x] = row[x * box->width / resize->width];
+            out[x] = row[(size_t)((uint64_t)x * box->width / resize->width)];
     }
 }
 

@@ -33,8 +33,8 @@ void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,
                           size_t width, struct fm_draws *draws, struct fm_box *out);
 
 /* Return the bytes that fm_resample needs at `work` for any box of an image. */
-size_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
-                               size_t out_width);
+uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
+                                 size_t out_width);
 
 /* in: uint8, rows of `width` pixels; out: uint8 (resize->height, resize->width), with
    room for 7 bytes after it. work: fm_resample_work_nbytes bytes, aligned to 4.

@@ -26,12 +26,12 @@ struct canvas {
     uint8_t table[256];
 };
 
-static size_t align_up(size_t n)
+static uint64_t align_up(uint64_t n)
 {
     return (n + 63) / 64 * 64;
 }
 
-static size_t larger(size_t x, size_t y)
+static uint64_t larger(uint64_t x, uint64_t y)
 {
     return x > y ? x : y;
 }
@@ -45,7 +45,7 @@ static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *he
     for (size_t i = begin; i < end; i += 1 + steps->steps[i].n_inner) {
         const struct fm_step *step = &steps->steps[i];
         const size_t in_height = *height, in_width = *width;
-        size_t work = 0;
+        uint64_t work = 0;
         switch (step->kind) {
         case FM_STEP_GROUP:
             measure(steps, i + 1, i + 1 + step->n_inner, height, width);
@@ -81,7 +81,7 @@ static void measure(struct fm_steps *steps, size_t begin, size_t end, size_t *he
         default:
             break;
         }
-        steps->max_nbytes = larger(steps->max_nbytes, *height * *width);
+        steps->max_nbytes = larger(steps->max_nbytes, (uint64_t)*height * *width);
         steps->work_nbytes = larger(steps->work_nbytes, work);
     }
 }
@@ -105,7 +105,7 @@ static int is_window(const struct fm_steps *steps)
 void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
 {
     size_t height = steps->height, width = steps->width;
-    steps->max_nbytes = height * width;
+    steps->max_nbytes = (uint64_t)height * width;
     steps->work_nbytes = 0;
     measure(steps, 0, steps->n_steps, &height, &width);
     steps->level = level;
@@ -117,7 +117,7 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
         steps->crop = &steps->steps->crop;
 }
 
-size_t fm_steps_memory_nbytes(const struct fm_steps *steps)
+uint64_t fm_steps_memory_nbytes(const struct fm_steps *steps)
 {
     return SLACK + 2 * align_up(steps->max_nbytes + SLACK) +
            align_up(steps->work_nbytes);
@@ -496,7 +496,7 @@ static const uint8_t *run_window(const struct fm_steps *steps, const uint8_t *im
     if (crop == NULL && !ahead->flip_y[lane] && !ahead->flip_x[lane])
         return image;
     if (alone)
-        image = memcpy(out + align_up(steps->max_nbytes + SLACK), image,
+        image = memcpy(out + (size_t)align_up(steps->max_nbytes + SLACK), image,
                        steps->height * steps->width);
     const struct fm_window window = {ahead->top[lane],
                                      ahead->left[lane],
@@ -529,7 +529,7 @@ const uint8_t *fm_steps_run(const struct fm_steps *steps, uint64_t seed, uint32_
                             void *memory)
 {
     struct canvas canvas;
-    const size_t buffer_nbytes = align_up(steps->max_nbytes + SLACK);
+    const size_t buffer_nbytes = (size_t)align_up(steps->max_nbytes + SLACK);
     if (steps->is_window && ahead)
         return run_window(steps, image, alone, ahead, lane, memory);
     canvas.steps = steps;

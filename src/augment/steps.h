@@ -78,8 +78,8 @@ struct fm_steps {
     size_t n_steps;
     size_t height, width;         /* source size */
     size_t out_height, out_width; /* size after all transforms */
-    size_t max_nbytes;            /* pixels of the largest image at any time */
-    size_t work_nbytes;           /* the most work memory of any transform */
+    uint64_t max_nbytes;          /* pixels of the largest image at any time */
+    uint64_t work_nbytes;         /* the most work memory of any transform */
     const struct fm_crop *crop;   /* if is_window: the crop at the start, or NULL */
     int is_window;                /* only flips, with or without a crop before them */
     enum fm_cpu_level level;
@@ -90,8 +90,9 @@ struct fm_steps {
 /* Fill in all members from max_nbytes on. The members before it are given. */
 void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level);
 
-/* Return the bytes of memory that one thread needs, from a multiple of 64 on. */
-size_t fm_steps_memory_nbytes(const struct fm_steps *steps);
+/* Return the bytes of memory that one thread needs, from a multiple of 64 on. They may
+   not fit into a size_t of 32 bits. */
+uint64_t fm_steps_memory_nbytes(const struct fm_steps *steps);
 
 /* The first draws of the first transforms, for FM_FIELD_SAMPLES samples at once.
    Transforms that take more than four words get two draws, all others get one. If all

@@ -59,7 +59,7 @@ static int64_t fixed_point(double x)
     return fm_floor(x > -most ? (x < most ? x : most) : -most); /* NaN becomes -most */
 }
 
-size_t fm_warp_work_nbytes(size_t height, size_t width)
+uint64_t fm_warp_work_nbytes(size_t height, size_t width)
 {
     return fm_quads_nbytes(height, width) + 2 * sizeof(int32_t) * (width + 16);
 }

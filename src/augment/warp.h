@@ -44,7 +44,7 @@ void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
                     struct fm_map *out);
 
 /* Return the bytes that fm_warp_affine needs at `work`. */
-size_t fm_warp_work_nbytes(size_t height, size_t width);
+uint64_t fm_warp_work_nbytes(size_t height, size_t width);
 
 /* Warp. in, out: uint8 (height, width), out with room for 15 bytes after it. work:
    fm_warp_work_nbytes bytes from a multiple of 64 on.

@@ -275,14 +275,6 @@ static void fill_places(int64_t first, int64_t step, int64_t most, size_t width,
     }
 }
 
-/* Return whether coordinates from first to first + n * step are far from the limits of
-   32 bits, so that they need no clipping in 64 bits. */
-static int is_near(int64_t first, int64_t step, size_t n)
-{
-    const int64_t bound = (int64_t)1 << 30, last = first + step * (int64_t)n;
-    return -bound < first && first < bound && -bound < last && last < bound;
-}
-
 /* Read n_rows rows of the lattice, from `at` on. */
 static void read_rows_any(const struct fm_quads *quads, struct fm_lattice at,
                           size_t n_rows, size_t width, int32_t *restrict work,
@@ -299,6 +291,14 @@ static void read_rows_any(const struct fm_quads *quads, struct fm_lattice at,
 }
 
 #if FM_X86_LEVELS
+
+/* Return whether coordinates from first to first + n * step are far from the limits of
+   32 bits, so that they need no clipping in 64 bits. */
+static int is_near(int64_t first, int64_t step, size_t n)
+{
+    const int64_t bound = (int64_t)1 << 30, last = first + step * (int64_t)n;
+    return -bound < first && first < bound && -bound < last && last < bound;
+}
 
 FM_TARGET_AVX2
 static void read_rows_avx2(const struct fm_quads *quads, struct fm_lattice at,

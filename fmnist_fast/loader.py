@@ -99,7 +99,7 @@ class Loader:
     Each parameter is also an attribute, which can't be changed.
 
     Determinism: A batch depends on the dataset, these options, `seed`, the epoch and
-    the position in it. Threads, prefetch, machine and resuming do not change it.
+    the position in it, not on threads, prefetch, machine, rounding mode or resuming.
 
     Thread safety: Threads may share an iterator, and each batch goes to one of them.
     Several iterators may be in use, each with its own epoch. A forked child starts new

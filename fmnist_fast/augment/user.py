@@ -104,7 +104,8 @@ class CFunction(Transform):
     Notes
     -----
     Determinism: `random` points to four random words, which differ for each image
-    and epoch. The results are reproducible if the function uses no other state.
+    and epoch. The results are reproducible if the function uses no other state. While
+    it runs, floats round to the nearest number, and nothing is flushed to zero.
 
     Thread safety: Several threads call the function at once, without the GIL.
 

@@ -220,9 +220,10 @@ loader = ff.Loader(dataset, 64, threads=int(sys.argv[1]), **options)
 want = [images for images, _ in loader]
 loader.load_state_dict(loader.state_dict() | {"epoch": 0})
 loader.close()
-batches = iter(loader)
-got = []
 with float_state("traps"):
+    batches = iter(loader)  # new workers start with these traps
+got = []
+with float_state("traps at every rounding"):
     for pair in batches:
         got.append(pair[0])
 assert len(want) == len(got) == 8

@@ -30,7 +30,8 @@ MACHINES = {
             "up": (0x6000, 0x4000),
             "to zero": (0x6000, 0x6000),
             "flush": (0x8040, 0x8040),
-            "traps": (0x1F80, 0),
+            "traps": (0x0F80, 0),
+            "traps at every rounding": (0x1F80, 0),
         },
     ),
     # Many arm64 processors have no traps, and ignore the bits for them.
@@ -43,7 +44,8 @@ MACHINES = {
             "down": (0xC00000, 0x800000),
             "to zero": (0xC00000, 0xC00000),
             "flush": (0x1000000, 0x1000000),
-            "traps": (0, 0x9F00),
+            "traps": (0, 0x8F00),
+            "traps at every rounding": (0, 0x9F00),
         },
     ),
 }

@@ -51,6 +51,7 @@ class Adapter:
     """
 
     _shown: tuple[str, ...] = ()  # attributes of the adapter that its repr shows
+    _feed: Any = None  # what sends the batches of `loader` to a device
 
     def __init__(self, dataset: Dataset, **options: Any) -> None:
         super().__init__()  # an adapter may also derive from a class of its framework
@@ -169,8 +170,11 @@ class Adapter:
         return self._array(images)
 
     def close(self) -> None:
-        """Join the worker threads. Iterators in use then raise RuntimeError."""
-        self.loader.close()
+        """Join the worker threads. Iterators in use then raise RuntimeError.
+
+        A loader for a CUDA device also waits until the device has read all batches.
+        """
+        (self._feed or self.loader).close()
 
     def __enter__(self: Self) -> Self:
         return self

@@ -1,40 +1,74 @@
-"""Batches that a device copies out of slots, and the slots that it still reads.
+"""Batches on their way to a device, and the memory that the device still uses.
 
-One copy sends a whole batch as it lies in its slot: pixels as bytes, and labels. The
-copies run on a separate stream. Streams wait for each other by events. The host waits
-for a copy only before it gives the slot back to be filled again. cuda.py and cupy.py
-share this module, which depends on neither PyTorch nor CuPy.
+One copy sends a whole batch as it lies in its slot: pixels as bytes, and labels. Copies
+run on a stream of their own, into a ring of `IN_FLIGHT` memories on the device. The
+consumer's stream makes the arrays of the batch from there. For each batch:
+
+1. The host waits until the batch that had this memory before was copied and read.
+   So its slot and its memory are free, and the host is never more than `IN_FLIGHT`
+   batches ahead of the device.
+2. The copy stream copies the slot, and records the event `copied`.
+3. The consumer's stream waits for `copied`, makes the arrays, and records `read`.
+
+cuda.py and cupy.py share this module, which depends on neither PyTorch nor CuPy.
 """
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
 
 from ..loader import Loader
 
-IN_FLIGHT = 4  # largest number of batches whose copies are under way
+IN_FLIGHT = 4  # largest number of batches that are sent but not read
+
+
+class _Staging:
+    """Memory on the device for one batch, and two events of the last batch in it.
+
+    Until an event is recorded, its stream takes its place. So an interruption at any
+    point leaves something to wait for.
+    """
+
+    def __init__(self, memory: Any, event: Any) -> None:
+        self.memory = memory
+        self.copied = self.read = event
+
+    def wait(self) -> None:
+        self.copied.synchronize()
+        self.read.synchronize()
+
+
+def _wait_for(ring: tuple[_Staging, ...]) -> None:
+    """Wait before the memory of a feed is freed. After an error, nothing uses it."""
+    for staging in ring:
+        with suppress(Exception):
+            staging.wait()
 
 
 class InFlight:
     """Base class that sends the batches of a CPU loader to a device.
 
     Pixels are copied as bytes from pinned slots and are normalized on the device. A
-    derived class defines how slots are allocated and sent, and how a batch is finished
-    on the device. Its device arrays can be sliced, viewed and reshaped like numpy's.
+    derived class defines only how memory is allocated, how streams are used, and how a
+    batch is finished. Its device arrays can be sliced, viewed and reshaped like
+    numpy's. Its events and streams have `synchronize()`, and streams `wait_event()`.
 
     Parameters
     ----------
     plain : Loader
         CPU loader that returns the same batches.
+    device : object
+        Device that receives the batches.
     """
 
-    def __init__(self, plain: Loader) -> None:
+    def __init__(self, plain: Loader, device: Any) -> None:
         if plain.has_functions:
             raise ValueError(
                 "augment must not have Python functions for a CUDA device, because "
@@ -47,70 +81,86 @@ class InFlight:
                 "slots must be None for a CUDA device, got "
                 f"{len(plain._slots)} slots.\nThe loader allocates pinned slots itself."
             )
+        self._device = device
         raw: dict[str, Any] = {"dtype": "uint8", "normalize": None}
-        # There is a slot for each batch ahead, for each copy under way, and for the
+        nbytes = plain._replace(**raw).slot_nbytes
+        # There is a slot for each batch ahead, for each batch in flight, and for the
         # batch that is taken next.
         n_slots = plain.prefetch + IN_FLIGHT + 1
-        slots = self._new_slots(n_slots, plain._replace(**raw).slot_nbytes)
+        with self._on_device():
+            self._stream = self._new_stream()
+            slots = [self._new_slot(nbytes) for _ in range(n_slots)]
+            memories = [self._new_memory(nbytes) for _ in range(IN_FLIGHT)]
+            event = self._recorded(self._stream)
+        self._ring = tuple(_Staging(memory, event) for memory in memories)
         arrays = [np.asarray(slot) for slot in slots]
         self.loader: Loader = plain._replace(**raw, slots=arrays)
         self._slots = {array.ctypes.data: s for array, s in zip(arrays, slots)}
         # The core rounds both to float32 too.
         self._scale, self._bias = np.float32(plain.scale), np.float32(plain.bias)
-        # Events of the copies under way, each with the arrays that the copy reads.
-        self._copies: deque[tuple[Any, Any]] = deque()
+        self._n_sent = 0
+        # Arrays of the newest batches. They keep the slots from being filled again.
+        self._lent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=IN_FLIGHT)
         self._newest: Any = lambda: None  # weak reference to the loader's iterator
+        # It is reentrant because a signal handler may close the loader.
+        self._lock = threading.RLock()
+        weakref.finalize(self, _wait_for, self._ring)
 
-    def _new_slots(self, n: int, nbytes: int) -> list[Any]:
-        """Return `n` slots of pinned memory that numpy can read as uint8 (nbytes,)."""
+    def _on_device(self) -> AbstractContextManager[Any]:
+        """Return a context manager that makes the device the current one."""
         raise NotImplementedError
 
-    def _sending(self, slot: Any) -> AbstractContextManager[tuple[Any, Any]]:
-        """Return a context manager that gives a copy of `slot` and its event.
+    def _new_stream(self) -> Any:
+        raise NotImplementedError
 
-        The copy is uint8 (nbytes,). `slot` must not change before the event, which
-        occurs when the copy is complete. The copy may be used until the context ends.
+    def _current_stream(self) -> Any:
+        raise NotImplementedError
+
+    def _recorded(self, stream: Any) -> Any:
+        """Return a new event, recorded on `stream`."""
+        raise NotImplementedError
+
+    def _new_slot(self, nbytes: int) -> Any:
+        """Return pinned memory that numpy can read as uint8 (nbytes,)."""
+        raise NotImplementedError
+
+    def _new_memory(self, nbytes: int) -> Any:
+        """Return memory of the device, uint8 (nbytes,), for use by the copy stream.
+
+        It must be allocated for that stream. Otherwise a copy could overtake what
+        another stream still does with the same memory.
         """
         raise NotImplementedError
 
-    def _is_copied(self, event: Any) -> bool:
-        """Return whether the event has occurred. Its `synchronize()` waits for it."""
+    def _copy(self, slot: Any, memory: Any) -> None:
+        """Copy `slot` to `memory` on the copy stream. The host does not wait."""
+        raise NotImplementedError
+
+    def _device_dtype(self, dtype: np.dtype) -> Any:
         raise NotImplementedError
 
     def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
         """Return the consumer's images and labels, outside the memory of the copy."""
         raise NotImplementedError
 
-    def _device_dtype(self, dtype: np.dtype) -> Any:
-        return dtype
-
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Start the next epoch, end the previous iterator, and return a new one."""
-        # The previous iterator holds slots that the new one needs. Sometimes only the
-        # traceback of a failed loop keeps it alive. It raises RuntimeError if it is
-        # used again.
-        previous = self._newest()
-        if previous is not None:
-            previous.close()
-        self._give_back(0)  # the loader's close() does not release these slots
-        batches = iter(self.loader)
-        self._newest = weakref.ref(batches)
+        with self._lock:
+            # The previous iterator holds slots that the new one needs. Sometimes only
+            # the traceback of a failed loop keeps it alive. It raises RuntimeError if
+            # it is used again.
+            previous = self._newest()
+            if previous is not None:
+                previous.close()
+            for staging in self._ring:
+                staging.copied.synchronize()
+            self._lent.clear()  # the loader's close() does not release these slots
+            batches = iter(self.loader)
+            self._newest = weakref.ref(batches)
         return self._device_batches(batches)
 
     def _device_batches(self, batches: Any) -> Iterator[Any]:
-        for images, labels in batches:
-            try:
-                self._give_back(IN_FLIGHT - 1)
-                address = images.__array_interface__["data"][0]
-                begin = labels.__array_interface__["data"][0] - address
-                with self._sending(self._slots[address]) as (copy, copied):
-                    self._copies.append((copied, (images, labels)))
-                    pixels = copy[: images.nbytes].reshape(images.shape)
-                    numbers = copy[begin : begin + labels.nbytes]
-                    numbers = numbers.view(self._device_dtype(labels.dtype))
-                    batch = self._finished(pixels, numbers.reshape(labels.shape))
-            finally:
-                del images, labels  # otherwise a traceback would keep the slot
+        while (batch := self._next_batch(batches)) is not None:
             yield batch
         if batches is not self._newest():
             raise RuntimeError(
@@ -118,11 +168,42 @@ class InFlight:
                 "A loader for a CUDA device has one iterator at a time."
             )
 
-    def _give_back(self, n_kept: int) -> None:
-        """Release copied slots, and wait until at most `n_kept` are being copied."""
-        while self._copies:
-            copied, _ = self._copies[0]
-            if len(self._copies) <= n_kept and not self._is_copied(copied):
-                return
-            copied.synchronize()
-            self._copies.popleft()
+    def _next_batch(self, batches: Any) -> tuple[Any, Any] | None:
+        """Send the next batch, and return it, or None at the end of the epoch."""
+        with self._lock, self._on_device():
+            staging = self._free_staging()
+            images, labels = next(batches, (None, None))
+            if images is None:
+                return None
+            self._n_sent += 1
+            try:
+                consumer = self._current_stream()
+                staging.copied, staging.read = self._stream, consumer
+                address = images.__array_interface__["data"][0]
+                self._copy(self._slots[address], staging.memory)
+                staging.copied = self._recorded(self._stream)
+                consumer.wait_event(staging.copied)
+                pixels = staging.memory[: images.nbytes].reshape(images.shape)
+                begin = labels.__array_interface__["data"][0] - address
+                numbers = staging.memory[begin : begin + labels.nbytes]
+                numbers = numbers.view(self._device_dtype(labels.dtype))
+                batch = self._finished(pixels, numbers.reshape(labels.shape))
+                staging.read = self._recorded(consumer)
+                return batch
+            finally:
+                self._lent.append((images, labels))  # drops those that are copied
+                del images, labels  # otherwise a traceback would keep the slot
+
+    def _free_staging(self) -> _Staging:
+        """Return the memory for the next batch, after the device has read it."""
+        staging = self._ring[self._n_sent % IN_FLIGHT]
+        staging.wait()
+        return staging
+
+    def close(self) -> None:
+        """Join the worker threads, and wait until the device has read all batches."""
+        self.loader.close()
+        with self._lock:
+            for staging in self._ring:
+                staging.wait()
+            self._lent.clear()

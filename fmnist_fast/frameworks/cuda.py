@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from ._in_flight import InFlight
 class CudaFeed(InFlight):
     """Batches of a loader as PyTorch tensors on a CUDA device.
 
-    `TorchLoader` uses this class for a CUDA device. Use it directly only to supply your
-    own streams. Each iteration yields ``(images, labels)`` for the next epoch.
+    `TorchLoader` uses this class for a CUDA device. Each iteration yields ``(images,
+    labels)`` for the next epoch.
 
     Parameters
     ----------
@@ -27,9 +27,6 @@ class CudaFeed(InFlight):
         CUDA device that receives the batches.
     fixed_buffers : bool, default False
         Whether every batch is written to the same two tensors.
-    streams : object, optional
-        Object with the methods of :class:`CudaStreams`, which allocates the slots and
-        sends them. By default, a `CudaStreams` of `device`.
 
     Attributes
     ----------
@@ -49,17 +46,16 @@ class CudaFeed(InFlight):
     Thread safety: Use an iterator in one thread at a time. A new iterator ends the
     previous one, which raises RuntimeError when it is used again.
 
-    Buffers: Each batch gets new tensors, unless `fixed_buffers` is True. With
-    `fixed_buffers`, a short batch raises RuntimeError. An epoch that is resumed at a
-    position that is not a multiple of the global batch size can end in a short batch.
+    Buffers: Each batch gets new tensors, unless `fixed_buffers` is True. They belong to
+    the stream that is current when the batch is requested. A request waits until the
+    device has read the batch that came four batches earlier. `close`, and the deletion
+    of the object, wait until the device has read all batches. With `fixed_buffers`, a
+    short batch raises RuntimeError. An epoch that is resumed at a position that is not
+    a multiple of the global batch size can end in a short batch.
     """
 
     def __init__(
-        self,
-        plain: Loader,
-        device: torch.device,
-        fixed_buffers: bool = False,
-        streams: Any = None,
+        self, plain: Loader, device: torch.device, fixed_buffers: bool = False
     ) -> None:
         n, rows = len(plain.dataset), plain.batch_size * plain.world
         if fixed_buffers and n % rows and not plain.drop_last:
@@ -67,21 +63,35 @@ class CudaFeed(InFlight):
                 f"fixed_buffers=True requires batches of one size, but {n} images are "
                 f"not a multiple of {rows}.\nPass drop_last=True or drop_last='wrap'."
             )
-        self._device, self._streams = device, streams
-        super().__init__(plain)
+        super().__init__(plain, device)
         self._dtype, self._fixed_buffers = getattr(torch, plain.dtype), fixed_buffers
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def _new_slots(self, n: int, nbytes: int) -> list[torch.Tensor]:
-        if self._streams is None:
-            self._streams = CudaStreams(self._device)
-        return [self._streams.slot(nbytes) for _ in range(n)]
+    def _on_device(self) -> AbstractContextManager[Any]:
+        return torch.cuda.device(self._device)  # type: ignore[no-any-return]
 
-    def _sending(self, slot: torch.Tensor) -> AbstractContextManager[tuple[Any, Any]]:
-        return nullcontext(self._streams.send(slot))
+    def _new_stream(self) -> Any:
+        return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
-    def _is_copied(self, event: Any) -> bool:
-        return bool(event.query())
+    def _current_stream(self) -> Any:
+        return torch.cuda.current_stream(self._device)
+
+    def _recorded(self, stream: Any) -> Any:
+        # The host sleeps while it waits. Otherwise it would take a core from workers.
+        return stream.record_event(torch.cuda.Event(blocking=True))
+
+    def _new_slot(self, nbytes: int) -> torch.Tensor:
+        # `device` overrides torch.set_default_device.
+        return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
+
+    def _new_memory(self, nbytes: int) -> torch.Tensor:
+        # PyTorch does not let other code change tensors of inference mode.
+        with torch.cuda.stream(self._stream), torch.inference_mode(False):
+            return torch.empty(nbytes, dtype=torch.uint8, device=self._device)
+
+    def _copy(self, slot: torch.Tensor, memory: torch.Tensor) -> None:
+        with torch.cuda.stream(self._stream):
+            memory.copy_(slot, non_blocking=True)
 
     def _device_dtype(self, dtype: np.dtype) -> torch.dtype:
         return torch.from_numpy(np.empty(0, dtype)).dtype
@@ -111,81 +121,3 @@ class CudaFeed(InFlight):
         self._buffers[0].copy_(images)
         self._buffers[1].copy_(labels)
         return self._buffers
-
-
-class CudaStreams:
-    """Pinned slots, and a separate CUDA stream that copies them to a device.
-
-    Parameters
-    ----------
-    device : torch.device
-        CUDA device that receives the copies.
-
-    Notes
-    -----
-    Determinism: A copy has the bytes of its slot.
-
-    Thread safety: Use an object in one thread at a time.
-
-    Buffers: Each copy is a new tensor, which the consumer's stream may use.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-    def slot(self, nbytes: int) -> torch.Tensor:
-        """Return pinned memory for one batch, which starts at a page boundary.
-
-        Parameters
-        ----------
-        nbytes : int
-            Size of the memory in bytes.
-
-        Returns
-        -------
-        torch.Tensor, uint8 (nbytes,)
-            Tensor in pinned memory of the host.
-
-        Raises
-        ------
-        RuntimeError
-            The memory can't be allocated or pinned.
-        """
-        # Without the context of this device, PyTorch would create one on the current
-        # device, which takes memory there. The argument `device` overrides
-        # torch.set_default_device.
-        with torch.cuda.device(self._device):
-            return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
-
-    def send(self, slot: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Return a copy of `slot` on the device, and the event that ends the copying.
-
-        The consumer's stream waits for the event. The host does not wait.
-
-        Parameters
-        ----------
-        slot : torch.Tensor, uint8 (nbytes,)
-            Slot to copy. It must not change before the event occurs.
-
-        Returns
-        -------
-        copy : torch.Tensor, uint8 (nbytes,)
-            Tensor on the device.
-        event : torch.cuda.Event
-            Event that occurs when the copy is complete.
-
-        Raises
-        ------
-        RuntimeError
-            CUDA reports an error, such as too little memory on the device.
-        """
-        consumer = torch.cuda.current_stream(self._device)
-        with torch.cuda.stream(self._stream):
-            staged = torch.empty(len(slot), dtype=torch.uint8, device=self._device)
-            staged.copy_(slot, non_blocking=True)
-            copied = self._stream.record_event()
-        consumer.wait_event(copied)
-        # The allocator must not reuse the memory before the consumer has read it.
-        staged.record_stream(consumer)
-        return staged, copied

@@ -5,9 +5,8 @@ from fmnist_fast.frameworks.cupy import CupyLoader
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from .._checks import checked_dtype, checked_integer, hinting
 from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, importing
-from ._in_flight import IN_FLIGHT, InFlight
+from ._in_flight import InFlight
 
 _INSTALL = "pip install cupy-cuda12x, or install the package for your CUDA version"
 with importing("cupy", f"CuPy. Run: {_INSTALL}"):
@@ -25,7 +24,7 @@ with importing("cupy", f"CuPy. Run: {_INSTALL}"):
 _DTYPES = ("float32", "float16", "uint8")
 
 
-class CupyLoader(InFlight, Adapter):
+class CupyLoader(Adapter):
     """Batches of a dataset as CuPy arrays on a CUDA device.
 
     It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
@@ -70,7 +69,9 @@ class CupyLoader(InFlight, Adapter):
     previous one, which raises RuntimeError when it is used again.
 
     Buffers: Each batch gets new arrays. They belong to the stream that is current when
-    the batch is requested.
+    the batch is requested. A request waits until the device has read the batch that
+    came four batches earlier. `close`, and the deletion of the loader, wait until the
+    device has read all batches.
 
     This adapter is tested with a stand-in for CuPy. It has not been run on a CUDA
     device yet.
@@ -90,40 +91,51 @@ class CupyLoader(InFlight, Adapter):
     ) -> None:
         self.device = _checked_device(device)
         dtype = checked_dtype("dtype", dtype, _DTYPES)
-        Adapter.__init__(self, dataset, batch_size=batch_size, dtype=dtype, **options)
-        InFlight.__init__(self, self.loader)
-        self._dtype = np.dtype(dtype)
+        super().__init__(dataset, batch_size=batch_size, dtype=dtype, **options)
+        self._feed = _Feed(self.loader, self.device)
+        self.loader = self._feed.loader
 
-    def _new_slots(self, n: int, nbytes: int) -> list[np.ndarray]:
-        with cupy.cuda.Device(self.device):
-            self._stream = cupy.cuda.Stream(non_blocking=True)
-            # Copies alternate between several buffers on the device. A buffer is
-            # written again only after the consumer's stream has read it.
-            self._staged = deque(
-                (cupy.empty(nbytes, np.uint8), cupy.cuda.Event(disable_timing=True))
-                for _ in range(IN_FLIGHT)
-            )
-        pinned = (cupy.cuda.alloc_pinned_memory(nbytes) for _ in range(n))
-        return [np.frombuffer(memory, np.uint8, nbytes) for memory in pinned]
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Return an iterator over the images and labels of the next epoch."""
+        return iter(self._feed)
 
-    @contextmanager
-    def _sending(self, slot: np.ndarray) -> Iterator[tuple[Any, Any]]:
-        self._staged.rotate(-1)
-        staged, read = self._staged[0]
-        with cupy.cuda.Device(self.device):
-            self._stream.wait_event(read)
-            staged.set(slot, stream=self._stream)
-            copied = cupy.cuda.Event(disable_timing=True)
-            copied.record(self._stream)
-            consumer = cupy.cuda.get_current_stream()
-            consumer.wait_event(copied)
-            try:
-                yield staged, copied
-            finally:
-                read.record(consumer)
+    def _array(self, array: Any) -> np.ndarray:
+        return cupy.asnumpy(array)
 
-    def _is_copied(self, event: Any) -> bool:
-        return bool(event.done)
+
+class _Feed(InFlight):
+    """Batches of a loader as CuPy arrays on the device with number `device`."""
+
+    def __init__(self, plain: Loader, device: int) -> None:
+        super().__init__(plain, device)
+        self._dtype = np.dtype(plain.dtype)
+
+    def _on_device(self) -> AbstractContextManager[Any]:
+        return cupy.cuda.Device(self._device)
+
+    def _new_stream(self) -> Any:
+        return cupy.cuda.Stream(non_blocking=True)
+
+    def _current_stream(self) -> Any:
+        return cupy.cuda.get_current_stream()
+
+    def _recorded(self, stream: Any) -> Any:
+        # The host sleeps while it waits. Otherwise it would take a core from workers.
+        return stream.record(cupy.cuda.Event(block=True, disable_timing=True))
+
+    def _new_slot(self, nbytes: int) -> np.ndarray:
+        memory = cupy.cuda.alloc_pinned_memory(nbytes)
+        return np.frombuffer(memory, np.uint8, nbytes)
+
+    def _new_memory(self, nbytes: int) -> Any:
+        with self._stream:
+            return cupy.empty(nbytes, np.uint8)
+
+    def _copy(self, slot: np.ndarray, memory: Any) -> None:
+        memory.set(slot, stream=self._stream)
+
+    def _device_dtype(self, dtype: np.dtype) -> np.dtype:
+        return dtype
 
     def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
         """Normalize and cast on the current stream, into new arrays."""
@@ -133,9 +145,6 @@ class CupyLoader(InFlight, Adapter):
         images *= self._scale
         images += self._bias
         return images.astype(self._dtype, copy=False), labels.copy()
-
-    def _array(self, array: Any) -> np.ndarray:
-        return cupy.asnumpy(array)
 
 
 def _checked_device(device: int) -> int:

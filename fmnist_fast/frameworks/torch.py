@@ -85,7 +85,10 @@ class TorchLoader(Adapter, IterableDataset):
 
     Buffers: A tensor on the CPU is valid as long as anything refers to it, and its
     memory is reused after that. On a CUDA device, each batch gets new tensors unless
-    `fixed_buffers` is True.
+    `fixed_buffers` is True. They belong to the stream that is current when the batch is
+    requested. A request waits until the device has read the batch that came four
+    batches earlier. `close`, and the deletion of the loader, wait until the device has
+    read all batches.
 
     Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
     yields its part of every batch. The DataLoader then yields more batches than the
@@ -124,7 +127,6 @@ class TorchLoader(Adapter, IterableDataset):
         options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
         super().__init__(dataset, batch_size=batch_size, **options)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
-        self._feed: Any = None
         if self.device.type == "cuda":
             from .cuda import CudaFeed
 

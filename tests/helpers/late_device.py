@@ -2,7 +2,7 @@
 
 Values are computed at once, but each copy and each read runs later, in an order that
 respects only streams and events. When one runs, it checks that its memory still has
-the content that it is meant for. The faults are listed in `Device.faults`.
+the content that it is meant for. `Device.faults` lists what went wrong.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ class Device:
         self.n_pending = self.n_unread = self.most_unread = self.n_copies = 0
         self.random, self.lock, self.depth = random.Random(seed), threading.RLock(), 0
         self.haste = self.random.choice([0, 0.3, 0.8])
+        self.pool = None  # stream for which memory is allocated, or the current one
+        self.n_calls = -1  # calls until one is interrupted
         self.current = [Stream(self)]
 
     def step(self):
@@ -43,8 +45,11 @@ class Device:
         while not is_done():
             assert self.step() or is_done(), "the host waits forever"
 
-    def fault(self, fault):
-        self.faults.append(fault)
+    def called(self):
+        """Count a call that the host makes. It may be interrupted."""
+        self.n_calls -= 1
+        if self.n_calls == 0:
+            raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def entered(self, *_):
@@ -56,7 +61,7 @@ class Device:
     def new_pinned(self, nbytes):
         """Return pinned memory, aligned to 64 bytes."""
         if not self.depth:
-            self.fault("pinned memory was allocated on another device")
+            self.faults.append("pinned memory was allocated on another device")
         whole = np.empty(nbytes + 64, np.uint8)
         begin = -whole.ctypes.data % 64
         memory = whole[begin : begin + nbytes]
@@ -69,15 +74,16 @@ class Device:
         memory = self.memories[whole.ctypes.data] = Memory()
         weakref.finalize(whole, self._freed, memory).atexit = False
         memory.uses.add(0)
-        self.current[-1].add(lambda: memory.uses.remove(0))
+        (self.pool or self.current[-1]).add(lambda: memory.uses.remove(0))
         return whole.view(OnDevice)
 
     def _freed(self, memory):
         if memory.uses or memory.is_copied_to:
-            self.fault("memory was freed while in use")
+            self.faults.append("memory was freed while in use")
 
     def copy(self, slot, address, stream):
         """Copy a slot of pinned memory on a stream."""
+        self.called()
         memory, (owner, begin) = self.memories[address], self.pinned[slot.ctypes.data]
         sent, before = slot.copy(), memory.uses.copy()
         self.n_copies += 1
@@ -87,18 +93,20 @@ class Device:
         def copy():
             whole = owner()
             if whole is None:
-                self.fault("slot was freed before its copy")
+                self.faults.append("slot was freed before its copy")
             elif not np.array_equal(whole[begin : begin + len(sent)], sent):
-                self.fault("slot was filled before its copy")
+                self.faults.append("slot was filled before its copy")
             if before & memory.uses:
-                self.fault("memory was written while in use")
+                self.faults.append("memory was written while in use")
             memory.content, memory.is_copied_to = number, False
             self.n_pending -= 1
 
         stream.add(copy)
+        self.called()
 
     def read(self, address):
         """Read memory on the current stream, to make a batch."""
+        self.called()
         memory = self.memories[address]
         number = memory.intended
         memory.uses.add(number)
@@ -107,11 +115,12 @@ class Device:
 
         def read():
             if memory.content != number:
-                self.fault("memory was read with another content")
+                self.faults.append("memory was read with another content")
             memory.uses.remove(number)
             self.n_pending, self.n_unread = self.n_pending - 1, self.n_unread - 1
 
         self.current[-1].add(read)
+        self.called()
 
     def reading(self, feed_class):
         """Let the class report its reads. It has a method `_finished`."""
@@ -153,19 +162,25 @@ class Stream:
                     break
 
     def record(self, event):
+        self.device.called()
         event.mark = threading.Event()
         self.add(event.mark.set)
+        self.device.called()
         return event
 
     def record_event(self, event=None):
         return self.record(event or Event(self.device))
 
     def wait_event(self, event):
+        self.device.called()
         if event.mark is not None:  # an event that was never recorded orders nothing
             self.add(lambda: None, after=event.mark)
 
     def synchronize(self):
-        self.record_event().synchronize()
+        self.device.called()
+        mark = threading.Event()
+        self.add(mark.set)
+        self.device.run_until(mark.is_set)
 
     def __enter__(self):
         self.device.current.append(self)
@@ -183,6 +198,7 @@ class Event:
         stream.record(self)
 
     def synchronize(self):
+        self.device.called()
         if self.mark is not None:
             self.device.run_until(self.mark.is_set)
 
@@ -243,10 +259,6 @@ class TorchStandIn:
                 if non_blocking:
                     device.copy(source.numpy(), self.data_ptr(), device.current[-1])
                 return self
-
-            def record_stream(self, stream):
-                """Keep the memory until the stream has used it."""
-                device.memories[self.data_ptr()].is_kept = True
 
         def empty(nbytes, *, dtype, device, pin_memory=False):
             if pin_memory:

@@ -1,15 +1,16 @@
-"""Check that a slot of pinned memory is given back only after the device has read it.
+"""Check that memory is used again only after the device has used it.
 
-Copies and consumer are delayed on purpose, and nothing waits for the device. A checksum
-of the batches on the device is compared with that of the dataset. A faulty control
-gives slots back without waiting for the events of their copies. The test must detect
-it.
+Copies and consumer are delayed on purpose, and nothing else waits for the device. A
+checksum of the batches on the device is compared with that of the dataset. A faulty
+control uses slots, and memory of the device, without waiting. The test must detect it.
 """
+
+from contextlib import nullcontext
 
 import torch
 
 import fmnist_fast as ff
-from fmnist_fast.frameworks.cuda import CudaFeed, CudaStreams
+from fmnist_fast.frameworks.cuda import CudaFeed
 
 from .gpu_work import Checksum
 
@@ -17,96 +18,113 @@ _CYCLES = 2_000_000  # about a millisecond
 _EPOCHS = 3
 
 
-class StalledStreams(CudaStreams):
-    """Streams of a CUDA device, whose copies begin late."""
+class StalledFeed(CudaFeed):
+    """A feed whose copies begin late."""
 
     n_damaged = 0  # on a device, only the checksum shows damage
 
-    def send(self, slot):
-        """Copy a slot to the device after a delay."""
+    def _copy(self, slot, memory):
         with torch.cuda.stream(self._stream):
             torch.cuda._sleep(_CYCLES)
-        return super().send(slot)
+        super()._copy(slot, memory)
 
     def stall_consumer(self):
         """Delay the consumer's stream."""
         torch.cuda._sleep(2 * _CYCLES)
 
 
-class LateStreams:
-    """A substitute on the CPU, whose copies end three copies later.
+class LateCopies:
+    """A substitute for streams and events. Copies end when the host waits for them.
 
     Each copy notices whether its slot has changed before its end.
     """
 
     def __init__(self):
-        self.copies = []
+        self.copies, self.n_damaged = [], 0
 
-    def slot(self, nbytes):
+    def wait_event(self, event):
+        pass
+
+    def synchronize(self):
+        """End the copies."""
+        for slot, sent in self.copies:
+            self.n_damaged += not torch.equal(slot, sent)
+        self.copies.clear()
+
+
+class LateFeed(CudaFeed):
+    """A substitute on the CPU, whose copies end late."""
+
+    def _on_device(self):
+        return nullcontext()
+
+    def _new_stream(self):
+        return LateCopies()
+
+    def _current_stream(self):
+        return self._stream
+
+    def _recorded(self, stream):
+        return stream
+
+    def _new_slot(self, nbytes):
         return torch.empty(nbytes, dtype=torch.uint8)
 
-    def send(self, slot):
-        self.copies.append(LateCopy(self, slot))
-        return slot.clone(), self.copies[-1]
+    _new_memory = _new_slot
+
+    def _copy(self, slot, memory):
+        memory.copy_(slot)
+        self._stream.copies.append((slot, slot.clone()))
 
     def stall_consumer(self):
-        pass
+        """Do nothing, because the copies are late already."""
 
     @property
     def n_damaged(self):
         """Return how many copies are damaged, after all of them have ended."""
-        for copy in self.copies:
-            copy.synchronize()
-        return sum(copy.is_damaged for copy in self.copies)
+        self._stream.synchronize()
+        return self._stream.n_damaged
 
 
-class LateCopy:
-    """The event of a late copy."""
+class Hasty:
+    """The faulty control, which does not wait until memory is free."""
 
-    def __init__(self, streams, slot):
-        self._streams, self._number = streams, len(streams.copies)
-        self._slot, self._sent, self.is_damaged = slot, slot.clone(), False
-
-    def query(self):
-        """Return whether the copy has ended."""
-        if len(self._streams.copies) >= self._number + 3:
-            self.synchronize()
-        return self._sent is None
-
-    def synchronize(self):
-        """End the copy, and compare the slot with the bytes that were sent."""
-        if self._sent is not None:
-            self.is_damaged = not torch.equal(self._slot, self._sent)
-            self._sent = None
+    def _free_staging(self):
+        return self._ring[self._n_sent % len(self._ring)]
 
 
-class HastyFeed(CudaFeed):
-    """The faulty control, which gives slots back before they have been read."""
-
-    def _give_back(self, n_kept):
-        self._copies.clear()
+class HastyStalledFeed(Hasty, StalledFeed):
+    """The control on a device."""
 
 
-def is_intact(feed_class, dataset, device, batch_size=256):
+class HastyLateFeed(Hasty, LateFeed):
+    """The control on the CPU."""
+
+
+def is_intact(feed_class, dataset, device):
     """Return whether every sample of several epochs arrives once and undamaged."""
-    device = torch.device(device)
-    streams = StalledStreams(device) if device.type == "cuda" else LateStreams()
+    # An epoch needs many batches, because its end waits for the copies.
+    batch_size = max(1, min(256, len(dataset) // 40))
     loader = ff.Loader(dataset, batch_size, shuffle=True, dtype="uint8", prefetch=2)
-    feed = feed_class(loader, device, streams=streams)
+    feed = feed_class(loader, device)
     checksum = Checksum(device, dataset.images[0].size)
     for _ in range(_EPOCHS):
         for images, labels in feed:
-            streams.stall_consumer()
+            feed.stall_consumer()
             checksum.step(images, labels)
     total, rows = Checksum.of_dataset(dataset)
     expected = (total * _EPOCHS) % 2**64, rows * _EPOCHS
     actual = checksum.total()
-    return (actual[0] % 2**64, actual[1]) == expected and streams.n_damaged == 0
+    return (actual[0] % 2**64, actual[1]) == expected and feed.n_damaged == 0
 
 
 def stress(dataset, device):
     """Return {"intact": ..., "control_detected": ...}, both True on success."""
+    device = torch.device(device)
+    feed, control = StalledFeed, HastyStalledFeed
+    if device.type == "cpu":
+        feed, control = LateFeed, HastyLateFeed
     return {
-        "intact": is_intact(CudaFeed, dataset, device),
-        "control_detected": not is_intact(HastyFeed, dataset, device),
+        "intact": is_intact(feed, dataset, device),
+        "control_detected": not is_intact(control, dataset, device),
     }

@@ -2,11 +2,12 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cupy import Device, stand_in
+from helpers.late_device import Device, cupy_stand_in
 
 import fmnist_fast as ff
 
@@ -43,7 +44,10 @@ def test_every_recipe_is_known_and_short():
 def test_recipe(title, small, capsys, monkeypatch):
     names = {"ff": ff, "train": small, "test": small}
     if title == "CuPy":
-        stand_in(monkeypatch, Device())
+        module = "fmnist_fast.frameworks.cupy"
+        monkeypatch.setitem(sys.modules, "cupy", cupy_stand_in(Device()))
+        monkeypatch.setitem(sys.modules, module, None)  # restores an earlier import
+        del sys.modules[module]
     elif title == "Lightning":
         pytest.importorskip("torch")
         import helpers.any_torchvision  # noqa: F401  (which Lightning imports)

@@ -139,7 +139,7 @@ GUARDS = {
         "memory was written while in use",
     ),
     "slots are kept": (
-        "self._lent.append((images, labels))",
+        "self._lent.append(arrays)",
         "pass",
         "slot was filled before its copy",
     ),

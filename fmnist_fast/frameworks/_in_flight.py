@@ -172,11 +172,12 @@ class InFlight:
         """Send the next batch, and return it, or None at the end of the epoch."""
         with self._lock, self._on_device():
             staging = self._free_staging()
-            images, labels = next(batches, (None, None))
-            if images is None:
+            arrays: Any = next(batches, None)
+            if arrays is None:
                 return None
             self._n_sent += 1
             try:
+                images, labels = arrays
                 consumer = self._current_stream()
                 staging.copied, staging.read = self._stream, consumer
                 address = images.__array_interface__["data"][0]
@@ -191,8 +192,8 @@ class InFlight:
                 staging.read = self._recorded(consumer)
                 return batch
             finally:
-                self._lent.append((images, labels))  # drops those that are copied
-                del images, labels  # otherwise a traceback would keep the slot
+                self._lent.append(arrays)  # drops the oldest, which are copied
+                del arrays, images, labels  # a traceback must not keep the slot
 
     def _free_staging(self) -> _Staging:
         """Return the memory for the next batch, after the device has read it."""

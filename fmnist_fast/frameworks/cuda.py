@@ -68,7 +68,7 @@ class CudaFeed(InFlight):
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _on_device(self) -> AbstractContextManager[Any]:
-        return torch.cuda.device(self._device)  # type: ignore[no-any-return]
+        return torch.cuda.device(self._device)
 
     def _new_stream(self) -> Any:
         return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
@@ -78,7 +78,8 @@ class CudaFeed(InFlight):
 
     def _recorded(self, stream: Any) -> Any:
         # The host sleeps while it waits. Otherwise it would take a core from workers.
-        return stream.record_event(torch.cuda.Event(blocking=True))
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        return stream.record_event(event)
 
     def _new_slot(self, nbytes: int) -> torch.Tensor:
         # `device` overrides torch.set_default_device.

@@ -236,14 +236,18 @@ def cupy_stand_in(device):
             getDeviceCount=lambda: 2, CUDARuntimeError=ZeroDivisionError
         ),
     )
-    empty = lambda nbytes, dtype: device.new_memory(nbytes)
+
+    def empty(nbytes, dtype):
+        return device.new_memory(nbytes)
+
     return SimpleNamespace(cuda=cuda, empty=empty, asnumpy=np.asarray)
 
 
 def cupy_loader(device):
     """Return the class CupyLoader for the device."""
-    module = imported("cupy", {"cupy": cupy_stand_in(device)})
-    device.reading(getattr(module, "_Feed", module.CupyLoader))
+    device.cupy = cupy_stand_in(device)
+    module = imported("cupy", {"cupy": device.cupy})
+    device.reading(module._Feed)
     return module.CupyLoader
 
 

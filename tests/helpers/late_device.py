@@ -19,16 +19,24 @@ import numpy as np
 
 
 class Device:
-    """Streams and memory. `seed` chooses an order of the work, and how late it runs."""
+    """Streams and memory. `seed` chooses an order of the work, and how late it runs.
+
+    The device may work whenever the host gives it work. With `haste` 0 it works only
+    when the host waits.
+    """
 
     def __init__(self, seed=0):
-        self.faults, self.streams, self.memories, self.pinned = [], [], {}, {}
-        self.n_pending = self.n_unread = self.most_unread = self.n_copies = 0
-        self.random, self.lock, self.depth = random.Random(seed), threading.RLock(), 0
+        self.faults, self.lock, self.depth = [], threading.RLock(), 0
+        self.memories, self.pinned = {}, {}  # by their addresses
+        # n_unread counts reads that were not run, and n_pending reads and copies.
+        self.n_copies = self.n_pending = self.n_unread = self.most_unread = 0
+        self.random = random.Random(seed)
         self.haste = self.random.choice([0, 0.3, 0.8])
-        self.pool = None  # stream for which memory is allocated, or the current one
-        self.n_calls = -1  # calls until one is interrupted
-        self.current = [Stream(self)]
+        self.n_calls = -1  # calls of the host until one is interrupted
+        self.streams = []
+        self.consumers = [Stream(self), Stream(self)]
+        self.current = self.consumers[:1]  # the last one is the current stream
+        self.pool = None  # stream that memory is allocated for, or the current one
 
     def step(self):
         """Run the first work of a stream. Return whether there was any."""
@@ -55,8 +63,10 @@ class Device:
     def entered(self, *_):
         """Make the device, which takes the number of the device, the current one."""
         self.depth += 1
-        yield self
-        self.depth -= 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
 
     def new_pinned(self, nbytes):
         """Return pinned memory, aligned to 64 bytes."""
@@ -73,7 +83,6 @@ class Device:
         whole = np.empty(nbytes, np.uint8)
         memory = self.memories[whole.ctypes.data] = Memory()
         weakref.finalize(whole, self._freed, memory).atexit = False
-        memory.uses.add(0)
         (self.pool or self.current[-1]).add(lambda: memory.uses.remove(0))
         return whole.view(OnDevice)
 
@@ -134,12 +143,12 @@ class Device:
 
 
 class Memory:
-    """What is known about memory of the device. Copies have numbers."""
+    """Facts about memory of the device. Copies have numbers from 1."""
 
     def __init__(self):
         self.content = self.intended = None  # the last copy that ran, the last sent
         self.is_copied_to = False
-        self.uses = set()  # copies that are yet to be read; 0 for an earlier use
+        self.uses = {0}  # copies that are not read yet; 0 is an earlier use
 
 
 class Stream:

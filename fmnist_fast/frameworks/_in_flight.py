@@ -104,6 +104,8 @@ class InFlight:
         self._newest: Any = lambda: None  # weak reference to the loader's iterator
         # It is reentrant because a signal handler may close the loader.
         self._lock = threading.RLock()
+        # This runs before the slots are freed, and at exit. The ring does not refer to
+        # this object, so it does not keep it alive.
         weakref.finalize(self, _wait_for, self._ring)
 
     def _on_device(self) -> AbstractContextManager[Any]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
-from ._core import DTYPES, MAX_EPOCH, Pipeline, Transforms
+from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
 from ._dataset.arrays import check_row
 from ._loader import options
 from ._loader.pipelines import Pipelines, new_pipeline
-from ._loader.progress import Place, Progress, checked_state
+from ._loader.progress import Progress, checked_state, state_at
 from .dataset import Dataset
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ class Loader:
 
     Buffers: A batch's arrays are writable, and yours as long as anything refers to
     them. After that, their memory is reused.
+
+    Copies: A copied or pickled loader begins where the next loop over the original
+    would begin. Only `load_state_dict` resumes in the middle of an epoch.
     """
 
     @hinting()
@@ -137,7 +140,7 @@ class Loader:
         self._seed = options.seed_of(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
         self.normalize, self.scale, self.bias = options.checked_normalize(
-            normalize, self.dtype, self._moments
+            normalize, self.dtype, dataset
         )
         self.layout = checked_name("layout", layout, options.LAYOUTS)
         self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
@@ -149,7 +152,7 @@ class Loader:
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
         self._slots = options.checked_slots(slots, self.prefetch)
         self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
-        self._reset((0, 0))
+        self._reset()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Raise AttributeError for public names, which are fixed."""
@@ -162,11 +165,11 @@ class Loader:
         """Return the seed in use: the one given, drawn, or loaded with a state."""
         return self._seed
 
-    def _reset(self, begin: Place) -> None:
-        self._pipelines = Pipelines(have_slots=bool(self._slots))
+    def _reset(self) -> None:
         n_global = self.batch_size * self.world
         n_needed = n_global if self.drop_last is True else 1
-        self._progress = Progress(len(self.dataset), n_global, n_needed, begin)
+        self._progress = Progress(len(self.dataset), n_global, n_needed, (0, 0))
+        self._pipelines = Pipelines(have_slots=bool(self._slots))
         if self._slots:
             self._pipelines.idle(self._new_pipeline)  # checks the size of the slots
 
@@ -176,12 +179,11 @@ class Loader:
         return {name: values[name] for name in options.NAMES}
 
     def _replace(self, **changes: Any) -> Loader:
-        """Return a loader that differs only in `changes`."""
-        return Loader(self.dataset, **self._options() | changes)
-
-    def _moments(self) -> tuple[float, float]:
-        dataset = self.dataset
-        return (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
+        """Return a copy that differs only in `changes`, not in the global batches."""
+        copy = Loader(self.dataset, **self._options() | changes)
+        with self._pipelines.lock:
+            copy._progress = self._progress.copy()
+        return copy
 
     @property
     def _pipeline(self) -> Pipeline | None:
@@ -201,6 +203,8 @@ class Loader:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Return an iterator over the batches of the next epoch."""
         with self._pipelines.lock:
+            if self._progress.pop_is_over():
+                return Batches()
             seed, begin = self.seed, self._progress.next_begin()
             epoch, position = begin
             checked_integer("epoch", epoch, 0, MAX_EPOCH)
@@ -349,8 +353,8 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Start the next iterator at the beginning of an epoch.
 
-        Right after `load_state_dict`, the state's epoch keeps the state's position. A
-        loop that always sets the epoch therefore resumes correctly too.
+        Right after `load_state_dict`, the state's epoch keeps the state's position, and
+        earlier epochs have no batches left. A loop that sets each epoch resumes too.
 
         Parameters
         ----------
@@ -377,17 +381,7 @@ class Loader:
             another number of threads, ranks or rows of a batch.
         """
         with self._pipelines.lock:
-            epoch, position = self._progress.where()
-        return {
-            "version": 1,
-            "epoch": epoch,
-            "position": position,
-            "seed": self.seed,
-            "shuffle": self.shuffle,
-            "shuffle_block": self.shuffle_block,
-            "samples": len(self.dataset),
-            "dataset": self._fingerprint,
-        }
+            return state_at(self._progress.where(), self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Start the next iterator where a state was taken, with its seed.
@@ -406,7 +400,7 @@ class Loader:
         seed, begin = checked_state(state, self.state_dict())
         with self._pipelines.lock:
             self._seed = seed
-            self._progress.go_to(begin)
+            self._progress.load(begin)
 
     def close(self) -> None:
         """Join the worker threads. Iterators in use then raise RuntimeError.
@@ -429,21 +423,22 @@ class Loader:
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the options, the epoch and the position to pickle, without threads."""
+        """Return the options and the place where the next loop begins, for a copy."""
         if self._slots:
             raise TypeError("a Loader with slots can't be pickled. Make a new Loader.")
-        state = self.__dict__ | {"_next": self._progress.where()}
-        del state["_pipelines"], state["_progress"]
+        with self._pipelines.lock:
+            state = self.__dict__ | {"_progress": self._progress.copy()}
+        del state["_pipelines"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickled loader, at the epoch and position where it was pickled."""
+        """Restore a copy, without the threads and the iterators of the original."""
         self.__dict__.update(state)
-        self._reset(self.__dict__.pop("_next"))
+        self._reset()
+        self._progress = state["_progress"]
 
     def __repr__(self) -> str:
         """Return the dataset, the options, and the batches of an epoch."""
         shown = options.shown(self._options())
         slots = f", {len(self._slots)} slots" if self._slots else ""
-        n = f"{len(self)} batches an epoch"
-        return f"Loader({self.dataset!r}, {shown}{slots}: {n})"
+        return f"Loader({self.dataset!r}, {shown}{slots}: {len(self)} batches an epoch)"

@@ -1,9 +1,11 @@
 """Behavior of all adapters: state and its errors, pictures, and missing packages."""
 
+import copy
 import importlib
 import importlib.util
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -58,6 +60,24 @@ def test_state_equals_a_loaders(small, adapter):
     assert labels_of(resumed) == want
     resumed.set_epoch(0)
     assert labels_of(resumed)[5:] == want
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, lambda loader: pickle.loads(pickle.dumps(loader))]
+)
+def test_a_copy_begins_where_the_next_loop_would(small, adapter, copied):
+    loader = adapter(small, **OPTIONS)
+    for use in (
+        lambda: next(iter(loader)),
+        lambda: list(loader) and None,
+        lambda: loader.load_state_dict(loader.state_dict() | {"position": 320}),
+    ):
+        kept = use()
+        twin = copied(loader)
+        assert type(twin) is adapter and twin.loader is not loader.loader
+        ours, theirs = ([labels_of(each) for _ in "ab"] for each in (loader, twin))
+        assert ours == theirs and len(ours[1]) == 16
+        del kept
 
 
 def test_state_of_another_loader_is_refused(small, odd, adapter):

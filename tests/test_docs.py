@@ -29,6 +29,7 @@ PACKAGES = {
     "docs/photos.md": ["PIL"],
     "docs/processes.md": ["torch"],
     "docs/published-datasets.md": [],
+    "docs/resuming.md": ["torch", "torchdata"],
     "docs/show.md": ["PIL", "matplotlib"],
 }
 BEFORE = """\

@@ -1,6 +1,8 @@
 """KerasLoader meets the contract of a Keras PyDataset, on every backend."""
 
 import os
+import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.scripts import run_script
 
 import fmnist_fast as ff
 
@@ -118,6 +121,109 @@ def test_state_in_the_middle_of_an_epoch(small):
     assert run.state_dict(16) == run.state_dict()
     resumed.set_epoch(0)
     assert same(resumed, ff.Loader(small, **NUMPY_OPTIONS))
+
+
+def test_a_copy_begins_with_the_same_pass(small):
+    loader = KerasLoader(small, **OPTIONS)
+    for index in (*range(16), 0, 1):
+        loader[index]
+    loader.on_epoch_begin()
+    twin = pickle.loads(pickle.dumps(loader))
+    assert twin.state_dict() == loader.state_dict() | {"position": 0}
+    assert twin.num_batches == 16 and twin.workers == 1
+    for _ in range(2):
+        assert same(list(twin), list(loader))
+
+
+def test_a_rest_without_a_batch_for_this_rank_ends_its_epoch(small):
+    ten = small.select(range(10))
+    loader = KerasLoader(ten, **OPTIONS | {"batch_size": 2, "shard": (3, 4)})
+    loader.load_state_dict(loader.state_dict() | {"position": 8})
+    with pytest.raises(IndexError, match="no batch is left for index 0: all 0 batches"):
+        loader[0]
+    assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 0)
+    assert len(loader[0][1]) == 2 and loader.epoch == 2
+
+
+def test_the_epoch_may_be_set_to_one_before_that_of_a_state(small):
+    loader = KerasLoader(small, **OPTIONS)
+    loader.load_state_dict(loader.state_dict() | {"epoch": 3, "position": 64})
+    loader.set_epoch(0)
+    assert loader.num_batches == 16 and loader.epoch == 0
+    assert same(loader, ff.Loader(small, **NUMPY_OPTIONS))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_signal_handler_may_read_the_state(monkeypatch):
+    """It counts the batches that were returned, not the one in progress."""
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")  # imports fastest
+    code = """
+        from fmnist_fast.frameworks.keras import KerasLoader
+
+        loader = KerasLoader(dataset, 1000, shuffle=True, threads=2)
+        n_returned, n_inside, wrong = 0, 0, []
+
+        def handler(_, frame):
+            global n_inside
+            codes = set()
+            while frame is not None:
+                codes.add(frame.f_code)
+                frame = frame.f_back
+            is_inside = KerasLoader.__getitem__.__code__ in codes
+            n_inside += is_inside
+            state = loader.state_dict()
+            n = state["epoch"] * 3 + state["position"] // 1000
+            if not n_returned <= n <= n_returned + (not is_inside):
+                wrong.append((n_returned, n, is_inside))
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            for index in range(3):
+                loader[index]
+                n_returned += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert n_inside > 50 and wrong == [], (n_inside, wrong)
+        """
+    done = run_script(code)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forks_while_another_thread_takes_batches(monkeypatch):
+    """Its lock may be held at the time of the fork."""
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    code = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from fmnist_fast.frameworks.keras import KerasLoader
+
+        loader, stop = KerasLoader(dataset, 1000, threads=1), threading.Event()
+
+        def consume():
+            while not stop.is_set():
+                for index in range(3):
+                    loader[index]
+
+        thread = threading.Thread(target=consume)
+        thread.start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(10)
+                loader.set_epoch(1)
+                ok = loader.state_dict()["epoch"] == 1 and len(loader[0][1]) == 1000
+                os._exit(0 if ok else 3)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if code:
+                break
+        stop.set()
+        thread.join()
+        sys.exit(code)
+        """
+    done = run_script(code)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_state_at_the_end_of_an_epoch_without_its_last_batch(small):

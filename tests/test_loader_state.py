@@ -1,5 +1,6 @@
 """Loader: epochs, states, and resuming from states."""
 
+import copy
 import itertools
 import json
 import pickle
@@ -219,14 +220,6 @@ def test_seed_none_is_random_but_kept_in_the_state(odd):
     assert same(list(second), list(first))
 
 
-def test_a_pickled_loader_resumes_where_it_was(odd):
-    loader = ff.Loader(odd, 50, shuffle=True, seed=9)
-    iterator = iter(loader)
-    first = [next(iterator) for _ in range(3)]
-    copy = pickle.loads(pickle.dumps(loader))
-    assert same(first + list(copy), wanted(odd, batch_size=50, shuffle=True, seed=9))
-
-
 def test_a_rank_with_one_batch_less_has_the_state_of_all_ranks(odd):
     """Its state must not skip the last rows, which other ranks still have."""
     options = {"batch_size": 43, "shuffle": True}  # 3 batches for each, 4 for rank 0
@@ -289,3 +282,142 @@ def test_an_iterator_that_fails_to_start_takes_no_epoch(small, monkeypatch):
         iter(loader)
     assert loader.state_dict() == state
     assert len(list(loader)) == 15
+
+
+# ---- loops that resume --------------------------------------------------------------
+
+
+def while_epochs_are_left(loader, first_epoch):
+    while loader.epoch < 3:
+        yield from loader
+        yield None
+
+
+def from_the_epoch_of_the_loader(loader, first_epoch):
+    for epoch in range(loader.epoch, 3):
+        loader.set_epoch(epoch)
+        yield from loader
+        yield None
+
+
+def without_setting_the_epoch(loader, first_epoch):
+    for _ in range(loader.epoch, 3):
+        yield from loader
+        yield None
+
+
+def from_an_epoch_that_the_program_saved(loader, first_epoch):
+    for epoch in range(first_epoch, 3):
+        loader.set_epoch(epoch)
+        yield from loader
+        yield None
+
+
+def over_all_epochs(loader, first_epoch):
+    for epoch in range(3):
+        loader.set_epoch(epoch)
+        yield from loader
+        yield None
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        while_epochs_are_left,
+        from_the_epoch_of_the_loader,
+        without_setting_the_epoch,
+        from_an_epoch_that_the_program_saved,
+        over_all_epochs,
+    ],
+)
+@pytest.mark.parametrize("drop_last", LASTS)
+@pytest.mark.parametrize("shard", [None, (2, 3)])
+@pytest.mark.parametrize("adapter", [None, "TorchLoader"])
+def test_a_loop_resumes_after_each_batch_and_each_epoch(
+    odd, loop, drop_last, shard, adapter
+):
+    def new():
+        return make(odd.select(range(13)), 2, **options)
+
+    make = ff.Loader
+    if adapter:
+        make = pytest.importorskip("fmnist_fast.frameworks.torch").TorchLoader
+    options = {"shuffle": True, "drop_last": drop_last, "shard": shard, "threads": 1}
+    run, saved, batches = new(), [], []
+    for batch in loop(run, 0):
+        ended = batch is None
+        epoch = saved[-1][0] + saved[-1][2] if saved else 0  # as a program counts
+        batches += [] if ended else [batch]
+        saved.append((epoch, run.state_dict(), ended, len(batches)))
+    assert len(saved) == len(batches) + 3
+    for epoch, state, ended, n in saved:
+        resumed = new()
+        resumed.load_state_dict(json.loads(json.dumps(state)))
+        rest = [batch for batch in loop(resumed, epoch + ended) if batch is not None]
+        assert len(rest) == len(batches) - n, (epoch, n)
+        for (x, y), (want_x, want_y) in zip(rest, batches[n:]):
+            assert np.array_equal(x, want_x) and np.array_equal(y, want_y)
+
+
+def test_epochs_before_a_loaded_state_are_over(odd):
+    loader = ff.Loader(odd, 50, shuffle=True)
+    state = loader.state_dict() | {"epoch": 2, "position": 100}
+    loader.load_state_dict(state)
+    loader.set_epoch(1)
+    batches = iter(loader)
+    assert list(batches) == [] and batches.closed
+    assert loader.state_dict() == state and loader.epoch == 2
+    want = wanted(odd, batch_size=50, shuffle=True, epoch=2)[2:]
+    assert same(list(loader), want)  # an iterator is empty only once
+    loader.set_epoch(1)  # batches were taken, so this is no part of resuming
+    assert len(list(loader)) == 11 and loader.epoch == 2
+
+
+# ---- copies -------------------------------------------------------------------------
+
+
+def take(loader, n):
+    batches = iter(loader)
+    return batches, [next(batches) for _ in range(n)]
+
+
+def load(loader, *then):
+    loader.load_state_dict(loader.state_dict() | {"epoch": 3, "position": 30})
+    return [loader.set_epoch(epoch) for epoch in then]
+
+
+USES = {
+    "none": lambda loader: None,
+    "an unused iterator": lambda loader: take(loader, 0),
+    "an iterator in use": lambda loader: take(loader, 2),
+    "an iterator at its end": lambda loader: take(loader, 10),
+    "a dropped unused iterator": lambda loader: take(loader, 0) and None,
+    "a dropped iterator": lambda loader: take(loader, 2) and None,
+    "a dropped iterator at its end": lambda loader: take(loader, 10) and None,
+    "an epoch": lambda loader: list(loader) and None,
+    "the same epoch set": lambda loader: (take(loader, 2), loader.set_epoch(0)),
+    "another epoch set": lambda loader: loader.set_epoch(5),
+    "a state": lambda loader: load(loader),
+    "a state and a dropped unused iterator": lambda loader: (
+        load(loader),
+        take(loader, 0) and None,
+    ),
+    "a state and an iterator in use": lambda loader: (load(loader), take(loader, 1)),
+    "a state and its epoch set": lambda loader: load(loader, 3),
+    "a state and an earlier epoch set": lambda loader: load(loader, 1),
+}
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+)
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_copy_begins_where_the_next_loop_would(small, copied, use):
+    loader = ff.Loader(small.select(range(100)), 10, shuffle=True, seed=9)
+    kept = use(loader)
+    twin = copied(loader)
+    ours, theirs = ([list(each) for _ in range(3)] for each in (loader, twin))
+    for epoch, batches in zip(ours, theirs, strict=True):
+        assert same(epoch, batches)
+    assert any(len(epoch) == 10 for epoch in ours)
+    del kept

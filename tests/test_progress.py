@@ -110,6 +110,40 @@ def test_setting_the_current_epoch_starts_it_again(progress):
         assert progress.where() == progress.next_begin() == (2, 0)
 
 
+def test_epochs_before_that_of_a_state_are_over(progress):
+    progress.load((7, 10))
+    for epoch in (0, 6):
+        progress.set_epoch(epoch)
+        assert progress.where() == progress.next_begin() == (7, 10)
+    assert progress.pop_is_over() and not progress.pop_is_over()
+    progress.set_epoch(6)
+    progress.set_epoch(7)
+    assert not progress.pop_is_over() and progress.next_begin() == (7, 10)
+    progress.load((7, 10))
+    progress.begun((7, 10), Batches(Pipeline(1)))  # and gave a batch
+    progress.set_epoch(6)
+    assert not progress.pop_is_over() and progress.next_begin() == (6, 0)
+
+
+def test_a_state_cancels_an_epoch_that_is_over(progress):
+    progress.load((7, 10))
+    progress.set_epoch(6)
+    progress.load((5, 0))
+    assert not progress.pop_is_over() and progress.next_begin() == (5, 0)
+
+
+def test_a_copy_begins_where_the_next_iterator_would(progress):
+    progress.begun((2, 0), Batches(Pipeline(3)))
+    assert progress.copy().where() == progress.copy().next_begin() == (3, 0)
+    progress.load((7, 10))
+    progress.set_epoch(6)
+    copy = progress.copy()
+    assert copy.pop_is_over() and copy.where() == (7, 10)
+    assert progress.pop_is_over()
+    copy.set_epoch(6)
+    assert copy.pop_is_over()
+
+
 # ---- states -------------------------------------------------------------------------
 
 OWN_STATE = {

@@ -75,7 +75,7 @@ def test_images_in_files(small, small_in_files):
     expected = list(TorchLoader(small, **options))
     for (x, y), (want_x, want_y) in zip(loader, expected, strict=True):
         assert torch.equal(x, want_x) and torch.equal(y, want_y)
-    loader.set_epoch(0)
+    next(iter(loader))  # the copies in the workers begin with the next epoch
     labels = torch.cat([y for _, y in workers])
     assert torch.equal(
         labels.sort().values, torch.cat([y for _, y in expected]).sort().values
@@ -170,6 +170,25 @@ def test_persistent_workers_continue_with_the_next_epoch(small):
     for _ in range(3):
         labels = torch.cat([y for _, y in workers])
         assert labels.tolist() == np.concatenate([y for _, y in want]).tolist()
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_workers_begin_where_the_next_loop_would(small, n_workers):
+    loader = TorchLoader(small, **OPTIONS)
+    workers = torch.utils.data.DataLoader(
+        loader, batch_size=None, num_workers=n_workers
+    )
+    want = np.concatenate([y for _, y in ff.Loader(small, **OPTIONS)]).tolist()
+    kept = iter(loader)
+    next(kept)
+    next(iter(loader))
+    assert [sum(len(y) for _, y in workers) for _ in range(2)] == [1000, 1000]
+    loader.load_state_dict(loader.state_dict() | {"epoch": 0, "position": 14 * 64})
+    for epoch, n in [(0, 104), (1, 1000)]:
+        loader.set_epoch(epoch)
+        labels = torch.cat([y for _, y in workers]).tolist()
+        assert len(labels) == n
+        assert epoch or labels == want[14 * 64 :]
 
 
 def test_workers_that_cannot_share_a_batch_are_refused(small, monkeypatch):

@@ -1,7 +1,9 @@
 """TorchLoader in packages that run a training loop for PyTorch."""
 
-import numpy as np
+import itertools
+
 import pytest
+from helpers.thread_workers import Threads, worker_info
 
 import fmnist_fast as ff
 
@@ -48,6 +50,10 @@ def lightning_parts(small, folder, **options):
             super().__init__()
             self.model, self.seen, self.validated = network(), [], 0
 
+        def on_train_epoch_start(self):
+            # Lightning restores no loader from a checkpoint at the end of an epoch.
+            self.trainer.train_dataloader.set_epoch(self.current_epoch)
+
         def training_step(self, batch, _):
             self.seen.append(batch[1].tolist())
             return loss_of(self.model, batch)
@@ -89,30 +95,104 @@ def test_lightning_trains_validates_and_resumes(small, tmp_path):
         assert torch.equal(weights, resumed.state_dict()[name])
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_lightning_resumes_from_every_checkpoint(small, tmp_path, drop_last):
+    callbacks = pytest.importorskip("lightning.pytorch.callbacks")
+    saved = []
+
+    class Save(callbacks.Callback):
+        def save(self, trainer, module, *_):
+            saved.append((tmp_path / f"{len(saved)}.ckpt", len(module.seen)))
+            trainer.save_checkpoint(saved[-1][0])
+
+        on_train_batch_end = on_validation_end = on_train_epoch_end = save
+
+    def fit(path=None, **options):
+        module, trainer = lightning_parts(few, tmp_path, max_epochs=3, **options)
+        loader = TorchLoader(few, **OPTIONS | {"drop_last": drop_last})
+        trainer.fit(module, loader, TorchLoader(few, 300), ckpt_path=path)
+        return module.seen
+
+    few = small.select(range(150))
+    whole = fit(callbacks=[Save()])
+    assert len(whole) == (6 if drop_last else 9)
+    for path, n in saved:
+        assert fit(path) == whole[n:], (path.name, n)
+
+
 # ---- torchdata ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_stateful_dataloader(small, num_workers):
+@pytest.fixture
+def thread_workers(monkeypatch):
+    """Return a context whose processes are threads, which start much faster."""
+    from torch.utils.data._utils import signal_handling, worker
+
+    from fmnist_fast.frameworks import torch as adapter
+
+    for name in vars(signal_handling):
+        if name.startswith(("_set_", "_remove_")):
+            monkeypatch.setattr(signal_handling, name, lambda *_: None)
+    monkeypatch.setattr(adapter, "get_worker_info", worker_info)
+    monkeypatch.setattr(worker, "_worker_info", None)  # each thread sets it
+    return Threads()
+
+
+def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved):
+    """Append the labels of all batches to `seen`, and the states between to `saved`."""
+    for epoch in range(first_epoch, 3):
+        loader.set_epoch(epoch)
+        for _, labels in dataloader:
+            seen.append((epoch, labels.tolist()))
+            saved.append((len(seen), epoch, dataloader.state_dict()))
+        saved.append((len(seen), epoch + 1, dataloader.state_dict()))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, "2 persistent"])
+@pytest.mark.parametrize("drop_last", [False, True, "wrap"])
+def test_stateful_dataloader_resumes_everywhere(
+    small, thread_workers, workers, drop_last
+):
     package = pytest.importorskip("torchdata.stateful_dataloader")
 
     def new():
-        loader = TorchLoader(small, **OPTIONS)
-        return package.StatefulDataLoader(
-            loader, batch_size=None, num_workers=num_workers
-        )
+        loader = TorchLoader(small.select(range(n)), 4, shard=shard, **loader_options)
+        return loader, package.StatefulDataLoader(loader, batch_size=None, **options)
 
-    run = new()
-    batches = iter(run)
-    for _ in range(5):
-        next(batches)
-    state, resumed = run.state_dict(), new()
-    resumed.load_state_dict(state)
-    rest = list(batches)
-    assert same(rest, resumed)
-    assert sum(len(labels) for _, labels in rest) == 1000 - 5 * 64 // max(
-        1, num_workers
-    )
+    loader_options = {"shuffle": True, "drop_last": drop_last, "normalize": "unit"}
+    for n, shard, steps in itertools.product([3, 8, 10], [None, (1, 2)], [1, 3]):
+        options = {"snapshot_every_n_steps": steps}
+        if workers:
+            options |= {
+                "num_workers": int(str(workers)[0]),
+                "persistent_workers": workers == "2 persistent",
+                "multiprocessing_context": thread_workers,
+            }
+        whole, saved = [], [(0, 0, new()[1].state_dict())]
+        train_until_epoch_3(*new(), 0, whole, saved)
+        for k, epoch, state in saved:
+            loader, dataloader = new()
+            dataloader.load_state_dict(state)
+            rest = []
+            train_until_epoch_3(loader, dataloader, epoch, rest, [])
+            assert rest == whole[k:], (n, shard, steps, k)
+
+
+def test_the_last_batches_of_two_worker_processes(small):
+    package = pytest.importorskip("torchdata.stateful_dataloader")
+
+    def new():
+        loader = TorchLoader(small.select(range(8)), 4, shuffle=True)
+        return package.StatefulDataLoader(loader, batch_size=None, num_workers=2)
+
+    for n_taken in (3, 4):
+        run, resumed = new(), new()
+        batches = iter(run)
+        for _ in range(n_taken):
+            next(batches)
+        resumed.load_state_dict(run.state_dict())
+        rest = list(resumed)
+        assert same(rest, list(batches)) and len(rest) == 4 - n_taken
 
 
 def test_a_worker_without_a_batch_has_a_state(small, monkeypatch):
@@ -124,9 +204,8 @@ def test_a_worker_without_a_batch_has_a_state(small, monkeypatch):
     monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
     loader = TorchLoader(small.select(range(3)), drop_last=True, **OPTIONS)
     before = loader.state_dict()
-    batches = iter(loader)
+    assert list(loader) == []
     assert loader.state_dict()["epoch"] == before["epoch"] + 1
-    assert list(batches) == []
     loader.load_state_dict(before)
     assert loader.state_dict() == before
     loader.set_epoch(3)
@@ -159,24 +238,41 @@ def test_accelerate(small, tmp_path):
 # ---- Ignite -------------------------------------------------------------------------
 
 
-def test_ignite(small):
+def test_ignite_trains_and_resumes(small):
     engine = pytest.importorskip("ignite.engine")
-    model, seen = network(), []
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    saved = []
 
-    def step(_, batch):
-        seen.append(batch[1].numpy().copy())
-        loss = loss_of(model, batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+    def new():
+        model, seen = network(), []
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
-    state = engine.Engine(step).run(TorchLoader(small, **OPTIONS), max_epochs=2)
-    assert state.iteration == 32
+        def step(_, batch):
+            seen.append(batch[1].tolist())
+            loss = loss_of(model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return engine.Engine(step), TorchLoader(small, **OPTIONS), seen
+
+    run, loader, seen = new()
+    events = engine.Events.ITERATION_COMPLETED, engine.Events.EPOCH_COMPLETED
+    for event in events:
+        run.add_event_handler(
+            event,
+            lambda: saved.append((len(seen), run.state_dict(), loader.state_dict())),
+        )
+    assert run.run(loader, max_epochs=2).iteration == 32
     arrays = ff.Loader(small, **OPTIONS)
-    want = [labels for _ in range(2) for _, labels in arrays]
-    assert all(np.array_equal(x, y) for x, y in zip(seen, want, strict=True))
+    assert seen == [labels.tolist() for _ in range(2) for _, labels in arrays]
+    # The state 16 is that of the end of the first epoch.
+    for n, *states in (*saved[:-2:5], saved[16]):
+        resumed, loader, rest = new()
+        resumed.load_state_dict(states[0])
+        loader.load_state_dict(states[1])
+        resumed.run(loader, max_epochs=2)
+        assert rest == seen[n:], n
 
 
 # ---- torch.compile ------------------------------------------------------------------

@@ -6,7 +6,7 @@ import itertools
 import math
 import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -66,13 +66,12 @@ def checked_drop_last(value: Any) -> DropLast:
 
 @default_floats
 def checked_normalize(
-    normalize: Any, dtype: str, moments: Callable[[], tuple[float, float]]
+    normalize: Any, dtype: str, dataset: Dataset
 ) -> tuple[Normalize, float, float]:
     """Check `normalize`, and return it with the scale and bias for pixels in 0..255.
 
-    "auto" is replaced by the value that it stands for. `moments` returns the mean and
-    the standard deviation of the dataset's pixels, divided by 255. It reads all pixels,
-    and is therefore called for "dataset" only.
+    "auto" is replaced by the value that it stands for. The mean and the standard
+    deviation, for which all pixels are read, are computed for "dataset" only.
     """
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
@@ -92,7 +91,7 @@ def checked_normalize(
             "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
             f"{normalize!r}"
         )
-    mean, std = moments()
+    mean, std = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
     if std == 0:
         raise ValueError(
             "normalize='dataset' requires a standard deviation above 0, got 0, because "

@@ -1,4 +1,4 @@
-"""Progress of a loader: its epoch and position, and the check of a saved state."""
+"""Progress of a loader: its epoch and position, and the states that it saves."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ class Progress:
         self._n_samples, self._n_global, self._n_needed = n_samples, n_global, n_needed
         self._next = begin
         self._newest: _Newest | None = None  # None after `go_to`
+        self._loaded: Place | None = None  # from a state, until the epoch is set
+        self._is_over = False  # whether the next iterator has no batches
+
+    def copy(self) -> Progress:
+        """Return the progress of a copy, which begins where the next iterator would."""
+        sizes = self._n_samples, self._n_global, self._n_needed
+        copy = Progress(*sizes, self.next_begin())
+        copy._loaded, copy._is_over = self._loaded, self._is_over
+        return copy
 
     def where(self) -> Place:
         """Return the place of the newest iterator's next batch."""
@@ -75,15 +84,44 @@ class Progress:
         """Let the next iterator begin at `begin`, whatever the newest does."""
         self._next, self._newest = begin, None
 
+    def load(self, begin: Place) -> None:
+        """Let the next iterator begin at the place of a state."""
+        self._loaded, self._is_over = begin, False
+        self.go_to(begin)
+
     def set_epoch(self, epoch: int) -> None:
         """Go to the beginning of `epoch`.
 
         A place in `epoch` stays if no batch was taken from there yet, such as the place
-        of a loaded state.
+        of a loaded state. Epochs before that of a loaded state are over: the next
+        iterator has no batches then, and the place stays too.
         """
         newest, begin = self._newest, self.next_begin()
         is_unused = newest is None or begin == newest.begin
-        self.go_to(begin if is_unused and begin[0] == epoch else (epoch, 0))
+        self._is_over = begin == self._loaded and epoch < begin[0]
+        if not self._is_over:
+            self._loaded = None
+            self.go_to(begin if is_unused and begin[0] == epoch else (epoch, 0))
+
+    def pop_is_over(self) -> bool:
+        """Return whether the iterator that begins now has no batches, only once."""
+        is_over, self._is_over = self._is_over, False
+        return is_over
+
+
+def state_at(place: Place, loader: Any) -> dict[str, Any]:
+    """Return the state of a Loader at a place."""
+    epoch, position = place
+    return {
+        "version": 1,
+        "epoch": epoch,
+        "position": position,
+        "seed": loader.seed,
+        "shuffle": loader.shuffle,
+        "shuffle_block": loader.shuffle_block,
+        "samples": len(loader.dataset),
+        "dataset": loader._fingerprint,
+    }
 
 
 def checked_state(state: Any, own_state: dict[str, Any]) -> tuple[int, Place]:

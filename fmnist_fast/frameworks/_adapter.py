@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,9 @@ class Adapter:
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iterator start at the beginning of `epoch`.
+
+        Right after `load_state_dict`, the state's epoch keeps the state's position, and
+        earlier epochs have no batches left.
 
         Parameters
         ----------
@@ -175,6 +179,10 @@ class Adapter:
         A loader for a CUDA device also waits until the device has read all batches.
         """
         (self._feed or self.loader).close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes of a copy, which has a loader of its own."""
+        return self.__dict__ | {"loader": copy.copy(self.loader)}
 
     def __enter__(self: Self) -> Self:
         return self

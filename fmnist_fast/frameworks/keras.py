@@ -5,9 +5,9 @@ from fmnist_fast.frameworks.keras import KerasLoader
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,14 @@ with importing("keras", f"Keras 3 and {_INSTALL}", "tensorflow", "jax", "torch")
 
 Batch = tuple[np.ndarray, np.ndarray]
 _FIXED = {"workers": 1, "use_multiprocessing": False}  # attributes of a PyDataset
+
+
+class _Pass(NamedTuple):
+    """One pass of Keras over an epoch, or over the rest of one."""
+
+    start: dict[str, Any]  # state at its beginning
+    requested: set[int]  # numbers that Keras has asked for
+    returned: set[int]  # numbers of the batches that Keras has got
 
 
 class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
@@ -73,7 +81,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     number of batches that the model was trained on, because the TensorFlow backend of
     Keras takes batches ahead. After a state from the middle of an epoch is loaded,
     ``fit(loader, epochs=1)`` trains on the rest of that epoch. A separate call is
-    required because Keras takes the same number of batches in all epochs of a `fit`.
+    required because Keras takes the same number of batches in all epochs of a `fit`. A
+    signal handler may call `state_dict`, which does not count a batch in progress.
 
     Thread safety: Several threads may ask for batches, and each batch goes to one of
     them. More workers of Keras would change the order, so setting `workers` or
@@ -96,16 +105,20 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     ) -> None:
         options |= {"layout": layout, "label_dtype": label_dtype}
         super().__init__(dataset, batch_size=batch_size, **options)
-        self._lock = threading.Lock()
         # Batches of an epoch that Keras expects, as `num_batches` last told it.
         self._announced: int | None = None
         self._phase = "outside"  # of an epoch of Keras, then "begun", then "inside"
         self._reset_pass()
 
+    @property
+    def _lock(self) -> AbstractContextManager[Any]:
+        # A signal handler may take it again, and a forked process has a new one.
+        return self.loader._pipelines.lock
+
     def _reset_pass(self) -> None:
         """Make the next pass begin at the position of the loader."""
-        self._start = self.loader.state_dict()  # of the newest pass
-        self._requested: set[int] = set()  # numbers that Keras has asked for in it
+        # A signal handler may read the state here, so this is a single assignment.
+        self._newest = _Pass(self.loader.state_dict(), set(), set())
         self._batches: Iterator[Batch] | None = None
 
     def __getitem__(self, index: int) -> Batch:
@@ -133,33 +146,37 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """
         index = checked_integer("index", index, 0, len(self) - 1)
         with self._lock:
-            self._phase = "outside" if self._phase == "outside" else "inside"
-            if self._batches is None or index in self._requested:
+            if self._phase == "begun":
+                self._phase = "inside"
+            if self._batches is None or index in self._newest.requested:
                 # The new pass is over the next epoch, or again over an unfinished one.
                 self._batches = None  # the next iterator can use its threads
                 if not self._is_finished():
-                    self.loader.load_state_dict(self._start)
+                    self.loader.load_state_dict(self._newest.start)
                 self._reset_pass()
                 self._batches = iter(self.loader)
-            self._requested.add(index)
+            start, requested, returned = self._newest
+            requested.add(index)
             try:
                 batch: Batch = next(self._batches)
             except StopIteration:
+                returned.add(index)
                 raise IndexError(
-                    f"no batch is left for index {index}: all "
-                    f"{len(self._requested) - 1} batches of the pass have been returned"
+                    f"no batch is left for index {index}: all {len(requested) - 1} "
+                    "batches of the pass have been returned"
                 ) from None
             # On a rank that has one batch less, only the end of the iterator finishes
             # the epoch.
-            if len(self._requested) == self.loader._n_batches(self._start["position"]):
+            if len(requested) == self.loader._n_batches(start["position"]):
                 next(self._batches, None)
-            return batch
+        returned |= {index}  # unlike after a call, no signal is handled before `return`
+        return batch
 
     def _is_finished(self) -> bool:
-        return self.loader.epoch != self._start["epoch"]
+        return self.loader.epoch != self._newest.start["epoch"]
 
     def _n_upcoming(self) -> int:
-        position = 0 if self._is_finished() else self._start["position"]
+        position = 0 if self._is_finished() else self._newest.start["position"]
         return self.loader._n_batches(position)
 
     @property
@@ -173,7 +190,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         with self._lock:
             n = self._n_upcoming()
             if self._phase == "begun":
-                self._requested = set(range(len(self)))  # any number begins a pass
+                self._batches = None  # any number begins a pass
             elif self._phase == "outside":
                 self._announced = n
             return n
@@ -227,6 +244,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """
         with self._lock:
             self.loader.set_epoch(epoch)
+            if self.loader._progress.pop_is_over():  # after a state of a later epoch
+                self.loader._progress.go_to((epoch, 0))
             self._phase = "outside"
             self._reset_pass()
 
@@ -250,14 +269,30 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         TypeError, ValueError
             `n_batches` is not an integer, or is out of range.
         """
+        # The loader also counts a batch that is about to be returned. A signal handler
+        # that saves a checkpoint here must not count it, because no model has seen it.
         with self._lock:
-            if n_batches is None:
-                return self.loader.state_dict()
-            n_batches = checked_integer("n_batches", n_batches, 1, len(self))
-            rows = self.loader.batch_size * self.loader.world
-            position = self._start["position"] + n_batches * rows
-            place = self.loader._progress.place(self._start["epoch"], position)
-            return self._start | dict(zip(("epoch", "position"), place))
+            start, _, returned = self._newest
+            begin, n = start["position"], len(returned)
+            if n_batches is not None:
+                n = checked_integer("n_batches", n_batches, 1, len(self))
+            elif n == 0:
+                return dict(start)
+            position = begin + n * self.loader.batch_size * self.loader.world
+            if n_batches is None and n >= self.loader._n_batches(begin):
+                position = start["samples"]  # no batch is left on this rank
+            place = self.loader._progress.place(start["epoch"], position)
+            return start | dict(zip(("epoch", "position"), place))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes of a copy, which begins where the next pass would."""
+        with self._lock:
+            state = super().__getstate__()
+            loader: Loader = state["loader"]
+            if not self._is_finished():
+                loader.load_state_dict(self._newest.start)
+            newest = _Pass(loader.state_dict(), set(), set())
+            return state | {"_newest": newest, "_batches": None, "_phase": "outside"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Make the next pass continue where the state was taken.

@@ -5,7 +5,9 @@ from fmnist_fast.frameworks.torch import TorchLoader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import itertools
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -94,6 +96,9 @@ class TorchLoader(Adapter, IterableDataset):
     yields its part of every batch. The DataLoader then yields more batches than the
     `len` of this loader. Call `set_epoch` before each epoch, because this process
     does not see the epochs of the workers. Iterating without a DataLoader is faster.
+
+    Epochs: An iterator begins its epoch with its first batch, so `set_epoch` may come
+    after `iter`. In a StatefulDataLoader, an iterator at its end resumes at its end.
     """
 
     @hinting(Loader.__init__)
@@ -136,13 +141,13 @@ class TorchLoader(Adapter, IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over the images and labels of the next epoch."""
         self._divide_among_workers()
-        feed: Any = self._feed or self.loader
-        batches: Iterator[Batch] = iter(feed)
         if self._feed is None:
-            batches = _on_cpu(batches, self.loader.dtype)
+            batches = _on_cpu(self.loader, self.loader.dtype)
+        else:  # the outer loop keeps `iter(feed)` from being called now
+            batches = (batch for feed in [self._feed] for batch in feed)
         if self.channels_last:
-            return ((x.permute(0, 3, 1, 2), y) for x, y in batches)
-        return batches
+            batches = ((x.permute(0, 3, 1, 2), y) for x, y in batches)
+        return _Epoch(batches, self.loader)
 
     def _divide_among_workers(self) -> None:
         """Replace the loader in a DataLoader's worker by a loader of its part.
@@ -167,7 +172,6 @@ class TorchLoader(Adapter, IterableDataset):
             )
         shard = whole.rank * info.num_workers + info.id, whole.world * info.num_workers
         self.loader = whole._replace(batch_size=batch_size, shard=shard, threads=1)
-        self.loader.load_state_dict(whole.state_dict())
         self._is_part = True
 
     def _array(self, array: Any) -> np.ndarray:
@@ -185,6 +189,34 @@ class TorchLoader(Adapter, IterableDataset):
     def __repr__(self) -> str:
         """Return the class, the loader and the device as text."""
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
+
+
+class _Epoch(itertools.chain[Batch]):
+    """Iterator over one epoch, with the state that a StatefulDataLoader asks for.
+
+    The epoch begins with the first batch, because Lightning makes an iterator before it
+    sets the epoch. After the last batch, the loader's state is at the next epoch, but
+    this iterator has no batches left. To restore it, a StatefulDataLoader loads the
+    loader's state, makes an iterator, and loads the state below.
+
+    A chain iterates in C, so an epoch takes no longer than with the generator alone.
+    """
+
+    def __new__(cls, batches: Generator[Batch], loader: Loader) -> _Epoch:
+        return super().__new__(cls, batches)
+
+    def __init__(self, batches: Generator[Batch], loader: Loader) -> None:
+        self._batches, self._loader = batches, loader
+
+    def state_dict(self) -> dict[str, bool]:
+        """Return whether the epoch is over."""
+        has_begun = inspect.getgeneratorstate(self._batches) != inspect.GEN_CREATED
+        return {"is_over": has_begun and self._loader.state_dict()["position"] == 0}
+
+    def load_state_dict(self, state_dict: dict[str, bool]) -> None:
+        """Yield no batches if the epoch is over."""
+        if state_dict["is_over"]:
+            self._batches.close()  # before it began, so that it uses no epoch
 
 
 def _name(dtype: Any) -> Any:
@@ -216,7 +248,7 @@ def _checked_device(device: str | torch.device) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _on_cpu(batches: Iterator[Any], dtype: str) -> Iterator[Batch]:
+def _on_cpu(batches: Iterable[Any], dtype: str) -> Generator[Batch]:
     """Yield tensors that share the memory of the batches' arrays."""
     from_numpy = torch.from_numpy  # a batch of 128 takes 5 us, so a lookup matters
     if dtype == "bfloat16":

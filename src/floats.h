@@ -15,7 +15,7 @@
 #include <xmmintrin.h>
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define FM_FLOATS_ARM64 1
-#ifndef __GNUC__
+#ifdef _MSC_VER
 #include <intrin.h>
 #endif
 #else
@@ -60,17 +60,17 @@
 
 /* ---- the control state of a thread ----------------------------------------------- */
 
-/* Between fm_floats_begin and fm_floats_end, operations round to the nearest number,
-   keep denormal numbers, and do not trap. `caller` keeps the caller's state, with the
-   flags of exceptions that it has seen. On x86 both together take 10 ns. */
-
 /* Loads and stores, and so arithmetic on what they load and store, do not cross this
    line. MSVC moves nothing across the intrinsics below. */
-#ifdef __GNUC__
+#if defined(__GNUC__) || defined(__clang__)
 #define FM_FLOATS_FENCE() __asm__ volatile("" ::: "memory")
 #else
 #define FM_FLOATS_FENCE() ((void)0)
 #endif
+
+/* Between fm_floats_begin and fm_floats_end, operations round to the nearest number,
+   keep denormal numbers, and do not trap. `caller` keeps the caller's state, with the
+   flags of exceptions that it has seen. On x86 both together take 10 ns. */
 
 #if defined(FM_FLOATS_X86)
 
@@ -97,7 +97,7 @@ struct fm_floats {
     uint64_t fpcr, fpsr;
 };
 
-#ifdef __GNUC__
+#if defined(__GNUC__) || defined(__clang__)
 #define FM_FLOATS_READ(name, out) __asm__ volatile("mrs %0, " #name : "=r"(out))
 #define FM_FLOATS_WRITE(name, in) __asm__ volatile("msr " #name ", %0" : : "r"(in))
 #else

@@ -18,12 +18,13 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
 
+from .._core import default_floats
 from ..loader import Loader
 
 IN_FLIGHT = 4  # largest number of batches that are sent but not read
@@ -68,6 +69,7 @@ class InFlight:
         Device that receives the batches.
     """
 
+    @default_floats  # the core rounds the scale and the bias like this too
     def __init__(self, plain: Loader, device: Any) -> None:
         if plain.has_functions:
             raise ValueError(
@@ -96,7 +98,6 @@ class InFlight:
         arrays = [np.asarray(slot) for slot in slots]
         self.loader: Loader = plain._replace(**raw, slots=arrays)
         self._slots = {array.ctypes.data: s for array, s in zip(arrays, slots)}
-        # The core rounds both to float32 too.
         self._scale, self._bias = np.float32(plain.scale), np.float32(plain.bias)
         self._n_sent = 0
         # Arrays of the newest batches. They keep the slots from being filled again.
@@ -145,8 +146,22 @@ class InFlight:
         """Return the consumer's images and labels, outside the memory of the copy."""
         raise NotImplementedError
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        """Start the next epoch, end the previous iterator, and return a new one."""
+    def __iter__(self) -> Generator[tuple[Any, Any]]:
+        """Yield the batches of the next epoch, and end the previous iterator.
+
+        This happens when the first batch is requested.
+        """
+        batches = self._begin()
+        while (batch := self._next_batch(batches)) is not None:
+            yield batch
+        if batches is not self._newest():
+            raise RuntimeError(
+                "this iterator was ended by a newer iterator of the same loader.\n"
+                "A loader for a CUDA device has one iterator at a time."
+            )
+
+    def _begin(self) -> Iterator[Any]:
+        """End the previous iterator, and start the next epoch."""
         with self._lock:
             # The previous iterator holds slots that the new one needs. Sometimes only
             # the traceback of a failed loop keeps it alive. It raises RuntimeError if
@@ -159,16 +174,7 @@ class InFlight:
             self._lent.clear()  # the loader's close() does not release these slots
             batches = iter(self.loader)
             self._newest = weakref.ref(batches)
-        return self._device_batches(batches)
-
-    def _device_batches(self, batches: Any) -> Iterator[Any]:
-        while (batch := self._next_batch(batches)) is not None:
-            yield batch
-        if batches is not self._newest():
-            raise RuntimeError(
-                "this iterator was ended by a newer iterator of the same loader.\n"
-                "A loader for a CUDA device has one iterator at a time."
-            )
+            return batches
 
     def _next_batch(self, batches: Any) -> tuple[Any, Any] | None:
         """Send the next batch, and return it, or None at the end of the epoch."""

@@ -143,8 +143,8 @@ class TorchLoader(Adapter, IterableDataset):
         self._divide_among_workers()
         if self._feed is None:
             batches = _on_cpu(self.loader, self.loader.dtype)
-        else:  # the outer loop keeps `iter(feed)` from being called now
-            batches = (batch for feed in [self._feed] for batch in feed)
+        else:
+            batches = iter(self._feed)
         if self.channels_last:
             batches = ((x.permute(0, 3, 1, 2), y) for x, y in batches)
         return _Epoch(batches, self.loader)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from . import _core
-from ._io.files import usable_cores
+from ._io.cores import usable_cores
 from ._io.paths import expanded
 from ._version import __version__
 

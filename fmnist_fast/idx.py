@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._io.files import map_whole, read_into, read_whole, replacing, run_together
+from ._io.files import map_whole, read_into, read_whole, replacing
 from ._io.paths import expanded
+from ._io.threads import run_together
 from .errors import FormatError
 
 _HEAD_NBYTES = 4 + 4 * _core.IDX_MAX_NDIM  # the longest header

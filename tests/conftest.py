@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,23 @@ def no_proxies(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
+
+
+@pytest.fixture
+def few_threads(monkeypatch):
+    """Return a function, after whose call only `n` more Python threads can start."""
+
+    def limit(n, error=RuntimeError):
+        permits, start = iter(range(n)), threading.Thread.start
+
+        def start_or_fail(thread):
+            if next(permits, None) is None:
+                raise error("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+
+    return limit
 
 
 @pytest.fixture

@@ -57,6 +57,14 @@ def test_bytes_are_not_decoded(http):
     assert get(url) == (200, b"not gzip")
 
 
+def test_requests_without_a_thread(http, monkeypatch):
+    monkeypatch.setattr(connection, "start_all", lambda threads: 0)
+    http.serve("/b", content(BODY))
+    assert get(http.serve("/a", redirect("/b"))) == (200, BODY)
+    fails("must be https or http", http.serve("/c", redirect("ftp://x")), again=False)
+    fails("failed: .*refused", "http://127.0.0.1:1/", again=True)
+
+
 def test_chunks(http):
     pieces = [b"5\r\nabcde\r\n", b"2;ext=1\r\nfg\r\n", b"0\r\n\r\n"]
     url = http.serve("/a", respond(200, {"Transfer-Encoding": "chunked"}, pieces))

@@ -1,9 +1,8 @@
-"""Files: tasks in threads, reads in parts, files replaced in one step, and paths."""
+"""Files: reads in parts, files replaced in one step, and paths."""
 
 import json
 import os
 import re
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,82 +12,8 @@ import fmnist_fast as ff
 from fmnist_fast import config
 from fmnist_fast._cli.main import main
 from fmnist_fast._io import files, paths
-from fmnist_fast._io.files import read_into, replacing, run_together, usable_cores
-
-
-def test_usable_cores_is_at_least_one():
-    assert 1 <= usable_cores() <= os.cpu_count()
-
-
-def test_cores_without_affinity(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert usable_cores() == os.cpu_count()
-
-
-# ---- run_together ---------------------------------------------------------------
-
-
-def test_results_come_in_order():
-    events = [threading.Event() for _ in range(4)]
-
-    def task(i):
-        if i < 3:
-            events[i + 1].wait(5)
-        events[i].set()
-        return i
-
-    tasks = [lambda i=i: task(i) for i in range(4)]
-    assert run_together(tasks) == [0, 1, 2, 3]
-
-
-def test_tasks_run_at_the_same_time():
-    barrier = threading.Barrier(5, timeout=5)
-    assert sorted(run_together([barrier.wait] * 5)) == [0, 1, 2, 3, 4]
-
-
-def test_first_task_runs_in_the_calling_thread():
-    threads = run_together([threading.get_ident] * 3)
-    assert threads[0] == threading.get_ident() and threads[0] not in threads[1:]
-
-
-@pytest.mark.parametrize("failing, first", [((2,), 2), ((1, 2), 1), ((0, 3), 0)])
-def test_the_exception_of_the_first_failing_task_is_raised(failing, first):
-    finished = []
-
-    def task(i):
-        if i in failing:
-            raise KeyError(i)
-        finished.append(i)
-
-    with pytest.raises(KeyError) as caught:
-        run_together([lambda i=i: task(i) for i in range(4)])
-    assert caught.value.args == (first,)
-    assert sorted(finished) == sorted({0, 1, 2, 3} - set(failing))
-
-
-def test_a_failing_task_waits_for_the_others():
-    failed, finished = threading.Event(), []
-
-    def fail():
-        failed.set()
-        raise ValueError("the first")
-
-    def finish():
-        failed.wait(5)
-        finished.append(True)
-
-    with pytest.raises(ValueError, match="the first"):
-        run_together([fail, finish])
-    assert finished == [True]
-
-
-def test_interrupt_reaches_the_caller():
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_together([interrupt, int])
-
+from fmnist_fast._io.files import read_into, replacing
+from fmnist_fast._io.threads import run_together
 
 # ---- read_into ------------------------------------------------------------------
 

@@ -162,6 +162,29 @@ def test_other_errors_of_a_thread_are_raised(folder, tmp_path, monkeypatch, thre
     assert threading.active_count() <= n_before
 
 
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_with_few_threads_the_files_are_the_same(
+    folder, tmp_path, few_threads, n_started
+):
+    ff.convert_folder(folder, tmp_path / "want", threads=3)
+    few_threads(n_started)
+    with pytest.warns(RuntimeWarning, match="can't start another thread"):
+        ff.convert_folder(folder, tmp_path / "out", threads=3)
+    assert contents(tmp_path / "out") == contents(tmp_path / "want")
+
+
+def test_other_errors_are_raised_without_threads(
+    folder, tmp_path, few_threads, monkeypatch
+):
+    def fail(path):
+        raise ZeroDivisionError
+
+    few_threads(0)
+    monkeypatch.setattr(photo_files, "steps_of_file", fail)
+    with pytest.warns(RuntimeWarning), pytest.raises(ZeroDivisionError):
+        ff.convert_folder(folder, tmp_path / "out")
+
+
 def test_a_pillow_without_blocks_works_too(folder, tmp_path, monkeypatch):
     monkeypatch.delattr(Image.core, "set_blocks_max")
     assert ff.convert_folder(folder, tmp_path / "out").n_images == {"train": 24}

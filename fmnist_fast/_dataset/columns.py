@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import _core
 from .._checks import install_hint
-from .._io.files import run_together, usable_cores
+from .._io.cores import usable_cores
+from .._io.threads import run_together
 from .arrays import check_row, indexer, parts_of
 from .classes import labels_of, names_of
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._checks import install_hint
-from .._io.files import run_together
 from .._io.png import read_png, write_png
+from .._io.threads import run_together
 from ..config import default_threads
 from ..errors import FormatError
 from .known_cards import CARDS, Card

@@ -5,7 +5,7 @@ variables except SSL_CERT_FILE and SSL_CERT_DIR, which this module reads.
 
 Calls that wait for the network run in a thread. A call that takes too long is abandoned
 with its thread: a socket's time-out restarts with every byte, and a name lookup has no
-time-out.
+time-out. If no thread can start, the calling thread waits, for as long as this takes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from urllib.parse import urljoin
 import requests
 import urllib3
 
+from .._io.threads import start_all
 from .._version import __version__
 
 _CONNECT_SECONDS = 10.0
@@ -82,7 +83,8 @@ class Connection:
 
     def __enter__(self) -> Connection:
         """Start the thread that waits for the network."""
-        threading.Thread(target=self._work, daemon=True).start()
+        thread = threading.Thread(target=self._work, daemon=True)
+        self._has_thread = start_all([thread]) == 1
         return self
 
     def __exit__(
@@ -93,6 +95,8 @@ class Connection:
     ) -> None:
         """Tell the thread to close the connection and to end."""
         self._calls.put(None)  # the thread closes it, because it may still be reading
+        if not self._has_thread:
+            self._work()
 
     def open(self, url: str, headers: dict[str, str]) -> requests.Response:
         """Request `url`, follow its redirects, and return the header of the answer."""
@@ -149,6 +153,9 @@ class Connection:
         """Run `call` in the thread and return its result."""
         future: Future[Any] = Future()
         self._calls.put((future, call))
+        if not self._has_thread:
+            self._calls.put(None)
+            self._make_calls()
         try:
             return future.result(_PATIENCE_SECONDS)
         except (
@@ -174,6 +181,13 @@ class Connection:
             future.cancel()
 
     def _work(self) -> None:
+        self._make_calls()
+        if self._response is not None:
+            self._response.close()
+        self._session.close()
+
+    def _make_calls(self) -> None:
+        """Make the calls that arrive until a None arrives."""
         for future, call in iter(self._calls.get, None):
             # A canceled future takes no result, and nobody waits for it.
             with contextlib.suppress(InvalidStateError):
@@ -183,9 +197,6 @@ class Connection:
                     future.set_exception(error)
                 else:
                     future.set_result(result)
-        if self._response is not None:
-            self._response.close()
-        self._session.close()
 
 
 def _cause(error: BaseException) -> BaseException:

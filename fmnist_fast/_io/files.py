@@ -10,49 +10,16 @@ import errno
 import functools
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 from .. import _core
+from .cores import usable_cores
+from .threads import run_together
 
 _PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
 _CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Run `tasks` at the same time, and return their results in order.
-
-    The first task runs in the calling thread, and each other task in a thread of its
-    own. If tasks fail, all are waited for, and the first task's exception is raised.
-    """
-    results: list[Any] = [None] * len(tasks)
-    errors: list[BaseException | None] = [None] * len(tasks)
-
-    def run(i: int) -> None:
-        try:
-            results[i] = tasks[i]()
-        except BaseException as error:
-            errors[i] = error
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(1, len(tasks))]
-    for thread in threads:
-        thread.start()
-    run(0)
-    for thread in threads:
-        thread.join()
-    for error in errors:
-        if error is not None:
-            raise error
-    return results
 
 
 def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .._io.files import map_whole, read_whole, replacing, run_together
+from .._io.files import map_whole, read_whole, replacing
 from .._io.lock import locked
 from .._io.paths import File
+from .._io.threads import run_together
 from .._registry.hashes import published_sha256, sha256_of
 from ..idx import decode_idx
 

@@ -15,8 +15,9 @@ import numpy as np
 from .._dataset.arrays import checked_classes, checked_labels
 from .._dataset.card import CARD_NAME, read_card
 from .._dataset.images import MultiFileImages
-from .._io.files import run_together, usable_cores
+from .._io.cores import usable_cores
 from .._io.paths import File, expanded, is_url, shown
+from .._io.threads import run_together
 from ..dataset import Dataset
 from ..errors import FormatError
 from ..idx import map_idx
@@ -126,8 +127,9 @@ def _read_all(
         functools.partial(_read_file_pair, *pair, classes, cache) for pair in files
     ]
     parts: list[tuple[np.ndarray, np.ndarray]] = []
-    for begin in range(0, len(tasks), usable_cores()):
-        parts += run_together(tasks[begin : begin + usable_cores()])
+    n_together = usable_cores()
+    for begin in range(0, len(tasks), n_together):
+        parts += run_together(tasks[begin : begin + n_together])
     size = parts[0][0].shape[1:]
     for (images, _), (path, _) in zip(parts, files):
         if images.shape[1:] != size:

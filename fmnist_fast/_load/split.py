@@ -10,8 +10,8 @@ import numpy as np
 
 from .._dataset.arrays import checked_labels
 from .._dataset.card import CARD_NAME, read_card
-from .._io.files import run_together
 from .._io.paths import File
+from .._io.threads import run_together
 from .._registry.datasets import DATASETS
 from .._registry.hashes import is_published, owner_of, owner_of_files
 from .._registry.spec import DatasetSpec, SplitSpec

@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import sys
-import threading
 import time
 import warnings
 from collections import deque
@@ -22,9 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._checks import checked_integer, install_hint
-from .._io.files import sync_folder, usable_cores
+from .._io.cores import usable_cores
+from .._io.files import sync_folder
 from .._io.lock import locked
 from .._io.paths import expanded
+from .._io.threads import Worker, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
 from .store import BAD_NAME, PROGRESS_NAME, PhotoStore
 
@@ -218,6 +219,7 @@ def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -
         contextlib.closing(_converted(store, source, threads)) as results,
     ):
         warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", module="fmnist_fast")
         saved = time.monotonic()
         try:
             for photo, result in results:
@@ -241,25 +243,25 @@ def _converted(
     photos of 762x1000 per second as two threads, depending on the photos. Processes
     also take longer to start, and require an ``if __name__ == "__main__"`` of the
     caller. The threads share queues that are written in C. Ctrl-C in `submit` of a
-    ThreadPoolExecutor can leave a lock held, and then its threads never end.
+    ThreadPoolExecutor can leave a lock held, and then its threads never end. If no
+    thread can start, the calling thread converts the photos that are waiting.
     """
     tasks: SimpleQueue[Any] = SimpleQueue()
 
     def first_result() -> tuple[Photo, np.ndarray | str]:
         photo, queue = waiting.popleft()
+        if n_started == 0:
+            tasks.put(None)
+            _convert_tasks(tasks)
         result = queue.get()
         if isinstance(result, BaseException):
             raise result
         return photo, result
 
     waiting: deque[tuple[Photo, SimpleQueue[Any]]] = deque()
-    n_threads = min(threads, store.n_photos)
-    pool = [
-        threading.Thread(target=_convert_tasks, args=(tasks,)) for _ in range(n_threads)
-    ]
+    pool = [Worker(_convert_tasks, tasks) for _ in range(min(threads, store.n_photos))]
     try:
-        for thread in pool:
-            thread.start()
+        n_started = start_all(pool)
         for photo in store.remaining():
             waiting.append((photo, SimpleQueue()))
             tasks.put((source / photo.path, waiting[-1][1]))
@@ -273,9 +275,7 @@ def _converted(
                 tasks.get_nowait()
         for _ in pool:
             tasks.put(None)
-        for thread in pool:
-            if thread.is_alive():
-                thread.join()
+        join_all(pool)
 
 
 def _convert_tasks(tasks: SimpleQueue[Any]) -> None:

@@ -1,0 +1,102 @@
+"""Tasks in threads, also where the system can't start as many as are wanted."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+
+class Worker(threading.Thread):
+    """A thread that can be waited for again after Ctrl-C.
+
+    Up to Python 3.12, Ctrl-C during `join` marks a running thread as ended. Ctrl-C
+    during `get` of a SimpleQueue, which is written in C, leaves no lock held.
+    """
+
+    def __init__(self, target: Callable[..., Any], *args: Any) -> None:
+        """Prepare a call of `target` with `args`."""
+        super().__init__(target=target, args=args)
+        self._has_ended = False
+        self._end: SimpleQueue[None] = SimpleQueue()
+
+    def run(self) -> None:
+        """Call the target, and tell `wait` of the end."""
+        try:
+            super().run()
+        finally:
+            self._has_ended = True
+            self._end.put(None)
+
+    def wait(self) -> None:
+        """Wait until the target has returned."""
+        while not self._has_ended:
+            self._end.get()
+
+
+def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Run `tasks` at the same time, and return their results in order.
+
+    The first task runs in the calling thread, and each other task in a thread of its
+    own. A task whose thread can't start runs in the calling thread, after the first. If
+    tasks fail, all that run are waited for, and the first task's exception is raised.
+    """
+    results: list[Any] = [None] * len(tasks)
+    errors: list[BaseException | None] = [None] * len(tasks)
+
+    def run(i: int) -> None:
+        try:
+            results[i] = tasks[i]()
+        except BaseException as error:
+            errors[i] = error
+
+    threads = [Worker(run, i) for i in range(1, len(tasks))]
+    try:
+        n_started = start_all(threads)
+        for i in (0, *range(1 + n_started, len(tasks))):
+            run(i)
+            if errors[i] is not None:
+                break  # no later task's exception would be raised
+    finally:
+        join_all(threads)
+    for error in errors:
+        if error is not None:
+            raise error
+    return results
+
+
+def start_all(threads: Sequence[threading.Thread]) -> int:
+    """Start threads until one can't start, which warns, and return how many started."""
+    for n_started, thread in enumerate(threads):
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            if sys.platform not in ("emscripten", "wasi"):  # these have no threads
+                warnings.warn(
+                    "the system can't start another thread. The result is the same, "
+                    "but takes longer.\nRaise the limit of processes (ulimit -u) or "
+                    "of memory.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return n_started
+    return len(threads)
+
+
+def join_all(threads: Sequence[Worker]) -> None:
+    """Wait for the threads that started, and raise a KeyboardInterrupt only then."""
+    interrupt = None
+    while True:
+        try:
+            for thread in threads:
+                if thread.ident is not None:  # it started
+                    thread.wait()
+                    thread.join()
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt

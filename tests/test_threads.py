@@ -1,0 +1,185 @@
+"""Tasks in threads, also if threads can't start or Ctrl-C interrupts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from fmnist_fast._io.threads import run_together
+
+CANT_START = r"can't start another thread\. The result is the same, but takes longer\."
+
+
+def test_results_come_in_order():
+    events = [threading.Event() for _ in range(4)]
+
+    def task(i):
+        if i < 3:
+            events[i + 1].wait(5)
+        events[i].set()
+        return i
+
+    tasks = [lambda i=i: task(i) for i in range(4)]
+    assert run_together(tasks) == [0, 1, 2, 3]
+
+
+def test_tasks_run_at_the_same_time():
+    barrier = threading.Barrier(5, timeout=5)
+    assert sorted(run_together([barrier.wait] * 5)) == [0, 1, 2, 3, 4]
+
+
+def test_first_task_runs_in_the_calling_thread():
+    threads = run_together([threading.get_ident] * 3)
+    assert threads[0] == threading.get_ident() and threads[0] not in threads[1:]
+
+
+@pytest.mark.parametrize("failing, first", [((2,), 2), ((1, 2), 1), ((0, 3), 0)])
+def test_the_exception_of_the_first_failing_task_is_raised(failing, first):
+    finished = []
+
+    def task(i):
+        if i in failing:
+            raise KeyError(i)
+        finished.append(i)
+
+    with pytest.raises(KeyError) as caught:
+        run_together([lambda i=i: task(i) for i in range(4)])
+    assert caught.value.args == (first,)
+    assert sorted(finished) == sorted({0, 1, 2, 3} - set(failing))
+
+
+def test_a_failing_task_waits_for_the_others():
+    failed, finished = threading.Event(), []
+
+    def fail():
+        failed.set()
+        raise ValueError("the first")
+
+    def finish():
+        failed.wait(5)
+        finished.append(True)
+
+    with pytest.raises(ValueError, match="the first"):
+        run_together([fail, finish])
+    assert finished == [True]
+
+
+def test_interrupt_reaches_the_caller():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_together([interrupt, int])
+
+
+# ---- threads that can't start ---------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+@pytest.mark.parametrize("n_started", range(5))
+def test_tasks_without_a_thread_run_in_the_calling_thread(
+    few_threads, n_started, error
+):
+    few_threads(n_started, error)
+    before = threading.active_count()
+    barrier = threading.Barrier(n_started + 1, timeout=5)
+
+    def task(i):
+        if i <= n_started:
+            barrier.wait()
+        return i, threading.get_ident()
+
+    with pytest.warns(RuntimeWarning, match=CANT_START) as warned:
+        results = run_together([lambda i=i: task(i) for i in range(6)])
+    assert len(warned) == 1
+    assert [i for i, _ in results] == list(range(6))
+    own = {i for i, thread in results if thread == threading.get_ident()}
+    assert own == {0, *range(n_started + 1, 6)}
+    assert threading.active_count() == before
+
+
+def test_no_warning_on_systems_without_threads(few_threads, monkeypatch):
+    few_threads(0)
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert run_together([lambda i=i: i for i in range(3)]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("n_started", range(3))
+@pytest.mark.parametrize("failing", [(0,), (1, 3), (2, 3), (3,)])
+def test_the_first_exception_is_raised_with_few_threads(
+    few_threads, n_started, failing
+):
+    def task(i):
+        if i in failing:
+            raise KeyError(i)
+
+    few_threads(n_started)
+    with pytest.warns(RuntimeWarning), pytest.raises(KeyError) as caught:
+        run_together([lambda i=i: task(i) for i in range(4)])
+    assert caught.value.args == (failing[0],)
+
+
+def test_threads_are_joined_if_the_warning_is_an_error(few_threads):
+    finished = []
+
+    def finish():
+        time.sleep(0.1)
+        finished.append(True)
+
+    few_threads(2)
+    with pytest.raises(RuntimeWarning, match=CANT_START):
+        run_together([int, finish, finish, int])
+    assert finished == [True, True]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="requires root")
+def test_a_user_without_threads_reads_and_sums_the_same():
+    """The limit of processes counts threads, and does not apply to root."""
+    code = """
+import gzip, os, resource, warnings
+import numpy as np
+import fmnist_fast as ff
+from fmnist_fast._dataset import columns
+from fmnist_fast.idx import decode_idx
+
+columns.usable_cores = lambda: 3
+images = np.arange(3000 * 784, dtype=np.uint32).astype(np.uint8).reshape(-1, 28, 28)
+packed = memoryview(gzip.compress(b"\\0\\0\\x08\\x01\\0\\0\\0\\x03abc"))
+
+def results():
+    dataset = ff.Dataset.from_arrays(images, np.arange(3000) % 10)
+    rows = dataset.to_sklearn()[0].tobytes()
+    return decode_idx(packed, "a").tobytes(), dataset.mean, dataset.std, rows
+
+with_threads = results()
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+os.setuid(65534)
+assert results() == results() == with_threads
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("can't start another thread") == 1
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="requires POSIX")
+def test_ctrl_c_while_waiting_is_raised_when_all_threads_have_ended():
+    main, finished = threading.main_thread().ident, []
+
+    def press_and_finish():
+        time.sleep(0.1)
+        signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.1)
+        finished.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_together([int, press_and_finish])
+    assert finished == [True]

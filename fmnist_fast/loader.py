@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import config
 from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
 from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
 from ._dataset.arrays import check_row
@@ -72,7 +71,8 @@ class Loader:
         the k-th batch of one process with ``batch_size * world`` rows. "env" asks Ray
         Train, jax.distributed, torchrun, Open MPI or SLURM (docs/processes.md).
     threads : int in 1..256, optional
-        Number of workers. The default is the number of usable cores, at most 4.
+        Number of workers. The default is the number of cores that this process may use,
+        at most 4, or at most 8 with `augment`. A container's quota counts.
     prefetch : int in 1..65536, default 4
         Batches to keep ready. More small ones are kept, to wake threads less often.
     slots : sequence of arrays or buffers, optional
@@ -147,8 +147,7 @@ class Loader:
         self._compiled = self._compile(augment)
         self.augment = tuple(augment) if isinstance(augment, list) else augment
         self.drop_last = options.checked_drop_last(drop_last)
-        threads = config.default_threads() if threads is None else threads
-        self.threads = checked_integer("threads", threads, 1, 256)
+        self.threads = options.checked_threads(threads, augment)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
         self._slots = options.checked_slots(slots, self.prefetch)
         self._fingerprint = dataset.fingerprint  # now: a signal handler must not import

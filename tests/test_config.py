@@ -119,10 +119,26 @@ def test_the_cache_folder_follows_xdg(monkeypatch, tmp_path):
     assert config.cache_folder() == tmp_path / "xdg" / "fmnist_fast"
 
 
-def test_default_threads_are_at_most_four(monkeypatch):
-    for cores, threads in ((1, 1), (3, 3), (64, 4)):
+def test_default_threads_are_limited(monkeypatch):
+    for cores, threads, with_transforms in (
+        (1, 1, 1),
+        (3, 3, 3),
+        (6, 4, 6),
+        (64, 4, 8),
+    ):
         monkeypatch.setattr(config, "usable_cores", lambda cores=cores: cores)
         assert config.default_threads() == threads
+        assert config.default_threads(transforms=True) == with_transforms
+
+
+def test_the_loader_chooses_the_threads_for_its_transforms(small, monkeypatch, capsys):
+    monkeypatch.setattr(config, "usable_cores", lambda: 64)
+    for augment, threads in ((None, 4), ("standard", 8)):
+        loader = ff.Loader(small, augment=augment)
+        assert loader.threads == threads and "threads" not in repr(loader)
+        assert "threads=5" in repr(ff.Loader(small, augment=augment, threads=5))
+    ff.show_config()
+    assert "4, or 8 with transforms (64 usable cores)\n" in capsys.readouterr().out
 
 
 def test_the_source_tree_without_the_core_says_how_to_build_it(tmp_path):

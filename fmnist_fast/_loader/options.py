@@ -45,7 +45,7 @@ def checked_dataset(dataset: Any) -> Dataset:
 
 def shown(values: dict[str, Any]) -> str:
     """Return the options as a repr shows them, without some that are defaults."""
-    usual = _USUAL | {"threads": config.default_threads()}
+    usual = _USUAL | {"threads": checked_threads(None, values["augment"])}
     parts = []
     for name, value in values.items():
         if isinstance(value, tuple) and name == "normalize":
@@ -53,6 +53,13 @@ def shown(values: dict[str, Any]) -> str:
         if name not in usual or value != usual[name]:
             parts.append(f"{name}={value!r}")
     return ", ".join(parts)
+
+
+def checked_threads(value: Any, augment: Any) -> int:
+    """Check `threads`, and return it or the default for a loader with `augment`."""
+    if value is None:
+        value = config.default_threads(transforms=augment is not None)
+    return checked_integer("threads", value, 1, 256)
 
 
 def checked_drop_last(value: Any) -> DropLast:

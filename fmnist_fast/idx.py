@@ -73,7 +73,7 @@ def read_idx(
         header = _core.idx_header(head, path)
         _check_nbytes(nbytes - header[2], header, path)
         items = _items_for(header, path, out)
-        n_read = read_into(file, header[2], memoryview(_flat_bytes(items)))
+        n_read = read_into(file, header[2], _flat_bytes(items))
     _check_nbytes(n_read, header, path)
     _core.idx_swap(items)
     return items

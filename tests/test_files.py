@@ -36,15 +36,15 @@ def file(tmp_path, monkeypatch, request):
 
 @pytest.mark.parametrize("offset, n", [(0, 10007), (16, 9991), (5000, 7), (10, 0)])
 def test_any_range_is_read(file, offset, n):
-    out = bytearray(n)
-    assert read_into(file, offset, memoryview(out)) == n
+    out = np.empty(n, np.uint8)
+    assert read_into(file, offset, out) == n
     with open(file.name, "rb") as again:
-        assert out == again.read()[offset : offset + n]
+        assert out.tobytes() == again.read()[offset : offset + n]
 
 
 @pytest.mark.parametrize("offset, n", [(0, 10008), (9000, 5000), (10007, 1)])
 def test_reads_past_the_end_return_the_bytes_that_exist(file, offset, n):
-    assert read_into(file, offset, memoryview(bytearray(n))) == 10007 - offset
+    assert read_into(file, offset, np.empty(n, np.uint8)) == 10007 - offset
 
 
 # ---- replacing ------------------------------------------------------------------

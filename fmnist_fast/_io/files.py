@@ -12,19 +12,23 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from .. import _core
 from .cores import usable_cores
 from .threads import run_together
 
+if TYPE_CHECKING:
+    import numpy as np
+
 _PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
 _CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
 
 
-def read_into(file: IO[bytes], offset: int, out: memoryview) -> int:
+def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
     """Fill `out` with the bytes of `file` from `offset` on, and return their number.
 
+    `out` is uint8 (n,). Without the GIL, threads can't safely slice one memoryview.
     Several threads read the file. The number is less than ``len(out)`` only if the file
     ends earlier.
     """
@@ -57,8 +61,8 @@ def read_whole(path: str | os.PathLike[str]) -> memoryview:
 
     with open(path, "rb", buffering=0) as file:
         # A bytes object would be zeroed first, and would use small pages.
-        content = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
-        return content[: read_into(file, 0, content)]
+        content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+        return memoryview(content)[: read_into(file, 0, content)]
 
 
 def map_whole(path: str | os.PathLike[str]) -> memoryview:

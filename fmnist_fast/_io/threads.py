@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 
-class Worker(threading.Thread):
+class TaskThread(threading.Thread):
     """A thread that can be waited for again after Ctrl-C.
 
     Up to Python 3.12, Ctrl-C during `join` marks a running thread as ended. Ctrl-C
@@ -53,7 +53,7 @@ def run_together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         except BaseException as error:
             errors[i] = error
 
-    threads = [Worker(run, i) for i in range(1, len(tasks))]
+    threads = [TaskThread(run, i) for i in range(1, len(tasks))]
     try:
         n_started = start_all(threads)
         for i in (0, *range(1 + n_started, len(tasks))):
@@ -86,7 +86,7 @@ def start_all(threads: Sequence[threading.Thread]) -> int:
     return len(threads)
 
 
-def join_all(threads: Sequence[Worker]) -> None:
+def join_all(threads: Sequence[TaskThread]) -> None:
     """Wait for the threads that started, and raise a KeyboardInterrupt only then."""
     interrupt = None
     while True:

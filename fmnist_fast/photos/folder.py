@@ -25,7 +25,7 @@ from .._io.cores import usable_cores
 from .._io.files import sync_folder
 from .._io.lock import locked
 from .._io.paths import expanded
-from .._io.threads import Worker, join_all, start_all
+from .._io.threads import TaskThread, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
 from .store import BAD_NAME, PROGRESS_NAME, PhotoStore
 
@@ -259,7 +259,9 @@ def _converted(
         return photo, result
 
     waiting: deque[tuple[Photo, SimpleQueue[Any]]] = deque()
-    pool = [Worker(_convert_tasks, tasks) for _ in range(min(threads, store.n_photos))]
+    pool = [
+        TaskThread(_convert_tasks, tasks) for _ in range(min(threads, store.n_photos))
+    ]
     try:
         n_started = start_all(pool)
         for photo in store.remaining():

@@ -72,7 +72,9 @@ class Loader:
         Train, jax.distributed, torchrun, Open MPI or SLURM (docs/processes.md).
     threads : int in 1..256, optional
         Number of workers. The default is the number of cores that this process may use,
-        at most 4, or at most 8 with `augment`. A container's quota counts.
+        at most 4, or at most 8 with `augment`. A container's quota counts. If the
+        system refuses some workers, the others or the consumer fill the same batches,
+        and a RuntimeWarning says so.
     prefetch : int in 1..65536, default 4
         Batches to keep ready. More small ones are kept, to wake threads less often.
     slots : sequence of arrays or buffers, optional

@@ -107,7 +107,8 @@ class CFunction(Transform):
     and epoch. The results are reproducible if the function uses no other state. While
     it runs, floats round to the nearest number, and nothing is flushed to zero.
 
-    Thread safety: Several threads call the function at once, without the GIL.
+    Thread safety: Several threads call the function at once, without the GIL. A worker
+    has a stack of 512 KiB.
 
     Buffers: The function changes the pixels in place. Nothing checks which memory it
     writes.

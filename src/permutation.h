@@ -16,8 +16,9 @@
 #include "rng.h"
 
 /* Tests of positions, pairs, neighbors, cycles and parity can't tell eight rounds of
-   this round function from a true shuffle. With one multiplication instead of two, the test of
-   neighbors fails: at n = 256 with eight rounds, at n = 60000 even with twelve. */
+   this round function from a true shuffle. With one multiplication instead of two, the
+   test of neighbors fails: at n = 256 with eight rounds, at n = 60000 even with
+   twelve. */
 #define FM_PERMUTATION_ROUNDS 8
 
 struct fm_permutation {

@@ -3,9 +3,13 @@
    Threads claim work in order, in pieces of about UNIT_NBYTES: several small batches,
    or a range of rows of a large batch.
 
-   Waking a sleeping thread costs the waker 3 to 10 us and the sleeper 25 us (measured in virtual machines). This was half of the time to fill a batch. So a
-   consumer whose batch isn't ready does not sleep. It fills rows itself, as one of the
-   n_threads. And workers are only woken when half of the window is free. */
+   Waking a sleeping thread costs the waker 3 to 10 us and the sleeper 25 us (measured in
+   virtual machines). This was half of the time to fill a batch. So a consumer whose
+   batch isn't ready does not sleep. It fills rows itself, as one of the n_threads. And
+   workers are only woken when half of the window is free.
+
+   A pipeline outlives fm_pipeline_free while slots are lent, so that an array can keep
+   its slot without keeping what the pipeline reads: see Lease in _core.pyx. */
 #define _GNU_SOURCE /* pthread_condattr_setclock */
 
 #include "pipeline.h"

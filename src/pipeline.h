@@ -36,8 +36,9 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
                                  const struct fm_epoch *epoch,
                                  const struct fm_batching *batching, uint64_t *ticket);
 
-/* Lend batch number *index of the epoch, which is the next one, after a wait of about
-   `wait_ms` milliseconds at most. Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
+/* Lend the next batch of the epoch, which is number *index from 0, after a wait of about
+   `wait_ms` milliseconds at most.
+   Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
    FM_PIPELINE_FORKED, FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch is lost if the result
    is not FM_OK. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,

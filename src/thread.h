@@ -1,6 +1,6 @@
 /* Threads, mutexes and condition variables: a few functions, implemented with pthreads
-   (IEEE Std 1003.1-2017) or Win32. Without threads (FM_THREADS is 0, as in WebAssembly),
-   none starts, and nothing has to be locked. */
+   (IEEE Std 1003.1-2017) or Win32. Where there are no threads, as in WebAssembly,
+   FM_THREADS is 0: none starts, and nothing has to be locked. */
 #ifndef FM_THREAD_H
 #define FM_THREAD_H
 

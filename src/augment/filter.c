@@ -39,8 +39,8 @@ static size_t reflected(int64_t i, int64_t n)
    levels in each direction. */
 #define LEAST_WEIGHT 0x1p-63
 
-/* Compute the weights of a Gaussian of `size` weights, which sum to one. Return how many
-   are left without the smallest ones at both ends. */
+/* Compute the `size` weights of a Gaussian, which sum to one. Return how many are left
+   without the smallest ones at both ends. */
 static size_t gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
 {
     double values[FM_BLUR_MAX_SIZE], total = 0.0;

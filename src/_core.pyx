@@ -518,9 +518,13 @@ cdef class Pipeline:
             check(FM_NO_MEMORY)
 
     def __dealloc__(self):
+        cdef fm_status status = FM_OK
         if self.pipeline != NULL:
             with nogil:
-                fm_pipeline_free(self.pipeline)
+                status = fm_pipeline_free(self.pipeline)
+        if status != FM_OK:  # the last reference was dropped by one of its own workers
+            Py_INCREF((self.parts, self.begins, self.addresses, self.labels,
+                       self.transforms, self.slots))
 
     def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
               uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
@@ -564,8 +568,10 @@ cdef class Pipeline:
 
     def close(self):
         """Join the threads. Batches that are still held stay valid."""
+        cdef fm_status status
         with nogil:
-            fm_pipeline_close(self.pipeline)
+            status = fm_pipeline_close(self.pipeline)
+        check(status)
 
     def progress(self, uint64_t ticket):
         """Return how far the Batches of this ticket are: ``(n_taken, is_over)``.

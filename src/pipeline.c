@@ -325,14 +325,30 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     return p;
 }
 
+/* Return whether a worker calls, from a C function of the user. It can't wait for
+   itself. */
+static int is_own_worker(const struct fm_pipeline *p)
+{
+    for (int i = 0; i < p->n_started; i++)
+        if (fm_thread_is_current(p->workers[i].thread))
+            return 1;
+    return 0;
+}
+
+/* With the mutex held: let no thread begin to fill more of this epoch. */
+static void stop_epoch(struct fm_pipeline *p)
+{
+    p->running = 0;
+    fm_cond_wake_all(&p->ready); /* consumers in other threads get no more batches */
+}
+
 /* With the mutex held: end the epoch, wait until no thread is filling, and put the
    filled slots back into the free list. Return 0 if another thread has begun the next
    epoch in the meantime. */
 static int drop_epoch(struct fm_pipeline *p)
 {
     const uint64_t ticket = p->ticket;
-    p->running = 0;
-    fm_cond_wake_all(&p->ready); /* consumers in other threads get no more batches */
+    stop_epoch(p);
     while (p->n_active > 0 && p->ticket == ticket)
         fm_cond_wait(&p->quiet, &p->mutex);
     if (p->ticket != ticket)
@@ -352,9 +368,11 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
     fm_mutex_lock(&p->mutex);
-    while (!drop_epoch(p))
+    enum fm_status status = is_own_worker(p) ? FM_PIPELINE_OWN_WORKER : FM_OK;
+    while (status == FM_OK && !drop_epoch(p))
         ;
-    enum fm_status status = p->state == OPEN ? FM_OK : FM_PIPELINE_CLOSED;
+    if (status == FM_OK && p->state != OPEN)
+        status = FM_PIPELINE_CLOSED;
     if (status == FM_OK) {
         *ticket = ++p->ticket;
         p->epoch = *epoch;
@@ -448,7 +466,7 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
     p->eager = fm_clock_us() - p->left_us < EAGER_US;
     enum fm_status status = take_status(p, ticket);
     if (status == FM_PIPELINE_WAITING)
-        status = await(p, ticket, wait_ms);
+        status = is_own_worker(p) ? FM_PIPELINE_OWN_WORKER : await(p, ticket, wait_ms);
     if (status == FM_OK)
         status = lend(p, slot, index, n_rows);
     if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
@@ -491,16 +509,23 @@ void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t ticket)
     if (fm_pipeline_forked(p))
         return;
     fm_mutex_lock(&p->mutex);
-    if (p->ticket == ticket)
+    if (p->ticket == ticket && is_own_worker(p))
+        stop_epoch(p); /* the next start does the rest */
+    else if (p->ticket == ticket)
         drop_epoch(p);
     fm_mutex_unlock(&p->mutex);
 }
 
-void fm_pipeline_close(struct fm_pipeline *p)
+enum fm_status fm_pipeline_close(struct fm_pipeline *p)
 {
     if (fm_pipeline_forked(p))
-        return;
+        return FM_OK;
     fm_mutex_lock(&p->mutex);
+    if (is_own_worker(p)) {
+        stop_epoch(p);
+        fm_mutex_unlock(&p->mutex);
+        return FM_PIPELINE_OWN_WORKER;
+    }
     if (p->state == OPEN) {
         p->state = CLOSING; /* no thread starts from here on */
         p->is_interrupted = p->running;
@@ -517,19 +542,23 @@ void fm_pipeline_close(struct fm_pipeline *p)
     while (p->state != CLOSED)
         fm_cond_wait(&p->quiet, &p->mutex);
     fm_mutex_unlock(&p->mutex);
+    return FM_OK;
 }
 
-void fm_pipeline_free(struct fm_pipeline *p)
+enum fm_status fm_pipeline_free(struct fm_pipeline *p)
 {
     if (fm_pipeline_forked(p)) /* the mutex may be locked forever */
-        return;
-    fm_pipeline_close(p);
+        return FM_OK;
+    const enum fm_status status = fm_pipeline_close(p);
+    if (status != FM_OK)
+        return status;
     fm_mutex_lock(&p->mutex);
     p->is_abandoned = 1;
     const int is_last = p->slots.n_lent == 0;
     fm_mutex_unlock(&p->mutex);
     if (is_last)
         destroy(p);
+    return FM_OK;
 }
 
 void fm_pipeline_inspect(struct fm_pipeline *p, struct fm_pipeline_state *out)

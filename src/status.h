@@ -14,6 +14,7 @@ enum fm_status {
     FM_PIPELINE_FINISHED,
     FM_PIPELINE_CLOSED,
     FM_PIPELINE_FORKED,
+    FM_PIPELINE_OWN_WORKER,
     FM_NO_MEMORY,
     FM_SLOTS_IN_USE
 };
@@ -43,6 +44,9 @@ static inline const char *fm_status_message(enum fm_status status)
     case FM_PIPELINE_FORKED:
         return "this iterator was made before a fork and has no threads in the child "
                "process.\nStart a new one with iter(loader).";
+    case FM_PIPELINE_OWN_WORKER:
+        return "a C function in augment= can't wait for the loader that calls it.\n"
+               "Use another loader there, or close this one in another thread.";
     case FM_NO_MEMORY:
         return "there is not enough memory for another batch.\n"
                "Release earlier batches, or pass a smaller batch_size.";

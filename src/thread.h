@@ -62,6 +62,11 @@ static inline void fm_thread_join(fm_thread thread)
     CloseHandle(thread);
 }
 
+static inline int fm_thread_is_current(fm_thread thread)
+{
+    return GetThreadId(thread) == GetCurrentThreadId();
+}
+
 static inline void fm_mutex_init(fm_mutex *mutex) { InitializeSRWLock(mutex); }
 static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
 static inline void fm_mutex_lock(fm_mutex *mutex) { AcquireSRWLockExclusive(mutex); }
@@ -136,6 +141,11 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
 }
 
 static inline void fm_thread_join(fm_thread thread) { pthread_join(thread, NULL); }
+
+static inline int fm_thread_is_current(fm_thread thread)
+{
+    return pthread_equal(thread, pthread_self());
+}
 
 static inline void fm_mutex_init(fm_mutex *mutex) { pthread_mutex_init(mutex, NULL); }
 static inline void fm_mutex_destroy(fm_mutex *mutex) { pthread_mutex_destroy(mutex); }
@@ -222,6 +232,7 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
 }
 
 static inline void fm_thread_join(fm_thread thread) { (void)thread; }
+static inline int fm_thread_is_current(fm_thread thread) { return (void)thread, 0; }
 static inline void fm_mutex_init(fm_mutex *mutex) { (void)mutex; }
 static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
 static inline void fm_mutex_lock(fm_mutex *mutex) { (void)mutex; }

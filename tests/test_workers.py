@@ -294,6 +294,83 @@ def test_every_close_returns_after_the_threads_are_joined(small):
         next(iterator)
 
 
+OWN_WORKER = """
+    import ctypes, gc, weakref
+
+    def transform(function):
+        types = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        pointer = ctypes.CFUNCTYPE(None, *types, ctypes.c_void_p, ctypes.c_void_p)
+        return ff.CFunction(pointer(function))
+    """
+
+
+@needs_linux
+def test_a_worker_can_not_wait_for_itself():
+    out = succeed(
+        OWN_WORKER
+        + """
+    def call(function, *arguments):
+        try:
+            function(*arguments)
+        except RuntimeError as error:
+            messages.add(f"{function.__name__}: {error}")
+
+    def misuse(*_):
+        if threading.current_thread() is not threading.main_thread():
+            started.wait(30)
+            call(next, iterator)
+            iterator.close()
+            call(iter, loader)
+            call(loader.close)
+            called.set()
+
+    started, called, messages = threading.Event(), threading.Event(), set()
+    loader = ff.Loader(dataset, 2, augment=transform(misuse), threads=1)
+    iterator = iter(loader)
+    started.set()
+    assert called.wait(30)
+    print(*sorted(messages), sep="\\n")
+    assert list(iterator) == []
+    loader.close()
+    """
+    ).stdout
+    why = "a C function in augment= can't wait for the loader that calls it."
+    advice = "Use another loader there, or close this one in another thread."
+    names = ["close", "iter", "next"]
+    assert out == "".join(f"{name}: {why}\n{advice}\n" for name in names)
+
+
+@needs_linux
+def test_a_worker_may_collect_its_own_loader():
+    """Another thread joins it after this function, and then frees the loader."""
+    succeed(
+        OWN_WORKER
+        + """
+    def collect(*_):
+        if threading.current_thread() is not threading.main_thread():
+            if dropped.wait(30):
+                gc.collect()
+                collected.set()
+
+    gc.disable()
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(5):
+        dropped, collected = threading.Event(), threading.Event()
+        loader = ff.Loader(dataset, 2, augment=transform(collect), threads=1)
+        loader._cycle, alive = (loader, iter(loader)), weakref.ref(loader)
+        del loader
+        dropped.set()
+        assert collected.wait(30)
+        end = time.time() + 30
+        while len(os.listdir("/proc/self/task")) > before and time.time() < end:
+            time.sleep(0.01)
+        assert len(os.listdir("/proc/self/task")) <= before
+        gc.collect()
+        assert alive() is None
+    """
+    )
+
+
 # ---- leaks --------------------------------------------------------------------------
 
 

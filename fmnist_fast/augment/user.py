@@ -108,7 +108,8 @@ class CFunction(Transform):
     it runs, floats round to the nearest number, and nothing is flushed to zero.
 
     Thread safety: Several threads call the function at once, without the GIL. A worker
-    has a stack of 512 KiB.
+    has a stack of 512 KiB. A function in Python, through ctypes, can't close the loader
+    that calls it or take its batches: this raises RuntimeError.
 
     Buffers: The function changes the pixels in place. Nothing checks which memory it
     writes.

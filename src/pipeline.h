@@ -6,9 +6,9 @@
    fm_pipeline_start begins an epoch. fm_pipeline_take lends its batches in order.
    fm_pipeline_give takes a batch back, in any order and from any thread.
 
-   A C function in the transforms runs in a worker, and may come back here, for example
-   from a garbage collector. What would wait for this worker returns
-   FM_PIPELINE_OWN_WORKER there.
+   A C function in the transforms runs in a worker, and may call the functions below, for
+   example from a garbage collector. They do not wait for their own worker, and return
+   FM_PIPELINE_OWN_WORKER instead.
 
    The slots that are not lent never number fewer than the window. So the workers never
    wait until the consumer gives a slot back: holding batches costs memory, not time. */
@@ -62,7 +62,7 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *pipeline);
 
 /* Close the pipeline and free it. Slots that are lent, and what fm_pipeline_give needs,
    stay until the last of them is given back. A worker of its own frees nothing, and
-   returns FM_PIPELINE_OWN_WORKER. What the pipeline reads must then stay for good. */
+   returns FM_PIPELINE_OWN_WORKER. Then the plan's arrays must stay for good. */
 enum fm_status fm_pipeline_free(struct fm_pipeline *pipeline);
 
 /* A pipeline at one moment. */

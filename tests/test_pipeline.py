@@ -1,7 +1,6 @@
 """Threads and slots: held batches, memory, endings, and several iterators at once."""
 
 import gc
-import os
 import sys
 import threading
 import time
@@ -9,15 +8,10 @@ import time
 import numpy as np
 import pytest
 from helpers.batches import wanted
+from helpers.native import n_threads
 from helpers.scripts import run_script
 
 import fmnist_fast as ff
-
-
-def n_threads():
-    """Return the number of threads of this process, with the native ones."""
-    return len(os.listdir("/proc/self/task"))
-
 
 # ---- buffers -----------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ static void check_batch(const struct fm_slot *slot, uint64_t first, uint64_t n_r
                  (size_t)n_rows * IMAGE_NBYTES) == 0);
 }
 
-/* What a consumer thread works with, and what it counts. */
+/* A consumer: the epoch from which it takes batches, and its rows so far. */
 struct consumer {
     struct fm_pipeline *pipeline;
     uint64_t batch_size, ticket;

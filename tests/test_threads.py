@@ -172,6 +172,8 @@ assert results() == results() == with_threads
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="requires POSIX")
 def test_ctrl_c_while_waiting_is_raised_when_all_threads_have_ended():
+    # A background job of a shell would ignore SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     main, finished = threading.main_thread().ident, []
 
     def press_and_finish():
@@ -180,6 +182,9 @@ def test_ctrl_c_while_waiting_is_raised_when_all_threads_have_ended():
         time.sleep(0.1)
         finished.append(True)
 
-    with pytest.raises(KeyboardInterrupt):
-        run_together([int, press_and_finish])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_together([int, press_and_finish])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert finished == [True]

@@ -128,12 +128,12 @@ def thread_workers(monkeypatch):
     """Return a context whose processes are threads, which start much faster."""
     from torch.utils.data._utils import signal_handling, worker
 
-    from fmnist_fast.frameworks import torch as adapter
-
     for name in vars(signal_handling):
         if name.startswith(("_set_", "_remove_")):
             monkeypatch.setattr(signal_handling, name, lambda *_: None)
-    monkeypatch.setattr(adapter, "get_worker_info", worker_info)
+    # Other tests import the module again, so that TorchLoader may be of an older one.
+    names = TorchLoader._divide_among_workers.__globals__
+    monkeypatch.setitem(names, "get_worker_info", worker_info)
     monkeypatch.setattr(worker, "_worker_info", None)  # each thread sets it
     return Threads()
 

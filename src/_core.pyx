@@ -638,8 +638,9 @@ cdef class Pipeline:
 cdef class Lease:
     """Owner of a batch's memory. It gives the slot back when no array refers to it.
 
-    It does not refer to the Pipeline, which refers to the user's transforms: one that
-    keeps a batch would never be freed. The core keeps what fm_pipeline_give needs.
+    It does not refer to the Pipeline. A Pipeline refers to the user's transforms, and a
+    transform that keeps a batch would never be freed. The core keeps what
+    fm_pipeline_give needs.
     """
     cdef fm_pipeline *pipeline
     cdef fm_slot *slot

@@ -14,7 +14,6 @@ cdef extern from "status.h" nogil:
         FM_PIPELINE_CLOSED
         FM_PIPELINE_FORKED
         FM_NO_MEMORY
-        FM_NO_THREAD
     const char *fm_status_message(fm_status status)
 
 cdef extern from "cpu.h" nogil:

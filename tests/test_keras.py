@@ -190,6 +190,30 @@ def test_a_signal_handler_may_read_the_state(monkeypatch):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def test_the_state_does_not_wait_for_a_batch_of_another_thread(small):
+    requested, can_go_on = threading.Event(), threading.Event()
+
+    def wait(images, labels, rng):
+        requested.set()
+        can_go_on.wait(30)
+        return images, labels
+
+    loader = KerasLoader(small, augment=wait, **OPTIONS)
+    consumer = threading.Thread(target=loader.__getitem__, args=(0,))
+    consumer.start()
+    assert requested.wait(30)
+    states = []
+    reader = threading.Thread(target=lambda: states.append(loader.state_dict()))
+    reader.start()
+    reader.join(5)
+    seen = states.copy()
+    can_go_on.set()
+    consumer.join(30)
+    reader.join(30)
+    assert [state["position"] for state in seen] == [0]
+    assert loader.state_dict()["position"] == 64
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_while_another_thread_takes_batches(monkeypatch):
     """Its lock may be held at the time of the fork."""

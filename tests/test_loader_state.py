@@ -284,6 +284,17 @@ def test_an_iterator_that_fails_to_start_takes_no_epoch(small, monkeypatch):
     assert len(list(loader)) == 15
 
 
+def test_an_iterator_that_is_over_does_not_end_the_next_epoch(odd):
+    loader = ff.Loader(odd, 50)
+    first = iter(loader)
+    list(first)
+    second = iter(loader)
+    next(second)
+    assert next(first, None) is None
+    state = loader.state_dict()
+    assert (state["epoch"], state["position"]) == (1, 50)
+
+
 # ---- loops that resume --------------------------------------------------------------
 
 

@@ -1,6 +1,9 @@
-"""Compiled forms of Resize and RandomResizedCrop."""
+"""Compiled forms of Resize and RandomResizedCrop, and sizes on 32-bit machines."""
 
 import math
+import platform
+import subprocess
+from pathlib import Path
 
 import pytest
 from helpers.transforms import compiled, drawn, only
@@ -80,3 +83,42 @@ def test_random_resized_crop(ratio, sides, fallback):
         "antialias": 1,
     }
     assert compiled(transform, height=sides[0], width=sides[1]).width == 24
+
+
+ROOT = Path(__file__).parents[1]
+LARGE_SIZES = """
+#include "augment/resample.h"
+
+#define IN 70000
+#define OUT 65536
+
+static uint8_t in[IN], out[OUT + 7];
+
+int main(void)
+{
+    struct fm_box box = {0, 0, 1, IN};
+    struct fm_resize resize = {1, OUT, FM_NEAREST, 0};
+    for (size_t x = 0; x < IN; x++)
+        in[x] = (uint8_t)(x % 251);
+    fm_resample(in, IN, &box, &resize, FM_CPU_BASELINE, NULL, out);
+    for (uint64_t x = 0; x < OUT; x++)
+        if (out[x] != x * IN / OUT % 251)
+            return 1;
+    const uint64_t nbytes = fm_resample_work_nbytes(OUT, OUT, OUT, OUT);
+    return nbytes < (uint64_t)4 * 4 * OUT * OUT ? 2 : 0;
+}
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs x86-64")
+def test_sizes_on_32_bit_machines(compiler, tmp_path):
+    options = "-m32 -msse2 -mfpmath=sse -std=c11 -ffp-contract=off".split()
+    code, program = tmp_path / "main.c", tmp_path / "main"
+    command = [compiler, *options, f"-I{ROOT / 'src'}", code, "-o", program]
+    code.write_text("#include <math.h>\nint main(void) { return 0; }\n")
+    if subprocess.run(command, capture_output=True, timeout=60).returncode != 0:
+        pytest.skip("needs a compiler and a C library for 32-bit x86")
+    code.write_text(LARGE_SIZES)
+    command += [ROOT / "src" / "augment" / "resample.c", "-lm"]
+    subprocess.run(command, check=True, timeout=60)
+    assert subprocess.run([program], timeout=60).returncode == 0

@@ -102,6 +102,15 @@ def test_tasks_without_a_thread_run_in_the_calling_thread(
     assert threading.active_count() == before
 
 
+@pytest.mark.filterwarnings("ignore:the system can't start")
+def test_no_task_runs_in_the_calling_thread_after_a_failure(few_threads):
+    few_threads(0)
+    finished = []
+    with pytest.raises(ZeroDivisionError):
+        run_together([lambda: 1 / 0, lambda: finished.append(1)])
+    assert finished == []
+
+
 def test_no_warning_on_systems_without_threads(few_threads, monkeypatch):
     few_threads(0)
     monkeypatch.setattr(sys, "platform", "emscripten")

@@ -271,18 +271,18 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """
         # The loader also counts a batch that is about to be returned. A signal handler
         # that saves a checkpoint here must not count it, because no model has seen it.
-        with self._lock:
-            start, _, returned = self._newest
-            begin, n = start["position"], len(returned)
-            if n_batches is not None:
-                n = checked_integer("n_batches", n_batches, 1, len(self))
-            elif n == 0:
-                return dict(start)
-            position = begin + n * self.loader.batch_size * self.loader.world
-            if n_batches is None and n >= self.loader._n_batches(begin):
-                position = start["samples"]  # no batch is left on this rank
-            place = self.loader._progress.place(start["epoch"], position)
-            return start | dict(zip(("epoch", "position"), place))
+        # This takes no lock: another thread holds it while it waits for a batch.
+        start, _, returned = self._newest
+        begin, n = start["position"], len(returned)
+        if n_batches is not None:
+            n = checked_integer("n_batches", n_batches, 1, len(self))
+        elif n == 0:
+            return dict(start)
+        position = begin + n * self.loader.batch_size * self.loader.world
+        if n_batches is None and n >= self.loader._n_batches(begin):
+            position = start["samples"]  # no batch is left on this rank
+        place = self.loader._progress.place(start["epoch"], position)
+        return start | dict(zip(("epoch", "position"), place))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes of a copy, which begins where the next pass would."""

@@ -12,8 +12,8 @@ from ._checks import checked_dtype, checked_flag, checked_integer, checked_name,
 from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
 from ._dataset.arrays import check_row
 from ._loader import options
-from ._loader.pipelines import Pipelines, new_pipeline
-from ._loader.progress import Progress, checked_state, state_at
+from ._loader.pipelines import Claim, Pipelines, new_pipeline, start
+from ._loader.progress import Place, Progress, checked_state, state_at
 from .dataset import Dataset
 
 if TYPE_CHECKING:
@@ -207,25 +207,7 @@ class Loader:
         with self._pipelines.lock:
             if self._progress.pop_is_over():
                 return Batches()
-            seed, begin = self.seed, self._progress.next_begin()
-            epoch, position = begin
-            checked_integer("epoch", epoch, 0, MAX_EPOCH)
-            pipeline = self._pipelines.idle(self._new_pipeline)
-            self._progress.go_to(begin)  # a signal handler reads this until `begun`
-            batches = pipeline.start(
-                shuffle=self.shuffle,
-                block=self.shuffle_block or 0,
-                seed=seed,
-                epoch=epoch,
-                begin=position,
-                batch_size=self.batch_size,
-                rank=self.rank,
-                world=self.world,
-                drop_last=self.drop_last,
-                owner=self,
-            )
-            self._pipelines.lend(batches)
-            self._progress.begun(begin, batches)
+            batches, seed, (epoch, position) = self._start()
         if self._compiled is None or not self.has_functions:
             return batches
         from .augment._functions import ChangedBatches
@@ -238,6 +220,22 @@ class Loader:
             positions=(position, self.batch_size * self.world),
             rank=self.rank,
         )
+
+    def _start(self) -> tuple[Batches, int, Place]:
+        """Start an iterator. Return it with its seed, and the place where it begins."""
+        checked_integer("epoch", self._progress.next_begin()[0], 0, MAX_EPOCH)
+        claim = Claim()
+        pipeline = self._pipelines.idle(self._new_pipeline, claim)
+        seed, starting = self.seed, self._progress.begin(claim)
+        try:
+            batches = start(self, pipeline, seed, starting.begin)
+        except BaseException:
+            claim.closed = True
+            self._progress.give_up(starting)
+            raise
+        self._pipelines.lend(batches)
+        self._progress.begun(starting, batches)
+        return batches, seed, starting.begin
 
     def _compile(self, augment: Augment) -> Compiled | None:
         if augment is None:

@@ -15,6 +15,7 @@ from libc.stdlib cimport calloc, free
 from kernels cimport *
 
 import functools
+import operator
 import warnings
 
 import numpy as np
@@ -118,7 +119,9 @@ def idx_header(const uint8_t[::1] head not None, str source not None):
         message = fm_status_message(status).decode()
         content = f"the content starts with {first}" if first else "it is empty"
         raise FormatError(f"{source}: {message} ({content})")
-    shape = tuple([header.dims[i] for i in range(header.ndim)])
+    shape = ()
+    for i in range(header.ndim):
+        shape += (header.dims[i],)
     return (np.dtype(IDX_DTYPES[header.type]), shape, header.header_nbytes,
             header.data_nbytes)
 
@@ -416,6 +419,8 @@ LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
 MAX_EPOCH = UINT32_MAX  # the epoch is one word of the counter of the random numbers
 MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK
 SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
+# Not in comprehensions: without memory, Cython 3.3.1 releases an item of them twice.
+address_of = operator.attrgetter("ctypes.data")
 
 
 @cython.no_gc_clear  # threads read the arrays until __dealloc__ has joined them
@@ -485,7 +490,7 @@ cdef class Pipeline:
         self.label_shape[1] = n_classes
 
         begins = np.cumsum([0, *map(len, parts)], dtype=np.uint64)
-        addresses = np.array([part.ctypes.data for part in parts], dtype=np.uintp)
+        addresses = np.array([*map(address_of, parts)], dtype=np.uintp)
         self.begins, self.addresses, self.n = begins, addresses, begins[len(parts)]
         _, height, width = parts[0].shape
         plan.parts = fm_parts(len(parts), <uint64_t *>cnp.PyArray_DATA(begins),
@@ -510,7 +515,7 @@ cdef class Pipeline:
                 raise ValueError(f"slots[{i}] must have at least {self.layout.nbytes} "
                                  f"bytes, got {slot.nbytes}")
         self.slots = slots
-        addresses = np.array([slot.ctypes.data for slot in slots], dtype=np.uintp)
+        addresses = np.array([*map(address_of, slots)], dtype=np.uintp)
         self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch,
                                         <void **>cnp.PyArray_DATA(addresses),
                                         len(slots))
@@ -522,7 +527,7 @@ cdef class Pipeline:
         if self.pipeline != NULL:
             with nogil:
                 status = fm_pipeline_free(self.pipeline)
-        if status != FM_OK:  # the last reference was dropped by one of its own workers
+        if status != FM_OK:  # a thread that is filling has dropped the last reference
             Py_INCREF((self.parts, self.begins, self.addresses, self.labels,
                        self.transforms, self.slots))
 
@@ -563,7 +568,7 @@ cdef class Pipeline:
                 f"the system started only {n_started} of {self.threads} worker threads "
                 "of a loader.\nBatches are the same, but are filled more slowly. Pass "
                 f"threads={max(1, n_started)}, or raise the limit of processes.",
-                RuntimeWarning, stacklevel=2)
+                RuntimeWarning, stacklevel=4)  # of the loop
         return 0
 
     def close(self):

@@ -40,6 +40,11 @@ struct worker {
     fm_thread thread;
 };
 
+struct filler {
+    fm_thread_id thread;
+    int is_active;
+};
+
 struct fm_pipeline {
     struct fm_plan plan;
     uint64_t window;    /* most batches that are claimed or ready, but not taken */
@@ -82,6 +87,7 @@ struct fm_pipeline {
     size_t memory_nbytes; /* bytes of one part */
     int *unused; /* numbers of the parts that no consumer is using */
     int n_unused;
+    struct filler *fillers; /* threads that fill, by the number of their part */
 };
 
 /* A piece of work: whole batches if n_rows is 0, otherwise n_rows rows of one batch. */
@@ -172,6 +178,7 @@ static void fill_next(struct fm_pipeline *p, int filler)
     /* `unused` has a part: consumers only fill while n_active is below n_threads. */
     const int is_consumer = filler == p->n_threads;
     const int part = is_consumer ? p->unused[--p->n_unused] : filler;
+    p->fillers[part] = (struct filler){fm_thread_self(), 1};
     p->n_active++;
     fm_mutex_unlock(&p->mutex);
     fill(p, &claim, part);
@@ -181,6 +188,7 @@ static void fill_next(struct fm_pipeline *p, int filler)
     for (uint64_t i = 0; i < claim.n_batches; i++)
         p->ring[(claim.batch + i) % p->window]->units_left--;
     p->n_active--;
+    p->fillers[part].is_active = 0;
     if (p->n_waiting && next_is_ready(p))
         fm_cond_wake_one(&p->ready);
     if (p->n_active == 0 && !p->running)
@@ -269,6 +277,7 @@ static void free_parts(struct fm_pipeline *p)
 {
     fm_memory_free(p->memory);
     free(p->unused);
+    free(p->fillers);
     free(p->workers);
     free(p->ring);
     free(p);
@@ -302,13 +311,14 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     p->unused = calloc((size_t)n_threads, sizeof *p->unused);
     p->memory_nbytes = align_up(fm_plan_memory_nbytes(plan));
     const size_t n_parts = 2 * (size_t)n_threads;
+    p->fillers = calloc(n_parts, sizeof *p->fillers);
     if (p->memory_nbytes && p->memory_nbytes <= SIZE_MAX / n_parts)
         p->memory = fm_memory_new(n_parts * p->memory_nbytes);
     enum fm_status status = FM_OK;
     for (uint64_t i = 0; i < n_memories && status == FM_OK; i++)
         status = fm_slots_supply(&p->slots, memories[i]);
     if (p->workers == NULL || p->ring == NULL || p->unused == NULL ||
-        (p->memory_nbytes && p->memory == NULL) || status != FM_OK) {
+        p->fillers == NULL || (p->memory_nbytes && p->memory == NULL) || status != FM_OK) {
         fm_slots_drop_free(&p->slots);
         free_parts(p);
         return NULL;
@@ -325,12 +335,13 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     return p;
 }
 
-/* Return whether a worker calls, from a C function of the user. It can't wait for
-   itself. */
-static int is_own_worker(const struct fm_pipeline *p)
+/* With the mutex held: return whether the current thread is filling, and so is in a C
+   function of the user. It can't wait for itself. A thread-local variable would need
+   64 MiB of addresses in each worker. */
+static int is_filling(const struct fm_pipeline *p)
 {
-    for (int i = 0; i < p->n_started; i++)
-        if (fm_thread_is_current(p->workers[i].thread))
+    for (int part = 0; p->n_active > 0 && part < 2 * p->n_threads; part++)
+        if (p->fillers[part].is_active && fm_thread_is(p->fillers[part].thread))
             return 1;
     return 0;
 }
@@ -368,7 +379,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
     fm_mutex_lock(&p->mutex);
-    enum fm_status status = is_own_worker(p) ? FM_PIPELINE_OWN_WORKER : FM_OK;
+    enum fm_status status = is_filling(p) ? FM_PIPELINE_FILLING : FM_OK;
     while (status == FM_OK && !drop_epoch(p))
         ;
     if (status == FM_OK && p->state != OPEN)
@@ -407,7 +418,9 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
     *slot = p->ring[p->taken % p->window];
     *index = p->taken++;
     wake_worker(p);
-    if (p->n_waiting && next_is_ready(p))
+    if (p->taken == p->n_batches)
+        fm_cond_wake_all(&p->ready); /* no batch follows for the other consumers */
+    else if (p->n_waiting && next_is_ready(p))
         fm_cond_wake_one(&p->ready);
     return FM_OK;
 }
@@ -466,7 +479,7 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
     p->eager = fm_clock_us() - p->left_us < EAGER_US;
     enum fm_status status = take_status(p, ticket);
     if (status == FM_PIPELINE_WAITING)
-        status = is_own_worker(p) ? FM_PIPELINE_OWN_WORKER : await(p, ticket, wait_ms);
+        status = is_filling(p) ? FM_PIPELINE_FILLING : await(p, ticket, wait_ms);
     if (status == FM_OK)
         status = lend(p, slot, index, n_rows);
     if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
@@ -509,7 +522,7 @@ void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t ticket)
     if (fm_pipeline_forked(p))
         return;
     fm_mutex_lock(&p->mutex);
-    if (p->ticket == ticket && is_own_worker(p))
+    if (p->ticket == ticket && is_filling(p))
         stop_epoch(p); /* the next start does the rest */
     else if (p->ticket == ticket)
         drop_epoch(p);
@@ -521,10 +534,10 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *p)
     if (fm_pipeline_forked(p))
         return FM_OK;
     fm_mutex_lock(&p->mutex);
-    if (is_own_worker(p)) {
+    if (is_filling(p)) {
         stop_epoch(p);
         fm_mutex_unlock(&p->mutex);
-        return FM_PIPELINE_OWN_WORKER;
+        return FM_PIPELINE_FILLING;
     }
     if (p->state == OPEN) {
         p->state = CLOSING; /* no thread starts from here on */

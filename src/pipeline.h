@@ -6,9 +6,9 @@
    fm_pipeline_start begins an epoch. fm_pipeline_take lends its batches in order.
    fm_pipeline_give takes a batch back, in any order and from any thread.
 
-   A C function in the transforms runs in a worker, and may call the functions below, for
-   example from a garbage collector. They do not wait for their own worker, and return
-   FM_PIPELINE_OWN_WORKER instead.
+   A C function in the transforms may call the functions below, by a signal handler or a
+   garbage collector for example. They can't wait for the thread that fills this batch,
+   which is their own, and return FM_PIPELINE_FILLING instead.
 
    The slots that are not lent never number fewer than the window. So the workers never
    wait until the consumer gives a slot back: holding batches costs memory, not time. */
@@ -33,7 +33,7 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
 
 /* Begin an epoch, and drop the rest of the epoch before. *ticket identifies the new
    epoch: the calls below do nothing with the ticket of an epoch that is over.
-   Return FM_OK, FM_PIPELINE_CLOSED, FM_PIPELINE_FORKED, FM_PIPELINE_OWN_WORKER,
+   Return FM_OK, FM_PIPELINE_CLOSED, FM_PIPELINE_FORKED, FM_PIPELINE_FILLING,
    FM_NO_MEMORY or FM_SLOTS_IN_USE. If the system refuses threads, fewer threads or only the consumer
    fill the batches, with the same bytes. */
 enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
@@ -43,7 +43,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
 /* Lend the next batch of the epoch, which is number *index from 0, after a wait of about
    `wait_ms` milliseconds at most.
    Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
-   FM_PIPELINE_FORKED, FM_PIPELINE_OWN_WORKER, FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch
+   FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch
    is lost if the result is not FM_OK. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
@@ -56,13 +56,13 @@ void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
 void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t ticket);
 
 /* Join the threads and free the slots that are not lent. A closed pipeline can't start
-   again. Every call returns FM_OK after the threads are joined. A worker of its own only
-   stops the epoch, and returns FM_PIPELINE_OWN_WORKER. */
+   again. Every call returns FM_OK after the threads are joined. A thread that is filling
+   only stops the epoch, and gets FM_PIPELINE_FILLING. */
 enum fm_status fm_pipeline_close(struct fm_pipeline *pipeline);
 
 /* Close the pipeline and free it. Slots that are lent, and what fm_pipeline_give needs,
-   stay until the last of them is given back. A worker of its own frees nothing, and
-   returns FM_PIPELINE_OWN_WORKER. Then the plan's arrays must stay for good. */
+   stay until the last of them is given back. A thread that is filling frees nothing,
+   and gets FM_PIPELINE_FILLING. Then the plan's arrays must stay for good. */
 enum fm_status fm_pipeline_free(struct fm_pipeline *pipeline);
 
 /* A pipeline at one moment. */

@@ -14,7 +14,7 @@ enum fm_status {
     FM_PIPELINE_FINISHED,
     FM_PIPELINE_CLOSED,
     FM_PIPELINE_FORKED,
-    FM_PIPELINE_OWN_WORKER,
+    FM_PIPELINE_FILLING,
     FM_NO_MEMORY,
     FM_SLOTS_IN_USE
 };
@@ -44,7 +44,7 @@ static inline const char *fm_status_message(enum fm_status status)
     case FM_PIPELINE_FORKED:
         return "this iterator was made before a fork and has no threads in the child "
                "process.\nStart a new one with iter(loader).";
-    case FM_PIPELINE_OWN_WORKER:
+    case FM_PIPELINE_FILLING:
         return "a C function in augment= can't wait for the loader that calls it.\n"
                "Use another loader there, or close this one in another thread.";
     case FM_NO_MEMORY:

@@ -41,6 +41,7 @@ static inline void fm_pause_us(void)
 #include <windows.h>
 
 typedef HANDLE fm_thread;
+typedef DWORD fm_thread_id;
 typedef SRWLOCK fm_mutex;
 typedef CONDITION_VARIABLE fm_cond;
 
@@ -62,10 +63,9 @@ static inline void fm_thread_join(fm_thread thread)
     CloseHandle(thread);
 }
 
-static inline int fm_thread_is_current(fm_thread thread)
-{
-    return GetThreadId(thread) == GetCurrentThreadId();
-}
+/* Return the number of the current thread, and whether a number is that. */
+static inline fm_thread_id fm_thread_self(void) { return GetCurrentThreadId(); }
+static inline int fm_thread_is(fm_thread_id id) { return id == GetCurrentThreadId(); }
 
 static inline void fm_mutex_init(fm_mutex *mutex) { InitializeSRWLock(mutex); }
 static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
@@ -108,7 +108,7 @@ static inline void fm_fork_watch(void) {}
 #include <signal.h>
 #include <time.h>
 
-typedef pthread_t fm_thread;
+typedef pthread_t fm_thread, fm_thread_id;
 typedef pthread_mutex_t fm_mutex;
 typedef pthread_cond_t fm_cond;
 
@@ -142,9 +142,11 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
 
 static inline void fm_thread_join(fm_thread thread) { pthread_join(thread, NULL); }
 
-static inline int fm_thread_is_current(fm_thread thread)
+static inline fm_thread_id fm_thread_self(void) { return pthread_self(); }
+
+static inline int fm_thread_is(fm_thread_id id)
 {
-    return pthread_equal(thread, pthread_self());
+    return pthread_equal(id, pthread_self());
 }
 
 static inline void fm_mutex_init(fm_mutex *mutex) { pthread_mutex_init(mutex, NULL); }
@@ -218,7 +220,7 @@ static inline void fm_fork_watch(void) { pthread_atfork(NULL, NULL, fm_fork_seen
 
 #else
 
-typedef char fm_thread, fm_mutex, fm_cond;
+typedef char fm_thread, fm_thread_id, fm_mutex, fm_cond;
 
 #define FM_THREAD_MAIN(name, argument) static void *name(void *argument)
 #define FM_THREAD_RETURN return NULL
@@ -232,7 +234,8 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
 }
 
 static inline void fm_thread_join(fm_thread thread) { (void)thread; }
-static inline int fm_thread_is_current(fm_thread thread) { return (void)thread, 0; }
+static inline fm_thread_id fm_thread_self(void) { return 0; }
+static inline int fm_thread_is(fm_thread_id id) { return id == 0; }
 static inline void fm_mutex_init(fm_mutex *mutex) { (void)mutex; }
 static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
 static inline void fm_mutex_lock(fm_mutex *mutex) { (void)mutex; }

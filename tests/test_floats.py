@@ -1,5 +1,6 @@
 """The caller's rounding, flushing of denormal numbers, and traps change nothing."""
 
+import ctypes
 import functools
 import subprocess
 import sys
@@ -181,6 +182,26 @@ def test_python_functions_run_in_the_state_of_the_caller():
         want = get_state()[0]
         list(ff.Loader(dataset(), BATCH, augment=remember))
     assert seen == [want] * 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_c_function_changes_the_state_only_for_itself(threads):
+    """Later transforms and other images of the batch are computed as always."""
+    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
+
+    def batches(function):
+        affine = ff.RandomAffine(20, (0.1, 0.2), (0.7, 1.4), 5)
+        augment = [ff.CFunction(prototype(function)), affine]
+        return list(ff.Loader(dataset(), BATCH, augment=augment, threads=threads))
+
+    def round_up(*_):
+        left.append(float_state("up"))
+        left[-1].__enter__()
+
+    before, left = get_state()[0], []
+    want = batches(lambda *_: None)
+    assert same(batches(round_up), want) and left
+    assert get_state()[0] == before
 
 
 def test_default_floats():

@@ -278,7 +278,7 @@ def test_an_iterator_that_fails_to_start_takes_no_epoch(small, monkeypatch):
     loader.load_state_dict(state)
     iter(loader)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(loader._pipelines, "idle", lambda make: WithoutMemory())
+        patch.setattr(loader._pipelines, "idle", lambda *_: WithoutMemory())
         iter(loader)
     assert loader.state_dict() == state
     assert len(list(loader)) == 15

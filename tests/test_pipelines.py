@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 from fmnist_fast._loader import pipelines
-from fmnist_fast._loader.pipelines import Pipelines
+from fmnist_fast._loader.pipelines import Claim, Pipelines
 
 
 class Pipeline:
@@ -30,6 +30,7 @@ class Batches:
 def lend(pool, make=Pipeline):
     """Lend a pipeline to a new iterator, and return both."""
     pipeline, batches = pool.idle(make), Batches()
+    batches.pipeline = pipeline
     pool.lend(batches)
     return pipeline, batches
 
@@ -62,6 +63,40 @@ def test_an_iterator_that_is_in_use_keeps_its_pipeline():
     pool.close()
     assert first.closed and second.closed and third.closed
     assert not batches.closed and not more_batches.closed
+
+
+def test_a_signal_handler_that_begins_an_iterator_gets_a_pipeline_of_its_own():
+    pool, claim = Pipelines(have_slots=False), Claim()
+    outer = pool.idle(Pipeline, claim)
+    inner, _batches = lend(pool)  # before `outer` is lent
+    batches = Batches()
+    batches.pipeline = outer
+    pool.lend(batches)
+    assert inner is not outer and pool.idle(Pipeline) not in (inner, outer)
+    pool.close()
+    assert inner.closed and outer.closed
+
+
+def test_a_pipeline_that_a_signal_handler_has_claimed_is_not_taken():
+    pool, claims, made = Pipelines(have_slots=False), [Claim(), Claim()], []
+
+    def make():
+        if not made:
+            made.append(None)  # the handler runs now
+            made.append(pool.idle(make, claims[0]))
+        return Pipeline()
+
+    outer = pool.idle(make, claims[1])
+    assert outer is not made[1] and pool.newest is outer
+    pool.close()
+    assert outer.closed and made[1].closed
+
+
+def test_a_claim_that_is_given_up_leaves_the_pipeline_idle():
+    pool, claim = Pipelines(have_slots=False), Claim()
+    pipeline = pool.idle(Pipeline, claim)
+    claim.closed = True
+    assert pool.idle(Pipeline) is pipeline
 
 
 def test_a_pipeline_is_freed_with_its_iterator():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fmnist_fast._loader.pipelines import Claim
 from fmnist_fast._loader.progress import Progress, checked_state
 
 
@@ -22,6 +23,13 @@ class Batches:
         self.pipeline, self.ticket = pipeline or Pipeline(), 0
 
 
+def begin(progress, batches):
+    """Begin an iterator, as `Loader.__iter__` does, and return its place."""
+    starting = progress.begin(Claim())
+    progress.begun(starting, batches)
+    return starting.begin
+
+
 @pytest.fixture
 def progress():
     """Return the progress of 100 samples, with a short last batch, from epoch 2 on."""
@@ -34,7 +42,8 @@ def test_before_the_first_iterator(progress):
 
 def test_an_iterator_in_use(progress):
     batches = Batches()
-    progress.begun((2, 0), batches)
+    progress.go_to((2, 0))
+    begin(progress, batches)
     assert progress.where() == (2, 0) and progress.next_begin() == (3, 0)
     batches.pipeline.n_taken = 3
     assert progress.where() == (2, 30) and progress.next_begin() == (3, 0)
@@ -43,7 +52,8 @@ def test_an_iterator_in_use(progress):
 
 
 def test_an_unused_iterator_changes_nothing(progress):
-    progress.begun((2, 20), Batches())
+    progress.go_to((2, 20))
+    begin(progress, Batches())
     assert progress.where() == progress.next_begin() == (2, 20)
 
 
@@ -60,7 +70,8 @@ def test_an_unused_iterator_changes_nothing(progress):
 )
 def test_an_epoch_ends_if_no_batch_follows(n_global, n_needed, pipeline, expected):
     progress = Progress(100, n_global, n_needed, (0, 0))
-    progress.begun((2, 0), Batches(pipeline))
+    progress.go_to((2, 0))
+    begin(progress, Batches(pipeline))
     assert progress.where() == expected
 
 
@@ -68,14 +79,16 @@ def test_a_pipeline_that_is_started_again_is_not_asked(progress):
     """Another thread may read the place while an iterator starts."""
     pipeline = Pipeline(3)
     batches = Batches(pipeline)
-    progress.begun((2, 0), batches)
+    progress.go_to((2, 0))
+    begin(progress, batches)
     pipeline.newest, pipeline.n_taken = 1, 0
     assert progress.where() == (3, 0)
     newer = Batches(pipeline)
     newer.ticket = 1
 
     def start(ticket):
-        progress.begun((3, 0), newer)
+        progress.go_to((3, 0))
+        begin(progress, newer)
         del pipeline.progress
         return None
 
@@ -85,7 +98,8 @@ def test_a_pipeline_that_is_started_again_is_not_asked(progress):
 
 def test_go_to_ignores_the_older_iterator(progress):
     batches = Batches(Pipeline(3))
-    progress.begun((2, 0), batches)
+    progress.go_to((2, 0))
+    begin(progress, batches)
     progress.go_to((7, 10))
     assert progress.where() == progress.next_begin() == (7, 10)
     batches.pipeline.n_taken = 6  # the iterator continues, but is not counted
@@ -96,7 +110,8 @@ def test_setting_the_epoch_of_a_state_keeps_its_position(progress):
     progress.go_to((7, 10))
     progress.set_epoch(7)
     assert progress.where() == (7, 10)
-    progress.begun((7, 10), Batches())  # and gives no batch
+    progress.go_to((7, 10))
+    begin(progress, Batches())  # and gives no batch
     progress.set_epoch(7)
     assert progress.where() == (7, 10)
     progress.set_epoch(6)
@@ -105,7 +120,8 @@ def test_setting_the_epoch_of_a_state_keeps_its_position(progress):
 
 def test_setting_the_current_epoch_starts_it_again(progress):
     for batches in (Batches(Pipeline(1)), None):
-        progress.begun((2, 10), batches or Batches(Pipeline(1)))
+        progress.go_to((2, 10))
+        begin(progress, batches or Batches(Pipeline(1)))
         progress.set_epoch(2)
         assert progress.where() == progress.next_begin() == (2, 0)
 
@@ -120,7 +136,8 @@ def test_epochs_before_that_of_a_state_are_over(progress):
     progress.set_epoch(7)
     assert not progress.pop_is_over() and progress.next_begin() == (7, 10)
     progress.load((7, 10))
-    progress.begun((7, 10), Batches(Pipeline(1)))  # and gave a batch
+    progress.go_to((7, 10))
+    begin(progress, Batches(Pipeline(1)))  # and gave a batch
     progress.set_epoch(6)
     assert not progress.pop_is_over() and progress.next_begin() == (6, 0)
 
@@ -133,7 +150,8 @@ def test_a_state_cancels_an_epoch_that_is_over(progress):
 
 
 def test_a_copy_begins_where_the_next_iterator_would(progress):
-    progress.begun((2, 0), Batches(Pipeline(3)))
+    progress.go_to((2, 0))
+    begin(progress, Batches(Pipeline(3)))
     assert progress.copy().where() == progress.copy().next_begin() == (3, 0)
     progress.load((7, 10))
     progress.set_epoch(6)
@@ -142,6 +160,25 @@ def test_a_copy_begins_where_the_next_iterator_would(progress):
     assert progress.pop_is_over()
     copy.set_epoch(6)
     assert copy.pop_is_over()
+
+
+def test_an_iterator_that_is_being_started_is_in_use(progress):
+    claim = Claim()
+    starting = progress.begin(claim)
+    assert starting.begin == progress.where() == (2, 0)
+    assert progress.next_begin() == (3, 0)
+    progress.give_up(starting)
+    assert progress.where() == progress.next_begin() == (2, 0)
+
+
+def test_a_signal_handler_may_begin_an_iterator_while_another_one_is_started(progress):
+    claim = Claim()
+    starting = progress.begin(claim)
+    batches, newer = Batches(Pipeline(3)), Batches(Pipeline(1))
+    assert begin(progress, newer) == (3, 0)
+    progress.begun(starting, batches)
+    progress.give_up(starting)
+    assert progress.where() == (3, 10) and progress.next_begin() == (4, 0)
 
 
 # ---- states -------------------------------------------------------------------------

@@ -150,3 +150,33 @@ def test_a_signal_handler_may_read_the_state():
         """
     done = run_script(code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not on_posix, reason="needs setitimer")
+def test_signal_handlers_begin_iterators_of_their_own():
+    code = """
+        loader = ff.Loader(dataset.select(range(40)), 20, threads=1)
+        kept, counts, is_busy = [], [], False
+
+        def handler(*_):
+            global is_busy
+            if not is_busy:
+                is_busy = True
+                kept.append(iter(loader))
+                next(kept[-1])
+                is_busy = False
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            counts.append(len(list(loader)))
+            is_busy = True
+            counts += [1 + len(list(iterator)) for iterator in kept]
+            kept.clear()
+            is_busy = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert set(counts) == {2}, counts.count(2) / len(counts)
+        """
+    done = run_script(code)
+    assert done.returncode == 0, done.stderr

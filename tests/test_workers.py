@@ -320,6 +320,39 @@ def test_a_worker_can_not_wait_for_itself():
 
 
 @needs_linux
+@pytest.mark.parametrize("by_signal", [False, True], ids=["function", "signal"])
+def test_a_consumer_that_fills_can_not_wait_for_itself(by_signal):
+    """The consumer fills a batch that is not ready, and calls the function too."""
+    out = succeed(
+        OWN_WORKER
+        + f"""
+    def close(*_):
+        try:
+            loader.close()
+        except RuntimeError as error:
+            messages.add(str(error).splitlines()[0])
+
+    def touch(*_):
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.002)  # so that the consumer fills
+        elif {by_signal}:
+            signal.raise_signal(signal.SIGUSR1)
+        else:
+            close()
+
+    messages = set()
+    signal.signal(signal.SIGUSR1, close)
+    options = dict(threads=2, prefetch=2, normalize="unit")
+    loader = ff.Loader(dataset, 64, augment=transform(touch), **options)
+    list(loader)
+    print(*messages)
+    loader.close()
+    """
+    ).stdout
+    assert out == "a C function in augment= can't wait for the loader that calls it.\n"
+
+
+@needs_linux
 def test_a_worker_may_collect_its_own_loader():
     """Another thread joins it after this function, and then frees the loader."""
     succeed(
@@ -346,5 +379,41 @@ def test_a_worker_may_collect_its_own_loader():
         assert len(os.listdir("/proc/self/task")) <= before
         gc.collect()
         assert alive() is None
+    """
+    )
+
+
+def test_a_new_iterator_waits_until_close_has_stopped_the_workers():
+    """Otherwise two pipelines would write to the same slots."""
+    succeed(
+        OWN_WORKER
+        + """
+    is_old, started = True, threading.Event()
+
+    def fill(pixels, *_):
+        value = 1 if is_old else 2
+        if is_old:
+            started.set()
+            time.sleep(0.3)
+        ctypes.memset(pixels, value, 784)
+
+    memory = np.zeros(3 * 4096, np.uint8)
+    skip = -memory.ctypes.data % 64
+    slots = [memory[skip + 4096 * i :][:4096] for i in range(2)]
+    options = dict(dtype="uint8", prefetch=1, threads=1, slots=slots)
+    loader = ff.Loader(
+        dataset.select(range(4)), 4, augment=transform(fill), **options
+    )
+    iterator = iter(loader)
+    assert started.wait(30)
+    closing = threading.Thread(target=loader.close)
+    closing.start()
+    while not loader._pipeline.closed:
+        time.sleep(0.001)
+    is_old = False
+    images, _ = next(iter(loader))
+    closing.join()
+    time.sleep(0.5)
+    assert (images == 2).all()
     """
     )

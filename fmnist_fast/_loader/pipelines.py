@@ -15,8 +15,14 @@ from .._core import Batches, Pipeline, Transforms, default_floats
 from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
 
-_all: weakref.WeakSet[Pipelines] = weakref.WeakSet()
-_all_lock = threading.RLock()  # reentrant, as `Pipelines.lock`
+# A copy of a WeakSet fails if another thread changes it meanwhile.
+_all: set[weakref.ref[Pipelines]] = set()
+
+
+class Claim:
+    """Stand-in for an iterator that is being started, which is in use."""
+
+    closed = False
 
 
 class Pipelines:
@@ -37,11 +43,26 @@ class Pipelines:
         # Weak references to pipelines that older iterators use. A WeakSet could not be
         # read any more while the interpreter exits.
         self._older: list[weakref.ref[Pipeline]] = []
-        with _all_lock:
-            _all.add(self)
+        _all.add(weakref.ref(self, _all.discard))
 
-    def idle(self, make: Callable[[], Pipeline]) -> Pipeline:
-        """Return the newest pipeline, or a new one if the newest is still in use."""
+    def idle(
+        self, make: Callable[[], Pipeline], claim: Claim | None = None
+    ) -> Pipeline:
+        """Return the newest pipeline, or a new one if the newest is still in use.
+
+        It is in use as long as `claim` exists, and after `lend` as long as its iterator
+        is in use.
+        """
+        while True:
+            newest, batches = self.newest, self._batches
+            pipeline = self._idle(make)
+            claimed = batches if claim is None else weakref.ref(claim)
+            # A signal handler may have claimed a pipeline meanwhile.
+            if self.newest is newest and self._batches is batches:
+                self.newest, self._batches = pipeline, claimed
+                return pipeline
+
+    def _idle(self, make: Callable[[], Pipeline]) -> Pipeline:
         pipeline = self.newest
         if pipeline is not None and not (pipeline.forked or pipeline.closed):
             batches: Batches | None = self._batches()
@@ -52,12 +73,13 @@ class Pipelines:
             self._older = [*alive, weakref.ref(pipeline)]
         if self._have_slots and pipeline is not None:
             _check_slots_are_free(pipeline)
-        self.newest = make()
-        return self.newest
+        return make()
 
     def lend(self, batches: Batches) -> None:
-        """Record that the newest pipeline was started for the iterator `batches`."""
-        self._batches = weakref.ref(batches)
+        """Record that a claimed pipeline was started for the iterator `batches`."""
+        reference = weakref.ref(batches)
+        if batches.pipeline is self.newest:  # no signal handler has claimed another one
+            self._batches = reference
 
     def close(self) -> None:
         """Join the threads of all pipelines."""
@@ -75,7 +97,9 @@ def _check_slots_are_free(pipeline: Pipeline) -> None:
             "the supplied slots belong to the process that this one was forked from.\n"
             "Make a new Loader with other slots here."
         )
-    if not pipeline.closed:
+    if pipeline.closed:
+        pipeline.close()  # wait until no thread writes to the slots any more
+    else:
         raise RuntimeError(
             "the supplied slots are in use by another iterator of this loader.\n"
             "Finish, close or delete that iterator first."
@@ -88,18 +112,16 @@ def _check_slots_are_free(pipeline: Pipeline) -> None:
 
 
 def _close_all() -> None:
-    with _all_lock:
-        all_pipelines = list(_all)
-    for pipelines in all_pipelines:
-        pipelines.close()
+    for reference in _all.copy():
+        if (pipelines := reference()) is not None:
+            pipelines.close()
 
 
 def _renew_locks() -> None:
     """Replace the locks in a forked child, where other threads' locks stay locked."""
-    global _all_lock
-    _all_lock = threading.RLock()
-    for pipelines in list(_all):
-        pipelines.lock = threading.RLock()
+    for reference in _all.copy():
+        if (pipelines := reference()) is not None:
+            pipelines.lock = threading.RLock()
 
 
 atexit.register(_close_all)
@@ -131,4 +153,22 @@ def new_pipeline(
         threads=loader.threads,
         prefetch=loader.prefetch,
         slots=slots,
+    )
+
+
+def start(
+    loader: Any, pipeline: Pipeline, seed: int, begin: tuple[int, int]
+) -> Batches:
+    """Start an epoch of a Loader at the epoch and position `begin`."""
+    return pipeline.start(
+        shuffle=loader.shuffle,
+        block=loader.shuffle_block or 0,
+        seed=seed,
+        epoch=begin[0],
+        begin=begin[1],
+        batch_size=loader.batch_size,
+        rank=loader.rank,
+        world=loader.world,
+        drop_last=loader.drop_last,
+        owner=loader,
     )

@@ -13,10 +13,10 @@ Place = tuple[int, int]
 
 
 class _Newest(NamedTuple):
-    pipeline: Pipeline  # counts the batches that were taken
-    ticket: int
-    batches: weakref.ref[Batches]
     begin: Place
+    batches: weakref.ref[Any]  # or a Claim while the iterator is started
+    pipeline: Pipeline | None = None  # counts the batches that were taken
+    ticket: int = 0
 
 
 class Progress:
@@ -49,6 +49,8 @@ class Progress:
     def where(self) -> Place:
         """Return the place of the newest iterator's next batch."""
         while (newest := self._newest) is not None:
+            if newest.pipeline is None:
+                return newest.begin
             progress = newest.pipeline.progress(newest.ticket)
             if progress is not None:
                 n_taken, is_over = progress
@@ -74,11 +76,31 @@ class Progress:
             return self._next
         return newest.begin if self.where() == newest.begin else self._next
 
-    def begun(self, begin: Place, batches: Batches) -> None:
-        """Record a new iterator, which is now the newest."""
-        pipeline, ticket = batches.pipeline, batches.ticket
-        newest = _Newest(pipeline, ticket, weakref.ref(batches), begin)
-        self._newest, self._next = newest, (begin[0] + 1, 0)
+    def begin(self, claim: Any) -> _Newest:
+        """Record that an iterator is being started, which is now the newest.
+
+        `claim` stands for it until `begun` or `give_up`.
+        """
+        while True:
+            newest, place = self._newest, self._next
+            begin = self.next_begin()
+            starting = _Newest(begin, weakref.ref(claim))
+            # A signal handler may have begun an iterator meanwhile.
+            if self._newest is newest and self._next is place:
+                self._newest, self._next = starting, (begin[0] + 1, 0)
+                return starting
+
+    def begun(self, starting: _Newest, batches: Batches) -> None:
+        """Record that the iterator is started, unless a newer one was begun."""
+        reference = weakref.ref(batches)
+        newest = _Newest(starting.begin, reference, batches.pipeline, batches.ticket)
+        if self._newest is starting:
+            self._newest = newest
+
+    def give_up(self, starting: _Newest) -> None:
+        """Let the next iterator begin where this one, which can't be started, would."""
+        if self._newest is starting:
+            self._newest, self._next = None, starting.begin
 
     def go_to(self, begin: Place) -> None:
         """Let the next iterator begin at `begin`, whatever the newest does."""

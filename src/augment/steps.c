@@ -340,8 +340,11 @@ static void run_user(struct canvas *canvas, const struct fm_user *user,
     uint8_t *pixels = own_pixels(canvas);
     fm_rng_draw(draws->seed, draws->epoch, draws->position,
                 (enum fm_operation)draws->operation, 1, random);
+    struct fm_floats before; /* the function may change the state of this thread */
+    fm_floats_begin(&before);
     user->function(pixels, (int64_t)canvas->height, (int64_t)canvas->width, random,
                    user->data);
+    fm_floats_end(&before);
 }
 
 /* Run a transform that needs the result of all earlier ones. */

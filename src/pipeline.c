@@ -3,8 +3,8 @@
    Threads claim work in order, in pieces of about UNIT_NBYTES: several small batches,
    or a range of rows of a large batch.
 
-   Waking a sleeping thread costs the waker 3 to 10 us and the sleeper 25 us (measured in
-   virtual machines). This was half of the time to fill a batch. So a consumer whose
+   Waking a sleeping thread costs the waker 3 to 10 us and the sleeper 25 us, measured
+   in virtual machines. This was half of the time to fill a batch. So a consumer whose
    batch isn't ready does not sleep. It fills rows itself, as one of the n_threads. And
    workers are only woken when half of the window is free.
 
@@ -318,7 +318,8 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
     for (uint64_t i = 0; i < n_memories && status == FM_OK; i++)
         status = fm_slots_supply(&p->slots, memories[i]);
     if (p->workers == NULL || p->ring == NULL || p->unused == NULL ||
-        p->fillers == NULL || (p->memory_nbytes && p->memory == NULL) || status != FM_OK) {
+        p->fillers == NULL || (p->memory_nbytes && p->memory == NULL) ||
+        status != FM_OK) {
         fm_slots_drop_free(&p->slots);
         free_parts(p);
         return NULL;

@@ -34,13 +34,13 @@ struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
 /* Begin an epoch, and drop the rest of the epoch before. *ticket identifies the new
    epoch: the calls below do nothing with the ticket of an epoch that is over.
    Return FM_OK, FM_PIPELINE_CLOSED, FM_PIPELINE_FORKED, FM_PIPELINE_FILLING,
-   FM_NO_MEMORY or FM_SLOTS_IN_USE. If the system refuses threads, fewer threads or only the consumer
-   fill the batches, with the same bytes. */
+   FM_NO_MEMORY or FM_SLOTS_IN_USE. If the system refuses threads, fewer threads or only
+   the consumer fill the batches, with the same bytes. */
 enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
                                  const struct fm_epoch *epoch,
                                  const struct fm_batching *batching, uint64_t *ticket);
 
-/* Lend the next batch of the epoch, which is number *index from 0, after a wait of about
+/* Lend the next batch of the epoch, which is number *index, counted from 0. Wait about
    `wait_ms` milliseconds at most.
    Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
    FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch
@@ -56,8 +56,8 @@ void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
 void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t ticket);
 
 /* Join the threads and free the slots that are not lent. A closed pipeline can't start
-   again. Every call returns FM_OK after the threads are joined. A thread that is filling
-   only stops the epoch, and gets FM_PIPELINE_FILLING. */
+   again. Every call returns FM_OK after the threads are joined. A thread that is
+   filling only stops the epoch, and gets FM_PIPELINE_FILLING. */
 enum fm_status fm_pipeline_close(struct fm_pipeline *pipeline);
 
 /* Close the pipeline and free it. Slots that are lent, and what fm_pipeline_give needs,

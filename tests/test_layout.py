@@ -383,3 +383,12 @@ def test_figures_of_a_tree_without_layers(plant, checkout):
     printed = subprocess.run(program, capture_output=True, text=True, check=True).stdout
     assert re.search(r"^upward imports +- \(1 modules have no layer\)$", printed, re.M)
     assert re.search(r"^import cycles +0$", printed, re.M)
+
+
+@pytest.mark.parametrize("pattern", ["*.c", "*.h", "*.p[xy][dx]"])
+def test_lines_of_the_core_have_at_most_88_characters(pattern):
+    paths = list((ROOT / "src").rglob(pattern))
+    assert len(paths) > 1
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert len(line) <= 88, f"{path}:{number}"

@@ -50,8 +50,8 @@ class Pipelines:
     ) -> Pipeline:
         """Return the newest pipeline, or a new one if the newest is still in use.
 
-        It is in use as long as `claim` exists, and after `lend` as long as its iterator
-        is in use.
+        `claim` keeps it in use until it is closed or dropped, or until `lend`. After
+        that, its iterator does.
         """
         while True:
             newest, batches = self.newest, self._batches

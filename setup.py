@@ -50,6 +50,8 @@ class BuildCore(build_ext):
         for extension in self.extensions:
             extension.extra_compile_args += compile_args
             extension.extra_link_args += link_args
+        # As an option of setup(), it would be lost in an editable install.
+        self.cython_c_in_temp = True
         super().build_extensions()
 
 
@@ -68,5 +70,4 @@ setup(
         )
     ],
     cmdclass={"build_ext": BuildCore},
-    options={"build_ext": {"cython_c_in_temp": True}},
 )

@@ -95,6 +95,7 @@ def test_options_are_those_of_the_compiler_in_use(script, compiler):
     (extension,) = command.extensions
     assert ("-std=c11" in extension.extra_compile_args) == (compiler == "unix")
     assert extension.extra_link_args == [] and extension.built
+    assert command.cython_c_in_temp  # src/ has no generated file
 
 
 # ---- floats.h ---------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ._checks import checked_dtype, checked_flag, checked_integer, checked_name,
 from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
 from ._dataset.arrays import check_row
 from ._loader import options
-from ._loader.pipelines import Claim, Pipelines, new_pipeline, start
+from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, start
 from ._loader.progress import Place, Progress, checked_state, state_at
 from .dataset import Dataset
 
@@ -205,7 +205,7 @@ class Loader:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Return an iterator over the batches of the next epoch."""
         with self._pipelines.lock:
-            if self._progress.pop_is_over():
+            if self._progress.pop_is_empty():
                 return Batches()
             batches, seed, (epoch, position) = self._start()
         if self._compiled is None or not self.has_functions:
@@ -224,13 +224,13 @@ class Loader:
     def _start(self) -> tuple[Batches, int, Place]:
         """Start an iterator. Return it with its seed, and the place where it begins."""
         checked_integer("epoch", self._progress.next_begin()[0], 0, MAX_EPOCH)
-        claim = Claim()
-        pipeline = self._pipelines.idle(self._new_pipeline, claim)
-        seed, starting = self.seed, self._progress.begin(claim)
+        placeholder = Placeholder()
+        pipeline = self._pipelines.idle(self._new_pipeline, placeholder)
+        seed, starting = self.seed, self._progress.begin(placeholder)
         try:
             batches = start(self, pipeline, seed, starting.begin)
         except BaseException:
-            claim.closed = True
+            placeholder.closed = True
             self._progress.give_up(starting)
             raise
         self._pipelines.lend(batches)

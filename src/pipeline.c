@@ -40,6 +40,7 @@ struct worker {
     fm_thread thread;
 };
 
+/* The thread that uses a part of the memory, while it fills a piece. */
 struct filler {
     fm_thread_id thread;
     int is_active;
@@ -63,7 +64,7 @@ struct fm_pipeline {
     int n_waiting; /* consumers asleep */
     int eager;     /* the consumer counts as one of the threads that fill */
     uint64_t left_us; /* when the consumer last left */
-    enum { OPEN, CLOSING, CLOSED } state; /* CLOSED: the threads are joined */
+    enum { OPEN, CLOSING, CLOSED } phase; /* CLOSED: the threads are joined */
     int is_abandoned; /* the owner is gone, and only lent slots remain */
     unsigned fork_count; /* fm_fork_count of the process that owns the threads */
 
@@ -220,13 +221,13 @@ static void work(struct fm_pipeline *p, int worker)
 {
     fm_mutex_lock(&p->mutex);
     for (;;) {
-        while (p->state == OPEN && (!can_claim(p) || n_surplus(p) > 0)) {
+        while (p->phase == OPEN && (!can_claim(p) || n_surplus(p) > 0)) {
             p->n_idle++;
             fm_cond_wait(&p->work, &p->mutex);
             p->n_idle--;
             p->n_woken -= p->n_woken > 0;
         }
-        if (p->state != OPEN)
+        if (p->phase != OPEN)
             break;
         wake_worker(p);
         fill_next(p, worker);
@@ -383,7 +384,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     enum fm_status status = is_filling(p) ? FM_PIPELINE_FILLING : FM_OK;
     while (status == FM_OK && !drop_epoch(p))
         ;
-    if (status == FM_OK && p->state != OPEN)
+    if (status == FM_OK && p->phase != OPEN)
         status = FM_PIPELINE_CLOSED;
     if (status == FM_OK) {
         *ticket = ++p->ticket;
@@ -508,7 +509,7 @@ void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
     p->slots.n_lent--;
     const uint64_t n_unlent = p->slots.n_slots - p->slots.n_lent;
     const int is_spare = n_unlent > p->window + SPARE_SLOTS && !p->slots.are_supplied;
-    if (p->state != OPEN || is_spare)
+    if (p->phase != OPEN || is_spare)
         fm_slots_drop(&p->slots, slot);
     else
         fm_slots_push(&p->slots, slot);
@@ -540,8 +541,8 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *p)
         fm_mutex_unlock(&p->mutex);
         return FM_PIPELINE_FILLING;
     }
-    if (p->state == OPEN) {
-        p->state = CLOSING; /* no thread starts from here on */
+    if (p->phase == OPEN) {
+        p->phase = CLOSING; /* no thread starts from here on */
         p->is_interrupted = p->running;
         drop_epoch(p);
         fm_cond_wake_all(&p->work);
@@ -550,10 +551,10 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *p)
             fm_thread_join(p->workers[i].thread);
         fm_mutex_lock(&p->mutex);
         fm_slots_drop_free(&p->slots);
-        p->state = CLOSED;
+        p->phase = CLOSED;
         fm_cond_wake_all(&p->quiet);
     }
-    while (p->state != CLOSED)
+    while (p->phase != CLOSED)
         fm_cond_wait(&p->quiet, &p->mutex);
     fm_mutex_unlock(&p->mutex);
     return FM_OK;
@@ -584,7 +585,7 @@ void fm_pipeline_inspect(struct fm_pipeline *p, struct fm_pipeline_state *out)
     out->n_taken = p->taken;
     out->is_running = p->running;
     out->is_over = p->is_over;
-    out->is_closed = p->state != OPEN;
+    out->is_closed = p->phase != OPEN;
     out->n_threads = p->n_started;
     out->n_lent = p->slots.n_lent;
     out->slots_nbytes = p->slots.n_slots * p->slots.layout.nbytes;

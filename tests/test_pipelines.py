@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 from fmnist_fast._loader import pipelines
-from fmnist_fast._loader.pipelines import Claim, Pipelines
+from fmnist_fast._loader.pipelines import Pipelines, Placeholder
 
 
 class Pipeline:
@@ -66,8 +66,8 @@ def test_an_iterator_that_is_in_use_keeps_its_pipeline():
 
 
 def test_a_signal_handler_that_begins_an_iterator_gets_a_pipeline_of_its_own():
-    pool, claim = Pipelines(have_slots=False), Claim()
-    outer = pool.idle(Pipeline, claim)
+    pool, placeholder = Pipelines(have_slots=False), Placeholder()
+    outer = pool.idle(Pipeline, placeholder)
     inner, _batches = lend(pool)  # before `outer` is lent
     batches = Batches()
     batches.pipeline = outer
@@ -77,25 +77,29 @@ def test_a_signal_handler_that_begins_an_iterator_gets_a_pipeline_of_its_own():
     assert inner.closed and outer.closed
 
 
-def test_a_pipeline_that_a_signal_handler_has_claimed_is_not_taken():
-    pool, claims, made = Pipelines(have_slots=False), [Claim(), Claim()], []
+def test_a_pipeline_that_a_signal_handler_took_is_not_taken_again():
+    pool, placeholders, made = (
+        Pipelines(have_slots=False),
+        [Placeholder(), Placeholder()],
+        [],
+    )
 
     def make():
         if not made:
             made.append(None)  # the handler runs now
-            made.append(pool.idle(make, claims[0]))
+            made.append(pool.idle(make, placeholders[0]))
         return Pipeline()
 
-    outer = pool.idle(make, claims[1])
+    outer = pool.idle(make, placeholders[1])
     assert outer is not made[1] and pool.newest is outer
     pool.close()
     assert outer.closed and made[1].closed
 
 
-def test_a_claim_that_is_given_up_leaves_the_pipeline_idle():
-    pool, claim = Pipelines(have_slots=False), Claim()
-    pipeline = pool.idle(Pipeline, claim)
-    claim.closed = True
+def test_a_placeholder_that_is_closed_leaves_the_pipeline_idle():
+    pool, placeholder = Pipelines(have_slots=False), Placeholder()
+    pipeline = pool.idle(Pipeline, placeholder)
+    placeholder.closed = True
     assert pool.idle(Pipeline) is pipeline
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmnist_fast._loader.pipelines import Claim
+from fmnist_fast._loader.pipelines import Placeholder
 from fmnist_fast._loader.progress import Progress, checked_state
 
 
@@ -25,7 +25,7 @@ class Batches:
 
 def begin(progress, batches):
     """Begin an iterator, as `Loader.__iter__` does, and return its place."""
-    starting = progress.begin(Claim())
+    starting = progress.begin(Placeholder())
     progress.begun(starting, batches)
     return starting.begin
 
@@ -131,22 +131,22 @@ def test_epochs_before_that_of_a_state_are_over(progress):
     for epoch in (0, 6):
         progress.set_epoch(epoch)
         assert progress.where() == progress.next_begin() == (7, 10)
-    assert progress.pop_is_over() and not progress.pop_is_over()
+    assert progress.pop_is_empty() and not progress.pop_is_empty()
     progress.set_epoch(6)
     progress.set_epoch(7)
-    assert not progress.pop_is_over() and progress.next_begin() == (7, 10)
+    assert not progress.pop_is_empty() and progress.next_begin() == (7, 10)
     progress.load((7, 10))
     progress.go_to((7, 10))
     begin(progress, Batches(Pipeline(1)))  # and gave a batch
     progress.set_epoch(6)
-    assert not progress.pop_is_over() and progress.next_begin() == (6, 0)
+    assert not progress.pop_is_empty() and progress.next_begin() == (6, 0)
 
 
 def test_a_state_cancels_an_epoch_that_is_over(progress):
     progress.load((7, 10))
     progress.set_epoch(6)
     progress.load((5, 0))
-    assert not progress.pop_is_over() and progress.next_begin() == (5, 0)
+    assert not progress.pop_is_empty() and progress.next_begin() == (5, 0)
 
 
 def test_a_copy_begins_where_the_next_iterator_would(progress):
@@ -156,15 +156,15 @@ def test_a_copy_begins_where_the_next_iterator_would(progress):
     progress.load((7, 10))
     progress.set_epoch(6)
     copy = progress.copy()
-    assert copy.pop_is_over() and copy.where() == (7, 10)
-    assert progress.pop_is_over()
+    assert copy.pop_is_empty() and copy.where() == (7, 10)
+    assert progress.pop_is_empty()
     copy.set_epoch(6)
-    assert copy.pop_is_over()
+    assert copy.pop_is_empty()
 
 
 def test_an_iterator_that_is_being_started_is_in_use(progress):
-    claim = Claim()
-    starting = progress.begin(claim)
+    placeholder = Placeholder()
+    starting = progress.begin(placeholder)
     assert starting.begin == progress.where() == (2, 0)
     assert progress.next_begin() == (3, 0)
     progress.give_up(starting)
@@ -172,8 +172,8 @@ def test_an_iterator_that_is_being_started_is_in_use(progress):
 
 
 def test_a_signal_handler_may_begin_an_iterator_while_another_one_is_started(progress):
-    claim = Claim()
-    starting = progress.begin(claim)
+    placeholder = Placeholder()
+    starting = progress.begin(placeholder)
     batches, newer = Batches(Pipeline(3)), Batches(Pipeline(1))
     assert begin(progress, newer) == (3, 0)
     progress.begun(starting, batches)

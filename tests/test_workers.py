@@ -105,44 +105,41 @@ def test_refused_threads_are_one_warning(limit, threads, message):
 @needs_linux
 def test_threads_that_were_refused_start_in_a_later_epoch():
     out = succeed(
-        """
-        import resource, warnings
-        warnings.simplefilter("ignore")
-        before = len(os.listdir("/proc/self/task"))
-        loader = ff.Loader(dataset, 7, threads=64)
-        nbytes = int(open("/proc/self/statm").read().split()[0]) * 4096
-        limit = nbytes + (20 << 20), resource.RLIM_INFINITY
-        resource.setrlimit(resource.RLIMIT_AS, limit)
-        list(loader)
-        print(len(os.listdir("/proc/self/task")) - before < 64)
-        resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
-        list(loader)
-        print(len(os.listdir("/proc/self/task")) - before)
-        """
+        f"""
+    import resource, warnings
+    warnings.simplefilter("ignore")
+    before = len(os.listdir("/proc/self/task"))
+    loader = ff.Loader(dataset, 7, threads=64)
+    {FEW_THREADS.strip()}
+    list(loader)
+    print(len(os.listdir("/proc/self/task")) - before < 64)
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    list(loader)
+    print(len(os.listdir("/proc/self/task")) - before)
+    """
     ).stdout
     assert out.split() == ["True", "64"]
 
 
+@needs_linux
 def test_a_warning_as_an_error_leaves_a_usable_loader():
     """The epoch that could not begin is begun by the next iterator."""
     succeed(
-        """
-        import resource, warnings
-        loader = ff.Loader(dataset, 7, threads=64)
-        nbytes = int(open("/proc/self/statm").read().split()[0]) * 4096
-        limit = nbytes + (20 << 20), resource.RLIM_INFINITY
-        resource.setrlimit(resource.RLIMIT_AS, limit)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                iter(loader)
-            except RuntimeWarning:
-                pass
-            else:
-                raise SystemExit("no warning")
-        assert loader.state_dict()["epoch"] == 0
-        assert sum(len(y) for _, y in loader) == 3000 and loader.epoch == 1
-        """
+        f"""
+    import resource, warnings
+    loader = ff.Loader(dataset, 7, threads=64)
+    {FEW_THREADS.strip()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            iter(loader)
+        except RuntimeWarning:
+            pass
+        else:
+            raise SystemExit("no warning")
+    assert loader.state_dict()["epoch"] == 0
+    assert sum(len(y) for _, y in loader) == 3000 and loader.epoch == 1
+    """
     )
 
 
@@ -379,6 +376,37 @@ def test_a_worker_may_collect_its_own_loader():
         assert len(os.listdir("/proc/self/task")) <= before
         gc.collect()
         assert alive() is None
+    """
+    )
+
+
+@needs_linux
+def test_a_worker_may_collect_an_older_iterator_of_its_own():
+    """The pipeline of that iterator stops, and its memory stays."""
+    succeed(
+        OWN_WORKER
+        + """
+    def collect(*_):
+        if not workers:
+            workers.append(threading.get_ident())
+            if dropped.wait(30):
+                gc.collect()
+                collected.set()
+
+    gc.disable()
+    workers, dropped, collected = [], threading.Event(), threading.Event()
+    loader = ff.Loader(dataset, 2, augment=transform(collect), threads=1)
+    older = [iter(loader)]
+    while not workers:
+        time.sleep(0.001)
+    assert workers[0] != threading.get_ident()
+    newer = iter(loader)  # with a pipeline of its own
+    older.append(older)
+    alive = weakref.ref(older[0])
+    del older
+    dropped.set()
+    assert collected.wait(30) and alive() is None
+    assert sum(len(y) for _, y in newer) == 3000
     """
     )
 

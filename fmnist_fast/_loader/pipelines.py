@@ -19,7 +19,7 @@ from .options import array_dtype, image_shape
 _all: set[weakref.ref[Pipelines]] = set()
 
 
-class Claim:
+class Placeholder:
     """Stand-in for an iterator that is being started, which is in use."""
 
     closed = False
@@ -46,20 +46,20 @@ class Pipelines:
         _all.add(weakref.ref(self, _all.discard))
 
     def idle(
-        self, make: Callable[[], Pipeline], claim: Claim | None = None
+        self, make: Callable[[], Pipeline], placeholder: Placeholder | None = None
     ) -> Pipeline:
         """Return the newest pipeline, or a new one if the newest is still in use.
 
-        `claim` keeps it in use until it is closed or dropped, or until `lend`. After
-        that, its iterator does.
+        `placeholder` keeps it in use until `lend`, or until the placeholder is closed
+        or dropped. After `lend`, the iterator keeps it in use.
         """
         while True:
             newest, batches = self.newest, self._batches
             pipeline = self._idle(make)
-            claimed = batches if claim is None else weakref.ref(claim)
-            # A signal handler may have claimed a pipeline meanwhile.
+            user = batches if placeholder is None else weakref.ref(placeholder)
+            # A signal handler may have taken a pipeline meanwhile.
             if self.newest is newest and self._batches is batches:
-                self.newest, self._batches = pipeline, claimed
+                self.newest, self._batches = pipeline, user
                 return pipeline
 
     def _idle(self, make: Callable[[], Pipeline]) -> Pipeline:
@@ -76,9 +76,9 @@ class Pipelines:
         return make()
 
     def lend(self, batches: Batches) -> None:
-        """Record that a claimed pipeline was started for the iterator `batches`."""
+        """Let the iterator `batches` take the place of its placeholder."""
         reference = weakref.ref(batches)
-        if batches.pipeline is self.newest:  # no signal handler has claimed another one
+        if batches.pipeline is self.newest:  # no signal handler took another
             self._batches = reference
 
     def close(self) -> None:

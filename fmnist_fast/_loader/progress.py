@@ -14,7 +14,7 @@ Place = tuple[int, int]
 
 class _Newest(NamedTuple):
     begin: Place
-    batches: weakref.ref[Any]  # or a Claim while the iterator is started
+    batches: weakref.ref[Any]  # or a Placeholder while the iterator is started
     pipeline: Pipeline | None = None  # counts the batches that were taken
     ticket: int = 0
 
@@ -37,13 +37,13 @@ class Progress:
         self._next = begin
         self._newest: _Newest | None = None  # None after `go_to`
         self._loaded: Place | None = None  # from a state, until the epoch is set
-        self._is_over = False  # whether the next iterator has no batches
+        self._is_empty = False  # whether the next iterator has no batches
 
     def copy(self) -> Progress:
         """Return the progress of a copy, which begins where the next iterator would."""
         sizes = self._n_samples, self._n_global, self._n_needed
         copy = Progress(*sizes, self.next_begin())
-        copy._loaded, copy._is_over = self._loaded, self._is_over
+        copy._loaded, copy._is_empty = self._loaded, self._is_empty
         return copy
 
     def where(self) -> Place:
@@ -76,15 +76,15 @@ class Progress:
             return self._next
         return newest.begin if self.where() == newest.begin else self._next
 
-    def begin(self, claim: Any) -> _Newest:
+    def begin(self, placeholder: Any) -> _Newest:
         """Record that an iterator is being started, which is now the newest.
 
-        `claim` stands for it until `begun` or `give_up`.
+        `placeholder` stands for it until `begun` or `give_up`.
         """
         while True:
             newest, place = self._newest, self._next
             begin = self.next_begin()
-            starting = _Newest(begin, weakref.ref(claim))
+            starting = _Newest(begin, weakref.ref(placeholder))
             # A signal handler may have begun an iterator meanwhile.
             if self._newest is newest and self._next is place:
                 self._newest, self._next = starting, (begin[0] + 1, 0)
@@ -108,7 +108,7 @@ class Progress:
 
     def load(self, begin: Place) -> None:
         """Let the next iterator begin at the place of a state."""
-        self._loaded, self._is_over = begin, False
+        self._loaded, self._is_empty = begin, False
         self.go_to(begin)
 
     def set_epoch(self, epoch: int) -> None:
@@ -120,15 +120,15 @@ class Progress:
         """
         newest, begin = self._newest, self.next_begin()
         is_unused = newest is None or begin == newest.begin
-        self._is_over = begin == self._loaded and epoch < begin[0]
-        if not self._is_over:
+        self._is_empty = begin == self._loaded and epoch < begin[0]
+        if not self._is_empty:
             self._loaded = None
             self.go_to(begin if is_unused and begin[0] == epoch else (epoch, 0))
 
-    def pop_is_over(self) -> bool:
+    def pop_is_empty(self) -> bool:
         """Return whether the iterator that begins now has no batches, only once."""
-        is_over, self._is_over = self._is_over, False
-        return is_over
+        is_empty, self._is_empty = self._is_empty, False
+        return is_empty
 
 
 def state_at(place: Place, loader: Any) -> dict[str, Any]:

@@ -244,7 +244,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """
         with self._lock:
             self.loader.set_epoch(epoch)
-            if self.loader._progress.pop_is_over():  # after a state of a later epoch
+            if self.loader._progress.pop_is_empty():  # after a state of a later epoch
                 self.loader._progress.go_to((epoch, 0))
             self._phase = "outside"
             self._reset_pass()

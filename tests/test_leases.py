@@ -49,7 +49,9 @@ def test_trainers_that_keep_a_batch_are_freed(small, as_c_function, has_slots):
         trainer.train()
         del trainer
         gc.collect()
-    assert len(trainers) == 0 and n_threads() <= before
+    assert len(trainers) == 0
+    # Each trainer would leave two. Frameworks may start a few of their own meanwhile.
+    assert n_threads() < before + 20
 
 
 def test_a_batch_outlives_its_pipeline(small):

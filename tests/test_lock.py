@@ -1,98 +1,159 @@
-"""A lock between threads and processes, released when its holder is killed."""
+"""A lock between threads and processes: never waited for without a word or an end."""
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import pytest
 
 from fmnist_fast._io import lock
 from fmnist_fast._io.lock import locked
 
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+
 HOLD = """
-import sys
+import os, sys, time
 from pathlib import Path
 from fmnist_fast._io.lock import locked
 
-with locked(Path(sys.argv[1]), lambda: print("waiting", flush=True)):
+with locked(Path(sys.argv[1]), "holding") as held:
+    assert held.is_held
+    if sys.argv[2] == "forking" and os.fork() == 0:
+        os.close(1)
+        time.sleep(60)
     print("held", flush=True)
+    while sys.argv[2] == "alive":
+        held.say_alive()
+        time.sleep(0.05)
     sys.stdin.read()
 """
 
 
-def holder(path):
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Wait for a second at most."""
+    monkeypatch.setattr(lock, "_SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(lock, "_POLL_SECONDS", 0.01)
+
+
+def holder(path, how=""):
     """Start a process that holds the lock until its stdin is closed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
+        [sys.executable, "-c", HOLD, str(path), how],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdout.readline().strip() == b"held"
     return process
 
 
-def never():
-    """Fail, because no test expects to wait here."""
-    raise AssertionError("the lock must be free")
+def acquire(path, patience=1.0):
+    """Return whether the lock is free or becomes free in time, and the error."""
+    with locked(path, "testing", patience=patience) as held:
+        return held.is_held, held.error
 
 
 def test_only_the_folder_is_left(tmp_path):
     path = tmp_path / "a" / "b" / "lock"
-    with locked(path, never):
+    with locked(path, "testing") as held:
+        assert held.is_held and held.error is None
         assert list(path.parent.iterdir()) == [path]
+        assert path.read_text() == str(os.getpid())
     assert not list(path.parent.iterdir())
+
+
+@needs_posix
+def test_folders_and_locks_are_private(tmp_path):
+    with locked(tmp_path / "a" / "lock", "testing"):
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / "a" / "lock").stat().st_mode & 0o777 == 0o600
 
 
 def test_an_old_file_does_not_lock(tmp_path):
     (tmp_path / "lock").write_text("12345")
-    with locked(tmp_path / "lock", never):
-        pass
+    with locked(tmp_path / "lock", "testing"):
+        assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_errors_release_the_lock(tmp_path, error):
     with pytest.raises(error):
-        with locked(tmp_path / "lock", never):
+        with locked(tmp_path / "lock", "testing"):
             raise error
-    with locked(tmp_path / "lock", never):
-        pass
+    assert acquire(tmp_path / "lock", patience=0) == (True, None)
 
 
 def test_threads_take_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_POLL_SECONDS", 0.001)
-    inside, n_inside, turns, waited = [], [], [], []
+    monkeypatch.setattr(lock, "_SILENT_SECONDS", 60)
+    inside, n_inside, turns = [], [], []
 
     def work():
         for _ in range(10):
-            with locked(tmp_path / "lock", lambda: waited.append(1)):
+            with locked(tmp_path / "lock", "testing") as held:
                 inside.append(1)
                 n_inside.append(len(inside))
                 time.sleep(0.0005)
                 inside.pop()
-                turns.append(1)
+                turns.append(held.is_held)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(n_inside) == 1 and len(turns) == 40 and 0 < len(waited) <= 40
+    assert max(n_inside) == 1 and turns == [True] * 40
 
 
 def test_a_process_waits_for_another_and_reports_it_once(tmp_path):
-    reports = []
     with holder(tmp_path / "lock") as process:
+        threading.Timer(0.6, process.stdin.close).start()
+        with pytest.warns(RuntimeWarning) as caught:
+            assert acquire(tmp_path / "lock", patience=60) == (True, None)
+        assert process.wait(10) == 0
+    (warning,) = caught
+    assert str(warning.message) == (
+        f"testing: waiting for process {process.pid}, which holds {tmp_path / 'lock'}."
+        "\nThe wait ends when that process gives no sign of life for 60 s."
+    )
 
-        def waiting():
-            reports.append(process.poll())
-            threading.Timer(0.3, process.stdin.close).start()
 
-        with locked(tmp_path / "lock", waiting):
-            assert reports == [None]
-            assert process.wait(10) == 0
+def test_short_waits_are_not_reported(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with holder(tmp_path / "lock") as process:
+            threading.Timer(0.05, process.stdin.close).start()
+            assert acquire(tmp_path / "lock") == (True, None)
+
+
+@needs_posix
+def test_the_wait_for_a_stopped_holder_ends(tmp_path):
+    with holder(tmp_path / "lock") as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        begin = time.monotonic()
+        with pytest.warns(RuntimeWarning, match=f"process {process.pid}"):
+            assert acquire(tmp_path / "lock") == (False, None)
+        assert 1 <= time.monotonic() - begin < 5
+        assert (tmp_path / "lock").exists()
+        process.kill()
+
+
+def test_a_holder_that_gives_signs_of_life_is_waited_for(tmp_path):
+    with holder(tmp_path / "lock", "alive") as process:
+        threading.Timer(1.5, process.kill).start()
+        with pytest.warns(RuntimeWarning, match="waiting"):
+            assert acquire(tmp_path / "lock", patience=1) == (True, None)
+
+
+def test_a_lock_can_be_tried_without_a_wait(tmp_path):
+    with holder(tmp_path / "lock"):
+        assert acquire(tmp_path / "lock", patience=0) == (False, None)
 
 
 def test_a_killed_holder_releases_the_lock(tmp_path):
@@ -100,8 +161,75 @@ def test_a_killed_holder_releases_the_lock(tmp_path):
         process.kill()
         process.wait()
     assert (tmp_path / "lock").exists()
-    with locked(tmp_path / "lock", never):
-        pass
+    assert acquire(tmp_path / "lock", patience=0) == (True, None)
+
+
+@needs_posix
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path):
+    with holder(tmp_path / "lock", "forking") as process:
+        try:
+            process.kill()
+            process.wait()
+            assert acquire(tmp_path / "lock", patience=0) == (True, None)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@needs_posix
+def test_a_forked_child_does_not_remove_the_lock(tmp_path):
+    with locked(tmp_path / "lock", "testing") as held:
+        child = os.fork()
+        if child == 0:
+            held.say_alive()
+            lock._release(tmp_path / "lock", next(iter(lock._held), open(os.devnull)))
+            os._exit(not (tmp_path / "lock").exists())
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert acquire(tmp_path / "lock", patience=0) == (False, None)
+
+
+def test_another_file_of_that_name_is_not_removed(tmp_path):
+    with locked(tmp_path / "lock", "testing"):
+        (tmp_path / "lock").unlink()
+        (tmp_path / "lock").write_text("mine")
+    assert (tmp_path / "lock").read_text() == "mine"
+
+
+@needs_posix
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "lock").symlink_to(tmp_path / "target")
+    is_held, error = acquire(tmp_path / "lock")
+    assert not is_held and error.filename == str(tmp_path / "lock")
+    assert (tmp_path / "lock").is_symlink() and not (tmp_path / "target").exists()
+
+
+def make_text(path):
+    path.write_text("My thesis")
+
+
+def make_hard_link(path):
+    (path.parent / "thesis").write_text("")
+    os.link(path.parent / "thesis", path)
+
+
+@needs_posix
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, make_text, make_hard_link])
+def test_other_things_in_place_of_a_lock_stay(tmp_path, make):
+    make(tmp_path / "lock")
+    before = (tmp_path / "lock").lstat()
+    is_held, error = acquire(tmp_path / "lock")
+    assert not is_held and str(tmp_path / "lock") in str(error)
+    after = (tmp_path / "lock").lstat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
+def test_a_lock_of_another_user_stays(tmp_path, monkeypatch):
+    (tmp_path / "lock").write_text("12345")
+    uid = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    is_held, error = acquire(tmp_path / "lock")
+    assert not is_held and "not a lock file of this user. Remove it" in str(error)
+    assert (tmp_path / "lock").read_text() == "12345"
 
 
 def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
@@ -109,6 +237,6 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(lock, "_try_lock", fail)
-    with pytest.raises(OSError, match=r"No locks available: '.*lock'"):
-        with locked(tmp_path / "lock", never):
-            pass
+    is_held, error = acquire(tmp_path / "lock")
+    assert not is_held
+    assert str(error).endswith(f"No locks available: '{tmp_path / 'lock'}'")

@@ -124,7 +124,7 @@ def test_killed_processes_give_the_same_bytes(tmp_path, kill):
 
 def test_a_second_process_is_refused(folder, tmp_path):
     lock = tmp_path / "out.part" / ".progress" / "lock"
-    with locked(lock, pytest.fail):
+    with locked(lock, "test"):
         with pytest.raises(RuntimeError, match="another process is converting photos"):
             ff.convert_folder(folder, tmp_path / "out")
 

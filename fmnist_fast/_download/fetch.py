@@ -90,7 +90,7 @@ def _fetch_missing(
 
     for i, file in enumerate(missing):
         delivery = Delivery(file, folder, published_hash(file), progress=progress)
-        with locked(delivery.lock, delivery.say_waiting):
+        with locked(delivery.lock, f"fetching {file.name}"):
             if _is_there(folder, file, replace):  # another process fetched it
                 continue
             try:

@@ -77,7 +77,7 @@ def fetch(url: str) -> Path:
     with _open_url(url) as (system, path):
         version = _version(url, system, path)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with locked(copy.with_name(f"{copy.name}.lock"), waiting=lambda: None):
+        with locked(copy.with_name(f"{copy.name}.lock"), f"fetching {shown(url)}"):
             if _known_version(copy) != version:
                 _receive(system, path, copy, version)
     return copy

@@ -2,25 +2,39 @@
 
 It is the operating system's lock on an open file: flock(2) or LockFileEx. The system
 also releases it if the process is killed. The file alone, without a lock on it, means
-nothing.
+nothing. It has the number of the process that holds the lock, for messages.
+
+No wait is endless. The process that holds the lock may be stopped, or a child may have
+inherited the open file. So a wait ends when the holder gives no sign of life for a
+minute, and the caller goes on without the lock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from .private import SAFE_FLAGS, is_ours, make_folder
+
 _POLL_SECONDS = 0.1  # short waits let Ctrl-C through on all systems
+_SILENT_SECONDS = 2.0  # a longer wait is reported
+_PATIENCE_SECONDS = 60.0
+_MAX_NUMBER_NBYTES = 20
 
 if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(file: BinaryIO) -> bool:
+        file.seek(1 << 20)  # others may read the bytes before
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError:
@@ -38,50 +52,141 @@ else:
         return True
 
 
-@contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock `path` while the block runs. Threads and processes take turns.
+class Lock:
+    """A lock, held or not, as `locked` yields it.
 
-    `waiting` is called once if another thread or process holds the lock. A missing
-    folder is created. The file is removed at the end.
+    Attributes
+    ----------
+    is_held : bool
+        Whether this process holds the lock.
+    error : OSError or None
+        The reason why the lock could not be tried: a folder that is not writable, a
+        file system without locks, or something else in place of the file.
     """
-    file = _acquire(path, waiting)
+
+    def __init__(self, path: Path, file: BinaryIO | None, error: OSError | None):
+        self.is_held = file is not None
+        self.error = error
+        self._path = path
+        self._file = file
+
+    def say_alive(self) -> None:
+        """Tell the processes that wait that the work goes on."""
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):  # closed in a forked child
+                has_fd = os.utime in os.supports_fd
+                os.utime(self._file.fileno() if has_fd else self._path)
+
+
+_held: set[BinaryIO] = set()
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path, task: str, *, patience: float = _PATIENCE_SECONDS
+) -> Iterator[Lock]:
+    """Try to hold the lock `path` while the block runs, and say whether it is held.
+
+    Threads and processes take turns. `task` says in a warning what waits. The wait ends
+    when the holder gives no sign of life for `patience` seconds. A missing folder is
+    created. The file is removed at the end.
+    """
+    file = error = None
     try:
-        yield
+        file = _acquire(path, task, patience)
+    except OSError as reason:
+        reason.filename = str(path)
+        error = reason
+    try:
+        yield Lock(path, file, error)
     finally:
-        if sys.platform == "win32":  # an open file can't be removed there
-            file.close()
-        with contextlib.suppress(OSError):
-            path.unlink()
-        file.close()
+        if file is not None:
+            _release(path, file)
 
 
-def _acquire(path: Path, waiting: Callable[[], None]) -> BinaryIO:
-    is_reported = False
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _acquire(path: Path, task: str, patience: float) -> BinaryIO | None:
+    """Return the locked file, or None if its holder gives no sign of life."""
+    make_folder(path.parent)
+    begin = sign_of_life = time.monotonic()
+    is_reported, last_time = False, None
     while True:
-        file = open(path, "ab")
-        is_held = False
+        file = _open(path)
+        is_locked = False
         try:
             # The last holder may have removed the file before we locked it. Our lock
             # then is on a file without a name, and excludes nobody.
-            is_held = _try_lock(file) and _is_at(path, file)
-            if is_held:
+            is_locked = _try_lock(file) and _is_at(path, file)
+            if is_locked:
+                file.seek(0)
+                file.truncate()
+                file.write(str(os.getpid()).encode())
+                _held.add(file)
                 return file
-        except OSError as error:  # such as a file system without locks
-            error.filename = str(path)
-            raise
+            holder, time_ns = _holder(file), os.fstat(file.fileno()).st_mtime_ns
         finally:
-            if not is_held:
+            if not is_locked:
                 file.close()
-        if not is_reported:
-            waiting()
+        now = time.monotonic()
+        if time_ns != last_time:
+            sign_of_life, last_time = now, time_ns
+        if now - sign_of_life >= patience:
+            return None
+        if now - begin >= _SILENT_SECONDS and not is_reported:
             is_reported = True
+            warnings.warn(
+                f"{task}: waiting for {holder}, which holds {path}.\nThe wait ends "
+                f"when that process gives no sign of life for {patience:.0f} s.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         time.sleep(_POLL_SECONDS)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open or create the file of a lock, and nothing else that has its name."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFE_FLAGS, 0o600)
+    file = os.fdopen(descriptor, "r+b", buffering=0)
+    status = os.fstat(descriptor)
+    is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+    if is_plain and is_ours(status) and _holder(file) is not None:
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "not a lock file of this user. Remove it")
+
+
+def _holder(file: BinaryIO) -> str | None:
+    """Return who holds a lock, in words, or None if the file has other content."""
+    file.seek(0)
+    number = file.read(_MAX_NUMBER_NBYTES + 1)
+    if not re.fullmatch(rb"[0-9]{0,%d}" % _MAX_NUMBER_NBYTES, number):
+        return None
+    return f"process {number.decode()}" if number else "another process"
 
 
 def _is_at(path: Path, file: BinaryIO) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
-    except FileNotFoundError:
+        return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
+    except (FileNotFoundError, ValueError):  # ValueError: closed in a forked child
         return False
+
+
+def _release(path: Path, file: BinaryIO) -> None:
+    _held.discard(file)
+    is_at_path = _is_at(path, file)
+    if sys.platform == "win32":  # an open file can't be removed there
+        file.close()
+    if is_at_path:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    file.close()
+
+
+def _close_in_child() -> None:
+    """Close the locked files in a forked child, which would hold the locks as well."""
+    for file in _held.copy():
+        file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)

@@ -129,7 +129,7 @@ def _making_copy(folder: Path, path: Path) -> Iterator[None]:
     lock = _copy_path(folder, path).with_suffix(".lock")
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            stack.enter_context(locked(lock, lambda: None))
+            stack.enter_context(locked(lock, f"decoding {path}"))
         yield
 
 

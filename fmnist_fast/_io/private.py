@@ -1,0 +1,81 @@
+"""Files and folders that no other user of the machine can change.
+
+A file or folder is trusted if it belongs to this user or to root, and if nobody else
+may write to it. Windows has no such owners and modes: there, the folders of a user's
+profile are private, and nothing is checked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+# Flags for os.open that follow no link, and don't wait at a FIFO for its other end.
+SAFE_FLAGS = 0
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+    SAFE_FLAGS |= getattr(os, _name, 0)
+_HAS_OWNERS = hasattr(os, "geteuid")
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, for this user only."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """Return whether a file belongs to this user."""
+    return not _HAS_OWNERS or status.st_uid == os.geteuid()
+
+
+def check_trusted(status: os.stat_result, path: Path) -> None:
+    """Raise PermissionError if another user may have written a file or folder."""
+    if not _HAS_OWNERS:
+        return
+    if status.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(
+            errno.EPERM, f"belongs to another user, number {status.st_uid}", str(path)
+        )
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(
+            errno.EPERM, "is writable by other users (run chmod go-w)", str(path)
+        )
+
+
+def trusted_folder(base: Path, name: str) -> Path:
+    """Return the subfolder `name` of `base`, and create both if they are missing.
+
+    `base` may be a symbolic link. Raise PermissionError if one of them is not trusted,
+    and NotADirectoryError if the subfolder is a link or a file.
+    """
+    folder = base / name
+    make_folder(folder)
+    check_trusted(base.stat(), base)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
+    check_trusted(status, folder)
+    return folder
+
+
+def open_trusted(path: Path) -> BinaryIO:
+    """Open a regular file for reading, unbuffered, and never wait for it.
+
+    Raise an OSError if it is a link, a FIFO or another special file, or is not trusted.
+    """
+    descriptor = os.open(path, os.O_RDONLY | SAFE_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        check_trusted(status, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb", buffering=0)

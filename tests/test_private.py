@@ -1,0 +1,112 @@
+"""Folders and files that other users can't change."""
+
+import os
+import sys
+
+import pytest
+
+from fmnist_fast._io.private import make_folder, open_trusted, trusted_folder
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+
+
+def as_other_user(monkeypatch):
+    """Make the files of this user those of another one."""
+    uid = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    if uid != 1:
+        return
+    stat = os.stat_result  # root's files are trusted, so give them to somebody else
+
+    def given_away(status):
+        return stat([*status[:4], 2, *status[5:]])
+
+    for name in ("fstat", "stat", "lstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *a, real=real, **k: given_away(real(*a, **k))
+        )
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_missing_folders_are_made_for_this_user(tmp_path):
+    tmp_path.chmod(0o755)
+    make_folder(tmp_path / "a" / "b")
+    assert (mode(tmp_path), mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (
+        *(0o755, 0o700, 0o700),
+    )
+    make_folder(tmp_path / "a" / "b")
+
+
+def test_a_folder_of_ours_is_trusted(tmp_path):
+    folder = trusted_folder(tmp_path / "cache", "decoded")
+    assert folder == tmp_path / "cache" / "decoded" and mode(folder) == 0o700
+    folder.chmod(0o755)
+    assert trusted_folder(tmp_path / "cache", "decoded") == folder
+
+
+@pytest.mark.parametrize("bits", [0o020, 0o002])
+@pytest.mark.parametrize("name", [".", "decoded"])
+def test_a_folder_that_others_can_write_is_not(tmp_path, name, bits):
+    trusted_folder(tmp_path, "decoded")
+    (tmp_path / name).chmod(0o700 | bits)
+    with pytest.raises(
+        PermissionError, match=r"writable by other users .run chmod go-w"
+    ):
+        trusted_folder(tmp_path, "decoded")
+
+
+def test_a_folder_of_another_user_is_not(tmp_path, monkeypatch):
+    as_other_user(monkeypatch)
+    with pytest.raises(PermissionError, match="belongs to another user, number"):
+        trusted_folder(tmp_path, "decoded")
+
+
+def test_the_cache_folder_may_be_a_link(tmp_path):
+    (tmp_path / "disk").mkdir(0o700)
+    (tmp_path / "cache").symlink_to(tmp_path / "disk")
+    trusted_folder(tmp_path / "cache", "decoded")
+    assert (tmp_path / "disk" / "decoded").is_dir()
+
+
+def test_a_link_in_place_of_a_subfolder_is_refused(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "decoded").symlink_to(tmp_path / "disk")
+    with pytest.raises(NotADirectoryError, match=r"not a folder: '.*decoded'"):
+        trusted_folder(tmp_path, "decoded")
+
+
+def test_a_file_of_ours_is_opened(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    with open_trusted(tmp_path / "file") as file:
+        assert file.read() == b"content"
+
+
+@pytest.mark.parametrize("bits", [0o020, 0o002])
+def test_a_file_that_others_can_write_is_not(tmp_path, bits):
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(0o600 | bits)
+    with pytest.raises(PermissionError, match="writable by other users"):
+        open_trusted(tmp_path / "file")
+
+
+def test_a_file_of_another_user_is_not_opened(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    as_other_user(monkeypatch)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        open_trusted(tmp_path / "file")
+
+
+def link_to_file(path):
+    (path.parent / "target").touch()
+    path.symlink_to(path.parent / "target")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link_to_file])
+def test_special_files_are_refused_at_once(tmp_path, make):
+    make(tmp_path / "file")
+    with pytest.raises(OSError, match=r"'.*file'"):
+        open_trusted(tmp_path / "file")

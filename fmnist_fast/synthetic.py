@@ -1,22 +1,20 @@
 """Draw a stand-in for Fashion-MNIST, for machines without the files.
 
-This module writes the images of garments.py to IDX files and reads them back, so that
-everything afterwards is the same as with published files. The dataset.json beside the
-files says that they are synthetic, and every Dataset read from them says so too.
+The images come from garments.py. The next call with the same arguments maps copies of
+them in the cache folder. Every Dataset made of them says that it is synthetic.
 """
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
+import functools
 
 import numpy as np
 
 from . import _core, config
 from ._checks import checked_integer, checked_seed
-from ._io.files import replacing
 from .dataset import Dataset
-from .idx import write_idx
+
+_FOLDER = "synthetic"  # a change of the drawings needs another name
 
 
 def synthetic(
@@ -34,8 +32,9 @@ def synthetic(
     Returns
     -------
     tuple of two Dataset
-        The splits "train" and "test", with `synthetic` set to True. Their files stay in
-        the cache folder, and the next call with the same arguments reads them.
+        The splits "train" and "test", with `synthetic` set to True. Copies of the
+        images stay in the cache folder, and the next call with the same arguments maps
+        them. A pickled dataset holds only the arguments, unless the cache is off.
 
     Raises
     ------
@@ -44,83 +43,55 @@ def synthetic(
 
     Warns
     -----
+    RuntimeWarning
+        The function waits for another process that draws the same images.
     UserWarning
-        The files can't be written to the cache folder.
+        A copy cannot be saved.
 
     Notes
     -----
     Determinism: The same arguments give the same bytes on every machine.
+
+    Buffers: Arrays are read-only. All processes that draw the same images share the
+    memory of the copy.
     """
     n_train = checked_integer("n_train", n_train, 1, 2**32 - 1)
     n_test = checked_integer("n_test", n_test, 1, 2**32 - 1)
     seed = checked_seed(seed)
+    return _split("train", n_train, 0, seed), _split("test", n_test, n_train, seed)
+
+
+def _split(split: str, n: int, first: int, seed: int) -> Dataset:
+    """Return the split with `n` images, the first of which has the number `first`."""
+    from ._load.copies import Copy, load_or_make
+    from ._registry.datasets import CLASSES
+
+    # Classes have the same number of labels, or one more, in random order.
+    labels = (_core.order(n, seed=seed, epoch=first) % 10).astype(np.uint8)
+    labels.flags.writeable = False
+    draw = functools.partial(_draw, labels, seed, first)
     cache = config.cache_folder()
-    if cache is not None:
-        folder = cache / f"synthetic-{n_train}-{n_test}-seed{seed}"
-        try:
-            write_synthetic(folder, n_train, n_test, seed)
-        except OSError as error:
-            warnings.warn(
-                f"{folder}: can't save the synthetic dataset: {error}.\n"
-                "Set FMNIST_FAST_CACHE to a writable folder or to 'off'.",
-                stacklevel=2,
-            )
-        else:
-            return _read(folder)
-    import tempfile
+    if cache is None:
+        images, _ = draw()
+    else:
+        name = f"{n}-from-{first}-seed-{seed}"
+        title = f"a copy of the synthetic {split} images"
+        copy = Copy(cache, _FOLDER, name, title, lambda: {"name": name}, draw)
+        images, _ = load_or_make(copy)
+    return Dataset._make(
+        images,
+        labels,
+        CLASSES,
+        name="synthetic",
+        split=split,
+        synthetic=True,
+        origin=(_split, (split, n, first, seed)) if cache else None,
+    )
 
-    with tempfile.TemporaryDirectory() as temporary:
-        write_synthetic(Path(temporary), n_train, n_test, seed)
-        return _read(Path(temporary), keep=False)
 
-
-def write_synthetic(folder: Path, n_train: int, n_test: int, seed: int) -> None:
-    """Write four IDX files and then a dataset.json, unless the folder has one.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder for the files. It is created if it is missing.
-    n_train, n_test : int in 1..2**32-1
-        Number of images in each split.
-    seed : int in 0..2**64-1
-        Number that decides all images and labels.
-
-    Raises
-    ------
-    OSError
-        The files can't be written.
-    """
-    import json
-
-    from ._dataset.card import CARD_NAME
-    from ._registry.datasets import CLASSES, SPLITS
+def _draw(labels: np.ndarray, seed: int, first: int) -> tuple[np.ndarray, None]:
     from ._synthetic.garments import draw
 
-    if (folder / CARD_NAME).exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    first = 0
-    for split, n in (("train", n_train), ("test", n_test)):
-        # Classes have the same number of labels, or one more, in random order.
-        labels = (_core.order(n, seed=seed, epoch=first) % 10).astype(np.uint8)
-        images_name, labels_name = SPLITS[split].stems
-        write_idx(folder / images_name, draw(labels, seed=seed, first=first))
-        write_idx(folder / labels_name, labels)
-        first += n
-    card = {"name": "synthetic", "synthetic": True, "seed": seed, "classes": CLASSES}
-    with replacing(folder / CARD_NAME) as file:
-        file.write(json.dumps(card, indent=1).encode())
-
-
-def _read(folder: Path, keep: bool = True) -> tuple[Dataset, Dataset]:
-    """Return both splits, which don't refer to the files if `keep` is False."""
-    from ._load.find import find_split
-    from ._load.split import read_split
-    from ._registry.datasets import SPLITS
-
-    train, test = (
-        read_split(find_split(split, folder), cache=False, keep=keep)[0]
-        for split in SPLITS
-    )
-    return train, test
+    images = draw(labels, seed=seed, first=first)
+    images.flags.writeable = False
+    return images, None

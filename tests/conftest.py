@@ -15,9 +15,9 @@ from fmnist_fast import _core
 from fmnist_fast._show import batch, contact_sheet
 
 pytest_plugins = [
+    "helpers.dataset_files",  # before those that import it
     "helpers.command_line",
     "helpers.compilers",
-    "helpers.dataset_files",
     "helpers.idx_files",
 ]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.dataset_files import write_synthetic
 
 import fmnist_fast as ff
 from fmnist_fast._show import contact_sheet
-from fmnist_fast.synthetic import write_synthetic
 
 pytestmark = pytest.mark.usefixtures("work_folder")
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("work_folder")
 def drawn(tmp_path_factory):
     """Write the files of a small synthetic dataset; return their folder."""
     folder = tmp_path_factory.mktemp("drawn")
-    write_synthetic(folder, 300, 100, 0)
+    write_synthetic(folder, 300, 100)
     return folder
 
 

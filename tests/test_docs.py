@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from fmnist_fast.synthetic import write_synthetic
+from helpers.dataset_files import write_synthetic
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"(?:<!-- (.+?) -->\n)?```python\n(.*?)```", re.DOTALL)
@@ -56,7 +55,7 @@ def test_the_blocks_of_a_page_run_in_order(path, tmp_path):
             pytest.skip(f"could not import '{package}'")
     data = tmp_path / "files"
     data.mkdir()
-    write_synthetic(data, 2000, 1000, 0)
+    write_synthetic(data, 2000, 1000)
     codes = blocks(path)
     if (
         path == "docs/processes.md"

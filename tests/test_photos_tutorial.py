@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from fmnist_fast.synthetic import write_synthetic
+from helpers.dataset_files import write_synthetic
 
 TEXT = (Path(__file__).parents[1] / "docs" / "photos.md").read_text(encoding="utf-8")
 
 
 def test_the_tutorial_classifies_its_photo(tmp_path, monkeypatch, capsys):
     pytest.importorskip("PIL.Image")
-    write_synthetic(tmp_path, 2000, 200, 0)
+    write_synthetic(tmp_path, 2000, 200)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     code = "".join(

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.dataset_files import write_synthetic
 
 import fmnist_fast as ff
-from fmnist_fast.synthetic import write_synthetic
 
 # ---- one decoded copy for all processes of a machine --------------------------------
 
@@ -218,7 +218,7 @@ PROGRAMS = re.findall(
 
 @unix
 def test_the_program_of_the_page_runs_on_two_ranks(tmp_path, monkeypatch):
-    write_synthetic(tmp_path, 1000, 100, 0)
+    write_synthetic(tmp_path, 1000, 100)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
     (tmp_path / "train.py").write_text(PROGRAMS[0])
     printed = torchrun(2, tmp_path / "train.py", fork=False).stdout

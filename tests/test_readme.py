@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.dataset_files import write_synthetic
 
 import fmnist_fast as ff
-from fmnist_fast.synthetic import write_synthetic
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_the_examples_of_the_dataset_run():
 
 
 def test_the_first_example_runs(tmp_path, monkeypatch):
-    write_synthetic(tmp_path, 600, 100, 0)
+    write_synthetic(tmp_path, 600, 100)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}

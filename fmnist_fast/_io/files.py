@@ -72,16 +72,24 @@ def map_whole(path: str | os.PathLike[str]) -> memoryview:
     ValueError for an empty file.
     """
     with open(path, "rb", buffering=0) as file:
-        nbytes = os.fstat(file.fileno()).st_size
-        return memoryview(_core.FileMap(file.fileno(), nbytes))
+        return map_file(file)
+
+
+def map_file(file: IO[bytes]) -> memoryview:
+    """Map an open file into memory, as `map_whole` does."""
+    nbytes = os.fstat(file.fileno()).st_size
+    return memoryview(_core.FileMap(file.fileno(), nbytes))
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
+def replacing(
+    path: str | os.PathLike[str], *, sync: bool = True, mode: int = 0o666
+) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that replaces it when the block ends.
 
     If the block raises an exception, the temporary file is removed and `path` stays
-    unchanged. With `sync`, the bytes reach the disk before the new name does.
+    unchanged. With `sync`, the bytes reach the disk before the new name does. The umask
+    limits `mode`.
     """
     path = Path(os.fsdecode(path))
     if not path.parent.is_dir():
@@ -89,7 +97,8 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Bi
         raise FileNotFoundError(error, os.strerror(error), str(path))
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
-        with open(temporary, "xb") as file:
+        opener = functools.partial(os.open, mode=mode)
+        with open(temporary, "xb", opener=opener) as file:
             yield file
             file.flush()
             if sync:

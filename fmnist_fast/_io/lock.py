@@ -70,6 +70,12 @@ class Lock:
         self._path = path
         self._file = file
 
+    def check_held(self) -> None:
+        """Raise an OSError that says why, unless this process holds the lock."""
+        if not self.is_held:
+            reason = "another process holds it, and gives no sign of life"
+            raise self.error or TimeoutError(errno.ETIMEDOUT, reason, str(self._path))
+
     def say_alive(self) -> None:
         """Tell the processes that wait that the work goes on."""
         if self._file is not None:
@@ -115,11 +121,11 @@ def _acquire(path: Path, task: str, patience: float) -> BinaryIO | None:
         try:
             # The last holder may have removed the file before we locked it. Our lock
             # then is on a file without a name, and excludes nobody.
-            is_locked = _try_lock(file) and _is_at(path, file)
-            if is_locked:
+            if _try_lock(file) and _is_at(path, file):
                 file.seek(0)
                 file.truncate()
                 file.write(str(os.getpid()).encode())
+                is_locked = True
                 _held.add(file)
                 return file
             holder, time_ns = _holder(file), os.fstat(file.fileno()).st_mtime_ns

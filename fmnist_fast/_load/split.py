@@ -17,17 +17,15 @@ from .._registry.hashes import is_published, owner_of, owner_of_files
 from .._registry.spec import DatasetSpec, SplitSpec
 from ..dataset import Dataset
 from ..errors import FormatError
-from .cache import Decoded, read_items, read_only
+from .cache import read_items, read_only
+from .copies import Decoded
 from .find import SplitFiles, spelling
 
 
-def read_split(
-    files: SplitFiles, cache: bool, *, keep: bool = True
-) -> tuple[Dataset, str]:
+def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     """Return the dataset in the files of a split, and the text of a warning or "".
 
     The warning says that a file has the name of a published file, but other content.
-    Without `keep`, the files are temporary, and the dataset does not refer to them.
     """
     card_file = files.images.beside(CARD_NAME)
     card = read_card(card_file.path.parent, str(card_file))
@@ -56,10 +54,10 @@ def read_split(
             card.get("classes", classes),
             name=card.get("name", name),
             split=files.split,
-            source=str(files.images.path.parent) if keep else None,
+            source=str(files.images.path.parent),
             synthetic=synthetic,
             extra={key: read_only(column[rows]) for key, column in extra.items()},
-            origin=(_read_again, (files, cache)) if keep else None,
+            origin=(_read_again, (files, cache)),
             card=card,
         )
     except ValueError as error:

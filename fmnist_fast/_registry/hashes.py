@@ -57,6 +57,16 @@ def published_sha256(digest: str, items: np.ndarray) -> str:
     return idx_sha256 if owner_of(idx_sha256) else digest
 
 
+def has_content_of(sha256: str, items: np.ndarray) -> bool:
+    """Return whether `items` are those of the published file with that hash.
+
+    Return False if the hash of its content is not known.
+    """
+    owner = owner_of(sha256)
+    known = owner and owner[0].sha256_of(owner[1])[1]
+    return known is not None and published_sha256("", items) == known
+
+
 def is_published(spec: DatasetSpec, stem: str, sha256: str, path: Path) -> bool | None:
     """Return whether `path`, which has that `published_sha256`, is `stem` of a dataset.
 

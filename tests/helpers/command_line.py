@@ -12,7 +12,7 @@ import fmnist_fast as ff
 from fmnist_fast._cli import main as cli
 from fmnist_fast._registry import datasets
 from fmnist_fast._registry.hashes import sha256_of
-from fmnist_fast.synthetic import write_synthetic
+from helpers.dataset_files import write_synthetic
 
 NAMES = [stem for part in datasets.SPLITS.values() for stem in part.stems]
 
@@ -21,7 +21,7 @@ NAMES = [stem for part in datasets.SPLITS.values() for stem in part.stems]
 def drawn(tmp_path_factory):
     """Return a folder with a small synthetic dataset, which tests must not change."""
     folder = tmp_path_factory.mktemp("drawn")
-    write_synthetic(folder, 600, 100, 0)
+    write_synthetic(folder, 600, 100)
     return folder
 
 

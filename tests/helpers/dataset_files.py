@@ -31,6 +31,16 @@ def write_pair(folder, split="test", *, fill=0, suffix=".gz", card=CARD):
     return images, labels
 
 
+def write_synthetic(folder, n_train, n_test):
+    """Write the files and the card of a synthetic dataset."""
+    for split in ff.synthetic(n_train, n_test):
+        images, labels = NAMES[split.split_name]
+        ff.write_idx(folder / images, split.images)
+        ff.write_idx(folder / labels, split.labels)
+    card = {"name": "synthetic", "synthetic": True, "classes": split.classes}
+    (folder / "dataset.json").write_text(json.dumps(card))
+
+
 def images_of(n=N):
     """Return n images that differ from their mirror images."""
     return np.arange(n * 20, dtype=np.uint8).reshape(n, 5, 4)

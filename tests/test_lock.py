@@ -170,7 +170,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path):
         try:
             process.kill()
             process.wait()
-            assert acquire(tmp_path / "lock", patience=0) == (True, None)
+            assert acquire(tmp_path / "lock") == (True, None)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -240,3 +240,27 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     is_held, error = acquire(tmp_path / "lock")
     assert not is_held
     assert str(error).endswith(f"No locks available: '{tmp_path / 'lock'}'")
+
+
+def test_a_full_disk_leaves_the_lock_free(tmp_path, monkeypatch):
+    def fail():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", fail)  # as the write of the number would
+        with locked(tmp_path / "lock", "testing") as held:
+            assert not held.is_held and "No space left" in str(held.error)
+            patch.undo()
+            assert acquire(tmp_path / "lock", patience=0) == (True, None)
+
+
+def test_a_lock_that_is_not_held_says_why(tmp_path):
+    with locked(tmp_path / "lock", "testing") as held:
+        held.check_held()
+        with locked(tmp_path / "lock", "testing", patience=0) as second:
+            with pytest.raises(TimeoutError, match=r"gives no sign of life: '.*lock'"):
+                second.check_held()
+    (tmp_path / "other").mkdir()
+    with locked(tmp_path / "other", "testing") as held:
+        with pytest.raises(IsADirectoryError, match="other"):
+            held.check_held()

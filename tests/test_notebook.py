@@ -58,7 +58,6 @@ def test_first_image_name_and_count_of_each_class(small):
     page = Page(small._repr_html_())
     assert "synthetic/train (SYNTHETIC)" in page.text
     assert "1,000 images of 28x28 uint8, 10 classes" in page.text
-    assert small.source in page.text
     assert len(page.images) == 10
     for number, (name, image) in enumerate(zip(small.classes, page.images)):
         first = np.flatnonzero(small.labels == number)[0]
@@ -66,6 +65,10 @@ def test_first_image_name_and_count_of_each_class(small):
         assert f"{name} {np.count_nonzero(small.labels == number)}" in page.text
         assert "image-rendering:pixelated" in image["style"]
         assert (image["width"], image["height"]) == ("56", "56")
+
+
+def test_the_folder_of_the_files(small_in_files):
+    assert small_in_files.source in Page(small_in_files._repr_html_()).text
 
 
 def test_only_synthetic_data_is_marked(small):

@@ -1,25 +1,23 @@
-"""The synthetic dataset: IDX files that are drawn once and marked as synthetic."""
+"""The synthetic dataset: images that are drawn once and marked as synthetic."""
 
 import gzip
-import json
+import hashlib
 import os
 import pickle
 import re
+import shutil
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
 import pytest
+from helpers.dataset_files import write_synthetic
 
 import fmnist_fast as ff
 from fmnist_fast._synthetic import garments
 
-NAMES = {
-    "dataset.json",
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-}
+GOLDEN = "28ef80935512ed4bc19cf038f53818402bb8face326c075e299188a1d4170e05"
 
 
 @pytest.fixture
@@ -86,19 +84,20 @@ def test_splits_share_no_image(cache):
     assert len(np.unique(images, axis=0)) == 400
 
 
-def test_files_are_idx(cache):
+def test_the_bytes_are_those_of_every_version(cache):
+    digest = hashlib.sha256(b"".join(map(content, ff.synthetic(300, 100, seed=7))))
+    assert digest.hexdigest() == GOLDEN
+
+
+def test_a_copy_of_each_split_is_kept(cache):
     train, _ = ff.synthetic(40, 10)
-    (folder,) = cache.iterdir()
-    assert {path.name for path in folder.iterdir()} == NAMES
-    assert train.source == str(folder)
-    images = (folder / "train-images-idx3-ubyte").read_bytes()
-    assert images[:8] == b"\0\0\x08\x03\0\0\0\x28" and len(images) == 16 + 40 * 784
-    assert np.array_equal(ff.read_idx(images), train.images)
-    labels = (folder / "train-labels-idx1-ubyte").read_bytes()
-    assert labels == b"\0\0\x08\x01\0\0\0\x28" + train.labels.tobytes()
+    names = ["10-from-40-seed-0.bin", "40-from-0-seed-0.bin"]
+    assert sorted(os.listdir(cache / "synthetic")) == names
+    assert os.listdir(cache) == ["synthetic"]
+    assert train.source is None and "from" not in repr(train)
 
 
-def test_second_call_reads_the_files(cache, monkeypatch):
+def test_the_second_call_maps_the_copies(cache, monkeypatch):
     first = ff.synthetic(40, 10)
     times = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
     forbid_drawing(monkeypatch)
@@ -107,10 +106,40 @@ def test_second_call_reads_the_files(cache, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == times
 
 
-def test_each_size_and_seed_has_separate_files(cache):
+def test_arrays_are_read_only(cache, monkeypatch):
+    for folder in (str(cache), "off"):
+        monkeypatch.setenv("FMNIST_FAST_CACHE", folder)
+        for dataset in ff.synthetic(40, 10):
+            assert not dataset.images.flags.writeable
+            assert not dataset.labels.flags.writeable
+
+
+def test_each_size_and_seed_has_separate_copies(cache):
     for arguments in ((40, 10), (40, 11), (41, 10), (40, 10, 1)):
         ff.synthetic(*arguments)
-    assert len(list(cache.iterdir())) == 4
+    # (40, 10) and (40, 11) share their training images.
+    assert len(list((cache / "synthetic").iterdir())) == 7
+
+
+@pytest.mark.parametrize("at", [0, 100, 5000, -1])
+def test_a_flipped_bit_is_healed(cache, at):
+    want = [*map(content, ff.synthetic(40, 10))]
+    copies = sorted((cache / "synthetic").iterdir())
+    good = [copy.read_bytes() for copy in copies]
+    for copy in copies:
+        damaged = bytearray(copy.read_bytes())
+        damaged[at] ^= 1
+        copy.write_bytes(damaged)
+    assert [*map(content, ff.synthetic(40, 10))] == want
+    assert [copy.read_bytes() for copy in copies] == good
+
+
+def test_a_copy_of_other_arguments_is_not_used(cache):
+    train, _ = ff.synthetic(40, 10, seed=1)
+    ff.synthetic(40, 10)
+    folder = cache / "synthetic"
+    os.replace(folder / "40-from-0-seed-0.bin", folder / "40-from-0-seed-1.bin")
+    assert content(ff.synthetic(40, 10, seed=1)[0]) == content(train)
 
 
 def test_marked_synthetic(cache):
@@ -121,9 +150,11 @@ def test_marked_synthetic(cache):
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_marked_synthetic_when_loaded_as_a_folder(cache, compress):
+def test_marked_synthetic_when_loaded_as_a_folder(cache, tmp_path, compress):
     train, _ = ff.synthetic(40, 10)
-    (folder,) = cache.iterdir()
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write_synthetic(folder, 40, 10)
     for path in folder.glob("*ubyte") if compress else ():
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
@@ -131,13 +162,6 @@ def test_marked_synthetic_when_loaded_as_a_folder(cache, compress):
         loaded = ff.load("train", folder)
         assert loaded.synthetic and "(SYNTHETIC)" in repr(loaded)
         assert content(loaded) == content(train)
-
-
-def test_card_has_the_name_and_the_seed(cache):
-    ff.synthetic(40, 10, seed=5)
-    (path,) = cache.rglob("dataset.json")
-    card = json.loads(path.read_text())
-    assert (card["name"], card["synthetic"], card["seed"]) == ("synthetic", True, 5)
 
 
 def test_without_a_cache_nothing_is_written(tmp_path, monkeypatch):
@@ -149,27 +173,55 @@ def test_without_a_cache_nothing_is_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_cache_the_images_are_the_same(cache, tmp_path, monkeypatch):
+def test_without_a_cache_the_images_are_the_same(cache, monkeypatch):
     cached = ff.synthetic(40, 10)
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     assert [*map(content, ff.synthetic(40, 10))] == [*map(content, cached)]
 
 
+# ---- pickle -------------------------------------------------------------------------
+
+
 def test_without_a_cache_the_dataset_is_pickled_by_value(monkeypatch):
     monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
     train, _ = ff.synthetic(40, 10)
+    forbid_drawing(monkeypatch)
     assert content(pickle.loads(pickle.dumps(train))) == content(train)
 
 
-def test_a_cache_folder_that_cannot_be_written_gives_a_warning(
-    cache, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_pickled_dataset_maps_its_copy(cache, monkeypatch, number):
+    dataset = ff.synthetic(40, 10, seed=2)[number]
+    pickled = pickle.dumps(dataset.with_format("pil"))
+    assert len(pickled) < 500
+    forbid_drawing(monkeypatch)
+    again = pickle.loads(pickled)
+    assert content(again) == content(dataset) and again.format == "pil"
+    assert (again.name, again.split_name, again.synthetic) == (
+        *("synthetic", dataset.split_name, True),
+    )
+
+
+@pytest.mark.parametrize("folder", ["other", "off"])
+def test_a_pickled_dataset_is_drawn_again_elsewhere(cache, monkeypatch, folder):
+    train, _ = ff.synthetic(40, 10)
+    pickled = pickle.dumps(train)
+    shutil.rmtree(cache)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", folder if folder == "off" else str(cache))
+    assert content(pickle.loads(pickled)) == content(train)
+
+
+# ---- when the copies can't be kept --------------------------------------------------
+
+
+def test_a_cache_folder_that_cannot_be_written_gives_warnings(cache):
     cache.touch()  # a file where the folder should be
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.warns(UserWarning, match=r"(?s)can't save the synthetic .* 'off'"):
-        train, _ = ff.synthetic(40, 10)
-    assert len(train) == 40 and train.source is None
-    assert list(tmp_path.iterdir()) == [cache]
+    with pytest.warns(
+        UserWarning, match="could not keep a copy of the synthetic t"
+    ) as caught:
+        train, test = ff.synthetic(40, 10)
+    assert len(train) == 40 and len(test) == 10 and cache.read_bytes() == b""
+    assert len(caught) == 2  # one for each split
 
 
 @pytest.mark.parametrize("n_calls", [1, 2])
@@ -187,23 +239,54 @@ def test_an_interrupted_call_is_repeated(cache, monkeypatch, n_calls):
         patch.setattr(garments, "draw", draw)
         with pytest.raises(KeyboardInterrupt):
             ff.synthetic(40, 10)
-    assert not list(cache.rglob("dataset.json")) and not list(cache.rglob("*.part"))
+    assert len(os.listdir(cache / "synthetic")) == n_calls - 1
     train, test = ff.synthetic(40, 10)
     assert (len(train), len(test)) == (40, 10)
-    assert {path.name for path in cache.rglob("*") if path.is_file()} == NAMES
+    assert len(os.listdir(cache / "synthetic")) == 2
 
 
-def test_an_interrupted_write_leaves_no_card(cache, monkeypatch):
-    def replace(source, target):
-        if str(target).endswith("dataset.json"):
-            raise KeyboardInterrupt
-        rename(source, target)
+def test_an_interrupted_write_leaves_nothing(cache, monkeypatch):
+    def fail(source, target):
+        raise KeyboardInterrupt
 
-    rename = os.replace
-    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(KeyboardInterrupt):
         ff.synthetic(40, 10)
-    assert not list(cache.rglob("*.json"))
+    assert not os.listdir(cache / "synthetic")
+
+
+DRAW = """
+import sys
+import fmnist_fast as ff
+from fmnist_fast._synthetic import garments
+
+def draw(labels, *, draw=garments.draw, **options):
+    print(len(labels), flush=True)
+    return draw(labels, **options)
+
+garments.draw = draw
+print("ready", flush=True)
+sys.stdin.readline()
+print(ff.synthetic(2000, 10)[0].fingerprint)
+"""
+
+
+def test_one_of_several_processes_draws(cache):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", DRAW], **pipes) for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    words = " ".join(process.communicate(timeout=30)[0] for process in processes)
+    assert [word for word in sorted(words.split()) if len(word) < 5] == ["10", "2000"]
+    assert len(os.listdir(cache / "synthetic")) == 2
+
+
+# ---- arguments ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [0, -1, 2**32, 1.0, True, "5", None])

@@ -88,15 +88,15 @@ _held: set[BinaryIO] = set()
 
 
 @contextlib.contextmanager
-def locked(
-    path: Path, task: str, *, patience: float = _PATIENCE_SECONDS
-) -> Iterator[Lock]:
+def locked(path: Path, task: str, *, patience: float | None = None) -> Iterator[Lock]:
     """Try to hold the lock `path` while the block runs, and say whether it is held.
 
     Threads and processes take turns. `task` says in a warning what waits. The wait ends
-    when the holder gives no sign of life for `patience` seconds. A missing folder is
-    created. The file is removed at the end.
+    when the holder gives no sign of life for `patience` seconds, by default a minute. A
+    missing folder is created. The file is removed at the end.
     """
+    if patience is None:
+        patience = _PATIENCE_SECONDS
     file = error = None
     try:
         file = _acquire(path, task, patience)

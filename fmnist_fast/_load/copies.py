@@ -77,6 +77,11 @@ class Copy(NamedTuple):
     make: Callable[[], Decoded]
     needs_sha256: bool = False
 
+    @property
+    def path(self) -> Path:
+        """Return the path of the copy."""
+        return self.cache / self.folder / f"{self.name}.bin"
+
 
 def load_or_make(copy: Copy) -> Decoded:
     """Return the items and the hash of a copy, which is made if it isn't valid.
@@ -85,19 +90,19 @@ def load_or_make(copy: Copy) -> Decoded:
     return items in memory.
     """
     try:
-        path = trusted_folder(copy.cache, copy.folder) / f"{copy.name}.bin"
+        trusted_folder(copy.cache, copy.folder)
     except OSError as error:
         _warn(copy, error)
         return copy.make()
-    lock_path = path.with_suffix(".lock")
-    decoded = load_copy(copy, path)
+    lock_path = copy.path.with_suffix(".lock")
+    decoded = load_copy(copy)
     if decoded is not None:
         if lock_path.exists():  # a killed process left it
             with locked(lock_path, "", patience=0):
                 pass
         return decoded
     with locked(lock_path, f"making {copy.title}") as lock:
-        decoded = load_copy(copy, path)  # another process may have made it meanwhile
+        decoded = load_copy(copy)  # another process may have made it meanwhile
         if decoded is not None:
             return decoded
         with _signs_of_life(lock):
@@ -106,19 +111,19 @@ def load_or_make(copy: Copy) -> Decoded:
         try:
             lock.check_held()
             if copy.stamp() == stamp:  # otherwise the file changed while it was read
-                save_copy(copy, path, stamp, decoded)
+                save_copy(copy, stamp, decoded)
         except OSError as error:
             _warn(copy, error)
-    return load_copy(copy, path) or decoded  # all processes share a mapped copy
+    return load_copy(copy) or decoded  # all processes share a mapped copy
 
 
-def load_copy(copy: Copy, path: Path) -> Decoded | None:
-    """Return the items and the hash of the copy at `path`, or None if it isn't valid.
+def load_copy(copy: Copy) -> Decoded | None:
+    """Return the items and the hash of a copy, or None if it isn't valid.
 
     The items are mapped, and read-only.
     """
     try:
-        with open_trusted(path) as file:
+        with open_trusted(copy.path) as file:
             mapped, ours = map_file(file), is_ours(os.fstat(file.fileno()))
         header_nbytes = int(bytes(mapped[:_SIZE_NBYTES]))
         tag = bytes(mapped[_SIZE_NBYTES:_PREFIX_NBYTES]).decode().rstrip()
@@ -143,8 +148,8 @@ def load_copy(copy: Copy, path: Path) -> Decoded | None:
         return None  # the copy is missing or damaged, so the caller makes a new one
 
 
-def save_copy(copy: Copy, path: Path, stamp: dict[str, Any], decoded: Decoded) -> None:
-    """Write the copy at `path`. The caller holds its lock."""
+def save_copy(copy: Copy, stamp: dict[str, Any], decoded: Decoded) -> None:
+    """Write a copy, whose lock the caller holds."""
     items, sha256 = decoded
     header = {
         "format": _FORMAT,
@@ -159,9 +164,9 @@ def save_copy(copy: Copy, path: Path, stamp: dict[str, Any], decoded: Decoded) -
     flat = items.reshape(-1).view(np.uint8)
     key = _make_key(copy.cache) if owner_of(sha256) else None
     tag = _tag(key, text, flat).encode()
-    _remove_leftovers(path)
+    _remove_leftovers(copy.path)
     # The copy is not synced: the tag reveals damage by a power failure.
-    with replacing(path, sync=False, mode=_MODE) as file:
+    with replacing(copy.path, sync=False, mode=_MODE) as file:
         file.write(b"%8d%-64s" % (header_nbytes, tag) + text)
         file.write(flat.data)
 

@@ -1,0 +1,512 @@
+"""Copies in the cache folder: right ones are used, others are made again.
+
+test_cache.py tests decoded copies, and test_copies_waits.py waits and killed processes.
+"""
+
+import errno
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fmnist_fast import _core
+from fmnist_fast._load import copies
+from fmnist_fast._load.copies import Copy, load_copy, load_or_make, save_copy
+from fmnist_fast._registry.datasets import DATASETS
+
+ITEMS = np.array([[1, -2], [300, 4], [5, 6]], np.int16)
+OTHER = ITEMS + 1
+PUBLISHED = DATASETS["fashion-mnist"].sha256_of("t10k-labels-idx1-ubyte")[0]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root"
+)
+
+
+@pytest.fixture(params=[None, PUBLISHED], ids=["any", "published"])
+def sha256(request):
+    """Return the hash that copies have: none, or that of a published file."""
+    return request.param
+
+
+@pytest.fixture
+def made():
+    """Return a list that gets an element for each time that a copy is made."""
+    return []
+
+
+@pytest.fixture
+def copy(tmp_path, sha256, made):
+    """Return a copy of `ITEMS` that doesn't exist yet."""
+
+    def make():
+        made.append(1)
+        return ITEMS, sha256
+
+    return Copy(tmp_path / "cache", "decoded", "a", "a copy", dict, make)
+
+
+@pytest.fixture
+def saved(copy, made):
+    """Return a copy of `ITEMS` that exists."""
+    load_or_make(copy)
+    made.clear()
+    return copy
+
+
+def check_healed(copy, made):
+    """Check that a copy is made again, and then used."""
+    for _ in range(2):
+        assert np.array_equal(load_or_make(copy)[0], ITEMS)
+    assert made == [1] and names(copy) == ["a.bin"]
+
+
+def check_not_kept(copy, made, reason):
+    """Check that each call makes the items, and warns."""
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=reason) as caught:
+            assert np.array_equal(load_or_make(copy)[0], ITEMS)
+        (warning,) = caught
+        assert str(warning.message).startswith(
+            f"could not keep a copy in {copy.cache}: "
+        )
+        assert str(warning.message).endswith(
+            "\nSet FMNIST_FAST_CACHE to a folder that only you can write, or to 'off'."
+        )
+    assert made == [1, 1]
+
+
+def names(copy):
+    return sorted(os.listdir(copy.path.parent))
+
+
+def forge(copy, items, sha256):
+    """Write a copy with a right CRC-32, as somebody without the key can."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copies, "owner_of", lambda sha256: None)
+        save_copy(copy, {}, (items, sha256))
+        assert load_copy(copy) is not None
+
+
+# ---- good copies --------------------------------------------------------------------
+
+
+def test_a_copy_is_made_once_and_mapped(copy, made, sha256):
+    for _ in range(3):
+        items, kept = load_or_make(copy)
+        assert items.dtype == np.int16 and np.array_equal(items, ITEMS)
+        assert kept == sha256 and not items.flags.writeable
+        while isinstance(items, np.ndarray):
+            items = items.base
+        assert isinstance(getattr(items, "obj", items), _core.FileMap)
+    assert made == [1] and names(copy) == ["a.bin"]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 28, 28)], ids=str)
+def test_shapes_without_items_or_sides(copy, shape):
+    save_or_load = copy._replace(make=lambda: (np.zeros(shape, np.uint8), None))
+    for _ in range(2):
+        assert load_or_make(save_or_load)[0].shape == shape
+
+
+@pytest.mark.parametrize("n", [1, 4095, 4096, 4097, 3 << 12])
+def test_the_tag_depends_on_each_piece_and_not_on_threads(monkeypatch, n):
+    monkeypatch.setattr(copies, "_PIECE_NBYTES", 1024)
+    flat = np.random.default_rng(0).integers(0, 256, n, np.uint8)
+    tags = []
+    for n_cores in (1, 3, 16):
+        monkeypatch.setattr(copies, "usable_cores", lambda n_cores=n_cores: n_cores)
+        tags.append(copies._tag(b"k" * 32, b"{}", flat))
+    assert len(set(tags)) == 1 and len(tags[0]) == 64
+    for at in range(0, n, 512):
+        flat[at] ^= 1
+        tags.append(copies._tag(b"k" * 32, b"{}", flat))
+    tags.append(copies._tag(b"k" * 32, b"{1}", flat))
+    tags.append(copies._tag(b"j" * 32, b"{}", flat))
+    assert len(set(tags)) == len(tags) - 2
+
+
+@posix
+def test_files_and_folders_are_private_in_spite_of_the_umask(copy, made):
+    before = os.umask(0o002)  # as Ubuntu sets it
+    try:
+        check_healed(copy, made)
+    finally:
+        os.umask(before)
+    for path in (copy.cache, *copy.cache.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
+
+
+def test_a_copy_without_a_hash_is_made_again_if_one_is_needed(saved, made, sha256):
+    copy = saved._replace(needs_sha256=True)
+    assert (load_copy(copy) is None) == (sha256 is None)
+
+
+def test_another_stamp_or_format_is_noticed(saved, monkeypatch):
+    assert load_copy(saved._replace(stamp=lambda: {"size": 1})) is None
+    monkeypatch.setattr(copies, "_FORMAT", copies._FORMAT + 1)
+    assert load_copy(saved) is None
+
+
+def test_what_changes_while_it_is_read_is_not_kept(copy, made):
+    stamps = iter([{"size": i} for i in range(9)])
+    copy = copy._replace(stamp=lambda: next(stamps))
+    assert np.array_equal(load_or_make(copy)[0], ITEMS) and names(copy) == []
+
+
+def test_threads_make_one_copy(copy, made):
+    threads = [threading.Thread(target=load_or_make, args=[copy]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [1] and names(copy) == ["a.bin"]
+
+
+# ---- damage -------------------------------------------------------------------------
+
+
+def test_a_change_of_any_byte_is_noticed(saved):
+    content = saved.path.read_bytes()
+    for at in [*range(300), *range(300, len(content) - 300, 97), *range(-300, 0)]:
+        changed = bytearray(content)
+        changed[at] ^= 1
+        saved.path.write_bytes(changed)
+        assert load_copy(saved) is None, at
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[:7],
+        lambda content: content[:100],
+        lambda content: content[:-1],
+        lambda content: content + b"\0",
+        lambda content: content[:4096],
+        lambda content: b"\0" * len(content),
+        lambda content: b"\xff" * 10000,
+        lambda content: b"      7200000000".ljust(72) + b"{}",
+        lambda content: b"-9999999" + content[8:],
+        lambda content: b"99999999" + content[8:],
+        lambda content: b"    4096".ljust(72) + b"[" * 100000,
+        lambda content: b"  999999".ljust(72) + b"[" * 1000000,
+        lambda content: b"    4096".ljust(72) + b"[]" + content[74:],
+        lambda content: content.replace(b'256": ', b'256":[').replace(b"}", b"]}"),
+        lambda content: content.replace(b"<i2", b"|O8"),
+        lambda content: content.replace(b"<i2", b"no,"),
+        lambda content: content.replace(b"[3, 2]", b"[-3,2]"),
+    ],
+)  # fmt: skip
+def test_damaged_copies_are_made_again(saved, made, change):
+    saved.path.write_bytes(change(saved.path.read_bytes()))
+    check_healed(saved, made)
+
+
+def test_a_full_disk_gives_a_warning_and_leaves_nothing(copy, made, monkeypatch):
+    def fail(*names):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", fail)
+    check_not_kept(copy, made, "No space left")
+    assert names(copy) == []
+
+
+# ---- forgery ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_other_pixels_under_a_right_checksum_are_not_published_ones(saved, made):
+    forge(saved, OTHER, PUBLISHED)
+    check_healed(saved, made)
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_a_copy_from_another_cache_is_made_again(saved, made, tmp_path):
+    other = saved._replace(cache=tmp_path / "other", make=lambda: (OTHER, PUBLISHED))
+    load_or_make(other)
+    os.replace(other.path, saved.path)
+    check_healed(saved, made)
+
+
+def link_to(target):
+    def make(path):
+        path.symlink_to(path.parent / target)
+
+    return make
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: None,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"k" * 31),
+        lambda path: path.write_bytes(b"k" * 33),
+        lambda path: path.write_bytes(os.urandom(32)),
+        lambda path: path.write_bytes(b"k" * 32) and path.chmod(0o620),
+        link_to("thesis"),
+        link_to("missing"),
+        link_to("key"),
+        os.mkfifo,
+    ],
+)
+@posix
+def test_a_key_that_cannot_be_trusted_is_replaced(saved, made, make):
+    before = (saved.cache / "key").read_bytes()
+    (saved.cache / "thesis").write_bytes(b"t" * 32)
+    (saved.cache / "key").unlink()
+    make(saved.cache / "key")
+    check_healed(saved, made)
+    after = (saved.cache / "key").read_bytes()
+    assert len(after) == 32 and after != before
+    assert (saved.cache / "thesis").read_bytes() == b"t" * 32
+    assert sorted(os.listdir(saved.cache)) == ["decoded", "key", "thesis"]
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_a_folder_in_place_of_the_key_stays(saved, made):
+    (saved.cache / "key").unlink()
+    (saved.cache / "key").mkdir()
+    saved.path.unlink()
+    check_not_kept(saved, made, "key'")
+    assert (saved.cache / "key").is_dir() and names(saved) == []
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_a_copy_of_root_without_a_readable_key_is_compared_with_its_hash(
+    saved, made, monkeypatch
+):
+    (saved.cache / "key").unlink()
+    monkeypatch.setattr(copies, "is_ours", lambda status: False)
+    assert load_copy(saved) is None  # the items are not the published ones
+    labels = np.zeros(10000, np.uint8)
+    spec = DATASETS["fashion-mnist"]
+    content = spec.sha256_of("t10k-labels-idx1-ubyte")[1]
+    forge(saved, labels, PUBLISHED)
+    assert load_copy(saved) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "fmnist_fast._registry.hashes.published_sha256", lambda *a: content
+        )
+        assert load_copy(saved) is not None
+        patch.undo()
+    monkeypatch.undo()
+    assert load_copy(saved) is None  # a copy of ours needs the key
+
+
+# ---- other users --------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o020, 0o002])
+def test_a_copy_that_others_can_write_is_made_again(saved, made, bits):
+    saved.path.chmod(0o600 | bits)
+    check_healed(saved, made)
+    assert saved.path.stat().st_mode & 0o777 == 0o600
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o020, 0o002])
+@pytest.mark.parametrize("place", [".", "decoded"])
+def test_a_folder_that_others_can_write_is_not_used(saved, made, place, bits):
+    forge(saved, OTHER, None)
+    (saved.cache / place).chmod(0o700 | bits)
+    before = saved.path.read_bytes()
+    check_not_kept(saved, made, "is writable by other users .run chmod go-w.: '/")
+    assert names(saved) == ["a.bin"] and saved.path.read_bytes() == before
+
+
+@posix
+def test_a_folder_of_another_user_is_not_used(saved, made, monkeypatch):
+    as_other_user(monkeypatch)
+    check_not_kept(saved, made, "belongs to another user")
+    assert names(saved) == ["a.bin"]
+
+
+def as_other_user(monkeypatch):
+    """Make the files of this user, and of root, those of another one."""
+    uid, check = os.geteuid(), copies.trusted_folder.__globals__["check_trusted"]
+
+    def check_as_other(status, path):
+        monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+        fields = [*status]
+        fields[stat.ST_UID] = uid or 4711
+        check(os.stat_result(fields), path)
+
+    monkeypatch.setitem(
+        copies.trusted_folder.__globals__, "check_trusted", check_as_other
+    )
+
+
+@root
+def test_a_copy_that_another_user_wrote_is_made_again(saved, made):
+    forge(saved, OTHER, None)
+    os.chown(saved.path, 4711, 4711)
+    check_healed(saved, made)
+    assert saved.path.stat().st_uid == 0
+
+
+@root
+@pytest.mark.parametrize("place", [".", "decoded"])
+def test_a_folder_that_another_user_owns_is_not_used(saved, made, place):
+    os.chown(saved.cache / place, 4711, 4711)
+    check_not_kept(saved, made, "belongs to another user, number 4711")
+
+
+@root
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_the_key_of_another_user_is_replaced(saved, made):
+    os.chown(saved.cache / "key", 4711, 4711)
+    check_healed(saved, made)
+    assert (saved.cache / "key").stat().st_uid == 0
+
+
+SHARE = """
+import os, subprocess, sys, warnings
+import fmnist_fast as ff
+from fmnist_fast._load import cache
+from fmnist_fast._synthetic import garments
+
+def load():
+    print(ff.load("test", sys.argv[1]).name, ff.synthetic(100, 10)[0].fingerprint)
+
+warnings.simplefilter("error")
+load()
+subprocess.run(["chmod", "-R", "go+rX", sys.argv[1]], check=True)
+os.chmod(f"{sys.argv[1]}/cache/key", int(sys.argv[2], 8))
+os.setgroups([])
+os.setgid(4711)
+os.setuid(4711)
+cache.read_whole = garments.draw = None
+load()
+"""
+
+
+@root
+@pytest.mark.parametrize("mode_of_key", ["644", "600"])
+def test_a_read_only_cache_of_root_serves_other_users(real_root, mode_of_key):
+    with tempfile.TemporaryDirectory() as folder:
+        for path in real_root.glob("t10k-*.gz"):
+            shutil.copy(path, folder)
+        done = subprocess.run(
+            [sys.executable, "-c", SHARE, folder, mode_of_key],
+            env=os.environ | {"FMNIST_FAST_CACHE": f"{folder}/cache"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        first, second = done.stdout.splitlines()
+        assert first == second and first.startswith("fashion-mnist ")
+        assert len(list(Path(folder, "cache").rglob("*.bin"))) == 4
+
+
+# ---- other things in place of files -------------------------------------------------
+
+
+def device(path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
+
+
+THINGS = {
+    "FIFO": os.mkfifo if hasattr(os, "mkfifo") else None,
+    "link to a file": link_to("thesis"),
+    "link to nothing": link_to("missing"),
+    "link to itself": link_to("a.bin"),
+    "device": device,
+    "unreadable": lambda path: path.touch(0),
+}
+
+
+@posix
+@pytest.mark.parametrize("thing", THINGS)
+def test_other_things_in_place_of_a_copy_are_replaced(saved, made, thing):
+    thesis = saved.path.parent / "thesis"
+    thesis.write_bytes(saved.path.read_bytes())
+    saved.path.unlink()
+    THINGS[thing](saved.path)
+    before = thesis.stat()
+    assert np.array_equal(load_or_make(saved)[0], ITEMS) and made == [1]
+    assert names(saved) == ["a.bin", "thesis"]
+    assert stat.S_ISREG(saved.path.lstat().st_mode)
+    assert (thesis.stat().st_ino, thesis.stat().st_mtime_ns) == (
+        *(before.st_ino, before.st_mtime_ns),
+    )
+    load_or_make(saved)
+    assert made == [1]
+
+
+def test_a_folder_in_place_of_a_copy_stays(saved, made):
+    saved.path.unlink()
+    saved.path.mkdir()
+    (saved.path / "thesis").touch()
+    check_not_kept(saved, made, "a.bin'")
+    assert names(saved) == ["a.bin"] and os.listdir(saved.path) == ["thesis"]
+
+
+@posix
+@pytest.mark.parametrize("thing", [*THINGS, "folder", "text"])
+def test_other_things_in_place_of_the_lock_stay(saved, made, thing):
+    if thing == "unreadable" and os.geteuid() == 0:
+        pytest.skip("root can read it, and an empty file is a lock")
+    folder = saved.path.parent
+    (folder / "thesis").write_text("My thesis")
+    saved.path.unlink()
+    lock = folder / "a.lock"
+    more = {"folder": os.mkdir, "text": lambda path: path.write_text("My thesis")}
+    (THINGS | more)[thing](lock)
+    before = lock.lstat()
+    check_not_kept(saved, made, "a.lock'")
+    assert names(saved) == ["a.lock", "thesis"]
+    assert (folder / "thesis").read_text() == "My thesis"
+    assert (lock.lstat().st_ino, lock.lstat().st_size) == (
+        before.st_ino,
+        before.st_size,
+    )
+
+
+@posix
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, Path.touch, link_to("thesis"), link_to("missing"), link_to("decoded")],
+)
+def test_other_things_in_place_of_the_folder_stay(copy, made, make):
+    copy.cache.mkdir(0o700)
+    (copy.cache / "thesis").mkdir()
+    make(copy.cache / "decoded")
+    check_not_kept(copy, made, "decoded'")
+    assert sorted(os.listdir(copy.cache)) == ["decoded", "thesis"]
+    assert not os.listdir(copy.cache / "thesis")
+
+
+def test_the_cache_folder_may_be_a_file(copy, made):
+    copy.cache.write_text("My thesis")
+    check_not_kept(copy, made, "Not a directory|exists")
+    assert copy.cache.read_text() == "My thesis"
+
+
+def test_a_valid_copy_gives_no_warning(saved):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_or_make(saved)
+
+
+def test_the_header_is_json_in_whole_pages(saved, sha256):
+    content = saved.path.read_bytes()
+    assert int(content[:8]) == 4096 and len(content) == 4096 + ITEMS.nbytes
+    header = json.loads(content[72:4096])
+    assert header["sha256"] == sha256 and header["shape"] == [3, 2]
+    assert len(content[8:72].rstrip()) == (64 if sha256 else 8)

@@ -18,6 +18,7 @@ pytest_plugins = [
     "helpers.dataset_files",  # before those that import it
     "helpers.command_line",
     "helpers.compilers",
+    "helpers.copies",
     "helpers.idx_files",
 ]
 

@@ -1,101 +1,24 @@
 """Copies in the cache folder: right ones are used, others are made again.
 
-test_cache.py tests decoded copies, and test_copies_waits.py waits and killed processes.
+test_copies_trust.py tests copies that others wrote, and test_copies_waits.py waits and
+killed processes.
 """
 
 import errno
 import json
 import os
-import shutil
 import stat
-import subprocess
-import sys
-import tempfile
 import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.copies import ITEMS, check_healed, check_not_kept, link_to, names, posix
 
 from fmnist_fast import _core
 from fmnist_fast._load import copies
-from fmnist_fast._load.copies import Copy, load_copy, load_or_make, save_copy
-from fmnist_fast._registry.datasets import DATASETS
-
-ITEMS = np.array([[1, -2], [300, 4], [5, 6]], np.int16)
-OTHER = ITEMS + 1
-PUBLISHED = DATASETS["fashion-mnist"].sha256_of("t10k-labels-idx1-ubyte")[0]
-posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
-root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root"
-)
-
-
-@pytest.fixture(params=[None, PUBLISHED], ids=["any", "published"])
-def sha256(request):
-    """Return the hash that copies have: none, or that of a published file."""
-    return request.param
-
-
-@pytest.fixture
-def made():
-    """Return a list that gets an element for each time that a copy is made."""
-    return []
-
-
-@pytest.fixture
-def copy(tmp_path, sha256, made):
-    """Return a copy of `ITEMS` that doesn't exist yet."""
-
-    def make():
-        made.append(1)
-        return ITEMS, sha256
-
-    return Copy(tmp_path / "cache", "decoded", "a", "a copy", dict, make)
-
-
-@pytest.fixture
-def saved(copy, made):
-    """Return a copy of `ITEMS` that exists."""
-    load_or_make(copy)
-    made.clear()
-    return copy
-
-
-def check_healed(copy, made):
-    """Check that a copy is made again, and then used."""
-    for _ in range(2):
-        assert np.array_equal(load_or_make(copy)[0], ITEMS)
-    assert made == [1] and names(copy) == ["a.bin"]
-
-
-def check_not_kept(copy, made, reason):
-    """Check that each call makes the items, and warns."""
-    for _ in range(2):
-        with pytest.warns(UserWarning, match=reason) as caught:
-            assert np.array_equal(load_or_make(copy)[0], ITEMS)
-        (warning,) = caught
-        assert str(warning.message).startswith(
-            f"could not keep a copy in {copy.cache}: "
-        )
-        assert str(warning.message).endswith(
-            "\nSet FMNIST_FAST_CACHE to a folder that only you can write, or to 'off'."
-        )
-    assert made == [1, 1]
-
-
-def names(copy):
-    return sorted(os.listdir(copy.path.parent))
-
-
-def forge(copy, items, sha256):
-    """Write a copy with a right CRC-32, as somebody without the key can."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copies, "owner_of", lambda sha256: None)
-        save_copy(copy, {}, (items, sha256))
-        assert load_copy(copy) is not None
-
+from fmnist_fast._load.copies import load_copy, load_or_make
 
 # ---- good copies --------------------------------------------------------------------
 
@@ -219,197 +142,6 @@ def test_a_full_disk_gives_a_warning_and_leaves_nothing(copy, made, monkeypatch)
     monkeypatch.setattr(os, "replace", fail)
     check_not_kept(copy, made, "No space left")
     assert names(copy) == []
-
-
-# ---- forgery ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-def test_other_pixels_under_a_right_checksum_are_not_published_ones(saved, made):
-    forge(saved, OTHER, PUBLISHED)
-    check_healed(saved, made)
-
-
-@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-def test_a_copy_from_another_cache_is_made_again(saved, made, tmp_path):
-    other = saved._replace(cache=tmp_path / "other", make=lambda: (OTHER, PUBLISHED))
-    load_or_make(other)
-    os.replace(other.path, saved.path)
-    check_healed(saved, made)
-
-
-def link_to(target):
-    def make(path):
-        path.symlink_to(path.parent / target)
-
-    return make
-
-
-@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda path: None,
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(b"k" * 31),
-        lambda path: path.write_bytes(b"k" * 33),
-        lambda path: path.write_bytes(os.urandom(32)),
-        lambda path: path.write_bytes(b"k" * 32) and path.chmod(0o620),
-        link_to("thesis"),
-        link_to("missing"),
-        link_to("key"),
-        os.mkfifo,
-    ],
-)
-@posix
-def test_a_key_that_cannot_be_trusted_is_replaced(saved, made, make):
-    before = (saved.cache / "key").read_bytes()
-    (saved.cache / "thesis").write_bytes(b"t" * 32)
-    (saved.cache / "key").unlink()
-    make(saved.cache / "key")
-    check_healed(saved, made)
-    after = (saved.cache / "key").read_bytes()
-    assert len(after) == 32 and after != before
-    assert (saved.cache / "thesis").read_bytes() == b"t" * 32
-    assert sorted(os.listdir(saved.cache)) == ["decoded", "key", "thesis"]
-
-
-@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-def test_a_folder_in_place_of_the_key_stays(saved, made):
-    (saved.cache / "key").unlink()
-    (saved.cache / "key").mkdir()
-    saved.path.unlink()
-    check_not_kept(saved, made, "key'")
-    assert (saved.cache / "key").is_dir() and names(saved) == []
-
-
-@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-def test_a_copy_of_root_without_a_readable_key_is_compared_with_its_hash(
-    saved, made, monkeypatch
-):
-    (saved.cache / "key").unlink()
-    monkeypatch.setattr(copies, "is_ours", lambda status: False)
-    assert load_copy(saved) is None  # the items are not the published ones
-    labels = np.zeros(10000, np.uint8)
-    spec = DATASETS["fashion-mnist"]
-    content = spec.sha256_of("t10k-labels-idx1-ubyte")[1]
-    forge(saved, labels, PUBLISHED)
-    assert load_copy(saved) is None
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "fmnist_fast._registry.hashes.published_sha256", lambda *a: content
-        )
-        assert load_copy(saved) is not None
-        patch.undo()
-    monkeypatch.undo()
-    assert load_copy(saved) is None  # a copy of ours needs the key
-
-
-# ---- other users --------------------------------------------------------------------
-
-
-@posix
-@pytest.mark.parametrize("bits", [0o020, 0o002])
-def test_a_copy_that_others_can_write_is_made_again(saved, made, bits):
-    saved.path.chmod(0o600 | bits)
-    check_healed(saved, made)
-    assert saved.path.stat().st_mode & 0o777 == 0o600
-
-
-@posix
-@pytest.mark.parametrize("bits", [0o020, 0o002])
-@pytest.mark.parametrize("place", [".", "decoded"])
-def test_a_folder_that_others_can_write_is_not_used(saved, made, place, bits):
-    forge(saved, OTHER, None)
-    (saved.cache / place).chmod(0o700 | bits)
-    before = saved.path.read_bytes()
-    check_not_kept(saved, made, "is writable by other users .run chmod go-w.: '/")
-    assert names(saved) == ["a.bin"] and saved.path.read_bytes() == before
-
-
-@posix
-def test_a_folder_of_another_user_is_not_used(saved, made, monkeypatch):
-    as_other_user(monkeypatch)
-    check_not_kept(saved, made, "belongs to another user")
-    assert names(saved) == ["a.bin"]
-
-
-def as_other_user(monkeypatch):
-    """Make the files of this user, and of root, those of another one."""
-    uid, check = os.geteuid(), copies.trusted_folder.__globals__["check_trusted"]
-
-    def check_as_other(status, path):
-        monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
-        fields = [*status]
-        fields[stat.ST_UID] = uid or 4711
-        check(os.stat_result(fields), path)
-
-    monkeypatch.setitem(
-        copies.trusted_folder.__globals__, "check_trusted", check_as_other
-    )
-
-
-@root
-def test_a_copy_that_another_user_wrote_is_made_again(saved, made):
-    forge(saved, OTHER, None)
-    os.chown(saved.path, 4711, 4711)
-    check_healed(saved, made)
-    assert saved.path.stat().st_uid == 0
-
-
-@root
-@pytest.mark.parametrize("place", [".", "decoded"])
-def test_a_folder_that_another_user_owns_is_not_used(saved, made, place):
-    os.chown(saved.cache / place, 4711, 4711)
-    check_not_kept(saved, made, "belongs to another user, number 4711")
-
-
-@root
-@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-def test_the_key_of_another_user_is_replaced(saved, made):
-    os.chown(saved.cache / "key", 4711, 4711)
-    check_healed(saved, made)
-    assert (saved.cache / "key").stat().st_uid == 0
-
-
-SHARE = """
-import os, subprocess, sys, warnings
-import fmnist_fast as ff
-from fmnist_fast._load import cache
-from fmnist_fast._synthetic import garments
-
-def load():
-    print(ff.load("test", sys.argv[1]).name, ff.synthetic(100, 10)[0].fingerprint)
-
-warnings.simplefilter("error")
-load()
-subprocess.run(["chmod", "-R", "go+rX", sys.argv[1]], check=True)
-os.chmod(f"{sys.argv[1]}/cache/key", int(sys.argv[2], 8))
-os.setgroups([])
-os.setgid(4711)
-os.setuid(4711)
-cache.read_whole = garments.draw = None
-load()
-"""
-
-
-@root
-@pytest.mark.parametrize("mode_of_key", ["644", "600"])
-def test_a_read_only_cache_of_root_serves_other_users(real_root, mode_of_key):
-    with tempfile.TemporaryDirectory() as folder:
-        for path in real_root.glob("t10k-*.gz"):
-            shutil.copy(path, folder)
-        done = subprocess.run(
-            [sys.executable, "-c", SHARE, folder, mode_of_key],
-            env=os.environ | {"FMNIST_FAST_CACHE": f"{folder}/cache"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        first, second = done.stdout.splitlines()
-        assert first == second and first.startswith("fashion-mnist ")
-        assert len(list(Path(folder, "cache").rglob("*.bin"))) == 4
 
 
 # ---- other things in place of files -------------------------------------------------

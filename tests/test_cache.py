@@ -1,6 +1,5 @@
-"""Decoded copies: good ones are used, others are replaced, and none cause errors."""
+"""Decoded copies: they are used while their files are the same."""
 
-import contextlib
 import gzip
 import json
 import os
@@ -12,9 +11,11 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast import _core
-from fmnist_fast._io import files
+from fmnist_fast._io import files, lock
+from fmnist_fast._io.paths import File
 from fmnist_fast._load import cache
-from fmnist_fast._load.cache import load_copy, save_copy, stamp_of
+from fmnist_fast._load.cache import decoded_copy, stamp_of
+from fmnist_fast._load.copies import load_copy
 from fmnist_fast._registry import datasets
 
 N_IMAGES = 30
@@ -60,6 +61,11 @@ def forbid_reading(monkeypatch):
         raise AssertionError(f"{path} was read")
 
     monkeypatch.setattr(cache, "read_whole", fail)
+
+
+def has_copy(folder, path):
+    """Return whether the cache folder has a valid copy of a file."""
+    return load_copy(decoded_copy(folder, File(path))) is not None
 
 
 def same(a, b):
@@ -111,16 +117,9 @@ def test_file_with_another_time_is_read_again(folder, root):
     ff.load("train", root)
     path = next(root.glob("*images*"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
-    assert load_copy(folder, path) is None
+    assert not has_copy(folder, path)
     ff.load("train", root)
-    assert load_copy(folder, path) is not None
-
-
-def test_changed_size_is_noticed_although_the_time_is_the_same(tmp_path, saved):
-    path, time = saved[0], saved[0].stat().st_mtime_ns
-    path.write_bytes(b"the original, longer")
-    os.utime(path, ns=(time, time))
-    assert load_copy(tmp_path / "cache", path) is None
+    assert has_copy(folder, path)
 
 
 def test_file_that_changes_while_it_is_read_is_read_again(folder, root, monkeypatch):
@@ -133,67 +132,9 @@ def test_file_that_changes_while_it_is_read_is_read_again(folder, root, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(cache, "read_whole", read)
         ff.load("train", root)
+    assert len(copies(folder)) == 1  # that of the labels
     images = ff.load("train", root).images
     assert np.array_equal(images, ff.read_idx(next(root.glob("*images*"))))
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """Save a copy of int16 items; return its original, the items and its path."""
-    path = tmp_path / "a.gz"
-    path.write_bytes(b"the original")
-    items = np.array([[1, -2], [300, 4], [5, 6]], np.int16)
-    save_copy(tmp_path / "cache", path, stamp_of(path), items, {"published": True})
-    return path, items, copies(tmp_path / "cache")[0]
-
-
-def test_items_and_facts_are_kept(tmp_path, saved):
-    items, facts = load_copy(tmp_path / "cache", saved[0])
-    assert items.dtype == np.int16 and np.array_equal(items, saved[1])
-    assert facts == {"published": True}
-
-
-@pytest.mark.parametrize("shape", [(), (0,), (0, 28, 28)], ids=str)
-def test_shapes_without_items_or_sides(tmp_path, shape):
-    path = tmp_path / "a.gz"
-    path.touch()
-    save_copy(tmp_path / "cache", path, stamp_of(path), np.zeros(shape, np.uint8), {})
-    assert load_copy(tmp_path / "cache", path)[0].shape == shape
-
-
-def test_a_change_of_any_byte_is_noticed(tmp_path, saved):
-    path, _, copy = saved
-    content = copy.read_bytes()
-    for at in range(len(content)):
-        changed = bytearray(content)
-        changed[at] ^= 1
-        copy.write_bytes(changed)
-        assert load_copy(tmp_path / "cache", path) is None, at
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda content: b"",
-        lambda content: content[:7],
-        lambda content: content[:100],
-        lambda content: content[:-1],
-        lambda content: content + b"\0",
-        lambda content: content[:4096],
-        lambda content: b"\0" * len(content),
-        lambda content: b"\xff" * 10000,
-        lambda content: b"      1600000000{}",
-        lambda content: b"-9999999" + content[8:],
-        lambda content: b"99999999" + content[8:],
-        lambda content: b"[" * 100000,
-        lambda content: content.replace(b"int16", b"no"),
-    ],
-)
-def test_damaged_copies_are_not_used(tmp_path, saved, change):
-    path, _, copy = saved
-    damaged = change(copy.read_bytes())
-    copy.write_bytes(damaged + b"." if damaged == copy.read_bytes() else damaged)
-    assert load_copy(tmp_path / "cache", path) is None
 
 
 def test_damaged_copies_are_replaced(folder, root):
@@ -206,20 +147,70 @@ def test_damaged_copies_are_replaced(folder, root):
     assert [copy.read_bytes() for copy in copies(folder)] == good
 
 
-def test_copy_of_another_format_version_is_not_used(tmp_path, saved, monkeypatch):
-    monkeypatch.setattr(cache, "_FORMAT", cache._FORMAT + 1)
-    assert load_copy(tmp_path / "cache", saved[0]) is None
-
-
-def test_copy_of_a_deleted_file_is_not_used(tmp_path, saved):
-    saved[0].unlink()
-    assert load_copy(tmp_path / "cache", saved[0]) is None
-
-
-def test_linked_file_shares_the_copy(tmp_path, saved):
+def test_a_linked_file_shares_the_copy(folder, root, tmp_path):
+    ff.load("train", root)
+    (path,) = root.glob("*images*")
     (tmp_path / "links").mkdir()
-    (tmp_path / "links" / "a.gz").symlink_to(saved[0])
-    assert load_copy(tmp_path / "cache", tmp_path / "links" / "a.gz") is not None
+    link = tmp_path / "links" / path.name
+    link.symlink_to(path)
+    assert has_copy(folder, link)
+
+
+def test_the_copy_of_a_deleted_file_is_not_used(folder, root):
+    ff.load("train", root)
+    (path,) = root.glob("*images*")
+    path.unlink()
+    assert not has_copy(folder, path)
+
+
+# ---- other content of the same size and time -----------------------------------------
+
+
+def write_in_place(path, content):
+    with path.open("r+b") as file:
+        file.write(content)
+
+
+def write_by_rename(path, content):
+    path.with_suffix(".new").write_bytes(content)
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize("write", [write_in_place, write_by_rename])
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_other_content_of_the_same_size_and_time_is_read(folder, root, write, name):
+    (path,) = root.glob(f"*{name}*")
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(content, 0))
+    before, status = ff.load("train", root), path.stat()
+    rotated = content[:-N_IMAGES] + content[-1:] + content[-N_IMAGES:-1]
+    write(path, gzip.compress(rotated, 0))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    assert not same(ff.load("train", root), before)
+    assert same(ff.load("train", root), ff.load("train", root, cache=False))
+
+
+@pytest.mark.parametrize("nbytes", [1, 4096, 4097, 10000])
+@pytest.mark.parametrize("at", [0, -1])
+def test_the_stamp_has_both_ends_of_a_file(tmp_path, nbytes, at):
+    content, path = bytearray(nbytes), tmp_path / "file"
+    path.write_bytes(content)
+    before = stamp_of(path)["ends"]
+    content[at] = 1
+    path.write_bytes(content)
+    assert stamp_of(path)["ends"] != before
+
+
+def test_transposed_images_are_read_again(folder, root):
+    (path,) = root.glob("*images*")
+    upright = cache.read_items(File(path), True, verify=False, transposed=True)[0]
+    stored = cache.read_items(File(path), True, verify=False)[0]
+    assert np.array_equal(upright.transpose(0, 2, 1), stored)
+
+
+# ---- folders that can't be written, and no cache -------------------------------------
 
 
 def test_array_stays_intact_when_its_copy_is_replaced(folder, root):
@@ -230,27 +221,14 @@ def test_array_stays_intact_when_its_copy_is_replaced(folder, root):
     assert np.array_equal(first.images, images)
 
 
-@pytest.mark.parametrize("place", ["", "decoded"])
-def test_folder_that_cannot_be_written_gives_a_warning(folder, root, place):
-    if place:
-        folder.mkdir()
-    (folder / place).touch()  # a file where the folder should be
+def test_a_folder_that_cannot_be_written_gives_a_warning(folder, root):
+    folder.touch()  # a file where the folder should be
     expected = ff.load("train", root, cache=False)
     with pytest.warns(
-        UserWarning, match="could not keep .*\nSet FMNIST_FAST_CA"
+        UserWarning, match="could not keep a decoded copy of /"
     ) as warned:
         assert same(ff.load("train", root), expected)
     assert len(warned) == 2  # one for the images, one for the labels
-
-
-def test_full_disk_gives_a_warning_and_leaves_nothing(folder, root, monkeypatch):
-    def fail(*names):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.warns(UserWarning, match="could not keep .* No space left"):
-        dataset = ff.load("train", root)
-    assert len(dataset) == N_IMAGES and copies(folder) == []
 
 
 def test_disabled_cache_writes_nothing(tmp_path, root, monkeypatch):
@@ -308,31 +286,11 @@ def test_two_processes_at_once(folder, root):
     assert [copy.suffix for copy in copies(folder)] == [".bin", ".bin"]
 
 
-# ---- several processes at once, simulated; test_processes.py starts real ones --------
+def test_a_file_system_without_locks_gives_a_warning(root, folder, monkeypatch):
+    def refuse(file):
+        raise OSError(37, "No locks available")
 
-
-def test_a_copy_is_made_without_file_locks(root, folder, monkeypatch):
-    def refuse(path, waiting):
-        raise OSError(37, "No locks available", str(path))
-
-    monkeypatch.setattr(cache, "locked", refuse)
-    assert is_mapped(ff.load("train", root).images)
-    assert len(copies(folder)) == 2
-
-
-def test_a_process_that_waited_uses_the_copy_of_another(root, folder, monkeypatch):
-    want = write_split(root)
-    lock, calls = cache._making_copy, []
-
-    @contextlib.contextmanager
-    def after_another(*paths):
-        if not calls:
-            calls.append(paths)
-            assert len(ff.load("train", root)) == N_IMAGES  # the other process
-            forbid_reading(monkeypatch)
-        with lock(*paths):
-            yield
-
-    monkeypatch.setattr(cache, "_making_copy", after_another)
-    monkeypatch.setattr(cache, "run_together", lambda tasks: [task() for task in tasks])
-    assert np.array_equal(ff.load("train", root).images, want)
+    monkeypatch.setattr(lock, "_try_lock", refuse)
+    with pytest.warns(UserWarning, match="could not keep .* No locks available"):
+        dataset = ff.load("train", root)
+    assert len(dataset) == N_IMAGES and not list(folder.glob("decoded/*.bin"))

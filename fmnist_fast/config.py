@@ -1,7 +1,7 @@
 """Environment variables, and the configuration in use.
 
 FMNIST_FAST_DATA     folder where dataset files are looked for
-FMNIST_FAST_CACHE    folder for decoded copies, or "off"
+FMNIST_FAST_CACHE    folder for copies and downloads, or "off"
 FMNIST_FAST_CPU      highest instruction set to use: baseline, avx2 or avx512
 FMNIST_FAST_OFFLINE  1 to refuse downloads; "", 0, false, no and off allow them
 """

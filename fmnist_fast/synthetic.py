@@ -46,7 +46,7 @@ def synthetic(
     RuntimeWarning
         The function waits for another process that draws the same images.
     UserWarning
-        A copy cannot be saved.
+        A copy cannot be saved, or other users could write to its folder.
 
     Notes
     -----

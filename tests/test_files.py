@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,15 @@ def test_is_url():
         assert paths.is_url(text)
     for text in ("C:\\data\\x", "data/x", "/data", "", None, b"http://x", 7):
         assert not paths.is_url(text)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs modes of files")
+def test_the_mode_of_the_new_file(tmp_path):
+    for mode, expected in ((0o666, 0o644), (0o600, 0o600)):
+        before = os.umask(0o022)
+        try:
+            with replacing(tmp_path / "a", mode=mode) as file:
+                assert os.fstat(file.fileno()).st_mode & 0o777 == expected
+        finally:
+            os.umask(before)
+        assert (tmp_path / "a").stat().st_mode & 0o777 == expected

@@ -3,6 +3,7 @@
 import string
 import struct
 
+import numpy as np
 import pytest
 from helpers.dataset_files import NAMES
 
@@ -28,8 +29,18 @@ def test_published_files_have_the_registered_hashes(real_root, stem):
     ):
         is_published = hashes.is_published(spec, stem, sha256, path)
         assert is_published is expected
+    for sha256 in (compressed, decompressed):
+        assert hashes.has_content_of(sha256, items)
+        assert not hashes.has_content_of(sha256, items[:-1])
+    assert not hashes.has_content_of("another", items)
     assert hashes.is_published(spec, "x", "another", path) is None
     assert hashes.is_published(spec, "x", compressed, path) is False
+
+
+def test_content_without_a_published_hash_is_unknown():
+    compressed, decompressed = DATASETS["kmnist"].sha256_of(NAMES["test"][1])
+    assert compressed and decompressed is None
+    assert not hashes.has_content_of(compressed, np.zeros(10000, np.uint8))
 
 
 def test_an_empty_file_is_not_a_published_one(tmp_path):

@@ -201,7 +201,7 @@ def _remove_leftovers(path: Path) -> None:
     """Remove temporary files that killed processes left beside `path`.
 
     The caller holds the lock of `path`, so nobody writes to a temporary file of that
-    name. Those of other names are removed after a day.
+    name. Temporary files of other names are removed after a day.
     """
     for entry in os.scandir(path.parent):
         match = _LEFTOVER.fullmatch(entry.name)

@@ -85,8 +85,10 @@ def load_files(
 
     Warns
     -----
+    RuntimeWarning
+        The function waits for another process that makes the same decoded copy.
     UserWarning
-        A decoded copy cannot be saved.
+        A decoded copy cannot be saved, or other users could write to its folder.
 
     Notes
     -----

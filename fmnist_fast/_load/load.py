@@ -75,9 +75,11 @@ def load(
 
     Warns
     -----
+    RuntimeWarning
+        The function waits for another process that makes the same decoded copy.
     UserWarning
         A file has the name of a published file, but other content. Also given if a
-        decoded copy cannot be saved.
+        decoded copy cannot be saved, or if other users could write to its folder.
 
     Notes
     -----

@@ -1,6 +1,7 @@
 """A copy in a cache folder, which tests make, damage and forge."""
 
 import os
+import signal
 import sys
 
 import numpy as np
@@ -26,13 +27,30 @@ def sha256(request):
 
 
 @pytest.fixture
+def no_hang():
+    """Fail after 20 seconds, for example at a FIFO that nobody writes to."""
+
+    def fail(number, frame):
+        pytest.fail("the test hangs")  # no OSError, which would be caught
+
+    if not hasattr(signal, "alarm"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
 def made():
     """Return a list that gets an element for each time that a copy is made."""
     return []
 
 
 @pytest.fixture
-def copy(tmp_path, sha256, made):
+def copy(tmp_path, sha256, made, no_hang):
     """Return a copy of `ITEMS` that doesn't exist yet."""
 
     def make():

@@ -59,6 +59,13 @@ def test_a_folder_that_others_can_write_is_not(tmp_path, name, bits):
         trusted_folder(tmp_path, "decoded")
 
 
+def test_nothing_is_written_into_a_folder_that_is_not_trusted(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="writable by other users"):
+        trusted_folder(tmp_path, "decoded")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_another_user_is_not(tmp_path, monkeypatch):
     as_other_user(monkeypatch)
     with pytest.raises(PermissionError, match="belongs to another user, number"):

@@ -54,9 +54,10 @@ def trusted_folder(base: Path, name: str) -> Path:
     `base` may be a symbolic link. Raise PermissionError if one of them is not trusted,
     and NotADirectoryError if the subfolder is a link or a file.
     """
+    make_folder(base)
+    check_trusted(base.stat(), base)
     folder = base / name
     make_folder(folder)
-    check_trusted(base.stat(), base)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))

@@ -242,7 +242,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     assert str(error).endswith(f"No locks available: '{tmp_path / 'lock'}'")
 
 
-def test_a_full_disk_leaves_the_lock_free(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_lock(tmp_path, monkeypatch):
     def fail():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -250,6 +250,7 @@ def test_a_full_disk_leaves_the_lock_free(tmp_path, monkeypatch):
         patch.setattr(os, "getpid", fail)  # as the write of the number would
         with locked(tmp_path / "lock", "testing") as held:
             assert not held.is_held and "No space left" in str(held.error)
+            assert not list(tmp_path.iterdir())
             patch.undo()
             assert acquire(tmp_path / "lock", patience=0) == (True, None)
 

@@ -121,12 +121,9 @@ def _acquire(path: Path, task: str, patience: float) -> BinaryIO | None:
         try:
             # The last holder may have removed the file before we locked it. Our lock
             # then is on a file without a name, and excludes nobody.
-            if _try_lock(file) and _is_at(path, file):
-                file.seek(0)
-                file.truncate()
-                file.write(str(os.getpid()).encode())
-                is_locked = True
-                _held.add(file)
+            is_locked = _try_lock(file) and _is_at(path, file)
+            if is_locked:
+                _write_number(path, file)
                 return file
             holder, time_ns = _holder(file), os.fstat(file.fileno()).st_mtime_ns
         finally:
@@ -174,6 +171,18 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
         return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
     except (FileNotFoundError, ValueError):  # ValueError: closed in a forked child
         return False
+
+
+def _write_number(path: Path, file: BinaryIO) -> None:
+    """Write the number of this process into the file of its lock."""
+    _held.add(file)
+    try:
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()).encode())
+    except BaseException:  # the disk is full, or Ctrl-C
+        _release(path, file)
+        raise
 
 
 def _release(path: Path, file: BinaryIO) -> None:

@@ -81,6 +81,21 @@ def test_a_folder_in_place_of_the_key_stays(saved, made):
 
 
 @pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_without_its_lock_no_key_is_made(copy, made):
+    (copy.cache / "key.lock").mkdir(parents=True)
+    copy.cache.chmod(0o700)
+    check_not_kept(copy, made, "key.lock'")
+    assert sorted(os.listdir(copy.cache)) == ["decoded", "key.lock"]
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
+def test_leftovers_of_the_key_are_removed(saved, made):
+    (saved.cache / "key").rename(saved.cache / ".key.0123456789ab.part")
+    check_healed(saved, made)
+    assert sorted(os.listdir(saved.cache)) == ["decoded", "key"]
+
+
+@pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
 def test_a_copy_of_root_without_a_readable_key_is_compared_with_its_hash(
     saved, monkeypatch
 ):

@@ -37,6 +37,7 @@ def read_idx(
     ----------
     source : str, path or bytes-like
         Path of the file, or its content. gzip is recognized by content, not by name.
+        It may have several members, and be padded with zeros.
     out : ndarray, optional
         Array for the items. It must be C-contiguous, writable, and of the file's shape
         and dtype.
@@ -278,7 +279,10 @@ def decode_idx(
 
 
 def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
-    """Yield the inflated bytes of all gzip members, in chunks of at most 64 KiB."""
+    """Yield the inflated bytes of all gzip members, in chunks of at most 64 KiB.
+
+    Zeros may follow a member, as gzip and Python's gzip allow, but nothing else.
+    """
     import zlib
 
     position = 0
@@ -299,6 +303,11 @@ def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
                     raise FormatError(f"{source}: truncated: the gzip data ends early")
                 position += len(waiting)
         position -= len(member.unused_data)  # it belongs to the next member
+        while padding := bytes(content[position : position + _CHUNK_NBYTES]):
+            rest = padding.lstrip(b"\0")
+            position += len(padding) - len(rest)
+            if rest:
+                break
 
 
 def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:
@@ -310,9 +319,11 @@ def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.n
             break
     header = _core.idx_header(head[:_HEAD_NBYTES], source)
     promised = header[2] + header[3]
-    # The last four bytes are the inflated size of the last member, modulo 2**32.
-    stored = int.from_bytes(content[-4:], "little")
-    if stored == promised % (1 << 32) and promised <= _SUSPICIOUS_RATIO * len(content):
+    # A member ends with its inflated size, modulo 2**32.
+    isize = promised % (1 << 32)
+    end = bytes(content[-_CHUNK_NBYTES:]).rpartition(isize.to_bytes(4, "little"))
+    is_at_end = end[1] and not end[2].strip(b"\0")
+    if is_at_end and promised <= _SUSPICIOUS_RATIO * len(content):
         items = _read_one_member(content, header, source, out)
         if items is not None:
             return items
@@ -335,25 +346,26 @@ def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.n
 def _read_one_member(
     content: memoryview, header: tuple, source: str, out: np.ndarray | None
 ) -> np.ndarray | None:
-    """Inflate the first member at once, or return None if it isn't the whole file.
+    """Inflate the first member at once, or return None if more may follow it.
 
     `_read_gzip` then inflates again in chunks, which finds the fault or more members.
     """
     import deflate
 
     dtype, shape, header_nbytes, data_nbytes = header
+    nbytes = header_nbytes + data_nbytes
     if out is not None or data_nbytes == 0 or len(shape) > 64:
         out = _items_for(header, source, out)
     try:
-        inflated, more = run_together(
+        inflated, is_all = run_together(
             [
-                lambda: deflate.gzip_decompress(content, header_nbytes + data_nbytes),
-                lambda: _core.find_gzip_member(content, 1),
+                lambda: deflate.gzip_decompress(content, nbytes),
+                lambda: _core.gzip_ends_after(content, nbytes % (1 << 32)),
             ]
         )
     except deflate.DeflateError:
         return None
-    if more or len(inflated) != header_nbytes + data_nbytes:
+    if not is_all or len(inflated) != nbytes:
         return None
     items = np.frombuffer(inflated, dtype, offset=header_nbytes).reshape(shape)
     if out is None and dtype.itemsize == 1 and items.flags.writeable:

@@ -142,16 +142,17 @@ def idx_swap(cnp.ndarray items not None):
         fm_idx_swap(start, n_items, item_nbytes)
 
 
-def find_gzip_member(const uint8_t[::1] content not None, size_t begin):
-    """Return whether another gzip member may start in ``content[begin:]``.
+def gzip_ends_after(const uint8_t[::1] content not None, uint32_t isize):
+    """Return whether only zeros follow the first gzip member, whose size is `isize`.
 
-    True is wrong about once in 200 GB of compressed data; src/gzip.h explains why.
+    The caller verifies this member. False may be wrong: src/gzip.h explains when.
     """
-    cdef bint has_member = False
-    if begin < <size_t>content.shape[0]:
-        with nogil:
-            has_member = fm_gzip_find_member(&content[begin], content.shape[0] - begin)
-    return has_member
+    cdef const uint8_t *start = &content[0] if content.shape[0] else NULL
+    cdef size_t nbytes = content.shape[0]
+    cdef bint is_end
+    with nogil:
+        is_end = fm_gzip_ends_after(start, nbytes, isize)
+    return is_end
 
 
 def png_unfilter(const uint8_t[::1] filtered not None, cnp.ndarray out not None,

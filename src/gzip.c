@@ -1,29 +1,36 @@
-/* The search for gzip headers (RFC 1952, section 2.3); see gzip.h. */
+/* The search for the end of a gzip member (RFC 1952, section 2.3); see gzip.h. */
 #include "gzip.h"
 
-#include <string.h>
+/* A search that stops within a block is not vectorized. */
+#define BLOCK_NBYTES 4096
 
-#define HEADER_NBYTES 10
-
-static int is_header(const uint8_t *bytes)
+static int is_at(const uint8_t *bytes, const uint8_t *word)
 {
-    uint8_t flags = bytes[3], xfl = bytes[8], system = bytes[9];
-    return bytes[0] == 0x1F && bytes[1] == 0x8B && bytes[2] == 8 && flags < 0x20 &&
-           (xfl == 0 || xfl == 2 || xfl == 4) && (system < 14 || system == 255);
+    return (bytes[0] == word[0]) & (bytes[1] == word[1]) & (bytes[2] == word[2]) &
+           (bytes[3] == word[3]);
 }
 
-int fm_gzip_find_member(const uint8_t *bytes, size_t nbytes)
+static int is_in_block(const uint8_t *bytes, const uint8_t *word)
 {
-    if (nbytes < HEADER_NBYTES)
+    uint8_t is_found = 0;
+    for (size_t i = 0; i < BLOCK_NBYTES; i++)
+        is_found |= (uint8_t)is_at(bytes + i, word);
+    return is_found;
+}
+
+int fm_gzip_ends_after(const uint8_t *bytes, size_t nbytes, uint32_t isize)
+{
+    const uint8_t word[4] = {(uint8_t)isize, (uint8_t)(isize >> 8),
+                             (uint8_t)(isize >> 16), (uint8_t)(isize >> 24)};
+    size_t i = 0;
+    while (nbytes - i >= BLOCK_NBYTES + 3 && !is_in_block(bytes + i, word))
+        i += BLOCK_NBYTES;
+    while (nbytes - i >= 4 && !is_at(bytes + i, word))
+        i++;
+    if (nbytes - i < 4)
         return 0;
-    const uint8_t *end = bytes + nbytes - HEADER_NBYTES + 1;
-    while (bytes < end) {
-        bytes = memchr(bytes, 0x1F, (size_t)(end - bytes));
-        if (bytes == NULL)
+    for (i += 4; i < nbytes; i++)
+        if (bytes[i] != 0)
             return 0;
-        if (is_header(bytes))
-            return 1;
-        bytes++;
-    }
-    return 0;
+    return 1;
 }

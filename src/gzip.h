@@ -1,4 +1,4 @@
-/* The search for gzip headers, which tells files of several members from files of one.
+/* The search for the end of a gzip file's first member.
    Source: RFC 1952, section 2.3. */
 #ifndef FM_GZIP_H
 #define FM_GZIP_H
@@ -6,12 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Return whether the header of a gzip member may occur anywhere in `bytes`.
-   bytes: uint8 (nbytes,). A header has the magic number and the method of deflate, no
-   reserved flag, and values of XFL and OS that are in use. Compressed data has such
-   bytes by chance once in 200 GB: 2**-24 (magic, method) * 32 / 256 (flags) * 3 / 256
-   (XFL) * 15 / 256 (OS). So 0 means one member, and 1 means that the caller must
-   inflate in chunks to find out. */
-int fm_gzip_find_member(const uint8_t *bytes, size_t nbytes);
+/* Return whether only zeros follow the first place in `bytes` with the number `isize`,
+   which takes four bytes, the lowest first.
+   bytes: uint8 (nbytes,), a gzip file whose first member is known to be undamaged.
+   isize: size of that member's data, modulo 2**32.
+
+   The member ends with `isize`, at the first such place or at a later one. So after 1,
+   only zeros follow the member. After 0, anything may follow it: compressed data has
+   the four bytes by chance once in 4 GB. The caller then has to inflate with a library
+   that tells where the member ends. */
+int fm_gzip_ends_after(const uint8_t *bytes, size_t nbytes, uint32_t isize);
 
 #endif

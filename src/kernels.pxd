@@ -52,7 +52,7 @@ cdef extern from "idx.h" nogil:
     void fm_idx_swap(uint8_t *items, size_t n_items, int item_nbytes)
 
 cdef extern from "gzip.h" nogil:
-    bint fm_gzip_find_member(const uint8_t *bytes, size_t nbytes)
+    bint fm_gzip_ends_after(const uint8_t *bytes, size_t nbytes, uint32_t isize)
 
 cdef extern from "photos.h" nogil:
     struct fm_photos_box:

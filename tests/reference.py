@@ -1,8 +1,8 @@
 """The whole pipeline in slow, obvious numpy. The core must give the same bits.
 
 This file has the order of an epoch, the conversion of pixels, the batches of an epoch,
-and the parsers of gzip headers and PNG rows. The random numbers are in
-reference_draws.py, and the transforms in reference_steps.py.
+the search for the end of a gzip member, and the parser of PNG rows. The random numbers
+are in reference_draws.py, and the transforms in reference_steps.py.
 
 Each function was written from the comments in the C headers and from the sources that
 they name (papers, RFCs, specifications). None was written from the C code, so that a
@@ -19,24 +19,19 @@ from reference_draws import MASK, draw
 ROUNDS = 8  # FM_PERMUTATION_ROUNDS in src/permutation.h
 
 
-def has_gzip_header(content):
-    """Return whether the header of a gzip member may occur anywhere in `content`.
+def gzip_ends_after(content, isize):
+    """Return whether only zeros follow the first place of `isize` in `content`.
 
-    A header has 10 bytes (RFC 1952, section 2.3): the magic number 1F 8B, method 8,
-    flags without the three reserved bits, 4 bytes of any time, XFL 0, 2 or 4, and an
-    OS of 0 to 13 or 255. The twin of fm_gzip_find_member (src/gzip.h).
+    `isize` takes four bytes, the lowest first (RFC 1952, section 2.3). The twin of
+    fm_gzip_ends_after (src/gzip.h).
 
     Parameters
     ----------
     content : bytes
+    isize : int in 0..2**32-1
     """
-    return any(
-        content[i : i + 3] == b"\x1f\x8b\x08"
-        and content[i + 3] < 0x20
-        and content[i + 8] in (0, 2, 4)
-        and (content[i + 9] < 14 or content[i + 9] == 255)
-        for i in range(len(content) - 9)
-    )
+    _, found, rest = content.partition(isize.to_bytes(4, "little"))
+    return bool(found) and not rest.strip(b"\0")
 
 
 def _even_side(side):

@@ -2,10 +2,13 @@
 
 import gzip
 import itertools
+import zlib
 
 import numpy as np
 import pytest
 from helpers.idx_files import assert_same, header_of, members, slow_parse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fmnist_fast import FormatError, idx, read_idx
 
@@ -89,11 +92,90 @@ def test_the_trailing_bytes_of_a_bomb_are_not_counted():
         read_idx(packed)
 
 
-@pytest.mark.parametrize("junk", [b"\n", b"\0" * 8, b"junk" * 1000, b"\x1f\x8b"])
-def test_junk_after_gzip(way, content, junk):
+@pytest.mark.parametrize(
+    "junk", [b"\n", b"\0\0\n", b"junk" * 1000, bytes(70000) + b"\1", b"\x1f\x8b"]
+)
+def test_junk_after_gzip(tmp_path, way, content, junk):
+    path = tmp_path / "junk.gz"
     for packed in (members(content), members(content[:9], content[9:])):
-        with pytest.raises(FormatError, match=r"damaged gzip|gzip data ends early"):
-            read_idx(packed + junk)
+        # An end that repeats the size must not hide what is before it.
+        for end in (b"", packed[-4:], packed[-4:] + bytes(9)):
+            path.write_bytes(packed + junk + end)
+            with pytest.raises(FormatError, match=r"junk\.gz: (damaged|trunc.*early)"):
+                read_idx(path)
+
+
+@pytest.mark.parametrize("n", [1, 512, 65535, 65536, 200000])
+def test_zeros_after_gzip(way, content, n):
+    for packed in (members(content), members(content[:9], content[9:])):
+        assert_same(read_idx(packed + bytes(n)), slow_parse(content))
+        between = packed + bytes(n) + members(b"")
+        assert_same(read_idx(between), slow_parse(content))
+
+
+def test_zeros_after_one_member_do_not_prevent_decompression_at_once(
+    content, monkeypatch
+):
+    # The size's own upper byte is zero.
+    assert members(content)[-1] == 0
+    monkeypatch.setattr(idx, "_check_nbytes", None)
+    assert_same(read_idx(members(content) + bytes(512)), slow_parse(content))
+
+
+def test_a_size_that_occurs_in_the_data_is_no_end():
+    """The file's first member has its size among the bytes that are not compressed."""
+    content = header_of(0x08, 60) + b"\x44\0\0\0" * 15
+    for packed in (gzip.compress(content, 0), members(content[:-9], content[-9:])):
+        assert_same(read_idx(packed), slow_parse(content))
+        with pytest.raises(FormatError, match="damaged gzip data"):
+            read_idx(packed + b"junk" + packed[-4:])
+
+
+def inflated(packed):
+    """Return the data of all members, or None where zlib finds a fault."""
+    data = b""
+    while packed:
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            data += member.decompress(packed)
+        except zlib.error:
+            return None
+        if not member.eof:
+            return None
+        packed = member.unused_data.lstrip(b"\0")
+    return data
+
+
+SHORT = header_of(0x08, 5) + b"\x0d\0\0\0\x0d"  # its size is 13
+PIECES = st.one_of(
+    st.sampled_from([SHORT, SHORT[:7], SHORT[7:], b"", b"\x0d\0\0\0"]).flatmap(
+        lambda data: st.sampled_from([gzip.compress(data, level) for level in (0, 9)])
+    ),
+    st.sampled_from([b"\0", b"\x0d\0\0\0", b"\x1f\x8b", b"x"]),
+    st.integers(1, 4).map(bytes),
+)
+
+
+@settings(max_examples=1000)
+@given(
+    st.sampled_from([SHORT, SHORT[:7], b""]),
+    st.lists(PIECES, max_size=4),
+    st.sampled_from([*range(6), 8, 17]),
+)
+def test_gzip_is_accepted_exactly_if_zlib_accepts_it(way, first, pieces, cut):
+    packed = gzip.compress(first) + b"".join(pieces)
+    packed = packed[: len(packed) - cut]
+    if inflated(packed) == SHORT:
+        assert_same(read_idx(packed), slow_parse(SHORT))
+    else:
+        with pytest.raises(FormatError):
+            read_idx(packed)
+
+
+def test_published_files_are_decompressed_at_once(real_root, monkeypatch):
+    monkeypatch.setattr(idx, "_check_nbytes", None)
+    for path in sorted(real_root.glob("*.gz")):
+        assert len(read_idx(path)) in (10000, 60000)
 
 
 def test_a_high_compression_ratio_is_read_correctly(tmp_path):

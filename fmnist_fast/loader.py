@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -416,14 +415,6 @@ class Loader:
     def __exit__(self, *exception: object) -> None:
         """Close the loader."""
         self.close()
-
-    def __del__(self) -> None:
-        """Join the worker threads."""
-        if "_pipelines" in self.__dict__:
-            try:
-                self.close()
-            except RuntimeError:  # this is a worker, which can't wait for itself
-                threading.Thread(target=self.close).start()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options and the place where the next loop begins, for a copy."""

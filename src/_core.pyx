@@ -8,7 +8,7 @@ cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
@@ -16,6 +16,7 @@ from kernels cimport *
 
 import functools
 import operator
+import threading
 import warnings
 
 import numpy as np
@@ -23,6 +24,9 @@ import numpy as np
 from fmnist_fast.errors import FormatError
 
 cnp.import_array()
+
+cdef extern from "Python.h":
+    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument)
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd,
@@ -40,6 +44,24 @@ cdef int check(fm_status status, str source="") except -1:
     if source:
         raise FormatError(f"{source}: {message}")
     raise RuntimeError(message)
+
+
+# ---- exit -----------------------------------------------------------------------
+
+cdef bint is_exiting = False
+
+
+def begin_exit():
+    """Let daemon threads end quietly from now on, when they need a batch."""
+    global is_exiting
+    is_exiting = True
+
+
+cdef int end_daemon_thread() except -1:
+    """Raise SystemExit in a daemon thread while the process exits."""
+    if is_exiting and threading.current_thread().daemon:
+        raise SystemExit
+    return 0
 
 
 # ---- instruction sets -----------------------------------------------------------
@@ -91,6 +113,36 @@ def default_floats(function):
             fm_floats_end(&caller)
 
     return called
+
+
+# ---- interrupts -----------------------------------------------------------------
+
+def uninterrupted(function):
+    """Return `function` as a callback that is repeated until nothing interrupts it.
+
+    Python drops the exceptions of callbacks of weak references. So a KeyboardInterrupt
+    is raised afterward, in the main thread, where the program is by then.
+    """
+    @functools.wraps(function)
+    def called(*arguments):
+        interrupt = None
+        while True:
+            try:
+                function(*arguments)
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            Py_INCREF(interrupt)
+            Py_AddPendingCall(raise_later, <void *>interrupt)
+
+    return called
+
+
+cdef int raise_later(void *error) except -1 with gil:
+    interrupt = <object>error
+    Py_DECREF(interrupt)
+    raise interrupt
 
 
 # ---- IDX ------------------------------------------------------------------------
@@ -523,12 +575,24 @@ cdef class Pipeline:
         if self.pipeline == NULL:
             check(FM_NO_MEMORY)
 
+    def __del__(self):
+        """Join the threads before anything that they read is freed.
+
+        This is C code. Python code would run signal handlers, and Ctrl-C would be lost.
+        """
+        cdef fm_status status = FM_OK
+        if self.pipeline != NULL:
+            with nogil:
+                status = fm_pipeline_close(self.pipeline)
+        if status != FM_OK:  # this is a worker, which can't wait for itself
+            threading.Thread(target=self.close).start()
+
     def __dealloc__(self):
         cdef fm_status status = FM_OK
         if self.pipeline != NULL:
             with nogil:
                 status = fm_pipeline_free(self.pipeline)
-        if status != FM_OK:  # a thread that is filling has dropped the last reference
+        if status != FM_OK:  # this is a worker, and the system refused a thread
             Py_INCREF((self.parts, self.begins, self.addresses, self.labels,
                        self.transforms, self.slots))
 
@@ -551,6 +615,7 @@ cdef class Pipeline:
                                                 last)
         cdef Batches batches = Batches.__new__(Batches)
         batches.pipeline, batches.owner = self, owner
+        end_daemon_thread()
         with nogil:
             new_epoch.seed, new_epoch.number = seed, epoch
             fm_order_init(&new_epoch.order, n, shuffle, block, seed, epoch)
@@ -713,6 +778,7 @@ cdef class Batches:
                 self.cancel()
                 raise StopIteration
             if status != FM_PIPELINE_WAITING:
+                end_daemon_thread()
                 check(status)
             PyErr_CheckSignals()
 

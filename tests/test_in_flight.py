@@ -158,8 +158,8 @@ GUARDS = {
         "close() did not wait",
     ),
     "the deletion waits": (
-        "weakref.finalize(self, _wait_for, self._ring)",
-        "pass",
+        "guard.ring = self._ring",
+        "guard.ring = ()",
         "slot was freed before its copy",
     ),
     "the device is the current one": (
@@ -300,6 +300,17 @@ def test_a_failing_device_does_not_stop_the_deletion(loader_for, device, monkeyp
         loader.close()
     del loader
     assert unraisable == []
+
+
+@pytest.mark.parametrize("n", range(1, 2 * IN_FLIGHT + 1))
+def test_an_interrupt_during_the_deletion_arrives_after_it(loader_for, device, n):
+    loader = loader_for(device)(DATASET, **OPTIONS)
+    next(iter(loader))
+    device.n_calls = n
+    with pytest.raises(KeyboardInterrupt):
+        del loader
+        sum(range(1000))  # Python code, in which the interrupt arrives
+    assert not device.n_pending and not device.faults
 
 
 def test_the_exit_of_the_interpreter_waits():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import Batches, Pipeline, Transforms, default_floats
+from .._core import Batches, Pipeline, Transforms, begin_exit, default_floats
 from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
 
@@ -112,6 +112,7 @@ def _check_slots_are_free(pipeline: Pipeline) -> None:
 
 
 def _close_all() -> None:
+    begin_exit()
     for reference in _all.copy():
         if (pipelines := reference()) is not None:
             pipelines.close()

@@ -15,6 +15,7 @@ cuda.py and cupy.py share this module, which depends on neither PyTorch nor CuPy
 
 from __future__ import annotations
 
+import atexit
 import threading
 import weakref
 from collections import deque
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import default_floats
+from .._core import default_floats, uninterrupted
 from ..loader import Loader
 
 IN_FLIGHT = 4  # largest number of batches that are sent but not read
@@ -46,11 +47,29 @@ class _Staging:
         self.read.synchronize()
 
 
-def _wait_for(ring: tuple[_Staging, ...]) -> None:
+class _Guard(weakref.ref[Any]):
+    """Reference to a feed whose memory is freed when the device is done with it."""
+
+    ring: tuple[_Staging, ...]
+
+
+_guards: set[_Guard] = set()
+
+
+@uninterrupted
+def _wait(guard: _Guard) -> None:
     """Wait before the memory of a feed is freed. After an error, nothing uses it."""
-    for staging in ring:
+    for staging in guard.ring:
         with suppress(Exception):
             staging.wait()
+    _guards.discard(guard)
+
+
+@atexit.register
+@uninterrupted
+def _wait_for_all() -> None:
+    for guard in _guards.copy():
+        _wait(guard)
 
 
 class InFlight:
@@ -105,9 +124,11 @@ class InFlight:
         self._newest: Any = lambda: None  # weak reference to the loader's iterator
         # It is reentrant because a signal handler may close the loader.
         self._lock = threading.RLock()
-        # This runs before the slots are freed, and at exit. The ring does not refer to
+        # `_wait` runs before the slots are freed, and at exit. The ring does not refer to
         # this object, so it does not keep it alive.
-        weakref.finalize(self, _wait_for, self._ring)
+        guard = _Guard(self, _wait)
+        guard.ring = self._ring
+        _guards.add(guard)
 
     def _on_device(self) -> AbstractContextManager[Any]:
         """Return a context manager that makes the device the current one."""

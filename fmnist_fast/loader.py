@@ -105,7 +105,8 @@ class Loader:
 
     Thread safety: Threads may share an iterator, and each batch goes to one of them.
     Several iterators may be in use, each with its own epoch. A forked child starts new
-    threads, and there the parent's iterators raise RuntimeError.
+    threads, and there the parent's iterators raise RuntimeError. When the process
+    exits, daemon threads that ask for a batch end, by SystemExit.
 
     Buffers: A batch's arrays are writable, and yours as long as anything refers to
     them. After that, their memory is reused.

@@ -1,4 +1,4 @@
-"""The process forks or gets a signal while loaders are at work."""
+"""The process forks, exits or gets a signal while loaders are at work."""
 
 import os
 import signal
@@ -180,3 +180,87 @@ def test_signal_handlers_begin_iterators_of_their_own():
         """
     done = run_script(code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not on_posix, reason="needs setitimer")
+@pytest.mark.parametrize("drop", ["del loader", "loader._cycle = loader; del loader"])
+def test_an_interrupt_while_a_loader_is_dropped_is_not_lost(drop):
+    code = """
+        import gc
+
+        def handler(*_):
+            global n_sent
+            n_sent += 1
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, handler)
+        n_sent = n_arrived = 0
+        for n in range(1, 201):
+            loader = ff.Loader(dataset, 256, shuffle=True, threads=2)
+            next(iter(loader))
+            try:
+                signal.setitimer(signal.ITIMER_REAL, n * 1e-6)
+                DROP
+                gc.collect(0)
+                end = time.monotonic() + 10
+                while n_sent < n and time.monotonic() < end:
+                    time.sleep(0)
+                time.sleep(0)
+            except KeyboardInterrupt:
+                n_arrived += 1
+        assert n_arrived == n_sent == 200, (n_arrived, n_sent)
+        """
+    done = run_script(code.replace("DROP", drop))
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+DAEMON_THREADS = """
+    def consume():
+        loader = ff.Loader(dataset, BATCH_SIZE, threads=2, augment=AUGMENT)
+        while True:
+            for _ in loader:
+                started.release()
+
+    def same(images, labels, rng):
+        return images, labels
+
+    started = threading.Semaphore(0)
+    for _ in range(3):
+        threading.Thread(target=consume, daemon=True).start()
+    for _ in range(3):
+        started.acquire()
+    """
+
+
+@pytest.mark.parametrize("batch_size", ["2", "256", "3000"])
+@pytest.mark.parametrize("augment", ["None", "ff.RandomRotation(9)", "same"])
+def test_daemon_threads_end_quietly_at_exit(batch_size, augment):
+    """The threads wait for batches, fill batches, or are between two epochs."""
+    code = DAEMON_THREADS.replace("BATCH_SIZE", batch_size).replace("AUGMENT", augment)
+    done = run_script(code)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_the_main_thread_gets_an_error_during_the_exit():
+    """Functions that atexit calls later than ours run in it."""
+    code = """
+        import atexit
+        atexit.unregister(ff._loader.pipelines._close_all)
+
+        def later():
+            try:
+                next(iterator)
+            except RuntimeError as error:
+                print(str(error).splitlines()[0])
+            print(len(list(loader)))
+
+        atexit.register(later)
+        atexit.register(ff._loader.pipelines._close_all)
+        loader = ff.Loader(dataset, 1000)
+        iterator = iter(loader)
+        next(iterator)
+        """
+    done = run_script(code)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    message = "the loader was closed while this iterator was in use."
+    assert done.stdout.splitlines() == [message, "3"]

@@ -241,6 +241,27 @@ def test_daemon_threads_end_quietly_at_exit(batch_size, augment):
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
+def test_the_exit_waits_until_daemon_threads_ask_for_a_batch():
+    code = """
+        import atexit
+        atexit.unregister(ff._loader.pipelines._close_all)
+        atexit.register(lambda: print(thread.is_alive()))
+        atexit.register(ff._loader.pipelines._close_all)
+
+        def train():
+            for _ in ff.Loader(dataset, 2):
+                started.set()
+                time.sleep(0.02)
+
+        started = threading.Event()
+        thread = threading.Thread(target=train, daemon=True)
+        thread.start()
+        started.wait()
+        """
+    done = run_script(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+
+
 def test_the_main_thread_gets_an_error_during_the_exit():
     """Functions that atexit calls later than ours run in it."""
     code = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 from .._core import Batches, Pipeline, Transforms, begin_exit, default_floats
 from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
+
+_GRACE_SECONDS = 0.1
 
 # A copy of a WeakSet fails if another thread changes it meanwhile.
 _all: set[weakref.ref[Pipelines]] = set()
@@ -65,8 +68,7 @@ class Pipelines:
     def _idle(self, make: Callable[[], Pipeline]) -> Pipeline:
         pipeline = self.newest
         if pipeline is not None and not (pipeline.forked or pipeline.closed):
-            batches: Batches | None = self._batches()
-            if batches is None or batches.closed:
+            if not self.is_in_use():
                 return pipeline
             # Its iterator keeps it alive.
             alive = [older for older in self._older if older() is not None]
@@ -74,6 +76,11 @@ class Pipelines:
         if self._have_slots and pipeline is not None:
             _check_slots_are_free(pipeline)
         return make()
+
+    def is_in_use(self) -> bool:
+        """Return whether the newest iterator may ask for more batches."""
+        batches: Batches | None = self._batches()
+        return batches is not None and not batches.closed
 
     def lend(self, batches: Batches) -> None:
         """Let the iterator `batches` take the place of its placeholder."""
@@ -113,9 +120,17 @@ def _check_slots_are_free(pipeline: Pipeline) -> None:
 
 def _close_all() -> None:
     begin_exit()
+    are_in_use = False
     for reference in _all.copy():
         if (pipelines := reference()) is not None:
+            are_in_use |= pipelines.is_in_use()
             pipelines.close()
+    # Python ends daemon threads wherever they are, and aborts if that is in the C++
+    # code of a framework. So they get time to ask for a batch, which ends them.
+    end = time.monotonic() + _GRACE_SECONDS
+    while are_in_use and time.monotonic() < end:
+        time.sleep(0.001)
+        are_in_use = any(thread.daemon for thread in threading.enumerate())
 
 
 def _renew_locks() -> None:

@@ -124,8 +124,8 @@ class InFlight:
         self._newest: Any = lambda: None  # weak reference to the loader's iterator
         # It is reentrant because a signal handler may close the loader.
         self._lock = threading.RLock()
-        # `_wait` runs before the slots are freed, and at exit. The ring does not refer to
-        # this object, so it does not keep it alive.
+        # `_wait` runs before the slots are freed, and at exit. The ring does not keep
+        # this object alive.
         guard = _Guard(self, _wait)
         guard.ring = self._ring
         _guards.add(guard)

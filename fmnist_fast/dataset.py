@@ -11,6 +11,7 @@ from ._checks import checked_flag, checked_name
 from ._dataset import arrays
 from ._dataset.classes import selected_labels
 from ._dataset.columns import Columns, Pictures
+from ._dataset.origin import reread
 from ._dataset.rows import first_part, joined, kept_rows, shown_rows
 
 if TYPE_CHECKING:
@@ -427,7 +428,7 @@ class Dataset(Columns):
     def __reduce__(self) -> tuple:
         """Return the files to read again, or all values of a dataset in memory."""
         if self._origin is not None:
-            return _reload, (self._origin, self.fingerprint, self.format)
+            return reread, (self._origin, self.fingerprint, self.format, self.title)
         return _rebuild, (self._values(),)
 
 
@@ -437,14 +438,3 @@ def _rebuild(values: dict[str, Any]) -> Dataset:
     column = values["images"] if is_numpy else Pictures(values["images"])
     dataset.__dict__.update(values, _column=column)
     return dataset
-
-
-def _reload(origin: tuple, fingerprint: str, format: str) -> Dataset:
-    read, arguments = origin
-    dataset: Dataset = read(*arguments)
-    if dataset.fingerprint != fingerprint:
-        raise ValueError(
-            f"{dataset.source}: files have changed since this dataset was pickled.\n"
-            f"The fingerprint was {fingerprint}, and is {dataset.fingerprint} now."
-        )
-    return dataset.with_format(format)

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._io.files import map_whole, read_into, read_whole, replacing
+from ._io.files import (
+    map_whole,
+    naming,
+    open_regular,
+    read_into,
+    read_whole,
+    replacing,
+)
 from ._io.paths import expanded
 from ._io.threads import run_together
 from .errors import FormatError
@@ -54,16 +61,23 @@ def read_idx(
         The content is not IDX, or is shorter or longer than its header says. Memory is
         allocated only after the header agrees with the file's size.
     OSError
-        The file can't be read.
+        The file can't be read. The error's `filename` is the path.
+    MemoryError
+        The items need more memory than the system has. The message names the file.
     TypeError
         `source` is neither a path nor bytes.
     ValueError
-        `out` has another shape or dtype, or is not C-contiguous and writable.
+        `out` has another shape or dtype, or is not C-contiguous and writable. Also
+        raised for a path with a null character.
+
+    Notes
+    -----
+    A named pipe is read to its end, which waits for a writer.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return decode_idx(memoryview(source).cast("B"), "IDX bytes", out)
     path = expanded(source)
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file, naming(path):
         head = file.read(_HEAD_NBYTES)
         status = os.fstat(file.fileno())
         if stat.S_ISFIFO(status.st_mode):  # a pipe has no size
@@ -99,9 +113,10 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     TypeError
         IDX has no type for the array's dtype. Cast the array first.
     ValueError
-        A side is 2**32 or more.
+        A side is 2**32 or more, or the path has a null character.
     OSError
-        The file can't be written.
+        The file can't be written, such as on a full disk. The error's `filename` is the
+        path. A file that was there before stays as it was.
     """
     array = np.asarray(array)
     path = expanded(path)
@@ -150,12 +165,14 @@ def map_idx(
     Raises
     ------
     FormatError
-        The content is not IDX, or is shorter or longer than its header says.
+        The content is not IDX, or is shorter or longer than its header says, or the
+        path is a pipe or a device.
     OSError
         The file can't be read.
     """
-    source = source or os.fsdecode(path)
-    with open(path, "rb", buffering=0) as file:
+    path = expanded(path)
+    source = source or path
+    with open_regular(path, source) as file, naming(source):
         head = file.read(_HEAD_NBYTES)
         nbytes = os.fstat(file.fileno()).st_size
     if head[:2] == _GZIP_MAGIC:
@@ -265,17 +282,18 @@ def decode_idx(
 
     Raises
     ------
-    FormatError, ValueError
+    FormatError, MemoryError, ValueError
         `read_idx` would raise the same exception.
     """
-    if content[:2] == _GZIP_MAGIC:
-        return _read_gzip(content, source, out)
-    header = _core.idx_header(content[:_HEAD_NBYTES], source)
-    _check_nbytes(len(content) - header[2], header, source)
-    items = _items_for(header, source, out)
-    _flat_bytes(items)[:] = content[header[2] :]
-    _core.idx_swap(items)
-    return items
+    with naming(source):
+        if content[:2] == _GZIP_MAGIC:
+            return _read_gzip(content, source, out)
+        header = _core.idx_header(content[:_HEAD_NBYTES], source)
+        _check_nbytes(len(content) - header[2], header, source)
+        items = _items_for(header, source, out)
+        _flat_bytes(items)[:] = content[header[2] :]
+        _core.idx_swap(items)
+        return items
 
 
 def _inflate(content: memoryview, source: str) -> Iterator[bytes]:

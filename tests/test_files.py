@@ -1,8 +1,10 @@
 """Files: reads in parts, files replaced in one step, and paths."""
 
+import errno
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import config
+from fmnist_fast import DownloadError, FormatError, config, idx
 from fmnist_fast._cli.main import main
 from fmnist_fast._io import files, paths
 from fmnist_fast._io.files import read_into, replacing
@@ -48,7 +50,121 @@ def test_reads_past_the_end_return_the_bytes_that_exist(file, offset, n):
     assert read_into(file, offset, np.empty(n, np.uint8)) == 10007 - offset
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_errors_of_reading_name_the_file(file, monkeypatch, code):
+    def fail(*arguments):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "preadv", fail, raising=False)
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        read_into(file, 0, np.empty(10007, np.uint8))
+    assert (caught.value.filename, caught.value.errno) == (file.name, code)
+
+
+def test_a_lack_of_memory_names_the_file_once(tmp_path):
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(1 << 43)
+    for read in (files.read_whole, ff.read_idx):
+        if read is ff.read_idx:
+            sides = b"".join(n.to_bytes(4, "big") for n in (1 << 20, 1 << 12, 1 << 11))
+            with open(tmp_path / "a", "r+b") as file:
+                file.write(b"\0\0\x08\x03" + sides)
+                file.truncate(16 + (1 << 43))
+        with pytest.raises(MemoryError, match="Unable to allocate 8") as caught:
+            read(tmp_path / "a")
+        assert str(caught.value).count(str(tmp_path / "a")) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires named pipes")
+@pytest.mark.parametrize("read", [files.read_whole, files.map_whole, idx.map_idx])
+def test_pipes_and_devices_are_not_read(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(FormatError, match=f"^{path}: must be a regular file$"):
+            read(path)
+
+
 # ---- replacing ------------------------------------------------------------------
+
+
+def full_disk(*arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_errors_of_writing_name_the_target(tmp_path, monkeypatch, function):
+    monkeypatch.setattr(os, function, full_disk)
+    with pytest.raises(OSError, match="No space left") as caught:
+        with replacing(tmp_path / "a") as file:
+            file.write(b"new")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_never_names_the_temporary_file(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError) as caught:
+        with replacing(tmp_path / "a"):
+            pass
+    assert str(caught.value).endswith(f": '{tmp_path / 'a'}'")
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        with replacing(tmp_path / "a"):
+            open(tmp_path / "other")
+    assert caught.value.filename == str(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "error, text",
+    [
+        (OSError("3 requested and 1 written"), "a: 3 requested and 1 written"),
+        (MemoryError(), "a: Cannot allocate memory"),
+        (MemoryError("a: too large"), "a: too large"),
+        (FormatError("b: damaged"), "b: damaged"),
+        (DownloadError("c: no server"), "c: no server"),
+    ],
+)
+def test_the_name_is_added_to_errors_of_the_system_once(error, text):
+    with pytest.raises(type(error)) as caught:
+        with files.naming("a"):
+            raise error
+    assert str(caught.value) == text
+
+
+LIMITED = """
+import resource, signal, sys
+import numpy as np
+import fmnist_fast as ff
+from fmnist_fast._cli.main import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+array = np.arange(100_000, dtype=np.int32)
+ff.write_idx("source", array)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+for name in ("a", "a.gz"):
+    try:
+        ff.write_idx(name, np.random.default_rng(0).permutation(array))
+    except OSError as error:
+        print(error)
+main(["convert-idx", "source", "b.npy"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires POSIX")
+def test_a_limit_of_the_system_names_the_file(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    reason = f"[Errno {errno.EFBIG}] {os.strerror(errno.EFBIG)}"
+    assert done.stdout.splitlines() == [f"{reason}: 'a'", f"{reason}: 'a.gz'"]
+    assert "error: b.npy: " in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 @pytest.mark.parametrize("sync", [True, False])

@@ -249,7 +249,7 @@ def test_pickles_contain_only_paths(folder, written):
     assert pickle.loads(pickle.dumps(ff.Loader(dataset, 4, shuffle=True)))
     write(folder, 10, 45, seed=5)
     with pytest.raises(
-        ValueError, match=r"have changed since this dataset was pickled"
+        FormatError, match=r"have changed since the dataset 'arrays' was pickled"
     ):
         pickle.loads(content)
 
@@ -379,7 +379,7 @@ def test_labels_out_of_range_name_their_file(folder):
     write(folder, 0)
     write(folder, 1)
     ff.write_idx(folder / "part1-labels-idx1-ubyte", np.full(20, 3, np.uint8))
-    message = r"part1-labels-idx1-ubyte: labels must be in 0\.\.2, got 3 to 3"
+    message = r"part1-labels-idx1-ubyte: labels must be in 0\.\.2, one .* got 3 to 3"
     with pytest.raises(FormatError, match=message):
         load(folder, classes=["a", "b", "c"])
     ff.write_idx(folder / "part1-labels-idx1-ubyte", np.full(20, -1, np.int8))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._dataset.card import CARD_NAME
+from .._io.files import open_regular
 from .._io.paths import File, expanded
 from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
 from .._load.published import longest_message, without_advice
@@ -82,13 +83,14 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     from ..idx import read_idx
 
     try:
-        items = read_idx(path)
+        with open_regular(path):  # a pipe would make `read_idx` wait
+            items = read_idx(path)
         digest = sha256_of(path)
     except FileNotFoundError:
         return "MISSING", "no such file"
     except OSError as error:
         return "DAMAGED", f"can't be read: {error.strerror or error}"
-    except FormatError as error:
+    except (FormatError, MemoryError) as error:
         return "DAMAGED", _without(error, path)
     header = f"{items.dtype} {items.shape}"
     published = [

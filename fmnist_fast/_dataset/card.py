@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormatError
+from .arrays import checked_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,13 +72,14 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
     import json
 
     try:
-        card = json.loads(content.decode("utf-8"))
+        card = json.loads(content.decode("utf-8"), object_pairs_hook=_object_of)
         if type(card) is not dict:
             kind = type(card).__name__
             raise ValueError(f"the file must hold a JSON object, got {kind}")
         classes, name = card.get("classes", [""]), card.get("name", "")
         if not _is_texts(classes) or not classes:
             raise ValueError(f"classes must be a list of names, got {classes!r}")
+        checked_classes(classes)
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
         card_fields(card)
@@ -100,6 +102,16 @@ def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"{name} must be a list of strings, got {value!r}")
             fields[name] = tuple(value)
     return fields
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raise ValueError if it has a key twice."""
+    contents: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in contents:
+            raise ValueError(f"keys must be different, got {key!r} twice")
+        contents[key] = value
+    return contents
 
 
 def _is_texts(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Reads of whole files in several threads, and atomic writes.
+"""Reads of whole files in several threads, and atomic writes. All errors name the file.
 
 Atomic writes use POSIX rename(2), so readers see either the old file or the new one.
 """
@@ -9,12 +9,15 @@ import contextlib
 import errno
 import functools
 import os
+import stat
 import sys
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from .. import _core
+from ..errors import FormatError
 from .cores import usable_cores
 from .threads import run_together
 
@@ -23,6 +26,43 @@ if TYPE_CHECKING:
 
 _PART_NBYTES = 8 << 20  # below this a second thread costs more than it saves
 _CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
+
+
+@contextlib.contextmanager
+def naming(source: Any, temporary: Path | None = None) -> Iterator[None]:
+    """Let errors of the system name the file `source`, and not its `temporary` file."""
+    try:
+        yield
+    except MemoryError as error:
+        raise _named(MemoryError, source, error) from None
+    except OSError as error:
+        if error.errno is None and type(error) is OSError:  # such as numpy's
+            raise _named(OSError, source, error) from None
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(source)
+            del error.filename2
+        raise
+
+
+def _named(kind: type[Exception], source: Any, error: Exception) -> Exception:
+    text = str(error) or os.strerror(errno.ENOMEM)
+    return kind(text if text.startswith(str(source)) else f"{source}: {text}")
+
+
+def open_regular(path: str | os.PathLike[str], source: str | None = None) -> FileIO:
+    """Open a file for reading, and raise FormatError for a pipe or a device.
+
+    Opening a pipe does not wait for a writer. `source` is the name in messages.
+    """
+    file = open(path, "rb", buffering=0, opener=_open_without_waiting)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FormatError(f"{source or path}: must be a regular file")
+    return file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
@@ -52,14 +92,15 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
             done += n
         return done - begin
 
-    return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
+    with naming(file.name):
+        return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
 
 
 def read_whole(path: str | os.PathLike[str]) -> memoryview:
     """Read a whole file in several threads."""
     import numpy as np
 
-    with open(path, "rb", buffering=0) as file:
+    with open_regular(path) as file, naming(path):
         # A bytes object would be zeroed first, and would use small pages.
         content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
         return memoryview(content)[: read_into(file, 0, content)]
@@ -71,7 +112,7 @@ def map_whole(path: str | os.PathLike[str]) -> memoryview:
     No handle is kept. The file may be replaced, but must not be written to. Raise
     ValueError for an empty file.
     """
-    with open(path, "rb", buffering=0) as file:
+    with open_regular(path) as file, naming(path):
         return map_file(file)
 
 
@@ -89,7 +130,8 @@ def replacing(
 
     If the block raises an exception, the temporary file is removed and `path` stays
     unchanged. With `sync`, the bytes reach the disk before the new name does. The umask
-    limits `mode`.
+    limits `mode`. Errors of the system that name no file, such as that of a full disk,
+    name `path`.
     """
     path = Path(os.fsdecode(path))
     if not path.parent.is_dir():
@@ -98,12 +140,13 @@ def replacing(
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
         opener = functools.partial(os.open, mode=mode)
-        with open(temporary, "xb", opener=opener) as file:
-            yield file
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with naming(path, temporary):
+            with open(temporary, "xb", opener=opener) as file:
+                yield file
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -12,9 +12,12 @@ def expanded(path: str | os.PathLike[str]) -> str:
     """Return a path with the user's home folder in place of ``~``.
 
     Shells leave ``~`` unchanged in ``--root=~/data`` and in quotes. Raise TypeError if
-    `path` is not a path.
+    `path` is not a path, and ValueError if no file can have it.
     """
-    return os.path.expanduser(os.fsdecode(path))
+    text = os.path.expanduser(os.fsdecode(path))
+    if "\0" in text:
+        raise ValueError(f"a path must not contain null characters, got {text!r}")
+    return text
 
 
 def is_url(source: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._dataset.arrays import checked_classes, checked_labels
+from .._dataset.arrays import checked_classes, checked_labels, classes_of
 from .._dataset.card import CARD_NAME, read_card
 from .._dataset.images import MultiFileImages
 from .._io.cores import usable_cores
@@ -68,11 +68,17 @@ def load_files(
     Raises
     ------
     FileNotFoundError
-        No image file matches, or a file or its label file is missing.
+        No image file matches, or a file or its label file is missing. Folders, pipes
+        and devices are not files.
     FormatError
         A file is damaged or has no images or no labels. Also raised if the numbers of
         images and labels differ, if image sizes differ between files, if labels are
-        negative or beyond `classes`, or if the folders have different cards.
+        negative or beyond `classes`, or if the folders have different cards. The
+        message names the file.
+    OSError
+        A file can't be read. The error's `filename` is the path.
+    MemoryError
+        A file needs more memory than the system has. The message names the file.
     DownloadError
         A download failed, or FMNIST_FAST_OFFLINE forbids it.
     ImportError
@@ -81,7 +87,8 @@ def load_files(
         `source` is neither a pattern nor a sequence, or `classes` are not strings.
     ValueError
         `source` is empty, names a file twice, or names a file without ``images-idx3``
-        in its name. Also raised for `classes` that are not valid names.
+        in its name. Also raised for `classes` that are not valid names, and for a path
+        with a null character.
 
     Warns
     -----
@@ -114,7 +121,7 @@ def _load_files(
         read_only(np.concatenate([labels for _, labels in parts])),
         classes,
         name=card.get("name"),
-        source=os.path.commonpath([images.path.parent for images, _ in files]),
+        source=_common_folder([images.path.parent for images, _ in files]),
         synthetic=bool(card.get("synthetic", False)),
         origin=(_load_files, (files, classes, cache)),
         card=card,
@@ -151,13 +158,20 @@ def _read_file_pair(
         image_items, _ = read_items(images, cache, verify=False)
     label_items, _ = read_items(labels, cache, verify=False)
     check_images_and_labels(images, image_items, labels, label_items)
-    low, high = (label_items.min(), label_items.max()) if len(label_items) else (0, 0)
-    if low < 0 or (classes is not None and high >= len(classes)):
-        allowed = (
-            "not be negative" if classes is None else f"be in 0..{len(classes) - 1}"
-        )
-        raise FormatError(f"{labels}: labels must {allowed}, got {low} to {high}")
-    return image_items, checked_labels(label_items)
+    try:
+        label_items = checked_labels(label_items)
+        classes_of(image_items, label_items, classes)
+    except ValueError as error:
+        raise FormatError(f"{labels}: {error}") from None
+    return image_items, label_items
+
+
+def _common_folder(folders: Sequence[Path]) -> str | None:
+    """Return the folder that has all others, or None if they are on several drives."""
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return None
 
 
 def _common_card(files: Iterable[File]) -> dict[str, Any]:
@@ -228,6 +242,8 @@ def _why_no_match(pattern: str) -> str:
     if os.path.isdir(pattern):
         every_file = os.path.join(pattern, "*")
         return f"source must be files or a pattern, got a folder. Pass {every_file}"
+    if os.path.lexists(pattern):
+        return "source must be a regular file, got a broken link, a pipe or a device"
     compressed = glob.iglob(f"{pattern}.gz", recursive=True)
     if any(_IMAGES.search(_name(path)) for path in compressed):
         return f"{no_match}. Pass {pattern}.gz, which matches"

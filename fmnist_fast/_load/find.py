@@ -248,7 +248,7 @@ def companion_missing(file: File, stem: str) -> str:
 
 
 def _hints(folder: Path, stems: Iterable[str]) -> list[str]:
-    """Return a sentence for each subfolder named like a file, and for each archive."""
+    """Return a sentence for what is named like a file, and for each archive."""
     hints = []
     for name in _names_in(folder):
         matches = [stem for stem in stems if spelling(name, stem)]
@@ -256,6 +256,8 @@ def _hints(folder: Path, stems: Iterable[str]) -> list[str]:
             file = find_file(folder / name, matches[0])
             advice = f" Move {file.path.name} out of it." if file else ""
             hints.append(f"{folder / name} is a folder.{advice}")
+        elif matches and not os.path.isfile(folder / name):
+            hints.append(f"{folder / name} is a broken link, a pipe or a device.")
         elif name.lower().endswith(_ARCHIVES):
             hints.append(f"{folder / name} may hold the files. Unpack it.")
     return sorted(hints)[:_MAX_HINTS]

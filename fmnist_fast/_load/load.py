@@ -60,10 +60,16 @@ def load(
     FileNotFoundError
         The files were not found, or the files found belong to another dataset. The
         message says where `load` looked, what the folders have, and how to get the
-        files. Also raised if no folder is known to download into.
+        files. Folders, pipes and devices are not files. Also raised if no folder is
+        known to download into.
     FormatError
         A file is damaged, has no images or no labels, or belongs to another dataset
-        than `name`. Also raised if the numbers of images and labels differ.
+        than `name`. Also raised if the numbers of images and labels differ. The message
+        names the file.
+    OSError
+        A file can't be read. The error's `filename` is the path.
+    MemoryError
+        A file needs more memory than the system has. The message names the file.
     DownloadError
         A download failed, or FMNIST_FAST_OFFLINE forbids it.
     ImportError
@@ -71,7 +77,8 @@ def load(
     TypeError
         `root` is not a path.
     ValueError
-        There is no such dataset or split, or the arguments contradict each other.
+        There is no such dataset or split, the arguments contradict each other, or a
+        path has a null character.
 
     Warns
     -----

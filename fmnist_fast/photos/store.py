@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from .._dataset.card import CARD_NAME
-from .._io.files import replacing
+from .._io.files import naming, replacing
 from .._registry.datasets import SPLITS
 from ..idx import header_of
 from .convert import SIDE
@@ -133,7 +133,7 @@ class PhotoStore:
         """
         sizes = {name: nbytes for name, _, nbytes in self._idx_files()}
         sizes[BAD_NAME] = self.state.bad_nbytes
-        with contextlib.ExitStack() as stack:
+        with naming(self.folder), contextlib.ExitStack() as stack:
             for name, nbytes in sizes.items():
                 path = self.folder / name
                 path.touch()

@@ -131,6 +131,7 @@ def test_verify_named_files(run, tmp_path):
 
 def test_verify_files_that_cannot_be_read(run, tmp_path, monkeypatch):
     path = tmp_path / "a.idx"
+    path.touch()
 
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))

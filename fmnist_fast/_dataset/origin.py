@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import FormatError
-
-if TYPE_CHECKING:
-    from ..dataset import Dataset
 
 _ADVICE = (
     "A pickle of a loaded dataset refers to its files, and needs them unchanged in the "
@@ -17,12 +14,12 @@ _ADVICE = (
 
 
 def reread(
-    origin: tuple[Callable[..., Dataset], tuple[Any, ...]],
+    origin: tuple[Callable[..., Any], tuple[Any, ...]],
     fingerprint: str,
     format: str,
     title: str,
-) -> Dataset:
-    """Return a pickled dataset, read from its files.
+) -> Any:
+    """Return a pickled Dataset, read from its files.
 
     Raise FileNotFoundError if a file is missing, and FormatError if one has changed.
     """

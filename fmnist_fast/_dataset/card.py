@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormatError
-from .arrays import checked_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +78,6 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
         classes, name = card.get("classes", [""]), card.get("name", "")
         if not _is_texts(classes) or not classes:
             raise ValueError(f"classes must be a list of names, got {classes!r}")
-        checked_classes(classes)
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
         card_fields(card)

@@ -321,11 +321,9 @@ def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
                     raise FormatError(f"{source}: truncated: the gzip data ends early")
                 position += len(waiting)
         position -= len(member.unused_data)  # it belongs to the next member
-        while padding := bytes(content[position : position + _CHUNK_NBYTES]):
-            rest = padding.lstrip(b"\0")
-            position += len(padding) - len(rest)
-            if rest:
-                break
+        while position < len(content) and content[position] == 0:
+            padding = bytes(content[position : position + _CHUNK_NBYTES])
+            position += len(padding) - len(padding.lstrip(b"\0"))
 
 
 def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:

@@ -169,6 +169,24 @@ def test_damaged_labels_are_refused(root, run, kind):
     check_everything(root, damage(root, 1, kind), run)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind != "folder"])
+def test_the_error_says_what_is_in_the_place_of_a_file(root, kind):
+    target = damage(root, 0, kind)
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("train", root)
+    assert f"{target} is a broken link, a pipe or a device.\n" in str(caught.value)
+    message = "source must be a regular file, got a broken link, a pipe or a device"
+    check(lambda: ff.load_files(target), f"{target}: {message}.\n", FileNotFoundError)
+
+
+def test_files_on_several_drives_have_no_common_folder(root, monkeypatch):
+    def fail(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr(os.path, "commonpath", fail)
+    assert ff.load_files(root / STEMS[0]).source is None
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("kind", [*KINDS, *LABEL_CONTENTS])
 def test_a_damaged_file_is_read_or_refused(root, run, kind, which):

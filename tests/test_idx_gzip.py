@@ -165,11 +165,13 @@ PIECES = st.one_of(
 def test_gzip_is_accepted_exactly_if_zlib_accepts_it(way, first, pieces, cut):
     packed = gzip.compress(first) + b"".join(pieces)
     packed = packed[: len(packed) - cut]
-    if inflated(packed) == SHORT:
-        assert_same(read_idx(packed), slow_parse(SHORT))
-    else:
+    try:
+        plain = read_idx(inflated(packed) or b"")
+    except FormatError:
         with pytest.raises(FormatError):
             read_idx(packed)
+    else:
+        assert_same(read_idx(packed), plain)
 
 
 def test_published_files_are_decompressed_at_once(real_root, monkeypatch):

@@ -247,6 +247,7 @@ def test_the_exit_waits_until_daemon_threads_ask_for_a_batch():
         atexit.unregister(ff._loader.pipelines._close_all)
         atexit.register(lambda: print(thread.is_alive()))
         atexit.register(ff._loader.pipelines._close_all)
+        ff._loader.pipelines._GRACE_SECONDS = 20  # the machine may be busy
 
         def train():
             for _ in ff.Loader(dataset, 2):

@@ -8,7 +8,8 @@ import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = "batch convert filemap gzip idx order parts photos pipeline png slots stats"
+KERNELS = "batch convert faults filemap gzip idx order parts photos pipeline png slots"
+KERNELS += " stats"
 AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp window"
 
 

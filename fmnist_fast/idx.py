@@ -149,6 +149,7 @@ def map_idx(
     """Map a plain IDX file as a read-only array, or return None for a gzip file.
 
     Items are read when they are accessed. Items of several bytes stay big-endian.
+    Reads of a file that has become shorter raise FormatError.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def map_idx(
     _check_nbytes(nbytes - header_nbytes, header, source)
     if data_nbytes == 0 or len(shape) > 64:
         return _items_for(header, source, None)
-    mapped = map_whole(path)
+    mapped = map_whole(path, source)
     _check_nbytes(len(mapped) - header_nbytes, header, source)  # it may have changed
     stored = dtype.newbyteorder(">")
     return np.frombuffer(mapped, stored, offset=header_nbytes).reshape(shape)

@@ -6,7 +6,8 @@ calls a kernel without the GIL, checks the status and returns.
 """
 cimport cython
 cimport numpy as cnp
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport (PyBuffer_FillInfo, PyBuffer_Release, PyBUF_SIMPLE,
+                             PyObject_GetBuffer)
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t, uint8_t, uintptr_t
@@ -16,6 +17,7 @@ from kernels cimport *
 
 import functools
 import operator
+import os
 import threading
 import warnings
 
@@ -26,7 +28,7 @@ from fmnist_fast.errors import FormatError
 cnp.import_array()
 
 cdef extern from "Python.h":
-    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument)
+    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument) nogil
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd,
@@ -235,13 +237,15 @@ def png_unfilter(const uint8_t[::1] filtered not None, cnp.ndarray out not None,
 cdef class FileMap:
     """The first `nbytes` bytes of an open file, mapped into memory as a buffer.
 
-    The file may be closed afterward. It must not become shorter while the map is in
-    use.
+    The file may be closed afterward. If it becomes shorter, a read of the missing part
+    raises a FormatError that names the file `name`; src/faults.h explains how. Reads
+    outside the core that run in several threads belong in a block of FileReads.
     """
     cdef void *start
     cdef size_t nbytes
+    cdef fm_faults_range *watched
 
-    def __cinit__(self, int file, size_t nbytes):
+    def __cinit__(self, int file, size_t nbytes, str name not None):
         if nbytes == 0:
             raise ValueError("nbytes must be at least 1, got 0 (an empty file can't be "
                              "mapped)")
@@ -250,14 +254,87 @@ cdef class FileMap:
             self.start = fm_filemap_new(file, nbytes)
         if self.start == NULL:
             PyErr_SetFromErrno(OSError)
+        self.watched = fm_faults_watch(self.start, nbytes, os.fsencode(name))
+        if self.watched == NULL:
+            raise MemoryError("there is not enough memory to map another file")
 
     def __dealloc__(self):
+        if self.watched != NULL:
+            fm_faults_unwatch(self.watched)
         if self.start != NULL:
             with nogil:
                 fm_filemap_free(self.start, self.nbytes)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.start, self.nbytes, 1, flags)
+
+
+cdef int raise_damage(const char *name) except -1:
+    """Raise the exception for a damaged file, unless `name` is NULL."""
+    if name != NULL:
+        raise FormatError(
+            f"{os.fsdecode(name)}: part of the file can't be read any more, because "
+            "the file became shorter while it was in use, or because its disk failed.\n"
+            "Load the dataset again. Replace files that are in use instead of writing "
+            "to them.")
+    return 0
+
+
+cdef int check_reads(const void *start, size_t nbytes) except -1:
+    """Raise FormatError if some of these bytes are of a damaged file."""
+    return raise_damage(fm_faults_report(start, nbytes))
+
+
+cdef class FileReads:
+    """A block of reads of arrays outside the core: ``with FileReads(arrays): ...``.
+
+    At its end, a FormatError is raised if a file behind the arrays became shorter.
+    `arrays` is a sequence of C-contiguous arrays, or of objects with such a buffer.
+    """
+    cdef object arrays
+
+    def __cinit__(self, arrays):
+        self.arrays = arrays
+
+    def __enter__(self):
+        fm_faults_begin()
+
+    def __exit__(self, kind, error, traceback):
+        cdef Py_buffer buffer
+        fm_faults_end()
+        if kind is not None or fm_faults_count() == 0:
+            return
+        for array in self.arrays:
+            PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
+            try:
+                check_reads(buffer.buf, buffer.len)
+            finally:
+                PyBuffer_Release(&buffer)
+
+
+cdef int report_reads(void *unused) except -1:
+    """Raise FormatError for a file that code outside the core has read.
+
+    The interpreter calls this in its main thread, after the bytecode that read.
+    """
+    cdef const char *name = fm_faults_next()
+    if name != NULL:  # there may be more of them
+        Py_AddPendingCall(report_reads, NULL)
+    return raise_damage(name)
+
+
+cdef int notify_reader() noexcept nogil:
+    """Let the interpreter call `report_reads`; the handler of SIGBUS calls this.
+
+    Py_AddPendingCall isn't safe in handlers of signals that interrupt it, because it
+    holds a lock. CPython's own handler, trip_signal in Modules/signalmodule.c, calls it
+    nevertheless. This signal is raised by a read of a mapped file, which no thread does
+    while it holds this lock.
+    """
+    return Py_AddPendingCall(report_reads, NULL)
+
+
+fm_faults_setup(notify_reader)
 
 
 # ---- statistics, photos, order, random numbers -----------------------------------
@@ -275,7 +352,10 @@ def pixel_sums(cnp.ndarray pixels not None):
     cdef uint64_t total, squares
     cdef fm_stats_fn *stats = fm_stats_select(cpu_level())
     with nogil:
+        fm_faults_begin()
         stats(start, n, &total, &squares)
+        fm_faults_end()
+    check_reads(start, n)
     return total, squares
 
 
@@ -454,11 +534,14 @@ cdef class Transforms:
         for epoch in epochs:
             with nogil:
                 fm_floats_begin(&caller)
+                fm_faults_begin()
                 pixels = fm_steps_run(&self.steps, seed, epoch, position, position,
                                       &image[0, 0], 1, NULL, 0, aligned)
+                fm_faults_end()
                 fm_floats_end(&caller)
             images.append(cnp.PyArray_SimpleNewFromData(
                 2, shape, cnp.NPY_UINT8, <void *>pixels).copy())
+        check_reads(&image[0, 0], image.shape[0] * image.shape[1])
         return np.stack(images)
 
 
@@ -777,6 +860,9 @@ cdef class Batches:
             if status == FM_PIPELINE_FINISHED:
                 self.cancel()
                 raise StopIteration
+            if status == FM_PIPELINE_DAMAGED:
+                with FileReads((*pipeline.parts, pipeline.labels)):
+                    pass  # this raises
             if status != FM_PIPELINE_WAITING:
                 end_daemon_thread()
                 check(status)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "faults.h"
+
 /* Source rows are scattered over the dataset, so each one is prefetched this many rows
    before it is needed. */
 #define PREFETCH_ROWS 6
@@ -89,6 +91,15 @@ uint64_t fm_plan_label_nbytes(const struct fm_plan *plan)
         return 4 * plan->n_classes;
     }
     return 0;
+}
+
+int fm_plan_is_damaged(const struct fm_plan *plan)
+{
+    static const size_t nbytes[] = {1, 4, 8}; /* of a label, by fm_label_dtype */
+    const uint64_t n_labels = plan->parts.begins[plan->parts.n_parts];
+    return fm_parts_are_damaged(&plan->parts) ||
+           fm_faults_is_damaged(plan->labels,
+                                (size_t)n_labels * nbytes[plan->labels_in]);
 }
 
 static int64_t read_label(const struct fm_plan *plan, uint64_t sample)

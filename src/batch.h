@@ -87,6 +87,9 @@ uint64_t fm_plan_label_nbytes(const struct fm_plan *plan);
 /* Return the bytes of memory that a thread needs to augment; 0 if steps is NULL. */
 uint64_t fm_plan_memory_nbytes(const struct fm_plan *plan);
 
+/* Return whether images or labels lie in a mapped file that is damaged. */
+int fm_plan_is_damaged(const struct fm_plan *plan);
+
 /* Ask the system to read ahead from mapped files. Call this before this rank's batch
    `index` is filled. Without blocks in the order, it does nothing.
    Every call asks for a part of the next block group: the fraction that the global

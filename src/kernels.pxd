@@ -13,6 +13,7 @@ cdef extern from "status.h" nogil:
         FM_PIPELINE_FINISHED
         FM_PIPELINE_CLOSED
         FM_PIPELINE_FORKED
+        FM_PIPELINE_DAMAGED
         FM_NO_MEMORY
     const char *fm_status_message(fm_status status)
 
@@ -72,6 +73,18 @@ cdef extern from "stats.h" nogil:
 cdef extern from "filemap.h" nogil:
     void *fm_filemap_new(int file, size_t nbytes)
     void fm_filemap_free(void *mapped, size_t nbytes)
+
+cdef extern from "faults.h" nogil:
+    struct fm_faults_range:
+        pass
+    void fm_faults_setup(int (*notify)() noexcept)
+    fm_faults_range *fm_faults_watch(void *begin, size_t nbytes, const char *name)
+    void fm_faults_unwatch(fm_faults_range *range)
+    void fm_faults_begin()
+    void fm_faults_end()
+    size_t fm_faults_count()
+    const char *fm_faults_report(const void *begin, size_t nbytes)
+    const char *fm_faults_next()
 
 cdef extern from "order.h" nogil:
     const uint64_t FM_ORDER_MAX_N

@@ -56,4 +56,7 @@ static inline int fm_parts_at_edge(const struct fm_parts *parts, uint64_t sample
    Not checked: end <= begins[n_parts]. */
 void fm_parts_will_need(const struct fm_parts *parts, uint64_t begin, uint64_t end);
 
+/* Return whether any part lies in a mapped file that is damaged; see faults.h. */
+int fm_parts_are_damaged(const struct fm_parts *parts);
+
 #endif

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults.h"
 #include "floats.h"
 #include "thread.h"
 
@@ -78,6 +79,7 @@ struct fm_pipeline {
     uint64_t taken;        /* all batches before this number were lent */
     uint64_t claimed;      /* all batches before this number were claimed whole */
     uint64_t claimed_rows; /* rows of batch `claimed` that were claimed */
+    size_t n_faults;       /* faults of mapped files until the plan was last checked */
 
     struct fm_slots slots;
     struct fm_slot **ring; /* batch i >= taken has the slot at i % window */
@@ -148,6 +150,7 @@ static void fill(const struct fm_pipeline *p, const struct claim *claim, int par
     uint8_t *memory = p->memory ? p->memory + (size_t)part * p->memory_nbytes : NULL;
     struct fm_floats caller;
     fm_floats_begin(&caller);
+    fm_faults_begin();
     for (uint64_t i = 0; i < claim->n_batches; i++) {
         const struct fm_slot *slot = p->ring[(claim->batch + i) % p->window];
         uint64_t global_begin, global_n_rows, begin, n_rows, row = claim->row;
@@ -163,6 +166,7 @@ static void fill(const struct fm_pipeline *p, const struct claim *claim, int par
                       slot->images + row * fm_plan_image_nbytes(&p->plan),
                       slot->labels + row * fm_plan_label_nbytes(&p->plan));
     }
+    fm_faults_end();
     fm_floats_end(&caller);
 }
 
@@ -427,6 +431,20 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
     return FM_OK;
 }
 
+/* With the mutex held: return whether a ready batch may have zeros in place of a part
+   of a file. The thread that filled it has held the mutex since, so that its faults are
+   in the count. */
+static int is_damaged(struct fm_pipeline *p)
+{
+    const size_t n_faults = fm_faults_count();
+    if (n_faults == p->n_faults)
+        return 0;
+    if (fm_plan_is_damaged(&p->plan))
+        return 1;
+    p->n_faults = n_faults;
+    return 0;
+}
+
 /* Return whether the epoch of `ticket` gives batches. */
 static int is_running(const struct fm_pipeline *p, uint64_t ticket)
 {
@@ -483,7 +501,7 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
     if (status == FM_PIPELINE_WAITING)
         status = is_filling(p) ? FM_PIPELINE_FILLING : await(p, ticket, wait_ms);
     if (status == FM_OK)
-        status = lend(p, slot, index, n_rows);
+        status = is_damaged(p) ? FM_PIPELINE_DAMAGED : lend(p, slot, index, n_rows);
     if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
         p->is_over = 1;
     p->left_us = fm_clock_us();

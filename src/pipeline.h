@@ -43,8 +43,8 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
 /* Lend the next batch of the epoch, which is number *index, counted from 0. Wait about
    `wait_ms` milliseconds at most.
    Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
-   FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch
-   is lost if the result is not FM_OK. */
+   FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_PIPELINE_DAMAGED (fm_plan_is_damaged),
+   FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch is lost if the result is not FM_OK. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
                                 uint64_t *index, uint64_t *n_rows);

@@ -15,6 +15,7 @@ enum fm_status {
     FM_PIPELINE_CLOSED,
     FM_PIPELINE_FORKED,
     FM_PIPELINE_FILLING,
+    FM_PIPELINE_DAMAGED,
     FM_NO_MEMORY,
     FM_SLOTS_IN_USE
 };
@@ -47,6 +48,8 @@ static inline const char *fm_status_message(enum fm_status status)
     case FM_PIPELINE_FILLING:
         return "a C function in augment= can't wait for the loader that calls it.\n"
                "Use another loader there, or close this one in another thread.";
+    case FM_PIPELINE_DAMAGED:
+        return "a mapped file can't be read any more";
     case FM_NO_MEMORY:
         return "there is not enough memory for another batch.\n"
                "Release earlier batches, or pass a smaller batch_size.";

@@ -392,6 +392,6 @@ def test_an_empty_file_can_not_be_mapped(tmp_path):
     path.touch()
     with open(path, "rb") as file:
         with pytest.raises(ValueError, match=r"an empty file can't be mapped"):
-            _core.FileMap(file.fileno(), 0)
+            _core.FileMap(file.fileno(), 0, "empty")
     with pytest.raises(OSError):
-        _core.FileMap(10**6, 5)
+        _core.FileMap(10**6, 5, "missing")

@@ -214,10 +214,13 @@ class Columns:
         for part, out in zip(parts, np.split(rows, np.cumsum([*map(len, parts)]))):
             in_out = part.reshape(out.shape), out
             shares = zip(*(np.array_split(array, usable_cores()) for array in in_out))
-            run_together(
-                [functools.partial(np.multiply, a, unit, out=b) for a, b in shares]
-            )
+            run_together([functools.partial(_scale, a, b, unit) for a, b in shares])
         return rows, self.labels.astype(np.int64)
+
+
+def _scale(pixels: np.ndarray, out: np.ndarray, unit: np.float32) -> None:
+    with _core.FileReads((pixels,)):
+        np.multiply(pixels, unit, out=out)
 
 
 class Pictures(Sequence):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .arrays import check_row, row_numbers
 
 
@@ -93,9 +94,11 @@ class MultiFileImages:
         """Return a copy of the given rows, in the given order, one part at a time."""
         out = np.empty((len(rows), *self.shape[1:]), np.uint8)
         part_of = self._begins.searchsorted(rows, side="right") - 1
-        for part in np.unique(part_of):
-            places = np.flatnonzero(part_of == part)
-            out[places] = self.parts[part][rows[places] - self._begins[part]]
+        parts = np.unique(part_of)
+        with _core.FileReads([self.parts[part] for part in parts]):
+            for part in parts:
+                places = np.flatnonzero(part_of == part)
+                out[places] = self.parts[part][rows[places] - self._begins[part]]
         return out
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -105,7 +108,8 @@ class MultiFileImages:
                 "an array of images in several files requires a copy, got copy=False. "
                 "Use .parts."
             )
-        images = np.concatenate(self.parts)
+        with _core.FileReads(self.parts):
+            images = np.concatenate(self.parts)
         return images if dtype is None else images.astype(dtype, copy=False)
 
     def __repr__(self) -> str:

@@ -106,20 +106,21 @@ def read_whole(path: str | os.PathLike[str]) -> memoryview:
         return memoryview(content)[: read_into(file, 0, content)]
 
 
-def map_whole(path: str | os.PathLike[str]) -> memoryview:
+def map_whole(path: str | os.PathLike[str], name: str) -> memoryview:
     """Map a file into memory, so that bytes are read when they are accessed.
 
-    No handle is kept. The file may be replaced, but must not be written to. Raise
-    ValueError for an empty file.
+    No handle is kept. The file may be replaced, but must not be written to. If it
+    becomes shorter, reads of the missing part raise a FormatError that names `name`.
+    Raise ValueError for an empty file.
     """
     with open_regular(path) as file, naming(path):
-        return map_file(file)
+        return map_file(file, name)
 
 
-def map_file(file: IO[bytes]) -> memoryview:
+def map_file(file: IO[bytes], name: str) -> memoryview:
     """Map an open file into memory, as `map_whole` does."""
     nbytes = os.fstat(file.fileno()).st_size
-    return memoryview(_core.FileMap(file.fileno(), nbytes))
+    return memoryview(_core.FileMap(file.fileno(), nbytes, name))
 
 
 @contextlib.contextmanager

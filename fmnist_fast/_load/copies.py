@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _core
 from .._io.cores import usable_cores
 from .._io.files import map_file, replacing
 from .._io.lock import Lock, locked
@@ -124,28 +125,38 @@ def load_copy(copy: Copy) -> Decoded | None:
     """
     try:
         with open_trusted(copy.path) as file:
-            mapped, ours = map_file(file), is_ours(os.fstat(file.fileno()))
-        header_nbytes = int(bytes(mapped[:_SIZE_NBYTES]))
-        tag = bytes(mapped[_SIZE_NBYTES:_PREFIX_NBYTES]).decode().rstrip()
-        text = bytes(mapped[_PREFIX_NBYTES:header_nbytes])
-        header = json.loads(text)
-        sha256 = header["sha256"]
-        if header["format"] != _FORMAT or header["stamp"] != copy.stamp():
-            return None
-        if copy.needs_sha256 and not sha256:
-            return None
-        flat = np.frombuffer(mapped, np.uint8, offset=header_nbytes)
-        items = flat.view(header["dtype"]).reshape(header["shape"])
-        is_claim = owner_of(sha256) is not None
-        key = _read_key(copy.cache) if is_claim else None
-        if is_claim and key is None:
-            # Only root can read the key of a cache that root shares with others.
-            is_right = not ours and has_content_of(sha256, items)
-        else:
-            is_right = tag == _tag(key, text, flat)
-        return (items, sha256) if is_right else None
+            mapped = map_file(file, f"{copy.path} ({copy.title})")
+            ours = is_ours(os.fstat(file.fileno()))
+        with _core.FileReads((mapped,)):
+            return _checked(copy, mapped, ours)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # the copy is missing or damaged, so the caller makes a new one
+
+
+def _checked(copy: Copy, mapped: memoryview, ours: bool) -> Decoded | None:
+    """Return the items and the hash in a mapped copy, or None if it isn't valid.
+
+    `ours` says whether the file belongs to this user.
+    """
+    header_nbytes = int(bytes(mapped[:_SIZE_NBYTES]))
+    tag = bytes(mapped[_SIZE_NBYTES:_PREFIX_NBYTES]).decode().rstrip()
+    text = bytes(mapped[_PREFIX_NBYTES:header_nbytes])
+    header = json.loads(text)
+    sha256 = header["sha256"]
+    if header["format"] != _FORMAT or header["stamp"] != copy.stamp():
+        return None
+    if copy.needs_sha256 and not sha256:
+        return None
+    flat = np.frombuffer(mapped, np.uint8, offset=header_nbytes)
+    items = flat.view(header["dtype"]).reshape(header["shape"])
+    is_claim = owner_of(sha256) is not None
+    key = _read_key(copy.cache) if is_claim else None
+    if is_claim and key is None:
+        # Only root can read the key of a cache that root shares with others.
+        is_right = not ours and has_content_of(sha256, items)
+    else:
+        is_right = tag == _tag(key, text, flat)
+    return (items, sha256) if is_right else None
 
 
 def save_copy(copy: Copy, stamp: dict[str, Any], decoded: Decoded) -> None:
@@ -236,8 +247,9 @@ def _tag(key: bytes | None, text: bytes, flat: np.ndarray) -> str:
     n_threads = max(1, min(8, usable_cores(), n_bytes // _PIECE_NBYTES))
 
     def hash_pieces(first: int) -> None:
-        for i in range(first, len(pieces), n_threads):
-            digests[i] = hashlib.sha256(pieces[i]).digest()
+        with _core.FileReads((flat,)):
+            for i in range(first, len(pieces), n_threads):
+                digests[i] = hashlib.sha256(pieces[i]).digest()
 
     run_together([functools.partial(hash_pieces, i) for i in range(n_threads)])
     keyed = hashlib.blake2b(b"".join(digests), key=key, digest_size=32)

@@ -101,8 +101,8 @@ def load_files(
     -----
     Buffers: Plain image files and decoded copies are memory-mapped, so only the images
     in use are read from disk. Labels are in memory. Do not write to a file while the
-    dataset is in use, but you may replace it. If a file becomes shorter, the operating
-    system ends the process with a signal when the process reads the missing part.
+    dataset is in use, but you may replace it. If a file becomes shorter, reads of the
+    missing part raise FormatError: see "If a file becomes shorter" in docs/files.md.
     """
     files = tuple(map(_file_pair, _files(source)))
     return _load_files(files, checked_classes(classes), cache)

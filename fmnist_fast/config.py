@@ -4,10 +4,12 @@ FMNIST_FAST_DATA     folder where dataset files are looked for
 FMNIST_FAST_CACHE    folder for copies and downloads, or "off"
 FMNIST_FAST_CPU      highest instruction set to use: baseline, avx2 or avx512
 FMNIST_FAST_OFFLINE  1 to refuse downloads; "", 0, false, no and off allow them
+FMNIST_FAST_MAX_DOWNLOAD_GB  largest file to fetch from a URL, in 10**9 bytes
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -71,6 +73,28 @@ def offline() -> bool:
     return value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
+def max_download_nbytes() -> int:
+    """Return the size of the largest file that is fetched from a URL of the user.
+
+    Returns
+    -------
+    int
+        Number of bytes. $FMNIST_FAST_MAX_DOWNLOAD_GB sets it, and the default is 4 GB.
+
+    Raises
+    ------
+    ValueError
+        The variable is not a positive number.
+    """
+    name = "FMNIST_FAST_MAX_DOWNLOAD_GB"
+    value = os.environ.get(name) or "4"
+    with contextlib.suppress(ValueError, OverflowError):
+        nbytes = round(float(value) * 1e9)
+        if nbytes > 0:
+            return nbytes
+    raise ValueError(f"{name} must be a positive number, got {value!r}")
+
+
 def default_threads(*, transforms: bool = False) -> int:
     """Return a loader's default number of threads.
 
@@ -121,6 +145,8 @@ def show_config() -> None:
         "data folder": data_folder() or "not set (FMNIST_FAST_DATA)",
         "cache folder": cache_folder() or "off",
         "downloads": "never (FMNIST_FAST_OFFLINE)" if offline() else "when asked for",
+        "from URLs": f"files of at most {max_download_nbytes() / 1e9:g} GB "
+        "(FMNIST_FAST_MAX_DOWNLOAD_GB)",
     }
     for name, value in rows.items():
         print(f"{name:13} {value}")

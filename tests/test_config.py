@@ -97,6 +97,25 @@ def test_values_that_do_not_forbid_downloads(monkeypatch, value):
     assert not config.offline()
 
 
+@pytest.mark.parametrize(
+    "value, nbytes", [("", 4e9), ("1", 1e9), ("0.5", 5e8), ("1e3", 1e12)]
+)
+def test_the_size_of_files_at_urls_is_limited(capsys, monkeypatch, value, nbytes):
+    monkeypatch.setenv("FMNIST_FAST_MAX_DOWNLOAD_GB", value)
+    assert config.max_download_nbytes() == nbytes
+    ff.show_config()
+    shown = f"files of at most {nbytes / 1e9:g} GB (FMNIST_FAST_MAX_DOWNLOAD_GB)\n"
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "nan", "inf", "1 GB"])
+def test_limits_that_are_no_size(monkeypatch, value):
+    monkeypatch.setenv("FMNIST_FAST_MAX_DOWNLOAD_GB", value)
+    message = f"^FMNIST_FAST_MAX_DOWNLOAD_GB must be a positive number, got '{value}'"
+    with pytest.raises(ValueError, match=message):
+        config.max_download_nbytes()
+
+
 def test_folders_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("FMNIST_FAST_DATA", "~/data")
@@ -170,7 +189,7 @@ import fmnist_fast as ff
 print(*sorted(set(sys.modules) - before))
 """
     new = set(run(code).stdout.split())
-    unwanted = {"torch", "jax", "tensorflow", "cupy", "PIL", "matplotlib", "pooch"}
+    unwanted = {"torch", "jax", "tensorflow", "cupy", "PIL", "matplotlib"}
     unwanted |= {"tqdm", "socket", "ssl", "urllib.request", "http.client", "requests"}
     unwanted |= {"pickle", "multiprocessing"}
     assert "fmnist_fast" in new and not new & unwanted

@@ -236,7 +236,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     def fail(file):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(lock, "_try_lock", fail)
+    monkeypatch.setattr(lock, "try_lock", fail)
     is_held, error = acquire(tmp_path / "lock")
     assert not is_held
     assert str(error).endswith(f"No locks available: '{tmp_path / 'lock'}'")

@@ -5,7 +5,14 @@ import sys
 
 import pytest
 
-from fmnist_fast._io.private import make_folder, open_trusted, trusted_folder
+from fmnist_fast._io.private import (
+    is_file,
+    make_folder,
+    open_file,
+    open_trusted,
+    trusted_folder,
+)
+from fmnist_fast.errors import FormatError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 
@@ -117,3 +124,39 @@ def test_special_files_are_refused_at_once(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(OSError, match=r"'.*file'"):
         open_trusted(tmp_path / "file")
+
+
+# ---- files that may belong to anybody ---------------------------------------------
+
+
+def test_files_and_links_to_files(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("file")
+    assert not is_file(tmp_path / "missing")
+    for name in ("file", "link"):
+        assert is_file(tmp_path / name)
+        with open_file(tmp_path / name) as file:
+            assert file.read() == b"abc"
+
+
+@pytest.mark.parametrize(
+    "kind", ["a folder", "a FIFO, socket or device", "a link to nothing"]
+)
+def test_other_things_are_never_opened(tmp_path, kind):
+    path = tmp_path / "path"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a link to nothing":
+        path.symlink_to("nowhere")
+    else:
+        os.mkfifo(path)
+    for call in (is_file, open_file):
+        with pytest.raises(
+            FormatError, match=rf"path: must be a file, got {kind}\.\nR"
+        ):
+            call(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="path"):
+        open_file(tmp_path / "path")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from fmnist_fast._io.threads import run_together
+from fmnist_fast._io.threads import in_thread, run_together
 
 CANT_START = r"can't start another thread\. The result is the same, but takes longer\."
 
@@ -197,3 +197,60 @@ def test_ctrl_c_while_waiting_is_raised_when_all_threads_have_ended():
     finally:
         signal.signal(signal.SIGINT, before)
     assert finished == [True]
+
+
+# ---- a generator in a thread ------------------------------------------------------
+
+
+def endless(closed):
+    try:
+        yield from iter(int, 1)
+    finally:
+        closed.set()
+
+
+def test_items_come_in_order_and_exceptions_pass():
+    def items():
+        yield from range(20)
+        raise KeyError("x")
+
+    running = in_thread(items(), 5)
+    assert [next(running) for _ in range(20)] == list(range(20))
+    with pytest.raises(KeyError, match="x"):
+        next(running)
+    assert list(in_thread(iter_of(range(3)), 5)) == [0, 1, 2]
+
+
+def iter_of(items):
+    yield from items
+
+
+def test_a_generator_is_closed_in_its_thread():
+    closed = threading.Event()
+    running = in_thread(endless(closed), 5)
+    assert next(running) == 0
+    running.close()
+    assert closed.wait(5)
+
+
+def test_a_thread_that_takes_too_long_is_ended():
+    """It ends although it never waits and never yields."""
+    ended = threading.Event()
+
+    def items():
+        try:
+            while True:
+                time.sleep(0.001)
+        finally:
+            ended.set()
+        yield
+
+    with pytest.raises(TimeoutError):
+        next(in_thread(items(), 0.05))
+    assert ended.wait(5)
+
+
+def test_without_threads_the_calling_thread_makes_the_items(few_threads):
+    few_threads(0)
+    with pytest.warns(RuntimeWarning, match="can't start another thread"):
+        assert list(in_thread(iter_of(range(3)), 5)) == [0, 1, 2]

@@ -1,51 +1,76 @@
-"""Download of one URL to a partial file: ranges, sizes, errors and slow servers."""
+"""Transfer of a file into its staging folder: ranges, sizes, errors, slow servers."""
 
 import contextlib
 import errno
-import hashlib
-import io
+import functools
+import json
 import os
 import random
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-import tqdm
 from helpers.server import content, respond, status
 
-from fmnist_fast._download import connection, transfer
-from fmnist_fast._download.connection import TransferError
-from fmnist_fast._download.transfer import Downloader
-from fmnist_fast._registry.spec import PublishedFile
+from fmnist_fast._download import sources, transfer
+from fmnist_fast._download.sources import TransferError, http_source
+from fmnist_fast._io.lock import locked
 
 N = 256_000
 BODY = random.Random(0).randbytes(N)
 
 
+@pytest.fixture(autouse=True)
+def once(monkeypatch):
+    """Try each source only once."""
+    monkeypatch.setattr(transfer, "_TRIES", 1)
+
+
 @pytest.fixture
-def download(tmp_path):
-    """Return a function that downloads a URL as pooch does.
+def folder(tmp_path):
+    """Return the folder for the downloaded file, as a process left it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
 
-    It returns the bytes of the file, and the downloader.
-    """
 
-    def download(url, nbytes=N, *, resume=True):
-        sha256 = hashlib.sha256(BODY).hexdigest()
-        file = PublishedFile("a", (url,), sha256=sha256, nbytes=nbytes)
-        with tqdm.tqdm(disable=True) as bar:
-            downloader = Downloader(file, tmp_path / "part", bar, resume=resume)
-            downloader(url, str(tmp_path / "out"), None)
-        assert [path.name for path in tmp_path.iterdir()] == ["out"]
-        return (tmp_path / "out").read_bytes(), downloader
+@pytest.fixture
+def download(folder):
+    """Return a function that downloads a URL as `fetch` does, and returns the bytes."""
+
+    def download(url, nbytes=N, *, check=lambda part: None):
+        source = functools.partial(http_source, url, True)
+        with (
+            locked(folder.with_name("lock"), "testing") as lock,
+            transfer.transfer(
+                folder / "a",
+                lock,
+                0o600,
+                nbytes,
+                check,
+                progress=False,
+            ) as running,
+        ):
+            running.receive(url, source)
+            running.staging.publish(folder / "a")
+        assert [path.name for path in folder.iterdir()] == ["a"]
+        return (folder / "a").read_bytes()
 
     return download
 
 
-def begin_part(tmp_path, n=1000, url="", validator=""):
-    """Write the first n bytes to the partial file, and where they come from."""
-    (tmp_path / "part").write_bytes(BODY[:n])
-    if url:
-        (tmp_path / "part.from").write_text(f"{url}\n{validator}")
+def part_of(folder):
+    """Return the path of the only part in the folder."""
+    [part] = folder.glob(".a.*.fetching/part")
+    return part
+
+
+def begin_part(folder, n=1000, url="", validator=""):
+    """Leave the first n bytes in a staging folder, and where they come from."""
+    staging = folder / ".a.0123456789abcdef.fetching"
+    staging.mkdir(mode=0o700)
+    (staging / "part").write_bytes(BODY[:n])
+    (staging / "note").write_text(json.dumps({"url": url, "validator": validator}))
 
 
 # ---- whole files ------------------------------------------------------------------
@@ -53,8 +78,8 @@ def begin_part(tmp_path, n=1000, url="", validator=""):
 
 @pytest.mark.parametrize("nbytes", [N, None])
 def test_a_file(http, download, nbytes):
-    body, downloader = download(http.serve("/a", content(BODY)), nbytes)
-    assert body == BODY and not downloader.resumed
+    body = download(http.serve("/a", content(BODY)), nbytes)
+    assert body == BODY
     assert http.ranges() == [None]
     assert http.asked[0][1]["Accept-Encoding"] == "identity"
 
@@ -62,31 +87,33 @@ def test_a_file(http, download, nbytes):
 @pytest.mark.parametrize("nbytes", [N, None])
 def test_a_file_without_a_length(http, download, nbytes):
     url = http.serve("/a", respond(200, {}, [BODY[:1000], BODY[1000:]]))
-    assert download(url, nbytes)[0] == BODY
+    assert download(url, nbytes) == BODY
 
 
 def test_an_empty_file(http, download):
-    assert download(http.serve("/a", content(b"")), None)[0] == b""
+    assert download(http.serve("/a", content(b"")), None) == b""
 
 
 def test_bytes_are_on_disk_before_the_file_is_renamed(http, download, monkeypatch):
     calls, replace = [], os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: calls.append("sync"))
     monkeypatch.setattr(
-        os, "replace", lambda *names: (calls.append("rename"), replace(*names))
+        os,
+        "replace",
+        lambda *names, **_: (calls.append("rename"), replace(*names, **_)),
     )
     download(http.serve("/a", content(BODY)))
-    assert calls == ["sync", "rename"]
+    assert calls[:2] == ["sync", "rename"]
 
 
 # ---- ranges -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nbytes", [N, None])
-def test_a_partial_file_is_continued(http, download, tmp_path, nbytes):
-    begin_part(tmp_path)
-    body, downloader = download(http.serve("/a", content(BODY)), nbytes)
-    assert body == BODY and downloader.resumed
+def test_a_partial_file_is_continued(http, download, folder, nbytes):
+    begin_part(folder)
+    body = download(http.serve("/a", content(BODY)), nbytes)
+    assert body == BODY
     assert http.ranges() == ["bytes=1000-"]
 
 
@@ -94,8 +121,8 @@ def test_an_interrupted_download_is_continued(http, download):
     url = http.serve("/a", content(BODY, cut=70_000), content(BODY))
     with pytest.raises(TransferError, match=r"failed: .*bytes read") as caught:
         download(url)
-    assert caught.value.again and not caught.value.restart
-    assert download(url)[0] == BODY
+    assert caught.value.again
+    assert download(url) == BODY
     assert http.ranges() == [None, "bytes=70000-"]
 
 
@@ -104,26 +131,19 @@ def test_an_interrupted_download_without_a_length_is_continued(http, download):
     with pytest.raises(TransferError, match=f"only 70000 of {N} bytes") as caught:
         download(url)
     assert caught.value.again
-    assert download(url)[0] == BODY
+    assert download(url) == BODY
 
 
-def test_a_complete_partial_file_needs_no_server(download, tmp_path, no_proxies):
-    begin_part(tmp_path, N)
-    body, downloader = download("http://127.0.0.1:9/a")
-    assert body == BODY and downloader.resumed
+def test_a_complete_partial_file_needs_no_server(download, folder, no_proxies):
+    begin_part(folder, N)
+    body = download("http://127.0.0.1:9/a")
+    assert body == BODY
 
 
-def test_a_server_without_ranges_sends_all(http, download, tmp_path):
-    begin_part(tmp_path)
-    body, downloader = download(http.serve("/a", content(BODY, ranges=False)))
-    assert body == BODY and not downloader.resumed
-
-
-def test_a_partial_file_is_not_continued_with_resume_false(http, download, tmp_path):
-    begin_part(tmp_path)
-    body, downloader = download(http.serve("/a", content(BODY)), resume=False)
-    assert body == BODY and not downloader.resumed
-    assert http.ranges() == [None]
+def test_a_server_without_ranges_sends_all(http, download, folder):
+    begin_part(folder)
+    body = download(http.serve("/a", content(BODY, ranges=False)))
+    assert body == BODY
 
 
 @pytest.mark.parametrize(
@@ -151,21 +171,22 @@ def test_a_new_version_is_downloaded_from_the_start(http, download):
     url = http.serve("/a", old, content(BODY, etag='"b"'))
     with pytest.raises(TransferError, match="bytes read"):
         download(url)
-    body, downloader = download(url)
-    assert body == BODY and not downloader.resumed
+    body = download(url)
+    assert body == BODY
 
 
-def test_another_mirror_is_not_asked_for_the_version(http, download, tmp_path):
-    begin_part(tmp_path, 1000, "https://elsewhere/a", '"a"')
-    assert download(http.serve("/a", content(BODY, etag='"b"')))[0] == BODY
+def test_another_mirror_is_not_asked_for_the_version(http, download, folder):
+    begin_part(folder, 1000, "https://elsewhere/a", '"a"')
+    assert download(http.serve("/a", content(BODY, etag='"b"'))) == BODY
     assert "If-Range" not in http.asked[0][1]
     assert http.ranges() == ["bytes=1000-"]
 
 
-def test_an_unreadable_origin_of_a_partial_file_is_ignored(http, download, tmp_path):
-    begin_part(tmp_path)
-    (tmp_path / "part.from").write_bytes(b"\xff\xfe")
-    assert download(http.serve("/a", content(BODY)))[0] == BODY
+@pytest.mark.parametrize("note", [b"\xff\xfe", b"", b"[1]", b'{"url": 1}'])
+def test_an_unreadable_note_is_ignored(http, download, folder, note):
+    begin_part(folder)
+    part_of(folder).with_name("note").write_bytes(note)
+    assert download(http.serve("/a", content(BODY))) == BODY
 
 
 @pytest.mark.parametrize(
@@ -181,40 +202,43 @@ def test_an_unreadable_origin_of_a_partial_file_is_ignored(http, download, tmp_p
         f"bytes {'9' * 5000}-1/2",
     ],
 )
-def test_wrong_ranges_are_refused(http, download, tmp_path, content_range):
-    begin_part(tmp_path)
+def test_wrong_ranges_are_refused(http, download, folder, content_range):
+    begin_part(folder)
     headers = {} if content_range is None else {"Content-Range": content_range}
-    url = http.serve("/a", respond(206, headers, [BODY]))
-    message = "Content-Range must begin at byte 1000, got '"
-    with pytest.raises(TransferError, match=message) as caught:
+    wrong = respond(206, headers, [BODY])
+    assert download(http.serve("/a", wrong, content(BODY))) == BODY
+    assert http.ranges() == ["bytes=1000-", None]
+
+
+def test_wrong_ranges_cost_one_more_try(http, download, folder):
+    begin_part(folder)
+    url = http.serve("/a", respond(206, {}, [BODY]))
+    with pytest.raises(TransferError, match="HTTP 206 Partial Content"):
         download(url)
-    assert caught.value.again and caught.value.restart
-    assert (tmp_path / "part").read_bytes() == BODY[:1000]
+    assert part_of(folder).read_bytes() == BODY[:1000]
 
 
-def test_a_range_of_unknown_total(http, download, tmp_path):
-    begin_part(tmp_path)
+def test_a_range_of_unknown_total(http, download, folder):
+    begin_part(folder)
     headers = {"Content-Range": f"bytes 1000-{N - 1}/*"}
-    assert download(http.serve("/a", respond(206, headers, [BODY[1000:]])))[0] == BODY
+    assert download(http.serve("/a", respond(206, headers, [BODY[1000:]]))) == BODY
 
 
-def test_a_range_that_is_too_short_is_continued(http, download, tmp_path):
-    begin_part(tmp_path)
+def test_a_range_that_is_too_short_is_continued(http, download, folder):
+    begin_part(folder)
     headers = {"Content-Range": f"bytes 1000-1999/{N}", "Content-Length": "1000"}
     short = respond(206, headers, [BODY[1000:2000]])
     url = http.serve("/a", short, content(BODY))
     with pytest.raises(TransferError, match=f"only 2000 of {N} bytes"):
         download(url)
-    assert download(url)[0] == BODY
+    assert download(url) == BODY
     assert http.ranges() == ["bytes=1000-", "bytes=2000-"]
 
 
-def test_a_partial_file_that_is_too_long(http, download, tmp_path):
-    begin_part(tmp_path)
-    url = http.serve("/a", content(BODY[:500]))
-    with pytest.raises(TransferError, match="no bytes from 1000 on") as caught:
-        download(url, None)
-    assert caught.value.again and caught.value.restart
+def test_a_partial_file_that_is_too_long(http, download, folder):
+    begin_part(folder)
+    assert download(http.serve("/a", content(BODY[:500])), None) == BODY[:500]
+    assert http.ranges() == ["bytes=1000-", None]
 
 
 def test_a_range_without_a_request_for_it(http, download):
@@ -229,53 +253,55 @@ def test_a_range_without_a_request_for_it(http, download):
 
 
 @pytest.mark.parametrize("size", [N - 1, N + 1, 0])
-def test_another_size_is_refused_by_the_header(http, download, tmp_path, size):
+def test_another_size_is_refused_by_the_header(http, download, folder, size):
     url = http.serve("/a", content(b"x" * size))
     with pytest.raises(
         TransferError, match=f"must have {N} bytes, got {size}"
     ) as caught:
         download(url)
-    assert not caught.value.again and not list(tmp_path.iterdir())
+    assert not caught.value.again and not list(folder.iterdir())
 
 
-def test_a_range_of_another_size_is_refused(http, download, tmp_path):
-    begin_part(tmp_path)
+def test_a_range_of_another_size_is_refused(http, download, folder):
+    begin_part(folder)
     url = http.serve("/a", content(BODY + b"x"))
     with pytest.raises(TransferError, match=f"must have {N} bytes, got {N + 1}"):
         download(url)
 
 
-def test_an_unknown_size_has_a_limit(http, download, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "_MAX_NBYTES", N)
-    assert download(http.serve("/a", content(BODY)), None)[0] == BODY
-    (tmp_path / "out").unlink()
+def test_an_unknown_size_has_a_limit(http, download, folder, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_MAX_DOWNLOAD_GB", str(N / 1e9))
+    assert download(http.serve("/a", content(BODY)), None) == BODY
+    (folder / "a").unlink()
     url = http.serve("/b", content(BODY + b"x"))
     with pytest.raises(
-        TransferError, match=f"at most {N} bytes, got {N + 1}"
+        TransferError, match=f"at most {N} bytes, got {N + 1} .*\nSet FMNIST_FAST_MAX"
     ) as caught:
         download(url, None)
     assert not caught.value.again
 
 
 @pytest.mark.parametrize("begin", [0, 1000])
-def test_an_endless_file_of_unknown_size(http, download, tmp_path, monkeypatch, begin):
-    monkeypatch.setattr(transfer, "_MAX_NBYTES", N)
-    begin_part(tmp_path, begin)
+def test_an_endless_file_of_unknown_size(http, download, folder, monkeypatch, begin):
+    monkeypatch.setenv("FMNIST_FAST_MAX_DOWNLOAD_GB", str(N / 1e9))
+    begin_part(folder, begin)
     headers = {"Content-Range": f"bytes {begin}-{N}/*"} if begin else {}
     endless = respond(206 if begin else 200, headers, iter(lambda: b"x" * 1000, None))
-    with pytest.raises(TransferError, match=f"more than {N} bytes were sent") as caught:
+    with pytest.raises(
+        TransferError, match=f"most {N} bytes, got {N + 1} or"
+    ) as caught:
         download(http.serve("/a", endless), None)
-    assert not caught.value.again and not list(tmp_path.iterdir())
+    assert not caught.value.again and not list(folder.iterdir())
 
 
 def test_an_endless_file_is_read_to_its_known_size(http, download):
     endless = respond(200, {}, iter(lambda: b"x" * 1000, None))
-    assert download(http.serve("/a", endless))[0] == b"x" * N
+    assert download(http.serve("/a", endless)) == b"x" * N
 
 
 def test_a_length_that_is_no_number(http, download):
     url = http.serve("/a", respond(200, {"Content-Length": "many"}, [BODY]))
-    assert download(url)[0] == BODY
+    assert download(url) == BODY
 
 
 # ---- answers ----------------------------------------------------------------------
@@ -295,12 +321,12 @@ def test_a_length_that_is_no_number(http, download):
         (599, "", False),
     ],
 )
-def test_http_errors(http, download, tmp_path, code, reason, again):
-    begin_part(tmp_path)
+def test_http_errors(http, download, folder, code, reason, again):
+    begin_part(folder)
     with pytest.raises(TransferError, match=f"^HTTP {code}{reason}$") as caught:
         download(http.serve("/a", status(code)))
     assert caught.value.again is again and caught.value.after == 0
-    assert (tmp_path / "part").read_bytes() == BODY[:1000]
+    assert part_of(folder).read_bytes() == BODY[:1000]
 
 
 @pytest.mark.parametrize(
@@ -313,6 +339,10 @@ def test_http_errors(http, download, tmp_path, code, reason, again):
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
         ("Wed, 21 Oct 2015 07:28:00", 0),
         ("9" * 5000, 0),
+        ("9" * 400, 21_600),
+        ("Wed, 21 Oct 20150000000 07:28:00 GMT", 0),
+        ("nan", 0),
+        ("inf", 0),
     ],
 )
 def test_seconds_to_wait(http, download, value, seconds):
@@ -343,12 +373,12 @@ def drip(handler):
         handler.wfile.write(BODY[i : i + 1])
 
 
-def test_a_server_that_sends_single_bytes(http, download, tmp_path, monkeypatch):
+def test_a_server_that_sends_single_bytes(http, download, folder, monkeypatch):
     monkeypatch.setattr(transfer, "_INTERVAL_SECONDS", 0.2)
     with pytest.raises(TransferError, match=r"only [0-9]+ bytes a second") as caught:
         download(http.serve("/a", drip))
     assert caught.value.again
-    part = (tmp_path / "part").read_bytes()
+    part = part_of(folder).read_bytes()
     assert part and part == BODY[: len(part)]
 
 
@@ -361,23 +391,22 @@ def test_a_slow_server_is_accepted(http, download, monkeypatch):
             handler.wfile.write(BODY[i : i + N // 16])
             handler.server_stopping.wait(0.01)
 
-    assert download(http.serve("/a", slow))[0] == BODY
+    assert download(http.serve("/a", slow)) == BODY
 
 
-def test_a_timeout_keeps_the_partial_file(http, download, tmp_path, monkeypatch):
-    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.1)
+def test_a_timeout_keeps_the_partial_file(http, download, folder, monkeypatch):
+    monkeypatch.setattr(sources, "_TIMEOUTS", (10, 0.1))
     with pytest.raises(TransferError, match="no answer in time") as caught:
         download(http.serve("/a", content(BODY, cut=1000, hang=True)))
     assert caught.value.again
-    assert (tmp_path / "part").read_bytes() == BODY[:1000]
+    assert part_of(folder).read_bytes() == BODY[:1000]
 
 
-def test_a_full_disk_is_reported_as_such(http, download, tmp_path, monkeypatch):
-    class Full(io.FileIO):
-        def write(self, piece):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def test_a_full_disk_is_reported_as_such(http, download, folder, monkeypatch):
+    def full(fd):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(transfer, "open", Full, raising=False)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*part'"):
         download(http.serve("/a", content(BODY)))
-    assert not (tmp_path / "out").exists()
+    assert not (folder / "a").exists()

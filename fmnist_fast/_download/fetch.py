@@ -1,24 +1,22 @@
-"""Fetch published files that are missing, with one download for all processes.
-
-`fetch` finds the missing files and locks each one. mirrors.py chooses the URL and the
-number of tries. pooch checks the hash. transfer.py continues a partial file.
-connection.py sends a request.
-"""
+"""Fetch published files that are missing, with one download for all processes."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from .. import config
 from .._io.paths import expanded
+from .._io.private import is_file, open_file
 from ..errors import DownloadError, FormatError
 
 if TYPE_CHECKING:
+    from .._io.lock import Lock
     from .._registry.spec import PublishedFile
 
 
@@ -29,106 +27,73 @@ def fetch(
     progress: bool = True,
     replace: bool = False,
 ) -> list[Path]:
-    """Fetch the published files that are missing from a folder.
+    """Fetch the published files that are missing from a folder, and return the paths.
 
     The URLs of a file are tried in order, https first, until one gives a file with the
     published hash. No other content ever gets the file's name. If a download stops
     early, also by Ctrl-C, the next call continues it. Processes that fetch the same
-    file at the same time share one download.
+    file at the same time share one download. `progress` shows it on stderr.
 
-    Parameters
-    ----------
-    files : sequence of PublishedFile
-        Files to fetch.
-    folder : path
-        Folder for the files. It is created if it is missing. ``~`` is the user's home.
-    progress : bool, default True
-        Whether to show a progress bar on stderr, and to report failed tries there.
-    replace : bool, default False
-        Whether to fetch files again that do not have the published hash. By default
-        such a file is kept, and a FormatError is raised before anything is fetched.
-
-    Returns
-    -------
-    list of Path
-        Absolute paths of `files`, in their order. Each file has the published hash.
-
-    Raises
-    ------
-    DownloadError
-        No URL gives a file, or FMNIST_FAST_OFFLINE is set. Files that were
-        fetched before stay. The message says which files to fetch by hand, and where
-        to put them.
-    FormatError
-        A file exists with another hash and `replace` is False.
-    ValueError
-        A file's name has a separator or another special character, or no hash or no URL
-        of the file is known.
-    OSError
-        The folder can't be written, or the disk is full.
+    Raise FormatError, before anything is fetched, if a file exists with another hash,
+    unless `replace` is True, or if something else has its name. Raise DownloadError if
+    no URL gives a file, or FMNIST_FAST_OFFLINE is set. The message says which files to
+    fetch by hand, and where to put them. An OSError of the disk names the file.
     """
     folder = Path(expanded(folder)).absolute()
-    for file in files:
-        _check(file)
     missing = [file for file in files if not _is_there(folder, file, replace)]
     if missing and config.offline():
-        raise DownloadError(
-            "FMNIST_FAST_OFFLINE is set, so nothing is fetched.\n"
-            f"{by_hand(missing, folder)}"
-        )
-    if missing:
-        _fetch_missing(missing, folder, progress, replace)
-    return [folder / file.name for file in files]
-
-
-def _fetch_missing(
-    missing: list[PublishedFile], folder: Path, progress: bool, replace: bool
-) -> None:
-    from .._io.lock import locked
-    from .connection import TransferError
-    from .mirrors import Delivery
-
+        text = "FMNIST_FAST_OFFLINE is set, so nothing is fetched."
+        raise DownloadError(f"{text}\n{by_hand(missing, folder)}")
     for i, file in enumerate(missing):
-        delivery = Delivery(file, folder, published_hash(file), progress=progress)
-        with locked(delivery.lock, f"fetching {file.name}"):
+        from .._io.lock import locked  # not needed if all files are there
+        from .sources import TransferError
+
+        path = folder / f".{file.name}.lock"
+        with locked(path, f"fetching {file.name}") as lock:
             if _is_there(folder, file, replace):  # another process fetched it
                 continue
             try:
-                delivery.run()
+                _fetch_one(file, folder / file.name, lock, progress)
             except TransferError as error:
-                text = f"{error}\n{by_hand(missing[i:], folder)}"
-                raise DownloadError(text) from None
+                text = f"could not fetch {file.name}:{error}"
+                hint = by_hand(missing[i:], folder)
+                raise DownloadError(f"{text}\n{hint}") from None
+    return [folder / file.name for file in files]
+
+
+def _fetch_one(file: PublishedFile, target: Path, lock: Lock, progress: bool) -> None:
+    """Fetch a file from the first mirror that has it, or raise TransferError."""
+    from .sources import TransferError, http_source
+    from .transfer import transfer
+
+    def check(part: BinaryIO) -> None:
+        text = _difference(part, file)
+        if text:
+            raise TransferError(f"not the published file: {text}")
+
+    reasons = ""
+    with transfer(
+        target, lock, 0o666, file.nbytes, check, progress=progress
+    ) as running:
+        for url in sorted(file.urls, key=lambda url: not url.startswith("https:")):
+            source = functools.partial(http_source, url, file.sha256 is not None)
+            try:
+                running.receive(url, source)
+                return running.staging.publish(target)
+            except TransferError as error:
+                reasons += f"\n  {url}: {error}"
+                running.say(f"giving up on {url}: {error}")
+    raise TransferError(reasons)
 
 
 def by_hand(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> str:
     """Return lines that name the folder, and each file with its URLs and hash."""
     lines = [f"Put these files into {Path(expanded(folder)).absolute()}:"]
     for file in files:
-        algorithm, known = published_hash(file)
         size = f"{file.nbytes} bytes, " if file.nbytes else ""
-        name = {"sha256": "SHA-256", "md5": "MD5"}[algorithm]
-        urls = " or ".join(file.urls)
-        lines.append(f"  {file.name} ({size}{name} {known}) from {urls}")
+        known = f"SHA-256 {file.sha256}" if file.sha256 else f"MD5 {file.md5}"
+        lines.append(f"  {file.name} ({size}{known}) from {' or '.join(file.urls)}")
     return "\n".join(lines)
-
-
-def _check(file: PublishedFile) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.name):
-        raise ValueError(
-            "a file name must have only letters, digits and ._- and begin with a "
-            f"letter or digit, got {file.name!r}"
-        )
-    if not file.sha256 and not file.md5:
-        raise ValueError(f"{file.name} requires a published SHA-256 or MD5")
-    if not file.urls:
-        raise ValueError(f"{file.name} requires at least one URL")
-
-
-def published_hash(file: PublishedFile) -> tuple[str, str]:
-    """Return the name of the strongest known algorithm, and the file's hash by it."""
-    if file.sha256:
-        return "sha256", file.sha256.lower()
-    return "md5", str(file.md5).lower()
 
 
 def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
@@ -136,19 +101,31 @@ def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
 
     Raise FormatError if it has another file of that name, unless `replace` is True.
     """
-    algorithm, known = published_hash(file)
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    path = folder / file.name
-    try:
-        with open(path, "rb") as opened:
-            while piece := opened.read(1 << 20):
-                digest.update(piece)
-    except FileNotFoundError:
-        return False
-    actual = digest.hexdigest()
-    if actual != known and not replace:
-        raise FormatError(
-            f"{path}: not the published file of that name: its {algorithm} must be "
-            f"{known}, got {actual}.\nRemove or rename the file, then fetch it again."
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.name):
+        raise ValueError(
+            "a file name must have only letters, digits and ._- and begin with a "
+            f"letter or digit, got {file.name!r}"
         )
-    return actual == known
+    path = folder / file.name
+    if not is_file(path):
+        return False
+    with open_file(path) as content:
+        text = _difference(content, file)
+    if text and not replace:
+        raise FormatError(
+            f"{path}: not the published file of that name: {text}.\n"
+            "Remove or rename the file, then fetch it again."
+        )
+    return not text
+
+
+def _difference(content: BinaryIO, file: PublishedFile) -> str:
+    """Return how a content differs from the published file, or ""."""
+    algorithm = "sha256" if file.sha256 else "md5"
+    known = str(file.sha256 or file.md5).lower()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    content.seek(0)
+    while piece := content.read(1 << 20):
+        digest.update(piece)
+    actual = digest.hexdigest()
+    return "" if actual == known else f"its {algorithm} must be {known}, got {actual}"

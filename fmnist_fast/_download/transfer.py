@@ -1,209 +1,164 @@
-"""Fetch a URL into a partial file, and continue the partial file after a failure.
-
-Range requests follow RFC 9110, sections 13.1.5 and 14. Bytes are stored as they are
-sent, whatever Content-Encoding says of a file that ends in .gz. The hash decides
-whether they are right.
-"""
+"""Transfer of a file into its staging folder, with limits and retries."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
-import re
+import random
+import sys
 import time
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
-from .connection import Connection, TransferError
+import tqdm
 
-if TYPE_CHECKING:
-    import requests
+from .. import config
+from .._io.lock import Lock
+from .._io.paths import shown
+from .._io.staging import Staging, staged
+from .sources import Source, TransferError, limited
 
-    from .._registry.spec import PublishedFile
-
-# Limit for a file of unknown size. The largest published file has 562 MB.
-_MAX_NBYTES = 1 << 30
-_PIECE_NBYTES = 1 << 18
-_INTERVAL_SECONDS = 30.0  # over which the rate of a download is measured
-_MIN_RATE = 1024  # bytes per second in an interval; a slower download is stopped
-# Status codes of temporary failures. Another try may succeed after these.
-_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+_INTERVAL_SECONDS = 30.0  # over which the rate of a transfer is measured
+_MIN_RATE = 1024  # bytes per second in an interval; a slower transfer is stopped
+_TRIES = 3  # of a source that makes no progress
+_FURTHER_NBYTES = 1 << 20  # a try that adds this many bytes resets the count of tries
+_BACKOFF_SECONDS = 1.0  # before the second try, and twice as long before each next one
+_BAR_SECONDS = 0.5  # a shorter transfer shows no bar
+_MAX_WAIT_SECONDS = 60.0  # if a server asks for more, then the next source is tried
 
 
-class Downloader:
-    """Downloader for pooch that keeps a partial file after a failure.
+@dataclass
+class Transfer:
+    """Transfer of a file, which several sources may continue.
 
-    Parameters
-    ----------
-    file : PublishedFile
-        File to fetch.
-    part : Path
-        Path of the partial file. A file of the same name with ``.from`` appended says
-        from which version of which URL the part comes.
-    bar : tqdm.tqdm
-        Progress bar to update.
-    resume : bool
-        Whether to continue the content of `part`.
-
-    Attributes
-    ----------
-    resumed : bool
-        Whether some bytes come from an earlier call.
+    `check` raises a TransferError for the wrong content. Without it, only a part whose
+    version the source can name is continued.
     """
 
-    def __init__(
-        self, file: PublishedFile, part: Path, bar: Any, *, resume: bool = True
-    ) -> None:
-        self.file = file
-        self.part = part
-        self.bar = bar
-        self.resume = resume
-        self.resumed = False
-        self._origin = part.with_name(f"{part.name}.from")
+    staging: Staging
+    lock: Lock  # for which other processes wait
+    bar: tqdm.tqdm
+    nbytes: int | None  # size of the file, if known
+    check: Callable[[BinaryIO], None] | None
 
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Fetch `url` into `output_file`, or raise TransferError."""
-        offset = nbytes_of(self.part) if self.resume else 0
-        if 0 < offset == self.file.nbytes:
-            self.resumed = True
-        else:
-            self._receive(url, offset)
-        os.replace(self.part, output_file)
-        self.forget()
+    def say(self, message: str) -> None:
+        """Print a message above the bar, unless the bar is disabled."""
+        if not self.bar.disable:
+            self.bar.write(f"{self.bar.desc}: {message}", file=sys.stderr)
 
-    def forget(self) -> None:
-        """Remove the partial file."""
-        for path in (self.part, self._origin):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+    def receive(self, url: str, source: Source) -> None:
+        """Receive the file, with retries where they may help, or raise TransferError.
 
-    def _receive(self, url: str, offset: int) -> None:
-        with Connection(plain=self.file.sha256 is not None) as connection:
-            response = connection.open(url, self._headers(url, offset))
-            begin, total = _checked_answer(response, offset)
-            self._check_total(total)
-            total = self.file.nbytes or total
-            self.resumed = begin > 0
+        The caller publishes the staging folder's part. The note has the version.
+        """
+        failures, furthest, url = 0, self.staging.nbytes, shown(url)
+        resume = may_restart = True
+        while True:
+            self.lock.say_alive()
             try:
-                if not self.resumed:
-                    self.forget()
-                    self._origin.write_text(f"{url}\n{_validator(response)}", "utf-8")
-                with open(self.part, "ab") as out:
-                    nbytes = self._copy(connection, out, begin, total)
-                    out.flush()
-                    os.fsync(out.fileno())
-            except OSError as error:  # for a full disk, the error names no file
-                error.filename = error.filename or str(self.part)
-                raise
-        if total is None and nbytes > _MAX_NBYTES:
-            self.forget()
-            raise TransferError(f"more than {_MAX_NBYTES} bytes were sent")
+                return self._try(url, source, resume)
+            except TransferError as error:
+                resume = not error.restart
+                if error.restart and may_restart:
+                    may_restart = False
+                    self.say(f"{url}: {error}; fetching it from the start")
+                    continue
+                failures += 1
+                if self.staging.nbytes >= furthest + _FURTHER_NBYTES:
+                    failures, furthest = 1, self.staging.nbytes
+                # Machines that failed together must not try again together.
+                wait = _BACKOFF_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.0)
+                wait = max(wait, error.after)
+                if not error.again or failures == _TRIES or wait > _MAX_WAIT_SECONDS:
+                    raise
+                self.say(f"{url}: {error}; trying again in {wait:.1f} s")
+                time.sleep(wait)
 
-    def _headers(self, url: str, offset: int) -> dict[str, str]:
-        headers = {"Accept-Encoding": "identity"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-            with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
-                origin, _, validator = self._origin.read_text("utf-8").partition("\n")
-                if origin == url and validator:
-                    headers["If-Range"] = validator
-        return headers
+    def _try(self, url: str, source: Source, resume: bool) -> None:
+        staging, note = self.staging, self.staging.note()
+        validator = note.get("validator", "") if note.get("url") == url else ""
+        begin = staging.nbytes if resume and (validator or self.check) else 0
+        try:
+            if not 0 < begin == self.nbytes:
+                with contextlib.closing(
+                    limited(source(begin, validator, None))
+                ) as pieces:
+                    header = next(pieces)
+                    self._check_size(header.total)
+                    if header.begin == 0:
+                        staging.begin({"url": url} | header._asdict())
+                    begin = header.begin
+                    self._copy(pieces, begin, header.total)
+            os.fsync(staging.part.fileno())
+        except OSError as error:  # for a full disk, the error names no file
+            error.filename = error.filename or str(staging.path / "part")
+            raise
+        try:
+            if self.check:
+                self.check(staging.part)
+        except TransferError as error:
+            staging.begin({})
+            error.restart = begin > 0
+            raise
 
-    def _check_total(self, total: int | None) -> None:
-        known = self.file.nbytes
-        if total is not None and total != (known or total):
-            raise TransferError(f"the file must have {known} bytes, got {total}")
-        if (total or 0) > (known or _MAX_NBYTES):
+    def _check_size(self, total: int | None) -> None:
+        limit = config.max_download_nbytes()
+        if self.nbytes is not None and total not in (None, self.nbytes):
+            raise TransferError(f"the file must have {self.nbytes} bytes, got {total}")
+        if self.nbytes is None and (total or 0) > limit:
+            self.staging.begin({})
             raise TransferError(
-                f"the file must have at most {_MAX_NBYTES} bytes, got {total}"
+                f"the file must have at most {limit} bytes, got {total} or more.\n"
+                "Set FMNIST_FAST_MAX_DOWNLOAD_GB to a larger number"
             )
 
-    def _copy(
-        self, connection: Connection, out: BinaryIO, begin: int, total: int | None
-    ) -> int:
-        """Append the body to `out` and return the size of the partial file.
-
-        The body begins at byte `begin` of a file of `total` bytes.
-        """
+    def _copy(self, pieces: Iterator[bytes], begin: int, total: int | None) -> None:
+        """Append the pieces to the part, which then has the size that is known."""
+        part, total = self.staging.part, self.nbytes or total
+        nbytes = last_nbytes = self.bar.n = self.bar.initial = begin
         self.bar.total = total
-        self.bar.initial = self.bar.n = nbytes = begin
-        self.bar.refresh()
         # One byte above the limit shows that the file is too long. If the size is
         # known, nothing after it is read.
-        end = _MAX_NBYTES + 1 if total is None else total
-        interval_end = time.monotonic() + _INTERVAL_SECONDS
-        interval_begin = nbytes
-        while nbytes < end:
-            piece = connection.read(min(_PIECE_NBYTES, end - nbytes))
-            if not piece:
-                break
-            out.write(piece)
-            nbytes += len(piece)
-            self.bar.update(len(piece))
-            if time.monotonic() > interval_end:
-                rate = (nbytes - interval_begin) / _INTERVAL_SECONDS
+        end = config.max_download_nbytes() + 1 if total is None else total
+        part.seek(nbytes)
+        last = alive = time.monotonic()
+        while nbytes < end and (piece := next(pieces, b"")):
+            nbytes += part.write(piece[: end - nbytes])
+            part.flush()
+            self.bar.update(nbytes - self.bar.n)
+            now = time.monotonic()
+            if now > alive + 1:
+                self.lock.say_alive()
+                alive = now
+            if now > last + _INTERVAL_SECONDS:
+                rate = (nbytes - last_nbytes) / (now - last)
                 if rate < _MIN_RATE:
                     raise TransferError(f"only {rate:.0f} bytes a second", again=True)
-                interval_end = time.monotonic() + _INTERVAL_SECONDS
-                interval_begin = nbytes
-        if total is not None and nbytes < total:
-            raise TransferError(f"only {nbytes} of {total} bytes arrived", again=True)
-        return nbytes
+                last, last_nbytes = now, nbytes
+        if total is None:
+            self._check_size(nbytes)
+        elif nbytes != total:
+            text, restart = f"only {nbytes} of {total} bytes arrived", nbytes > total
+            raise TransferError(text, again=True, restart=restart)
 
 
-def nbytes_of(path: Path) -> int:
-    """Return the size of a file in bytes, or 0 if it does not exist."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _checked_answer(response: requests.Response, offset: int) -> tuple[int, int | None]:
-    """Return the position of the body in the file, and the file's size if known."""
-    status, headers = response.status_code, response.headers
-    if status == 200:
-        length = headers.get("Content-Length", "")
-        return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
-    if offset and status == 206:
-        content_range = headers.get("Content-Range", "")
-        pattern = r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)"
-        match = re.fullmatch(pattern, content_range)
-        if match is None or int(match[1]) != offset:
-            raise TransferError(
-                f"Content-Range must begin at byte {offset}, got {content_range!r}",
-                again=True,
-                restart=True,
-            )
-        return offset, None if match[2] == "*" else int(match[2])
-    if offset and status == 416:
-        raise TransferError(f"no bytes from {offset} on", again=True, restart=True)
-    after = _retry_after(headers.get("Retry-After", ""))
-    message = f"HTTP {status} {http.client.responses.get(status, '')}".rstrip()
-    if after:
-        message += f"; the server asks to wait {after:.0f} s"
-    raise TransferError(message, again=status in _TEMPORARY, after=after)
-
-
-def _retry_after(value: str) -> float:
-    """Return the seconds that a Retry-After header asks to wait, at least 0."""
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=timezone.utc)
-    return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
-
-
-def _validator(response: requests.Response) -> str:
-    """Return the value for If-Range that names this version of the file, or ""."""
-    tag = response.headers.get("ETag", "")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return "" if tag else response.headers.get("Last-Modified", "")
+@contextlib.contextmanager
+def transfer(
+    target: Path,
+    lock: Lock,
+    mode: int,
+    nbytes: int | None = None,
+    check: Callable[[BinaryIO], None] | None = None,
+    *,
+    progress: bool = True,
+) -> Iterator[Transfer]:
+    """Stage a file of this mode, and show a bar on stderr if it takes long."""
+    options = {"unit": "B", "unit_scale": True, "file": sys.stderr}
+    options |= {"disable": not progress, "delay": _BAR_SECONDS}
+    with (
+        staged(target, mode) as staging,
+        tqdm.tqdm(desc=target.name, total=nbytes, **options) as bar,
+    ):
+        yield Transfer(staging, lock, bar, nbytes, check)

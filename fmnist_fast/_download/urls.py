@@ -1,44 +1,53 @@
-"""Fetch files at URLs with fsspec, and keep copies in the cache folder.
+"""Copies of files at URLs, in the cache folder.
 
 A copy is valid for one URL and one version of the file. The version is all that the
 server says of the file: its size, and its ETag, time of modification or similar field.
-A file is fetched under a temporary name and then renamed. The file of the same name
-with ``.from`` appended says which version the copy is.
+The file of the same name with ``.from`` appended has the version and a checksum of the
+copy's bytes. The checksum guards against damage, and the folder against other users.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import deflate
 
 from .. import config
-from .._io.files import replacing
 from .._io.lock import locked
 from .._io.paths import shown
+from .._io.private import open_trusted, trusted_folder
 from ..errors import DownloadError
+from .sources import Source, TransferError, Version, http_source, limited, store_source
+from .transfer import transfer
 
 _WITHOUT_NETWORK = ("file", "local", "memory")
-_MISSING = (403, 404, 410)  # stores that don't list their files answer 403
 _EXTRA = "pip install 'fmnist_fast[remote]'"
-# Keys, in lower case, of the fields that identify a version in a file system's info.
-_MARKS = frozenset(
-    "etag last-modified lastmodified mtime created md5hash content-md5 generation "
-    "versionid version_id checksum".split()
-)
+_LIST_SECONDS = 300.0  # to list the files of a pattern
 
 
 def find(pattern: str) -> list[str]:
     """Return the URLs that match a pattern, or a URL without wildcards unchanged."""
     if not re.search(r"[*?\[]", pattern):
         return [pattern]
-    with _open_url(pattern) as (system, path):
-        return [system.unstrip_protocol(match) for match in system.glob(path)]
+    _check_online(pattern)
+    system, path = _file_system(pattern)
+
+    def matches() -> Generator[list[str]]:
+        system.invalidate_cache()
+        yield [system.unstrip_protocol(match) for match in system.glob(path)]
+
+    try:
+        return next(limited(matches(), _LIST_SECONDS))
+    except TransferError as error:
+        text = f"{shown(pattern)}: the files could not be listed: {error}"
+        raise DownloadError(text) from None
 
 
 def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
@@ -54,7 +63,7 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     """
     copies = [_copy_path(url) for url in urls]
     if any(map(_is_offline, urls)):
-        kept = [url for url in urls if _known_version(_copy_path(url)) is not None]
+        kept = [url for url, copy in zip(urls, copies) if os.path.lexists(copy)]
         return fetch(kept[0] if kept else urls[0]) if kept or needed else None
     copy, n_missing = None, 0
     while copy is None and n_missing < len(urls):
@@ -65,79 +74,92 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     if copy is not None or not needed:
         for outdated in copies[:n_missing]:
             outdated.unlink(missing_ok=True)
-            _version_path(outdated).unlink(missing_ok=True)
+            _note_path(outdated).unlink(missing_ok=True)
     return copy
 
 
 def fetch(url: str) -> Path:
     """Return a copy of the file, and fetch it unless a copy of this version is kept."""
-    copy = _copy_path(url)
-    if _is_offline(url) and _known_version(copy) is not None:
-        return copy
-    with _open_url(url) as (system, path):
-        version = _version(url, system, path)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        with locked(copy.with_name(f"{copy.name}.lock"), f"fetching {shown(url)}"):
-            if _known_version(copy) != version:
-                _receive(system, path, copy, version)
+    copy, name = _copy_path(url), shown(url)
+    kept = _kept_version(copy)
+    if _is_offline(url):
+        if kept is not None:
+            return copy
+        if os.path.lexists(copy):
+            text = f"the copy {copy} is damaged, and FMNIST_FAST_OFFLINE is set"
+            raise DownloadError(f"{name}: {text}.\nUnset it to fetch the file again.")
+        _check_online(url)
+    source = _source_of(url)
+    try:
+        if kept and _is_current(source, kept):
+            return copy
+        with locked(copy.with_name(f".{copy.name}.lock"), f"fetching {name}") as lock:
+            latest = _kept_version(copy)
+            if latest is not None and latest != kept:  # another process fetched it
+                return copy
+            with transfer(copy, lock, 0o600) as running:
+                running.receive(url, source)
+                staging = running.staging
+                staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
+                for path in (copy, _note_path(copy)):
+                    if path.is_dir() and not path.is_symlink():  # can't be replaced
+                        path.rename(f"{staging.path}.{path.name}.old")
+                staging.publish(copy, _note_path(copy))
+    except TransferError as error:
+        if error.missing:
+            raise FileNotFoundError(f"{name}: no such file ({error})") from None
+        raise DownloadError(f"{name}: could not be fetched: {error}") from None
     return copy
 
 
-def _receive(system: Any, path: str, copy: Path, version: dict[str, Any]) -> None:
-    _version_path(copy).unlink(missing_ok=True)
-    with replacing(copy) as file:
-        system.get_file(path, file.name)
-        nbytes = os.stat(file.name).st_size
-        if nbytes != (nbytes if version["size"] is None else version["size"]):
-            raise DownloadError(
-                f"{version['url']}: the file must have {version['size']} bytes, got "
-                f"{nbytes}"
-            )
-        system.invalidate_cache()
-        if _version(version["url"], system, path) != version:
-            raise DownloadError(
-                f"{version['url']}: the file changed while it was fetched. Try again."
-            )
-    with replacing(_version_path(copy)) as file:
-        file.write(json.dumps(version | {"kept": nbytes}).encode())
-
-
-def _version(url: str, system: Any, path: str) -> dict[str, Any]:
-    """Return what the server says of the current version of a file."""
-    info = system.info(path)
-    marks = {k: str(v) for k, v in sorted(info.items()) if k.lower() in _MARKS}
-    return {"url": shown(url), "size": info.get("size"), "marks": marks}
-
-
-def _version_path(copy: Path) -> Path:
-    return copy.with_name(f"{copy.name}.from")
-
-
-def _known_version(copy: Path) -> dict[str, Any] | None:
-    """Return the version of a copy, or None if there is no complete copy."""
+def _is_current(source: Source, version: Version) -> bool:
+    """Return whether the source has this version. The transfer reports other errors."""
     try:
-        version = json.loads(_version_path(copy).read_bytes())
-        is_complete = version.pop("kept") == copy.stat().st_size
-        return version if is_complete else None
-    except (OSError, ValueError, KeyError, AttributeError):
+        return next(limited(source(0, "", version))).version == version
+    except TransferError as error:
+        if error.missing:
+            raise
+        return False
+
+
+def _kept_version(copy: Path) -> Version | None:
+    """Return the version of a copy, or None if there is no copy without damage."""
+    try:
+        with open_trusted(_note_path(copy)) as file:
+            note = json.loads(file.read())
+        with open_trusted(copy) as file:
+            return note["version"] if note["crc32"] == _crc32(file) else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _crc32(file: BinaryIO) -> int:
+    checksum = 0
+    file.seek(0)
+    while piece := file.read(1 << 20):
+        checksum = deflate.crc32(piece, checksum)
+    return checksum
+
+
+def _note_path(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}.from")
 
 
 def _copy_path(url: str) -> Path:
     """Return the path for a copy. Files of one folder get the same folder."""
-    base = config.cache_folder()
+    base, (folder, _, name) = config.cache_folder(), url.rpartition("/")
     if base is None:
         raise FileNotFoundError(
             f"{shown(url)}: there is no folder for a copy, because FMNIST_FAST_CACHE "
             "is off.\nSet FMNIST_FAST_CACHE to a folder."
         )
-    folder, _, name = url.rpartition("/")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*", name):
         raise ValueError(
             "a URL must end in a file name of letters, digits, spaces and _.%+=@- that "
             f"begins with a letter, digit or _, got {shown(url)}"
         )
-    return base / "remote" / hashlib.sha256(folder.encode()).hexdigest()[:16] / name
+    digest = hashlib.sha256(folder.encode()).hexdigest()[:16]
+    return trusted_folder(trusted_folder(base, "remote"), digest) / name
 
 
 def _is_offline(url: str) -> bool:
@@ -145,52 +167,31 @@ def _is_offline(url: str) -> bool:
     return config.offline() and protocol not in _WITHOUT_NETWORK
 
 
-@contextlib.contextmanager
-def _open_url(url: str) -> Iterator[tuple[Any, str]]:
-    """Open the file system of a URL, and yield it with the path of the file in it.
-
-    Errors in the block become errors that name the URL without its password. The
-    messages of their causes may contain it, so causes are left out if there is one.
-    """
-    name = shown(url)
+def _check_online(url: str) -> None:
     if _is_offline(url):
-        raise DownloadError(f"FMNIST_FAST_OFFLINE is set, so {name} is not fetched")
+        text = f"FMNIST_FAST_OFFLINE is set, so {shown(url)} is not fetched"
+        raise DownloadError(text)
+
+
+def _source_of(url: str) -> Source:
+    scheme = url.partition(":")[0].lower()
+    if scheme in ("http", "https"):
+        return functools.partial(http_source, url, scheme == "http")
+    return functools.partial(store_source, *_file_system(url))
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path of the file in it."""
+    name = shown(url)
     try:
         from fsspec.core import url_to_fs
+
+        return url_to_fs(url)
     except ImportError as error:
-        raise ImportError(
-            f"{name} requires fsspec ({error}).\nRun {_EXTRA}."
-        ) from error
-    try:
-        system, path = url_to_fs(url)
-        system.invalidate_cache()  # of listings
-    except ImportError as error:
-        raise ImportError(
-            f"{name} requires a package that is not installed ({error}).\n"
-            f"For http, run {_EXTRA}."
-        ) from error
+        text = f"{name} requires a package that is not installed ({error})"
+        advice = f"Run {_EXTRA}, or install the package of the store."
+        raise ImportError(f"{text}.\n{advice}") from error
     except ValueError as error:  # such as an unknown protocol
-        raise ValueError(f"{name}: {shown(error)}") from _cause(url, error)
-    try:
-        yield system, path
-    except FileNotFoundError as error:
-        cause = error.__cause__  # over http, any failure becomes a FileNotFoundError
-        missing = cause is None or isinstance(cause, FileNotFoundError)
-        if not missing and getattr(cause, "status", None) not in _MISSING:
-            reason = shown(repr(cause))
-            raise DownloadError(f"{name}: could not be fetched: {reason}") from _cause(
-                url, error
-            )
-        raise FileNotFoundError(f"{name}: no such file") from _cause(url, error)
-    except DownloadError:
-        raise
+        raise ValueError(f"{name}: {shown(error)}") from None
     except Exception as error:  # each file system has its own exceptions
-        reason = shown(error) or type(error).__name__
-        raise DownloadError(f"{name}: could not be fetched: {reason}") from _cause(
-            url, error
-        )
-
-
-def _cause(url: str, error: Exception) -> Exception | None:
-    """Return `error` as a cause to show, or None if its URL has a password."""
-    return error if shown(url) == url else None
+        raise DownloadError(f"{name}: could not be opened: {shown(error)}") from None

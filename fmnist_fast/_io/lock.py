@@ -33,7 +33,7 @@ _MAX_NUMBER_NBYTES = 20
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file: BinaryIO) -> bool:
+    def try_lock(file: BinaryIO) -> bool:
         file.seek(1 << 20)  # others may read the bytes before
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -44,7 +44,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(file: BinaryIO) -> bool:
+    def try_lock(file: BinaryIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -121,7 +121,7 @@ def _acquire(path: Path, task: str, patience: float) -> BinaryIO | None:
         try:
             # The last holder may have removed the file before we locked it. Our lock
             # then is on a file without a name, and excludes nobody.
-            is_locked = _try_lock(file) and _is_at(path, file)
+            is_locked = try_lock(file) and _is_at(path, file)
             if is_locked:
                 _write_number(path, file)
                 return file

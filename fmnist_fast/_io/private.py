@@ -13,10 +13,13 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from ..errors import FormatError
+
 # Flags for os.open that follow no link, and don't wait at a FIFO for its other end.
 SAFE_FLAGS = 0
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
     SAFE_FLAGS |= getattr(os, _name, 0)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _HAS_OWNERS = hasattr(os, "geteuid")
 
 
@@ -63,6 +66,35 @@ def trusted_folder(base: Path, name: str) -> Path:
         raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
     check_trusted(status, folder)
     return folder
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a regular file, or a link to one, at `path`.
+
+    Return False if there is nothing. Raise FormatError if there is something else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if not path.is_symlink():
+            return False
+        raise FormatError(
+            f"{path}: must be a file, got a link to nothing.\nRemove the link."
+        ) from None
+    if stat.S_ISREG(mode):
+        return True
+    kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO, socket or device"
+    raise FormatError(f"{path}: must be a file, got {kind}.\nRemove or rename it.")
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file that may belong to anybody for reading, and never wait for it.
+
+    Raise FormatError if it is a folder, a FIFO or another special file.
+    """
+    is_file(path)  # a device must not even be opened
+    descriptor = os.open(path, os.O_RDONLY | (SAFE_FLAGS & ~_NO_LINKS))
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def open_trusted(path: Path) -> BinaryIO:

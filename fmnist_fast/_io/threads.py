@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from collections.abc import Callable, Generator, Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
+
+_N_AHEAD = 4  # items that `in_thread` makes before they are asked for
 
 
 class TaskThread(threading.Thread):
@@ -100,3 +104,48 @@ def join_all(threads: Sequence[TaskThread]) -> None:
             interrupt = error
     if interrupt is not None:
         raise interrupt
+
+
+def in_thread(items: Generator[Any], seconds: float) -> Generator[Any]:
+    """Yield the items of a generator that runs in a thread, each in limited time.
+
+    Raise TimeoutError after `seconds` without an item, and abandon the thread. If no
+    thread can start, the calling thread waits, for as long as it takes.
+    """
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            while wanted.get():
+                results.put((next(items), None))
+        except BaseException as error:
+            results.put((None, error))
+        finally:
+            items.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    if start_all([thread]) == 0:
+        yield from items
+        return
+    try:
+        for _ in range(_N_AHEAD):
+            wanted.put(True)
+        while True:
+            item, error = results.get(timeout=seconds)
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            wanted.put(True)
+            yield item
+    except Empty:
+        # End the thread, too, if it runs or is ever woken up.
+        end = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        end(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        raise TimeoutError from None
+    finally:
+        with contextlib.suppress(Empty):
+            while True:
+                wanted.get_nowait()
+        wanted.put(False)

@@ -48,9 +48,9 @@ def load_files(
         them by name, with numbers by value: 9 before 10. A sequence keeps its order.
         Each label file is in the same folder as its image file, and has ``labels-idx1``
         in place of ``images-idx3`` in its name. Files may be plain or ``.gz``. If both
-        match, the plain file is used. Paths may also be URLs, which require the extra
-        ``remote``. Files at URLs are downloaded into the cache folder, and again when
-        the server has another version.
+        match, the plain file is used. Paths may also be URLs. Patterns, and URLs other
+        than http, require the extra ``remote``. Files at URLs are downloaded into the
+        cache folder, and again when the server has another version.
     classes : sequence of str, optional
         Name of each class. The default comes from a ``dataset.json`` beside the files.
         Without that file, the names are "0", "1", ...

@@ -30,9 +30,9 @@ def load(
     root : str or path, optional
         Folder with the files, plain or gzip. Subfolders in which torchvision and Keras
         keep the files are searched too. It may also be the URL of a folder. A URL
-        requires the extra ``remote``. Files at a URL are downloaded into the cache
-        folder, and again when the server has another version. The default is
-        ``$FMNIST_FAST_DATA``, then the user's cache folder.
+        other than http requires the extra ``remote``. Files at a URL are downloaded
+        into the cache folder, and again when the server has another version. The
+        default is ``$FMNIST_FAST_DATA``, then the user's cache folder.
     name : str or path, optional
         Name of a published dataset: "fashion-mnist", "mnist", "kmnist",
         "emnist/byclass", "emnist/bymerge", "emnist/balanced", "emnist/letters",

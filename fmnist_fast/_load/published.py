@@ -38,7 +38,7 @@ def fetch_splits(
     paths = fetch(list(files), folder)
     if not spec.archive:
         return paths
-    from .._download.archive import extract
+    from .._io.archive import extract
 
     return extract(paths[0], folder, spec.archived(parts))
 

@@ -123,6 +123,8 @@ def content(body, *, cut=None, hang=False, ranges=True, etag=None, **headers):
         sent, code, all_headers = body, 200, dict(headers)
         if etag:
             all_headers["ETag"] = etag
+            if handler.headers.get("If-None-Match") == etag:
+                return respond(304, all_headers, [])(handler)
         asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
         if asked and ranges and handler.headers.get("If-Range", etag) == etag:
             begin = int(asked[1])

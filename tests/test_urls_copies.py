@@ -1,0 +1,271 @@
+"""Copies of files at URLs: whole, current, trusted, or fetched again."""
+
+import gc
+import os
+import random
+import sys
+
+import numpy as np
+import pytest
+from helpers.server import content, redirect, respond, status
+
+import fmnist_fast as ff
+from fmnist_fast._download import transfer, urls
+from fmnist_fast._io import staging
+from fmnist_fast._io.lock import locked
+from fmnist_fast.errors import DownloadError
+
+BODY = random.Random(0).randbytes(5000)
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Return the folder of downloaded files in an empty cache folder."""
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
+    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
+    return tmp_path / "cache" / "remote"
+
+
+@pytest.fixture
+def url(http):
+    """Return the URL of a file."""
+    return http.serve("/file", content(BODY, etag='"1"'))
+
+
+def note_of(copy):
+    return copy.with_name(f"{copy.name}.from")
+
+
+# ---- versions -----------------------------------------------------------------------
+
+
+def test_a_copy_of_an_unknown_version_is_fetched_again(http):
+    """Without a size and an ETag, nothing says that the file is the same."""
+    answers = [respond(200, {}, [b"old"]), respond(200, {}, [b"new"])]
+    url = http.serve("/file", *answers)
+    assert urls.fetch(url).read_bytes() == b"old"
+    assert urls.fetch(url).read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "headers, condition",
+    [
+        ({"ETag": 'W/"1"'}, ("If-None-Match", 'W/"1"')),
+        ({"Last-Modified": "yesterday"}, ("If-Modified-Since", "yesterday")),
+    ],
+)
+def test_a_current_copy_costs_one_request(http, headers, condition):
+    url = http.serve("/file", content(BODY, **headers))
+    urls.fetch(url)
+    assert urls.fetch(url).read_bytes() == BODY
+    name, value = condition
+    assert [asked.get(name) for _, asked in http.asked] == [None, value]
+
+
+def test_a_file_that_changes_during_the_download(http):
+    first = content(b"a" * 1000, cut=500, etag='"1"')
+    url = http.serve("/file", first, content(b"b" * 1000, etag='"2"'))
+    assert urls.fetch(url).read_bytes() == b"b" * 1000
+    assert http.ranges() == [None, "bytes=500-"]
+
+
+@pytest.mark.parametrize("code", [403, 404, 410])
+def test_a_server_without_the_file(http, code):
+    url = http.serve("/file", status(code))
+    with pytest.raises(FileNotFoundError, match=r"/file: no such file"):
+        urls.fetch(url)
+    assert urls.fetch_first([url]) is None
+
+
+def test_a_broken_server_does_not_count_as_one_without_the_file(http):
+    url = http.serve("/broken", status(500))
+    for call in (urls.fetch, lambda url: urls.fetch_first([url])):
+        with pytest.raises(DownloadError, match=r"/broken: could not be fetched.*500"):
+            call(url)
+    with pytest.raises(
+        DownloadError, match=r"http://127\.0\.0\.1:1/x: could not be fetched"
+    ):
+        urls.fetch("http://127.0.0.1:1/x")
+
+
+# ---- damage -------------------------------------------------------------------------
+
+
+def flip(copy):
+    body = bytearray(copy.read_bytes())
+    body[len(body) // 2] ^= 1
+    copy.write_bytes(body)
+
+
+def cut(copy):
+    copy.write_bytes(BODY[:-1])
+
+
+def flip_note(copy):
+    note = note_of(copy)
+    note.write_bytes(note.read_bytes().replace(b'"crc32": ', b'"crc32": 1'))
+
+
+def break_note(copy):
+    note_of(copy).write_bytes(b"not JSON")
+
+
+def list_note(copy):
+    note_of(copy).write_bytes(b"[1]")
+
+
+def no_note(copy):
+    note_of(copy).unlink()
+
+
+def fifo(copy):
+    copy.unlink()
+    os.mkfifo(copy)
+
+
+def fifo_note(copy):
+    note_of(copy).unlink()
+    os.mkfifo(note_of(copy))
+
+
+def folder(copy):
+    copy.unlink()
+    copy.mkdir()
+    (copy / "file").touch()
+
+
+def folder_note(copy):
+    note_of(copy).unlink()
+    note_of(copy).mkdir()
+
+
+def link(copy):
+    copy.rename(copy.with_name("elsewhere"))
+    copy.symlink_to("elsewhere")
+
+
+def dangling(copy):
+    copy.unlink()
+    copy.symlink_to("nowhere")
+
+
+def writable(copy):
+    copy.chmod(0o666)
+
+
+@needs_posix
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(flip, cut, flip_note, break_note, list_note, no_note, fifo, fifo_note),
+        *(folder, folder_note, link, dangling, writable),
+    ],
+)
+def test_a_damaged_copy_is_fetched_again(http, url, damage, monkeypatch):
+    copy = urls.fetch(url)
+    damage(copy)
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    with pytest.raises(
+        DownloadError, match=r"/file: the copy /.*/file is damaged, and"
+    ):
+        urls.fetch(url)
+    monkeypatch.delenv("FMNIST_FAST_OFFLINE")
+    assert urls.fetch(url).read_bytes() == BODY
+    assert not copy.is_symlink() and copy.stat().st_mode & 0o777 == 0o600
+    assert len(http.asked) == 2
+    assert urls.fetch(url).read_bytes() == BODY
+
+
+def test_a_damaged_card_is_not_forgotten_offline(http, url, monkeypatch):
+    flip(urls.fetch(url))
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    with pytest.raises(DownloadError, match="is damaged"):
+        urls.fetch_first([url], needed=False)
+
+
+@needs_posix
+def test_a_cache_that_others_can_write_is_not_used(url, cache):
+    urls.fetch(url).parent.chmod(0o777)
+    with pytest.raises(PermissionError, match=r"writable by other users .run chmod"):
+        urls.fetch(url)
+
+
+@needs_posix
+def test_folders_of_copies_are_private(url, cache):
+    copy = urls.fetch(url)
+    for folder in (cache.parent, cache, copy.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_leftovers_of_killed_processes_are_removed(http, url, monkeypatch):
+    copy = urls.fetch(url)
+    leftovers = [copy.with_name(f".file.{digit * 16}.fetching") for digit in "123"]
+    for leftover in leftovers:
+        leftover.mkdir(mode=0o700)
+    (leftovers[0] / "part").write_bytes(b"some")
+    (leftovers[1] / "part").write_bytes(b"")
+    (leftovers[1] / "note").write_bytes(b"{}")
+    monkeypatch.setattr(staging, "_ABANDONED_SECONDS", -1)
+    flip(copy)
+    assert urls.fetch(url).read_bytes() == BODY
+    assert {path.name for path in copy.parent.iterdir()} == {"file", "file.from"}
+
+
+def test_processes_share_one_copy(http, url, monkeypatch):
+    """Another process fetches the file while this one waits for the lock."""
+    copy = urls._copy_path(url)
+    real = urls.locked
+
+    def slow(*arguments):
+        monkeypatch.setattr(urls, "locked", real)
+        urls.fetch(url)
+        return locked(*arguments)
+
+    monkeypatch.setattr(urls, "locked", slow)
+    assert urls.fetch(url) == copy and len(http.asked) == 1
+
+
+def test_a_flipped_pixel_at_a_url(http, tmp_path):
+    for name, array in (
+        ("t10k-images-idx3-ubyte", np.full((40, 3, 2), 9, np.uint8)),
+        ("t10k-labels-idx1-ubyte", np.zeros(40, np.uint8)),
+    ):
+        ff.write_idx(tmp_path / name, array)
+        http.serve(f"/{name}", content((tmp_path / name).read_bytes(), etag='"1"'))
+    for _ in range(2):
+        dataset = ff.load_files(f"{http.base}/t10k-images-idx3-ubyte")
+        assert (np.asarray(dataset.images) == 9).all()
+        [copy] = (tmp_path / "cache" / "remote").glob("*/t10k-images-idx3-ubyte")
+        del dataset
+        gc.collect()
+        flip(copy)
+
+
+# ---- passwords and encryption -----------------------------------------------------
+
+
+def test_a_password_is_sent_to_its_server_only(http, url, monkeypatch, tmp_path):
+    """The password of a URL comes before that of .netrc."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password wrong\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    other = url.replace("127.0.0.1", "localhost")
+    http.serve("/moved", redirect(other))
+    urls.fetch(f"{http.base}/moved".replace("://", "://somebody:s3cret@"))
+    sent = [headers.get("Authorization") for _, headers in http.asked]
+    assert sent == ["Basic c29tZWJvZHk6czNjcmV0", None]
+
+
+def test_a_password_of_netrc_is_sent(http, url, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password s3cret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    urls.fetch(url)
+    assert http.asked[0][1]["Authorization"] == "Basic c29tZWJvZHk6czNjcmV0"
+
+
+def test_encryption_is_not_lost_by_a_redirect(http, url, https, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    with pytest.raises(DownloadError, match="is not encrypted; http requires"):
+        urls.fetch(https.serve("/file", redirect(url)))
+    assert not http.asked

@@ -291,7 +291,7 @@ def test_a_file_system_without_locks_gives_a_warning(root, folder, monkeypatch):
     def refuse(file):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(lock, "_try_lock", refuse)
+    monkeypatch.setattr(lock, "try_lock", refuse)
     with pytest.warns(UserWarning, match="could not keep .* No locks available"):
         dataset = ff.load("train", root)
     assert len(dataset) == N_IMAGES and not list(folder.glob("decoded/*.bin"))

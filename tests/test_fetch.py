@@ -127,6 +127,25 @@ def test_a_folder_of_that_name_is_an_error(two, tmp_path):
         fetch(two[0], tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("kind", ["FIFO", "link to nothing"])
+def test_other_things_of_that_name_are_errors(two, https, tmp_path, kind, replace):
+    path = tmp_path / "a.gz"
+    os.mkfifo(path) if kind == "FIFO" else path.symlink_to("nowhere")
+    with pytest.raises(ff.FormatError, match=rf"a\.gz: must be a file, got a {kind}"):
+        fetch(two[0], tmp_path, progress=False, replace=replace)
+    assert list(tmp_path.iterdir()) == [path] and not https.asked
+
+
+def test_a_link_is_replaced_and_its_file_is_kept(two, tmp_path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    (tmp_path / "b.gz").symlink_to("mine")
+    fetch(two[0], tmp_path, progress=False, replace=True)
+    assert (tmp_path / "b.gz").read_bytes() == two[1][1]
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(
     "name",
     ["", ".", "..", "/etc/passwd", "../a", "a/b", "a\\b", "C:a", ".hidden", "a\n", "é"],
@@ -207,7 +226,9 @@ import json, sys
 from fmnist_fast._download.fetch import fetch
 from fmnist_fast._registry.datasets import DATASETS
 from fmnist_fast._registry.spec import PublishedFile
+from fmnist_fast._io import lock
 
+lock._SILENT_SECONDS = 0.2
 fetch([PublishedFile(**file) for file in json.loads(sys.argv[1])], sys.argv[2])
 """
 

@@ -148,7 +148,6 @@ def test_other_names_are_no_spelling(name):
 def test_a_url_may_have_the_names_of_7_zip(
     http, tmp_path, monkeypatch, nowhere, mnist_files
 ):
-    pytest.importorskip("aiohttp")
     for stem, body in mnist_files.items():
         name = stem.replace("-idx", ".idx")
         http.serve(f"/data/{name}", content(gzip.decompress(body)))

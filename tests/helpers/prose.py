@@ -157,11 +157,11 @@ def files() -> list[str]:
 
 
 def documentation() -> list[str]:
-    """Return README and the pages of the documentation."""
+    """Return the pages of the documentation, with those at the top level."""
     return [
         name
         for name in files()
-        if name in ("README.md", "CONTRIBUTING.md") or name.startswith("docs/")
+        if name in ("README.md", "CONTRIBUTING.md", "SECURITY.md") or name.startswith("docs/")
     ]
 
 

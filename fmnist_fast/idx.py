@@ -17,12 +17,12 @@ from . import _core
 from ._io.files import (
     map_whole,
     naming,
-    open_regular,
     read_into,
     read_whole,
     replacing,
 )
 from ._io.paths import expanded
+from ._io.private import open_file
 from ._io.threads import run_together
 from .errors import FormatError
 
@@ -173,7 +173,7 @@ def map_idx(
     """
     path = expanded(path)
     source = source or path
-    with open_regular(path, source) as file, naming(source):
+    with open_file(path, source) as file, naming(source):
         head = file.read(_HEAD_NBYTES)
         nbytes = os.fstat(file.fileno()).st_size
     if head[:2] == _GZIP_MAGIC:

@@ -167,7 +167,10 @@ def test_special_files(tmp_path, kind, name):
         path.mkdir()
     else:
         path.symlink_to("nowhere")
-    with pytest.raises(FormatError, match=rf"{name}: must be a file, got a {kind}"):
+    error, message = FormatError, rf"{name}: must be a file, got a {kind}"
+    if (kind, name) == ("link to nothing", "x.zip"):
+        error, message = FileNotFoundError, name
+    with pytest.raises(error, match=message):
         extract(tmp_path / "x.zip", tmp_path, {"gzip/a": 5})
 
 

@@ -120,7 +120,7 @@ def test_convert_bad_sources(run):
         "head.npy": "error: head.npy: ",
         "text": r"error: text: an IDX file .* starts with 68 65 6C 6C\)",
         "none": "error: .*No such file or directory: 'none'",
-        ".": "error: .*'.'",
+        ".": "error: .: must be a file, got a folder",
     }.items():
         code, out, err = run("convert-idx", source, "b")
         assert (code, out) == (1, "")

@@ -82,7 +82,7 @@ def test_a_lack_of_memory_names_the_file_once(tmp_path):
 def test_pipes_and_devices_are_not_read(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(FormatError, match=f"^{path}: must be a regular file$"):
+        with pytest.raises(FormatError, match=f"^{path}: must be a file, got a FIFO"):
             read(path)
 
 

@@ -9,7 +9,6 @@ from fmnist_fast._io.private import (
     is_file,
     make_folder,
     open_file,
-    open_trusted,
     trusted_folder,
 )
 from fmnist_fast.errors import FormatError
@@ -95,7 +94,7 @@ def test_a_link_in_place_of_a_subfolder_is_refused(tmp_path):
 
 def test_a_file_of_ours_is_opened(tmp_path):
     (tmp_path / "file").write_bytes(b"content")
-    with open_trusted(tmp_path / "file") as file:
+    with open_file(tmp_path / "file", trusted=True) as file:
         assert file.read() == b"content"
 
 
@@ -104,14 +103,14 @@ def test_a_file_that_others_can_write_is_not(tmp_path, bits):
     (tmp_path / "file").touch()
     (tmp_path / "file").chmod(0o600 | bits)
     with pytest.raises(PermissionError, match="writable by other users"):
-        open_trusted(tmp_path / "file")
+        open_file(tmp_path / "file", trusted=True)
 
 
 def test_a_file_of_another_user_is_not_opened(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     as_other_user(monkeypatch)
     with pytest.raises(PermissionError, match="belongs to another user"):
-        open_trusted(tmp_path / "file")
+        open_file(tmp_path / "file", trusted=True)
 
 
 def link_to_file(path):
@@ -122,8 +121,8 @@ def link_to_file(path):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link_to_file])
 def test_special_files_are_refused_at_once(tmp_path, make):
     make(tmp_path / "file")
-    with pytest.raises(OSError, match=r"'.*file'"):
-        open_trusted(tmp_path / "file")
+    with pytest.raises((OSError, FormatError), match="/file"):
+        open_file(tmp_path / "file", trusted=True)
 
 
 # ---- files that may belong to anybody ---------------------------------------------
@@ -150,11 +149,11 @@ def test_other_things_are_never_opened(tmp_path, kind):
         path.symlink_to("nowhere")
     else:
         os.mkfifo(path)
-    for call in (is_file, open_file):
-        with pytest.raises(
-            FormatError, match=rf"path: must be a file, got {kind}\.\nR"
-        ):
-            call(path)
+    with pytest.raises(FormatError, match=rf"path: must be a file, got {kind}$"):
+        is_file(path)
+    error = FileNotFoundError if "nothing" in kind else FormatError
+    with pytest.raises(error, match="path"):
+        open_file(path)
 
 
 def test_a_missing_file(tmp_path):

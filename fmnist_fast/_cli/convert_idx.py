@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._io.files import open_regular, replacing
+from .._io.files import replacing
 from .._io.paths import expanded
+from .._io.private import open_file
 from ..errors import FormatError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _read_items(source: Path) -> np.ndarray:
 
     from ..idx import read_idx
 
-    with open_regular(source) as file:
+    with open_file(source) as file:
         if file.read(6) != b"\x93NUMPY":
             return read_idx(source)
         file.seek(0)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._dataset.card import CARD_NAME
-from .._io.files import open_regular
 from .._io.paths import File, expanded
+from .._io.private import open_file
 from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
 from .._load.published import longest_message, without_advice
 from .._load.split import read_split
@@ -83,7 +83,7 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     from ..idx import read_idx
 
     try:
-        with open_regular(path):  # a pipe would make `read_idx` wait
+        with open_file(path):  # a pipe would make `read_idx` wait
             items = read_idx(path)
         digest = sha256_of(path)
     except FileNotFoundError:

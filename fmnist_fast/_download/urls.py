@@ -22,7 +22,7 @@ import deflate
 from .. import config
 from .._io.lock import locked
 from .._io.paths import shown
-from .._io.private import open_trusted, trusted_folder
+from .._io.private import open_file, trusted_folder
 from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
 from .transfer import transfer
@@ -125,9 +125,9 @@ def _is_current(source: Source, version: Version) -> bool:
 def _kept_version(copy: Path) -> Version | None:
     """Return the version of a copy, or None if there is no copy without damage."""
     try:
-        with open_trusted(_note_path(copy)) as file:
+        with open_file(_note_path(copy), trusted=True) as file:
             note = json.loads(file.read())
-        with open_trusted(copy) as file:
+        with open_file(copy, trusted=True) as file:
             return note["version"] if note["crc32"] == _crc32(file) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,16 +9,14 @@ import contextlib
 import errno
 import functools
 import os
-import stat
 import sys
 from collections.abc import Iterator
-from io import FileIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from .. import _core
-from ..errors import FormatError
 from .cores import usable_cores
+from .private import open_file
 from .threads import run_together
 
 if TYPE_CHECKING:
@@ -47,22 +45,6 @@ def naming(source: Any, temporary: Path | None = None) -> Iterator[None]:
 def _named(kind: type[Exception], source: Any, error: Exception) -> Exception:
     text = str(error) or os.strerror(errno.ENOMEM)
     return kind(text if text.startswith(str(source)) else f"{source}: {text}")
-
-
-def open_regular(path: str | os.PathLike[str], source: str | None = None) -> FileIO:
-    """Open a file for reading, and raise FormatError for a pipe or a device.
-
-    Opening a pipe does not wait for a writer. `source` is the name in messages.
-    """
-    file = open(path, "rb", buffering=0, opener=_open_without_waiting)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise FormatError(f"{source or path}: must be a regular file")
-    return file
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
@@ -100,7 +82,7 @@ def read_whole(path: str | os.PathLike[str]) -> memoryview:
     """Read a whole file in several threads."""
     import numpy as np
 
-    with open_regular(path) as file, naming(path):
+    with open_file(path) as file, naming(path):
         # A bytes object would be zeroed first, and would use small pages.
         content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
         return memoryview(content)[: read_into(file, 0, content)]
@@ -113,7 +95,7 @@ def map_whole(path: str | os.PathLike[str], name: str) -> memoryview:
     becomes shorter, reads of the missing part raise a FormatError that names `name`.
     Raise ValueError for an empty file.
     """
-    with open_regular(path) as file, naming(path):
+    with open_file(path) as file, naming(path):
         return map_file(file, name)
 
 

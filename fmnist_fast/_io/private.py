@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from ..errors import FormatError
 
@@ -37,7 +37,7 @@ def is_ours(status: os.stat_result) -> bool:
     return not _HAS_OWNERS or status.st_uid == os.geteuid()
 
 
-def check_trusted(status: os.stat_result, path: Path) -> None:
+def check_trusted(status: os.stat_result, path: str | os.PathLike[str]) -> None:
     """Raise PermissionError if another user may have written a file or folder."""
     if not _HAS_OWNERS:
         return
@@ -74,41 +74,40 @@ def is_file(path: Path) -> bool:
     Return False if there is nothing. Raise FormatError if there is something else.
     """
     try:
-        mode = path.stat().st_mode
+        _check_regular(path.stat().st_mode, path)
     except FileNotFoundError:
-        if not path.is_symlink():
-            return False
-        raise FormatError(
-            f"{path}: must be a file, got a link to nothing.\nRemove the link."
-        ) from None
-    if stat.S_ISREG(mode):
-        return True
-    kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO, socket or device"
-    raise FormatError(f"{path}: must be a file, got {kind}.\nRemove or rename it.")
+        if path.is_symlink():
+            raise FormatError(
+                f"{path}: must be a file, got a link to nothing"
+            ) from None
+        return False
+    return True
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a file that may belong to anybody for reading, and never wait for it.
-
-    Raise FormatError if it is a folder, a FIFO or another special file.
-    """
-    is_file(path)  # a device must not even be opened
-    descriptor = os.open(path, os.O_RDONLY | (SAFE_FLAGS & ~_NO_LINKS))
-    return os.fdopen(descriptor, "rb", buffering=0)
+def _check_regular(mode: int, name: str | os.PathLike[str]) -> None:
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO, socket or device"
+        raise FormatError(f"{name}: must be a file, got {kind}")
 
 
-def open_trusted(path: Path) -> BinaryIO:
+def open_file(
+    path: str | os.PathLike[str], source: str | None = None, *, trusted: bool = False
+) -> FileIO:
     """Open a regular file for reading, unbuffered, and never wait for it.
 
-    Raise an OSError if it is a link, a FIFO or another special file, or is not trusted.
+    Raise FormatError, which names `source` or else the path, if it is a folder, a FIFO
+    or another special file. If the file must be `trusted`, raise an OSError if it is a
+    link or is not trusted.
     """
-    descriptor = os.open(path, os.O_RDONLY | SAFE_FLAGS)
+    _check_regular(os.stat(path).st_mode, source or path)  # before it is opened
+    safe = SAFE_FLAGS if trusted else SAFE_FLAGS & ~_NO_LINKS
+    file = open(
+        path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | safe)
+    )
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        check_trusted(status, path)
+        if trusted:
+            check_trusted(os.fstat(file.fileno()), path)
     except OSError:
-        os.close(descriptor)
+        file.close()
         raise
-    return os.fdopen(descriptor, "rb", buffering=0)
+    return file

@@ -32,9 +32,10 @@ from .. import _core
 from .._io.cores import usable_cores
 from .._io.files import map_file, replacing
 from .._io.lock import Lock, locked
-from .._io.private import is_ours, open_trusted, trusted_folder
+from .._io.private import is_ours, open_file, trusted_folder
 from .._io.threads import TaskThread, join_all, run_together, start_all
 from .._registry.hashes import has_content_of, owner_of
+from ..errors import FormatError
 
 _FORMAT = 2
 _PAGE = 4096
@@ -124,7 +125,7 @@ def load_copy(copy: Copy) -> Decoded | None:
     The items are mapped, and read-only.
     """
     try:
-        with open_trusted(copy.path) as file:
+        with open_file(copy.path, trusted=True) as file:
             mapped = map_file(file, f"{copy.path} ({copy.title})")
             ours = is_ours(os.fstat(file.fileno()))
         with _core.FileReads((mapped,)):
@@ -259,9 +260,9 @@ def _tag(key: bytes | None, text: bytes, flat: np.ndarray) -> str:
 def _read_key(cache: Path) -> bytes | None:
     """Return the key of a cache folder, or None without a key that can be trusted."""
     try:
-        with open_trusted(cache / "key") as file:
+        with open_file(cache / "key", trusted=True) as file:
             key = file.read(_KEY_NBYTES + 1)
-    except OSError:
+    except (OSError, FormatError):
         return None
     return key if len(key) == _KEY_NBYTES else None
 

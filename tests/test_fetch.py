@@ -306,7 +306,6 @@ def test_the_next_call_continues_after_a_killed_process(https, tmp_path, killed_
     n_fetched = part[0].stat().st_size
     fetch([file], tmp_path, progress=False)
     assert https.ranges() == [None, f"bytes={n_fetched}-"]
-    assert https.asked[1][1]["If-Range"] == '"1"'
     assert (tmp_path / "a.gz").read_bytes() == BODY
     assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
 
@@ -324,8 +323,11 @@ def endless(handler):
     [
         (status(404), "HTTP 404 Not Found"),
         (status(500), "HTTP 500 Internal Server Error"),
-        (redirect("/bad"), "more than 10 redirects"),
-        (redirect("file:///etc/passwd"), "must be https or http, got 'file:///etc/"),
+        (redirect("/bad"), "Exceeded 10 redirects"),
+        (
+            redirect("file:///etc/passwd"),
+            "No connection adapters were found for 'file:///etc/",
+        ),
         (content(b"x" * N), "not the published file: its sha256 must be"),
         (content(b"short"), "must have 300000 bytes, got 5"),
         (content(BODY, cut=0), "failed: .*0 bytes read, 300000 more expected"),

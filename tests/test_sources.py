@@ -13,7 +13,7 @@ import pytest
 from helpers.server import content, redirect, respond
 
 from fmnist_fast._download import sources
-from fmnist_fast._download.sources import Header, TransferError, http_source, limited
+from fmnist_fast._download.sources import TransferError, http_source, limited
 from fmnist_fast._io import threads
 
 BODY = bytes(range(256)) * 40
@@ -21,7 +21,7 @@ BODY = bytes(range(256)) * 40
 
 def get(url, *, plain=True):
     """Return the header and the whole body of a response."""
-    with contextlib.closing(limited(http_source(url, plain, 0, "", None))) as items:
+    with contextlib.closing(limited(http_source(url, plain, 0, None))) as items:
         return next(items), b"".join(items)
 
 
@@ -45,7 +45,7 @@ def threads_end():
 
 def test_headers_and_body(http):
     url = http.serve("/a", content(BODY))
-    assert get(url) == (Header(0, len(BODY), {"size": str(len(BODY))}, ""), BODY)
+    assert get(url) == ((0, {"size": str(len(BODY))}), BODY)
     [(path, headers)] = http.asked
     assert path == "/a" and headers["Accept-Encoding"] == "identity"
     assert not {"Range", "If-Range", "If-None-Match"} & set(headers)
@@ -61,7 +61,7 @@ def test_requests_without_a_thread(http, monkeypatch):
     monkeypatch.setattr(threads, "start_all", lambda threads: 0)
     http.serve("/b", content(BODY))
     assert get(http.serve("/a", redirect("/b")))[1] == BODY
-    fails("must be https or http", http.serve("/c", redirect("ftp://x")), again=False)
+    fails("No connection adapters", http.serve("/c", redirect("ftp://x")), again=False)
     fails("failed: .*refused", "http://127.0.0.1:1/", again=True)
 
 
@@ -73,8 +73,8 @@ def test_chunks(http):
 
 def test_pieces_are_returned_as_they_arrive(http):
     url = http.serve("/a", respond(200, {"Content-Length": "9"}, [b"abc"], hang=True))
-    with contextlib.closing(limited(http_source(url, True, 0, "", None))) as items:
-        assert next(items).total == 9 and next(items) == b"abc"
+    with contextlib.closing(limited(http_source(url, True, 0, None))) as items:
+        assert next(items) == (0, {"size": "9"}) and next(items) == b"abc"
         http.stopping.set()
         with pytest.raises(TransferError, match=r"failed: .*3 bytes read, 6 more"):
             next(items)
@@ -91,7 +91,7 @@ def test_redirects_are_followed(http, code):
 
 
 def test_redirects_are_limited(http):
-    fails("more than 10 redirects", http.serve("/a", redirect("/a")), again=False)
+    fails("Exceeded 10 redirects", http.serve("/a", redirect("/a")), again=False)
     assert len(http.asked) == 11
 
 
@@ -111,11 +111,13 @@ def test_the_body_of_a_redirect_is_not_read(http):
 @pytest.mark.parametrize(
     "target, message",
     [
-        ("file:///etc/passwd", "must be https or http, got 'file:///etc/passwd'"),
-        ("ftp://127.0.0.1/a", "must be https or http, got 'ftp://127"),
+        (
+            "file:///etc/passwd",
+            "No connection adapters were found for 'file:///etc/pass",
+        ),
+        ("ftp://127.0.0.1/a", "No connection adapters were found for 'ftp://127"),
         ("http://[1", "failed: Invalid IPv6 URL"),
-        ("http://*a/", "failed: URL has an invalid label"),
-        ("http://127.0.0.1:99999/", "failed: Failed to parse"),
+        ("http://127.0.0.1:99999/", "failed: (Failed to parse|Port out of range)"),
     ],
 )
 def test_redirects_to_other_schemes_and_invalid_urls(http, target, message):
@@ -149,7 +151,7 @@ def test_a_port_without_a_server(no_proxies):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        fails("request failed: Failed to establish .*refused", url, again=True)
+        fails("request failed: .*refused", url, again=True)
 
 
 def test_an_unknown_host(no_proxies):
@@ -158,7 +160,7 @@ def test_an_unknown_host(no_proxies):
 
 @pytest.mark.parametrize("url", ["nowhere", "", "//a/b", "ftp://a/b", "file:///a"])
 def test_other_schemes(no_proxies, url):
-    fails("the scheme must be https or http", url, again=False)
+    fails("No connection adapters|No scheme supplied", url, again=False)
 
 
 @pytest.mark.parametrize("url", ["http://", "http://*a/", "http://a..b/"])
@@ -221,7 +223,7 @@ from fmnist_fast._download.sources import TransferError, http_source, limited
 
 sources._PATIENCE_SECONDS = 0.3
 try:
-    next(limited(http_source(sys.argv[1], True, 0, "", None)))
+    next(limited(http_source(sys.argv[1], True, 0, None)))
 except TransferError as error:
     print(error)
 """
@@ -239,7 +241,7 @@ def test_nothing_is_printed_at_exit_after_a_call_was_abandoned(http):
 
 def test_an_unknown_authority_is_not_trusted(https):
     url = https.serve("/a", content(BODY))
-    fails("not trusted: .*CERTIFICATE_VERIFY_FAILED", url, again=False)
+    fails("failed: .*CERTIFICATE_VERIFY_FAILED", url, again=False)
     assert not https.asked
 
 
@@ -267,7 +269,7 @@ def test_a_bundle_that_is_missing_is_named(https, monkeypatch, variable):
 def test_a_certificate_for_another_host_is_not_trusted(https, authority, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
     url = https.serve("/a", content(BODY)).replace("127.0.0.1", "localhost")
-    fails("not trusted: .*localhost", url, again=False)
+    fails("failed: .*localhost", url, again=False)
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])

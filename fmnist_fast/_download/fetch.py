@@ -66,20 +66,14 @@ def _fetch_one(file: PublishedFile, target: Path, lock: Lock, progress: bool) ->
     from .sources import TransferError, http_source
     from .transfer import transfer
 
-    def check(part: BinaryIO) -> None:
-        text = _difference(part, file)
-        if text:
-            raise TransferError(f"not the published file: {text}")
-
-    reasons = ""
+    check, reasons = functools.partial(_difference, file), ""
     with transfer(
         target, lock, 0o666, file.nbytes, check, progress=progress
     ) as running:
         for url in sorted(file.urls, key=lambda url: not url.startswith("https:")):
             source = functools.partial(http_source, url, file.sha256 is not None)
             try:
-                running.receive(url, source)
-                return running.staging.publish(target)
+                return running.receive(url, source).publish(target)
             except TransferError as error:
                 reasons += f"\n  {url}: {error}"
                 running.say(f"giving up on {url}: {error}")
@@ -110,7 +104,7 @@ def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
     if not is_file(path):
         return False
     with open_file(path) as content:
-        text = _difference(content, file)
+        text = _difference(file, content)
     if text and not replace:
         raise FormatError(
             f"{path}: not the published file of that name: {text}.\n"
@@ -119,7 +113,7 @@ def _is_there(folder: Path, file: PublishedFile, replace: bool) -> bool:
     return not text
 
 
-def _difference(content: BinaryIO, file: PublishedFile) -> str:
+def _difference(file: PublishedFile, content: BinaryIO) -> str:
     """Return how a content differs from the published file, or ""."""
     algorithm = "sha256" if file.sha256 else "md5"
     known = str(file.sha256 or file.md5).lower()

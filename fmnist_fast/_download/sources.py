@@ -1,6 +1,7 @@
 """Sources of bytes: http by requests, and all other URLs by fsspec.
 
-A source is a generator. It yields a header, and then the file's bytes. It runs in a
+A source is a generator. It yields a pair, the position at which it begins and the
+version of the file, and then the bytes. The size is part of the version. It runs in a
 thread that is abandoned if it takes too long: a socket's time-out restarts with every
 byte, and name lookups have none.
 
@@ -12,14 +13,12 @@ sections 13.1.5 and 14. Bytes are taken as sent, whatever Content-Encoding says.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import ssl
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from http.client import responses
-from typing import Any, NamedTuple
-from urllib.parse import urljoin
+from typing import Any
 
 import requests
 import urllib3
@@ -33,53 +32,37 @@ _PATIENCE_SECONDS = 60.0  # for the header, redirects included, and for each pie
 _TIMEOUTS = (10.0, 30.0)  # seconds to connect, and between two packets
 _PIECE_NBYTES = 1 << 18
 _REQUEST_NBYTES = 1 << 20  # of fsspec's requests, which each end in time
-_MAX_REDIRECTS = 10
 _MAX_AFTER = 21600.0  # seconds; a longer Retry-After means the same
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)  # another try may succeed after these
 _MISSING = (403, 404, 410)  # stores that don't list their files answer 403
 # urllib3 counts a refused connection as a time-out, too.
 _TIMEOUT_ERRORS = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
 # A ValueError reports a bad URL, header or certificate.
-_LASTING_ERRORS = (ValueError, FileNotFoundError)
+_LASTING_ERRORS = (ValueError, FileNotFoundError, requests.TooManyRedirects)
 # Keys, in lower case, of the fields that identify a version in a file system's info.
 _MARKS = frozenset(
-    "etag last-modified lastmodified mtime created md5hash content-md5 generation "
+    "size etag last-modified lastmodified mtime created md5hash content-md5 generation "
     "versionid version_id checksum".split()
 )
 
 
+@dataclass(eq=False)
 class TransferError(Exception):
     """Failure to get a file from a source, and what may help."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        again: bool = False,  # another try
-        restart: bool = False,  # a try from the first byte
-        missing: bool = False,  # nothing, since the source has no such file
-        after: float = 0.0,  # a wait of this many seconds
-    ) -> None:
-        super().__init__(message)
-        self.again, self.restart = again, restart
-        self.missing, self.after = missing, after
+    message: str
+    again: bool = False  # another try
+    restart: bool = False  # a try from the first byte
+    missing: bool = False  # nothing, since the source has no such file
+    after: float = 0.0  # a wait of this many seconds
 
 
-Version = dict[str, str]  # fields and their values
+Version = dict[str, str]  # all fields that identify a version of a file
 
-
-class Header(NamedTuple):
-    """Description of a file, before the bytes from `begin` on."""
-
-    begin: int
-    total: int | None  # size of the file
-    version: Version  # all that identifies this version
-    validator: str  # with which a later request can continue it, or ""
-
-
-# The arguments are the position to begin at if the validator, which follows, is valid,
-# and a known version, whose bytes are not needed.
-Source = Callable[[int, str, Version | None], Generator[Any]]
+# The arguments are the position to begin at, and a known version. The source begins at
+# 0 instead if it can't tell that the bytes are of that version. None stands for any
+# version. If all bytes of the known version are asked for, they may be left out.
+Source = Callable[[int, Version | None], Generator[Any]]
 
 
 def limited(items: Generator[Any], seconds: float | None = None) -> Generator[Any]:
@@ -90,95 +73,93 @@ def limited(items: Generator[Any], seconds: float | None = None) -> Generator[An
         raise _failure(error) from None
 
 
-def _failure(error: BaseException) -> TransferError:
+def _failure(error: Exception) -> TransferError:
     """Return the TransferError for an exception in a source."""
     if isinstance(error, TransferError):
         return error
-    missing, again, what = isinstance(error, FileNotFoundError), True, "request failed"
-    inner: Any = error
-    while isinstance(inner, BaseException):
-        error = inner
-        if isinstance(error, _TIMEOUT_ERRORS):
+    missing, again, inner = isinstance(error, FileNotFoundError), True, error
+    while isinstance(inner, Exception):
+        if isinstance(inner, _TIMEOUT_ERRORS):
             return TransferError("no answer in time", again=True)
-        again = again and not isinstance(error, _LASTING_ERRORS)
-        inner = getattr(error, "reason", None) or (None, *error.args)[-1]
-    if isinstance(error, ssl.SSLCertVerificationError):
-        what = "certificate not trusted"
-    text = str(error) or type(error).__name__
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        text = text.partition("): ")[2] or text  # without the connection's repr
+        again = again and not isinstance(inner, _LASTING_ERRORS)
+        error, inner = inner, getattr(inner, "reason", (None, *inner.args)[-1])
+    text = shown(str(error) or type(error).__name__)
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return TransferError(f"{what}: {shown(text):.300}", again=again, missing=missing)
+    return TransferError(f"request failed: {text:.300}", again=again, missing=missing)
+
+
+class _Session(requests.Session):
+    """Session that sends no unencrypted requests unless `plain` is true."""
+
+    def __init__(self, url: str, plain: bool) -> None:
+        super().__init__()
+        self.plain, self.max_redirects = plain, 10
+        auth = get_auth_from_url(url)  # before that of .netrc
+        self.auth = auth if any(auth) else None
+        # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE still have priority.
+        bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        self.verify = bundle or True
+
+    def get_adapter(self, url: str) -> Any:
+        """Return what sends a request to this URL, of a redirect too."""
+        if url.lower().startswith("http:") and not self.plain:
+            text = "is not encrypted; http requires a known SHA-256 of the file"
+            raise TransferError(f"{shown(url)!r} {text}")
+        return super().get_adapter(url)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return the next URL. Leave the redirect's body, which may be endless."""
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            resp.close()
+        return target
 
 
 def http_source(
-    url: str, plain: bool, begin: int, validator: str, known: Version | None
+    url: str, plain: bool, begin: int, version: Version | None
 ) -> Generator[Any]:
-    """Yield the header and the bytes of a file at an http URL.
+    """Yield the position, the version and the bytes of a file at an http URL.
 
     `plain` says whether unencrypted http is allowed, in the URL and after a redirect.
     """
+    known = version or {}
+    validator = _validator(known)
+    if begin and version is not None and not validator:
+        begin, known = 0, {}
     conditions = {
         "Range": f"bytes={begin}-" if begin else "",
         "If-Range": validator if begin else "",
-        "If-None-Match": (known or {}).get("etag"),
-        "If-Modified-Since": (known or {}).get("last-modified"),
+        "If-None-Match": "" if begin else known.get("etag"),
+        "If-Modified-Since": "" if begin else known.get("last-modified"),
     }
     agent = {"User-Agent": f"fmnist_fast/{__version__}", "Accept-Encoding": "identity"}
     headers = agent | {name: value for name, value in conditions.items() if value}
-    with requests.Session() as session:
-        # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE still have priority.
-        bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        session.verify = bundle or True
-        for _ in range(_MAX_REDIRECTS + 1):
-            _check_scheme(url, plain)
-            with contextlib.closing(_get(session, url, headers)) as response:
-                target = session.get_redirect_target(response)
-                if target is None:
-                    header = _http_header(response, begin, known)
-                    is_other = header.validator not in ("", validator)
-                    if header.begin and validator and is_other:  # no If-Range there
-                        text = "the file has changed"
-                        raise TransferError(text, again=True, restart=True)
-                    yield header
-                    read1 = response.raw.read1  # returns as soon as some bytes arrive
-                    while header.version != known and (
-                        piece := read1(_PIECE_NBYTES, decode_content=False)
-                    ):
-                        yield piece
-                    return
-            url = urljoin(url, target)
-    raise TransferError(f"more than {_MAX_REDIRECTS} redirects")
+    with (
+        _Session(url, plain) as session,
+        session.get(url, headers=headers, stream=True, timeout=_TIMEOUTS) as response,
+    ):
+        start, found = _http_header(response, begin, known)
+        if start and validator and _validator(found) not in ("", validator):
+            # The server does not know If-Range.
+            raise TransferError("the file has changed", again=True, restart=True)
+        yield start, found
+        read1 = response.raw.read1  # returns as soon as some bytes arrive
+        while piece := read1(_PIECE_NBYTES, decode_content=False):
+            yield piece
 
 
-def _check_scheme(url: str, plain: bool) -> None:
-    scheme, name = url.partition(":")[0].lower(), repr(shown(url))
-    if scheme == "http" and not plain:
-        raise TransferError(
-            f"{name} is not encrypted; http requires a known SHA-256 of the file"
-        )
-    if scheme not in ("http", "https"):
-        raise TransferError(f"the scheme must be https or http, got {name}")
-
-
-def _get(
-    session: requests.Session, url: str, headers: dict[str, str]
-) -> requests.Response:
-    """Send a request. Session.get would read the body of a redirect to its end."""
-    auth = get_auth_from_url(url)  # before that of .netrc
-    request = requests.Request("GET", url, headers, auth=auth if any(auth) else None)
-    prepared = session.prepare_request(request)
-    url = str(prepared.url)
-    settings = session.merge_environment_settings(url, {}, True, None, None)
-    return session.get_adapter(url).send(prepared, timeout=_TIMEOUTS, **settings)
+def _validator(version: Version) -> str:
+    """Return the field with which a request can continue this version, or ""."""
+    validator = version.get("etag") or version.get("last-modified", "")
+    return "" if validator.startswith("W/") else validator
 
 
 def _http_header(
-    response: requests.Response, begin: int, known: Version | None
-) -> Header:
+    response: requests.Response, begin: int, known: Version
+) -> tuple[int, Version]:
     status, headers = response.status_code, response.headers
-    if status == 304 and known:
-        return Header(0, None, known, "")
+    if status == 304 and known and not begin:
+        return 0, known
     size = headers.get("Content-Length", "")
     if status == 206 and begin:
         content_range = headers.get("Content-Range", "")
@@ -198,40 +179,33 @@ def _http_header(
         again, missing = status in _TEMPORARY, status in _MISSING
         raise TransferError(message, again=again, missing=missing, after=after)
     version = {"size": size} if re.fullmatch("[0-9]{1,18}", size) else {}
-    total = int(size) if version else None
     for name in ("etag", "last-modified"):
         value = headers.get(name, "")
         if re.fullmatch("[!-~][ -~]{0,999}", value):  # other values can't be sent back
             version[name] = value
-    validator = version.get("etag") or version.get("last-modified", "")
-    validator = "" if validator.startswith("W/") else validator
-    return Header(begin if status == 206 else 0, total, version, validator)
+    return (begin if status == 206 else 0), version
 
 
 def store_source(
-    system: Any, path: str, begin: int, validator: str, known: Version | None
+    system: Any, path: str, begin: int, version: Version | None
 ) -> Generator[Any]:
-    """Yield the header and the bytes of a file in one of fsspec's file systems."""
+    """Yield the position, the version and the bytes of a file in a file system."""
 
-    def header() -> Header:
+    def current() -> Version:
         system.invalidate_cache()  # of listings
-        info = system.info(path)
-        marks = {k: str(v) for k, v in sorted(info.items()) if k.lower() in _MARKS}
-        total = info.get("size")
-        version = marks if total is None else marks | {"size": str(total)}
-        return Header(0, total, version, json.dumps(version) if marks else "")
+        items = sorted(system.info(path).items())
+        return {k: str(v) for k, v in items if k.lower() in _MARKS and v is not None}
 
-    first = header()
-    begin = begin if validator and validator == first.validator else 0
-    yield first._replace(begin=begin)
-    if first.version == known:
-        return
+    first = current()
+    if first != version or first.keys() <= {"size"}:
+        begin = 0
+    yield begin, first
     with system.open(path, "rb", block_size=_REQUEST_NBYTES) as file:
         file.seek(begin)
         piece = file.read(_PIECE_NBYTES)
         while piece:
             following = file.read(_PIECE_NBYTES)
-            if not following and header() != first:
+            if not following and current() != first:
                 text = "the file changed while it was fetched"
                 raise TransferError(text, again=True, restart=True)
             yield piece

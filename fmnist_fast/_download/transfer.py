@@ -15,6 +15,7 @@ from typing import BinaryIO
 import tqdm
 
 from .. import config
+from .._io.files import naming
 from .._io.lock import Lock
 from .._io.paths import shown
 from .._io.staging import Staging, staged
@@ -33,38 +34,41 @@ _MAX_WAIT_SECONDS = 60.0  # if a server asks for more, then the next source is t
 class Transfer:
     """Transfer of a file, which several sources may continue.
 
-    `check` raises a TransferError for the wrong content. Without it, only a part whose
-    version the source can name is continued.
+    `check` says how a content differs from the right one. Without it, a part is only
+    continued with bytes of the same version.
     """
 
     staging: Staging
     lock: Lock  # for which other processes wait
     bar: tqdm.tqdm
     nbytes: int | None  # size of the file, if known
-    check: Callable[[BinaryIO], None] | None
+    check: Callable[[BinaryIO], str] | None
 
     def say(self, message: str) -> None:
         """Print a message above the bar, unless the bar is disabled."""
         if not self.bar.disable:
             self.bar.write(f"{self.bar.desc}: {message}", file=sys.stderr)
 
-    def receive(self, url: str, source: Source) -> None:
+    def receive(self, url: str, source: Source) -> Staging:
         """Receive the file, with retries where they may help, or raise TransferError.
 
         The caller publishes the staging folder's part. The note has the version.
         """
-        failures, furthest, url = 0, self.staging.nbytes, shown(url)
-        resume = may_restart = True
+        failures, furthest, may_restart = 0, self.staging.nbytes, True
         while True:
             self.lock.say_alive()
             try:
-                return self._try(url, source, resume)
+                with naming(self.staging.path / "part"):
+                    self._try(source)
+                return self.staging
             except TransferError as error:
-                resume = not error.restart
-                if error.restart and may_restart:
-                    may_restart = False
-                    self.say(f"{url}: {error}; fetching it from the start")
-                    continue
+                text = f"{shown(url)}: {error}"
+                if error.restart:
+                    self.staging.begin({})
+                    if may_restart:
+                        may_restart = False
+                        self.say(f"{text}; fetching it from the start")
+                        continue
                 failures += 1
                 if self.staging.nbytes >= furthest + _FURTHER_NBYTES:
                     failures, furthest = 1, self.staging.nbytes
@@ -73,35 +77,26 @@ class Transfer:
                 wait = max(wait, error.after)
                 if not error.again or failures == _TRIES or wait > _MAX_WAIT_SECONDS:
                     raise
-                self.say(f"{url}: {error}; trying again in {wait:.1f} s")
+                self.say(f"{text}; trying again in {wait:.1f} s")
                 time.sleep(wait)
 
-    def _try(self, url: str, source: Source, resume: bool) -> None:
-        staging, note = self.staging, self.staging.note()
-        validator = note.get("validator", "") if note.get("url") == url else ""
-        begin = staging.nbytes if resume and (validator or self.check) else 0
-        try:
-            if not 0 < begin == self.nbytes:
-                with contextlib.closing(
-                    limited(source(begin, validator, None))
-                ) as pieces:
-                    header = next(pieces)
-                    self._check_size(header.total)
-                    if header.begin == 0:
-                        staging.begin({"url": url} | header._asdict())
-                    begin = header.begin
-                    self._copy(pieces, begin, header.total)
-            os.fsync(staging.part.fileno())
-        except OSError as error:  # for a full disk, the error names no file
-            error.filename = error.filename or str(staging.path / "part")
-            raise
-        try:
-            if self.check:
-                self.check(staging.part)
-        except TransferError as error:
+    def _try(self, source: Source) -> None:
+        staging, begin = self.staging, self.staging.nbytes
+        if begin == 0 or begin != self.nbytes:
+            known = staging.note().get("version", {}) if begin else {}
+            pieces = limited(source(begin, None if self.check else known))
+            with contextlib.closing(pieces):
+                begin, version = next(pieces)
+                total = int(version["size"]) if "size" in version else None
+                self._check_size(total)
+                if begin == 0:
+                    staging.begin({"version": version})
+                self._copy(pieces, begin, total)
+        os.fsync(staging.part.fileno())
+        if self.check and (difference := self.check(staging.part)):
             staging.begin({})
-            error.restart = begin > 0
-            raise
+            text = f"not the published file: {difference}"
+            raise TransferError(text, restart=begin > 0)
 
     def _check_size(self, total: int | None) -> None:
         limit = config.max_download_nbytes()
@@ -150,7 +145,7 @@ def transfer(
     lock: Lock,
     mode: int,
     nbytes: int | None = None,
-    check: Callable[[BinaryIO], None] | None = None,
+    check: Callable[[BinaryIO], str] | None = None,
     *,
     progress: bool = True,
 ) -> Iterator[Transfer]:

@@ -8,8 +8,10 @@ copy's bytes. The checksum guards against damage, and the folder against other u
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -36,7 +38,10 @@ def find(pattern: str) -> list[str]:
     """Return the URLs that match a pattern, or a URL without wildcards unchanged."""
     if not re.search(r"[*?\[]", pattern):
         return [pattern]
-    _check_online(pattern)
+    if _is_offline(pattern):
+        raise DownloadError(
+            f"FMNIST_FAST_OFFLINE is set, so {shown(pattern)} is not fetched"
+        )
     system, path = _file_system(pattern)
 
     def matches() -> Generator[list[str]]:
@@ -62,20 +67,19 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     the result is None, or a DownloadError if the file is `needed`.
     """
     copies = [_copy_path(url) for url in urls]
+    found, urls = None, list(urls)
     if any(map(_is_offline, urls)):
         kept = [url for url, copy in zip(urls, copies) if os.path.lexists(copy)]
-        return fetch(kept[0] if kept else urls[0]) if kept or needed else None
-    copy, n_missing = None, 0
-    while copy is None and n_missing < len(urls):
-        try:
-            copy = fetch(urls[n_missing])
-        except FileNotFoundError:
-            n_missing += 1
-    if copy is not None or not needed:
-        for outdated in copies[:n_missing]:
+        urls = kept or urls[:needed]
+    for url in urls:
+        with contextlib.suppress(FileNotFoundError):
+            found = fetch(url)
+            break
+    if found or not needed:
+        for outdated in itertools.takewhile(lambda copy: copy != found, copies):
             outdated.unlink(missing_ok=True)
             _note_path(outdated).unlink(missing_ok=True)
-    return copy
+    return found
 
 
 def fetch(url: str) -> Path:
@@ -83,28 +87,14 @@ def fetch(url: str) -> Path:
     copy, name = _copy_path(url), shown(url)
     kept = _kept_version(copy)
     if _is_offline(url):
-        if kept is not None:
-            return copy
-        if os.path.lexists(copy):
-            text = f"the copy {copy} is damaged, and FMNIST_FAST_OFFLINE is set"
-            raise DownloadError(f"{name}: {text}.\nUnset it to fetch the file again.")
-        _check_online(url)
+        if kept is None:
+            text = f"FMNIST_FAST_OFFLINE is set, so {name} is not fetched"
+            raise DownloadError(f"{text}.\nIts copy {copy} is missing or damaged.")
+        return copy
     source = _source_of(url)
     try:
-        if kept and _is_current(source, kept):
-            return copy
-        with locked(copy.with_name(f".{copy.name}.lock"), f"fetching {name}") as lock:
-            latest = _kept_version(copy)
-            if latest is not None and latest != kept:  # another process fetched it
-                return copy
-            with transfer(copy, lock, 0o600) as running:
-                running.receive(url, source)
-                staging = running.staging
-                staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
-                for path in (copy, _note_path(copy)):
-                    if path.is_dir() and not path.is_symlink():  # can't be replaced
-                        path.rename(f"{staging.path}.{path.name}.old")
-                staging.publish(copy, _note_path(copy))
+        if not kept or not _is_current(source, kept):
+            _receive(url, source, copy, kept)
     except TransferError as error:
         if error.missing:
             raise FileNotFoundError(f"{name}: no such file ({error})") from None
@@ -113,13 +103,26 @@ def fetch(url: str) -> Path:
 
 
 def _is_current(source: Source, version: Version) -> bool:
-    """Return whether the source has this version. The transfer reports other errors."""
-    try:
-        return next(limited(source(0, "", version))).version == version
-    except TransferError as error:
-        if error.missing:
-            raise
-        return False
+    """Return whether the source has this version. The transfer reports errors."""
+    with contextlib.suppress(TransferError):
+        return next(limited(source(0, version)))[1] == version
+    return False
+
+
+def _receive(url: str, source: Source, copy: Path, kept: Version | None) -> None:
+    """Receive a copy, unless another process replaces the one that is `kept`."""
+    lock_path = copy.with_name(f".{copy.name}.lock")
+    with locked(lock_path, f"fetching {shown(url)}") as lock:
+        latest = _kept_version(copy)
+        if latest is not None and latest != kept:
+            return
+        with transfer(copy, lock, 0o600) as running:
+            staging = running.receive(url, source)
+            staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
+            for path in (copy, _note_path(copy)):
+                if path.is_dir() and not path.is_symlink():  # can't be replaced
+                    path.rename(f"{staging.path}.{path.name}.old")
+            staging.publish(copy, _note_path(copy))
 
 
 def _kept_version(copy: Path) -> Version | None:
@@ -167,12 +170,6 @@ def _is_offline(url: str) -> bool:
     return config.offline() and protocol not in _WITHOUT_NETWORK
 
 
-def _check_online(url: str) -> None:
-    if _is_offline(url):
-        text = f"FMNIST_FAST_OFFLINE is set, so {shown(url)} is not fetched"
-        raise DownloadError(text)
-
-
 def _source_of(url: str) -> Source:
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https"):
@@ -191,7 +188,7 @@ def _file_system(url: str) -> tuple[Any, str]:
         text = f"{name} requires a package that is not installed ({error})"
         advice = f"Run {_EXTRA}, or install the package of the store."
         raise ImportError(f"{text}.\n{advice}") from error
-    except ValueError as error:  # such as an unknown protocol
-        raise ValueError(f"{name}: {shown(error)}") from None
     except Exception as error:  # each file system has its own exceptions
-        raise DownloadError(f"{name}: could not be opened: {shown(error)}") from None
+        # ValueError for an unknown protocol
+        kind = ValueError if isinstance(error, ValueError) else DownloadError
+        raise kind(f"{name}: could not be opened: {shown(error)}") from None

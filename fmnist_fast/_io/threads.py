@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import sys
 import threading
 import warnings
@@ -109,8 +110,9 @@ def join_all(threads: Sequence[TaskThread]) -> None:
 def in_thread(items: Generator[Any], seconds: float) -> Generator[Any]:
     """Yield the items of a generator that runs in a thread, each in limited time.
 
-    Raise TimeoutError after `seconds` without an item, and abandon the thread. If no
-    thread can start, the calling thread waits, for as long as it takes.
+    Some items are made ahead, but none before the second is asked for. Raise
+    TimeoutError after `seconds` without an item, and abandon the thread. If no thread
+    can start, the calling thread waits, for as long as it takes.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
@@ -129,15 +131,14 @@ def in_thread(items: Generator[Any], seconds: float) -> Generator[Any]:
         yield from items
         return
     try:
-        for _ in range(_N_AHEAD):
-            wanted.put(True)
-        while True:
+        for n_more in itertools.chain((1, _N_AHEAD), itertools.repeat(1)):
+            for _ in range(n_more):
+                wanted.put(True)
             item, error = results.get(timeout=seconds)
             if isinstance(error, StopIteration):
                 return
             if error is not None:
                 raise error
-            wanted.put(True)
             yield item
     except Empty:
         # End the thread, too, if it runs or is ever woken up.

@@ -13,7 +13,6 @@ from helpers.server import content, respond, status
 
 from fmnist_fast._download import sources, transfer
 from fmnist_fast._download.sources import TransferError, http_source
-from fmnist_fast._io.lock import locked
 
 N = 256_000
 BODY = random.Random(0).randbytes(N)
@@ -39,19 +38,9 @@ def download(folder):
 
     def download(url, nbytes=N, *, check=lambda part: ""):
         source = functools.partial(http_source, url, True)
-        with (
-            locked(folder.with_name("lock"), "testing") as lock,
-            transfer.transfer(
-                folder / "a",
-                lock,
-                0o600,
-                nbytes,
-                check,
-                progress=False,
-            ) as running,
-        ):
-            running.receive(url, source)
-            running.staging.publish(folder / "a")
+        path = folder / "a"
+        with transfer.transfer(path, 0o600, nbytes, check, progress=False) as running:
+            running.receive(url, source).publish(path)
         assert [path.name for path in folder.iterdir()] == ["a"]
         return (folder / "a").read_bytes()
 

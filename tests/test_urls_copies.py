@@ -216,14 +216,14 @@ def test_leftovers_of_killed_processes_are_removed(http, url, monkeypatch):
 def test_processes_share_one_copy(http, url, monkeypatch):
     """Another process fetches the file while this one waits for the lock."""
     copy = urls._copy_path(url)
-    real = urls.locked
+    real = transfer.locked
 
     def slow(*arguments):
-        monkeypatch.setattr(urls, "locked", real)
+        monkeypatch.setattr(transfer, "locked", real)
         urls.fetch(url)
         return locked(*arguments)
 
-    monkeypatch.setattr(urls, "locked", slow)
+    monkeypatch.setattr(transfer, "locked", slow)
     assert urls.fetch(url) == copy and len(http.asked) == 1
 
 

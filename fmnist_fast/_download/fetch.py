@@ -16,7 +16,6 @@ from .._io.private import is_file, open_file
 from ..errors import DownloadError, FormatError
 
 if TYPE_CHECKING:
-    from .._io.lock import Lock
     from .._registry.spec import PublishedFile
 
 
@@ -45,39 +44,32 @@ def fetch(
         text = "FMNIST_FAST_OFFLINE is set, so nothing is fetched."
         raise DownloadError(f"{text}\n{by_hand(missing, folder)}")
     for i, file in enumerate(missing):
-        from .._io.lock import locked  # not needed if all files are there
-        from .sources import TransferError
-
-        path = folder / f".{file.name}.lock"
-        with locked(path, f"fetching {file.name}") as lock:
-            if _is_there(folder, file, replace):  # another process fetched it
-                continue
-            try:
-                _fetch_one(file, folder / file.name, lock, progress)
-            except TransferError as error:
-                text = f"could not fetch {file.name}:{error}"
-                hint = by_hand(missing[i:], folder)
-                raise DownloadError(f"{text}\n{hint}") from None
+        reasons = _fetch_one(file, folder, progress, replace)
+        if reasons:
+            text = f"could not fetch {file.name}:{reasons}"
+            raise DownloadError(f"{text}\n{by_hand(missing[i:], folder)}")
     return [folder / file.name for file in files]
 
 
-def _fetch_one(file: PublishedFile, target: Path, lock: Lock, progress: bool) -> None:
-    """Fetch a file from the first mirror that has it, or raise TransferError."""
-    from .sources import TransferError, http_source
+def _fetch_one(file: PublishedFile, folder: Path, progress: bool, replace: bool) -> str:
+    """Fetch a file from the first mirror that has it, or return why none gave it."""
+    from .sources import TransferError, http_source  # not needed if all files are there
     from .transfer import transfer
 
-    check, reasons = functools.partial(_difference, file), ""
-    with transfer(
-        target, lock, 0o666, file.nbytes, check, progress=progress
-    ) as running:
+    reasons, check = "", functools.partial(_difference, file)
+    target, nbytes = folder / file.name, file.nbytes
+    with transfer(target, 0o666, nbytes, check, progress=progress) as running:
+        if _is_there(folder, file, replace):  # another process fetched it
+            return ""
         for url in sorted(file.urls, key=lambda url: not url.startswith("https:")):
             source = functools.partial(http_source, url, file.sha256 is not None)
             try:
-                return running.receive(url, source).publish(target)
+                running.receive(url, source).publish(target)
+                return ""
             except TransferError as error:
                 reasons += f"\n  {url}: {error}"
                 running.say(f"giving up on {url}: {error}")
-    raise TransferError(reasons)
+    return reasons
 
 
 def by_hand(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> str:

@@ -16,7 +16,7 @@ import tqdm
 
 from .. import config
 from .._io.files import naming
-from .._io.lock import Lock
+from .._io.lock import Lock, locked
 from .._io.paths import shown
 from .._io.staging import Staging, staged
 from .sources import Source, TransferError, limited
@@ -142,18 +142,19 @@ class Transfer:
 @contextlib.contextmanager
 def transfer(
     target: Path,
-    lock: Lock,
     mode: int,
     nbytes: int | None = None,
     check: Callable[[BinaryIO], str] | None = None,
     *,
     progress: bool = True,
 ) -> Iterator[Transfer]:
-    """Stage a file of this mode, and show a bar on stderr if it takes long."""
+    """Lock and stage a file of this mode, and show a bar on stderr if it takes long."""
+    name = target.name
     options = {"unit": "B", "unit_scale": True, "file": sys.stderr}
     options |= {"disable": not progress, "delay": _BAR_SECONDS}
     with (
+        locked(target.with_name(f".{name}.lock"), f"fetching {name}") as lock,
         staged(target, mode) as staging,
-        tqdm.tqdm(desc=target.name, total=nbytes, **options) as bar,
+        tqdm.tqdm(desc=name, total=nbytes, **options) as bar,
     ):
         yield Transfer(staging, lock, bar, nbytes, check)

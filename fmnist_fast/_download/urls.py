@@ -22,7 +22,6 @@ from typing import Any, BinaryIO
 import deflate
 
 from .. import config
-from .._io.lock import locked
 from .._io.paths import shown
 from .._io.private import open_file, trusted_folder
 from ..errors import DownloadError
@@ -111,18 +110,16 @@ def _is_current(source: Source, version: Version) -> bool:
 
 def _receive(url: str, source: Source, copy: Path, kept: Version | None) -> None:
     """Receive a copy, unless another process replaces the one that is `kept`."""
-    lock_path = copy.with_name(f".{copy.name}.lock")
-    with locked(lock_path, f"fetching {shown(url)}") as lock:
+    with transfer(copy, 0o600) as running:
         latest = _kept_version(copy)
         if latest is not None and latest != kept:
             return
-        with transfer(copy, lock, 0o600) as running:
-            staging = running.receive(url, source)
-            staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
-            for path in (copy, _note_path(copy)):
-                if path.is_dir() and not path.is_symlink():  # can't be replaced
-                    path.rename(f"{staging.path}.{path.name}.old")
-            staging.publish(copy, _note_path(copy))
+        staging = running.receive(url, source)
+        staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
+        for path in (copy, _note_path(copy)):
+            if path.is_dir() and not path.is_symlink():  # can't be replaced
+                path.rename(f"{staging.path}.{path.name}.old")
+        staging.publish(copy, _note_path(copy))
 
 
 def _kept_version(copy: Path) -> Version | None:

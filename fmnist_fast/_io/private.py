@@ -95,8 +95,8 @@ def open_file(
 ) -> FileIO:
     """Open a regular file for reading, unbuffered, and never wait for it.
 
-    Raise FormatError, which names `source` or else the path, if it is a folder, a FIFO
-    or another special file. If the file must be `trusted`, raise an OSError if it is a
+    Raise FormatError, which names `source` or the path, if it is a folder, a FIFO or
+    another special file. If the file must be `trusted`, raise an OSError if it is a
     link or is not trusted.
     """
     _check_regular(os.stat(path).st_mode, source or path)  # before it is opened

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -24,12 +23,12 @@ import deflate
 from .. import config
 from .._io.paths import shown
 from .._io.private import open_file, trusted_folder
+from .._io.staging import Staging
 from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
 from .transfer import transfer
 
 _WITHOUT_NETWORK = ("file", "local", "memory")
-_EXTRA = "pip install 'fmnist_fast[remote]'"
 _LIST_SECONDS = 300.0  # to list the files of a pattern
 
 
@@ -38,9 +37,7 @@ def find(pattern: str) -> list[str]:
     if not re.search(r"[*?\[]", pattern):
         return [pattern]
     if _is_offline(pattern):
-        raise DownloadError(
-            f"FMNIST_FAST_OFFLINE is set, so {shown(pattern)} is not fetched"
-        )
+        raise _refusal(pattern)
     system, path = _file_system(pattern)
 
     def matches() -> Generator[list[str]]:
@@ -65,19 +62,20 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     Without the network, the first file that has a copy counts. If no file has a copy,
     the result is None, or a DownloadError if the file is `needed`.
     """
-    copies = [_copy_path(url) for url in urls]
-    found, urls = None, list(urls)
+    copies = {url: _copy_path(url) for url in urls}
     if any(map(_is_offline, urls)):
-        kept = [url for url, copy in zip(urls, copies) if os.path.lexists(copy)]
-        urls = kept or urls[:needed]
-    for url in urls:
-        with contextlib.suppress(FileNotFoundError):
+        kept = [url for url in urls if os.path.lexists(copies[url])]
+        return fetch(kept[0] if kept else urls[0]) if kept or needed else None
+    found, outdated = None, []
+    for url, copy in copies.items():
+        try:
             found = fetch(url)
             break
+        except FileNotFoundError:
+            outdated += [copy, _note_path(copy)]
     if found or not needed:
-        for outdated in itertools.takewhile(lambda copy: copy != found, copies):
-            outdated.unlink(missing_ok=True)
-            _note_path(outdated).unlink(missing_ok=True)
+        for path in outdated:
+            path.unlink(missing_ok=True)
     return found
 
 
@@ -87,13 +85,16 @@ def fetch(url: str) -> Path:
     kept = _kept_version(copy)
     if _is_offline(url):
         if kept is None:
-            text = f"FMNIST_FAST_OFFLINE is set, so {name} is not fetched"
-            raise DownloadError(f"{text}.\nIts copy {copy} is missing or damaged.")
+            raise _refusal(url, f".\nIts copy {copy} is missing or damaged.")
         return copy
     source = _source_of(url)
     try:
-        if not kept or not _is_current(source, kept):
-            _receive(url, source, copy, kept)
+        if kept and _is_current(source, kept):
+            return copy
+        with transfer(copy, 0o600) as running:
+            latest = _kept_version(copy)
+            if latest is None or latest == kept:  # no other process fetched it
+                _publish(running.receive(url, source), copy)
     except TransferError as error:
         if error.missing:
             raise FileNotFoundError(f"{name}: no such file ({error})") from None
@@ -108,18 +109,12 @@ def _is_current(source: Source, version: Version) -> bool:
     return False
 
 
-def _receive(url: str, source: Source, copy: Path, kept: Version | None) -> None:
-    """Receive a copy, unless another process replaces the one that is `kept`."""
-    with transfer(copy, 0o600) as running:
-        latest = _kept_version(copy)
-        if latest is not None and latest != kept:
-            return
-        staging = running.receive(url, source)
-        staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
-        for path in (copy, _note_path(copy)):
-            if path.is_dir() and not path.is_symlink():  # can't be replaced
-                path.rename(f"{staging.path}.{path.name}.old")
-        staging.publish(copy, _note_path(copy))
+def _publish(staging: Staging, copy: Path) -> None:
+    staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
+    for path in (copy, _note_path(copy)):
+        if path.is_dir() and not path.is_symlink():  # can't be replaced
+            path.rename(f"{staging.path}.{path.name}.old")
+    staging.publish(copy, _note_path(copy))
 
 
 def _kept_version(copy: Path) -> Version | None:
@@ -167,6 +162,11 @@ def _is_offline(url: str) -> bool:
     return config.offline() and protocol not in _WITHOUT_NETWORK
 
 
+def _refusal(url: str, more: str = "") -> DownloadError:
+    text = f"FMNIST_FAST_OFFLINE is set, so {shown(url)} is not fetched"
+    return DownloadError(f"{text}{more}")
+
+
 def _source_of(url: str) -> Source:
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https"):
@@ -183,9 +183,10 @@ def _file_system(url: str) -> tuple[Any, str]:
         return url_to_fs(url)
     except ImportError as error:
         text = f"{name} requires a package that is not installed ({error})"
-        advice = f"Run {_EXTRA}, or install the package of the store."
+        advice = (
+            "Run pip install 'fmnist_fast[remote]', or install the store's package."
+        )
         raise ImportError(f"{text}.\n{advice}") from error
-    except Exception as error:  # each file system has its own exceptions
-        # ValueError for an unknown protocol
+    except Exception as error:  # ValueError, or one of the file system's own
         kind = ValueError if isinstance(error, ValueError) else DownloadError
         raise kind(f"{name}: could not be opened: {shown(error)}") from None

@@ -28,6 +28,8 @@ from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
 from .transfer import transfer
 
+_OFFLINE = "FMNIST_FAST_OFFLINE is set, so {} is not fetched"
+_INSTALL = "pip install 'fmnist_fast[remote]'"
 _WITHOUT_NETWORK = ("file", "local", "memory")
 _LIST_SECONDS = 300.0  # to list the files of a pattern
 
@@ -37,7 +39,7 @@ def find(pattern: str) -> list[str]:
     if not re.search(r"[*?\[]", pattern):
         return [pattern]
     if _is_offline(pattern):
-        raise _refusal(pattern)
+        raise DownloadError(_OFFLINE.format(shown(pattern)))
     system, path = _file_system(pattern)
 
     def matches() -> Generator[list[str]]:
@@ -85,7 +87,8 @@ def fetch(url: str) -> Path:
     kept = _kept_version(copy)
     if _is_offline(url):
         if kept is None:
-            raise _refusal(url, f".\nIts copy {copy} is missing or damaged.")
+            text = f"Its copy {copy} is missing or damaged."
+            raise DownloadError(f"{_OFFLINE.format(name)}.\n{text}")
         return copy
     source = _source_of(url)
     try:
@@ -162,11 +165,6 @@ def _is_offline(url: str) -> bool:
     return config.offline() and protocol not in _WITHOUT_NETWORK
 
 
-def _refusal(url: str, more: str = "") -> DownloadError:
-    text = f"FMNIST_FAST_OFFLINE is set, so {shown(url)} is not fetched"
-    return DownloadError(f"{text}{more}")
-
-
 def _source_of(url: str) -> Source:
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https"):
@@ -183,9 +181,7 @@ def _file_system(url: str) -> tuple[Any, str]:
         return url_to_fs(url)
     except ImportError as error:
         text = f"{name} requires a package that is not installed ({error})"
-        advice = (
-            "Run pip install 'fmnist_fast[remote]', or install the store's package."
-        )
+        advice = f"Run {_INSTALL}, or install the package of the store."
         raise ImportError(f"{text}.\n{advice}") from error
     except Exception as error:  # ValueError, or one of the file system's own
         kind = ValueError if isinstance(error, ValueError) else DownloadError

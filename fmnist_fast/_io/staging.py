@@ -96,11 +96,10 @@ class Staging:
         os.replace(self._at(_PART), target, src_dir_fd=self._folder)
         sync_folder(target.parent)
 
-    def leave(self, *, remove: bool = False) -> None:
+    def leave(self) -> None:
         """Close the folder, and remove it if its part is empty or has moved."""
         with self._stack:
-            is_open = not self.part.closed
-            if is_open and not remove and self._has_name() and self.nbytes:
+            if not self.part.closed and self._has_name() and self.nbytes:
                 return
             if not _IS_POSIX:  # an open file can't be removed there
                 self.part.close()
@@ -143,7 +142,8 @@ def staged(target: Path, mode: int) -> Iterator[Staging]:
     name = f".{target.name}.{os.urandom(8).hex()}.fetching"
     staging = leftovers.pop() if leftovers else Staging(target.with_name(name), mode)
     for other in leftovers:
-        other.leave(remove=True)
+        other.begin({})
+        other.leave()
     try:
         yield staging
     finally:

@@ -221,6 +221,22 @@ def test_items_come_in_order_and_exceptions_pass():
     assert list(in_thread(iter_of(range(3)), 5)) == [0, 1, 2]
 
 
+def test_nothing_is_made_ahead_of_the_first_item():
+    made = []
+
+    def items():
+        for i in range(20):
+            made.append(i)
+            yield i
+
+    running = in_thread(items(), 5)
+    assert next(running) == 0
+    time.sleep(0.05)
+    assert made == [0]
+    assert next(running) == 1
+    running.close()
+
+
 def iter_of(items):
     yield from items
 

@@ -141,7 +141,7 @@ def test_files_and_links_to_files(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["a folder", "a FIFO, socket or device", "a link to nothing"]
 )
-def test_other_things_are_never_opened(tmp_path, kind):
+def test_other_things_are_refused(tmp_path, kind):
     path = tmp_path / "path"
     if kind == "a folder":
         path.mkdir()

@@ -95,19 +95,22 @@ def open_file(
 ) -> FileIO:
     """Open a regular file for reading, unbuffered, and never wait for it.
 
-    Raise FormatError, which names `source` or the path, if it is a folder, a FIFO or
-    another special file. If the file must be `trusted`, raise an OSError if it is a
-    link or is not trusted.
+    Raise FormatError, which names `source` or the path, for a folder, a FIFO or another
+    special file. If `trusted` is True, raise an OSError for a link, and for a file that
+    is not trusted.
     """
-    _check_regular(os.stat(path).st_mode, source or path)  # before it is opened
     safe = SAFE_FLAGS if trusted else SAFE_FLAGS & ~_NO_LINKS
-    file = open(
-        path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | safe)
-    )
-    try:
-        if trusted:
-            check_trusted(os.fstat(file.fileno()), path)
-    except OSError:
-        file.close()
-        raise
-    return file
+
+    def open_checked(name: str, flags: int) -> int:
+        descriptor = os.open(name, flags | safe)
+        try:
+            status = os.fstat(descriptor)
+            _check_regular(status.st_mode, source or path)
+            if trusted:
+                check_trusted(status, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    return open(path, "rb", buffering=0, opener=open_checked)

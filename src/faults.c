@@ -221,7 +221,8 @@ void fm_faults_unwatch(struct fm_faults_range *range)
 static void change_depth(int change)
 {
     if (has_depth)
-        pthread_setspecific(depth, (char *)pthread_getspecific(depth) + change);
+        pthread_setspecific(depth,
+                            (void *)((intptr_t)pthread_getspecific(depth) + change));
 }
 
 /* Map an empty file in place of a range that has zeros, because a read of these would
@@ -263,7 +264,8 @@ static struct fm_faults_range *find_damaged(const void *begin, size_t nbytes)
     struct fm_faults_range *range = fm_faults_count() ? atomic_load(&newest) : NULL;
     for (; range; range = range->next) {
         const uintptr_t start = atomic_load(&range->begin);
-        if (atomic_load(&range->is_damaged) && from < start + range->nbytes &&
+        const size_t length = atomic_load(&range->nbytes); /* 0: no longer watched */
+        if (atomic_load(&range->is_damaged) && length > 0 && from < start + length &&
             start < from + nbytes)
             break;
     }

@@ -5,73 +5,13 @@ Each script runs in a process of its own, because a mistake ends it with SIGBUS.
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 
 import pytest
+from helpers.shorter_files import check, run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGBUS")
-
-# Pixels and labels are never 0, so zeros in place of a missing part are noticed. A row
-# has 1024 pixels, and the first page of a file has rows 0 to 2 and the header.
-PREAMBLE = textwrap.dedent(
-    """
-    import faulthandler, gc, mmap, os, signal, sys, threading
-    from pathlib import Path
-    import numpy as np
-    import fmnist_fast as ff
-    from fmnist_fast import _core
-
-    N = 5000
-    folder = Path(sys.argv[1])
-    os.environ["FMNIST_FAST_CACHE"] = str(folder / "cache")
-
-    def write(k, suffix=""):
-        images = folder / f"part{k}-images-idx3-ubyte{suffix}"
-        rng = np.random.default_rng(k)
-        ff.write_idx(images, rng.integers(1, 256, (N, 32, 32), np.uint8))
-        ff.write_idx(str(images).replace("images-idx3", "labels-idx1"),
-                     rng.integers(1, 10, N, np.uint8))
-        return images
-
-    def load():
-        return ff.load_files(folder / "part*")
-
-    def expect(function, name):
-        try:
-            function()
-            gc.collect()  # Python raises the error of a numpy read after a call
-        except ff.FormatError as error:
-            text = str(error)
-            assert text.startswith(f"{name}: part of the file can't be read"), text
-            assert text.endswith("Load the dataset again. Replace files that are in "
-                                 "use instead of writing to them."), text
-        else:
-            raise SystemExit("no error")
-
-    def foreign_map():
-        path = folder / "foreign"
-        path.write_bytes(bytes(1 << 16))
-        with open(path, "rb") as file:
-            foreign = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        os.truncate(path, 0)
-        return foreign
-    """
-)
-
-
-def run(folder, code, *options):
-    """Run a script with files in `folder`. It must end within a minute."""
-    script = PREAMBLE + textwrap.dedent(code)
-    command = [sys.executable, *options, "-c", script, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-def check(folder, code, *options):
-    """Run a script, which must succeed."""
-    done = run(folder, code, *options)
-    assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -268,6 +208,25 @@ def test_a_file_that_is_dropped_at_once_is_named(tmp_path):
             return images.parts[0][N - 1] + 1
 
         expect(last_row, path)
+        """,
+    )
+
+
+def test_maps_in_the_place_of_damaged_ones_are_whole(tmp_path):
+    check(
+        tmp_path,
+        """
+        path = folder / "small"
+        for _ in range(20):
+            path.write_bytes(b"x" * 8192)
+            small = files.map_whole(path, "small")
+            os.truncate(path, 4096)
+            expect(lambda: bytes(small), "small")
+            del small
+        path.write_bytes(b"x" * (1 << 16))
+        larger = [files.map_whole(path, "larger") for _ in range(20)]
+        with _core.FileReads(larger):
+            assert all(bytes(each) == b"x" * (1 << 16) for each in larger)
         """,
     )
 

@@ -43,6 +43,16 @@ def test_images_labels_and_classes(folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
+def test_others_may_read_the_folder_if_the_umask_allows_it(folder, tmp_path):
+    before = os.umask(0o022)
+    try:
+        ff.convert_folder(folder, tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+
+
 def test_train_and_test_have_the_same_classes(tmp_path):
     root = tmp_path / "photos"
     draw(root / "train" / "b" / "1.png", 1)

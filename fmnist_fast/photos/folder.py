@@ -23,7 +23,7 @@ import numpy as np
 from .._checks import checked_integer, install_hint
 from .._io.cores import usable_cores
 from .._io.files import sync_folder
-from .._io.lock import Lock, locked
+from .._io.lock import locked
 from .._io.paths import expanded
 from .._io.threads import TaskThread, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
@@ -138,9 +138,7 @@ def convert_folder(
     photos = PhotoFolder(source)
     _check_targets(source, target, part)
 
-    path, task = part / PROGRESS_NAME / "lock", f"converting {source}"
-    with _pillow_blocks_kept(threads), locked(path, task, patience=0) as lock:
-        _check_lock(lock, target)
+    with _pillow_blocks_kept(threads), _locked(source, target, part):
         store = PhotoStore(part, photos)
         if store.n_photos == 0:
             shutil.rmtree(part)
@@ -163,14 +161,19 @@ def convert_folder(
     return Converted(target, tuple(photos.classes), n_images, n_bad, photos.n_skipped)
 
 
-def _check_lock(lock: Lock, target: Path) -> None:
-    if lock.error is not None:
-        raise lock.error
-    if not lock.is_held:
-        raise RuntimeError(
-            f"{target}: another process is converting photos to it.\n"
-            "Wait for that process, or choose another output folder."
-        )
+@contextlib.contextmanager
+def _locked(source: Path, target: Path, part: Path) -> Iterator[None]:
+    """Keep other processes from converting photos to the same folder."""
+    path = part / PROGRESS_NAME / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)  # `locked` would make it private
+    with locked(path, f"converting {source}", patience=0) as lock:
+        if isinstance(lock.error, TimeoutError):
+            raise RuntimeError(
+                f"{target}: another process is converting photos to it.\n"
+                "Wait for that process, or choose another output folder."
+            )
+        lock.check_held()
+        yield
 
 
 @contextlib.contextmanager

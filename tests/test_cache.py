@@ -287,11 +287,10 @@ def test_two_processes_at_once(folder, root):
     assert [copy.suffix for copy in copies(folder)] == [".bin", ".bin"]
 
 
-def test_a_file_system_without_locks_gives_a_warning(root, folder, monkeypatch):
+def test_copies_are_made_without_file_locks(root, folder, monkeypatch):
     def refuse(file):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(lock, "try_lock", refuse)
-    with pytest.warns(UserWarning, match="could not keep .* No locks available"):
-        dataset = ff.load("train", root)
-    assert len(dataset) == N_IMAGES and not list(folder.glob("decoded/*.bin"))
+    assert is_mapped(ff.load("train", root).images)
+    assert len(list(folder.glob("decoded/*.bin"))) == 2

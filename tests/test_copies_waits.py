@@ -78,7 +78,7 @@ def test_a_stopped_process_is_not_waited_for_without_end(copy, made, holder):
     assert np.array_equal(items, ITEMS) and made == [1] and names(copy) == ["a.lock"]
     waiting, not_kept = (str(warning.message) for warning in caught)
     assert waiting.startswith(f"making a copy: waiting for process {process.pid}, ")
-    assert "another process holds it, and gives no sign of life" in not_kept
+    assert f"process {process.pid} holds it, and gives no sign of life" in not_kept
     process.kill()
     process.wait()
     made.clear()
@@ -119,17 +119,26 @@ def test_load_and_synthetic_go_on_without_a_stopped_process(
         assert words.count("waiting") == words.count("could not keep") == 1
 
 
-def test_a_slow_process_is_waited_for(copy, made, monkeypatch):
+@pytest.mark.parametrize("slow_part", ["make", "save"])
+def test_a_slow_process_is_waited_for(copy, made, monkeypatch, slow_part):
     monkeypatch.setattr(lock, "_PATIENCE_SECONDS", 0.4)
     monkeypatch.setattr(copies, "_BEAT_SECONDS", 0.05)
     begun = threading.Event()
 
-    def make():
-        begun.set()
-        time.sleep(1)
-        return copy.make()
+    def slowly(function):
+        def called(*arguments):
+            begun.set()
+            time.sleep(1)
+            return function(*arguments)
 
-    slow = threading.Thread(target=load_or_make, args=[copy._replace(make=make)])
+        return called
+
+    slow_copy = copy
+    if slow_part == "make":
+        slow_copy = copy._replace(make=slowly(copy.make))
+    else:
+        monkeypatch.setattr(copies, "save_copy", slowly(save_copy))
+    slow = threading.Thread(target=load_or_make, args=[slow_copy])
     slow.start()
     begun.wait(5)
     with pytest.warns(RuntimeWarning, match="waiting for"):

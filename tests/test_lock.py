@@ -138,7 +138,11 @@ def test_the_wait_for_a_stopped_holder_ends(tmp_path):
         os.kill(process.pid, signal.SIGSTOP)
         begin = time.monotonic()
         with pytest.warns(RuntimeWarning, match=f"process {process.pid}"):
-            assert acquire(tmp_path / "lock") == (False, None)
+            is_held, error = acquire(tmp_path / "lock")
+        assert not is_held and str(error) == (
+            f"[Errno {errno.ETIMEDOUT}] process {process.pid} holds it, and gives no "
+            f"sign of life (end that process): '{tmp_path / 'lock'}'"
+        )
         assert 1 <= time.monotonic() - begin < 5
         assert (tmp_path / "lock").exists()
         process.kill()
@@ -153,7 +157,8 @@ def test_a_holder_that_gives_signs_of_life_is_waited_for(tmp_path):
 
 def test_a_lock_can_be_tried_without_a_wait(tmp_path):
     with holder(tmp_path / "lock"):
-        assert acquire(tmp_path / "lock", patience=0) == (False, None)
+        is_held, error = acquire(tmp_path / "lock", patience=0)
+        assert not is_held and isinstance(error, TimeoutError)
 
 
 def test_a_killed_holder_releases_the_lock(tmp_path):
@@ -180,11 +185,17 @@ def test_a_forked_child_does_not_remove_the_lock(tmp_path):
     with locked(tmp_path / "lock", "testing") as held:
         child = os.fork()
         if child == 0:
-            held.say_alive()
-            lock._release(tmp_path / "lock", next(iter(lock._held), open(os.devnull)))
-            os._exit(not (tmp_path / "lock").exists())
+            is_there = False
+            try:
+                held.say_alive()
+                file = next(iter(lock._open_files), open(os.devnull))
+                lock._release(tmp_path / "lock", file)
+                is_there = (tmp_path / "lock").exists()
+            finally:
+                os._exit(not is_there)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert acquire(tmp_path / "lock", patience=0) == (False, None)
+        is_held, error = acquire(tmp_path / "lock", patience=0)
+        assert not is_held and isinstance(error, TimeoutError)
 
 
 def test_another_file_of_that_name_is_not_removed(tmp_path):
@@ -237,9 +248,31 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(lock, "try_lock", fail)
-    is_held, error = acquire(tmp_path / "lock")
-    assert not is_held
-    assert str(error).endswith(f"No locks available: '{tmp_path / 'lock'}'")
+    with locked(tmp_path / "lock", "testing") as held:
+        assert not held.is_held and not held.is_supported
+    assert str(held.error).endswith(f"No locks available: '{tmp_path / 'lock'}'")
+
+
+@needs_posix
+def test_a_child_that_is_forked_at_once_does_not_keep_the_lock(tmp_path, monkeypatch):
+    children, try_lock = [], lock.try_lock
+
+    def lock_and_fork(file):
+        is_locked = try_lock(file)
+        children.append(os.fork())  # as another thread may
+        if children[-1] == 0:
+            time.sleep(20)
+            os._exit(0)
+        return is_locked
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lock, "try_lock", lock_and_fork)
+        lock._acquire(tmp_path / "lock", "testing", 0).close()  # as a kill would
+    try:
+        assert acquire(tmp_path / "lock") == (True, None)
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
 
 
 def test_a_full_disk_leaves_no_lock(tmp_path, monkeypatch):
@@ -259,7 +292,7 @@ def test_a_lock_that_is_not_held_says_why(tmp_path):
     with locked(tmp_path / "lock", "testing") as held:
         held.check_held()
         with locked(tmp_path / "lock", "testing", patience=0) as second:
-            with pytest.raises(TimeoutError, match=r"gives no sign of life: '.*lock'"):
+            with pytest.raises(TimeoutError, match=r"gives no sign of life .*lock'"):
                 second.check_held()
     (tmp_path / "other").mkdir()
     with locked(tmp_path / "other", "testing") as held:

@@ -29,6 +29,7 @@ _POLL_SECONDS = 0.1  # short waits let Ctrl-C through on all systems
 _SILENT_SECONDS = 2.0  # a longer wait is reported
 _PATIENCE_SECONDS = 60.0
 _MAX_NUMBER_NBYTES = 20
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 if sys.platform == "win32":
     import msvcrt
@@ -59,22 +60,24 @@ class Lock:
     ----------
     is_held : bool
         Whether this process holds the lock.
+    is_supported : bool
+        False if the file system has no locks.
     error : OSError or None
-        The reason why the lock could not be tried: a folder that is not writable, a
-        file system without locks, or something else in place of the file.
+        The reason why the lock is not held: a TimeoutError if another process holds it,
+        or the error of the system.
     """
 
     def __init__(self, path: Path, file: BinaryIO | None, error: OSError | None):
         self.is_held = file is not None
+        self.is_supported = error is None or error.errno not in _NO_LOCKS
         self.error = error
         self._path = path
         self._file = file
 
     def check_held(self) -> None:
-        """Raise an OSError that says why, unless this process holds the lock."""
-        if not self.is_held:
-            reason = "another process holds it, and gives no sign of life"
-            raise self.error or TimeoutError(errno.ETIMEDOUT, reason, str(self._path))
+        """Raise the reason why this process does not hold the lock, if it doesn't."""
+        if self.error is not None:
+            raise self.error
 
     def say_alive(self) -> None:
         """Tell the processes that wait that the work goes on."""
@@ -84,7 +87,7 @@ class Lock:
                 os.utime(self._file.fileno() if has_fd else self._path)
 
 
-_held: set[BinaryIO] = set()
+_open_files: set[BinaryIO] = set()
 
 
 @contextlib.contextmanager
@@ -110,8 +113,8 @@ def locked(path: Path, task: str, *, patience: float | None = None) -> Iterator[
             _release(path, file)
 
 
-def _acquire(path: Path, task: str, patience: float) -> BinaryIO | None:
-    """Return the locked file, or None if its holder gives no sign of life."""
+def _acquire(path: Path, task: str, patience: float) -> BinaryIO:
+    """Return the locked file, or raise an OSError."""
     make_folder(path.parent)
     begin = sign_of_life = time.monotonic()
     is_reported, last_time = False, None
@@ -128,12 +131,13 @@ def _acquire(path: Path, task: str, patience: float) -> BinaryIO | None:
             holder, time_ns = _holder(file), os.fstat(file.fileno()).st_mtime_ns
         finally:
             if not is_locked:
-                file.close()
+                _close(file)
         now = time.monotonic()
         if time_ns != last_time:
             sign_of_life, last_time = now, time_ns
         if now - sign_of_life >= patience:
-            return None
+            reason = f"{holder} holds it, and gives no sign of life (end that process)"
+            raise TimeoutError(errno.ETIMEDOUT, reason)
         if now - begin >= _SILENT_SECONDS and not is_reported:
             is_reported = True
             warnings.warn(
@@ -149,11 +153,12 @@ def _open(path: Path) -> BinaryIO:
     """Open or create the file of a lock, and nothing else that has its name."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFE_FLAGS, 0o600)
     file = os.fdopen(descriptor, "r+b", buffering=0)
+    _open_files.add(file)  # now, because a fork may come as soon as it is locked
     status = os.fstat(descriptor)
     is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
     if is_plain and is_ours(status) and _holder(file) is not None:
         return file
-    file.close()
+    _close(file)
     raise OSError(errno.EINVAL, "not a lock file of this user. Remove it")
 
 
@@ -175,7 +180,6 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
 
 def _write_number(path: Path, file: BinaryIO) -> None:
     """Write the number of this process into the file of its lock."""
-    _held.add(file)
     try:
         file.seek(0)
         file.truncate()
@@ -186,21 +190,24 @@ def _write_number(path: Path, file: BinaryIO) -> None:
 
 
 def _release(path: Path, file: BinaryIO) -> None:
-    _held.discard(file)
     is_at_path = _is_at(path, file)
     if sys.platform == "win32":  # an open file can't be removed there
-        file.close()
+        _close(file)
     if is_at_path:
         with contextlib.suppress(OSError):
             path.unlink()
+    _close(file)
+
+
+def _close(file: BinaryIO) -> None:
+    _open_files.discard(file)
     file.close()
 
 
 def _close_in_child() -> None:
-    """Close the locked files in a forked child, which would hold the locks as well."""
-    for file in _held.copy():
-        file.close()
-    _held.clear()
+    """Close the files in a forked child, which would hold their locks as well."""
+    for file in _open_files.copy():
+        _close(file)
 
 
 if hasattr(os, "register_at_fork"):

@@ -103,15 +103,14 @@ def load_or_make(copy: Copy) -> Decoded:
             with locked(lock_path, "", patience=0):
                 pass
         return decoded
-    with locked(lock_path, f"making {copy.title}") as lock:
+    with locked(lock_path, f"making {copy.title}") as lock, _signs_of_life(lock):
         decoded = load_copy(copy)  # another process may have made it meanwhile
         if decoded is not None:
             return decoded
-        with _signs_of_life(lock):
-            stamp = copy.stamp()
-            decoded = copy.make()
+        stamp = copy.stamp()
+        decoded = copy.make()
         try:
-            lock.check_held()
+            _prepare(copy.path, lock)
             if copy.stamp() == stamp:  # otherwise the file changed while it was read
                 save_copy(copy, stamp, decoded)
         except OSError as error:
@@ -130,7 +129,7 @@ def load_copy(copy: Copy) -> Decoded | None:
             ours = is_ours(os.fstat(file.fileno()))
         with _core.FileReads((mapped,)):
             return _checked(copy, mapped, ours)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except Exception:  # numpy raises even a SyntaxError for a damaged header
         return None  # the copy is missing or damaged, so the caller makes a new one
 
 
@@ -161,7 +160,7 @@ def _checked(copy: Copy, mapped: memoryview, ours: bool) -> Decoded | None:
 
 
 def save_copy(copy: Copy, stamp: dict[str, Any], decoded: Decoded) -> None:
-    """Write a copy, whose lock the caller holds."""
+    """Write a copy."""
     items, sha256 = decoded
     header = {
         "format": _FORMAT,
@@ -176,7 +175,6 @@ def save_copy(copy: Copy, stamp: dict[str, Any], decoded: Decoded) -> None:
     flat = items.reshape(-1).view(np.uint8)
     key = _make_key(copy.cache) if owner_of(sha256) else None
     tag = _tag(key, text, flat).encode()
-    _remove_leftovers(copy.path)
     # The copy is not synced: the tag reveals damage by a power failure.
     with replacing(copy.path, sync=False, mode=_MODE) as file:
         file.write(b"%8d%-64s" % (header_nbytes, tag) + text)
@@ -186,7 +184,8 @@ def save_copy(copy: Copy, stamp: dict[str, Any], decoded: Decoded) -> None:
 def _warn(copy: Copy, error: OSError) -> None:
     warnings.warn(
         f"could not keep {copy.title} in {copy.cache}: {error}.\n"
-        "Set FMNIST_FAST_CACHE to a folder that only you can write, or to 'off'.",
+        "Set FMNIST_FAST_CACHE to another folder, which only you can write, or to "
+        "'off'.",
         stacklevel=3,
     )
 
@@ -209,12 +208,17 @@ def _signs_of_life(lock: Lock) -> Iterator[None]:
         join_all([thread])
 
 
-def _remove_leftovers(path: Path) -> None:
+def _prepare(path: Path, lock: Lock) -> None:
     """Remove temporary files that killed processes left beside `path`.
 
-    The caller holds the lock of `path`, so nobody writes to a temporary file of that
-    name. Temporary files of other names are removed after a day.
+    Raise an OSError if another process may hold the lock of `path`. With the lock held,
+    nobody writes to a temporary file of that name. Temporary files of other names are
+    removed after a day. A file system without locks keeps them: there, several
+    processes may write the same copy.
     """
+    if not lock.is_supported:
+        return
+    lock.check_held()
     for entry in os.scandir(path.parent):
         match = _LEFTOVER.fullmatch(entry.name)
         if match is None:
@@ -275,9 +279,8 @@ def _make_key(cache: Path) -> bytes:
     with locked(path.with_suffix(".lock"), f"making {path}") as lock:
         key = _read_key(cache)  # another process may have made it meanwhile
         if key is None:
-            lock.check_held()
+            _prepare(path, lock)
             key = os.urandom(_KEY_NBYTES)
-            _remove_leftovers(path)
             with replacing(path, sync=False, mode=_MODE) as file:
                 file.write(key)
         return key

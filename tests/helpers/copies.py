@@ -85,7 +85,8 @@ def check_not_kept(copy, made, reason):
             f"could not keep a copy in {copy.cache}: "
         )
         assert str(warning.message).endswith(
-            "\nSet FMNIST_FAST_CACHE to a folder that only you can write, or to 'off'."
+            "\nSet FMNIST_FAST_CACHE to another folder, which only you can write, or "
+            "to 'off'."
         )
     assert made == [1, 1]
 

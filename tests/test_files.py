@@ -293,6 +293,19 @@ def test_is_url():
         assert not paths.is_url(text)
 
 
+@pytest.mark.parametrize(
+    "user", ["me:s3cret", "me:s3cret x", "me:s3/cret", "me:s3?cret", "me:s3@cret", "s3"]
+)
+def test_users_and_passwords_are_not_shown(user):
+    text = f"{user}@host:80/a@b/part?-images"
+    assert paths.shown(f"x: http://{text}") in (
+        "x: http://***@host:80/a@b/part?-images",
+        "x: http://***@b/part?-images",  # a slash in a password hides more
+    )
+    for url in ("http://host:80/a@b", "s3://bucket/a@b", "http://host/a:80@b"):
+        assert paths.shown(url) == url
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs modes of files")
 def test_the_mode_of_the_new_file(tmp_path):
     for mode, expected in ((0o666, 0o644), (0o600, 0o600)):

@@ -28,8 +28,13 @@ def is_url(source: Any) -> bool:
 
 
 def shown(source: Any) -> str:
-    """Return a path or URL for messages, without user and password."""
-    return re.sub(r"://[^/\s]*@", "://***@", str(source))
+    """Return a path or URL for messages, without user and password.
+
+    A password may have any character, also those that a URL must escape. A slash in it
+    is recognized unless a port could stand before it.
+    """
+    user = r"://(?:[^/]*|[^/:@]*:(?![0-9]*/).*)@"
+    return re.sub(user, "://***@", str(source))
 
 
 class File(NamedTuple):

@@ -204,11 +204,12 @@ def test_the_stamp_has_both_ends_of_a_file(tmp_path, nbytes, at):
     assert stamp_of(path)["ends"] != before
 
 
-def test_transposed_images_are_read_again(folder, root):
+def test_transposed_images_have_a_copy_of_their_own(folder, root):
     (path,) = root.glob("*images*")
     upright = cache.read_items(File(path), True, verify=False, transposed=True)[0]
     stored = cache.read_items(File(path), True, verify=False)[0]
     assert np.array_equal(upright.transpose(0, 2, 1), stored)
+    assert len(copies(folder)) == 2
 
 
 # ---- folders that can't be written, and no cache -------------------------------------

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .._io.files import naming, open_regular, read_whole
+from .._io.files import naming, read_whole
 from .._io.paths import File
+from .._io.private import open_file
 from .._io.threads import run_together
 from .._registry.hashes import published_sha256, sha256_of
 from ..idx import decode_idx
@@ -49,7 +50,7 @@ def decoded_copy(
     return Copy(
         folder,
         "decoded",
-        f"{file.path.name}-{key:08x}",
+        f"{file.path.name}-{key:08x}" + "-transposed" * transposed,
         f"a decoded copy of {file}",
         functools.partial(stamp_of, file.path, transposed),
         functools.partial(_decode, file, verify, transposed),
@@ -63,7 +64,7 @@ def stamp_of(path: Path, transposed: bool = False) -> dict[str, Any]:
     A change in place alters ``ctime_ns``, and a new file the inode. The ends of a gzip
     file include the CRC-32 of its content. Windows has the time of creation as ctime.
     """
-    with open_regular(path) as file, naming(path):
+    with open_file(path) as file, naming(path):
         status = os.fstat(file.fileno())
         begin = file.read(_END_NBYTES)
         file.seek(max(0, status.st_size - _END_NBYTES))

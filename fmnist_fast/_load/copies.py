@@ -45,7 +45,8 @@ _PIECE_NBYTES = 4 << 20  # hashed by one thread
 _KEY_NBYTES = 32
 _MODE = 0o600  # of copies and keys; an umask of 002 would let the group write
 _BEAT_SECONDS = 1.0
-_LEFTOVER = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part")  # as `replacing` names files
+# Names that `replacing` gives to temporary files of copies and keys.
+_LEFTOVER = re.compile(r"\.(key|.+\.bin)\.[0-9a-f]{12}\.part")
 _LEFTOVER_SECONDS = 24 * 3600
 
 Decoded = tuple[np.ndarray, "str | None"]  # the items and the hash of their file

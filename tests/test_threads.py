@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from fmnist_fast._io import threads
 from fmnist_fast._io.threads import in_thread, run_together
 
 CANT_START = r"can't start another thread\. The result is the same, but takes longer\."
@@ -270,3 +271,16 @@ def test_without_threads_the_calling_thread_makes_the_items(few_threads):
     few_threads(0)
     with pytest.warns(RuntimeWarning, match="can't start another thread"):
         assert list(in_thread(iter_of(range(3)), 5)) == [0, 1, 2]
+
+
+def test_a_long_wait_for_an_item_is_reported(monkeypatch):
+    monkeypatch.setattr(threads, "_SILENT_SECONDS", 0.05)
+    reports = []
+
+    def items():
+        yield 0
+        time.sleep(0.2)
+        yield 1
+
+    assert list(in_thread(items(), 5, lambda: reports.append(1))) == [0, 1]
+    assert reports == [1]

@@ -39,6 +39,10 @@ _MISSING = (403, 404, 410)  # stores that don't list their files answer 403
 _TIMEOUT_ERRORS = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
 # A ValueError reports a bad URL, header or certificate.
 _LASTING_ERRORS = (ValueError, FileNotFoundError, requests.TooManyRedirects)
+_BAD_URL_ERRORS = (
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.LocationValueError,
+)
 # Keys, in lower case, of the fields that identify a version in a file system's info.
 _MARKS = frozenset(
     "size etag last-modified lastmodified mtime created md5hash content-md5 generation "
@@ -65,10 +69,17 @@ Version = dict[str, str]  # all fields that identify a version of a file
 Source = Callable[[int, Version | None], Generator[Any]]
 
 
-def limited(items: Generator[Any], seconds: float | None = None) -> Generator[Any]:
-    """Yield the items of a source, each in limited time, and raise TransferErrors."""
+def limited(
+    items: Generator[Any],
+    waiting: Callable[[], None] = lambda: None,
+    seconds: float | None = None,
+) -> Generator[Any]:
+    """Yield the items of a source, each in limited time, and raise TransferErrors.
+
+    `waiting` is called when an item takes long.
+    """
     try:
-        yield from in_thread(items, seconds or _PATIENCE_SECONDS)
+        yield from in_thread(items, seconds or _PATIENCE_SECONDS, waiting)
     except Exception as error:  # a server may make a library raise anything
         raise _failure(error) from None
 
@@ -84,6 +95,8 @@ def _failure(error: Exception) -> TransferError:
         again = again and not isinstance(inner, _LASTING_ERRORS)
         error, inner = inner, getattr(inner, "reason", (None, *inner.args)[-1])
     text = shown(str(error) or type(error).__name__)
+    if isinstance(error, _BAD_URL_ERRORS):  # its text may have the password
+        text = "the URL is not valid"
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return TransferError(f"request failed: {text:.300}", again=again, missing=missing)
 

@@ -59,7 +59,7 @@ class Transfer:
             self.lock.say_alive()
             try:
                 with naming(self.staging.path / "part"):
-                    self._try(source)
+                    self._try(url, source)
                 return self.staging
             except TransferError as error:
                 text = f"{shown(url)}: {error}"
@@ -80,11 +80,14 @@ class Transfer:
                 self.say(f"{text}; trying again in {wait:.1f} s")
                 time.sleep(wait)
 
-    def _try(self, source: Source) -> None:
+    def _try(self, url: str, source: Source) -> None:
+        def waiting() -> None:
+            self.say(f"waiting for {shown(url)}")
+
         staging, begin = self.staging, self.staging.nbytes
         if begin == 0 or begin != self.nbytes:
             known = staging.note().get("version", {}) if begin else {}
-            pieces = limited(source(begin, None if self.check else known))
+            pieces = limited(source(begin, None if self.check else known), waiting)
             with contextlib.closing(pieces):
                 begin, version = next(pieces)
                 total = int(version["size"]) if "size" in version else None
@@ -132,6 +135,8 @@ class Transfer:
                 if rate < _MIN_RATE:
                     raise TransferError(f"only {rate:.0f} bytes a second", again=True)
                 last, last_nbytes = now, nbytes
+        if total is None and nbytes == 0:
+            raise TransferError("no bytes arrived", again=True)
         if total is None:
             self._check_size(nbytes)
         elif nbytes != total:

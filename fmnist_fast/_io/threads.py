@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+_SILENT_SECONDS = 2.0  # a longer wait for an item is reported
 _N_AHEAD = 4  # items that `in_thread` makes before they are asked for
 
 
@@ -107,12 +108,15 @@ def join_all(threads: Sequence[TaskThread]) -> None:
         raise interrupt
 
 
-def in_thread(items: Generator[Any], seconds: float) -> Generator[Any]:
+def in_thread(
+    items: Generator[Any], seconds: float, waiting: Callable[[], None] = lambda: None
+) -> Generator[Any]:
     """Yield the items of a generator that runs in a thread, each in limited time.
 
     Some items are made ahead, but none before the second is asked for. Raise
-    TimeoutError after `seconds` without an item, and abandon the thread. If no thread
-    can start, the calling thread waits, for as long as it takes.
+    TimeoutError after `seconds` without an item, and abandon the thread. `waiting` is
+    called after 2 seconds without one. If no thread can start, the calling thread
+    waits, for as long as it takes.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
@@ -134,7 +138,7 @@ def in_thread(items: Generator[Any], seconds: float) -> Generator[Any]:
         for n_more in itertools.chain((1, _N_AHEAD), itertools.repeat(1)):
             for _ in range(n_more):
                 wanted.put(True)
-            item, error = results.get(timeout=seconds)
+            item, error = _next_of(results, seconds, waiting)
             if isinstance(error, StopIteration):
                 return
             if error is not None:
@@ -150,3 +154,12 @@ def in_thread(items: Generator[Any], seconds: float) -> Generator[Any]:
             while True:
                 wanted.get_nowait()
         wanted.put(False)
+
+
+def _next_of(results: SimpleQueue, seconds: float, waiting: Callable[[], None]) -> Any:
+    """Return the next item of a queue, or raise Empty after `seconds`."""
+    try:
+        return results.get(timeout=min(seconds, _SILENT_SECONDS))
+    except Empty:
+        waiting()
+        return results.get(timeout=max(0.0, seconds - _SILENT_SECONDS))

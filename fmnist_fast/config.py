@@ -45,7 +45,7 @@ def cache_folder() -> Path | None:
     -------
     Path or None
         Folder that the variable names. The default is the folder fmnist_fast in the
-        user's cache folder. It may not exist yet.
+        user's cache folder. It may not exist yet. None for a user without a home.
     """
     value = os.environ.get("FMNIST_FAST_CACHE")
     if value == "off":
@@ -58,7 +58,8 @@ def cache_folder() -> Path | None:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(expanded(base)) / "fmnist_fast"
+    base = expanded(base)
+    return None if base.startswith("~") else Path(base) / "fmnist_fast"
 
 
 def offline() -> bool:

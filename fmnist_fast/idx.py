@@ -6,6 +6,7 @@ cases, and libdeflate inflates it. zlib inflates files with several members.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -120,6 +121,8 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     """
     array = np.asarray(array)
     path = expanded(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise OSError(errno.EINVAL, "is a pipe, a socket or a device", path)
     if array.dtype.name not in _core.IDX_TYPES:
         raise TypeError(
             f"{path}: the array's dtype must be one of {', '.join(_core.IDX_TYPES)}, "

@@ -243,3 +243,11 @@ def test_modules_and_public_names_of_transforms_agree():
         if isinstance(value, type):
             assert value.__module__ == f"fmnist_fast.augment.{module}"
     assert set(ff.augment._MODULES) == set(ff.augment.__all__)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX users")
+def test_a_user_without_a_home_has_no_cache_folder(monkeypatch):
+    for name in ("FMNIST_FAST_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert config.cache_folder() is None

@@ -21,7 +21,7 @@ from fmnist_fast._download import sources, transfer
 from fmnist_fast._download.fetch import by_hand, fetch
 from fmnist_fast._registry.datasets import DATASETS
 from fmnist_fast._registry.spec import PublishedFile
-from fmnist_fast.errors import DownloadError
+from fmnist_fast.errors import DownloadError, FormatError
 
 N = 300_000
 BODIES = {name: random.Random(name).randbytes(N) for name in ("a.gz", "b.gz")}
@@ -413,3 +413,31 @@ def test_a_published_file(real_root, https, tmp_path):
     url = https.serve("/a", content(body))
     fetch([PublishedFile(name, (url,), sha256)], tmp_path, progress=False)
     assert (tmp_path / name).read_bytes() == body
+
+
+@pytest.mark.parametrize("is_same", [False, True])
+def test_a_file_that_appears_during_the_download_stays(https, tmp_path, is_same):
+    def answer(handler):
+        (tmp_path / "a.gz").write_bytes(BODY if is_same else b"mine")
+        content(BODY)(handler)
+
+    file = published(https.serve("/a.gz", answer))
+    if is_same:
+        fetch([file], tmp_path, progress=False)
+    else:
+        with pytest.raises(FormatError, match="not the published file of that name"):
+            fetch([file], tmp_path, progress=False)
+    assert (tmp_path / "a.gz").read_bytes() == (BODY if is_same else b"mine")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs modes of files")
+def test_only_folders_of_the_cache_are_private(two, tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    before = os.umask(0o022)
+    try:
+        for name, mode in (("shared", 0o755), ("cache", 0o700)):
+            fetch(two[0], tmp_path / name / "data", progress=False)
+            assert (tmp_path / name).stat().st_mode & 0o777 == mode
+            assert (tmp_path / name / "data").stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)

@@ -153,3 +153,11 @@ def test_a_path_in_bytes(tmp_path):
     write_idx(path, np.arange(3, dtype=np.uint8))
     (entry,) = os.scandir(os.fsencode(tmp_path))
     assert read_idx(entry).tolist() == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires named pipes")
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "a.idx")
+    with pytest.raises(OSError, match=r"is a pipe, a socket or a device: '.*a.idx'"):
+        write_idx(tmp_path / "a.idx", np.zeros(3, np.uint8))
+    assert not (tmp_path / "a.idx").is_file()

@@ -353,3 +353,12 @@ def test_a_swapped_folder_is_not_entered(folder, tmp_path):
         staged.publish(folder / "a.gz")
     assert (folder / "a.gz").read_bytes() == BODY
     assert {path.read_bytes() for path in victim.iterdir()} == {b"precious"}
+
+
+def test_an_error_at_the_end_names_the_file(folder):
+    with staging.staged(folder / "a.gz", 0o600) as staged:
+        staged.part.write(b"content")
+        (folder / "a.gz").mkdir()
+        with pytest.raises(OSError) as error:
+            staged.publish(folder / "a.gz")
+        assert error.value.filename == str(folder / "a.gz")

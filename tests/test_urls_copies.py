@@ -269,3 +269,37 @@ def test_encryption_is_not_lost_by_a_redirect(http, url, https, authority, monke
     with pytest.raises(DownloadError, match="is not encrypted; http requires"):
         urls.fetch(https.serve("/file", redirect(url)))
     assert not http.asked
+
+
+@pytest.mark.parametrize("deep", ["copy", "note"])
+def test_a_deeply_nested_note_is_no_note(http, url, deep):
+    """Python's JSON parser raises RecursionError for it."""
+    copy = urls.fetch(url)
+    nested = "[" * 200_000
+    if deep == "copy":
+        note_of(copy).write_text(nested)
+    else:
+        copy.unlink()
+        part = copy.with_name(f".{copy.name}.0123456789abcdef.fetching")
+        part.mkdir(mode=0o700)
+        (part / "part").write_bytes(BODY[:9])
+        (part / "note").write_text(nested)
+    assert urls.fetch(url).read_bytes() == BODY
+
+
+def test_an_answer_that_ends_in_its_header_is_not_an_empty_file(http):
+    def cut(handler):
+        handler.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "1"\r\n')
+        handler.close_connection = True
+
+    url = http.serve("/file", cut, content(BODY, etag='"1"'))
+    assert urls.fetch(url).read_bytes() == BODY
+
+
+def test_a_folder_in_place_of_an_outdated_copy(http, url):
+    other = http.serve("/other", content(BODY))
+    urls.fetch(other).unlink()
+    copy = urls.fetch(url)
+    copy.with_name("other").mkdir()
+    http.serve("/other", status(404))
+    assert urls.fetch_first([other, url]) == copy

@@ -43,6 +43,8 @@ def fetch(
     if missing and config.offline():
         text = "FMNIST_FAST_OFFLINE is set, so nothing is fetched."
         raise DownloadError(f"{text}\n{by_hand(missing, folder)}")
+    if missing and not folder.is_relative_to(config.cache_folder() or ""):
+        folder.mkdir(parents=True, exist_ok=True)  # others may use it, too
     for i, file in enumerate(missing):
         reasons = _fetch_one(file, folder, progress, replace)
         if reasons:
@@ -64,7 +66,11 @@ def _fetch_one(file: PublishedFile, folder: Path, progress: bool, replace: bool)
         for url in sorted(file.urls, key=lambda url: not url.startswith("https:")):
             source = functools.partial(http_source, url, file.sha256 is not None)
             try:
-                running.receive(url, source).publish(target)
+                staging = running.receive(url, source)
+                if _is_there(folder, file, replace):  # somebody put it there meanwhile
+                    staging.begin({})
+                else:
+                    staging.publish(target)
                 return ""
             except TransferError as error:
                 reasons += f"\n  {url}: {error}"

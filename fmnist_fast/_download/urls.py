@@ -47,7 +47,7 @@ def find(pattern: str) -> list[str]:
         yield [system.unstrip_protocol(match) for match in system.glob(path)]
 
     try:
-        return next(limited(matches(), _LIST_SECONDS))
+        return next(limited(matches(), seconds=_LIST_SECONDS))
     except TransferError as error:
         text = f"{shown(pattern)}: the files could not be listed: {error}"
         raise DownloadError(text) from None
@@ -77,7 +77,8 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
             outdated += [copy, _note_path(copy)]
     if found or not needed:
         for path in outdated:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # missing, or a folder
+                path.unlink()
     return found
 
 
@@ -127,7 +128,7 @@ def _kept_version(copy: Path) -> Version | None:
             note = json.loads(file.read())
         with open_file(copy, trusted=True) as file:
             return note["version"] if note["crc32"] == _crc32(file) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

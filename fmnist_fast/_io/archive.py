@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
-from .files import replacing
+from .files import naming, replacing
 from .private import is_file, open_file
 
 _CHUNK_NBYTES = 1 << 20
@@ -33,7 +33,7 @@ def extract(archive: Path, folder: Path, members: Mapping[str, int]) -> list[Pat
     paths = {name: folder / name.rpartition("/")[2] for name in members}
     missing = {name: path for name, path in paths.items() if not is_file(path)}
     if missing:
-        with open_file(archive) as file:
+        with open_file(archive) as file, naming(archive):
             call = functools.partial(_call, archive)
             zip_file = call(zipfile.ZipFile, file)
             for name, path in missing.items():
@@ -57,6 +57,8 @@ def _call(archive: Path, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call zipfile, and raise only FormatErrors, and OSErrors that name the archive."""
     try:
         return function(*arguments)
+    except MemoryError:
+        raise
     except Exception as error:  # zipfile and its decoders raise a dozen types
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             error.filename = error.filename or str(archive)

@@ -25,11 +25,9 @@ _HAS_OWNERS = hasattr(os, "geteuid")
 
 def make_folder(folder: Path) -> None:
     """Create a folder and its missing parents, for this user only."""
-    missing = [folder]
-    while not missing[-1].parent.exists():
-        missing.append(missing[-1].parent)
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
+    for path in reversed([folder, *folder.parents]):
+        if path == folder or not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
 
 
 def is_ours(status: os.stat_result) -> bool:

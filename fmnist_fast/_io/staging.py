@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .files import sync_folder
+from .files import naming, sync_folder
 from .lock import try_lock
 from .private import SAFE_FLAGS, is_ours
 
@@ -66,7 +66,7 @@ class Staging:
 
     def note(self) -> dict[str, Any]:
         """Return the note, or an empty dict."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             with os.fdopen(self._open(_NOTE, os.O_RDONLY), "rb") as file:
                 note = json.loads(file.read())
             return note if isinstance(note, dict) else {}
@@ -93,7 +93,8 @@ class Staging:
             os.replace(self._at(_NOTE), note_target, src_dir_fd=self._folder)
         if not _IS_POSIX:  # an open file can't be renamed there
             self.part.close()
-        os.replace(self._at(_PART), target, src_dir_fd=self._folder)
+        with naming(target, Path(self._at(_PART))):
+            os.replace(self._at(_PART), target, src_dir_fd=self._folder)
         sync_folder(target.parent)
 
     def leave(self) -> None:

@@ -161,7 +161,8 @@ def documentation() -> list[str]:
     return [
         name
         for name in files()
-        if name in ("README.md", "CONTRIBUTING.md", "SECURITY.md") or name.startswith("docs/")
+        if name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+        or name.startswith("docs/")
     ]
 
 

@@ -162,6 +162,44 @@ def test_a_new_version_is_downloaded_from_the_start(http, download):
     assert http.ranges() == [None, "bytes=1000-"]
 
 
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ({"ETag": '"a"'}, {"ETag": '"b"'}),
+        ({"ETag": '"a"'}, {"ETag": 'W/"a"'}),
+        ({"ETag": '"a"'}, {}),
+        ({"Last-Modified": "yesterday"}, {"Last-Modified": "today"}),
+        ({"Last-Modified": "yesterday"}, {"size": N + 1}),
+    ],
+)
+def test_a_range_of_another_version_is_refused(http, download, old, new):
+    """A server that ignores If-Range sends it."""
+    size = new.pop("size", N)
+    headers = {"Content-Range": f"bytes 1000-{size - 1}/{size}", **new}
+    url = http.serve(
+        "/a",
+        content(b"x" * N, cut=1000, **old),
+        respond(206, headers, [BODY[1000:].ljust(size - 1000)]),
+        content(BODY, **new),
+    )
+    with pytest.raises(TransferError, match="bytes read"):
+        download(url, None, check=None)
+    assert download(url, None, check=None) == BODY
+    assert http.ranges() == [None, "bytes=1000-", None]
+
+
+@pytest.mark.parametrize("headers", [{"ETag": '"a"'}, {"Last-Modified": "yesterday"}])
+def test_a_range_of_the_same_version_continues(http, download, headers):
+    """It needs an ETag, but no time (RFC 9110, section 15.3.7)."""
+    rest = {"Content-Range": f"bytes 1000-{N - 1}/*"}
+    rest |= {"ETag": headers["ETag"]} if "ETag" in headers else {}
+    first = content(BODY, cut=1000, **headers)
+    url = http.serve("/a", first, respond(206, rest, [BODY[1000:]]))
+    with pytest.raises(TransferError, match="bytes read"):
+        download(url, None, check=None)
+    assert download(url, None, check=None) == BODY
+
+
 def test_a_checked_file_is_continued_whatever_its_version(http, download, folder):
     begin_part(folder, 1000, '"a"')
     assert download(http.serve("/a", content(BODY, etag='"b"'))) == BODY

@@ -152,8 +152,7 @@ def http_source(
         session.get(url, headers=headers, stream=True, timeout=_TIMEOUTS) as response,
     ):
         start, found = _http_header(response, begin, known)
-        if start and validator and _validator(found) not in ("", validator):
-            # The server does not know If-Range.
+        if start and not _continues(found, known):  # the server ignores If-Range
             raise TransferError("the file has changed", again=True, restart=True)
         yield start, found
         read1 = response.raw.read1  # returns as soon as some bytes arrive
@@ -165,6 +164,15 @@ def _validator(version: Version) -> str:
     """Return the field with which a request can continue this version, or ""."""
     validator = version.get("etag") or version.get("last-modified", "")
     return "" if validator.startswith("W/") else validator
+
+
+def _continues(found: Version, known: Version) -> bool:
+    """Return whether a range with the fields `found` is of the known version.
+
+    It must have the same ETag, and may omit the other fields.
+    """
+    may_be_omitted = {name: known[name] for name in known if name != "etag"}
+    return known.items() <= (may_be_omitted | found).items()
 
 
 def _http_header(

@@ -1,6 +1,7 @@
 """Copies of files at URLs: whole, current, trusted, or fetched again."""
 
 import gc
+import io
 import os
 import random
 import sys
@@ -69,6 +70,31 @@ def test_a_file_that_changes_during_the_download(http):
     url = http.serve("/file", first, content(b"b" * 1000, etag='"2"'))
     assert urls.fetch(url).read_bytes() == b"b" * 1000
     assert http.ranges() == [None, "bytes=500-"]
+
+
+class GrowingStore:
+    """File system whose file gets other, more bytes when it is first opened."""
+
+    def __init__(self, old, new):
+        self.content, self.new = old, new
+
+    def invalidate_cache(self):
+        pass
+
+    def info(self, path):
+        return {"size": len(self.content), "etag": self.content[:1].decode()}
+
+    def open(self, path, mode, block_size):
+        self.content = self.new
+        return io.BytesIO(self.content)
+
+
+def test_a_file_of_a_store_that_grows_is_not_cut(monkeypatch, capsys):
+    """It would have the announced size, and bytes of another version."""
+    store = GrowingStore(b"a" * 1000, b"b" * (1 << 20))
+    monkeypatch.setattr(urls, "_file_system", lambda url: (store, "file"))
+    assert urls.fetch("store://file").read_bytes() == store.new
+    assert "must have 1000 bytes, got 1001 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [403, 404, 410])

@@ -117,9 +117,10 @@ class Transfer:
         part, total = self.staging.part, self.nbytes or total
         nbytes = last_nbytes = self.bar.n = self.bar.initial = begin
         self.bar.total = total
-        # One byte above the limit shows that the file is too long. If the size is
-        # known, nothing after it is read.
-        end = config.max_download_nbytes() + 1 if total is None else total
+        # One byte more shows that the file is too long, or has changed. If the size is
+        # known from elsewhere, nothing after it is read.
+        limit = config.max_download_nbytes() if total is None else total
+        end = self.nbytes or limit + 1
         part.seek(nbytes)
         last = alive = time.monotonic()
         while nbytes < end and (piece := next(pieces, b"")):
@@ -139,9 +140,11 @@ class Transfer:
             raise TransferError("no bytes arrived", again=True)
         if total is None:
             self._check_size(nbytes)
-        elif nbytes != total:
-            text, restart = f"only {nbytes} of {total} bytes arrived", nbytes > total
-            raise TransferError(text, again=True, restart=restart)
+        elif nbytes < total:
+            raise TransferError(f"only {nbytes} of {total} bytes arrived", again=True)
+        elif nbytes > total:
+            text = f"the file must have {total} bytes, got {nbytes} or more"
+            raise TransferError(text, again=True, restart=True)
 
 
 @contextlib.contextmanager

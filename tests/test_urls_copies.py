@@ -5,6 +5,7 @@ import io
 import os
 import random
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -42,9 +43,10 @@ def note_of(copy):
 # ---- versions -----------------------------------------------------------------------
 
 
-def test_a_copy_of_an_unknown_version_is_fetched_again(http):
-    """Without a size and an ETag, nothing says that the file is the same."""
-    answers = [respond(200, {}, [b"old"]), respond(200, {}, [b"new"])]
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "3"}])
+def test_a_copy_of_an_unknown_version_is_fetched_again(http, headers):
+    """Without an ETag or a time, nothing says that the file is the same."""
+    answers = [respond(200, headers, [b"old"]), respond(200, headers, [b"new"])]
     url = http.serve("/file", *answers)
     assert urls.fetch(url).read_bytes() == b"old"
     assert urls.fetch(url).read_bytes() == b"new"
@@ -63,6 +65,16 @@ def test_a_current_copy_costs_one_request(http, headers, condition):
     assert urls.fetch(url).read_bytes() == BODY
     name, value = condition
     assert [asked.get(name) for _, asked in http.asked] == [None, value]
+
+
+def test_a_member_of_a_zip_file_is_known_by_its_checksum(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("b", BODY)
+    url = f"zip://b::file://{(tmp_path / 'a.zip').as_posix()}"
+    copy = urls.fetch(url)
+    monkeypatch.delattr(urls, "transfer")  # nothing is fetched again
+    assert urls.fetch(url) == copy and copy.read_bytes() == BODY
 
 
 def test_a_file_that_changes_during_the_download(http):

@@ -46,7 +46,7 @@ _BAD_URL_ERRORS = (
 # Keys, in lower case, of the fields that identify a version in a file system's info.
 _MARKS = frozenset(
     "size etag last-modified lastmodified mtime created md5hash content-md5 generation "
-    "versionid version_id checksum".split()
+    "versionid version_id checksum crc sha".split()
 )
 
 

@@ -2,6 +2,7 @@
 
 A copy is valid for one URL and one version of the file. The version is all that the
 server says of the file: its size, and its ETag, time of modification or similar field.
+If it says only the size, the file may have changed, and the copy is not used again.
 The file of the same name with ``.from`` appended has the version and a checksum of the
 copy's bytes. The checksum guards against damage, and the folder against other users.
 """
@@ -93,7 +94,7 @@ def fetch(url: str) -> Path:
         return copy
     source = _source_of(url)
     try:
-        if kept and _is_current(source, kept):
+        if kept and kept.keys() != {"size"} and _is_current(source, kept):
             return copy
         with transfer(copy, 0o600) as running:
             latest = _kept_version(copy)

@@ -65,7 +65,7 @@ Version = dict[str, str]  # all fields that identify a version of a file
 
 # The arguments are the position to begin at, and a known version. The source begins at
 # 0 instead if it can't tell that the bytes are of that version. None stands for any
-# version. If all bytes of the known version are asked for, they may be left out.
+# version. If position 0 of the known version is asked for, the bytes may be left out.
 Source = Callable[[int, Version | None], Generator[Any]]
 
 
@@ -114,7 +114,7 @@ class _Session(requests.Session):
         self.verify = bundle or True
 
     def get_adapter(self, url: str) -> Any:
-        """Return what sends a request to this URL, of a redirect too."""
+        """Return the adapter for a URL, which may be the target of a redirect."""
         if url.lower().startswith("http:") and not self.plain:
             text = "is not encrypted; http requires a known SHA-256 of the file"
             raise TransferError(f"{shown(url)!r} {text}")

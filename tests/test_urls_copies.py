@@ -5,6 +5,7 @@ import io
 import os
 import random
 import sys
+import time
 import zipfile
 
 import numpy as np
@@ -13,7 +14,7 @@ from helpers.server import content, redirect, respond, status
 
 import fmnist_fast as ff
 from fmnist_fast._download import transfer, urls
-from fmnist_fast._io import staging
+from fmnist_fast._io import staging, threads
 from fmnist_fast._io.lock import locked
 from fmnist_fast.errors import DownloadError
 
@@ -341,3 +342,53 @@ def test_a_folder_in_place_of_an_outdated_copy(http, url):
     copy.with_name("other").mkdir()
     http.serve("/other", status(404))
     assert urls.fetch_first([other, url]) == copy
+
+
+# ---- pages that list a folder -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "link", ["part.gz", "./part.gz", "/data/part.gz", "{0}/part.gz", "par&#116;.gz"]
+)
+def test_links_in_the_page_of_a_folder(http, link):
+    folder = f"{http.base}/data"
+    page = f"<A HREF = '{link.format(folder)}'>x</a>"
+    page += "<a href=/other/part.gz><a href=p%2f.gz?x.gz> <a "
+    http.serve("/data/", content(page.encode() + b" " * 10**6))
+    assert urls.find(f"{folder}/p*.gz") == [f"{folder}/part.gz"]
+
+
+def test_a_page_that_is_too_long(http, monkeypatch):
+    monkeypatch.setattr(urls, "_MAX_LIST_NBYTES", 1000)
+    http.serve("/data/", content(b"x" * 1001))
+    with pytest.raises(DownloadError, match=r"could not be listed: the page .* is too"):
+        urls.find(f"{http.base}/data/*")
+
+
+def test_wildcards_in_a_folder_over_http(http):
+    with pytest.raises(ValueError, match="a folder over http must not have wildcards"):
+        urls.find(f"{http.base}/*/x")
+
+
+# ---- messages ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_messages_that_cannot_be_written(http, monkeypatch, is_missing):
+    url = http.serve("/file", status(500), content(BODY))
+    with open(os.devnull) as not_writable:
+        monkeypatch.setattr(sys, "stderr", None if is_missing else not_writable)
+        assert urls.fetch(url).read_bytes() == BODY
+
+
+def test_a_server_that_does_not_answer_is_named(http, url, monkeypatch, capsys):
+    urls.fetch(url)
+    monkeypatch.setattr(threads, "_SILENT_SECONDS", 0.05)
+
+    def late(handler):
+        time.sleep(0.3)
+        content(BODY, etag='"2"')(handler)
+
+    http.serve("/file", late)
+    assert urls.fetch(url).read_bytes() == BODY
+    assert capsys.readouterr().err.count(f"waiting for {url}") == 2

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import tqdm
 
@@ -30,6 +30,29 @@ _BAR_SECONDS = 0.5  # a shorter transfer shows no bar
 _MAX_WAIT_SECONDS = 60.0  # if a server asks for more, then the next source is tried
 
 
+class _Stderr:
+    """Standard error, which may be missing, closed or full."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the real file, for tqdm."""
+        return getattr(sys.stderr, name)
+
+    def write(self, text: str) -> None:
+        """Write some text, or lose it."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush the file."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.flush()
+
+
+def say_waiting(url: str) -> None:
+    """Print that a server does not answer yet."""
+    tqdm.tqdm.write(f"waiting for {shown(url)}", file=_Stderr())
+
+
 @dataclass
 class Transfer:
     """Transfer of a file, which several sources may continue.
@@ -47,7 +70,7 @@ class Transfer:
     def say(self, message: str) -> None:
         """Print a message above the bar, unless the bar is disabled."""
         if not self.bar.disable:
-            self.bar.write(f"{self.bar.desc}: {message}", file=sys.stderr)
+            self.bar.write(f"{self.bar.desc}: {message}", file=_Stderr())
 
     def receive(self, url: str, source: Source) -> Staging:
         """Receive the file, with retries where they may help, or raise TransferError.
@@ -82,7 +105,8 @@ class Transfer:
 
     def _try(self, url: str, source: Source) -> None:
         def waiting() -> None:
-            self.say(f"waiting for {shown(url)}")
+            if not self.bar.disable:
+                say_waiting(url)
 
         staging, begin = self.staging, self.staging.nbytes
         if begin == 0 or begin != self.nbytes:
@@ -158,7 +182,7 @@ def transfer(
 ) -> Iterator[Transfer]:
     """Lock and stage a file of this mode, and show a bar on stderr if it takes long."""
     name = target.name
-    options = {"unit": "B", "unit_scale": True, "file": sys.stderr}
+    options = {"unit": "B", "unit_scale": True, "file": _Stderr()}
     options |= {"disable": not progress, "delay": _BAR_SECONDS}
     with (
         locked(target.with_name(f".{name}.lock"), f"fetching {name}") as lock,

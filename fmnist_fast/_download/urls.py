@@ -12,12 +12,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import html
 import json
 import os
 import re
+import time
 from collections.abc import Generator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import deflate
 
@@ -27,12 +31,14 @@ from .._io.private import open_file, trusted_folder
 from .._io.staging import Staging
 from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
-from .transfer import transfer
+from .transfer import say_waiting, transfer
 
 _OFFLINE = "FMNIST_FAST_OFFLINE is set, so {} is not fetched"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*")  # that a copy may have
 _INSTALL = "pip install 'fmnist_fast[remote]'"
 _WITHOUT_NETWORK = ("file", "local", "memory")
 _LIST_SECONDS = 300.0  # to list the files of a pattern
+_MAX_LIST_NBYTES = 1 << 24  # of a page that lists a folder
 
 
 def find(pattern: str) -> list[str]:
@@ -41,17 +47,49 @@ def find(pattern: str) -> list[str]:
         return [pattern]
     if _is_offline(pattern):
         raise DownloadError(_OFFLINE.format(shown(pattern)))
+    try:
+        return _linked(pattern) if _is_http(pattern) else _matching(pattern)
+    except TransferError as error:
+        text = f"{shown(pattern)}: the files could not be listed: {error}"
+        raise DownloadError(text) from None
+
+
+def _matching(pattern: str) -> list[str]:
+    """Return the URLs in a store that match a pattern."""
     system, path = _file_system(pattern)
 
     def matches() -> Generator[list[str]]:
         system.invalidate_cache()
         yield [system.unstrip_protocol(match) for match in system.glob(path)]
 
-    try:
-        return next(limited(matches(), seconds=_LIST_SECONDS))
-    except TransferError as error:
-        text = f"{shown(pattern)}: the files could not be listed: {error}"
-        raise DownloadError(text) from None
+    return next(limited(matches(), seconds=_LIST_SECONDS))
+
+
+def _linked(pattern: str) -> list[str]:
+    """Return the URLs to which the page of a folder links, and that match a pattern."""
+    folder, _, name = pattern.rpartition("/")
+    if re.search(r"[*?\[]", folder):
+        raise ValueError(
+            f"{shown(pattern)}: a folder over http must not have wildcards.\n"
+            "Only the name of the files may have them."
+        )
+    page, end = bytearray(), time.monotonic() + _LIST_SECONDS
+    source = _source_of(f"{folder}/")(0, None)
+    pieces = limited(source, lambda: say_waiting(f"{folder}/"))
+    with contextlib.closing(pieces):
+        next(pieces)  # the position and the version
+        for piece in pieces:
+            page += piece
+            if len(page) > _MAX_LIST_NBYTES or time.monotonic() > end:
+                raise TransferError("the page of the folder is too long or too slow")
+    links = re.findall(rb"""href\s*=\s*["']?([^"'\s>]+)""", page, re.IGNORECASE)
+    pairs = (html.unescape(link.decode("latin-1")).rpartition("/") for link in links)
+    here = ("", ".", folder, urlsplit(folder).path)
+    names = sorted({last for parent, _, last in pairs if parent in here})
+    names = [
+        last for last in names if fnmatchcase(last, name) and _NAME.fullmatch(last)
+    ]
+    return [f"{folder}/{last}" for last in names]
 
 
 def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
@@ -92,14 +130,13 @@ def fetch(url: str) -> Path:
             text = f"Its copy {copy} is missing or damaged."
             raise DownloadError(f"{_OFFLINE.format(name)}.\n{text}")
         return copy
-    source = _source_of(url)
     try:
-        if kept and kept.keys() != {"size"} and _is_current(source, kept):
+        if kept and kept.keys() != {"size"} and _is_current(url, kept):
             return copy
         with transfer(copy, 0o600) as running:
             latest = _kept_version(copy)
             if latest is None or latest == kept:  # no other process fetched it
-                _publish(running.receive(url, source), copy)
+                _publish(running.receive(url, _source_of(url)), copy)
     except TransferError as error:
         if error.missing:
             raise FileNotFoundError(f"{name}: no such file ({error})") from None
@@ -107,10 +144,11 @@ def fetch(url: str) -> Path:
     return copy
 
 
-def _is_current(source: Source, version: Version) -> bool:
-    """Return whether the source has this version. The transfer reports errors."""
+def _is_current(url: str, version: Version) -> bool:
+    """Return whether the file still has this version. The transfer reports errors."""
     with contextlib.suppress(TransferError):
-        return next(limited(source(0, version)))[1] == version
+        items = limited(_source_of(url)(0, version), lambda: say_waiting(url))
+        return next(items)[1] == version
     return False
 
 
@@ -153,7 +191,7 @@ def _copy_path(url: str) -> Path:
             f"{shown(url)}: there is no folder for a copy, because FMNIST_FAST_CACHE "
             "is off.\nSet FMNIST_FAST_CACHE to a folder."
         )
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*", name):
+    if not _NAME.fullmatch(name):
         raise ValueError(
             "a URL must end in a file name of letters, digits, spaces and _.%+=@- that "
             f"begins with a letter, digit or _, got {shown(url)}"
@@ -167,10 +205,13 @@ def _is_offline(url: str) -> bool:
     return config.offline() and protocol not in _WITHOUT_NETWORK
 
 
+def _is_http(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))
+
+
 def _source_of(url: str) -> Source:
-    scheme = url.partition(":")[0].lower()
-    if scheme in ("http", "https"):
-        return functools.partial(http_source, url, scheme == "http")
+    if _is_http(url):
+        return functools.partial(http_source, url, url.lower().startswith("http:"))
     return functools.partial(store_source, *_file_system(url))
 
 

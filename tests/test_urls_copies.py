@@ -85,6 +85,25 @@ def test_a_file_that_changes_during_the_download(http):
     assert http.ranges() == [None, "bytes=500-"]
 
 
+def test_a_file_that_changes_within_a_second(http):
+    """Both versions have the same size and time (RFC 9110, section 8.8.2.2)."""
+
+    time = {"Last-Modified": "now"}
+    rest = {"Content-Range": "bytes 500-999/1000", **time}
+
+    def answer(handler):
+        handler.date_time_string = lambda: "now"  # the Date
+        if handler.headers.get("Range"):
+            respond(206, rest, [b"b" * 500])(handler)
+        elif len(http.asked) == 1:
+            content(b"a" * 1000, cut=500, **time)(handler)
+        else:
+            content(b"b" * 1000, **time)(handler)
+
+    http.routes["/file"] = answer
+    assert urls.fetch(f"{http.base}/file").read_bytes() == b"b" * 1000
+
+
 class GrowingStore:
     """File system whose file gets other, more bytes when it is first opened."""
 

@@ -202,7 +202,9 @@ def _http_header(
     version = {"size": size} if re.fullmatch("[0-9]{1,18}", size) else {}
     for name in ("etag", "last-modified"):
         value = headers.get(name, "")
-        if re.fullmatch("[!-~][ -~]{0,999}", value):  # other values can't be sent back
+        # Other values can't be sent back. A file that was modified in the second of the
+        # response may change in the same second again (section 8.8.2.2).
+        if re.fullmatch("[!-~][ -~]{0,999}", value) and value != headers.get("date"):
             version[name] = value
     return (begin if status == 206 else 0), version
 

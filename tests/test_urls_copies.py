@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import os
 import random
 import sys
@@ -174,6 +175,11 @@ def list_note(copy):
     note_of(copy).write_bytes(b"[1]")
 
 
+def number_note(copy):
+    note = json.loads(note_of(copy).read_bytes())
+    note_of(copy).write_text(json.dumps(note | {"version": 1}))
+
+
 def no_note(copy):
     note_of(copy).unlink()
 
@@ -217,8 +223,8 @@ def writable(copy):
 @pytest.mark.parametrize(
     "damage",
     [
-        *(flip, cut, flip_note, break_note, list_note, no_note, fifo, fifo_note),
-        *(folder, folder_note, link, dangling, writable),
+        *(flip, cut, flip_note, break_note, list_note, number_note, no_note),
+        *(fifo, fifo_note, folder, folder_note, link, dangling, writable),
     ],
 )
 def test_a_damaged_copy_is_fetched_again(http, url, damage, monkeypatch):

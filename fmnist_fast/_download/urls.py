@@ -166,7 +166,7 @@ def _kept_version(copy: Path) -> Version | None:
         with open_file(_note_path(copy), trusted=True) as file:
             note = json.loads(file.read())
         with open_file(copy, trusted=True) as file:
-            return note["version"] if note["crc32"] == _crc32(file) else None
+            return dict(note["version"]) if note["crc32"] == _crc32(file) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -1,4 +1,4 @@
-"""Opening of files that may be anything, and of those that no other user can change.
+"""Open files that may be anything, and files that no other user can change.
 
 A file or folder is trusted if it belongs to this user or to root, and if nobody else
 may write to it. Windows has no such owners and modes: there, the folders of a user's

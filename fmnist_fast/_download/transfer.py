@@ -110,7 +110,9 @@ class Transfer:
 
         staging, begin = self.staging, self.staging.nbytes
         if begin == 0 or begin != self.nbytes:
-            known = staging.note().get("version", {}) if begin else {}
+            noted = staging.note().get("version") if begin else None
+            fields = noted.items() if isinstance(noted, dict) else ()  # or damaged
+            known = {name: str(value) for name, value in fields}
             pieces = limited(source(begin, None if self.check else known), waiting)
             with contextlib.closing(pieces):
                 begin, version = next(pieces)

@@ -94,7 +94,7 @@ def _failure(error: Exception) -> TransferError:
             return TransferError("no answer in time", again=True)
         again = again and not isinstance(inner, _LASTING_ERRORS)
         error, inner = inner, getattr(inner, "reason", (None, *inner.args)[-1])
-    text = shown(str(error) or type(error).__name__)
+    text = shown((str(error) or type(error).__name__)[:10_000])  # in quadratic time
     if isinstance(error, _BAD_URL_ERRORS):  # its text may have the password
         text = "the URL is not valid"
     text = "".join(letter if letter.isprintable() else "?" for letter in text)

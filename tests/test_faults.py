@@ -180,18 +180,22 @@ def test_reads_in_other_threads(tmp_path):
             expect(lambda: np.asarray(images), path)
             n_expected.append(1)
 
-        def join(target, n):
-            global barrier
-            barrier = threading.Barrier(n)
-            threads = [threading.Thread(target=target) for _ in range(n)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-        join(use_package, 4)
+        barrier = threading.Barrier(4)
+        threads = [threading.Thread(target=use_package) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert len(n_expected) == 4
-        expect(lambda: join(lambda: images.parts[1].sum(), 1), path)
+
+        def read():
+            time.sleep(0.2)  # an error in Thread.start() would leave a lock
+            images.parts[1].sum()
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        expect(lambda: [time.sleep(0.01) for _ in range(1000)], path)
+        thread.join()
         """,
     )
 

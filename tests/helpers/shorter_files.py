@@ -8,7 +8,7 @@ import textwrap
 # has 1024 pixels, and the first page of a file has rows 0 to 2 and the header.
 PREAMBLE = textwrap.dedent(
     """
-    import faulthandler, gc, mmap, os, signal, sys, threading
+    import faulthandler, gc, mmap, os, signal, sys, threading, time
     from pathlib import Path
     import numpy as np
     import fmnist_fast as ff

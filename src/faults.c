@@ -63,6 +63,7 @@ struct fm_faults_range {
     atomic_uintptr_t begin;
     atomic_size_t nbytes; /* 0 while nothing is watched */
     atomic_int is_damaged, is_unreported, has_zeros;
+    _Atomic(pthread_t) reader; /* the last thread that made it unreported */
     char *name;
 };
 
@@ -112,6 +113,7 @@ static int give_zeros(struct fm_faults_range *range, uintptr_t address)
     atomic_store(&range->is_damaged, 1);
     atomic_fetch_add(&n_faults, 1);
     if (!has_depth || pthread_getspecific(depth) == NULL) {
+        atomic_store(&range->reader, pthread_self());
         atomic_store(&range->is_unreported, 1);
         if (!is_reader_notified())
             return 0;
@@ -295,17 +297,14 @@ int fm_faults_is_damaged(const void *begin, size_t nbytes)
     return find_damaged(begin, nbytes) != NULL;
 }
 
-static const char *report(struct fm_faults_range *range)
-{
-    atomic_store(&range->is_unreported, 0);
-    rearm(range);
-    return range->name;
-}
-
 const char *fm_faults_report(const void *begin, size_t nbytes)
 {
     struct fm_faults_range *range = find_damaged(begin, nbytes);
-    return range ? report(range) : NULL;
+    if (range == NULL)
+        return NULL;
+    atomic_store(&range->is_unreported, 0);
+    rearm(range);
+    return range->name;
 }
 
 const char *fm_faults_next(void)
@@ -314,7 +313,13 @@ const char *fm_faults_next(void)
     struct fm_faults_range *range = atomic_load(&newest);
     while (range && !atomic_load(&range->is_unreported))
         range = range->next;
-    return range ? report(range) : NULL;
+    if (range == NULL)
+        return NULL;
+    atomic_store(&range->is_unreported, 0);
+    /* Another thread may still be reading, and would be reported again and again. */
+    if (pthread_equal(atomic_load(&range->reader), pthread_self()))
+        rearm(range);
+    return range->name;
 }
 
 #endif

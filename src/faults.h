@@ -47,7 +47,8 @@ int fm_faults_is_damaged(const void *begin, size_t nbytes);
 const char *fm_faults_report(const void *begin, size_t nbytes);
 
 /* Return the name of a range whose missing part was read outside of begin and end, and
-   which was not reported since. Return NULL if there are no more. */
+   which was not reported since. Return NULL if there are no more. Later reads of the
+   range are faults again only if this thread read it. */
 const char *fm_faults_next(void);
 
 #endif

@@ -21,11 +21,6 @@ import fmnist_fast as ff
 from fmnist_fast.frameworks import _in_flight
 from fmnist_fast.frameworks._in_flight import IN_FLIGHT, InFlight
 
-try:
-    import torch
-except ImportError:
-    torch = None
-
 OPTIONS = {"batch_size": 8, "shuffle": True, "seed": 5, "threads": 2, "prefetch": 2}
 N_BATCHES = 13
 DATASET = ff.synthetic(100, 10)[0]
@@ -35,8 +30,7 @@ DATASET = ff.synthetic(100, 10)[0]
 def loader_for(request):
     """Return a function that gives a class of loaders for a device."""
     if request.param == "torch":
-        if torch is None:
-            pytest.skip("PyTorch is not installed")
+        torch = pytest.importorskip("torch")
         before = torch.get_num_threads()
         torch.set_num_threads(1)
         request.addfinalizer(lambda: torch.set_num_threads(before))
@@ -123,23 +117,23 @@ GUARDS = {
         "the deletion did not wait",
     ),
     "the memory is free": (
-        "        staging.wait()\n        return",
+        "        buffer.wait()\n        return",
         "        return",
         "memory was written while in use",
     ),
     "a stream takes the place of an event": (
-        "staging.copied, staging.read = self._stream, consumer",
+        "buffer.copied, buffer.read = self._stream, consumer",
         "pass",
         "the deletion did not wait",
     ),
     "the consumer waits for the copy": (
-        "consumer.wait_event(staging.copied)",
+        "consumer.wait_event(buffer.copied)",
         "pass",
         "memory was read with another content",
     ),
     "the consumer records its read": (
-        "staging.read = self._recorded(consumer)",
-        "staging.read = self._recorded(self._stream)",
+        "buffer.read = self._recorded(consumer)",
+        "buffer.read = self._recorded(self._stream)",
         "memory was written while in use",
     ),
     "slots are kept": (
@@ -148,12 +142,12 @@ GUARDS = {
         "slot was filled before its copy",
     ),
     "a new iterator waits for copies": (
-        "                staging.copied.synchronize()\n",
+        "                buffer.copied.synchronize()\n",
         "                pass\n",
         "slot was filled before its copy",
     ),
     "close() waits": (
-        "                staging.wait()\n",
+        "                buffer.wait()\n",
         "                pass\n",
         "close() did not wait",
     ),

@@ -31,7 +31,7 @@ from ..loader import Loader
 IN_FLIGHT = 4  # largest number of batches that are sent but not read
 
 
-class _Staging:
+class _Buffer:
     """Memory on the device for one batch, and two events of the last batch in it.
 
     Until an event is recorded, its stream takes its place. So an interruption at any
@@ -50,7 +50,7 @@ class _Staging:
 class _Guard(weakref.ref[Any]):
     """Reference to a feed whose memory is freed when the device is done with it."""
 
-    ring: tuple[_Staging, ...]
+    ring: tuple[_Buffer, ...]
 
 
 _guards: set[_Guard] = set()
@@ -59,9 +59,9 @@ _guards: set[_Guard] = set()
 @uninterrupted
 def _wait(guard: _Guard) -> None:
     """Wait before the memory of a feed is freed. After an error, nothing uses it."""
-    for staging in guard.ring:
+    for buffer in guard.ring:
         with suppress(Exception):
-            staging.wait()
+            buffer.wait()
     _guards.discard(guard)
 
 
@@ -113,7 +113,7 @@ class InFlight:
             slots = [self._new_slot(nbytes) for _ in range(n_slots)]
             memories = [self._new_memory(nbytes) for _ in range(IN_FLIGHT)]
             event = self._recorded(self._stream)
-        self._ring = tuple(_Staging(memory, event) for memory in memories)
+        self._ring = tuple(_Buffer(memory, event) for memory in memories)
         arrays = [np.asarray(slot) for slot in slots]
         self.loader: Loader = plain._replace(**raw, slots=arrays)
         self._slots = {array.ctypes.data: s for array, s in zip(arrays, slots)}
@@ -190,8 +190,8 @@ class InFlight:
             previous = self._newest()
             if previous is not None:
                 previous.close()
-            for staging in self._ring:
-                staging.copied.synchronize()
+            for buffer in self._ring:
+                buffer.copied.synchronize()
             self._lent.clear()  # the loader's close() does not release these slots
             batches = iter(self.loader)
             self._newest = weakref.ref(batches)
@@ -200,7 +200,7 @@ class InFlight:
     def _next_batch(self, batches: Any) -> tuple[Any, Any] | None:
         """Send the next batch, and return it, or None at the end of the epoch."""
         with self._lock, self._on_device():
-            staging = self._free_staging()
+            buffer = self._free_buffer()
             arrays: Any = next(batches, None)
             if arrays is None:
                 return None
@@ -208,32 +208,32 @@ class InFlight:
             try:
                 images, labels = arrays
                 consumer = self._current_stream()
-                staging.copied, staging.read = self._stream, consumer
+                buffer.copied, buffer.read = self._stream, consumer
                 address = images.__array_interface__["data"][0]
-                self._copy(self._slots[address], staging.memory)
-                staging.copied = self._recorded(self._stream)
-                consumer.wait_event(staging.copied)
-                pixels = staging.memory[: images.nbytes].reshape(images.shape)
+                self._copy(self._slots[address], buffer.memory)
+                buffer.copied = self._recorded(self._stream)
+                consumer.wait_event(buffer.copied)
+                pixels = buffer.memory[: images.nbytes].reshape(images.shape)
                 begin = labels.__array_interface__["data"][0] - address
-                numbers = staging.memory[begin : begin + labels.nbytes]
+                numbers = buffer.memory[begin : begin + labels.nbytes]
                 numbers = numbers.view(self._device_dtype(labels.dtype))
                 batch = self._finished(pixels, numbers.reshape(labels.shape))
-                staging.read = self._recorded(consumer)
+                buffer.read = self._recorded(consumer)
                 return batch
             finally:
                 self._lent.append(arrays)  # drops the oldest, which are copied
                 del arrays, images, labels  # a traceback must not keep the slot
 
-    def _free_staging(self) -> _Staging:
+    def _free_buffer(self) -> _Buffer:
         """Return the memory for the next batch, after the device has read it."""
-        staging = self._ring[self._n_sent % IN_FLIGHT]
-        staging.wait()
-        return staging
+        buffer = self._ring[self._n_sent % IN_FLIGHT]
+        buffer.wait()
+        return buffer
 
     def close(self) -> None:
         """Join the worker threads, and wait until the device has read all batches."""
         self.loader.close()
         with self._lock:
-            for staging in self._ring:
-                staging.wait()
+            for buffer in self._ring:
+                buffer.wait()
             self._lent.clear()

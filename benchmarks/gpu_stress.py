@@ -89,7 +89,7 @@ class LateFeed(CudaFeed):
 class Hasty:
     """The faulty control, which does not wait until memory is free."""
 
-    def _free_staging(self):
+    def _free_buffer(self):
         return self._ring[self._n_sent % len(self._ring)]
 
 

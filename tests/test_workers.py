@@ -341,7 +341,9 @@ def test_a_consumer_that_fills_can_not_wait_for_itself(by_signal):
     signal.signal(signal.SIGUSR1, close)
     options = dict(threads=2, prefetch=2, normalize="unit")
     loader = ff.Loader(dataset, 64, augment=transform(touch), **options)
-    list(loader)
+    end = time.monotonic() + 20
+    while not messages and time.monotonic() < end:
+        list(loader)
     print(*messages)
     loader.close()
     """

@@ -98,7 +98,7 @@ def check(raw, good, folder, answer):
     raw.answer = answer
     sha256 = hashlib.sha256(BODY).hexdigest()
     file = PublishedFile("file", (raw.url, good), sha256, nbytes=len(BODY))
-    [path] = fetch([file], folder, progress=False)
+    [path] = fetch([file], folder)
     assert path.read_bytes() == BODY
     path.unlink()
     n_asked = raw.n_asked

@@ -59,14 +59,14 @@ def test_the_largest_part_is_continued_and_the_others_are_removed(https, folder)
     leave_part(folder, BODY[:1000])
     leave_part(folder, BODY[:2000], OWN.replace("0", "5"))
     leave_part(folder, b"", OWN.replace("0", "6"))
-    fetch([published(https.serve("/a", content(BODY)))], folder, progress=False)
+    fetch([published(https.serve("/a", content(BODY)))], folder)
     assert https.ranges() == ["bytes=2000-"]
     assert [path.name for path in folder.iterdir()] == ["a.gz"]
 
 
 def test_a_complete_part_needs_no_server(folder):
     leave_part(folder, BODY)
-    fetch([published("https://127.0.0.1:9/a")], folder, progress=False)
+    fetch([published("https://127.0.0.1:9/a")], folder)
     assert (folder / "a.gz").read_bytes() == BODY
 
 
@@ -75,7 +75,7 @@ def test_a_part_in_use_is_left_alone(https, folder):
     path = leave_part(folder, BODY[:1000])
     with open(path / "part", "ab") as part:
         assert lock.try_lock(part)
-        fetch([published(https.serve("/a", content(BODY)))], folder, progress=False)
+        fetch([published(https.serve("/a", content(BODY)))], folder)
         assert https.ranges() == [None]
         assert (path / "part").read_bytes() == BODY[:1000]
 
@@ -87,10 +87,10 @@ def test_without_descriptors_of_folders(https, folder, monkeypatch):
     leave_part(folder, b"", OWN.replace("0", "6"))
     url = https.serve("/a", content(BODY, cut=500), status(404), content(BODY))
     with pytest.raises(DownloadError):
-        fetch([published(url)], folder, progress=False)
+        fetch([published(url)], folder)
     [path] = folder.iterdir()
     assert (path / "part").stat().st_size == 1500
-    fetch([published(url)], folder, progress=False)
+    fetch([published(url)], folder)
     assert https.ranges() == ["bytes=1000-", "bytes=1500-", "bytes=1500-"]
     assert [path.name for path in folder.iterdir()] == ["a.gz"]
 
@@ -100,7 +100,7 @@ def test_old_empty_folders_are_removed(https, folder, age, is_left):
     path = folder / OWN
     path.mkdir(mode=0o700)
     os.utime(path, (time.time() - age,) * 2)
-    fetch([published(https.serve("/a", content(BODY)))], folder, progress=False)
+    fetch([published(https.serve("/a", content(BODY)))], folder)
     assert path.exists() is is_left
 
 
@@ -114,7 +114,7 @@ file = PublishedFile("a.gz", (sys.argv[1],), sys.argv[3], nbytes=int(sys.argv[4]
 for _ in range(20):
     child = os.fork()
     if child == 0:
-        fetch([file], sys.argv[2], progress=False)
+        fetch([file], sys.argv[2])
         os._exit(0)
     time.sleep(random.uniform(0, 0.15))
     os.kill(child, signal.SIGKILL)
@@ -142,7 +142,7 @@ def test_after_twenty_kills_only_the_file_is_left(https, folder, monkeypatch):
     subprocess.run([sys.executable, "-c", KILL, *words], check=True, timeout=60)
     assert https.asked
     monkeypatch.setattr(staging, "_ABANDONED_SECONDS", -1)
-    fetch([published(url)], folder, progress=False)
+    fetch([published(url)], folder)
     assert (folder / "a.gz").read_bytes() == BODY
     assert [path.name for path in folder.iterdir()] == ["a.gz"]
 
@@ -172,7 +172,7 @@ def test_a_stopped_process_holds_nobody_up(https, folder, monkeypatch):
     process.send_signal(signal.SIGSTOP)
     try:
         with pytest.warns(RuntimeWarning, match=r"fetching a\.gz: waiting for process"):
-            fetch([published(url)], folder, progress=False)
+            fetch([published(url)], folder)
         assert (folder / "a.gz").read_bytes() == BODY
         assert https.ranges() == [None, None]
     finally:
@@ -214,7 +214,7 @@ def test_the_holder_of_the_lock_gives_signs_of_life(https, folder, monkeypatch):
             handler.wfile.write(BODY[i : i + N // 5])
             time.sleep(0.5)
 
-    fetch([published(https.serve("/a", slowly))], folder, progress=False)
+    fetch([published(https.serve("/a", slowly))], folder)
     assert len(signs) >= 2
 
 
@@ -292,7 +292,7 @@ def test_what_others_made_is_left_alone(https, folder, tmp_path, trap):
     (victim.parent / "note").write_bytes(b"precious too")
     trap(folder, victim)
     before = read_all(tmp_path)
-    fetch([published(https.serve("/a", content(BODY)))], folder, progress=False)
+    fetch([published(https.serve("/a", content(BODY)))], folder)
     assert (folder / "a.gz").read_bytes() == BODY
     assert read_all(tmp_path) == before
     assert https.ranges() == [None]
@@ -303,7 +303,7 @@ def test_a_linked_note_is_not_followed(https, folder, tmp_path):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     linked_note(folder, victim)
-    fetch([published(https.serve("/a", content(BODY)))], folder, progress=False)
+    fetch([published(https.serve("/a", content(BODY)))], folder)
     assert victim.read_bytes() == b"precious"
     assert [path.name for path in folder.iterdir()] == ["a.gz"]
 
@@ -313,7 +313,7 @@ def test_a_part_of_another_user_is_left_alone(https, folder, monkeypatch):
     path = leave_part(folder, b"x" * 1000)
     uid = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    fetch([published(https.serve("/a", content(BODY)))], folder, progress=False)
+    fetch([published(https.serve("/a", content(BODY)))], folder)
     assert (folder / "a.gz").read_bytes() == BODY
     assert (path / "part").read_bytes() == b"x" * 1000 and https.ranges() == [None]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -102,7 +101,8 @@ def _check_epoch(loader: Loader) -> None:
 def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
     """Return the median seconds of an epoch, of the loader and of numpy in turns."""
     import numpy as np
-    import tqdm
+
+    from .._io.progress import progress_bar
 
     random = np.random.default_rng(0)
 
@@ -116,7 +116,7 @@ def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
         return time.perf_counter() - start
 
     form = "{desc}: {bar:30} {n_fmt}/{total_fmt} in {elapsed}"
-    rounds = tqdm.trange(epochs, desc="Epochs", bar_format=form, file=sys.stderr)
+    rounds = progress_bar(iterable=range(epochs), desc="Epochs", bar_format=form)
     times = [(seconds(loader), seconds(numpy_epoch())) for _ in rounds]
     loader_seconds, numpy_seconds = map(statistics.median, zip(*times))
     return loader_seconds, numpy_seconds

@@ -1,9 +1,10 @@
 """Sources of bytes: http by requests, and all other URLs by fsspec.
 
 A source is a generator. It yields a pair, the position at which it begins and the
-version of the file, and then the bytes. The size is part of the version. It runs in a
-thread that is abandoned if it takes too long: a socket's time-out restarts with every
-byte, and name lookups have none.
+version of the file, and then the bytes. The version has all fields that identify it,
+also the size. A source is given the position to begin at, and a known version or None,
+which stands for any version. It begins at 0 instead if it can't tell that the bytes are
+of that version. At position 0 of the known version, the bytes may be left out.
 
 Proxies, .netrc and CA bundles come from the environment. requests reads all these
 variables except SSL_CERT_FILE and SSL_CERT_DIR. Range requests follow RFC 9110,
@@ -13,6 +14,7 @@ sections 13.1.5 and 14. Bytes are taken as sent, whatever Content-Encoding says.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Generator
@@ -21,10 +23,13 @@ from http.client import responses
 from typing import Any
 
 import requests
-import urllib3
+from requests.exceptions import InvalidURL
 from requests.utils import get_auth_from_url
+from urllib3 import Retry
+from urllib3.exceptions import LocationValueError, ReadTimeoutError
 
 from .._io.paths import shown
+from .._io.progress import say
 from .._io.threads import in_thread
 from .._version import __version__
 
@@ -36,18 +41,17 @@ _MAX_AFTER = 21600.0  # seconds; a longer Retry-After means the same
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)  # another try may succeed after these
 _MISSING = (403, 404, 410)  # stores that don't list their files answer 403
 # urllib3 counts a refused connection as a time-out, too.
-_TIMEOUT_ERRORS = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
+_TIMEOUT_ERRORS = (TimeoutError, requests.Timeout, ReadTimeoutError)
 # A ValueError reports a bad URL, header or certificate.
 _LASTING_ERRORS = (ValueError, FileNotFoundError, requests.TooManyRedirects)
-_BAD_URL_ERRORS = (
-    requests.exceptions.InvalidURL,
-    urllib3.exceptions.LocationValueError,
-)
 # Keys, in lower case, of the fields that identify a version in a file system's info.
 _MARKS = frozenset(
     "size etag last-modified lastmodified mtime created md5hash content-md5 generation "
     "versionid version_id checksum crc sha".split()
 )
+
+Version = dict[str, str]
+Source = Callable[[int, Version | None], Generator[Any]]
 
 
 @dataclass(eq=False)
@@ -61,23 +65,15 @@ class TransferError(Exception):
     after: float = 0.0  # a wait of this many seconds
 
 
-Version = dict[str, str]  # all fields that identify a version of a file
-
-# The arguments are the position to begin at, and a known version. The source begins at
-# 0 instead if it can't tell that the bytes are of that version. None stands for any
-# version. If position 0 of the known version is asked for, the bytes may be left out.
-Source = Callable[[int, Version | None], Generator[Any]]
-
-
 def limited(
-    items: Generator[Any],
-    waiting: Callable[[], None] = lambda: None,
-    seconds: float | None = None,
+    items: Generator[Any], url: str, seconds: float | None = None
 ) -> Generator[Any]:
     """Yield the items of a source, each in limited time, and raise TransferErrors.
 
-    `waiting` is called when an item takes long.
+    They are made in a thread, which may be abandoned: a socket's time-out restarts with
+    every byte, and name lookups have none.
     """
+    waiting = functools.partial(say, f"waiting for {shown(url)}")
     try:
         yield from in_thread(items, seconds or _PATIENCE_SECONDS, waiting)
     except Exception as error:  # a server may make a library raise anything
@@ -88,44 +84,48 @@ def _failure(error: Exception) -> TransferError:
     """Return the TransferError for an exception in a source."""
     if isinstance(error, TransferError):
         return error
-    missing, again, inner = isinstance(error, FileNotFoundError), True, error
+    again, inner = True, error
     while isinstance(inner, Exception):
         if isinstance(inner, _TIMEOUT_ERRORS):
             return TransferError("no answer in time", again=True)
         again = again and not isinstance(inner, _LASTING_ERRORS)
         error, inner = inner, getattr(inner, "reason", (None, *inner.args)[-1])
     text = shown((str(error) or type(error).__name__)[:10_000])  # in quadratic time
-    if isinstance(error, _BAD_URL_ERRORS):  # its text may have the password
+    if isinstance(error, (InvalidURL, LocationValueError)):  # it may have the password
         text = "the URL is not valid"
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    missing = isinstance(error, FileNotFoundError)
     return TransferError(f"request failed: {text:.300}", again=again, missing=missing)
 
 
-class _Session(requests.Session):
-    """Session that sends no unencrypted requests unless `plain` is true."""
+class _Refusal(requests.adapters.HTTPAdapter):
+    """Adapter that sends no unencrypted requests."""
 
-    def __init__(self, url: str, plain: bool) -> None:
-        super().__init__()
-        self.plain, self.max_redirects = plain, 10
-        auth = get_auth_from_url(url)  # before that of .netrc
-        self.auth = auth if any(auth) else None
-        # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE still have priority.
-        bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        self.verify = bundle or True
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        text = "is not encrypted; http requires a known SHA-256 of the file"
+        raise TransferError(f"{shown(request.url)!r} {text}")
 
-    def get_adapter(self, url: str) -> Any:
-        """Return the adapter for a URL, which may be the target of a redirect."""
-        if url.lower().startswith("http:") and not self.plain:
-            text = "is not encrypted; http requires a known SHA-256 of the file"
-            raise TransferError(f"{shown(url)!r} {text}")
-        return super().get_adapter(url)
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return the next URL. Leave the redirect's body, which may be endless."""
-        target = super().get_redirect_target(resp)
-        if target is not None:
-            resp.close()
-        return target
+def _new_session(url: str, plain: bool) -> requests.Session:
+    session = requests.Session()
+    session.max_redirects = 10
+    session.headers["User-Agent"] = f"fmnist_fast/{__version__}"
+    session.headers["Accept-Encoding"] = "identity"
+    session.hooks["response"] = [_close_redirect]
+    auth = get_auth_from_url(url)  # before that of .netrc
+    session.auth = auth if any(auth) else None
+    # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE still have priority.
+    bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    session.verify = bundle or True
+    if not plain:
+        session.mount("http://", _Refusal())
+    return session
+
+
+def _close_redirect(response: requests.Response, **_: Any) -> None:
+    if response.is_redirect:  # its body may be endless
+        response.close()
 
 
 def http_source(
@@ -136,23 +136,21 @@ def http_source(
     `plain` says whether unencrypted http is allowed, in the URL and after a redirect.
     """
     known = version or {}
-    validator = _validator(known)
-    if begin and version is not None and not validator:
-        begin, known = 0, {}
-    conditions = {
-        "Range": f"bytes={begin}-" if begin else "",
-        "If-Range": validator if begin else "",
-        "If-None-Match": "" if begin else known.get("etag"),
-        "If-Modified-Since": "" if begin else known.get("last-modified"),
-    }
-    agent = {"User-Agent": f"fmnist_fast/{__version__}", "Accept-Encoding": "identity"}
-    headers = agent | {name: value for name, value in conditions.items() if value}
+    validator = known.get("etag") or known.get("last-modified", "")
+    if begin and version is not None and (not validator or validator.startswith("W/")):
+        begin, known, validator = 0, {}, ""  # weak ETags can't tell
+    condition = "If-None-Match" if "etag" in known else "If-Modified-Since"
+    headers = {"If-Range" if begin else condition: validator} if validator else {}
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
     with (
-        _Session(url, plain) as session,
+        _new_session(url, plain) as session,
         session.get(url, headers=headers, stream=True, timeout=_TIMEOUTS) as response,
     ):
-        start, found = _http_header(response, begin, known)
-        if start and not _continues(found, known):  # the server ignores If-Range
+        start, found = _read_header(response, begin, known)
+        rest = {name: known[name] for name in known if name != "etag"}  # may be missing
+        if start and not known.items() <= (rest | found).items():
+            # The server ignores If-Range.
             raise TransferError("the file has changed", again=True, restart=True)
         yield start, found
         read1 = response.raw.read1  # returns as soon as some bytes arrive
@@ -160,41 +158,25 @@ def http_source(
             yield piece
 
 
-def _validator(version: Version) -> str:
-    """Return the field with which a request can continue this version, or ""."""
-    validator = version.get("etag") or version.get("last-modified", "")
-    return "" if validator.startswith("W/") else validator
-
-
-def _continues(found: Version, known: Version) -> bool:
-    """Return whether a range with the fields `found` is of the known version.
-
-    It must have the same ETag, and may omit the other fields.
-    """
-    may_be_omitted = {name: known[name] for name in known if name != "etag"}
-    return known.items() <= (may_be_omitted | found).items()
-
-
-def _http_header(
+def _read_header(
     response: requests.Response, begin: int, known: Version
 ) -> tuple[int, Version]:
+    """Return the position and the version of the bytes that follow."""
     status, headers = response.status_code, response.headers
+    size, start = headers.get("Content-Length", ""), 0
     if status == 304 and known and not begin:
         return 0, known
-    size = headers.get("Content-Length", "")
-    if status == 206 and begin:
+    if begin and status in (206, 416):
         content_range = headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]+|\*)", content_range)
-        if match is None or int(match[1]) != begin:
-            got = f"Content-Range must begin at byte {begin}, got {content_range!r:.80}"
-            raise TransferError(got, again=True, restart=True)
-        size = match[2]
-    elif status == 416 and begin:
-        raise TransferError(f"no bytes from {begin} on", again=True, restart=True)
+        if status == 416 or match is None or int(match[1]) != begin:
+            text = f"HTTP {status}, with no bytes from {begin} on"
+            raise TransferError(text, again=True, restart=True)
+        start, size = begin, match[2]
     elif status != 200:
         message, after = f"HTTP {status} {responses.get(status, '')}".rstrip(), 0.0
         with contextlib.suppress(Exception):  # OverflowError for the year 10**10
-            after = urllib3.Retry().parse_retry_after(headers.get("Retry-After", ""))
+            after = Retry().parse_retry_after(headers.get("Retry-After", ""))
         if after := min(after, _MAX_AFTER):
             message += f"; the server asks to wait {after:.0f} s"
         again, missing = status in _TEMPORARY, status in _MISSING
@@ -206,7 +188,7 @@ def _http_header(
         # response may change in the same second again (section 8.8.2.2).
         if re.fullmatch("[!-~][ -~]{0,999}", value) and value != headers.get("date"):
             version[name] = value
-    return (begin if status == 206 else 0), version
+    return start, version
 
 
 def store_source(
@@ -225,11 +207,8 @@ def store_source(
     yield begin, first
     with system.open(path, "rb", block_size=_REQUEST_NBYTES) as file:
         file.seek(begin)
-        piece = file.read(_PIECE_NBYTES)
-        while piece:
-            following = file.read(_PIECE_NBYTES)
-            if not following and current() != first:
-                text = "the file changed while it was fetched"
-                raise TransferError(text, again=True, restart=True)
+        while piece := file.read(_PIECE_NBYTES):
             yield piece
-            piece = following
+    if current() != first:
+        text = "the file changed while it was fetched"
+        raise TransferError(text, again=True, restart=True)

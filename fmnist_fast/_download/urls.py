@@ -10,15 +10,14 @@ copy's bytes. The checksum guards against damage, and the folder against other u
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import functools
 import hashlib
 import html
 import json
 import os
 import re
-import time
 from collections.abc import Generator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -31,74 +30,66 @@ from .._io.private import open_file, trusted_folder
 from .._io.staging import Staging
 from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
-from .transfer import say_waiting, transfer
+from .transfer import transfer
 
-_OFFLINE = "FMNIST_FAST_OFFLINE is set, so {} is not fetched"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*")  # that a copy may have
-_INSTALL = "pip install 'fmnist_fast[remote]'"
-_WITHOUT_NETWORK = ("file", "local", "memory")
+_WILDCARD = re.compile(r"[*?\[]")
 _LIST_SECONDS = 300.0  # to list the files of a pattern
 _MAX_LIST_NBYTES = 1 << 24  # of a page that lists a folder
 
 
 def find(pattern: str) -> list[str]:
     """Return the URLs that match a pattern, or a URL without wildcards unchanged."""
-    if not re.search(r"[*?\[]", pattern):
+    folder, _, name = pattern.rpartition("/")
+    if not _WILDCARD.search(pattern):
         return [pattern]
     if _is_offline(pattern):
-        raise DownloadError(_OFFLINE.format(shown(pattern)))
+        raise DownloadError(_offline_text(pattern))
+    if not _is_http(pattern):
+        matches = _matching(*_file_system(pattern))
+    elif not _WILDCARD.search(folder):
+        matches = _linked(folder, name)
+    else:
+        raise ValueError(
+            f"{shown(pattern)}: a folder over http must not have wildcards.\n"
+            "Only the name of the files may have them."
+        )
     try:
-        return _linked(pattern) if _is_http(pattern) else _matching(pattern)
+        return next(limited(matches, pattern, _LIST_SECONDS))
     except TransferError as error:
         text = f"{shown(pattern)}: the files could not be listed: {error}"
         raise DownloadError(text) from None
 
 
-def _matching(pattern: str) -> list[str]:
-    """Return the URLs in a store that match a pattern."""
-    system, path = _file_system(pattern)
-
-    def matches() -> Generator[list[str]]:
-        system.invalidate_cache()
-        yield [system.unstrip_protocol(match) for match in system.glob(path)]
-
-    return next(limited(matches(), seconds=_LIST_SECONDS))
+def _matching(system: Any, path: str) -> Generator[list[str]]:
+    """Yield the URLs in a store that match a pattern."""
+    system.invalidate_cache()
+    yield [system.unstrip_protocol(match) for match in system.glob(path)]
 
 
-def _linked(pattern: str) -> list[str]:
-    """Return the URLs to which the page of a folder links, and that match a pattern."""
-    folder, _, name = pattern.rpartition("/")
-    if re.search(r"[*?\[]", folder):
-        raise ValueError(
-            f"{shown(pattern)}: a folder over http must not have wildcards.\n"
-            "Only the name of the files may have them."
-        )
-    page, end = bytearray(), time.monotonic() + _LIST_SECONDS
-    source = _source_of(f"{folder}/")(0, None)
-    pieces = limited(source, lambda: say_waiting(f"{folder}/"))
-    with contextlib.closing(pieces):
+def _linked(folder: str, pattern: str) -> Generator[list[str]]:
+    """Yield the URLs to which the page of a folder links, and that match a pattern."""
+    page = bytearray()
+    with contextlib.closing(_source_of(f"{folder}/")(0, None)) as pieces:
         next(pieces)  # the position and the version
         for piece in pieces:
             page += piece
-            if len(page) > _MAX_LIST_NBYTES or time.monotonic() > end:
-                raise TransferError("the page of the folder is too long or too slow")
+            if len(page) > _MAX_LIST_NBYTES:
+                raise TransferError("the page of the folder is too long")
     links = re.findall(rb"""href\s*=\s*["']?([^"'\s>]+)""", page, re.IGNORECASE)
     pairs = (html.unescape(link.decode("latin-1")).rpartition("/") for link in links)
     here = ("", ".", folder, urlsplit(folder).path)
-    names = sorted({last for parent, _, last in pairs if parent in here})
-    names = [
-        last for last in names if fnmatchcase(last, name) and _NAME.fullmatch(last)
-    ]
-    return [f"{folder}/{last}" for last in names]
+    names = {name for parent, _, name in pairs if parent in here}
+    names = {name for name in names if _NAME.fullmatch(name)}
+    yield [f"{folder}/{name}" for name in sorted(fnmatch.filter(names, pattern))]
 
 
 def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     """Return a copy of the first file that exists, or None if no file exists.
 
-    Copies of the files before it are removed. The server does not have these files any
-    more, and without the network the old copies would be used instead. If no file
-    exists and the file is `needed`, all copies stay, because the server may only have
-    refused access. The caller then raises an error.
+    Copies of the files before it are removed, because without the network they would be
+    used instead. If no file exists and the file is `needed`, all copies stay, because
+    the server may only have refused access. The caller then raises an error.
 
     Without the network, the first file that has a copy counts. If no file has a copy,
     the result is None, or a DownloadError if the file is `needed`.
@@ -114,42 +105,37 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
             break
         except FileNotFoundError:
             outdated += [copy, _note_path(copy)]
-    if found or not needed:
-        for path in outdated:
-            with contextlib.suppress(OSError):  # missing, or a folder
-                path.unlink()
+    for path in outdated if found or not needed else ():
+        with contextlib.suppress(OSError):  # missing, or a folder
+            path.unlink()
     return found
 
 
 def fetch(url: str) -> Path:
     """Return a copy of the file, and fetch it unless a copy of this version is kept."""
-    copy, name = _copy_path(url), shown(url)
+    copy = _copy_path(url)
     kept = _kept_version(copy)
     if _is_offline(url):
         if kept is None:
             text = f"Its copy {copy} is missing or damaged."
-            raise DownloadError(f"{_OFFLINE.format(name)}.\n{text}")
+            raise DownloadError(f"{_offline_text(url)}.\n{text}")
         return copy
+    source = _source_of(url)
     try:
-        if kept and kept.keys() != {"size"} and _is_current(url, kept):
-            return copy
+        if kept and kept.keys() != {"size"}:
+            with contextlib.suppress(TransferError):  # the transfer reports it
+                header = limited(source(0, kept), url)
+                if next(header)[1] == kept:
+                    return copy
         with transfer(copy, 0o600) as running:
-            latest = _kept_version(copy)
-            if latest is None or latest == kept:  # no other process fetched it
-                _publish(running.receive(url, _source_of(url)), copy)
+            if _kept_version(copy) in (None, kept):  # no other process fetched it
+                _publish(running.receive(url, source), copy)
     except TransferError as error:
         if error.missing:
-            raise FileNotFoundError(f"{name}: no such file ({error})") from None
-        raise DownloadError(f"{name}: could not be fetched: {error}") from None
+            raise FileNotFoundError(f"{shown(url)}: no such file ({error})") from None
+        text = f"{shown(url)}: could not be fetched: {error}"
+        raise DownloadError(text) from None
     return copy
-
-
-def _is_current(url: str, version: Version) -> bool:
-    """Return whether the file still has this version. The transfer reports errors."""
-    with contextlib.suppress(TransferError):
-        items = limited(_source_of(url)(0, version), lambda: say_waiting(url))
-        return next(items)[1] == version
-    return False
 
 
 def _publish(staging: Staging, copy: Path) -> None:
@@ -164,19 +150,26 @@ def _kept_version(copy: Path) -> Version | None:
     """Return the version of a copy, or None if there is no copy without damage."""
     try:
         with open_file(_note_path(copy), trusted=True) as file:
-            note = json.loads(file.read())
+            version = json.loads(file.read())
         with open_file(copy, trusted=True) as file:
-            return dict(note["version"]) if note["crc32"] == _crc32(file) else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return version if version.pop("crc32") == _crc32(file) else None
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):
         return None
 
 
-def _crc32(file: BinaryIO) -> int:
+def _crc32(file: BinaryIO) -> str:
     checksum = 0
     file.seek(0)
     while piece := file.read(1 << 20):
         checksum = deflate.crc32(piece, checksum)
-    return checksum
+    return f"{checksum:08x}"
 
 
 def _note_path(copy: Path) -> Path:
@@ -187,10 +180,9 @@ def _copy_path(url: str) -> Path:
     """Return the path for a copy. Files of one folder get the same folder."""
     base, (folder, _, name) = config.cache_folder(), url.rpartition("/")
     if base is None:
-        raise FileNotFoundError(
-            f"{shown(url)}: there is no folder for a copy, because FMNIST_FAST_CACHE "
-            "is off.\nSet FMNIST_FAST_CACHE to a folder."
-        )
+        text = "there is no folder for a copy, because FMNIST_FAST_CACHE is off"
+        advice = "Set FMNIST_FAST_CACHE to a folder."
+        raise FileNotFoundError(f"{shown(url)}: {text}.\n{advice}")
     if not _NAME.fullmatch(name):
         raise ValueError(
             "a URL must end in a file name of letters, digits, spaces and _.%+=@- that "
@@ -202,7 +194,11 @@ def _copy_path(url: str) -> Path:
 
 def _is_offline(url: str) -> bool:
     protocol = url.split("://")[0].split("::")[-1]
-    return config.offline() and protocol not in _WITHOUT_NETWORK
+    return config.offline() and protocol not in ("file", "local", "memory")
+
+
+def _offline_text(url: str) -> str:
+    return f"FMNIST_FAST_OFFLINE is set, so {shown(url)} is not fetched"
 
 
 def _is_http(url: str) -> bool:
@@ -217,15 +213,17 @@ def _source_of(url: str) -> Source:
 
 def _file_system(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the path of the file in it."""
-    name = shown(url)
     try:
         from fsspec.core import url_to_fs
 
         return url_to_fs(url)
     except ImportError as error:
-        text = f"{name} requires a package that is not installed ({error})"
-        advice = f"Run {_INSTALL}, or install the package of the store."
+        text = f"{shown(url)} requires a package that is not installed ({error})"
+        advice = (
+            "Run pip install 'fmnist_fast[remote]', or install the store's package."
+        )
         raise ImportError(f"{text}.\n{advice}") from error
     except Exception as error:  # ValueError, or one of the file system's own
         kind = ValueError if isinstance(error, ValueError) else DownloadError
-        raise kind(f"{name}: could not be opened: {shown(error)}") from None
+        text = f"{shown(url)}: could not be opened: {shown(error)}"
+        raise kind(text) from None

@@ -15,7 +15,6 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from .files import naming, sync_folder
 from .lock import try_lock
@@ -64,22 +63,22 @@ class Staging:
         """Size of the part."""
         return os.fstat(self.part.fileno()).st_size
 
-    def note(self) -> dict[str, Any]:
-        """Return the note, or an empty dict."""
-        with contextlib.suppress(OSError, ValueError, RecursionError):
+    def note(self) -> dict[str, str]:
+        """Return the note, or an empty dict if it is missing or damaged."""
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             with os.fdopen(self._open(_NOTE, os.O_RDONLY), "rb") as file:
                 note = json.loads(file.read())
-            return note if isinstance(note, dict) else {}
+            return {name: str(value) for name, value in note.items()}
         return {}
 
-    def write_note(self, note: dict[str, Any]) -> None:
+    def write_note(self, note: dict[str, str]) -> None:
         """Replace the note."""
         self._remove(_NOTE)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(self._open(_NOTE, flags, 0o600), "wb") as file:
             file.write(json.dumps(note).encode())
 
-    def begin(self, note: dict[str, Any]) -> None:
+    def begin(self, note: dict[str, str]) -> None:
         """Remove the part's bytes, and note where the next ones come from."""
         self.part.seek(0)
         self.part.truncate()

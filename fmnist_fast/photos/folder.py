@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import time
 import warnings
 from collections import deque
@@ -201,20 +200,22 @@ def _pillow_blocks_kept(threads: int) -> Iterator[None]:
 
 
 def _print_resume_notice(store: PhotoStore) -> None:
+    from .._io.progress import say  # a slow import
+
     if store.is_new:
         text = "The photos have changed since the interrupted run. Starting again."
     elif store.state.n_done:
         text = f"Resuming after {store.state.n_done:,} of {store.n_photos:,} photos."
     else:
         return
-    print(text, file=sys.stderr)
+    say(text)
 
 
 def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -> None:
     """Convert the remaining photos in order, and save checkpoints."""
-    import tqdm
+    from .._io.progress import progress_bar  # a slow import
 
-    bar = tqdm.tqdm(
+    bar = progress_bar(
         total=store.n_photos,
         initial=store.state.n_done,
         unit=" photos",

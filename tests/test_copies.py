@@ -7,6 +7,7 @@ killed processes.
 import errno
 import json
 import os
+import re
 import stat
 import threading
 import warnings
@@ -182,12 +183,15 @@ def test_other_things_in_place_of_a_copy_are_replaced(saved, made, thing):
     assert made == [1]
 
 
-def test_a_folder_in_place_of_a_copy_stays(saved, made):
+def test_a_folder_in_place_of_a_copy_is_set_aside(saved, made):
     saved.path.unlink()
     saved.path.mkdir()
     (saved.path / "thesis").touch()
-    check_not_kept(saved, made, "a.bin'")
-    assert names(saved) == ["a.bin"] and os.listdir(saved.path) == ["thesis"]
+    assert np.array_equal(load_or_make(saved)[0], ITEMS)
+    assert load_copy(saved) is not None and made == [1]
+    aside, copy = names(saved)
+    assert copy == "a.bin" and re.fullmatch(r"\.a\.bin\.[0-9a-f]{12}\.old", aside)
+    assert os.listdir(saved.path.parent / aside) == ["thesis"]
 
 
 @posix

@@ -1,6 +1,7 @@
 """Copies that somebody else may have written are not used."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,7 @@ def test_a_copy_from_another_cache_is_made_again(saved, made, tmp_path):
         lambda path: path.write_bytes(b"k" * 33),
         lambda path: path.write_bytes(os.urandom(32)),
         lambda path: path.write_bytes(b"k" * 32) and path.chmod(0o620),
+        lambda path: path.touch(0),
         link_to("thesis"),
         link_to("missing"),
         link_to("key"),
@@ -72,12 +74,15 @@ def test_a_key_that_cannot_be_trusted_is_replaced(saved, made, make):
 
 
 @pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)
-def test_a_folder_in_place_of_the_key_stays(saved, made):
+def test_a_folder_in_place_of_the_key_is_set_aside(saved, made):
     (saved.cache / "key").unlink()
     (saved.cache / "key").mkdir()
-    saved.path.unlink()
-    check_not_kept(saved, made, "key'")
-    assert (saved.cache / "key").is_dir() and names(saved) == []
+    (saved.cache / "key" / "thesis").touch()
+    check_healed(saved, made)
+    aside, *others = sorted(os.listdir(saved.cache))
+    assert re.fullmatch(r"\.key\.[0-9a-f]{12}\.old", aside)
+    assert others == ["decoded", "key"]
+    assert os.listdir(saved.cache / aside) == ["thesis"]
 
 
 @pytest.mark.parametrize("sha256", [PUBLISHED], indirect=True)

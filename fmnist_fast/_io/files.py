@@ -138,6 +138,12 @@ def replacing(
         sync_folder(path.parent)
 
 
+def set_folder_aside(path: Path) -> None:
+    """Rename a folder at `path`, where no file can replace it. It keeps its files."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}.old"))
+
+
 def sync_folder(folder: Path) -> None:
     """Write the names in `folder` to disk. Windows has no way to do this."""
     if sys.platform != "win32":

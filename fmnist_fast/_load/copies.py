@@ -24,13 +24,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from .. import _core
 from .._io.cores import usable_cores
-from .._io.files import map_file, replacing
+from .._io.files import map_file, replacing, set_folder_aside
 from .._io.lock import Lock, locked
 from .._io.private import is_ours, open_file, trusted_folder
 from .._io.threads import TaskThread, join_all, run_together, start_all
@@ -176,10 +176,20 @@ def save_copy(copy: Copy, stamp: dict[str, Any], decoded: Decoded) -> None:
     flat = items.reshape(-1).view(np.uint8)
     key = _make_key(copy.cache) if owner_of(sha256) else None
     tag = _tag(key, text, flat).encode()
-    # The copy is not synced: the tag reveals damage by a power failure.
-    with replacing(copy.path, sync=False, mode=_MODE) as file:
+    with _replacing(copy.path) as file:
         file.write(b"%8d%-64s" % (header_nbytes, tag) + text)
         file.write(flat.data)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces a copy or a key, or what has its place.
+
+    It is not synced: tags reveal damage by a power failure.
+    """
+    set_folder_aside(path)
+    with replacing(path, sync=False, mode=_MODE) as file:
+        yield file
 
 
 def _warn(copy: Copy, error: OSError) -> None:
@@ -282,6 +292,6 @@ def _make_key(cache: Path) -> bytes:
         if key is None:
             _prepare(path, lock)
             key = os.urandom(_KEY_NBYTES)
-            with replacing(path, sync=False, mode=_MODE) as file:
+            with _replacing(path) as file:
                 file.write(key)
         return key

@@ -117,6 +117,7 @@ def test_load_and_synthetic_go_on_without_a_stopped_process(
         words = "\n".join(str(warning.message) for warning in caught)
         assert "waiting for process" in words and "could not keep a" in words
         assert words.count("waiting") == words.count("could not keep") == 1
+        assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize("slow_part", ["make", "save"])

@@ -137,15 +137,16 @@ def test_the_wait_for_a_stopped_holder_ends(tmp_path):
     with holder(tmp_path / "lock") as process:
         os.kill(process.pid, signal.SIGSTOP)
         begin = time.monotonic()
-        with pytest.warns(RuntimeWarning, match=f"process {process.pid}"):
+        with pytest.warns(RuntimeWarning, match=f"process {process.pid}") as caught:
             is_held, error = acquire(tmp_path / "lock")
+        process.kill()
+        assert [warning.filename for warning in caught] == [__file__]
         assert not is_held and str(error) == (
             f"[Errno {errno.ETIMEDOUT}] process {process.pid} holds it, and gives no "
             f"sign of life (end that process): '{tmp_path / 'lock'}'"
         )
         assert 1 <= time.monotonic() - begin < 5
         assert (tmp_path / "lock").exists()
-        process.kill()
 
 
 def test_a_holder_that_gives_signs_of_life_is_waited_for(tmp_path):

@@ -18,12 +18,12 @@ import re
 import stat
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from .private import SAFE_FLAGS, is_ours, make_folder
+from .warn import warn
 
 _POLL_SECONDS = 0.1  # short waits let Ctrl-C through on all systems
 _SILENT_SECONDS = 2.0  # a longer wait is reported
@@ -140,11 +140,10 @@ def _acquire(path: Path, task: str, patience: float) -> BinaryIO:
             raise TimeoutError(errno.ETIMEDOUT, reason)
         if now - begin >= _SILENT_SECONDS and not is_reported:
             is_reported = True
-            warnings.warn(
+            warn(
                 f"{task}: waiting for {holder}, which holds {path}.\nThe wait ends "
                 f"when that process gives no sign of life for {patience:.0f} s.",
                 RuntimeWarning,
-                stacklevel=2,
             )
         time.sleep(_POLL_SECONDS)
 

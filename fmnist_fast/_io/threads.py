@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from .warn import calling_line
+
 _SILENT_SECONDS = 2.0  # a longer wait for an item is reported
 _N_AHEAD = 4  # items that `in_thread` makes before they are asked for
 
@@ -21,11 +23,17 @@ class TaskThread(threading.Thread):
 
     Up to Python 3.12, Ctrl-C during `join` marks a running thread as ended. Ctrl-C
     during `get` of a SimpleQueue, which is written in C, leaves no lock held.
+
+    Attributes
+    ----------
+    calling_line : Line
+        The line that called the package, for warnings of the thread.
     """
 
     def __init__(self, target: Callable[..., Any], *args: Any) -> None:
         """Prepare a call of `target` with `args`."""
         super().__init__(target=target, args=args)
+        self.calling_line = calling_line()
         self._has_ended = False
         self._end: SimpleQueue[None] = SimpleQueue()
 

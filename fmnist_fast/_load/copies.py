@@ -21,7 +21,6 @@ import re
 import stat
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -34,6 +33,7 @@ from .._io.files import map_file, replacing, set_folder_aside
 from .._io.lock import Lock, locked
 from .._io.private import is_ours, open_file, trusted_folder
 from .._io.threads import TaskThread, join_all, run_together, start_all
+from .._io.warn import warn
 from .._registry.hashes import has_content_of, owner_of
 from ..errors import FormatError
 
@@ -193,11 +193,10 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _warn(copy: Copy, error: OSError) -> None:
-    warnings.warn(
+    warn(
         f"could not keep {copy.title} in {copy.cache}: {error}.\n"
         "Set FMNIST_FAST_CACHE to another folder, which only you can write, or to "
-        "'off'.",
-        stacklevel=3,
+        "'off'."
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 from .._io.paths import is_url, shown
+from .._io.warn import warn
 from ..dataset import Dataset
 from .find import find_split
 from .split import read_split
@@ -101,5 +101,5 @@ def load(
     files = find_split(split, root, name, download=download)
     dataset, warning = read_split(files, cache)
     if warning:
-        warnings.warn(warning, stacklevel=2)
+        warn(warning)
     return dataset

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from .._dataset.arrays import checked_labels
 from .._dataset.card import CARD_NAME, read_card
 from .._io.paths import File
 from .._io.threads import run_together
+from .._io.warn import warn
 from .._registry.datasets import DATASETS
 from .._registry.hashes import is_published, owner_of, owner_of_files
 from .._registry.spec import DatasetSpec, SplitSpec
@@ -76,7 +76,7 @@ def _read_again(files: SplitFiles, cache: bool) -> Dataset:
     """Return a pickled dataset, read from its files again."""
     dataset, warning = read_split(files, cache)
     if warning:
-        warnings.warn(warning, stacklevel=3)
+        warn(warning)
     return dataset
 
 

@@ -191,3 +191,22 @@ def https(no_proxies, authority):
 
     with Server(authority[0].issue_cert("127.0.0.1")) as server:
         yield server
+
+
+@pytest.fixture
+def trusted(no_proxies, authority, monkeypatch):
+    """Trust the certificates of `authority`, and repeat failed requests soon."""
+    from fmnist_fast._download import transfer
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
+
+
+@pytest.fixture
+def downloads(no_proxies, tmp_path, monkeypatch):
+    """Return the folder of downloaded files in an empty cache folder."""
+    from fmnist_fast._download import transfer
+
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
+    return tmp_path / "cache" / "remote"

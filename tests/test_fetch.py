@@ -17,7 +17,7 @@ import pytest
 from helpers.server import content, redirect, respond, status
 
 import fmnist_fast as ff
-from fmnist_fast._download import sources, transfer
+from fmnist_fast._download import sources
 from fmnist_fast._download.fetch import fetch
 from fmnist_fast._registry.datasets import DATASETS
 from fmnist_fast._registry.spec import PublishedFile
@@ -26,18 +26,13 @@ from fmnist_fast.errors import DownloadError, FormatError
 N = 300_000
 BODIES = {name: random.Random(name).randbytes(N) for name in ("a.gz", "b.gz")}
 BODY = BODIES["a.gz"]
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def published(url, *more, name="a.gz", body=BODY, **known):
     """Return a published file, by default with the hash and the size of `body`."""
     known = known or {"sha256": hashlib.sha256(body).hexdigest(), "nbytes": len(body)}
     return PublishedFile(name, (url, *more), **known)
-
-
-@pytest.fixture(autouse=True)
-def trusted(no_proxies, authority, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
-    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
 
 
 @pytest.fixture

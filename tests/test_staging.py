@@ -13,7 +13,6 @@ import time
 import pytest
 from helpers.server import content, respond, status
 
-from fmnist_fast._download import transfer
 from fmnist_fast._download.fetch import fetch
 from fmnist_fast._io import lock, staging
 from fmnist_fast._registry.spec import PublishedFile
@@ -22,13 +21,8 @@ from fmnist_fast.errors import DownloadError
 N = 300_000
 BODY = random.Random(0).randbytes(N)
 OWN = ".a.gz.0123456789abcdef.fetching"
+pytestmark = pytest.mark.usefixtures("trusted")
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
-
-
-@pytest.fixture(autouse=True)
-def trusted(no_proxies, authority, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
-    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -13,19 +13,11 @@ import pytest
 from helpers.server import content, status
 
 import fmnist_fast as ff
-from fmnist_fast._download import transfer, urls
+from fmnist_fast._download import urls
 from fmnist_fast.errors import DownloadError
 
 fsspec = pytest.importorskip("fsspec")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Return the folder of downloaded files in an empty cache folder."""
-    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
-    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
-    return tmp_path / "cache" / "remote"
+pytestmark = pytest.mark.usefixtures("downloads")
 
 
 @pytest.fixture
@@ -68,19 +60,21 @@ def memory(files):
     system.rm("/data", recursive=True)
 
 
-def kept(cache):
+def kept(folder):
     """Return the names of all downloaded files, without unfinished ones."""
-    names = (path.name for path in cache.glob("*/*"))
+    names = (path.name for path in folder.glob("*/*"))
     return sorted(name for name in names if not name.endswith(".fetching"))
 
 
 @pytest.mark.parametrize("where", ["served", "memory"])
-def test_files_of_a_pattern_are_downloaded_and_kept(where, request, files, cache):
+def test_files_of_a_pattern_are_downloaded_and_kept(where, request, files, downloads):
     source = request.getfixturevalue(where)
     url = source[1] if where == "served" else "memory://data"
     dataset = ff.load_files(f"{url}/*-images-idx3-ubyte.gz")
     assert np.array_equal(np.asarray(dataset.images), files[1])
-    assert kept(cache) == sorted([*files[0], *(f"{name}.from" for name in files[0])])
+    assert kept(downloads) == sorted(
+        [*files[0], *(f"{name}.from" for name in files[0])]
+    )
     assert pickle.loads(pickle.dumps(dataset)).fingerprint == dataset.fingerprint
     if where == "served":
         paths = [path for path, _ in source[0].asked if path.endswith(".gz")]
@@ -129,7 +123,7 @@ def test_a_damaged_copy_is_downloaded_again(memory, files):
 # ---- a folder as root --------------------------------------------------------------
 
 
-def test_load_takes_a_url_as_root(tmp_path, cache):
+def test_load_takes_a_url_as_root(tmp_path, downloads):
     system = fsspec.filesystem("memory")
     for name, array in (
         ("t10k-images-idx3-ubyte", np.full((4, 3, 2), 9, np.uint8)),
@@ -175,7 +169,7 @@ def test_labels_that_are_missing(memory):
         ff.load_files("memory://data/*idx3*")
 
 
-def test_a_server_that_fails_midway_leaves_nothing(served, files, cache):
+def test_a_server_that_fails_midway_leaves_nothing(served, files, downloads):
     http, url = served
     name = "part1-images-idx3-ubyte.gz"
     body = files[0][name]
@@ -183,12 +177,12 @@ def test_a_server_that_fails_midway_leaves_nothing(served, files, cache):
     for _ in range(2):
         with pytest.raises(DownloadError, match=rf"{name}: could not be fetched: "):
             urls.fetch(f"{url}/{name}")
-        assert kept(cache) == []
+        assert kept(downloads) == []
     http.serve(f"/data/{name}", content(body, etag='"1"'))
     assert urls.fetch(f"{url}/{name}").read_bytes() == body
 
 
-def test_a_failed_replacement_leaves_the_old_copy(served, files, cache):
+def test_a_failed_replacement_leaves_the_old_copy(served, files, downloads):
     """The old bytes must not count as the new version."""
     http, url = served
     name = "part1-images-idx3-ubyte.gz"
@@ -197,12 +191,12 @@ def test_a_failed_replacement_leaves_the_old_copy(served, files, cache):
     http.serve(f"/data/{name}", content(body[::-1], cut=50, etag='"2"'))
     with pytest.raises(DownloadError, match="could not be fetched"):
         urls.fetch(f"{url}/{name}")
-    assert path.read_bytes() == body and kept(cache) == [name, f"{name}.from"]
+    assert path.read_bytes() == body and kept(downloads) == [name, f"{name}.from"]
     http.serve(f"/data/{name}", content(body[::-1], etag='"2"'))
     assert urls.fetch(f"{url}/{name}").read_bytes() == body[::-1]
 
 
-def test_a_store_whose_file_changes_during_the_download(memory, monkeypatch, cache):
+def test_a_store_whose_file_changes_during_the_download(memory, monkeypatch, downloads):
     versions, true_info = iter(range(100)), type(memory).info
 
     def info(self, path, **options):
@@ -211,10 +205,10 @@ def test_a_store_whose_file_changes_during_the_download(memory, monkeypatch, cac
     monkeypatch.setattr(type(memory), "info", info)
     with pytest.raises(DownloadError, match=r"ubyte\.gz: .* the file changed while"):
         urls.fetch("memory://data/part1-images-idx3-ubyte.gz")
-    assert kept(cache) == []
+    assert kept(downloads) == []
 
 
-def test_a_size_that_differs_from_the_announced_size(memory, monkeypatch, cache):
+def test_a_size_that_differs_from_the_announced_size(memory, monkeypatch, downloads):
     system = type(memory)
     true_info = system.info
 
@@ -224,10 +218,10 @@ def test_a_size_that_differs_from_the_announced_size(memory, monkeypatch, cache)
     monkeypatch.setattr(system, "info", info)
     with pytest.raises(DownloadError, match=r"only \d+ of 1000000 bytes"):
         urls.fetch("memory://data/part1-images-idx3-ubyte.gz")
-    assert kept(cache) == []
+    assert kept(downloads) == []
 
 
-def test_files_that_the_server_has_deleted_are_deleted_here(memory, files, cache):
+def test_files_that_the_server_has_deleted_are_deleted_here(memory, files, downloads):
     """A plain label file has priority over its .gz, so that it must not stay."""
     name = "part1-labels-idx1-ubyte"
     plain = gzip.decompress(files[0][f"{name}.gz"])
@@ -328,17 +322,17 @@ def run_without(packages, call):
     return subprocess.run(words, capture_output=True, text=True, timeout=60)
 
 
-def test_a_password_is_neither_shown_nor_saved(served, cache):
+def test_a_password_is_neither_shown_nor_saved(served, downloads):
     http, url = served
     with_password = url.replace("://", "://somebody:s3cret@")
     name = "part1-images-idx3-ubyte.gz"
     dataset = ff.load_files(f"{with_password}/{name}")
     assert len(dataset) == 21 and "s3cret" not in dataset.source
-    assert len(list(cache.rglob("*.from"))) == 2
-    assert not any(b"s3cret" in path.read_bytes() for path in cache.rglob("*.*"))
-    copy = next(cache.rglob(name)).stat().st_ino
+    assert len(list(downloads.rglob("*.from"))) == 2
+    assert not any(b"s3cret" in path.read_bytes() for path in downloads.rglob("*.*"))
+    copy = next(downloads.rglob(name)).stat().st_ino
     ff.load_files(f"{with_password}/{name}")
-    assert next(cache.rglob(name)).stat().st_ino == copy
+    assert next(downloads.rglob(name)).stat().st_ino == copy
     http.serve("/data/part1-labels-idx1-ubyte.gz", status(404))
     http.serve("/data/part2-images-idx3-ubyte.gz", status(500))
     for wrong, words in (

@@ -19,16 +19,8 @@ from fmnist_fast._io.lock import locked
 from fmnist_fast.errors import DownloadError
 
 BODY = random.Random(0).randbytes(5000)
+pytestmark = pytest.mark.usefixtures("downloads")
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Return the folder of downloaded files in an empty cache folder."""
-    monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
-    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
-    return tmp_path / "cache" / "remote"
 
 
 @pytest.fixture
@@ -244,16 +236,16 @@ def test_a_damaged_card_is_not_forgotten_offline(http, url, monkeypatch):
 
 
 @needs_posix
-def test_a_cache_that_others_can_write_is_not_used(url, cache):
+def test_a_cache_that_others_can_write_is_not_used(url, downloads):
     urls.fetch(url).parent.chmod(0o777)
     with pytest.raises(PermissionError, match=r"writable by other users .run chmod"):
         urls.fetch(url)
 
 
 @needs_posix
-def test_folders_of_copies_are_private(url, cache):
+def test_folders_of_copies_are_private(url, downloads):
     copy = urls.fetch(url)
-    for folder in (cache.parent, cache, copy.parent):
+    for folder in (downloads.parent, downloads, copy.parent):
         assert folder.stat().st_mode & 0o777 == 0o700
 
 

@@ -146,7 +146,7 @@ def test_threads_are_joined_if_the_warning_is_an_error(few_threads):
     assert finished == [True, True]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="requires root")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="needs root")
 def test_a_user_without_threads_reads_and_sums_the_same():
     """The limit of processes counts threads, and does not apply to root."""
     code = """

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import deflate
 
 from .. import config
+from .._io.files import set_folder_aside
 from .._io.paths import shown
 from .._io.private import open_file, trusted_folder
 from .._io.staging import Staging
@@ -140,9 +141,8 @@ def fetch(url: str) -> Path:
 
 def _publish(staging: Staging, copy: Path) -> None:
     staging.write_note(staging.note() | {"crc32": _crc32(staging.part)})
-    for path in (copy, _note_path(copy)):
-        if path.is_dir() and not path.is_symlink():  # can't be replaced
-            path.rename(f"{staging.path}.{path.name}.old")
+    set_folder_aside(copy)
+    set_folder_aside(_note_path(copy))
     staging.publish(copy, _note_path(copy))
 
 

@@ -3,6 +3,7 @@
 Each process is started as `python sharing.py CACHE`, where CACHE is 1 or 0.
 """
 
+import re
 import subprocess
 import sys
 import zlib
@@ -62,10 +63,19 @@ def measured_at_stop(processes):
 
 
 def pss_nbytes(pid):
-    """Return the proportional set size of a process."""
-    with open(f"/proc/{pid}/smaps_rollup") as lines:
-        fields = dict(line.split(":", 1) for line in lines if ":" in line[:20])
-    return int(fields["Pss"].split()[0]) * 1024
+    """Return the proportional set size of a process, without programs and libraries.
+
+    Other programs share these, and may start or end between two measurements.
+    """
+    n_kib, path = 0, ""
+    with open(f"/proc/{pid}/smaps") as lines:
+        for line in lines:
+            first, *rest = line.split(maxsplit=5)
+            if not first.endswith(":"):  # the first line of a mapping
+                path = rest[4].strip() if len(rest) > 4 else ""
+            elif first == "Pss:" and not re.search(r"\.so(\.|$)|/bin/", path):
+                n_kib += int(rest[0])
+    return n_kib * 1024
 
 
 if __name__ == "__main__":

@@ -299,6 +299,12 @@ def test_a_proxy_that_is_down(http, monkeypatch):
     fails("failed: .*refused", http.serve("/a", content(BODY)), again=True)
 
 
+def test_a_proxy_that_is_no_url(http, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://user:s3cret@[1/")
+    url = http.serve("/a", content(BODY))
+    fails("the URL, or that of a proxy, is not valid|IPv6", url, again=False)
+
+
 def tunnel(handler):
     """Forward bytes to and from a server, as a proxy does for CONNECT."""
     host, port = handler.path.split(":")

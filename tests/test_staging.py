@@ -64,6 +64,27 @@ def test_a_complete_part_needs_no_server(folder):
     assert (folder / "a.gz").read_bytes() == BODY
 
 
+def test_leftovers_beside_a_complete_file_are_removed(folder):
+    (folder / "a.gz").write_bytes(BODY)
+    leave_part(folder, BODY)
+    (folder / ".a.gz.lock").write_bytes(b"123")
+    path = folder / OWN.replace("0", "5")
+    path.mkdir(mode=0o700)
+    os.utime(path, (0, 0))
+    fetch([published("https://127.0.0.1:9/a")], folder)
+    assert [path.name for path in folder.iterdir()] == ["a.gz"]
+
+
+@needs_posix
+def test_leftovers_in_use_stay_beside_a_complete_file(folder):
+    (folder / "a.gz").write_bytes(BODY)
+    path = leave_part(folder, BODY[:1000])
+    with open(path / "part", "ab") as part, lock.locked(folder / ".a.gz.lock", "x"):
+        assert lock.try_lock(part)
+        fetch([published("https://127.0.0.1:9/a")], folder)
+        assert (path / "part").exists() and (folder / ".a.gz.lock").exists()
+
+
 @needs_posix
 def test_a_part_in_use_is_left_alone(https, folder):
     path = leave_part(folder, BODY[:1000])

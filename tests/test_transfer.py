@@ -443,6 +443,6 @@ def test_a_full_disk_is_reported_as_such(http, download, folder, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device: '.*part'"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a'"):
         download(http.serve("/a", content(BODY)))
     assert not (folder / "a").exists()

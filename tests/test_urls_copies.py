@@ -77,6 +77,22 @@ def test_a_file_that_changes_during_the_download(http):
     assert http.ranges() == [None, "bytes=500-"]
 
 
+def test_a_copy_that_may_have_been_cut_off_is_fetched_again(http):
+    """Nothing but the end of the connection says where such a body ends."""
+    tag = {"ETag": '"1"'}
+    url = http.serve("/file", respond(200, tag, [BODY[:99]]), respond(200, tag, [BODY]))
+    assert urls.fetch(url).read_bytes() == BODY[:99]
+    assert urls.fetch(url).read_bytes() == BODY
+
+
+def test_a_copy_of_chunks_is_kept(http):
+    headers = {"ETag": '"1"', "Transfer-Encoding": "chunked"}
+    http.serve("/file", respond(200, headers, [b"3\r\nabc\r\n0\r\n\r\n"]), status(304))
+    for _ in range(2):
+        assert urls.fetch(f"{http.base}/file").read_bytes() == b"abc"
+    assert http.asked[1][1]["If-None-Match"] == '"1"'
+
+
 def test_a_file_that_changes_within_a_second(http):
     """Both versions have the same size and time (RFC 9110, section 8.8.2.2)."""
 
@@ -403,3 +419,23 @@ def test_a_server_that_does_not_answer_is_named(http, url, monkeypatch, capsys):
     http.serve("/file", late)
     assert urls.fetch(url).read_bytes() == BODY
     assert capsys.readouterr().err.count(f"waiting for {url}") == 2
+
+
+def test_a_store_that_lists_slowly_is_named(monkeypatch, capsys):
+    class SlowStore(GrowingStore):
+        def glob(self, path):
+            time.sleep(0.3)
+            return []
+
+    monkeypatch.setattr(threads, "_SILENT_SECONDS", 0.05)
+    store = SlowStore(b"", b""), "a/*"
+    monkeypatch.setattr(urls, "_file_system", lambda url: store)
+    assert urls.find("store://a/*") == []
+    assert capsys.readouterr().err == "waiting for store://a/*\n"
+
+
+def test_a_name_that_is_too_long(http):
+    http.serve("/data/", content(b"<a href=" + b"x" * 300 + b".gz>"))
+    assert urls.find(f"{http.base}/data/*") == []
+    with pytest.raises(ValueError, match="a file name of at most 200 letters"):
+        urls.fetch(f"{http.base}/data/{'x' * 201}")

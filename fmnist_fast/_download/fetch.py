@@ -12,6 +12,7 @@ from typing import BinaryIO
 from .. import config
 from .._io.paths import expanded
 from .._io.private import is_file, open_file
+from .._io.staging import tidy
 from .._registry.spec import PublishedFile
 from ..errors import DownloadError, FormatError
 
@@ -31,6 +32,9 @@ def fetch(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> lis
     """
     folder = Path(expanded(folder)).absolute()
     missing = [file for file in files if not _is_there(folder, file)]
+    for file in files:
+        if file not in missing:
+            tidy(folder / file.name)
     if missing and config.offline():
         text = "FMNIST_FAST_OFFLINE is set, so nothing is fetched."
         raise DownloadError(f"{text}\n{_by_hand(missing, folder)}")

@@ -92,7 +92,7 @@ def _failure(error: Exception) -> TransferError:
         error, inner = inner, getattr(inner, "reason", (None, *inner.args)[-1])
     text = shown((str(error) or type(error).__name__)[:10_000])  # in quadratic time
     if isinstance(error, (InvalidURL, LocationValueError)):  # it may have the password
-        text = "the URL is not valid"
+        text = "the URL, or that of a proxy, is not valid"
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     missing = isinstance(error, FileNotFoundError)
     return TransferError(f"request failed: {text:.300}", again=again, missing=missing)
@@ -182,7 +182,9 @@ def _read_header(
         again, missing = status in _TEMPORARY, status in _MISSING
         raise TransferError(message, again=again, missing=missing, after=after)
     version = {"size": size} if re.fullmatch("[0-9]{1,18}", size) else {}
-    for name in ("etag", "last-modified"):
+    # Without a size, bytes that a broken connection cut off would be this version.
+    has_end = start or version or response.raw.chunked
+    for name in ("etag", "last-modified") if has_end else ():
         value = headers.get(name, "")
         # Other values can't be sent back. A file that was modified in the second of the
         # response may change in the same second again (section 8.8.2.2).

@@ -16,7 +16,7 @@ from .._io.files import naming
 from .._io.lock import Lock, locked
 from .._io.paths import shown
 from .._io.progress import progress_bar, say
-from .._io.staging import Staging, staged
+from .._io.staging import Staging, lock_path, staged
 from .sources import Source, TransferError, limited
 
 _INTERVAL_SECONDS = 30.0  # over which the rate of a transfer is measured
@@ -50,8 +50,7 @@ class Transfer:
         failures, furthest = 0, self.staging.nbytes
         while True:
             try:
-                with naming(self.staging.path / "part"):
-                    self._try(url, source)
+                self._try(url, source)
                 return self.staging
             except TransferError as error:
                 if self.staging.nbytes >= furthest + _FURTHER_NBYTES:
@@ -86,10 +85,11 @@ class Transfer:
             raise TransferError(text, again=begin > 0)
 
     def _check_size(self, total: int | None) -> None:
-        limit = config.max_download_nbytes()
         if self.nbytes is not None and total not in (None, self.nbytes):
             raise TransferError(f"the file must have {self.nbytes} bytes, got {total}")
-        if self.nbytes is None and (total or 0) > limit:
+        if self.nbytes is None and (total or 0) > (
+            limit := config.max_download_nbytes()
+        ):
             text = f"the file must have at most {limit} bytes, got {total} or more"
             advice = "Set FMNIST_FAST_MAX_DOWNLOAD_GB to a larger number"
             raise TransferError(f"{text}.\n{advice}", restart=True)
@@ -135,8 +135,9 @@ def transfer(
     """Lock and stage a file of this mode, and show a bar on stderr if it takes long."""
     name, form = target.name, {"unit": "B", "unit_scale": True, "delay": _BAR_SECONDS}
     with (
-        locked(target.with_name(f".{name}.lock"), f"fetching {name}") as lock,
+        locked(lock_path(target), f"fetching {name}") as lock,
         staged(target, mode) as staging,
         progress_bar(desc=name, total=nbytes, **form) as bar,
+        naming(target, staging.path, "part", "note"),
     ):
         yield Transfer(staging, lock, bar, nbytes, check)

@@ -28,12 +28,12 @@ from .. import config
 from .._io.files import set_folder_aside
 from .._io.paths import shown
 from .._io.private import open_file, trusted_folder
-from .._io.staging import Staging
+from .._io.staging import Staging, tidy
 from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
 from .transfer import transfer
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*")  # that a copy may have
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]{0,199}")  # of a copy
 _WILDCARD = re.compile(r"[*?\[]")
 _LIST_SECONDS = 300.0  # to list the files of a pattern
 _MAX_LIST_NBYTES = 1 << 24  # of a page that lists a folder
@@ -127,6 +127,7 @@ def fetch(url: str) -> Path:
             with contextlib.suppress(TransferError):  # the transfer reports it
                 header = limited(source(0, kept), url)
                 if next(header)[1] == kept:
+                    tidy(copy)
                     return copy
         with transfer(copy, 0o600) as running:
             if _kept_version(copy) in (None, kept):  # no other process fetched it
@@ -185,8 +186,8 @@ def _copy_path(url: str) -> Path:
         raise FileNotFoundError(f"{shown(url)}: {text}.\n{advice}")
     if not _NAME.fullmatch(name):
         raise ValueError(
-            "a URL must end in a file name of letters, digits, spaces and _.%+=@- that "
-            f"begins with a letter, digit or _, got {shown(url)}"
+            "a URL must end in a file name of at most 200 letters, digits, spaces and "
+            f"_.%+=@- that begins with a letter, digit or _, got {shown(url):.500}"
         )
     digest = hashlib.sha256(folder.encode()).hexdigest()[:16]
     return trusted_folder(trusted_folder(base, "remote"), digest) / name

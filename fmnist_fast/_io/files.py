@@ -27,8 +27,8 @@ _CALL_NBYTES = 1 << 30  # macOS and Windows refuse or cut reads of 2 GiB
 
 
 @contextlib.contextmanager
-def naming(source: Any, temporary: Path | None = None) -> Iterator[None]:
-    """Let errors of the system name the file `source`, and not its `temporary` file."""
+def naming(source: Any, *temporary: str | Path) -> Iterator[None]:
+    """Let errors of the system name the file `source`, and not `temporary` ones."""
     try:
         yield
     except MemoryError as error:
@@ -36,7 +36,7 @@ def naming(source: Any, temporary: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno is None and type(error) is OSError:  # such as numpy's
             raise _named(OSError, source, error) from None
-        if error.errno is not None and error.filename in (None, str(temporary)):
+        if error.errno is not None and error.filename in (None, *map(str, temporary)):
             error.filename = str(source)
             del error.filename2
         raise

@@ -13,11 +13,11 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .files import naming, sync_folder
-from .lock import try_lock
+from .lock import locked, try_lock
 from .private import SAFE_FLAGS, is_ours
 
 _PART, _NOTE = "part", "note"
@@ -139,14 +139,33 @@ def staged(target: Path, mode: int) -> Iterator[Staging]:
     `mode` is the mode of the file, from which the process's umask is taken.
     """
     leftovers = sorted(_leftovers(target), key=lambda staging: staging.nbytes)
-    name = f".{target.name}.{os.urandom(8).hex()}.fetching"
-    staging = leftovers.pop() if leftovers else Staging(target.with_name(name), mode)
-    for other in leftovers:
-        other.begin({})
-        other.leave()
+    path = target.with_name(f".{target.name}.{os.urandom(8).hex()}.fetching")
+    with naming(target, path):
+        staging = leftovers.pop() if leftovers else Staging(path, mode)
+    _discard(leftovers)
     try:
         yield staging
     finally:
+        staging.leave()
+
+
+def tidy(target: Path) -> None:
+    """Remove what killed processes have left beside a file that is complete."""
+    _discard(_leftovers(target))
+    if lock_path(target).exists():
+        with locked(lock_path(target), f"tidying {target.parent}", patience=0):
+            pass  # its end removes it
+
+
+def lock_path(target: Path) -> Path:
+    """Return the path of the lock for the transfer of a file."""
+    return target.with_name(f".{target.name}.lock")
+
+
+def _discard(leftovers: Iterable[Staging]) -> None:
+    for staging in leftovers:
+        with contextlib.suppress(OSError):  # such as a file system that is full
+            staging.begin({})
         staging.leave()
 
 

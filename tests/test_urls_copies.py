@@ -78,7 +78,7 @@ def test_a_file_that_changes_during_the_download(http):
 
 
 def test_a_copy_that_may_have_been_cut_off_is_fetched_again(http):
-    """Nothing but the end of the connection says where such a body ends."""
+    """Only the end of the connection shows where such a body ends."""
     tag = {"ETag": '"1"'}
     url = http.serve("/file", respond(200, tag, [BODY[:99]]), respond(200, tag, [BODY]))
     assert urls.fetch(url).read_bytes() == BODY[:99]

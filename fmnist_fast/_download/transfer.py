@@ -85,11 +85,10 @@ class Transfer:
             raise TransferError(text, again=begin > 0)
 
     def _check_size(self, total: int | None) -> None:
+        limit = self.nbytes or config.max_download_nbytes()
         if self.nbytes is not None and total not in (None, self.nbytes):
             raise TransferError(f"the file must have {self.nbytes} bytes, got {total}")
-        if self.nbytes is None and (total or 0) > (
-            limit := config.max_download_nbytes()
-        ):
+        if self.nbytes is None and (total or 0) > limit:
             text = f"the file must have at most {limit} bytes, got {total} or more"
             advice = "Set FMNIST_FAST_MAX_DOWNLOAD_GB to a larger number"
             raise TransferError(f"{text}.\n{advice}", restart=True)

@@ -108,7 +108,10 @@ def test_convert_says_that_it_resumes(run, photo, monkeypatch):
             assert err == f"{text}Stopped. Run the same command again to continue.\n"
     os.remove("photos/a/0.png")
     err = run("convert", "photos", "-o", "mine")[2]
-    assert err == "The photos have changed since the interrupted run. Starting again.\n"
+    assert err == (
+        "The photos or the files in mine.part have changed since the interrupted run. "
+        "Starting again.\n"
+    )
 
 
 def test_convert_a_photo_that_pillow_warns_of(run, photo, monkeypatch):

@@ -213,6 +213,7 @@ def test_unsuitable_folders_are_refused(folder, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").touch()
     (tmp_path / "other.part").mkdir()
+    (tmp_path / "other.part" / "a").touch()
     (tmp_path / "none").mkdir()
     (tmp_path / "hollow" / "a").mkdir(parents=True)
     for source, name, error, message in (

@@ -13,7 +13,6 @@ from helpers.photos import contents, draw, draw_folder
 
 import fmnist_fast as ff
 from fmnist_fast._io.lock import locked
-from fmnist_fast.photos import folder as photo_folder
 from fmnist_fast.photos import store as photo_store
 
 pytest.importorskip("PIL.Image")
@@ -130,7 +129,7 @@ def test_a_second_process_is_refused(folder, tmp_path):
 
 
 def test_a_run_killed_before_it_removes_its_progress(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(photo_folder.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(photo_store, "_remove_progress", lambda folder: None)
     ff.convert_folder(folder, tmp_path / "out")
     monkeypatch.undo()
     assert (tmp_path / "out" / ".progress").exists()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 import warnings
 from collections import deque
@@ -21,12 +20,11 @@ import numpy as np
 
 from .._checks import checked_integer, install_hint
 from .._io.cores import usable_cores
-from .._io.files import sync_folder
-from .._io.lock import locked
+from .._io.own_folder import OwnFolder
 from .._io.paths import expanded
 from .._io.threads import TaskThread, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
-from .store import BAD_NAME, PROGRESS_NAME, PhotoStore
+from .store import BAD_NAME, PhotoStore, open_part, remove_leftover
 
 # A checkpoint takes about 10 ms, most of which is waiting for the disk.
 _CHECKPOINT_SECONDS = 2.0
@@ -106,8 +104,8 @@ def convert_folder(
     FileNotFoundError
         `folder` or the parent folder of `out` does not exist.
     FileExistsError
-        `out` exists and is not an empty folder, or ``OUT.part`` exists but was not left
-        by an interrupted call.
+        `out` exists and is not an empty folder. Or ``OUT.part`` exists, but was not
+        left by an interrupted call of this user, or others may have written to it.
     TypeError
         `threads` is not an integer.
     ValueError
@@ -116,7 +114,7 @@ def convert_folder(
     RuntimeError
         Another process is converting photos to `out`.
     OSError
-        A file can't be written.
+        A file can't be written, or another process has moved ``OUT.part``.
 
     Notes
     -----
@@ -127,7 +125,8 @@ def convert_folder(
     process, because decoders warn about single files.
 
     Resuming: An interrupted call leaves ``OUT.part``. The next call resumes there if no
-    photo was added, removed or changed since, and starts again otherwise.
+    photo was added, removed or changed since, and starts again otherwise. It also
+    starts again if the files in ``OUT.part`` are damaged.
     """
     threads = usable_cores() if threads is None else threads
     threads = checked_integer("threads", threads, 1, _MAX_THREADS)
@@ -135,12 +134,12 @@ def convert_folder(
     target = Path(os.path.abspath(expanded(out)))
     part = target.with_name(f"{target.name}.part")
     photos = PhotoFolder(source)
-    _check_targets(source, target, part)
+    _check_target(source, target)
 
-    with _pillow_blocks_kept(threads), _locked(source, target, part):
-        store = PhotoStore(part, photos)
+    with _pillow_blocks_kept(threads), _opened(target, part) as opened:
+        store = PhotoStore(opened, photos)
         if store.n_photos == 0:
-            shutil.rmtree(part)
+            store.remove()
             raise ValueError(f"{source}: no photos in {len(photos.classes)} subfolders")
         if progress:
             _print_resume_notice(store)
@@ -149,30 +148,25 @@ def convert_folder(
             store.save()
             _check_any_converted(store, source)
             store.finish(source.resolve().name)
-        if store.state.n_bad == 0:
-            (part / BAD_NAME).unlink()
-    if target.is_dir():
-        target.rmdir()  # it is empty, but Windows would not replace it
-    part.rename(target)
-    sync_folder(target.parent)
-    shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
+        store.publish(target)
     n_images, n_bad = store.state.n_images, store.state.n_bad
     return Converted(target, tuple(photos.classes), n_images, n_bad, photos.n_skipped)
 
 
-@contextlib.contextmanager
-def _locked(source: Path, target: Path, part: Path) -> Iterator[None]:
-    """Keep other processes from converting photos to the same folder."""
-    path = part / PROGRESS_NAME / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)  # `locked` would make it private
-    with locked(path, f"converting {source}", patience=0) as lock:
-        if isinstance(lock.error, TimeoutError):
-            raise RuntimeError(
-                f"{target}: another process is converting photos to it.\n"
-                "Wait for that process, or choose another output folder."
-            )
-        lock.check_held()
-        yield
+def _opened(target: Path, part: Path) -> OwnFolder:
+    """Open the folder of an interrupted call, or a new one, for this process alone."""
+    try:
+        return open_part(part)
+    except FileExistsError as error:
+        raise FileExistsError(
+            f"{part}: already exists, but was not left by an interrupted run, because "
+            f"{error}.\nChoose another output folder, or remove this one."
+        ) from None
+    except BlockingIOError:
+        raise RuntimeError(
+            f"{target}: another process is converting photos to it.\n"
+            "Wait for that process, or choose another output folder."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -203,7 +197,10 @@ def _print_resume_notice(store: PhotoStore) -> None:
     from .._io.progress import say  # a slow import
 
     if store.is_new:
-        text = "The photos have changed since the interrupted run. Starting again."
+        text = (
+            f"The photos or the files in {store.folder.path.name} have changed since "
+            "the interrupted run. Starting again."
+        )
     elif store.state.n_done:
         text = f"Resuming after {store.state.n_done:,} of {store.n_photos:,} photos."
     else:
@@ -299,29 +296,23 @@ def _convert_tasks(tasks: SimpleQueue[Any]) -> None:
 
 def _check_any_converted(store: PhotoStore, source: Path) -> None:
     if not any(store.state.n_images.values()):
-        bad = store.folder / BAD_NAME
-        first = bad.read_text(encoding="utf-8").partition("\n")[0]
         raise ValueError(
             f"{source}: none of the {store.state.n_bad} photos could be converted.\n"
-            f"All of them are listed in {bad}.\nThe first one is {first}"
+            f"All of them are listed in {store.folder.path / BAD_NAME}.\n"
+            f"The first one is {store.first_bad()}"
         )
 
 
-def _check_targets(source: Path, target: Path, part: Path) -> None:
+def _check_target(source: Path, target: Path) -> None:
     if target.is_relative_to(os.path.abspath(source)):
         raise ValueError(f"{target} must not be in {source}, the folder of photos")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
-    # A kill between renaming the folder and removing .progress leaves the latter.
-    if (target / PROGRESS_NAME).is_dir():
-        shutil.rmtree(target / PROGRESS_NAME, ignore_errors=True)
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_dir() or any(target.iterdir()):
+        remove_leftover(target)
         raise FileExistsError(
             f"{target}: already exists and is not an empty folder.\n"
-            "Choose another output folder, or remove this one."
-        )
-    if os.path.lexists(part) and not (part / PROGRESS_NAME).is_dir():
-        raise FileExistsError(
-            f"{part}: already exists, but was not left by an interrupted run.\n"
             "Choose another output folder, or remove this one."
         )

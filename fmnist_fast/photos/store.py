@@ -2,34 +2,41 @@
 
 The subfolder .progress has the list of the photos and the last checkpoint, which says
 how much of the files has been flushed to disk. A later process with the same list cuts
-the files to these sizes and resumes.
+the files to these sizes and resumes. A checkpoint has a checksum. If it is damaged, or
+if a file is shorter than it says, the conversion starts again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import filecmp
+import hashlib
 import itertools
 import json
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from .._dataset.card import CARD_NAME
-from .._io.files import naming, replacing
+from .._io.files import naming
+from .._io.own_folder import OwnFolder
 from .._registry.datasets import SPLITS
 from ..idx import header_of
 from .convert import SIDE
 from .files import Photo, PhotoFolder
 
 BAD_NAME = "bad-photos.txt"  # has a line for each photo that could not be converted
-PROGRESS_NAME = ".progress"
+_PROGRESS = ".progress"
+_LIST, _SAVED = f"{_PROGRESS}/photos", f"{_PROGRESS}/state.json"
+_LOCK, _NEW = f"{_PROGRESS}/lock", f"{_PROGRESS}/new"
+_PROGRESS_FILES = (_LOCK, _NEW, _SAVED, _LIST)  # the list is removed last
+_FILES = (*(stem for part in SPLITS.values() for stem in part.stems), BAD_NAME)
 _FORMAT = 1  # version of the files in .progress
 _MAX_BYTE_LABELS = 256  # with more classes than this, labels are int32
+_MAX_SAVED_NBYTES = 4096  # a checkpoint has less than 300 bytes
 
 
 class _State(NamedTuple):
@@ -41,20 +48,97 @@ class _State(NamedTuple):
     n_images: dict[str, int]  # images of each split
 
 
+def open_part(path: Path) -> OwnFolder:
+    """Open the folder of an interrupted conversion, or a new one, and lock it.
+
+    Parameters
+    ----------
+    path : Path
+        Folder in which the IDX files grow.
+
+    Returns
+    -------
+    OwnFolder
+        The folder, as `PhotoStore` takes it.
+
+    Raises
+    ------
+    FileExistsError
+        Another user may have written to the folder, or something in it is not from a
+        conversion. Nothing has been changed then.
+    BlockingIOError
+        Another process is converting photos to the folder.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(OwnFolder(path))
+        _check_files(folder)
+        folder.make_subfolder(_PROGRESS)
+        if not folder.lock(_LOCK):
+            raise BlockingIOError(f"{path}: in use")
+        stack.pop_all()
+        return folder
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove .progress from a complete folder, if a killed process has left it.
+
+    Parameters
+    ----------
+    path : Path
+        Anything. Only files that a conversion has left there are removed.
+    """
+    with contextlib.suppress(OSError), OwnFolder(path, create=False) as folder:
+        _check_files(folder)
+        if folder.nbytes(CARD_NAME) > 0 and _saved(folder):
+            _remove_progress(folder)
+
+
+def _check_files(folder: OwnFolder) -> None:
+    """Raise FileExistsError if a file is not ours, or not from a conversion."""
+    names = list(folder.files(_PROGRESS))
+    is_begun = _LIST in names or _SAVED in names
+    for name in names:
+        # Programs that show folders may add files, but not to .progress.
+        may_be_other = is_begun and not name.startswith(f"{_PROGRESS}/")
+        if name not in _PROGRESS_FILES and not may_be_other:
+            raise FileExistsError(f"{folder.path / name} is not from such a run")
+        if name in (*_PROGRESS_FILES, *_FILES, CARD_NAME):
+            folder.check_file(name)
+
+
+def _saved(folder: OwnFolder) -> dict[str, Any]:
+    """Return the last checkpoint, or an empty dict if it is missing or damaged."""
+    with contextlib.suppress(FileNotFoundError, TypeError, ValueError, RecursionError):
+        with folder.open(_SAVED) as file:
+            saved, digest = json.loads(file.read(_MAX_SAVED_NBYTES))
+        if digest == _digest(saved) and type(saved) is dict:
+            return saved
+    return {}
+
+
+def _digest(saved: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(saved).encode()).hexdigest()
+
+
+def _remove_progress(folder: OwnFolder) -> None:
+    for name in _PROGRESS_FILES:
+        folder.remove(name)
+    folder.remove_subfolder(_PROGRESS)
+
+
 class PhotoStore:
     """Files of a dataset that grows by one photo at a time.
 
     Parameters
     ----------
-    folder : Path
-        Folder for the IDX files. Its subfolder .progress must exist, and no other
-        process may write there.
+    folder : OwnFolder
+        Folder for the IDX files, from `open_part`.
     source : PhotoFolder
         Photos to convert.
 
     Attributes
     ----------
-    folder : Path
+    folder : OwnFolder
         Folder for the IDX files.
     classes : list of str
         Class names of `source`.
@@ -64,7 +148,7 @@ class PhotoStore:
         Numbers of photos and images that have been appended.
     is_new : bool
         Whether the images of an interrupted run were dropped, because its list of
-        photos was different.
+        photos was different or its files were damaged.
 
     Notes
     -----
@@ -76,34 +160,40 @@ class PhotoStore:
     Buffers: Images are written to the files when they are appended. None is kept.
     """
 
-    def __init__(self, folder: Path, source: PhotoFolder) -> None:
+    def __init__(self, folder: OwnFolder, source: PhotoFolder) -> None:
         self.folder, self.classes = folder, source.classes
-        self._list = folder / PROGRESS_NAME / "photos"
-        self._saved = folder / PROGRESS_NAME / "state.json"
         fit_in_byte = len(self.classes) <= _MAX_BYTE_LABELS
         self._label_dtype = np.dtype(np.uint8 if fit_in_byte else np.int32)
         self._files: dict[str, BinaryIO] = {}
-        self.state = _State(0, 0, 0, dict.fromkeys(source.splits, 0))
-        is_saved = self._saved.exists()
-        self.n_photos, is_same = self._write_list(source.photos())
-        self.is_new = is_saved and not is_same
-        if is_saved and is_same:
-            self.state = _State(**json.loads(self._saved.read_bytes()))
+        saved, was_saved = _saved(folder), folder.nbytes(_SAVED) >= 0
+        self.n_photos, self._list_sha256 = self._write_list(source)
+        is_same = saved.pop("photos", None) == self._list_sha256
+        if is_same:
+            self.state = _State(**saved)
+            sizes = self._sizes().items()
+            is_same = all(folder.nbytes(name) >= nbytes for name, nbytes in sizes)
+        if not is_same:
+            self.state = _State(0, 0, 0, dict.fromkeys(source.splits, 0))
+            self._remove_files()
+        self.is_new = was_saved and not is_same
 
-    def _write_list(self, photos: Iterator[Photo]) -> tuple[int, bool]:
-        """Return the number of photos, and whether the list is the same as before."""
+    def _write_list(self, source: PhotoFolder) -> tuple[int, str]:
+        """Return the number of photos, and the SHA-256 of their list."""
         n_photos = 0
-        new = self._list.with_suffix(".new")
-        with open(new, "wb") as file:
-            file.write(json.dumps([_FORMAT, self.classes]).encode() + b"\n")
-            for photo in photos:
-                file.write(photo.to_line())
+        line = json.dumps([_FORMAT, list(source.splits), self.classes]).encode() + b"\n"
+        digest = hashlib.sha256(line)
+        with self.folder.replacing(_LIST, _NEW) as file:
+            file.write(line)
+            for photo in source.photos():
+                line = photo.to_line()
+                file.write(line)
+                digest.update(line)
                 n_photos += 1
-        is_same = self._list.exists() and filecmp.cmp(new, self._list, shallow=False)
-        if not is_same:  # a kill at any time must not leave a state without its list
-            self._saved.unlink(missing_ok=True)
-        os.replace(new, self._list)
-        return n_photos, is_same
+        return n_photos, digest.hexdigest()
+
+    def _remove_files(self) -> None:
+        for name in (_SAVED, CARD_NAME, *_FILES):
+            self.folder.remove(name)
 
     def remaining(self) -> Iterator[Photo]:
         """Yield the photos that have not been appended yet, in order.
@@ -113,7 +203,7 @@ class PhotoStore:
         Photo
             Photo to convert and then to `append`.
         """
-        with open(self._list, "rb") as lines:
+        with self.folder.open(_LIST) as lines:
             for line in itertools.islice(lines, 1 + self.state.n_done, None):
                 yield Photo.from_line(line)
 
@@ -131,17 +221,19 @@ class PhotoStore:
         OSError
             A file can't be opened or cut.
         """
-        sizes = {name: nbytes for name, _, nbytes in self._idx_files()}
-        sizes[BAD_NAME] = self.state.bad_nbytes
-        with naming(self.folder), contextlib.ExitStack() as stack:
-            for name, nbytes in sizes.items():
-                path = self.folder / name
-                path.touch()
-                file = stack.enter_context(open(path, "r+b"))
+        flags = os.O_RDWR | os.O_CREAT
+        with naming(self.folder.path), contextlib.ExitStack() as stack:
+            for name, nbytes in self._sizes().items():
+                file = stack.enter_context(self.folder.open(name, flags))
                 file.truncate(nbytes)  # an empty file gets the size of its header
                 file.seek(nbytes)
                 self._files[name] = file
             yield
+
+    def _sizes(self) -> dict[str, int]:
+        """Return the size in bytes of each file, by its name."""
+        sizes = {name: nbytes for name, _, nbytes in self._idx_files()}
+        return sizes | {BAD_NAME: self.state.bad_nbytes}
 
     def _idx_files(self) -> Iterator[tuple[str, bytes, int]]:
         """Yield the name, the header and the size in bytes of each IDX file."""
@@ -192,8 +284,20 @@ class PhotoStore:
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        with replacing(self._saved) as file:
-            file.write(json.dumps(self.state._asdict()).encode())
+        saved = {"photos": self._list_sha256} | self.state._asdict()
+        with self.folder.replacing(_SAVED, _NEW) as file:
+            file.write(json.dumps([saved, _digest(saved)]).encode())
+
+    def first_bad(self) -> str:
+        """Return the first line of the list of photos that could not be converted.
+
+        Returns
+        -------
+        str
+            Path and reason.
+        """
+        with self.folder.open(BAD_NAME) as lines:
+            return lines.readline().decode("utf-8").rstrip("\n")
 
     def finish(self, name: str) -> None:
         """Write the headers of the files and the card of the dataset.
@@ -216,6 +320,40 @@ class PhotoStore:
             self._files[file_name].seek(0)
             self._files[file_name].write(header)
         self.save()
-        with replacing(self.folder / CARD_NAME) as file:
-            card = {"name": name, "classes": self.classes}
+        card = {"name": _text(name), "classes": [*map(_text, self.classes)]}
+        with self.folder.replacing(CARD_NAME, _NEW) as file:
             file.write(json.dumps(card, indent=1).encode())
+
+    def publish(self, target: Path) -> None:
+        """Rename the folder, and remove what only a later run would need.
+
+        Call this after the block of `open`.
+
+        Parameters
+        ----------
+        target : Path
+            New path of the folder. It must not exist, or must be an empty folder.
+
+        Raises
+        ------
+        OSError
+            The folder can't be renamed, or another process has moved it.
+        """
+        if self.state.n_bad == 0:
+            self.folder.remove(BAD_NAME)
+        self.folder.move(target)
+        with contextlib.suppress(OSError):
+            _remove_progress(self.folder)
+
+    def remove(self) -> None:
+        """Remove the folder with all that conversions have written to it."""
+        self._remove_files()
+        self.folder.unlock()  # Windows can't remove an open file
+        _remove_progress(self.folder)
+        with contextlib.suppress(OSError):  # other files
+            self.folder.path.rmdir()
+
+
+def _text(name: str) -> str:
+    """Return the name of a folder, with escapes for bytes that are no text."""
+    return name.encode("utf-8", "backslashreplace").decode()

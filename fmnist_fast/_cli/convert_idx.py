@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._io.files import replacing
+from .._io.files import naming, replacing
 from .._io.paths import expanded
 from .._io.private import open_file
 from ..errors import FormatError
@@ -85,7 +85,11 @@ def _read_items(source: Path) -> np.ndarray:
             return read_idx(source)
         file.seek(0)
         try:
-            items: np.ndarray = np.load(file, allow_pickle=False)
-        except (EOFError, ValueError) as error:
-            raise FormatError(f"{source}: {error}") from None
+            with naming(source):
+                items: np.ndarray = np.load(file, allow_pickle=False)
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # such as the SyntaxError of a damaged header
+            text = f"{source}: the .npy file can't be read: {error}"
+            raise FormatError(text) from None
     return items

@@ -118,10 +118,23 @@ def test_dataset_json_is_part_of_the_card(tmp_path):
         ("license", ["MIT"], r"license must be a string, got \['MIT'\]"),
         ("authors", "me", "authors must be a list of strings, got 'me'"),
         ("made", [1], r"made must be a list of strings, got \[1\]"),
+        ("synthetic", "no", "synthetic must be true or false, got 'no'"),
+        ("synthetic", 1, "synthetic must be true or false, got 1"),
+        ("synthetic", None, "synthetic must be true or false, got None"),
+        (
+            "classes",
+            ["a", "b", "a"],
+            "classes must have different names, got 'a' for classes 0 and 2",
+        ),
+        ("name", "a\ud800", r"strings must be valid Unicode, got '\\ud800'"),
+        ("classes", ["a", "\udfff"], r"strings must be valid Unicode, got '\\udfff'"),
+        ("license", "\udc00", r"strings must be valid Unicode, got '\\udc00'"),
+        ("other", [{"a": ["\udc01"]}], r"must be valid Unicode, got '\\udc01'"),
+        ("\ud8ff", 3, r"strings must be valid Unicode, got '\\ud8ff'"),
     ],
 )
 def test_bad_fields_of_dataset_json(tmp_path, field, value, message):
-    folder_with(tmp_path, {"name": "mine", field: value})
+    folder_with(tmp_path, {"name": "mine"} | {field: value})
     with pytest.raises(ff.FormatError, match=rf"dataset\.json: not a .* {message}"):
         ff.load("train", tmp_path)
 

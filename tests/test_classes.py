@@ -68,17 +68,6 @@ def test_long_lists_of_classes_are_cut():
         dataset.str2int("zebra")
 
 
-def test_name_of_several_classes(tmp_path):
-    images = np.zeros((1, 2, 2), np.uint8)
-    (tmp_path / "dataset.json").write_text('{"classes": ["a", "b", "a"]}')
-    ff.write_idx(tmp_path / "t10k-images-idx3-ubyte", images)
-    ff.write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(1, np.uint8))
-    dataset = ff.load("test", tmp_path, cache=False)
-    assert dataset.str2int("b") == 1
-    with pytest.raises(ValueError, match=r"one label, got 'a' with labels \[0, 2\]"):
-        dataset.str2int("a")
-
-
 def test_names_of_another_type(ten):
     with pytest.raises(TypeError, match="names must be a string or a sequence of them"):
         ten.str2int(3)

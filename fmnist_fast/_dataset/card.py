@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormatError
+from .arrays import checked_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,14 +73,19 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
 
     try:
         card = json.loads(content.decode("utf-8"), object_pairs_hook=_object_of)
+        _check_characters(json.dumps(card, ensure_ascii=False))
         if type(card) is not dict:
             kind = type(card).__name__
             raise ValueError(f"the file must hold a JSON object, got {kind}")
         classes, name = card.get("classes", [""]), card.get("name", "")
         if not _is_texts(classes) or not classes:
             raise ValueError(f"classes must be a list of names, got {classes!r}")
+        checked_classes(classes)
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
+        if type(card.get("synthetic", False)) is not bool:
+            synthetic = card["synthetic"]
+            raise ValueError(f"synthetic must be true or false, got {synthetic!r}")
         card_fields(card)
         return card
     except (ValueError, RecursionError) as error:
@@ -100,6 +106,15 @@ def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"{name} must be a list of strings, got {value!r}")
             fields[name] = tuple(value)
     return fields
+
+
+def _check_characters(text: str) -> None:
+    """Raise ValueError for half of a surrogate pair, which UTF-8 can't encode."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = text[error.start]
+        raise ValueError(f"strings must be valid Unicode, got {half!r}") from None
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,13 +17,8 @@ def _label_of(classes: Sequence[str], name: Any) -> int:
     """Return the label of a class name."""
     if not isinstance(name, str):
         raise TypeError(f"names must be strings, got {name!r}")
-    labels = [label for label, known in enumerate(classes) if known == name]
-    if len(labels) == 1:
-        return labels[0]
-    if labels:
-        raise ValueError(
-            f"a class name must have one label, got {name!r} with labels {labels}"
-        )
+    if name in classes:
+        return classes.index(name)
     more = ", ..." if len(classes) > _MAX_LISTED else "."
     names = f".\nThe classes are {', '.join(map(repr, classes[:_MAX_LISTED]))}{more}"
     hint = did_you_mean(name, classes[:_MAX_COMPARED]) or names

@@ -9,11 +9,27 @@ that ``--help`` is fast.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
+
+
+# Control characters except line breaks, and characters that reorder a line.
+_NOT_HARMLESS = re.compile(r"[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+def harmless(text: str) -> str:
+    """Return text that a terminal only shows: control characters become spaces."""
+    valid = text.encode("utf-8", "backslashreplace").decode()
+    return _NOT_HARMLESS.sub(" ", valid).strip()
+
+
+def line_of(text: str) -> str:
+    """Return `harmless` text without line breaks."""
+    return harmless(text.replace("\n", " "))
 
 
 def positive(text: str) -> int:
@@ -64,7 +80,8 @@ def add_shared(
 def shown_name(dataset: Dataset) -> str:
     """Return the name of a dataset for output, with a warning if it is synthetic."""
     mark = "SYNTHETIC (drawn garments, not the real Fashion-MNIST)"
-    return mark if dataset.synthetic else dataset.name or "a dataset without a name"
+    name = mark if dataset.synthetic else dataset.name or "a dataset without a name"
+    return line_of(name)
 
 
 def find_or_draw(split: str, root: str | None, name: str | None = None) -> Dataset:
@@ -84,7 +101,7 @@ def find_or_draw(split: str, root: str | None, name: str | None = None) -> Datas
         reason = without_advice(error)
     from ..synthetic import synthetic
 
-    print(f"No published files: {reason}")
+    print(f"No published files: {harmless(reason)}")
     print(
         "Drawing the SYNTHETIC dataset instead. A dataset that was drawn before is "
         "reused."

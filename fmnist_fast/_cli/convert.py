@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from .._io.paths import expanded
-from .arguments import add_shared
+from .arguments import add_shared, line_of
 
 ABOUT = "Convert photos by the seven steps of the Fashion-MNIST paper."
 EXAMPLES = """  fmnist-fast convert shoe.jpg               Write shoe-28x28.png.
@@ -111,7 +111,7 @@ def _convert_folder(source: Path, arguments: argparse.Namespace) -> int:
     print(f"Photos that could not be converted: {done.n_bad:,}", file=sys.stderr)
     with open(bad, encoding="utf-8") as lines:
         for line in islice(lines, _SHOWN):
-            print(f"  {line.rstrip()}", file=sys.stderr)
+            print(f"  {line_of(line)}", file=sys.stderr)
     if done.n_bad > _SHOWN:
         print(f"  and {done.n_bad - _SHOWN:,} more, in {bad}", file=sys.stderr)
     return 1

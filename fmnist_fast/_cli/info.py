@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .arguments import add_shared, shown_name
+from .arguments import add_shared, harmless, line_of, shown_name
 
 if TYPE_CHECKING:
     from .._load.find import SplitFiles
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         dataset = load(split, root, name=name)
         card = dataset.info
         if arguments.card:
-            print(card)
+            print(harmless(str(card)))
             return 0
         print()
         _print_dataset(split, dataset, files)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(card_of(spec.name, spec.classes))
     else:
-        print(f"\n{card or missing[0]}")
+        print(f"\n{harmless(str(card or missing[0]))}")
     return 0
 
 
@@ -81,7 +81,7 @@ def _print_dataset(split: str, dataset: Dataset, files: SplitFiles) -> None:
         rows |= {"mean": f"{dataset.mean:.6f}", "std": f"{dataset.std:.6f}"}
     print(f"{split}:")
     for name, value in rows.items():
-        print(f"  {name:11} {value}")
+        print(f"  {name:11} {line_of(value)}")
 
 
 def _published(spec: DatasetSpec | None, files: SplitFiles) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from . import augment, convert, convert_idx, demo, download, info, show, verify
+from .arguments import harmless
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -59,13 +59,8 @@ def main(argv: list[str] | None = None) -> int:
         return 141
     except _KNOWN_ERRORS as error:
         text = str(error) or type(error).__name__
-        print(f"{_PROGRAM}: error: {_harmless(text)}", file=sys.stderr)
+        print(f"{_PROGRAM}: error: {harmless(text)}", file=sys.stderr)
         return 1
-
-
-def _harmless(text: str) -> str:
-    """Return `text` with a space in place of control characters except line breaks."""
-    return re.sub(r"[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
 
 
 @contextlib.contextmanager
@@ -73,7 +68,7 @@ def _plain_warnings() -> Iterator[None]:
     """Print warnings of the block without the file and line that issued them."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        print(f"{_PROGRAM}: warning: {_harmless(str(message))}", file=sys.stderr)
+        print(f"{_PROGRAM}: warning: {harmless(str(message))}", file=sys.stderr)
 
     with warnings.catch_warnings():  # it also restores showwarning at the end
         warnings.simplefilter("always", UserWarning)  # for the user of the program
@@ -85,7 +80,7 @@ class _Parser(argparse.ArgumentParser):
     """Parser whose errors contain no control characters of the arguments."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(_harmless(message))
+        super().error(harmless(message))
 
 
 def _parser() -> argparse.ArgumentParser:

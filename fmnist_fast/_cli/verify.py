@@ -14,7 +14,7 @@ from .._load.published import longest_message, without_advice
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
-from .arguments import add_shared
+from .arguments import add_shared, line_of
 
 if TYPE_CHECKING:
     from .._registry.spec import DatasetSpec
@@ -69,11 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = {path: _verify_file(path, specs) for path in paths}
     _verify_splits(verdicts, spec)
     for path, (verdict, why) in verdicts.items():
-        print(f"{verdict:8} {path}: {why}")
+        print(f"{verdict:8} {line_of(f'{path}: {why}')}")
     if any(has_own_card(path.parent) for path in paths):
         absent = []  # a dataset with its own card may have other splits
     for split, reason in absent:
-        print(f"{'MISSING':8} {split}: {' '.join(without_advice(reason).split())}")
+        why = " ".join(without_advice(reason).split())
+        print(f"{'MISSING':8} {line_of(f'{split}: {why}')}")
     return int(bool(absent) or any(verdict != "ok" for verdict, _ in verdicts.values()))
 
 

@@ -1,6 +1,8 @@
 """``fmnist-fast convert-idx``: it writes whole IDX and .npy files, or none."""
 
+import io
 import os
+import random
 import re
 import shutil
 from pathlib import Path
@@ -127,3 +129,38 @@ def test_convert_bad_sources(run):
         assert "Traceback" not in err
         assert re.search(message, err), err
         assert not os.path.lexists("b")
+
+
+def test_convert_npy_files_with_damaged_headers(run):
+    """numpy's parser raises SyntaxError, TokenError and others."""
+    file, rng = io.BytesIO(), random.Random(0)
+    np.save(file, np.zeros((2, 3), np.uint8))
+    whole = file.getvalue()
+    shapes = "(10**30,)", "(99999999999999,)", "(-1,)", "(", "((2,)", "'2'", "(2.0,)"
+    head = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
+    headers = [head % shape for shape in shapes] + ["(" * 110, "9" * 110, "", "\0"]
+    contents = [whole[:10] + text.encode().ljust(118) for text in headers]
+    for _ in range(150):
+        content = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            content[rng.randrange(6, 128)] = rng.choice(b"(){}[]'\",:019 \n\\\xff|<>Oi")
+        contents.append(bytes(content))
+    n_bad = 0
+    for content in contents:
+        Path("a.npy").write_bytes(content)
+        code, _, err = run("convert-idx", "--force", "a.npy", "b")
+        assert (code, err) == (0, "") or re.match(
+            r"fmnist-fast: error: (a\.npy|b): \S", err.splitlines()[-1]
+        )
+        n_bad += code
+    assert n_bad > 100
+
+
+def test_convert_a_npy_file_without_memory(run, monkeypatch, items):
+    def fail(*_, **__):
+        raise MemoryError
+
+    np.save("a.npy", items)
+    monkeypatch.setattr(np, "load", fail)
+    code, _, err = run("convert-idx", "a.npy", "b")
+    assert (code, err) == (1, "fmnist-fast: error: a.npy: Cannot allocate memory\n")

@@ -1,6 +1,9 @@
 """``fmnist-fast verify``: its verdict on each file."""
 
 import gzip
+import json
+import os
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -167,6 +170,41 @@ def test_verify_an_own_dataset(run, tmp_path):
     ff.write_idx(tmp_path / NAMES[1], np.arange(4, dtype=np.uint8))
     code, out, _ = run("verify", tmp_path)
     assert code == 1 and "DAMAGED" in out
+
+
+HOSTILE = "a\x1b[31m\x9b2J\u202eb\r\nok       evil: fine"
+
+
+@pytest.mark.parametrize("command", [["verify"], ["info"], ["info", "--card"]])
+def test_names_in_a_card_only_show_on_a_terminal(run, tmp_path, command):
+    ff.write_idx(tmp_path / NAMES[0], np.zeros((2, 3, 3), np.uint8))
+    ff.write_idx(tmp_path / NAMES[1], np.arange(2, dtype=np.uint8))
+    card = {"name": HOSTILE, "classes": [HOSTILE, "c"], "license": HOSTILE}
+    (tmp_path / "dataset.json").write_text(json.dumps(card))
+    code, out, err = run(*command, "--root", tmp_path)
+    assert (code, err) == (0, "") and "a [31m 2J b" in out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out)
+    if command == ["verify"]:
+        assert len(out.splitlines()) == 2
+
+
+def test_the_name_of_a_file_only_shows_on_a_terminal(run, tmp_path):
+    for name in ("x\x1b[2J", "x\nok       y", os.fsdecode(b"x\xe9")):
+        path = tmp_path / name
+        ff.write_idx(path, np.zeros(3, np.uint8))
+        code, out, err = run("verify", path)
+        assert (code, err) == (0, "") and out.startswith("ok")
+        assert len(out.splitlines()) == 1 and "\x1b" not in out
+        out.encode("utf-8")
+
+
+@pytest.mark.parametrize("command", ["verify", "info"])
+def test_a_bad_card_is_named(run, tmp_path, command):
+    ff.write_idx(tmp_path / NAMES[0], np.zeros((2, 3, 3), np.uint8))
+    ff.write_idx(tmp_path / NAMES[1], np.arange(2, dtype=np.uint8))
+    (tmp_path / "dataset.json").write_text('{"name": "\\ud800"}')
+    code, _, err = run(command, "--root", tmp_path)
+    assert code == 1 and f"{tmp_path / 'dataset.json'}: not a dataset card" in err
 
 
 # ---- other datasets than Fashion-MNIST ---------------------------------------------

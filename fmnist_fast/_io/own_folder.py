@@ -129,13 +129,12 @@ class OwnFolder:
             descriptor = os.open(
                 self._at(name), flags | SAFE_FLAGS, _FILE_MODE, dir_fd=self._folder
             )
-            file = os.fdopen(descriptor, "r+b" if flags & os.O_RDWR else "rb")
         try:
             self._check(self.path / name, os.fstat(descriptor))
+            return os.fdopen(descriptor, "r+b" if flags & os.O_RDWR else "rb")
         except BaseException:
-            file.close()
+            os.close(descriptor)
             raise
-        return file
 
     @contextlib.contextmanager
     def replacing(self, name: str, temporary: str) -> Iterator[BinaryIO]:

@@ -150,7 +150,7 @@ def convert_folder(
             store.finish(source.resolve().name)
         store.publish(target)
     n_images, n_bad = store.state.n_images, store.state.n_bad
-    return Converted(target, tuple(photos.classes), n_images, n_bad, photos.n_skipped)
+    return Converted(target, tuple(store.classes), n_images, n_bad, photos.n_skipped)
 
 
 def _opened(target: Path, part: Path) -> OwnFolder:

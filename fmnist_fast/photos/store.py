@@ -141,7 +141,7 @@ class PhotoStore:
     folder : OwnFolder
         Folder for the IDX files.
     classes : list of str
-        Class names of `source`.
+        Class names of `source`, with escapes for bytes that are not text.
     n_photos : int
         Number of all photos of `source`.
     state : _State
@@ -161,7 +161,7 @@ class PhotoStore:
     """
 
     def __init__(self, folder: OwnFolder, source: PhotoFolder) -> None:
-        self.folder, self.classes = folder, source.classes
+        self.folder, self.classes = folder, [*map(_text, source.classes)]
         fit_in_byte = len(self.classes) <= _MAX_BYTE_LABELS
         self._label_dtype = np.dtype(np.uint8 if fit_in_byte else np.int32)
         self._files: dict[str, BinaryIO] = {}
@@ -320,7 +320,7 @@ class PhotoStore:
             self._files[file_name].seek(0)
             self._files[file_name].write(header)
         self.save()
-        card = {"name": _text(name), "classes": [*map(_text, self.classes)]}
+        card = {"name": _text(name), "classes": self.classes}
         with self.folder.replacing(CARD_NAME, _NEW) as file:
             file.write(json.dumps(card, indent=1).encode())
 
@@ -355,5 +355,5 @@ class PhotoStore:
 
 
 def _text(name: str) -> str:
-    """Return the name of a folder, with escapes for bytes that are no text."""
+    """Return the name of a folder, with escapes for bytes that are not text."""
     return name.encode("utf-8", "backslashreplace").decode()

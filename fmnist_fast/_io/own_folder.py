@@ -14,7 +14,7 @@ import stat
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from .files import naming, sync_folder
 from .lock import try_lock
@@ -43,7 +43,8 @@ class OwnFolder:
         self._check(path, path.lstat(), is_folder=True)
         if _IS_POSIX:
             self._folder = os.open(path, SAFE_FLAGS | os.O_DIRECTORY)
-            _open_folders.add(self)
+            alive = [other for other in _open_folders if other() is not None]
+            _open_folders[:] = [*alive, weakref.ref(self)]
             try:
                 self._check(path, os.fstat(self._folder), is_folder=True)
             except BaseException:
@@ -125,16 +126,21 @@ class OwnFolder:
 
     def open(self, name: str, flags: int = os.O_RDONLY) -> BinaryIO:
         """Open a file of ours with flags of os.open, for reading or for both."""
+
+        def open_checked(at: str, _: int) -> int:
+            safe = flags | SAFE_FLAGS
+            descriptor = os.open(at, safe, _FILE_MODE, dir_fd=self._folder)
+            try:
+                self._check(self.path / name, os.fstat(descriptor))
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+        mode: Literal["r+b", "rb"] = "r+b" if flags & os.O_RDWR else "rb"
         with self._naming(name):
-            descriptor = os.open(
-                self._at(name), flags | SAFE_FLAGS, _FILE_MODE, dir_fd=self._folder
-            )
-        try:
-            self._check(self.path / name, os.fstat(descriptor))
-            return os.fdopen(descriptor, "r+b" if flags & os.O_RDWR else "rb")
-        except BaseException:
-            os.close(descriptor)
-            raise
+            # With os.fdopen, Ctrl-C could let two of us close the descriptor.
+            return open(self._at(name), mode, opener=open_checked)
 
     @contextlib.contextmanager
     def replacing(self, name: str, temporary: str) -> Iterator[BinaryIO]:
@@ -216,13 +222,16 @@ class OwnFolder:
             raise FileExistsError(f"{path} {reason}")
 
 
-_open_folders: weakref.WeakSet[OwnFolder] = weakref.WeakSet()
+# Weak references without callbacks, in which Ctrl-C would be lost.
+_open_folders: list[weakref.ref[OwnFolder]] = []
 
 
 def _close_in_child() -> None:
     """Close the folders in a forked child, which would hold their locks as well."""
-    for folder in list(_open_folders):
-        folder.close()
+    for reference in _open_folders:
+        folder = reference()
+        if folder is not None:
+            folder.close()
 
 
 if hasattr(os, "register_at_fork"):

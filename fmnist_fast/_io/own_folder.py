@@ -35,7 +35,9 @@ class OwnFolder:
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
-        self.path, self._folder, self._lock, self._is_new = path, None, None, False
+        self.path, self._is_new = path, False
+        self._folder: int | None = None
+        self._lock: BinaryIO | None = None
         if create:
             with contextlib.suppress(FileExistsError):
                 path.mkdir(_FOLDER_MODE)
@@ -50,9 +52,6 @@ class OwnFolder:
             except BaseException:
                 self.close()
                 raise
-
-    _folder: int | None
-    _lock: BinaryIO | None
 
     def __enter__(self) -> OwnFolder:
         """Return the folder."""

@@ -10,18 +10,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import FileIO
 from typing import Any
 
 import numpy as np
 
 from . import _core
-from ._io.files import (
-    map_whole,
-    naming,
-    read_into,
-    read_whole,
-    replacing,
-)
+from ._io.files import map_file, naming, read_into, read_whole, replacing
 from ._io.paths import expanded
 from ._io.private import open_file
 from ._io.threads import run_together
@@ -33,6 +28,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # Inflating a byte makes at most 1032 bytes. If a header promises more than this many
 # times the file's size, it is checked first by inflating without keeping the data.
 _SUSPICIOUS_RATIO = 32
+# A larger gzip file must not be longer than this and twice its items. Its header must
+# be in the first bytes.
+_GZIP_NBYTES = 16 << 20
+_GZIP_HEAD_NBYTES = 1 << 20
 
 
 def read_idx(
@@ -45,7 +44,8 @@ def read_idx(
     ----------
     source : str, path or bytes-like
         Path of the file, or its content. gzip is recognized by content, not by name.
-        It may have several members, and be padded with zeros.
+        It may have several members, and be padded with zeros. A gzip file has at most
+        16 MiB and twice the size of its items.
     out : ndarray, optional
         Array for the items. It must be C-contiguous, writable, and of the file's shape
         and dtype.
@@ -60,7 +60,8 @@ def read_idx(
     ------
     FormatError
         The content is not IDX, or is shorter or longer than its header says. Memory is
-        allocated only after the header agrees with the file's size.
+        allocated only after the header agrees with the file's size. Also raised for a
+        socket or a device.
     OSError
         The file can't be read. The error's `filename` is the path.
     MemoryError
@@ -78,16 +79,17 @@ def read_idx(
     if isinstance(source, (bytes, bytearray, memoryview)):
         return decode_idx(memoryview(source).cast("B"), "IDX bytes", out)
     path = expanded(source)
-    with open(path, "rb", buffering=0) as file, naming(path):
-        head = file.read(_HEAD_NBYTES)
-        status = os.fstat(file.fileno())
-        if stat.S_ISFIFO(status.st_mode):  # a pipe has no size
-            return decode_idx(memoryview(head + file.read()), path, out)
-        nbytes = status.st_size
-        if head[:2] == _GZIP_MAGIC:
-            return _read_gzip(read_whole(path), path, out)
-        header = _core.idx_header(head, path)
-        _check_nbytes(nbytes - header[2], header, path)
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if stat.S_ISFIFO(mode):
+        with open(path, "rb", buffering=0) as file, naming(path):
+            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # it may be replaced
+                return decode_idx(memoryview(file.read()), path, out)
+    with open_file(path) as file, naming(path):
+        header = _checked_header(file, path)
+        if header is None:
+            return _read_gzip(read_whole(file), path, out)
         items = _items_for(header, path, out)
         n_read = read_into(file, header[2], _flat_bytes(items))
     _check_nbytes(n_read, header, path)
@@ -118,6 +120,8 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     OSError
         The file can't be written, such as on a full disk. The error's `filename` is the
         path. A file that was there before stays as it was.
+    FormatError
+        The array is that of a mapped file, which became shorter.
     """
     array = np.asarray(array)
     path = expanded(path)
@@ -132,18 +136,24 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
     if too_long:
         raise ValueError(f"{path}: array sides must be below 2**32, got {too_long[0]}")
     header = header_of(array.dtype, array.shape)
-    big_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
-    with replacing(path) as file:
+    with replacing(path) as file, _core.FileReads(_mapped(array)):
+        big_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
+        flat = _flat_bytes(big_endian)
         if path.endswith(".gz"):
             import deflate
 
-            content = bytearray(len(header) + big_endian.nbytes)
+            content = bytearray(len(header) + flat.nbytes)
             content[: len(header)] = header
-            content[len(header) :] = _flat_bytes(big_endian).data
+            content[len(header) :] = flat.data
             file.write(deflate.gzip_compress(content, 6))
-        else:
-            file.write(header)
-            file.write(_flat_bytes(big_endian).data)
+            return
+        file.write(header)
+        try:
+            file.write(flat.data)
+        except OSError as error:
+            if error.errno == errno.EFAULT:  # the array's file became shorter
+                _core.pixel_sums(flat)  # raises the error of other reads
+            raise
 
 
 def map_idx(
@@ -177,19 +187,41 @@ def map_idx(
     path = expanded(path)
     source = source or path
     with open_file(path, source) as file, naming(source):
-        head = file.read(_HEAD_NBYTES)
-        nbytes = os.fstat(file.fileno()).st_size
-    if head[:2] == _GZIP_MAGIC:
-        return None
-    header = _core.idx_header(head, source)
-    dtype, shape, header_nbytes, data_nbytes = header
-    _check_nbytes(nbytes - header_nbytes, header, source)
-    if data_nbytes == 0 or len(shape) > 64:
-        return _items_for(header, source, None)
-    mapped = map_whole(path, source)
+        header = _checked_header(file, source)
+        if header is None:
+            return None
+        dtype, shape, header_nbytes, data_nbytes = header
+        if data_nbytes == 0 or len(shape) > 64:
+            return _items_for(header, source, None)
+        mapped = map_file(file, source)
     _check_nbytes(len(mapped) - header_nbytes, header, source)  # it may have changed
     stored = dtype.newbyteorder(">")
     return np.frombuffer(mapped, stored, offset=header_nbytes).reshape(shape)
+
+
+def read_content(path: str | os.PathLike[str], source: str) -> memoryview:
+    """Read an IDX file, after its header agrees with the file's size.
+
+    Parameters
+    ----------
+    path : str or path
+        IDX file to read, plain or gzip.
+    source : str
+        Name of the file in messages.
+
+    Returns
+    -------
+    memoryview of bytes
+        Content of the file, for `decode_idx`, which checks it again.
+
+    Raises
+    ------
+    FormatError, MemoryError, OSError
+        `read_idx` would raise the same exception. A pipe is a FormatError, too.
+    """
+    with open_file(path, source) as file, naming(path):
+        _checked_header(file, source)
+        return read_whole(file)
 
 
 def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
@@ -218,6 +250,36 @@ def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
 
 def _flat_bytes(items: np.ndarray) -> np.ndarray:
     return items.reshape(-1).view(np.uint8)
+
+
+def _mapped(array: np.ndarray) -> list[np.ndarray]:
+    """Return the array that has all memory of `array`, if it may be a mapped file's."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return [array] if array.flags.c_contiguous else []
+
+
+def _checked_header(file: FileIO, source: str) -> tuple | None:
+    """Return the header of a plain file, or None for a gzip file.
+
+    Raise FormatError if it doesn't agree with the size of the file.
+    """
+    nbytes = os.fstat(file.fileno()).st_size
+    head = file.read(_HEAD_NBYTES) or b""  # None from a file that makes readers wait
+    if head[:2] == _GZIP_MAGIC:
+        if nbytes > _GZIP_NBYTES:
+            head += file.read(_GZIP_HEAD_NBYTES) or b""
+            dtype, shape, *parts = _gzip_header(memoryview(head), source)
+            limit = _GZIP_NBYTES + 2 * sum(parts)
+            if nbytes > limit:
+                raise FormatError(
+                    f"{source}: trailing bytes: the gzip data must have at most "
+                    f"{limit} bytes for the header's {dtype} {shape}, got {nbytes}"
+                )
+        return None
+    header = _core.idx_header(head, source)
+    _check_nbytes(nbytes - header[2], header, source)
+    return header
 
 
 def _check_nbytes(nbytes: int, header: tuple, source: str) -> None:
@@ -330,14 +392,18 @@ def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
             position += len(padding) - len(padding.lstrip(b"\0"))
 
 
-def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:
-    """Read a gzip IDX file, and allocate its items only after a check of its size."""
+def _gzip_header(content: memoryview, source: str) -> tuple:
     head = b""
     for chunk in _inflate(content, source):
         head += chunk
         if len(head) >= _HEAD_NBYTES:
             break
-    header = _core.idx_header(head[:_HEAD_NBYTES], source)
+    return _core.idx_header(head[:_HEAD_NBYTES], source)
+
+
+def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:
+    """Read a gzip IDX file, and allocate its items only after a check of its size."""
+    header = _gzip_header(content, source)
     promised = header[2] + header[3]
     # A member ends with its inflated size, modulo 2**32.
     isize = promised % (1 << 32)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
-from fmnist_fast import _core
-from fmnist_fast._io import files, lock
+from fmnist_fast import _core, idx
+from fmnist_fast._io import lock
 from fmnist_fast._io.paths import File
 from fmnist_fast._load import cache
 from fmnist_fast._load.cache import decoded_copy, stamp_of
@@ -57,10 +57,10 @@ def is_mapped(array):
 
 
 def forbid_reading(monkeypatch):
-    def fail(path):
+    def fail(path, source):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(cache, "read_whole", fail)
+    monkeypatch.setattr(cache, "read_content", fail)
 
 
 def has_copy(folder, path):
@@ -123,14 +123,14 @@ def test_file_with_another_time_is_read_again(folder, root):
 
 
 def test_file_that_changes_while_it_is_read_is_read_again(folder, root, monkeypatch):
-    def read(path):
-        content = files.read_whole(path)
+    def read(path, source):
+        content = idx.read_content(path, source)
         if "images" in path.name:
             write_split(root, seed=1)
         return content
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "read_whole", read)
+        patch.setattr(cache, "read_content", read)
         ff.load("train", root)
     assert not list(folder.glob("decoded/*images*"))
     images = ff.load("train", root).images

@@ -60,7 +60,7 @@ def test_verify_gives_the_hashes_of_a_file_that_differs(run, published, drawn):
     code, out, err = run("verify", published)
     assert (code, err) == (1, "")
     assert list(verdicts(out).values()) == ["ok", "DIFFERS", "ok", "ok"]
-    digest = sha256_of(published / f"{NAMES[1]}.gz")
+    digest = sha256_of((published / f"{NAMES[1]}.gz").read_bytes())
     expected = datasets.DATASETS["fashion-mnist"].sha256_of(NAMES[1])[0]
     assert f"SHA-256 must be {expected}, got {digest}\n" in out
 
@@ -136,10 +136,10 @@ def test_verify_files_that_cannot_be_read(run, tmp_path, monkeypatch):
     path = tmp_path / "a.idx"
     path.touch()
 
-    def refuse(path):
+    def refuse(path, source):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("fmnist_fast.idx.read_idx", refuse)
+    monkeypatch.setattr("fmnist_fast.idx.read_content", refuse)
     code, out, err = run("verify", path)
     assert (code, err) == (1, "")
     assert out == f"DAMAGED  {path}: can't be read: Permission denied\n"

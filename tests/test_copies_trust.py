@@ -184,7 +184,7 @@ os.chmod(f"{sys.argv[1]}/cache/key", int(sys.argv[2], 8))
 os.setgroups([])
 os.setgid(4711)
 os.setuid(4711)
-cache.read_whole = garments.draw = None
+cache.read_content = garments.draw = None
 load()
 """
 

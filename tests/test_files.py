@@ -63,13 +63,10 @@ def test_errors_of_reading_name_the_file(file, monkeypatch, code):
 
 def test_a_lack_of_memory_names_the_file_once(tmp_path):
     with open(tmp_path / "a", "wb") as file:
-        file.truncate(1 << 43)
-    for read in (files.read_whole, ff.read_idx):
-        if read is ff.read_idx:
-            sides = b"".join(n.to_bytes(4, "big") for n in (1 << 20, 1 << 12, 1 << 11))
-            with open(tmp_path / "a", "r+b") as file:
-                file.write(b"\0\0\x08\x03" + sides)
-                file.truncate(16 + (1 << 43))
+        sides = b"".join(n.to_bytes(4, "big") for n in (1 << 20, 1 << 12, 1 << 11))
+        file.write(b"\0\0\x08\x03" + sides)
+        file.truncate(16 + (1 << 43))
+    for read in (lambda path: idx.read_content(path, "source"), ff.read_idx):
         with pytest.raises(MemoryError, match="Unable to allocate 8") as caught:
             read(tmp_path / "a")
         assert str(caught.value).count(str(tmp_path / "a")) == 1
@@ -77,7 +74,7 @@ def test_a_lack_of_memory_names_the_file_once(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires named pipes")
 @pytest.mark.parametrize(
-    "read", [files.read_whole, lambda path: files.map_whole(path, ""), idx.map_idx]
+    "read", [lambda path: idx.read_content(path, str(path)), idx.map_idx]
 )
 def test_pipes_and_devices_are_not_read(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")

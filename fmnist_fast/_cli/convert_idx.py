@@ -78,11 +78,11 @@ def _read_items(source: Path) -> np.ndarray:
     """Return the items of a file, which is .npy or IDX according to its content."""
     import numpy as np
 
-    from ..idx import read_idx
+    from ..idx import decode_idx, read_content
 
     with open_file(source) as file:
         if file.read(6) != b"\x93NUMPY":
-            return read_idx(source)
+            return decode_idx(read_content(source, str(source)), str(source))
         file.seek(0)
         try:
             with naming(source):

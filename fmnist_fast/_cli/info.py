@@ -86,11 +86,12 @@ def _print_dataset(split: str, dataset: Dataset, files: SplitFiles) -> None:
 
 def _published(spec: DatasetSpec | None, files: SplitFiles) -> str:
     from .._registry.hashes import is_published, published_sha256, sha256_of
-    from ..idx import read_idx
+    from ..idx import decode_idx, read_content
 
     states = []
     for i, path in enumerate((files.images.path, files.labels.path)):
-        known = published_sha256(sha256_of(path), read_idx(path))
+        content = read_content(path, str(path))
+        known = published_sha256(sha256_of(content), decode_idx(content, str(path)))
         stem = spec.splits[files.split].stems[i] if spec else ""
         states.append(spec and is_published(spec, stem, known, path))
     if spec is not None and None in states and False not in states:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from .._dataset.card import CARD_NAME
 from .._io.paths import File, expanded
-from .._io.private import open_file
 from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
 from .._load.published import longest_message, without_advice
 from .._load.split import read_split
@@ -81,12 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     """Return "ok", "DIFFERS", "DAMAGED" or "MISSING" for a file, and the reason."""
     from .._registry.hashes import is_published, published_sha256, sha256_of
-    from ..idx import read_idx
+    from ..idx import decode_idx, read_content
 
     try:
-        with open_file(path):  # a pipe would make `read_idx` wait
-            items = read_idx(path)
-        digest = sha256_of(path)
+        content = read_content(path, str(path))  # `read_idx` would wait at a pipe
+        items = decode_idx(content, str(path))
+        digest = sha256_of(content)
     except FileNotFoundError:
         return "MISSING", "no such file"
     except OSError as error:

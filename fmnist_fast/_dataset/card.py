@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._io.files import naming
+from .._io.private import open_file
 from ..errors import FormatError
 from .arrays import checked_classes
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from .known_cards import Card
 
 CARD_NAME = "dataset.json"
+_MAX_NBYTES = 1 << 20  # of a dataset.json; the names of 20,000 classes fit
 _TEXTS = ("description", "citation", "homepage", "license", "task", "language")
 _LISTS = ("authors", "made")
 
@@ -68,10 +71,16 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
     path = folder / CARD_NAME
     if not os.path.isfile(path):
         return {}
-    content = path.read_bytes()
+    with open_file(path, shown) as file, naming(path):
+        content = file.read(_MAX_NBYTES + 1) or b""
+        nbytes = max(len(content), os.fstat(file.fileno()).st_size)
     import json
 
     try:
+        if nbytes > _MAX_NBYTES:
+            raise ValueError(
+                f"the file must have at most {_MAX_NBYTES} bytes, got {nbytes}"
+            )
         card = json.loads(content.decode("utf-8"), object_pairs_hook=_object_of)
         _check_characters(json.dumps(card, ensure_ascii=False))
         if type(card) is not dict:

@@ -10,7 +10,6 @@ import functools
 import io
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from .._checks import install_hint
 from .._io.png import read_png, write_png
+from .._io.private import open_file
 from .._io.threads import run_together
 from ..config import default_threads
 from ..errors import FormatError
@@ -182,8 +182,9 @@ def _decode(file: _File, column: _Column, row: int) -> np.ndarray:
         if path is None:
             raise ValueError(f"row {row} has no image")
         try:
-            content = Path(path).read_bytes()
-        except OSError as error:
+            with open_file(path) as opened:
+                content = opened.readall() or b""
+        except (OSError, FormatError) as error:
             raise FormatError(f"row {row}: can't read the file: {error}") from error
     is_plain = column.mode in (None, "L")
     pixels = read_png(content, f"row {row}") if is_plain else None

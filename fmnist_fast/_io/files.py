@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from .. import _core
+from ..errors import FormatError
 from .cores import usable_cores
-from .private import open_file
+from .private import SAFE_FLAGS
 from .threads import run_together
 
 if TYPE_CHECKING:
@@ -78,30 +79,25 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
         return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
 
 
-def read_whole(path: str | os.PathLike[str]) -> memoryview:
+def read_whole(file: IO[bytes]) -> memoryview:
     """Read a whole file in several threads."""
     import numpy as np
 
-    with open_file(path) as file, naming(path):
-        # A bytes object would be zeroed first, and would use small pages.
-        content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
-        return memoryview(content)[: read_into(file, 0, content)]
+    # A bytes object would be zeroed first, and would use small pages.
+    content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+    return memoryview(content)[: read_into(file, 0, content)]
 
 
-def map_whole(path: str | os.PathLike[str], name: str) -> memoryview:
+def map_file(file: IO[bytes], name: str) -> memoryview:
     """Map a file into memory, so that bytes are read when they are accessed.
 
     No handle is kept. The file may be replaced, but must not be written to. If it
     becomes shorter, reads of the missing part raise a FormatError that names `name`.
-    Raise ValueError for an empty file.
+    An empty file is a FormatError, too.
     """
-    with open_file(path) as file, naming(path):
-        return map_file(file, name)
-
-
-def map_file(file: IO[bytes], name: str) -> memoryview:
-    """Map an open file into memory, as `map_whole` does."""
     nbytes = os.fstat(file.fileno()).st_size
+    if nbytes == 0:
+        raise FormatError(f"{name}: the file is empty")
     return memoryview(_core.FileMap(file.fileno(), nbytes, name))
 
 
@@ -147,7 +143,7 @@ def set_folder_aside(path: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Write the names in `folder` to disk. Windows has no way to do this."""
     if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_DIRECTORY | SAFE_FLAGS & ~os.O_NOFOLLOW)
         try:
             os.fsync(descriptor)
         finally:

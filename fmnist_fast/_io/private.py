@@ -15,9 +15,10 @@ from pathlib import Path
 
 from ..errors import FormatError
 
-# Flags for os.open that follow no link, and don't wait at a FIFO for its other end.
+# Flags for os.open that follow no link, don't wait at a FIFO for its other end, and
+# don't make a terminal that of this process.
 SAFE_FLAGS = 0
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
     SAFE_FLAGS |= getattr(os, _name, 0)
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _HAS_OWNERS = hasattr(os, "geteuid")
@@ -80,6 +81,22 @@ def is_file(path: Path) -> bool:
             ) from None
         return False
     return True
+
+
+def has_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a regular file, or a link to one, at `path`.
+
+    Raise PermissionError, which names the folder, if nobody can know.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except PermissionError as error:
+        at = Path(path)
+        while not os.path.lexists(at):
+            at = at.parent  # up to the folder that may not be searched
+        raise PermissionError(error.errno, error.strerror, str(at)) from None
+    except (OSError, ValueError):
+        return False
 
 
 def _check_regular(mode: int, name: str | os.PathLike[str]) -> None:

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .._io.files import naming, read_whole
+from .._io.files import naming
 from .._io.paths import File
 from .._io.private import open_file
 from .._io.threads import run_together
 from .._registry.hashes import published_sha256, sha256_of
-from ..idx import decode_idx
+from ..idx import decode_idx, read_content
 from .copies import Copy, Decoded, load_or_make
 
 _END_NBYTES = 4096  # of a file's content at both ends
+_NAME_LENGTH = 50  # of at most 200 bytes; file systems allow 255
 
 
 def read_items(
@@ -47,10 +48,11 @@ def decoded_copy(
 ) -> Copy:
     """Return the decoded copy of an IDX file, which may not exist yet."""
     key = _checksum(os.fsencode(os.path.realpath(file.path)))
+    name = file.path.name[-_NAME_LENGTH:]  # so that the copy's name is not too long
     return Copy(
         folder,
         "decoded",
-        f"{file.path.name}-{key:08x}" + "-transposed" * transposed,
+        f"{name}-{key:08x}" + "-transposed" * transposed,
         f"a decoded copy of {file}",
         functools.partial(stamp_of, file.path, transposed),
         functools.partial(_decode, file, verify, transposed),
@@ -66,9 +68,9 @@ def stamp_of(path: Path, transposed: bool = False) -> dict[str, Any]:
     """
     with open_file(path) as file, naming(path):
         status = os.fstat(file.fileno())
-        begin = file.read(_END_NBYTES)
+        begin = file.read(_END_NBYTES) or b""
         file.seek(max(0, status.st_size - _END_NBYTES))
-        end = file.read(_END_NBYTES)
+        end = file.read(_END_NBYTES) or b""
     return {
         "path": os.path.realpath(path),
         "size": status.st_size,
@@ -88,12 +90,14 @@ def _checksum(content: bytes) -> int:
 
 def _decode(file: File, verify: bool, transposed: bool) -> Decoded:
     """Return the items of an IDX file, and with `verify` the file's hash."""
-    content = read_whole(file.path)
+    content = read_content(file.path, str(file))
     hashing = [lambda: sha256_of(content)] if verify else []
-    items, *digests = run_together([lambda: decode_idx(content, str(file)), *hashing])
-    sha256 = published_sha256(digests[0], items) if digests else None
-    if transposed and items.ndim == 3:
-        items = np.ascontiguousarray(items.transpose(0, 2, 1))
+    decode = functools.partial(decode_idx, content, str(file))
+    with naming(file.path):
+        items, *digests = run_together([decode, *hashing])
+        sha256 = published_sha256(digests[0], items) if digests else None
+        if transposed and items.ndim == 3:
+            items = np.ascontiguousarray(items.transpose(0, 2, 1))
     return read_only(items), sha256
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import glob
 import os
@@ -16,16 +17,21 @@ from .._dataset.arrays import checked_classes, checked_labels, classes_of
 from .._dataset.card import CARD_NAME, read_card
 from .._dataset.images import MultiFileImages
 from .._io.cores import usable_cores
+from .._io.files import naming
 from .._io.paths import File, expanded, is_url, shown
+from .._io.private import has_file
 from .._io.threads import run_together
 from ..dataset import Dataset
-from ..errors import FormatError
+from ..errors import DownloadError, FormatError
 from ..idx import map_idx
 from .cache import read_items, read_only
 from .find import companion_missing, fetch_any, find_file
 from .split import check_images_and_labels
 
+_SEPARATORS = re.escape(os.sep + (os.altsep or ""))
 _IMAGES = re.compile(r"images([-._]?)idx3", re.IGNORECASE)
+_ANY_FOLDERS = re.compile(rf"(?:(?<![^{_SEPARATORS}])\*\*(?:[{_SEPARATORS}]+|$))+")
+_MAX_URL_NAME = 200  # file systems allow 255, also for the hidden files of a download
 _IMAGE_NAMES = "The name of an image file must contain images-idx3"
 
 FilePair = tuple[File, File]  # an image file and its label file
@@ -43,7 +49,8 @@ def load_files(
     ----------
     source : str, path, or sequence of them
         Pattern such as ``"data/*-images-idx3-ubyte"``, one image file, or a sequence of
-        image files. In a pattern, ``**`` matches any number of folders. The function
+        image files. In a pattern, ``**`` matches any number of folders, and follows no
+        links to folders, as in bash and pathlib. The function
         takes the matching files that have ``images-idx3`` in their names, and sorts
         them by name, with numbers by value: 9 before 10. A sequence keeps its order.
         Each label file is in the same folder as its image file, and has ``labels-idx1``
@@ -80,7 +87,8 @@ def load_files(
     MemoryError
         A file needs more memory than the system has. The message names the file.
     DownloadError
-        A download failed, or FMNIST_FAST_OFFLINE forbids it.
+        A download failed, FMNIST_FAST_OFFLINE forbids it, or a name at a URL has more
+        than 200 characters.
     ImportError
         A URL requires a package that is not installed.
     TypeError
@@ -159,8 +167,9 @@ def _read_file_pair(
     label_items, _ = read_items(labels, cache, verify=False)
     check_images_and_labels(images, image_items, labels, label_items)
     try:
-        label_items = checked_labels(label_items)
-        classes_of(image_items, label_items, classes)
+        with naming(labels.path):
+            label_items = checked_labels(label_items)
+            classes_of(image_items, label_items, classes)
     except ValueError as error:
         raise FormatError(f"{labels}: {error}") from None
     return image_items, label_items
@@ -220,11 +229,11 @@ def _matching(pattern: str) -> list[str]:
         from .._download.urls import find  # a slow import that only URLs need
 
         paths = find(pattern)
-    elif os.path.isfile(pattern):
-        paths = [pattern]
     else:
-        paths = list(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
+        paths = [pattern] if has_file(pattern) else _glob(pattern)
     images = [path for path in paths if _IMAGES.search(_name(path))]
+    if not is_url(pattern):
+        images = list(filter(has_file, images))
     if not images:
         raise FileNotFoundError(
             f"{shown(pattern)}: {_why_no_match(pattern)}.\n{_IMAGE_NAMES}."
@@ -232,6 +241,30 @@ def _matching(pattern: str) -> list[str]:
     # In reverse order, a plain file comes after its .gz and replaces it.
     by_stem = {path.removesuffix(".gz"): path for path in sorted(images, reverse=True)}
     return sorted(by_stem.values(), key=_natural_key)
+
+
+def _glob(pattern: str, root: str = "") -> list[str]:
+    """Return the paths that match a pattern, without those in hidden folders.
+
+    Python's glob follows links to folders at ``**``, which may lead in circles.
+    """
+    stars = _ANY_FOLDERS.search(pattern)
+    if stars is None:
+        paths = glob.iglob(pattern, root_dir=root or None)
+        return [os.path.join(root, path) for path in paths]
+    base, rest = pattern[: stars.start()], pattern[stars.end() :] or "*"
+    folders = _glob(base, root) if base else [root or os.curdir]
+    matches: dict[str, None] = {}  # each path once, also with several ``**``
+    while folders:
+        folder = folders.pop()
+        matches |= dict.fromkeys(_glob(rest, folder))
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            folders += [
+                entry.path
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."
+            ]
+    return list(matches)
 
 
 def _why_no_match(pattern: str) -> str:
@@ -244,16 +277,17 @@ def _why_no_match(pattern: str) -> str:
         return f"source must be files or a pattern, got a folder. Pass {every_file}"
     if os.path.lexists(pattern):
         return "source must be a regular file, got a broken link, a pipe or a device"
-    compressed = glob.iglob(f"{pattern}.gz", recursive=True)
-    if any(_IMAGES.search(_name(path)) for path in compressed):
+    if any(_IMAGES.search(_name(path)) for path in _glob(f"{pattern}.gz")):
         return f"{no_match}. Pass {pattern}.gz, which matches"
     return no_match
 
 
 def _natural_key(path: str) -> tuple:
     """Return a sort key that compares numbers by value."""
-    words = re.split(r"(\d+)", path)
-    return [(int(w), "") if w.isdecimal() else (-1, w) for w in words], path
+    words = re.split(r"([0-9]+)", path)
+    words[1::2] = [number.lstrip("0") for number in words[1::2]]
+    # Of two numbers, the longer one is larger.
+    return [(len(word) if i % 2 else 0, word) for i, word in enumerate(words)], path
 
 
 def _name(path: str) -> str:
@@ -270,6 +304,11 @@ def _file_pair(source: str) -> FilePair:
     if is_url(source):
         from .._download.urls import fetch
 
+        if len(name) > _MAX_URL_NAME:
+            raise DownloadError(
+                f"{shown(source)}: the name of a file at a URL must have at most "
+                f"{_MAX_URL_NAME} characters, got {len(name)}"
+            )
         images = File(fetch(source), shown(source))
         labels = fetch_any(folder, stem, f"{stem}.gz")
         if labels is not None:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from .. import config
 from .._dataset.card import CARD_NAME, read_card
 from .._io.paths import File, expanded, is_url, shown
+from .._io.private import has_file
 from .._registry.datasets import (
     DATASETS,
     DEFAULT,
@@ -26,7 +27,7 @@ from .._registry.datasets import (
     find_spec,
     find_split_spec,
 )
-from .._registry.hashes import owner_of, published_sha256, sha256_of
+from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec, SplitSpec
 from ..errors import DownloadError
 from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get
@@ -207,12 +208,12 @@ def _find_by_names(
 def find_file(folder: Path, stem: str) -> File | None:
     """Return the file in `folder` whose name is closest to `stem`, if it has one."""
     for name in (stem, f"{stem}.gz"):
-        if os.path.isfile(folder / name):
+        if has_file(folder / name):
             return File(folder / name)
     names = _names_in(folder)
     ranked = [(rank, name) for name in names if (rank := spelling(name, stem))]
     paths = (folder / name for _, name in sorted(ranked))
-    return next((File(path) for path in paths if os.path.isfile(path)), None)
+    return next((File(path) for path in paths if has_file(path)), None)
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -256,7 +257,7 @@ def _hints(folder: Path, stems: Iterable[str]) -> list[str]:
             file = find_file(folder / name, matches[0])
             advice = f" Move {file.path.name} out of it." if file else ""
             hints.append(f"{folder / name} is a folder.{advice}")
-        elif matches and not os.path.isfile(folder / name):
+        elif matches and not has_file(folder / name):
             hints.append(f"{folder / name} is a broken link, a pipe or a device.")
         elif name.lower().endswith(_ARCHIVES):
             hints.append(f"{folder / name} may hold the files. Unpack it.")
@@ -268,11 +269,11 @@ def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
     sizes = [file.nbytes for file in spec.files if file.name == labels.name]
     if labels.stat().st_size in sizes:  # no two datasets have label files of one size
         return None
-    from ..idx import read_idx
+    from .cache import read_items
 
     try:
-        owner = owner_of(published_sha256(sha256_of(labels), read_idx(labels)))
-    except (OSError, ValueError):
+        owner = owner_of(read_items(File(labels), cache=False, verify=True)[1])
+    except (OSError, ValueError, MemoryError):
         return None  # reading the split reports the error
     return owner[0] if owner and owner[0].name != spec.name else None
 
@@ -388,7 +389,7 @@ def _idx_files(folder: Path) -> list[str]:
         for name in _names_in(folder)
         if not name.startswith(".")  # such as a file that is still being written
         and any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
-        and os.path.isfile(folder / name)
+        and has_file(folder / name)
     ]
 
 

@@ -7,17 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from .. import _core
-from .._io.files import read_whole
 from .datasets import DATASETS
 from .spec import DatasetSpec
 
 
-def sha256_of(content: Path | memoryview) -> str:
-    """Return the SHA-256 of a file or of bytes, in hexadecimal."""
+def sha256_of(content: memoryview) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     import hashlib
 
-    if isinstance(content, Path):
-        content = read_whole(content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from io import FileIO
 from typing import Any
 
@@ -17,13 +16,13 @@ import numpy as np
 
 from . import _core
 from ._io.files import map_file, naming, read_into, read_whole, replacing
+from ._io.inflate import CHUNK_NBYTES, inflate
 from ._io.paths import expanded
 from ._io.private import open_file
 from ._io.threads import run_together
 from .errors import FormatError
 
 _HEAD_NBYTES = 4 + 4 * _core.IDX_MAX_NDIM  # the longest header
-_CHUNK_NBYTES = 1 << 16
 _GZIP_MAGIC = b"\x1f\x8b"
 # Inflating a byte makes at most 1032 bytes. If a header promises more than this many
 # times the file's size, it is checked first by inflating without keeping the data.
@@ -362,39 +361,9 @@ def decode_idx(
         return items
 
 
-def _inflate(content: memoryview, source: str) -> Iterator[bytes]:
-    """Yield the inflated bytes of all gzip members, in chunks of at most 64 KiB.
-
-    Zeros may follow a member, as gzip and Python's gzip allow, but nothing else.
-    """
-    import zlib
-
-    position = 0
-    while position < len(content):
-        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        waiting: Any = b""
-        while not member.eof:
-            try:
-                chunk = member.decompress(waiting, _CHUNK_NBYTES)
-            except zlib.error as error:
-                raise FormatError(f"{source}: damaged gzip data: {error}") from None
-            waiting = member.unconsumed_tail
-            if chunk:
-                yield chunk
-            elif not waiting and not member.eof:
-                waiting = content[position : position + _CHUNK_NBYTES]
-                if len(waiting) == 0:
-                    raise FormatError(f"{source}: truncated: the gzip data ends early")
-                position += len(waiting)
-        position -= len(member.unused_data)  # it belongs to the next member
-        while position < len(content) and content[position] == 0:
-            padding = bytes(content[position : position + _CHUNK_NBYTES])
-            position += len(padding) - len(padding.lstrip(b"\0"))
-
-
 def _gzip_header(content: memoryview, source: str) -> tuple:
     head = b""
-    for chunk in _inflate(content, source):
+    for chunk in inflate(content, source):
         head += chunk
         if len(head) >= _HEAD_NBYTES:
             break
@@ -407,21 +376,21 @@ def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.n
     promised = header[2] + header[3]
     # A member ends with its inflated size, modulo 2**32.
     isize = promised % (1 << 32)
-    end = bytes(content[-_CHUNK_NBYTES:]).rpartition(isize.to_bytes(4, "little"))
+    end = bytes(content[-CHUNK_NBYTES:]).rpartition(isize.to_bytes(4, "little"))
     is_at_end = end[1] and not end[2].strip(b"\0")
     if is_at_end and promised <= _SUSPICIOUS_RATIO * len(content):
         items = _read_one_member(content, header, source, out)
         if items is not None:
             return items
     nbytes = 0
-    for chunk in _inflate(content, source):
+    for chunk in inflate(content, source):
         nbytes += len(chunk)
         if nbytes > promised:
             break
     _check_nbytes(nbytes - header[2], header, source)
     items = _items_for(header, source, out)
     flat, position = _flat_bytes(items), -header[2]
-    for chunk in _inflate(content, source):
+    for chunk in inflate(content, source):
         piece = np.frombuffer(chunk, np.uint8)[max(0, -position) :]
         flat[max(0, position) :][: len(piece)] = piece
         position += len(chunk)

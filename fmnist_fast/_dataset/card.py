@@ -71,9 +71,12 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
     path = folder / CARD_NAME
     if not os.path.isfile(path):
         return {}
-    with open_file(path, shown) as file, naming(path):
-        content = file.read(_MAX_NBYTES + 1) or b""
-        nbytes = max(len(content), os.fstat(file.fileno()).st_size)
+    try:
+        with open_file(path, shown) as file, naming(path):
+            content = file.read(_MAX_NBYTES + 1) or b""
+            nbytes = max(len(content), os.fstat(file.fileno()).st_size)
+    except FileNotFoundError:  # another process removed it
+        return {}
     import json
 
     try:

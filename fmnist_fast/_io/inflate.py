@@ -1,0 +1,40 @@
+"""Inflate gzip files of several members in chunks. Source: RFC 1952."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import FormatError
+
+CHUNK_NBYTES = 1 << 16
+
+
+def inflate(content: memoryview, source: str) -> Iterator[bytes]:
+    """Yield the inflated bytes of all gzip members, in chunks of at most 64 KiB.
+
+    Zeros may follow a member, as gzip and Python's gzip allow, but nothing else.
+    """
+    import zlib
+
+    position = 0
+    while position < len(content):
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        waiting: Any = b""
+        while not member.eof:
+            try:
+                chunk = member.decompress(waiting, CHUNK_NBYTES)
+            except zlib.error as error:
+                raise FormatError(f"{source}: damaged gzip data: {error}") from None
+            waiting = member.unconsumed_tail
+            if chunk:
+                yield chunk
+            elif not waiting and not member.eof:
+                waiting = content[position : position + CHUNK_NBYTES]
+                if len(waiting) == 0:
+                    raise FormatError(f"{source}: truncated: the gzip data ends early")
+                position += len(waiting)
+        position -= len(member.unused_data)  # it belongs to the next member
+        while position < len(content) and content[position] == 0:
+            padding = bytes(content[position : position + CHUNK_NBYTES])
+            position += len(padding) - len(padding.lstrip(b"\0"))

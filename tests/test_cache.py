@@ -63,6 +63,10 @@ def forbid_reading(monkeypatch):
     monkeypatch.setattr(cache, "read_content", fail)
 
 
+def idx_bytes(items):
+    return idx.header_of(items.dtype, items.shape) + items.tobytes()
+
+
 def has_copy(folder, path):
     """Return whether the cache folder has a valid copy of a file."""
     return load_copy(decoded_copy(folder, File(path))) is not None
@@ -111,6 +115,15 @@ def test_changed_content_is_read_again(folder, root):
     images = write_split(root, seed=1)
     assert np.array_equal(ff.load("train", root).images, images)
     assert len(copies(folder)) == 2
+
+
+def test_a_file_with_a_long_name_has_a_copy(folder, tmp_path):
+    name = "é" * 110 + "-{}-ubyte.gz"
+    for kind in ("images-idx3", "labels-idx1"):
+        items = np.ones((5, 3, 3) if "images" in kind else 5, np.uint8)
+        (tmp_path / name.format(kind)).write_bytes(gzip.compress(idx_bytes(items)))
+    images = ff.load_files(tmp_path / name.format("images-idx3")).images
+    assert is_mapped(images.parts[0])
 
 
 def test_file_with_another_time_is_read_again(folder, root):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 import re
 
@@ -137,6 +138,18 @@ def test_bad_fields_of_dataset_json(tmp_path, field, value, message):
     folder_with(tmp_path, {"name": "mine"} | {field: value})
     with pytest.raises(ff.FormatError, match=rf"dataset\.json: not a .* {message}"):
         ff.load("train", tmp_path)
+
+
+def test_a_card_has_at_most_1_mib(tmp_path):
+    card = folder_with(tmp_path, {"name": "mine"}) / "dataset.json"
+    text = card.read_text()
+    card.write_text(text.ljust(1 << 20))
+    assert ff.load("train", tmp_path).name == "mine"
+    for nbytes in ((1 << 20) + 1, 1 << 40):  # the second one is more than memory has
+        os.truncate(card, nbytes)
+        message = rf"^{card}: not a .* must have at most 1048576 bytes, got {nbytes}$"
+        with pytest.raises(ff.FormatError, match=message):
+            ff.load("train", tmp_path)
 
 
 def test_many_classes_are_not_all_shown():

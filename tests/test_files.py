@@ -90,6 +90,16 @@ def full_disk(*arguments):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires named pipes")
+def test_a_pipe_in_the_place_of_a_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    code = "import sys; from fmnist_fast._io import files; from pathlib import Path\n"
+    code += "files.sync_folder(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path / "pipe")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert "NotADirectoryError" in done.stderr
+
+
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 def test_errors_of_writing_name_the_target(tmp_path, monkeypatch, function):
     monkeypatch.setattr(os, function, full_disk)

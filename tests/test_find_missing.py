@@ -1,5 +1,9 @@
 """Errors for missing files: they name the files, the folders, and what to do."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.dataset_files import NAMES, write_pair
@@ -90,3 +94,50 @@ def test_nothing_is_fetched_into_a_folder_with_another_dataset(custom, download)
     ):
         ff.load("test", root=custom, download=download)
     assert not (custom / "fashion-mnist").exists()
+
+
+@pytest.fixture
+def as_nobody():
+    """Run as a user who may not search every folder, and return a folder of theirs."""
+    is_root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        if is_root:
+            os.chown(name, 65534, -1)
+            os.seteuid(65534)
+        yield Path(name)
+        os.seteuid(0 if is_root else os.geteuid())
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+@pytest.mark.parametrize("mode", [0o600, 0o000])
+def test_a_folder_that_may_not_be_searched_is_named(as_nobody, monkeypatch, mode):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    folder = as_nobody / "data"
+    write_pair(folder, "train")
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(folder))
+    images = folder / "train-images-idx3-ubyte.gz"
+    folder.chmod(mode)
+    try:
+        for load in (
+            lambda: ff.load("train", folder),
+            lambda: ff.load("train"),
+            lambda: ff.load_files(images),
+            lambda: ff.load_files([images]),
+            lambda: ff.load_files(folder / "*"),
+        ):
+            with pytest.raises(PermissionError) as caught:
+                load()
+            assert caught.value.filename == str(folder)
+    finally:
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+def test_a_link_into_a_folder_that_may_not_be_searched_is_named(as_nobody):
+    link, target = as_nobody / "a-images-idx3-ubyte", as_nobody / "data"
+    target.mkdir()
+    link.symlink_to(target / "a")
+    target.chmod(0)
+    with pytest.raises(PermissionError) as caught:
+        ff.load_files(link)
+    assert caught.value.filename == str(link)

@@ -1,6 +1,7 @@
 """Conversion from and to Hugging Face datasets, compared with their own decoding."""
 
 import io
+import os
 import sys
 
 import numpy as np
@@ -111,6 +112,11 @@ def test_files_by_path(tmp_path):
     ds = dataset_of([{"bytes": None, "path": path}])
     assert np.array_equal(Dataset.from_huggingface(ds).images, IMAGES[3:4])
     (tmp_path / "a.png").unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        with pytest.raises(ff.FormatError, match="row 0: .* must be a file, got"):
+            Dataset.from_huggingface(ds)
+        os.unlink(path)
     with pytest.raises(ff.FormatError, match=r"row 0: can't read the file: .*a\.png"):
         Dataset.from_huggingface(ds)
 

@@ -230,10 +230,33 @@ def test_a_gzip_bomb_costs_no_memory(tmp_path, isize, error):
     check_cost(tmp_path / "hostile", error)
 
 
-def check_cost(path, message="truncated"):
+READERS = {
+    "read_idx": "",
+    "load": "ff.read_idx = lambda path: ff.load('train', path.rpartition('/')[0])",
+    "load_files": "ff.read_idx = ff.load_files",
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, members], ids=["plain", "gzip"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_sparse_tail_costs_no_memory(tmp_path, reader, pack):
+    """The header is compared with the file's size before the rest is read."""
+    path = tmp_path / ("train-images-idx3-ubyte" + ".gz" * (pack is members))
+    path.write_bytes(pack(header_of(0x08, 5, 28, 28) + bytes(3920)))
+    content = pack(header_of(0x08, 5) + bytes(5))
+    path.with_name(path.name.replace("images-idx3", "labels-idx1")).write_bytes(content)
+    os.truncate(path, 1 << 40)
+    prepare = "import os\nos.environ['FMNIST_FAST_CACHE'] = 'off'\n" + READERS[reader]
+    message = f"{path}: trailing bytes: the {'gzip ' * (pack is members)}data must have"
+    check_cost(path, message, size=1 << 21, prepare=prepare)
+
+
+def check_cost(path, message="truncated", *, size=None, prepare=""):
     """Check that reading a file fails and takes at most 1 MiB more than its size."""
+    size = path.stat().st_size if size is None else size
+    script = MEASURE.replace("before = peak()", f"{prepare}\nbefore = peak()")
     result = subprocess.run(
-        [sys.executable, "-c", MEASURE, path],
+        [sys.executable, "-c", script, path],
         capture_output=True,
         text=True,
         timeout=20,
@@ -241,5 +264,5 @@ def check_cost(path, message="truncated"):
     )
     traced, resident, error = result.stdout.split(maxsplit=2)
     assert message in error
-    assert int(traced) <= path.stat().st_size + (1 << 20)
-    assert int(resident) <= path.stat().st_size + (1 << 20)
+    assert int(traced) <= size + (1 << 20)
+    assert int(resident) <= size + (1 << 20)

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from helpers import shorter_files
 from helpers.idx_files import UINT32_MAX, assert_same, header_of, random_array
 
 from fmnist_fast import read_idx, write_idx
@@ -153,6 +154,35 @@ def test_a_path_in_bytes(tmp_path):
     write_idx(path, np.arange(3, dtype=np.uint8))
     (entry,) = os.scandir(os.fsencode(tmp_path))
     assert read_idx(entry).tolist() == [0, 1, 2]
+
+
+WRITE_SHORTER = """
+path = write(0)
+images = load().images.parts[0]
+items = [images, images[:, ::2], images.astype("i4"), images[:3]]
+os.truncate(path, 4096)
+
+def write_all():
+    for array in items[:2]:
+        for target in ("out", "out.gz"):
+            expect(lambda: ff.write_idx(folder / target, array), path)
+            assert not (folder / target).exists() and not list(folder.glob(".out*"))
+
+write_all()
+thread = threading.Thread(target=write_all)
+failed = []
+threading.excepthook = failed.append
+thread.start()
+thread.join()
+assert not failed, failed
+ff.write_idx(folder / "out", items[2])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGBUS")
+def test_the_file_of_the_array_becomes_shorter(tmp_path):
+    """The array's file is named, and not the new one."""
+    shorter_files.check(tmp_path, WRITE_SHORTER)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires named pipes")

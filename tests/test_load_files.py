@@ -16,6 +16,7 @@ import pytest
 
 import fmnist_fast as ff
 from fmnist_fast import FormatError, _core, idx
+from fmnist_fast._load.files import _matching
 
 SIZES = {2: 30, 9: 1, 10: 45, 11: 0}
 
@@ -81,6 +82,38 @@ def test_subfolders(tmp_path):
     dataset = ff.load_files(tmp_path / "**" / "*idx3*")
     assert np.array_equal(np.asarray(dataset.images), np.concatenate(images))
     assert dataset.source == str(tmp_path)
+
+
+def test_any_folders_are_not_those_of_links(tmp_path):
+    """Links may lead in circles. Links that the pattern names are followed."""
+    write(tmp_path / "data", 0, 3)
+    write(tmp_path / "data" / "sub", 1, 5)
+    write(tmp_path / "data" / ".hidden", 2, 7)
+    for name in ("x", "y", "sub/up"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "data")
+    (tmp_path / "link").symlink_to("data")
+    code = "import sys, fmnist_fast as ff; print(len(ff.load_files(sys.argv[1])))"
+    for pattern, n in {
+        "data/**": 8,
+        "data/**/*-images-idx3-ubyte": 8,
+        "**/part?-images*": 8,
+        "**/**/sub/**/*": 5,
+        "link/**/*": 8,
+        "data/x/*-images-idx3*": 3,
+        f"{tmp_path}/**/*": 8,
+    }.items():
+        command = [sys.executable, "-c", code, pattern]
+        options = {"capture_output": True, "text": True, "timeout": 10}
+        done = subprocess.run(command, cwd=tmp_path, check=True, **options)
+        assert int(done.stdout) == n, pattern
+
+
+def test_numbers_of_any_length_are_sorted_by_value(monkeypatch):
+    stems = ["1" + "0" * 5000, "02", "0", "9" * 5000, "10", "9", "a10", "a2"]
+    names = [f"{stem}-images-idx3" for stem in stems]
+    monkeypatch.setattr("fmnist_fast._download.urls.find", lambda pattern: names[::-1])
+    found = [path.removesuffix("-images-idx3") for path in _matching("http://a/*")]
+    assert found == [*("0", "02", "9", "10"), stems[3], stems[0], "a2", "a10"]
 
 
 def test_a_file_alone(folder):

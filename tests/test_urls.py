@@ -424,6 +424,16 @@ def test_a_root_without_the_published_files(served):
         ff.load("train", f"{http.base}/own")
 
 
+@pytest.mark.parametrize("n", [300, 230])
+def test_names_that_are_too_long(http, n):
+    name = "9" * (n - 13) + "-images-idx3"
+    list_folder(http, [name])
+    with pytest.raises(DownloadError) as caught:
+        ff.load_files(f"{http.base}/data/*")
+    text = f"must have at most 200 characters, got {len(name)}"
+    assert str(caught.value).endswith(text) and name in str(caught.value)
+
+
 def test_local_files_are_not_mistaken_for_copies(tmp_path):
     path = tmp_path / "a-images-idx3-ubyte"
     path.write_bytes(b"\0\0\x08\x03")

@@ -114,7 +114,7 @@ def test_files_by_path(tmp_path):
     (tmp_path / "a.png").unlink()
     if hasattr(os, "mkfifo"):
         os.mkfifo(path)
-        with pytest.raises(ff.FormatError, match="row 0: .* must be a file, got"):
+        with pytest.raises(ff.FormatError, match=r"row 0: .* must be a file, got"):
             Dataset.from_huggingface(ds)
         os.unlink(path)
     with pytest.raises(ff.FormatError, match=r"row 0: can't read the file: .*a\.png"):

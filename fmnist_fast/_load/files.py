@@ -286,7 +286,7 @@ def _natural_key(path: str) -> tuple:
     """Return a sort key that compares numbers by value."""
     words = re.split(r"([0-9]+)", path)
     words[1::2] = [number.lstrip("0") for number in words[1::2]]
-    # Of two numbers, the longer one is larger.
+    # The longer one of two numbers is larger.
     return [(len(word) if i % 2 else 0, word) for i, word in enumerate(words)], path
 
 

@@ -83,6 +83,13 @@ def test_pipes_and_devices_are_not_read(tmp_path, read):
             read(path)
 
 
+def test_an_empty_file_is_not_mapped(tmp_path):
+    (tmp_path / "empty").touch()
+    with open(tmp_path / "empty", "rb") as file:
+        with pytest.raises(FormatError, match=r"^name: the file is empty$"):
+            files.map_file(file, "name")
+
+
 # ---- replacing ------------------------------------------------------------------
 
 

@@ -106,7 +106,7 @@ def test_files_of_other_kinds_are_decoded_by_pillow():
     assert np.array_equal(images[3], smooth[::-1, ::-1])
 
 
-def test_files_by_path(tmp_path):
+def test_files_by_path(tmp_path, no_hang):
     (tmp_path / "a.png").write_bytes(file_of(IMAGES[3]))
     path = str(tmp_path / "a.png")
     ds = dataset_of([{"bytes": None, "path": path}])

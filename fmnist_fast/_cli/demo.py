@@ -115,9 +115,11 @@ def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
             pass
         return time.perf_counter() - start
 
-    form = "{desc}: {bar:30} {n_fmt}/{total_fmt} in {elapsed}"
-    rounds = progress_bar(iterable=range(epochs), desc="Epochs", bar_format=form)
-    times = [(seconds(loader), seconds(numpy_epoch())) for _ in rounds]
+    times = []
+    with progress_bar(desc="Epochs", total=epochs) as bar:
+        for _ in range(epochs):
+            times.append((seconds(loader), seconds(numpy_epoch())))
+            bar.update()
     loader_seconds, numpy_seconds = map(statistics.median, zip(*times))
     return loader_seconds, numpy_seconds
 

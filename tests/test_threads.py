@@ -1,11 +1,14 @@
 """Tasks in threads, also if threads can't start or Ctrl-C interrupts them."""
 
+import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -200,6 +203,88 @@ def test_ctrl_c_while_waiting_is_raised_when_all_threads_have_ended():
     assert finished == [True]
 
 
+def wait_for_ctrl_c(ended):
+    """Wait until Ctrl-C interrupts the thread that waits for this one."""
+    end = time.monotonic() + 5
+    while not threads.is_interrupted() and time.monotonic() < end:
+        time.sleep(0.01)
+    ended.append(time.monotonic() < end)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def press():
+    time.sleep(0.1)
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(5)
+
+
+@pytest.mark.parametrize("own_task", [interrupt, press])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_tasks_are_told_of_ctrl_c_in_the_first_task(own_task, depth):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended = []
+    task = functools.partial(wait_for_ctrl_c, ended)
+    for _ in range(depth - 1):
+        task = functools.partial(run_together, [int, task])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_together([own_task, task])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == [True]
+    assert not threads.is_interrupted()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="requires POSIX")
+def test_tasks_are_told_of_ctrl_c_while_they_are_waited_for():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main, ended = threading.main_thread().ident, []
+    timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_together([int, lambda: wait_for_ctrl_c(ended)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+        timer.join()
+    assert ended == [True]
+
+
+def test_a_task_never_begins_after_ctrl_c_in_the_start_of_its_thread(monkeypatch):
+    started, begun = [], []
+    start = threading.Thread.start
+
+    def start_late(thread):  # as if the system were slow to run the new thread
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threads.TaskThread, "start", start_late)
+        run_together([int, lambda: begun.append(1)])
+    start(started[0])
+    started[0].join(5)
+    assert begun == [] and not started[0].is_alive()
+
+
+@pytest.mark.parametrize("i", [0, 1])
+def test_an_exception_keeps_nothing_when_it_is_gone(i):
+    class Thing:
+        pass
+
+    def fail():
+        thing = Thing()
+        things.append(weakref.ref(thing))
+        raise ValueError
+
+    things = []
+    with contextlib.suppress(ValueError):
+        run_together([fail, int] if i == 0 else [int, fail])
+    assert things[0]() is None
+
+
 # ---- a generator in a thread ------------------------------------------------------
 
 
@@ -284,3 +369,32 @@ def test_a_long_wait_for_an_item_is_reported(monkeypatch):
 
     assert list(in_thread(items(), 5, lambda: reports.append(1))) == [0, 1]
     assert reports == [1]
+
+
+def test_ctrl_c_in_the_start_of_the_thread_ends_it(monkeypatch):
+    started, start = [], threading.Thread.start
+
+    def start_and_interrupt(thread):
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", start_and_interrupt)
+        next(in_thread(iter_of(range(3)), 5))
+    started[0].join(5)
+    assert not started[0].is_alive()
+
+
+def test_ctrl_c_at_the_end_ends_the_thread(monkeypatch):
+    class Interrupted(contextlib.suppress):
+        def __exit__(self, *exception):
+            raise KeyboardInterrupt
+
+    closed = threading.Event()
+    running = in_thread(endless(closed), 5)
+    next(running)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(contextlib, "suppress", Interrupted)
+        running.close()
+    assert closed.wait(5)

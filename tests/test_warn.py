@@ -34,3 +34,20 @@ def test_a_warning_is_shown_once_for_each_line():
             warn("text")
             warn("text")
     assert len(caught) == 2
+
+
+@pytest.mark.parametrize(
+    "action, n_shown", [("default", 3), ("always", 3), ("once", 1), ("ignore", 0)]
+)
+def test_a_repeated_warning_obeys_the_filters(action, n_shown):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        for _ in range(3):
+            warn(f"repeated {action}", repeat=True)
+    assert len(caught) == n_shown
+
+
+def test_a_repeated_warning_may_be_an_error():
+    with warnings.catch_warnings(), pytest.raises(UserWarning, match="repeated"):
+        warnings.simplefilter("error")
+        warn("repeated", repeat=True)

@@ -19,10 +19,16 @@ class Line(NamedTuple):
     names: dict[str, Any]
 
 
-def warn(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, and name the line that called the package."""
+def warn(
+    text: str, category: type[Warning] = UserWarning, *, repeat: bool = False
+) -> None:
+    """Warn, and name the line that called the package.
+
+    By default, Python shows an equal warning of one line once. With `repeat`, it is
+    shown each time. Filters of the user have precedence.
+    """
     filename, number, names = calling_line()
-    registry = names.setdefault("__warningregistry__", {})
+    registry = None if repeat else names.setdefault("__warningregistry__", {})
     module = names.get("__name__")
     warnings.warn_explicit(text, category, filename, number, module, registry)
 

@@ -98,26 +98,67 @@ def test_a_copy_that_appears_during_the_wait_is_used(copy, made, holder):
 
 
 @posix
-def test_load_and_synthetic_go_on_without_a_stopped_process(
-    tmp_path, monkeypatch, holder
-):
+def test_each_wait_and_each_copy_that_is_not_kept_warns(copy, holder):
+    holder(copy.path.with_suffix(".lock"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            load_or_make(copy)
+    words = "\n".join(str(warning.message) for warning in caught)
+    assert words.count("waiting for") == words.count("could not keep") == 2
+
+
+@pytest.fixture
+def held_dataset(tmp_path, monkeypatch, holder):
+    """Write a dataset without copies, and hold the locks with some words."""
     monkeypatch.setenv("FMNIST_FAST_CACHE", str(tmp_path / "cache"))
     write_synthetic(tmp_path, 40, 10)
     for path in tmp_path.glob("train-*"):
         ff.write_idx(path.with_name(f"{path.name}.gz"), ff.read_idx(path))
         path.unlink()
     train = ff.load("train", tmp_path)
-    for path in tmp_path.glob("cache/*/*.bin"):
-        if "images" in path.name or path.name.startswith("40"):
-            path.unlink()
-            holder(path.with_suffix(".lock"))
-    for call in (lambda: ff.load("train", tmp_path), lambda: ff.synthetic(40, 10)[0]):
+
+    def hold(*words):
+        for path in tmp_path.glob("cache/*/*.bin"):
+            if any(word in path.name for word in words):
+                path.unlink()
+                holder(path.with_suffix(".lock"))
+        return tmp_path, train
+
+    return hold
+
+
+@posix
+def test_load_and_synthetic_go_on_without_a_stopped_process(held_dataset):
+    folder, train = held_dataset("images", "40-from")
+    for call in (lambda: ff.load("train", folder), lambda: ff.synthetic(40, 10)[0]):
         with pytest.warns() as caught:
             assert np.array_equal(call().images, train.images)
         words = "\n".join(str(warning.message) for warning in caught)
         assert "waiting for process" in words and "could not keep a" in words
         assert words.count("waiting") == words.count("could not keep") == 1
         assert {warning.filename for warning in caught} == {__file__}
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:making a decoded copy")
+@pytest.mark.parametrize("words", [["labels"], ["images", "labels"]])
+def test_ctrl_c_ends_the_waits_of_load(monkeypatch, held_dataset, words):
+    monkeypatch.setattr(lock, "_PATIENCE_SECONDS", 6.0)
+    folder, _ = held_dataset(*words)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    n_threads, main = threading.active_count(), threading.main_thread().ident
+    timer = threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT))
+    begin = time.monotonic()
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ff.load("train", folder)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        timer.join()
+    assert time.monotonic() - begin < 3
+    assert threading.active_count() == n_threads
 
 
 @pytest.mark.parametrize("slow_part", ["make", "save"])

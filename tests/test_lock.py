@@ -1,5 +1,6 @@
 """A lock between threads and processes: never waited for without a word or an end."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from fmnist_fast._io import lock
 from fmnist_fast._io.lock import locked
+from fmnist_fast._io.threads import TaskThread
 
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 
@@ -89,6 +91,38 @@ def test_errors_release_the_lock(tmp_path, error):
     assert acquire(tmp_path / "lock", patience=0) == (True, None)
 
 
+def interrupted_at(k, call):
+    """Return whether `call` was interrupted, at the k-th instruction of the module."""
+    left = iter(range(k))
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename in (lock.__file__, contextlib.__file__):
+            frame.f_trace_opcodes = True
+            if event == "opcode" and next(left, None) is None:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(trace)
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file")
+def test_ctrl_c_at_any_instruction_leaves_no_lock(tmp_path):
+    k = 0
+    while interrupted_at(k, lambda: acquire(tmp_path / "lock")):
+        is_held, error = acquire(tmp_path / "lock", patience=0)
+        assert is_held, (k, error)
+        k += 1
+    assert k > 300
+
+
 def test_threads_take_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_POLL_SECONDS", 0.001)
     monkeypatch.setattr(lock, "_SILENT_SECONDS", 60)
@@ -122,6 +156,33 @@ def test_a_process_waits_for_another_and_reports_it_once(tmp_path):
         f"testing: waiting for process {process.pid}, which holds {tmp_path / 'lock'}."
         "\nThe wait ends when that process gives no sign of life for 60 s."
     )
+
+
+def test_each_wait_is_reported(tmp_path):
+    with holder(tmp_path / "lock"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            acquire(tmp_path / "lock", patience=0.4)
+    assert len(caught) == 2
+
+
+@pytest.mark.filterwarnings("ignore:testing")
+def test_a_wait_in_a_thread_ends_at_ctrl_c(tmp_path):
+    raised = []
+
+    def wait():
+        with pytest.raises(KeyboardInterrupt):
+            acquire(tmp_path / "lock", patience=5)
+        raised.append(time.monotonic())
+
+    with locked(tmp_path / "lock", "testing"):
+        thread = TaskThread(wait)
+        thread.start()
+        thread.is_interrupted = True
+        begin = time.monotonic()
+        thread.wait()
+        assert raised[0] - begin < 3
+    assert acquire(tmp_path / "lock", patience=0) == (True, None)
 
 
 def test_short_waits_are_not_reported(tmp_path):
@@ -189,8 +250,7 @@ def test_a_forked_child_does_not_remove_the_lock(tmp_path):
             is_there = False
             try:
                 held.say_alive()
-                file = next(iter(lock._open_files), open(os.devnull))
-                lock._release(tmp_path / "lock", file)
+                held.release()
                 is_there = (tmp_path / "lock").exists()
             finally:
                 os._exit(not is_there)
@@ -268,7 +328,9 @@ def test_a_child_that_is_forked_at_once_does_not_keep_the_lock(tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(lock, "try_lock", lock_and_fork)
-        lock._acquire(tmp_path / "lock", "testing", 0).close()  # as a kill would
+        first = lock.Lock(tmp_path / "lock")
+        first.acquire("testing", 0)
+    first._file.close()  # as a kill would
     try:
         assert acquire(tmp_path / "lock") == (True, None)
     finally:

@@ -18,11 +18,14 @@ import re
 import stat
 import sys
 import time
+import weakref
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from .private import SAFE_FLAGS, is_ours, make_folder
+from .threads import is_interrupted
 from .warn import warn
 
 _POLL_SECONDS = 0.1  # short waits let Ctrl-C through on all systems
@@ -60,19 +63,21 @@ class Lock:
     ----------
     is_held : bool
         Whether this process holds the lock.
-    is_supported : bool
-        False if the file system has no locks.
     error : OSError or None
         The reason why the lock is not held: a TimeoutError if another process holds it,
         or the error of the system.
     """
 
-    def __init__(self, path: Path, file: BinaryIO | None, error: OSError | None):
-        self.is_held = file is not None
-        self.is_supported = error is None or error.errno not in _NO_LOCKS
-        self.error = error
+    def __init__(self, path: Path) -> None:
+        self.is_held = False
+        self.error: OSError | None = None
         self._path = path
-        self._file = file
+        self._file: FileIO | None = None
+
+    @property
+    def is_supported(self) -> bool:
+        """Return False if the file system has no locks."""
+        return self.error is None or self.error.errno not in _NO_LOCKS
 
     def check_held(self) -> None:
         """Raise the reason why this process does not hold the lock, if it doesn't."""
@@ -81,13 +86,63 @@ class Lock:
 
     def say_alive(self) -> None:
         """Tell the processes that wait that the work goes on."""
-        if self._file is not None:
+        if self._file is not None and self.is_held:
             with contextlib.suppress(OSError, ValueError):  # closed in a forked child
                 has_fd = os.utime in os.supports_fd
                 os.utime(self._file.fileno() if has_fd else self._path)
 
+    def acquire(self, task: str, patience: float) -> None:
+        """Wait for the lock and hold it, or raise an OSError."""
+        make_folder(self._path.parent)
+        begin = sign_of_life = time.monotonic()
+        is_reported, last_time = False, None
+        while True:
+            self._file = file = _open(self._path)
+            if self._try(file):
+                return
+            holder, time_ns = _holder(file), os.fstat(file.fileno()).st_mtime_ns
+            file.close()
+            now = time.monotonic()
+            if time_ns != last_time:
+                sign_of_life, last_time = now, time_ns
+            if now - sign_of_life >= patience:
+                reason = "holds it, and gives no sign of life (end that process)"
+                raise TimeoutError(errno.ETIMEDOUT, f"{holder} {reason}")
+            if now - begin >= _SILENT_SECONDS and not is_reported:
+                is_reported = True
+                text = f"{task}: waiting for {holder}, which holds {self._path}."
+                end = f"when that process gives no sign of life for {patience:.0f} s"
+                warn(f"{text}\nThe wait ends {end}.", RuntimeWarning, repeat=True)
+            if is_interrupted():
+                raise KeyboardInterrupt
+            time.sleep(_POLL_SECONDS)
 
-_open_files: set[BinaryIO] = set()
+    def _try(self, file: FileIO) -> bool:
+        """Return whether the lock is free, and then hold it."""
+        # The last holder may have removed the file before we locked it. Our lock then
+        # is on a file without a name, and excludes nobody.
+        self.is_held = try_lock(file) and _is_at(self._path, file)
+        if self.is_held:
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()).encode())
+        return self.is_held
+
+    def release(self) -> None:
+        """Remove the file if the lock is held, and close it in any case."""
+        file = self._file
+        if file is None:
+            return
+        try:
+            is_at_path = self.is_held and _is_at(self._path, file)
+            if sys.platform == "win32":  # an open file can't be removed there
+                file.close()
+            if is_at_path:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
+        finally:
+            file.close()
+            self.is_held = False
 
 
 @contextlib.contextmanager
@@ -98,70 +153,38 @@ def locked(path: Path, task: str, *, patience: float | None = None) -> Iterator[
     when the holder gives no sign of life for `patience` seconds, by default a minute. A
     missing folder is created. The file is removed at the end.
     """
-    if patience is None:
-        patience = _PATIENCE_SECONDS
-    file = error = None
+    lock = Lock(path)
     try:
-        file = _acquire(path, task, patience)
-    except OSError as reason:
-        reason.filename = str(path)
-        error = reason
-    try:
-        yield Lock(path, file, error)
-    finally:
-        if file is not None:
-            _release(path, file)
-
-
-def _acquire(path: Path, task: str, patience: float) -> BinaryIO:
-    """Return the locked file, or raise an OSError."""
-    make_folder(path.parent)
-    begin = sign_of_life = time.monotonic()
-    is_reported, last_time = False, None
-    while True:
-        file = _open(path)
-        is_locked = False
         try:
-            # The last holder may have removed the file before we locked it. Our lock
-            # then is on a file without a name, and excludes nobody.
-            is_locked = try_lock(file) and _is_at(path, file)
-            if is_locked:
-                _write_number(path, file)
-                return file
-            holder, time_ns = _holder(file), os.fstat(file.fileno()).st_mtime_ns
-        finally:
-            if not is_locked:
-                _close(file)
-        now = time.monotonic()
-        if time_ns != last_time:
-            sign_of_life, last_time = now, time_ns
-        if now - sign_of_life >= patience:
-            reason = f"{holder} holds it, and gives no sign of life (end that process)"
-            raise TimeoutError(errno.ETIMEDOUT, reason)
-        if now - begin >= _SILENT_SECONDS and not is_reported:
-            is_reported = True
-            warn(
-                f"{task}: waiting for {holder}, which holds {path}.\nThe wait ends "
-                f"when that process gives no sign of life for {patience:.0f} s.",
-                RuntimeWarning,
-            )
-        time.sleep(_POLL_SECONDS)
+            lock.acquire(task, _PATIENCE_SECONDS if patience is None else patience)
+        except OSError as reason:
+            reason.filename = str(path)
+            lock.release()
+            lock.error = reason
+        yield lock
+    finally:
+        lock.release()
 
 
-def _open(path: Path) -> BinaryIO:
+# Files of locks. An open file would hold its lock, so nothing else may keep one alive:
+# Ctrl-C at any place drops the last reference, which closes the file.
+_files: weakref.WeakSet[FileIO] = weakref.WeakSet()
+
+
+def _open(path: Path) -> FileIO:
     """Open or create the file of a lock, and nothing else that has its name."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFE_FLAGS, 0o600)
-    file = os.fdopen(descriptor, "r+b", buffering=0)
-    _open_files.add(file)  # now, because a fork may come as soon as it is locked
-    status = os.fstat(descriptor)
+    flags = os.O_RDWR | os.O_CREAT | SAFE_FLAGS
+    file = FileIO(os.open(path, flags, 0o600), "r+")
+    _files.add(file)  # now, because a fork may come as soon as it is locked
+    status = os.fstat(file.fileno())
     is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
     if is_plain and is_ours(status) and _holder(file) is not None:
         return file
-    _close(file)
+    file.close()
     raise OSError(errno.EINVAL, "not a lock file of this user. Remove it")
 
 
-def _holder(file: BinaryIO) -> str | None:
+def _holder(file: FileIO) -> str | None:
     """Return who holds a lock, in words, or None if the file has other content."""
     file.seek(0)
     number = file.read(_MAX_NUMBER_NBYTES + 1)
@@ -170,43 +193,17 @@ def _holder(file: BinaryIO) -> str | None:
     return f"process {number.decode()}" if number else "another process"
 
 
-def _is_at(path: Path, file: BinaryIO) -> bool:
+def _is_at(path: Path, file: FileIO) -> bool:
     try:
         return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
     except (FileNotFoundError, ValueError):  # ValueError: closed in a forked child
         return False
 
 
-def _write_number(path: Path, file: BinaryIO) -> None:
-    """Write the number of this process into the file of its lock."""
-    try:
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()).encode())
-    except BaseException:  # the disk is full, or Ctrl-C
-        _release(path, file)
-        raise
-
-
-def _release(path: Path, file: BinaryIO) -> None:
-    is_at_path = _is_at(path, file)
-    if sys.platform == "win32":  # an open file can't be removed there
-        _close(file)
-    if is_at_path:
-        with contextlib.suppress(OSError):
-            path.unlink()
-    _close(file)
-
-
-def _close(file: BinaryIO) -> None:
-    _open_files.discard(file)
-    file.close()
-
-
 def _close_in_child() -> None:
     """Close the files in a forked child, which would hold their locks as well."""
-    for file in _open_files.copy():
-        _close(file)
+    for file in list(_files):
+        file.close()
 
 
 if hasattr(os, "register_at_fork"):

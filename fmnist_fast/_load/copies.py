@@ -196,7 +196,8 @@ def _warn(copy: Copy, error: OSError) -> None:
     warn(
         f"could not keep {copy.title} in {copy.cache}: {error}.\n"
         "Set FMNIST_FAST_CACHE to another folder, which only you can write, or to "
-        "'off'."
+        "'off'.",
+        repeat=True,
     )
 
 
@@ -206,7 +207,7 @@ def _signs_of_life(lock: Lock) -> Iterator[None]:
     has_ended = threading.Event()
 
     def beat() -> None:
-        while not has_ended.wait(_BEAT_SECONDS):
+        while lock.is_held and not has_ended.wait(_BEAT_SECONDS):
             lock.say_alive()
 
     thread = TaskThread(beat)

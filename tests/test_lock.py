@@ -1,5 +1,6 @@
 """A lock between threads and processes: never waited for without a word or an end."""
 
+import _weakrefset
 import contextlib
 import errno
 import os
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 
 import pytest
 
@@ -91,12 +93,15 @@ def test_errors_release_the_lock(tmp_path, error):
     assert acquire(tmp_path / "lock", patience=0) == (True, None)
 
 
+MODULES = (lock.__file__, contextlib.__file__, weakref.__file__, _weakrefset.__file__)
+
+
 def interrupted_at(k, call):
-    """Return whether `call` was interrupted, at the k-th instruction of the module."""
+    """Return whether `call` was interrupted at the k-th instruction of MODULES."""
     left = iter(range(k))
 
     def trace(frame, event, argument):
-        if frame.f_code.co_filename in (lock.__file__, contextlib.__file__):
+        if frame.f_code.co_filename in MODULES:
             frame.f_trace_opcodes = True
             if event in ("line", "opcode") and next(left, None) is None:
                 raise KeyboardInterrupt
@@ -113,14 +118,20 @@ def interrupted_at(k, call):
     return False
 
 
+def n_descriptors():
+    """Return how many files this process has open, or 0 where that isn't known."""
+    return len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
+
+
 @pytest.mark.filterwarnings("ignore:unclosed file")
 def test_ctrl_c_at_any_instruction_leaves_no_lock(tmp_path):
-    k = 0
+    k, n_open = 0, n_descriptors()
     while interrupted_at(k, lambda: acquire(tmp_path / "lock")):
         is_held, error = acquire(tmp_path / "lock", patience=0)
         assert is_held, (k, error)
         k += 1
     assert k > 50  # several hundred, or the lines where Python can't trace more
+    assert n_descriptors() == n_open
 
 
 def test_threads_take_turns(tmp_path, monkeypatch):

@@ -166,16 +166,20 @@ def locked(path: Path, task: str, *, patience: float | None = None) -> Iterator[
         lock.release()
 
 
-# Files of locks. An open file would hold its lock, so nothing else may keep one alive:
-# Ctrl-C at any place drops the last reference, which closes the file.
-_files: weakref.WeakSet[FileIO] = weakref.WeakSet()
+# Files of locks by descriptor, for forked children. The references are weak, because an
+# open file holds its lock: wherever Ctrl-C arrives, the last reference goes, which
+# closes the file. A WeakSet has callbacks in Python, in which Ctrl-C would be lost.
+_files: dict[int, weakref.ref[FileIO]] = {}
 
 
 def _open(path: Path) -> FileIO:
     """Open or create the file of a lock, and nothing else that has its name."""
     flags = os.O_RDWR | os.O_CREAT | SAFE_FLAGS
-    file = FileIO(os.open(path, flags, 0o600), "r+")
-    _files.add(file)  # now, because a fork may come as soon as it is locked
+    # Without bytecode in between, where Ctrl-C would leave the descriptor open.
+    file = next(map(FileIO, map(os.open, [path], [flags], [0o600]), ["r+"]))
+    _files[file.fileno()] = weakref.ref(
+        file
+    )  # now, because a fork may come as soon as it is locked
     status = os.fstat(file.fileno())
     is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
     if is_plain and is_ours(status) and _holder(file) is not None:
@@ -202,8 +206,10 @@ def _is_at(path: Path, file: FileIO) -> bool:
 
 def _close_in_child() -> None:
     """Close the files in a forked child, which would hold their locks as well."""
-    for file in list(_files):
-        file.close()
+    for reference in _files.values():
+        file = reference()
+        if file is not None:
+            file.close()
 
 
 if hasattr(os, "register_at_fork"):

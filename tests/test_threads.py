@@ -269,6 +269,18 @@ def test_a_task_never_begins_after_ctrl_c_in_the_start_of_its_thread(monkeypatch
     assert begun == [] and not started[0].is_alive()
 
 
+def test_ctrl_c_is_no_failure_to_start(monkeypatch):
+    def start(thread):  # as Thread.start may, if Ctrl-C comes in its Condition
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    monkeypatch.setattr(threads.TaskThread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        run_together([int, int])
+
+
 @pytest.mark.parametrize("i", [0, 1])
 def test_an_exception_keeps_nothing_when_it_is_gone(i):
     class Thing:

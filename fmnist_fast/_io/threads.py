@@ -119,7 +119,9 @@ def start_all(threads: Sequence[threading.Thread]) -> int:
     for n_started, thread in enumerate(threads):
         try:
             thread.start()
-        except (RuntimeError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None  # in a Condition of `start`
             if sys.platform not in ("emscripten", "wasi"):  # these have no threads
                 warnings.warn(
                     "the system can't start another thread. The result is the same, "

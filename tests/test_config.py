@@ -190,7 +190,7 @@ print(*sorted(set(sys.modules) - before))
 """
     new = set(run(code).stdout.split())
     unwanted = {"torch", "jax", "tensorflow", "cupy", "PIL", "matplotlib"}
-    unwanted |= {"tqdm", "socket", "ssl", "urllib.request", "http.client", "requests"}
+    unwanted |= {"socket", "ssl", "urllib.request", "http.client", "requests"}
     unwanted |= {"pickle", "multiprocessing"}
     assert "fmnist_fast" in new and not new & unwanted
 

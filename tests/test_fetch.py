@@ -366,7 +366,7 @@ from fmnist_fast._registry.spec import PublishedFile
 
 known = {hashlib.sha256(BODY).hexdigest()!r}
 fetch([PublishedFile("a.gz", ("https://x",), known)], ".")
-print(sorted({{"requests", "tqdm", "ssl", "socket"}} & set(sys.modules)))
+print(sorted({{"requests", "ssl", "socket"}} & set(sys.modules)))
 """
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True

@@ -3,6 +3,8 @@
 import os
 import sys
 import threading
+import time
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from helpers.photos import contents, draw, draw_folder
 import fmnist_fast as ff
 from fmnist_fast.photos import convert as photos
 from fmnist_fast.photos import files as photo_files
+from fmnist_fast.photos import folder as photo_folder
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -264,3 +267,23 @@ def test_missing_pillow_says_how_to_get_it(folder, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"photos require Pillow .* install pillow"):
         ff.convert_folder(folder, tmp_path / "out")
     assert not (tmp_path / "out.part").exists()
+
+
+def test_threads_end_if_ctrl_c_arrives_while_they_are_told_to(
+    folder, tmp_path, monkeypatch
+):
+    class Interrupted(SimpleQueue):
+        is_first = True
+
+        def get_nowait(self):
+            if Interrupted.is_first:
+                Interrupted.is_first = False
+                raise KeyboardInterrupt
+            return super().get_nowait()
+
+    monkeypatch.setattr(photo_folder, "SimpleQueue", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ff.convert_folder(folder, tmp_path / "out", threads=2)
+        time.sleep(1)  # until the interrupt arrives
+    assert not Interrupted.is_first
+    assert not [thread for thread in threading.enumerate() if "_convert" in thread.name]

@@ -12,7 +12,7 @@ from helpers.photos import draw_folder
 
 import fmnist_fast as ff
 from fmnist_fast._io import progress
-from fmnist_fast._io.progress import progress_bar, say
+from fmnist_fast._io.progress import ProgressBar, say
 
 
 def set_stderr(monkeypatch, file):
@@ -39,7 +39,7 @@ def bad_stderr(request, monkeypatch):
 
 
 def test_bars_and_messages_that_cannot_be_written(bad_stderr):
-    with progress_bar(total=3, desc="a") as bar:
+    with ProgressBar(total=3, desc="a") as bar:
         bar.update(2)
         say("a message")
     assert bar.n == 2
@@ -85,7 +85,7 @@ def clock(monkeypatch):
 
 
 def test_a_bar_shows_counts_times_and_rate(terminal, clock):
-    with progress_bar(desc="a", total=1400, initial=200, unit=" photos") as bar:
+    with ProgressBar(desc="a", total=1400, initial=200, unit=" photos") as bar:
         clock[0] += 10
         bar.update(500)
         clock[0] += 3600
@@ -108,14 +108,14 @@ def test_a_bar_shows_counts_times_and_rate(terminal, clock):
     ],
 )
 def test_a_bar_of_bytes_has_prefixes(terminal, clock, n, total, text):
-    bar = progress_bar(total=total, unit="B", unit_scale=True)
+    bar = ProgressBar(total=total, unit="B", unit_scale=True)
     clock[0] += 2
     bar.update(n)
     assert terminal.lines() == [text]
 
 
 def test_a_message_takes_the_place_of_the_bar(terminal, clock):
-    with progress_bar(total=4) as bar:
+    with ProgressBar(total=4) as bar:
         say("a message\nof two lines")
         say("another")
         bar.update(4)
@@ -128,32 +128,32 @@ def test_a_message_takes_the_place_of_the_bar(terminal, clock):
 
 
 def test_a_bar_is_not_shown_before_its_delay(terminal, clock):
-    with progress_bar(delay=2) as bar:
+    with ProgressBar(delay=2) as bar:
         clock[0] += 1
         bar.update()
     assert terminal.getvalue() == ""
-    with progress_bar(delay=2) as bar:
+    with ProgressBar(delay=2) as bar:
         clock[0] += 2
         bar.update()
     assert terminal.lines()[0] == "1 [00:02, 0.5/s]"
 
 
 def test_a_bar_may_be_hidden_or_need_a_terminal(terminal, monkeypatch):
-    with progress_bar(disable=True) as bar:
+    with ProgressBar(disable=True) as bar:
         bar.update()
     assert terminal.getvalue() == ""
-    with progress_bar(disable=None):
+    with ProgressBar(disable=None):
         pass
     assert terminal.getvalue() != ""
     file = set_stderr(monkeypatch, io.StringIO())
-    with progress_bar(disable=None) as bar:
+    with ProgressBar(disable=None) as bar:
         bar.update()
     assert file.getvalue() == ""
 
 
 def test_few_updates_are_shown(terminal, monkeypatch, clock):
     monkeypatch.setattr(progress, "_INTERVAL_SECONDS", 0.1)
-    with progress_bar(total=1000) as bar:
+    with ProgressBar(total=1000) as bar:
         for _ in range(1000):
             clock[0] += 0.001
             bar.update()
@@ -170,7 +170,7 @@ def test_a_stderr_that_raises_anything(monkeypatch):
 
     set_stderr(monkeypatch, Stderr())
     for disable in (None, False):
-        with progress_bar(total=3, disable=disable) as bar:
+        with ProgressBar(total=3, disable=disable) as bar:
             bar.update(3)
             say("a message")
         assert bar.n == 3
@@ -195,8 +195,8 @@ def run(code, **variables):
 )
 def test_variables_of_another_library_change_nothing(variable, value):
     code = """
-from fmnist_fast._io.progress import progress_bar
-with progress_bar(total=3000, unit="B", unit_scale=True) as bar:
+from fmnist_fast._io.progress import ProgressBar
+with ProgressBar(total=3000, unit="B", unit_scale=True) as bar:
     bar.update(3000)
 """
     assert "100%" in run(code, **{f"TQDM_{variable}": value})
@@ -206,14 +206,14 @@ with progress_bar(total=3000, unit="B", unit_scale=True) as bar:
 def test_a_child_that_is_killed_while_it_draws_is_not_waited_for():
     code = """
 import os, signal, sys
-from fmnist_fast._io.progress import progress_bar, say
+from fmnist_fast._io.progress import ProgressBar, say
 
 class Killing:
     def write(self, text):
         os.kill(os.getpid(), signal.SIGKILL)
 
 def work():
-    with progress_bar(total=3) as bar:
+    with ProgressBar(total=3) as bar:
         bar.update(3)
         say("a message")
 
@@ -234,14 +234,14 @@ def test_ctrl_c_while_a_bar_is_drawn_keeps_no_thread_waiting(monkeypatch):
             raise KeyboardInterrupt
 
     def work():
-        with progress_bar(total=3) as bar:
+        with ProgressBar(total=3) as bar:
             bar.update(3)
             ended.append(True)
 
     ended = []
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         set_stderr(patch, Interrupted())
-        with progress_bar(total=3):
+        with ProgressBar(total=3):
             pass
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

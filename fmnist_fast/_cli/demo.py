@@ -102,7 +102,7 @@ def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
     """Return the median seconds of an epoch, of the loader and of numpy in turns."""
     import numpy as np
 
-    from .._io.progress import progress_bar
+    from .._io.progress import ProgressBar
 
     random = np.random.default_rng(0)
 
@@ -116,7 +116,7 @@ def _time_epochs(loader: Loader, epochs: int) -> tuple[float, float]:
         return time.perf_counter() - start
 
     times = []
-    with progress_bar(desc="Epochs", total=epochs) as bar:
+    with ProgressBar(desc="Epochs", total=epochs) as bar:
         for _ in range(epochs):
             times.append((seconds(loader), seconds(numpy_epoch())))
             bar.update()

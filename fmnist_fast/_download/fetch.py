@@ -12,6 +12,7 @@ from typing import BinaryIO
 from .. import config
 from .._io.paths import expanded
 from .._io.private import is_file, open_file
+from .._io.progress import say
 from .._io.staging import tidy
 from .._registry.spec import PublishedFile
 from ..errors import DownloadError, FormatError
@@ -49,8 +50,7 @@ def fetch(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> lis
 
 def _fetch_one(file: PublishedFile, folder: Path) -> str:
     """Fetch a file from the first mirror that has it, or return why none gave it."""
-    from .._io.progress import say  # these are not needed if all files are there
-    from .sources import TransferError, http_source
+    from .sources import TransferError, http_source  # not needed if all files are there
     from .transfer import transfer
 
     check, reasons = functools.partial(_difference, file), ""

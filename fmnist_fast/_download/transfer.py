@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from .. import config
 from .._io.files import naming
 from .._io.lock import Lock, locked
 from .._io.paths import shown
-from .._io.progress import progress_bar, say
+from .._io.progress import ProgressBar, say
 from .._io.staging import Staging, lock_path, staged
 from .sources import Source, TransferError, limited
 
@@ -38,7 +38,7 @@ class Transfer:
 
     staging: Staging
     lock: Lock  # for which other processes wait
-    bar: Any  # of tqdm
+    bar: ProgressBar
     nbytes: int | None  # size of the file, if known
     check: Callable[[BinaryIO], str] | None
 
@@ -132,11 +132,14 @@ def transfer(
     check: Callable[[BinaryIO], str] | None = None,
 ) -> Iterator[Transfer]:
     """Lock and stage a file of this mode, and show a bar on stderr if it takes long."""
-    name, form = target.name, {"unit": "B", "unit_scale": True, "delay": _BAR_SECONDS}
+    name = target.name
+    bar = ProgressBar(
+        desc=name, total=nbytes, unit="B", unit_scale=True, delay=_BAR_SECONDS
+    )
     with (
         locked(lock_path(target), f"fetching {name}") as lock,
         staged(target, mode) as staging,
-        progress_bar(desc=name, total=nbytes, **form) as bar,
         naming(target, staging.path, "part", "note"),
+        bar,
     ):
         yield Transfer(staging, lock, bar, nbytes, check)

@@ -90,11 +90,6 @@ class ProgressBar:
         return f"{self._desc}{begin}{amount} [{clock}, {_scaled(rate)}{self._unit}/s]"
 
 
-def progress_bar(**options: Any) -> ProgressBar:
-    """Return a bar with `options` of ProgressBar."""
-    return ProgressBar(**options)
-
-
 def say(text: str) -> None:
     """Print a text on stderr, above the bar."""
     _replace_bar(text, end="\n")

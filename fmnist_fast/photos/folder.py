@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._checks import checked_integer, install_hint
+from .._core import uninterrupted
 from .._io.cores import usable_cores
 from .._io.own_folder import OwnFolder
 from .._io.paths import expanded
+from .._io.progress import ProgressBar, say
 from .._io.threads import TaskThread, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
 from .store import BAD_NAME, PhotoStore, open_part, remove_leftover
@@ -194,8 +196,6 @@ def _pillow_blocks_kept(threads: int) -> Iterator[None]:
 
 
 def _print_resume_notice(store: PhotoStore) -> None:
-    from .._io.progress import say  # a slow import
-
     if store.is_new:
         text = (
             f"The photos or the files in {store.folder.path.name} have changed since "
@@ -210,9 +210,7 @@ def _print_resume_notice(store: PhotoStore) -> None:
 
 def _append_all(store: PhotoStore, source: Path, threads: int, progress: bool) -> None:
     """Convert the remaining photos in order, and save checkpoints."""
-    from .._io.progress import progress_bar  # a slow import
-
-    bar = progress_bar(
+    bar = ProgressBar(
         total=store.n_photos,
         initial=store.state.n_done,
         unit=" photos",
@@ -277,12 +275,20 @@ def _converted(
         while waiting:
             yield first_result()
     finally:
-        with contextlib.suppress(Empty):
-            while True:
-                tasks.get_nowait()
-        for _ in pool:
-            tasks.put(None)
-        join_all(pool)
+        try:
+            _end_tasks(tasks, len(pool))
+        finally:
+            join_all(pool)
+
+
+@uninterrupted
+def _end_tasks(tasks: SimpleQueue[Any], n_threads: int) -> None:
+    """Let threads end after the photos that they convert."""
+    with contextlib.suppress(Empty):
+        while True:
+            tasks.get_nowait()
+    for _ in range(n_threads):
+        tasks.put(None)
 
 
 def _convert_tasks(tasks: SimpleQueue[Any]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fmnist_fast._download import sources, transfer, urls
 from fmnist_fast._download.fetch import fetch
+from fmnist_fast._io import threads
 from fmnist_fast._registry.spec import PublishedFile
 from fmnist_fast.errors import DownloadError
 
@@ -217,7 +218,8 @@ def test_a_header_that_never_ends(raw, good, tmp_path, monkeypatch, answer):
     raw.is_endless = True
     try:
         check(raw, good, tmp_path, answer)
-        for thread in [t for t in threading.enumerate() if "(work)" in t.name]:
+        name = threads._make_items.__name__
+        for thread in [t for t in threading.enumerate() if name in t.name]:
             thread.join(5)
             assert not thread.is_alive()
     finally:

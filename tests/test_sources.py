@@ -37,7 +37,7 @@ def threads_end():
     """Check that no thread outlives its source for long."""
     yield
     for thread in threading.enumerate():
-        if "(work)" in thread.name:
+        if threads._make_items.__name__ in thread.name:
             thread.join(5)
             assert not thread.is_alive()
     gc.collect()  # sockets that were not closed warn now, in the test at fault

@@ -177,9 +177,8 @@ def _open(path: Path) -> FileIO:
     flags = os.O_RDWR | os.O_CREAT | SAFE_FLAGS
     # Without bytecode in between, where Ctrl-C would leave the descriptor open.
     file = next(map(FileIO, map(os.open, [path], [flags], [0o600]), ["r+"]))
-    _files[file.fileno()] = weakref.ref(
-        file
-    )  # now, because a fork may come as soon as it is locked
+    # Now, because a fork may come as soon as it is locked.
+    _files[file.fileno()] = weakref.ref(file)
     status = os.fstat(file.fileno())
     is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
     if is_plain and is_ours(status) and _holder(file) is not None:

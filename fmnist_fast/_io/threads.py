@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import itertools
 import sys
 import threading
@@ -166,8 +165,8 @@ def in_thread(
     wanted: SimpleQueue[bool] = SimpleQueue()
     results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
-    work = functools.partial(_make_items, items, wanted, results)
-    thread = threading.Thread(target=work, daemon=True)
+    arguments = items, wanted, results
+    thread = threading.Thread(target=_make_items, args=arguments, daemon=True)
     try:
         if start_all([thread]) == 0:
             yield from items

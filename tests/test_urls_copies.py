@@ -432,10 +432,3 @@ def test_a_store_that_lists_slowly_is_named(monkeypatch, capsys):
     monkeypatch.setattr(urls, "_file_system", lambda url: store)
     assert urls.find("store://a/*") == []
     assert capsys.readouterr().err == "waiting for store://a/*\n"
-
-
-def test_a_name_that_is_too_long(http):
-    http.serve("/data/", content(b"<a href=" + b"x" * 300 + b".gz>"))
-    assert urls.find(f"{http.base}/data/*") == []
-    with pytest.raises(ValueError, match="a file name of at most 200 letters"):
-        urls.fetch(f"{http.base}/data/{'x' * 201}")

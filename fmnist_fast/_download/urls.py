@@ -33,7 +33,7 @@ from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
 from .transfer import transfer
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]{0,199}")  # of a copy
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+=@ -]*")  # that a copy may have
 _WILDCARD = re.compile(r"[*?\[]")
 _LIST_SECONDS = 300.0  # to list the files of a pattern
 _MAX_LIST_NBYTES = 1 << 24  # of a page that lists a folder
@@ -186,8 +186,8 @@ def _copy_path(url: str) -> Path:
         raise FileNotFoundError(f"{shown(url)}: {text}.\n{advice}")
     if not _NAME.fullmatch(name):
         raise ValueError(
-            "a URL must end in a file name of at most 200 letters, digits, spaces and "
-            f"_.%+=@- that begins with a letter, digit or _, got {shown(url):.500}"
+            "a URL must end in a file name of letters, digits, spaces and _.%+=@- that "
+            f"begins with a letter, digit or _, got {shown(url)}"
         )
     digest = hashlib.sha256(folder.encode()).hexdigest()[:16]
     return trusted_folder(trusted_folder(base, "remote"), digest) / name

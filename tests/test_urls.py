@@ -283,9 +283,7 @@ def test_without_a_cache_folder(memory, monkeypatch):
 
 @pytest.mark.parametrize("url", ["memory://data/", "memory://data/.hidden"])
 def test_a_url_without_a_plain_name(url):
-    with pytest.raises(
-        ValueError, match=r"must end in a file name of letters"
-    ):
+    with pytest.raises(ValueError, match=r"must end in a file name of letters"):
         urls.fetch(url)
 
 

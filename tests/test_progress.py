@@ -189,19 +189,6 @@ def run(code, **variables):
     return done.stderr
 
 
-@pytest.mark.parametrize(
-    "variable, value",
-    [("BAR_FORMAT", "{nope}"), ("MININTERVAL", "x"), ("UNIT_DIVISOR", "0")],
-)
-def test_variables_of_another_library_change_nothing(variable, value):
-    code = """
-from fmnist_fast._io.progress import ProgressBar
-with ProgressBar(total=3000, unit="B", unit_scale=True) as bar:
-    bar.update(3000)
-"""
-    assert "100%" in run(code, **{f"TQDM_{variable}": value})
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="requires fork")
 def test_a_child_that_is_killed_while_it_draws_is_not_waited_for():
     code = """
@@ -247,3 +234,29 @@ def test_ctrl_c_while_a_bar_is_drawn_keeps_no_thread_waiting(monkeypatch):
     thread.start()
     thread.join(5)
     assert ended == [True]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("columns", [0, 20, 200])
+def test_a_bar_stays_in_its_line_of_a_terminal(monkeypatch, columns):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    other, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 30, columns, 0, 0))
+    with (
+        os.fdopen(other, "rb", buffering=0) as screen,
+        os.fdopen(terminal, "w") as file,
+    ):
+        monkeypatch.setattr(sys, "stderr", file)
+        with ProgressBar(desc="a" * 30, total=4) as bar:
+            bar.update(4)
+        text = ""
+        while "\n" not in text:
+            text += screen.read(4096).decode()
+        lines = text.replace("\r", "\n").split("\n")
+        monkeypatch.undo()
+    n_columns = max(map(len, lines))
+    assert n_columns == 19 if columns == 20 else n_columns > 60

@@ -233,6 +233,39 @@ def test_the_holder_of_the_lock_gives_signs_of_life(https, folder, monkeypatch):
     assert len(signs) >= 2
 
 
+def test_a_new_part_that_another_process_takes_for_a_leftover(folder, monkeypatch):
+    """The first try finds its part locked, as if that process were removing it."""
+    answers = iter([False])
+    real = lock.try_lock
+    monkeypatch.setattr(staging, "try_lock", lambda file: next(answers, real(file)))
+    with staging.staged(folder / "a.gz", 0o666) as staged:
+        assert staged.nbytes == 0
+    monkeypatch.setattr(staging, "try_lock", lambda file: False)
+    with pytest.raises(BlockingIOError, match=r"other processes use all parts.*a\.gz"):
+        with staging.staged(folder / "a.gz", 0o666):
+            pass
+
+
+def test_leftovers_are_only_swept_under_the_lock(folder):
+    (folder / "a.gz").write_bytes(BODY)
+    path = leave_part(folder, BODY[:1000])
+    with lock.locked(folder / ".a.gz.lock", "fetching a.gz"):
+        fetch([published("https://127.0.0.1:9/a")], folder)
+        assert (path / "part").exists()
+    fetch([published("https://127.0.0.1:9/a")], folder)
+    assert not path.exists()
+
+
+def test_a_complete_file_in_a_folder_that_cannot_be_listed(folder, monkeypatch):
+    (folder / "a.gz").write_bytes(BODY)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    fetch([published("https://127.0.0.1:9/a")], folder)
+
+
 # ---- traps: what others may put into a folder -------------------------------------
 
 

@@ -7,6 +7,7 @@ can't be shown, the work goes on without it.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import Any
@@ -69,12 +70,12 @@ class ProgressBar:
         now = time.monotonic()
         if now >= self._next and not self._disable:
             self._next, self._is_shown = now + _INTERVAL_SECONDS, True
-            _replace_bar(self)
+            _replace_bar(str(self)[: _width()])
 
     def __exit__(self, *_: Any) -> None:
         """Leave the bar as it is at the end, if it was shown."""
         if self._is_shown:
-            _replace_bar(self, end="\n")
+            _replace_bar(str(self)[: _width()], end="\n")
 
     def __str__(self) -> str:
         """Return the text of the bar."""
@@ -95,15 +96,22 @@ def say(text: str) -> None:
     _replace_bar(text, end="\n")
 
 
-def _replace_bar(text: object, end: str = "") -> None:
+def _replace_bar(text: str, end: str = "") -> None:
     """Write a text over the bar in the last line of stderr, if there is one."""
     global _shown
     with contextlib.suppress(Exception):  # whatever a user's stderr raises
         clear = f"\r{' ' * len(_shown)}\r" if _shown else ""
-        line = str(text)
-        _shown = "" if end else line
-        sys.stderr.write(clear + line + end)
+        _shown = "" if end else text
+        sys.stderr.write(clear + text + end)
         sys.stderr.flush()
+
+
+def _width() -> int | None:
+    """Return how many letters fit in a line of stderr, or None for any number."""
+    with contextlib.suppress(Exception):
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        return columns - 1 if columns else None  # 0 if a terminal does not know
+    return None
 
 
 def _is_terminal() -> bool:

@@ -8,6 +8,7 @@ the part, which is the file so far. The folder of a killed process is continued.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from .private import SAFE_FLAGS, is_ours
 
 _PART, _NOTE = "part", "note"
 _ABANDONED_SECONDS = 60.0  # an empty folder of this age is removed
+_TRIES = 5  # to make a folder that no other process takes for a leftover
 _IS_POSIX = os.name == "posix"
 
 
@@ -139,9 +141,7 @@ def staged(target: Path, mode: int) -> Iterator[Staging]:
     `mode` is the mode of the file, from which the process's umask is taken.
     """
     leftovers = sorted(_leftovers(target), key=lambda staging: staging.nbytes)
-    path = target.with_name(f".{target.name}.{os.urandom(8).hex()}.fetching")
-    with naming(target, path):
-        staging = leftovers.pop() if leftovers else Staging(path, mode)
+    staging = leftovers.pop() if leftovers else _new(target, mode)
     _discard(leftovers)
     try:
         yield staging
@@ -149,12 +149,23 @@ def staged(target: Path, mode: int) -> Iterator[Staging]:
         staging.leave()
 
 
+def _new(target: Path, mode: int) -> Staging:
+    for _ in range(_TRIES):
+        path = target.with_name(f".{target.name}.{os.urandom(8).hex()}.fetching")
+        with naming(target, path), contextlib.suppress(BlockingIOError):
+            return Staging(path, mode)
+    raise BlockingIOError(errno.EAGAIN, "other processes use all parts", str(target))
+
+
 def tidy(target: Path) -> None:
-    """Remove what killed processes have left beside a file that is complete."""
-    _discard(_leftovers(target))
-    if lock_path(target).exists():
-        with locked(lock_path(target), f"tidying {target.parent}", patience=0):
-            pass  # its end removes it
+    """Remove what killed processes have left beside a complete file, if possible."""
+    with contextlib.suppress(OSError):
+        lock = lock_path(target)
+        if not any(_names(target)) and not lock.exists():
+            return
+        with locked(lock, f"tidying {target.parent}", patience=0) as held:
+            if held.is_held:
+                _discard(_leftovers(target))
 
 
 def lock_path(target: Path) -> Path:
@@ -171,8 +182,7 @@ def _discard(leftovers: Iterable[Staging]) -> None:
 
 def _leftovers(target: Path) -> Iterator[Staging]:
     """Yield the folders for `target` that are ours and that no process uses."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.fetching")
-    for name in filter(pattern.fullmatch, os.listdir(target.parent)):
+    for name in _names(target):
         path = target.with_name(name)
         try:
             yield Staging(path, None)
@@ -184,3 +194,8 @@ def _leftovers(target: Path) -> Iterator[Staging]:
                     path.rmdir()
         except OSError:
             continue
+
+
+def _names(target: Path) -> Iterator[str]:
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.fetching")
+    return filter(pattern.fullmatch, os.listdir(target.parent))

@@ -1,6 +1,7 @@
 """Copies of files at URLs: whole, current, trusted, or fetched again."""
 
 import gc
+import gzip
 import io
 import os
 import random
@@ -389,6 +390,14 @@ def test_a_page_that_is_too_long(http, monkeypatch):
     monkeypatch.setattr(urls, "_MAX_LIST_NBYTES", 1000)
     http.serve("/data/", content(b"x" * 1001))
     with pytest.raises(DownloadError, match=r"could not be listed: the page .* is too"):
+        urls.find(f"{http.base}/data/*")
+
+
+def test_a_page_that_is_compressed(http):
+    """Requests ask for no Content-Encoding."""
+    page = gzip.compress(b"<a href=part.gz>")
+    http.serve("/data/", content(page, Content_Encoding="gzip"))
+    with pytest.raises(DownloadError, match=r"the page of the folder is compressed"):
         urls.find(f"{http.base}/data/*")
 
 

@@ -77,6 +77,10 @@ def _linked(folder: str, pattern: str) -> Generator[list[str]]:
             page += piece
             if len(page) > _MAX_LIST_NBYTES:
                 raise TransferError("the page of the folder is too long")
+    if page.startswith(b"\x1f\x8b"):
+        raise TransferError(
+            "the page of the folder is compressed, which is not allowed"
+        )
     links = re.findall(rb"""href\s*=\s*["']?([^"'\s>]+)""", page, re.IGNORECASE)
     pairs = (html.unescape(link.decode("latin-1")).rpartition("/") for link in links)
     here = ("", ".", folder, urlsplit(folder).path)

@@ -141,3 +141,36 @@ def test_a_link_into_a_folder_that_may_not_be_searched_is_named(as_nobody):
     with pytest.raises(PermissionError) as caught:
         ff.load_files(link)
     assert caught.value.filename == str(link)
+
+
+def write_a(folder):
+    ff.write_idx(folder / "a-images-idx3-ubyte.gz", np.zeros((3, 5, 4), np.uint8))
+    ff.write_idx(folder / "a-labels-idx1-ubyte.gz", np.zeros(3, np.uint8))
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+@pytest.mark.parametrize("name", ["zz-images-idx3-ubyte", "a-images-idx3-ubyte"])
+def test_a_link_that_nobody_can_follow_hides_no_other_file(
+    as_nobody, monkeypatch, name
+):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    write_a(as_nobody)
+    locked = as_nobody / "locked"
+    locked.mkdir()
+    (as_nobody / name).symlink_to(locked / "file")
+    locked.chmod(0)
+    assert len(ff.load("a", root=as_nobody)) == 3
+    assert len(ff.load_files(as_nobody / "*-images*")) == 3
+    for split in ("zz", "b"):
+        linked = split == "zz" and name.startswith("zz")
+        with pytest.raises(PermissionError if linked else FileNotFoundError):
+            ff.load(split, root=as_nobody)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+def test_a_message_about_missing_files_survives_locked_folders(as_nobody):
+    write_a(as_nobody)
+    locked = as_nobody / "train-images-idx3-ubyte"
+    locked.mkdir(mode=0)
+    with pytest.raises(FileNotFoundError, match=f"{locked} is a folder"):
+        ff.load("train", name=as_nobody)

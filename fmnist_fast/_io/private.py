@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import FormatError
 
@@ -22,6 +24,7 @@ for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
     SAFE_FLAGS |= getattr(os, _name, 0)
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _HAS_OWNERS = hasattr(os, "geteuid")
+_Path = TypeVar("_Path", str, Path)
 
 
 def make_folder(folder: Path) -> None:
@@ -97,6 +100,25 @@ def has_file(path: str | os.PathLike[str]) -> bool:
         raise PermissionError(error.errno, error.strerror, str(at)) from None
     except (OSError, ValueError):
         return False
+
+
+def only_files(paths: Iterable[_Path]) -> Iterator[_Path]:
+    """Yield the paths of regular files, and of links to them.
+
+    Raise the PermissionError of `has_file` only if none of the others is a file.
+    """
+    unknown, n_files = None, 0
+    for path in paths:
+        try:
+            if not has_file(path):
+                continue
+        except PermissionError as error:
+            unknown = unknown or error
+            continue
+        n_files += 1
+        yield path
+    if unknown is not None and n_files == 0:
+        raise unknown
 
 
 def _check_regular(mode: int, name: str | os.PathLike[str]) -> None:

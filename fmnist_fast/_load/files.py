@@ -19,7 +19,7 @@ from .._dataset.images import MultiFileImages
 from .._io.cores import usable_cores
 from .._io.files import naming
 from .._io.paths import File, expanded, is_url, shown
-from .._io.private import has_file
+from .._io.private import has_file, only_files
 from .._io.threads import run_together
 from ..dataset import Dataset
 from ..errors import DownloadError, FormatError
@@ -233,7 +233,7 @@ def _matching(pattern: str) -> list[str]:
         paths = [pattern] if has_file(pattern) else _glob(pattern)
     images = [path for path in paths if _IMAGES.search(_name(path))]
     if not is_url(pattern):
-        images = list(filter(has_file, images))
+        images = list(only_files(images))
     if not images:
         raise FileNotFoundError(
             f"{shown(pattern)}: {_why_no_match(pattern)}.\n{_IMAGE_NAMES}."

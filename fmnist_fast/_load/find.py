@@ -10,16 +10,17 @@ folder of IDX files they are found by three words in their names: the split (``t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import config
 from .._dataset.card import CARD_NAME, read_card
 from .._io.paths import File, expanded, is_url, shown
-from .._io.private import has_file
+from .._io.private import has_file, only_files
 from .._registry.datasets import (
     DATASETS,
     DEFAULT,
@@ -207,13 +208,16 @@ def _find_by_names(
 
 def find_file(folder: Path, stem: str) -> File | None:
     """Return the file in `folder` whose name is closest to `stem`, if it has one."""
-    for name in (stem, f"{stem}.gz"):
-        if has_file(folder / name):
-            return File(folder / name)
+    paths = (folder / name for name in _spellings_in(folder, stem))
+    return next(map(File, only_files(paths)), None)
+
+
+def _spellings_in(folder: Path, stem: str) -> Iterator[str]:
+    """Yield the names that a file may have, the closest to `stem` first."""
+    yield from (stem, f"{stem}.gz")
     names = _names_in(folder)
     ranked = [(rank, name) for name in names if (rank := spelling(name, stem))]
-    paths = (folder / name for _, name in sorted(ranked))
-    return next((File(path) for path in paths if has_file(path)), None)
+    yield from (name for _, name in sorted(ranked))
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -253,14 +257,15 @@ def _hints(folder: Path, stems: Iterable[str]) -> list[str]:
     hints = []
     for name in _names_in(folder):
         matches = [stem for stem in stems if spelling(name, stem)]
-        if matches and os.path.isdir(folder / name):
-            file = find_file(folder / name, matches[0])
-            advice = f" Move {file.path.name} out of it." if file else ""
-            hints.append(f"{folder / name} is a folder.{advice}")
-        elif matches and not has_file(folder / name):
-            hints.append(f"{folder / name} is a broken link, a pipe or a device.")
-        elif name.lower().endswith(_ARCHIVES):
-            hints.append(f"{folder / name} may hold the files. Unpack it.")
+        with contextlib.suppress(PermissionError):  # nobody can know what it is
+            if matches and os.path.isdir(folder / name):
+                hints.append(f"{folder / name} is a folder.")
+                file = find_file(folder / name, matches[0])
+                hints[-1] += f" Move {file.path.name} out of it." if file else ""
+            elif matches and not has_file(folder / name):
+                hints.append(f"{folder / name} is a broken link, a pipe or a device.")
+            elif name.lower().endswith(_ARCHIVES):
+                hints.append(f"{folder / name} may hold the files. Unpack it.")
     return sorted(hints)[:_MAX_HINTS]
 
 
@@ -329,7 +334,7 @@ def _find_any(
             f"{folder}: the dataset that its {CARD_NAME} describes has no split "
             f"{split!r}"
         )
-    if files is None and not is_known and _idx_files(folder):
+    if files is None and not is_known and _distinct_files(folder, _idx_names(folder)):
         raise FileNotFoundError("\n".join(notes))
     return files
 
@@ -341,31 +346,28 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     """
     if not isinstance(split, str) or not split.isalnum():
         raise ValueError(f"split must be a word such as 'train', got {split!r}")
-    # The last file of a name wins. Originals come after copies, plain files after .gz.
-    files = {
-        _COPY.sub("", name).removesuffix(".gz"): folder / name
-        for name in sorted(_idx_files(folder), key=_preference)
-    }
-    if not files:
+    names = _idx_names(folder)
+    if not _distinct_files(folder, names):
         notes.append(
             f"{folder}: found no IDX file. Its name must contain idx or ubyte."
         )
         return None
     words, pair = _SPLIT_WORDS.get(split.lower(), {split.lower()}), []
     for kind, kind_words in _KINDS.items():
-        paths = [
-            path
-            for name, path in sorted(files.items())
-            if words & {*_words(name)} and kind_words & {*_words(name)}
+        matching = [
+            name
+            for name in names
+            if words & {*_words(_stem(name))} and kind_words & {*_words(name)}
         ]
+        paths = _distinct_files(folder, matching)
         if len(paths) != 1:
             split_words, kinds = (" or ".join(sorted(w)) for w in (words, kind_words))
-            names = [path.name for path in paths or sorted(files.values())]
-            more = f" and {len(names) - _MAX_LISTED} more" * (len(names) > _MAX_LISTED)
+            found = [path.name for path in paths or _distinct_files(folder, names)]
+            more = f" and {len(found) - _MAX_LISTED} more" * (len(found) > _MAX_LISTED)
             notes.append(
                 f"{folder}: split {split!r} must have one {kind} file, got "
                 f"{len(paths)}. Its name must contain {split_words}, and {kinds}.\n"
-                f"Found {', '.join(names[:_MAX_LISTED])}{more}."
+                f"Found {', '.join(found[:_MAX_LISTED])}{more}."
             )
             return None
         pair.append(File(paths[0]))
@@ -377,19 +379,30 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     return SplitFiles(pair[0], pair[1], split, owners[0] if len(owners) == 1 else None)
 
 
+def _stem(name: str) -> str:
+    """Return a file's name without the number of a copy and without ``.gz``."""
+    return _COPY.sub("", name).removesuffix(".gz")
+
+
+def _distinct_files(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return the preferred file of each stem, sorted by stem."""
+    paths = only_files(folder / name for name in sorted(names, key=_preference))
+    by_stem = {_stem(path.name): path for path in paths}  # the last one wins
+    return [path for _, path in sorted(by_stem.items())]
+
+
 def _preference(name: str) -> tuple[bool, bool, str]:
     """Return a key that sorts the file to prefer last."""
     return not _COPY.search(name), not name.endswith(".gz"), name
 
 
-def _idx_files(folder: Path) -> list[str]:
-    """Return the names of the IDX files in a folder."""
+def _idx_names(folder: Path) -> list[str]:
+    """Return the names in a folder that are those of IDX files."""
     return [
         name
         for name in _names_in(folder)
         if not name.startswith(".")  # such as a file that is still being written
         and any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
-        and has_file(folder / name)
     ]
 
 

@@ -85,13 +85,39 @@ def read_idx(
         with open(path, "rb", buffering=0) as file, naming(path):
             if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # it may be replaced
                 return decode_idx(memoryview(file.read()), path, out)
-    with open_file(path) as file, naming(path):
-        header = _checked_header(file, path)
+    with open_file(path) as file:
+        return read_opened(file, path, out)
+
+
+def read_opened(file: FileIO, source: str, out: np.ndarray | None = None) -> np.ndarray:
+    """Read an IDX file that `open_file` has opened.
+
+    Parameters
+    ----------
+    file : FileIO
+        Regular file, at its start.
+    source : str
+        Name of the file in messages.
+    out : ndarray, optional
+        Array for the items, as for `read_idx`.
+
+    Returns
+    -------
+    ndarray
+        Items, as from `read_idx`.
+
+    Raises
+    ------
+    FormatError, MemoryError, OSError, ValueError
+        `read_idx` would raise the same exception.
+    """
+    with naming(source):
+        header = _checked_header(file, source)
         if header is None:
-            return _read_gzip(read_whole(file), path, out)
-        items = _items_for(header, path, out)
+            return _read_gzip(read_whole(file), source, out)
+        items = _items_for(header, source, out)
         n_read = read_into(file, header[2], _flat_bytes(items))
-    _check_nbytes(n_read, header, path)
+    _check_nbytes(n_read, header, source)
     _core.idx_swap(items)
     return items
 

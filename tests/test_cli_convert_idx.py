@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,14 @@ def test_convert_a_npy_file_without_memory(run, monkeypatch, items):
     monkeypatch.setattr(np, "load", fail)
     code, _, err = run("convert-idx", "a.npy", "b")
     assert (code, err) == (1, "fmnist-fast: error: a.npy: Cannot allocate memory\n")
+
+
+def test_convert_holds_a_plain_file_in_memory_once(run):
+    items = np.zeros(8 << 20, np.uint8)
+    ff.write_idx("a", items)
+    tracemalloc.start()
+    try:
+        assert run("convert-idx", "a", "b.npy")[0] == 0
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * items.nbytes
+    finally:
+        tracemalloc.stop()

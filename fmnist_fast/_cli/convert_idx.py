@@ -78,12 +78,13 @@ def _read_items(source: Path) -> np.ndarray:
     """Return the items of a file, which is .npy or IDX according to its content."""
     import numpy as np
 
-    from ..idx import decode_idx, read_content
+    from ..idx import read_opened
 
     with open_file(source) as file:
-        if file.read(6) != b"\x93NUMPY":
-            return decode_idx(read_content(source, str(source)), str(source))
+        is_npy = file.read(6) == b"\x93NUMPY"
         file.seek(0)
+        if not is_npy:
+            return read_opened(file, str(source))
         try:
             with naming(source):
                 items: np.ndarray = np.load(file, allow_pickle=False)

@@ -55,14 +55,16 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
     Several threads read the file. The number is less than ``len(out)`` only if the file
     ends earlier.
     """
-    n_parts = max(1, min(4, usable_cores(), len(out) // _PART_NBYTES))
+    n_parts = min(4, len(out) // _PART_NBYTES) or 1
     positioned = hasattr(os, "preadv")
     if not positioned:
         n_parts = 1
         file.seek(offset)
+    if n_parts > 1:
+        n_parts = min(n_parts, usable_cores())
 
     def read(part: int) -> int:
-        begin, end = (len(out) * i // n_parts for i in (part, part + 1))
+        begin, end = len(out) * part // n_parts, len(out) * (part + 1) // n_parts
         done = begin
         while done < end:
             piece = out[done : min(end, done + _CALL_NBYTES)]
@@ -76,6 +78,8 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
         return done - begin
 
     with naming(file.name):
+        if n_parts == 1:
+            return read(0)
         return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
 
 

@@ -202,6 +202,16 @@ def test_a_damaged_file_is_read_or_refused(root, run, kind, which):
         assert code in (0, 1) and str(target) in out + err
 
 
+def test_a_socket_is_no_file(root, run):
+    target = damage(root, 0, "socket")
+    message = f"{target}: must be a file, got a FIFO, socket or device"
+    for read in (ff.read_idx, idx.map_idx):
+        with pytest.raises(FormatError, match=f"^{message}$"):
+            read(target)
+    for words in (["verify", target], ["convert-idx", target, root / "a.npy"]):
+        assert message in "".join(run(*words)[1:])
+
+
 def test_a_pipe_is_read_to_its_end_by_read_idx_only(root, run):
     """The commands do not wait for a writer."""
     target = damage(root, 0, "pipe")

@@ -24,6 +24,9 @@ for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
     SAFE_FLAGS |= getattr(os, _name, 0)
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _HAS_OWNERS = hasattr(os, "geteuid")
+_IS_SPECIAL = "must be a file, got a FIFO, socket or device"
+# The errors for a socket, which has no way to be opened, and for an absent device.
+_NOT_OPENED = (errno.ENXIO, errno.EOPNOTSUPP)
 _Path = TypeVar("_Path", str, Path)
 
 
@@ -123,8 +126,9 @@ def only_files(paths: Iterable[_Path]) -> Iterator[_Path]:
 
 def _check_regular(mode: int, name: str | os.PathLike[str]) -> None:
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO, socket or device"
-        raise FormatError(f"{name}: must be a file, got {kind}")
+        is_folder = stat.S_ISDIR(mode)
+        text = "must be a file, got a folder" if is_folder else _IS_SPECIAL
+        raise FormatError(f"{name}: {text}")
 
 
 def open_file(
@@ -139,7 +143,12 @@ def open_file(
     safe = SAFE_FLAGS if trusted else SAFE_FLAGS & ~_NO_LINKS
 
     def open_checked(name: str, flags: int) -> int:
-        descriptor = os.open(name, flags | safe)
+        try:
+            descriptor = os.open(name, flags | safe)
+        except OSError as error:
+            if error.errno not in _NOT_OPENED:
+                raise
+            raise FormatError(f"{source or path}: {_IS_SPECIAL}") from None
         try:
             status = os.fstat(descriptor)
             _check_regular(status.st_mode, source or path)

@@ -108,6 +108,14 @@ def test_any_folders_are_not_those_of_links(tmp_path):
         assert int(done.stdout) == n, pattern
 
 
+@pytest.mark.parametrize("pattern", ["**/", "data/**/", "data/**/**/"])
+def test_stars_before_a_separator_match_folders_only(tmp_path, monkeypatch, pattern):
+    write(tmp_path / "data", 0, 3)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="found no image file that matches"):
+        ff.load_files(pattern)
+
+
 def test_numbers_of_any_length_are_sorted_by_value(monkeypatch):
     stems = ["1" + "0" * 5000, "02", "0", "9" * 5000, "10", "9", "a10", "a2"]
     names = [f"{stem}-images-idx3" for stem in stems]

@@ -252,12 +252,13 @@ def _glob(pattern: str, root: str = "") -> list[str]:
     if stars is None:
         paths = glob.iglob(pattern, root_dir=root or None)
         return [os.path.join(root, path) for path in paths]
-    base, rest = pattern[: stars.start()], pattern[stars.end() :] or "*"
+    base, rest = pattern[: stars.start()], pattern[stars.end() :]
+    rest = rest or "*" * pattern.endswith("**")  # ``**/`` matches folders only
     folders = _glob(base, root) if base else [root or os.curdir]
     matches: dict[str, None] = {}  # each path once, also with several ``**``
     while folders:
         folder = folders.pop()
-        matches |= dict.fromkeys(_glob(rest, folder))
+        matches |= dict.fromkeys(_glob(rest, folder) if rest else [folder])
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             folders += [
                 entry.path

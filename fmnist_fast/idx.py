@@ -81,7 +81,7 @@ def read_idx(
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if stat.S_ISFIFO(mode):
+    if stat.S_ISFIFO(mode):  # opening it first would let its writer go on
         with open(path, "rb", buffering=0) as file, naming(path):
             if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # it may be replaced
                 return decode_idx(memoryview(file.read()), path, out)
@@ -90,26 +90,9 @@ def read_idx(
 
 
 def read_opened(file: FileIO, source: str, out: np.ndarray | None = None) -> np.ndarray:
-    """Read an IDX file that `open_file` has opened.
+    """Read an IDX file that `open_file` has opened, as `read_idx` does.
 
-    Parameters
-    ----------
-    file : FileIO
-        Regular file, at its start.
-    source : str
-        Name of the file in messages.
-    out : ndarray, optional
-        Array for the items, as for `read_idx`.
-
-    Returns
-    -------
-    ndarray
-        Items, as from `read_idx`.
-
-    Raises
-    ------
-    FormatError, MemoryError, OSError, ValueError
-        `read_idx` would raise the same exception.
+    `file` is at its start. Messages name it `source`.
     """
     with naming(source):
         header = _checked_header(file, source)

@@ -51,14 +51,17 @@ def test_reads_past_the_end_return_the_bytes_that_exist(file, offset, n):
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
-def test_errors_of_reading_name_the_file(file, monkeypatch, code):
+def test_errors_of_reading_name_the_file(tmp_path, monkeypatch, code):
     def fail(*arguments):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "preadv", fail, raising=False)
-    with pytest.raises(OSError, match=os.strerror(code)) as caught:
-        read_into(file, 0, np.empty(10007, np.uint8))
-    assert (caught.value.filename, caught.value.errno) == (file.name, code)
+    path = tmp_path / "a"
+    ff.write_idx(path, np.zeros(5, np.uint8))
+    for read in (lambda path: idx.read_content(path, "source"), ff.read_idx):
+        with pytest.raises(OSError, match=os.strerror(code)) as caught:
+            read(path)
+        assert (caught.value.filename, caught.value.errno) == (str(path), code)
 
 
 def test_a_lack_of_memory_names_the_file_once(tmp_path):

@@ -52,7 +52,7 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
     """Fill `out` with the bytes of `file` from `offset` on, and return their number.
 
     `out` is uint8 (n,). Without the GIL, threads can't safely slice one memoryview.
-    Several threads read the file. The number is less than ``len(out)`` only if the file
+    Several threads read a large file. The number is less than ``len(out)`` only if the file
     ends earlier.
     """
     n_parts = min(4, len(out) // _PART_NBYTES) or 1
@@ -77,10 +77,9 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
             done += n
         return done - begin
 
-    with naming(file.name):
-        if n_parts == 1:
-            return read(0)
-        return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
+    if n_parts == 1:
+        return read(0)
+    return sum(run_together([functools.partial(read, i) for i in range(n_parts)]))
 
 
 def read_whole(file: IO[bytes]) -> memoryview:

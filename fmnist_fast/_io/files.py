@@ -52,8 +52,8 @@ def read_into(file: IO[bytes], offset: int, out: np.ndarray) -> int:
     """Fill `out` with the bytes of `file` from `offset` on, and return their number.
 
     `out` is uint8 (n,). Without the GIL, threads can't safely slice one memoryview.
-    Several threads read a large file. The number is less than ``len(out)`` only if the file
-    ends earlier.
+    Several threads read a large file. The number is less than ``len(out)`` only if the
+    file ends earlier.
     """
     n_parts = min(4, len(out) // _PART_NBYTES) or 1
     positioned = hasattr(os, "preadv")

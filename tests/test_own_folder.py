@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,18 +91,34 @@ def test_a_lock_in_a_folder_that_was_moved_is_not_held(tmp_path):
 
 
 @needs_posix
-def test_a_forked_child_does_not_hold_the_lock(tmp_path):
+@pytest.mark.parametrize("moment", ["while it is locked", "after it is locked"])
+def test_a_forked_child_does_not_hold_the_lock(tmp_path, moment):
     code = """
 import os, pathlib, sys, time
-from fmnist_fast._io.own_folder import OwnFolder
-folder = OwnFolder(pathlib.Path(sys.argv[1]))
-assert folder.lock("lock")
-if os.fork() == 0:
-    print(os.getpid(), flush=True)
-    time.sleep(20)
+from fmnist_fast._io import own_folder
+
+def fork():
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+        time.sleep(20)
+        os._exit(0)
+
+def try_lock_and_fork(file):
+    is_locked = try_lock(file)
+    fork()  # as another thread may
+    return is_locked
+
+folder = own_folder.OwnFolder(pathlib.Path(sys.argv[1]))
+try_lock = own_folder.try_lock
+if sys.argv[2] == "while it is locked":
+    own_folder.try_lock = try_lock_and_fork
+    assert folder.lock("lock")
+else:
+    assert folder.lock("lock")
+    fork()
 os._exit(0)
 """
-    command = [sys.executable, "-c", code, tmp_path / "folder"]
+    command = [sys.executable, "-c", code, tmp_path / "folder", moment]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         child = int(process.stdout.readline())
         try:
@@ -109,6 +127,25 @@ os._exit(0)
                 assert folder.lock("lock")
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+@needs_posix
+def test_a_forked_child_closes_folders_that_two_threads_open_at_once(
+    tmp_path, monkeypatch
+):
+    opened = []
+
+    def slow(folder):
+        if not opened:  # now, another thread opens a folder
+            opened.append(folder)
+            opened.append(OwnFolder(tmp_path / "b"))
+        return weakref.ref(folder)
+
+    monkeypatch.setattr(own_folder, "weakref", SimpleNamespace(ref=slow))
+    OwnFolder(tmp_path / "a")
+    assert len(opened) == 2
+    own_folder._close_in_child()
+    assert [folder._folder for folder in opened] == [None, None]
 
 
 @needs_posix

@@ -45,8 +45,7 @@ class OwnFolder:
         self._check(path, path.lstat(), is_folder=True)
         if _IS_POSIX:
             self._folder = os.open(path, SAFE_FLAGS | os.O_DIRECTORY)
-            alive = [other for other in _open_folders if other() is not None]
-            _open_folders[:] = [*alive, weakref.ref(self)]
+            _open_folders[self._folder] = weakref.ref(self)
             try:
                 self._check(path, os.fstat(self._folder), is_folder=True)
             except BaseException:
@@ -70,12 +69,13 @@ class OwnFolder:
 
     def lock(self, name: str) -> bool:
         """Take the lock on a file of the folder, or return False if it is in use."""
-        lock = self.open(name, os.O_RDWR | os.O_CREAT)
+        # Kept before it is locked, because a fork may come as soon as it is.
+        self._lock = self.open(name, os.O_RDWR | os.O_CREAT)
         with naming(self.path / name):
-            if try_lock(lock) and self._has_name():  # the last holder may have moved it
-                self._lock = lock
+            # The last holder may have moved the folder.
+            if try_lock(self._lock) and self._has_name():
                 return True
-        lock.close()
+        self.unlock()
         return False
 
     def unlock(self) -> None:
@@ -221,13 +221,14 @@ class OwnFolder:
             raise FileExistsError(f"{path} {reason}")
 
 
-# Weak references without callbacks, in which Ctrl-C would be lost.
-_open_folders: list[weakref.ref[OwnFolder]] = []
+# Open folders by descriptor, for forked children. The weak references are without
+# callbacks, in which Ctrl-C would be lost.
+_open_folders: dict[int, weakref.ref[OwnFolder]] = {}
 
 
 def _close_in_child() -> None:
     """Close the folders in a forked child, which would hold their locks as well."""
-    for reference in _open_folders:
+    for reference in _open_folders.values():
         folder = reference()
         if folder is not None:
             folder.close()

@@ -128,6 +128,45 @@ def test_a_second_process_is_refused(folder, tmp_path):
             ff.convert_folder(folder, tmp_path / "out")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open folder can't be moved")
+@pytest.mark.parametrize("step", ["files", "make_subfolder", "lock", "_has_name"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_second_run_that_begins_as_the_first_ends(
+    folder, tmp_path, monkeypatch, step, moment
+):
+    """The first run ends at a step of the second, in which nothing is left of it."""
+    publish, second_steps = photo_store.PhotoStore.publish, []
+
+    def begin_second(store, target):
+        real = getattr(photo_store.OwnFolder, step)
+
+        def end_first(second, *arguments):
+            if second is store.folder or second_steps:
+                return real(second, *arguments)
+            second_steps.append(step)
+            result = real(second, *arguments) if moment == "after" else None
+            publish(store, target)
+            return result if moment == "after" else real(second, *arguments)
+
+        monkeypatch.setattr(photo_store.OwnFolder, step, end_first)
+        try:
+            photo_store.open_part(target.with_name("out.part")).close()
+        except FileNotFoundError as error:
+            assert "moved or replaced by another process" in str(error)
+        except BlockingIOError:
+            assert (step, moment) == ("lock", "after")
+        else:
+            raise AssertionError("the second run goes on")
+
+    monkeypatch.setattr(photo_store.PhotoStore, "publish", begin_second)
+    ff.convert_folder(folder, tmp_path / "out")
+    assert second_steps
+    monkeypatch.undo()
+    ff.convert_folder(folder, tmp_path / "expected")
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    assert not (tmp_path / "out" / ".progress").exists()
+
+
 def test_a_run_killed_before_it_removes_its_progress(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(photo_store, "_remove_progress", lambda folder: None)
     ff.convert_folder(folder, tmp_path / "out")

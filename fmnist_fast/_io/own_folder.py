@@ -68,15 +68,21 @@ class OwnFolder:
             os.close(folder)
 
     def lock(self, name: str) -> bool:
-        """Take the lock on a file of the folder, or return False if it is in use."""
+        """Take the lock on a file of the folder, or return False if it is in use.
+
+        Raise FileNotFoundError if another process has moved the folder.
+        """
         # Kept before it is locked, because a fork may come as soon as it is.
         self._lock = self.open(name, os.O_RDWR | os.O_CREAT)
         with naming(self.path / name):
-            # The last holder may have moved the folder.
-            if try_lock(self._lock) and self._has_name():
-                return True
-        self.unlock()
-        return False
+            is_held = try_lock(self._lock)
+        if not is_held:
+            self.unlock()
+        elif not self._has_name():  # the last holder has moved it
+            self.remove(name)
+            self.unlock()
+        self.check_at_path()
+        return is_held
 
     def unlock(self) -> None:
         """Release the lock."""
@@ -167,11 +173,15 @@ class OwnFolder:
         with self._naming(name):
             os.rmdir(self._at(name), dir_fd=self._folder)
 
-    def move(self, target: Path) -> None:
-        """Rename the folder to `target`, which may be an empty folder."""
+    def check_at_path(self) -> None:
+        """Raise FileNotFoundError if another process has moved the folder."""
         if not self._has_name():
             text = "was moved or replaced by another process"
             raise FileNotFoundError(errno.ENOENT, text, str(self.path))
+
+    def move(self, target: Path) -> None:
+        """Rename the folder to `target`, which may be an empty folder."""
+        self.check_at_path()
         if not _IS_POSIX:  # there, a folder neither replaces one nor has open files
             self.unlock()
             with contextlib.suppress(FileNotFoundError):

@@ -68,12 +68,27 @@ def open_part(path: Path) -> OwnFolder:
         conversion. Nothing has been changed then.
     BlockingIOError
         Another process is converting photos to the folder.
+    FileNotFoundError
+        Another process has just finished the folder and moved it. Nothing is left in
+        it then.
     """
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(OwnFolder(path))
-        _check_files(folder)
-        folder.make_subfolder(_PROGRESS)
-        if not folder.lock(_LOCK):
+        try:
+            _check_files(folder)
+        except FileExistsError:
+            folder.check_at_path()
+            raise
+        folder.check_at_path()
+        try:
+            folder.make_subfolder(_PROGRESS)
+            is_locked = folder.lock(_LOCK)
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                folder.remove_subfolder(_PROGRESS)
+            folder.check_at_path()
+            raise
+        if not is_locked:
             raise BlockingIOError(f"{path}: in use")
         stack.pop_all()
         return folder

@@ -178,6 +178,32 @@ def test_a_run_killed_before_it_removes_its_progress(folder, tmp_path, monkeypat
     assert not (tmp_path / "out" / ".progress").exists()
 
 
+@pytest.mark.parametrize("name", ["lock", "new", "photos", "state.json"])
+def test_a_run_killed_while_it_removes_its_progress(
+    folder, tmp_path, monkeypatch, name
+):
+    remove, publish = photo_store.OwnFolder.remove, photo_store.PhotoStore.publish
+
+    def stop(self, file):
+        if file == f".progress/{name}":
+            raise Stop
+        remove(self, file)
+
+    def publish_and_stop(store, target):
+        with monkeypatch.context() as patch:
+            patch.setattr(photo_store.OwnFolder, "remove", stop)
+            publish(store, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(photo_store.PhotoStore, "publish", publish_and_stop)
+        ff.convert_folder(folder, tmp_path / "out")
+    assert (tmp_path / "out" / ".progress").exists()
+    with pytest.raises(FileExistsError, match="out: already exists"):
+        ff.convert_folder(folder, tmp_path / "out")
+    assert not (tmp_path / "out" / ".progress").exists()
+    assert len(ff.load("train", root=tmp_path / "out")) == 24
+
+
 def test_the_card_is_json(folder, tmp_path):
     ff.convert_folder(folder, tmp_path / "out")
     card = json.loads((tmp_path / "out" / "dataset.json").read_text())

@@ -32,7 +32,7 @@ BAD_NAME = "bad-photos.txt"  # has a line for each photo that could not be conve
 _PROGRESS = ".progress"
 _LIST, _SAVED = f"{_PROGRESS}/photos", f"{_PROGRESS}/state.json"
 _LOCK, _NEW = f"{_PROGRESS}/lock", f"{_PROGRESS}/new"
-_PROGRESS_FILES = (_LOCK, _NEW, _SAVED, _LIST)  # the list is removed last
+_PROGRESS_FILES = (_LOCK, _NEW, _LIST, _SAVED)  # removed in this order
 _FILES = (*(stem for part in SPLITS.values() for stem in part.stems), BAD_NAME)
 _FORMAT = 1  # version of the files in .progress
 _MAX_BYTE_LABELS = 256  # with more classes than this, labels are int32
@@ -136,6 +136,7 @@ def _digest(saved: dict[str, Any]) -> str:
 
 
 def _remove_progress(folder: OwnFolder) -> None:
+    """Remove .progress, with the checkpoint last, by which a later run knows it."""
     for name in _PROGRESS_FILES:
         folder.remove(name)
     folder.remove_subfolder(_PROGRESS)

@@ -27,8 +27,8 @@ def folder(request, tmp_path, monkeypatch):
         yield folder
 
 
-def write(folder, name, content):
-    with folder.replacing(name, "sub/new") as file:
+def write(folder, name, content, temporary="sub/new"):
+    with folder.replacing(name, temporary) as file:
         file.write(content)
 
 
@@ -91,6 +91,37 @@ def test_a_lock_in_a_folder_that_was_moved_is_not_held(tmp_path):
         assert os.listdir(tmp_path / "b") == []
         with pytest.raises(FileNotFoundError, match=r"moved or replaced .*/a'"):
             second.move(tmp_path / "c")
+
+
+@needs_posix
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_files_and_the_folder_are_shared_as_the_umask_allows(tmp_path, umask):
+    (tmp_path / "stranger").touch(0o600)
+    before = os.umask(umask)
+    try:
+        with OwnFolder(tmp_path / "a") as folder:
+            for name in ("shared", "kept"):
+                write(folder, name, b"", "new")
+            (tmp_path / "a").chmod(0o2755)
+            (tmp_path / "a" / "mode").symlink_to(tmp_path / "stranger")
+            mode = folder.new_mode("mode")
+            folder.share(["shared", "missing"], mode)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.path.iterdir()}
+    assert modes == {"shared": 0o666 & ~umask, "kept": 0o644 & ~umask}
+    assert folder.path.stat().st_mode & 0o7777 == 0o2777 & ~umask
+    assert (tmp_path / "stranger").stat().st_mode & 0o777 == 0o600
+
+
+@needs_posix
+def test_a_link_is_not_shared(tmp_path):
+    (tmp_path / "stranger").touch(0o600)
+    with OwnFolder(tmp_path / "a") as folder:
+        (tmp_path / "a" / "link").symlink_to(tmp_path / "stranger")
+        with pytest.raises(OSError, match="a/link"):
+            folder.share(["link"], 0o777)
+    assert (tmp_path / "stranger").stat().st_mode & 0o777 == 0o600
 
 
 @needs_posix

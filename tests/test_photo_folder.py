@@ -47,13 +47,17 @@ def test_images_labels_and_classes(folder, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
-def test_others_may_read_the_folder_if_the_umask_allows_it(folder, tmp_path):
-    before = os.umask(0o022)
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o027, 0o077, 0o000])
+def test_the_umask_says_who_may_use_the_result(folder, tmp_path, umask):
+    before = os.umask(umask)
     try:
         ff.convert_folder(folder, tmp_path / "out")
     finally:
         os.umask(before)
-    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+    out = tmp_path / "out"
+    assert out.stat().st_mode & 0o777 == 0o777 & ~umask
+    modes = {path.name: path.stat().st_mode & 0o777 for path in out.iterdir()}
+    assert len(modes) == 3 and set(modes.values()) == {0o666 & ~umask}
 
 
 def test_train_and_test_have_the_same_classes(tmp_path):

@@ -204,6 +204,48 @@ def test_a_run_killed_while_it_removes_its_progress(
     assert len(ff.load("train", root=tmp_path / "out")) == 24
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
+@pytest.mark.parametrize("n", range(14))
+def test_a_run_killed_while_it_gives_files_their_modes(
+    folder, tmp_path, monkeypatch, n
+):
+    """A call of the system is the last one. The next run resumes, or completes."""
+    publish, calls = photo_store.PhotoStore.publish, []
+
+    def counted(real):
+        def call(*arguments, **options):
+            if len(calls) == n:
+                raise Stop
+            calls.append(real)
+            return real(*arguments, **options)
+
+        return call
+
+    def publish_and_stop(store, target):
+        with monkeypatch.context() as patch:
+            for name in ("rename", "open", "unlink", "rmdir", "fchmod"):
+                patch.setattr(os, name, counted(getattr(os, name)))
+            publish(store, target)
+
+    out, before = tmp_path / "out", os.umask(0o002)
+    try:
+        with monkeypatch.context() as patch, pytest.raises(Stop):
+            patch.setattr(photo_store.PhotoStore, "publish", publish_and_stop)
+            ff.convert_folder(folder, out)
+        if out.exists():
+            with pytest.raises(FileExistsError, match="out: already exists"):
+                ff.convert_folder(folder, out)
+        else:
+            ff.convert_folder(folder, out)
+    finally:
+        os.umask(before)
+    assert len(ff.load("train", root=out)) == 24
+    assert not any((out / ".progress").glob("*"))
+    if n <= 10:  # until the checkpoint is removed
+        assert not (out / ".progress").exists()
+        assert out.stat().st_mode & 0o777 == 0o775
+
+
 def test_the_card_is_json(folder, tmp_path):
     ff.convert_folder(folder, tmp_path / "out")
     card = json.loads((tmp_path / "out" / "dataset.json").read_text())

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -172,6 +172,37 @@ class OwnFolder:
         """Remove an empty subfolder."""
         with self._naming(name):
             os.rmdir(self._at(name), dir_fd=self._folder)
+
+    def new_mode(self, name: str) -> int:
+        """Return the mode of a new file for which nothing but the umask sets limits.
+
+        `name` is a temporary file. The umask itself can be read only by changing it in
+        all threads. Some file systems have other limits than the umask, too.
+        """
+
+        def create(at: str, _: int) -> int:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS
+            return os.open(at, flags, 0o777, dir_fd=self._folder)
+
+        with self._naming(name):
+            self.remove(name)
+            with open(self._at(name), "r+b", opener=create) as file:
+                mode = os.fstat(file.fileno()).st_mode
+            self.remove(name)
+        return mode
+
+    def share(self, names: Iterable[str], mode: int) -> None:
+        """Give files and the folder the rights in `mode`, from `new_mode`.
+
+        The folder may be untrusted then, so do this last. Missing files are skipped.
+        """
+        if self._folder is None:
+            return
+        for name in names:
+            with contextlib.suppress(FileNotFoundError), self.open(name) as file:
+                os.fchmod(file.fileno(), mode & 0o666)
+        special = stat.S_IMODE(os.fstat(self._folder).st_mode) & ~0o777
+        os.fchmod(self._folder, special | mode & 0o777)
 
     def check_at_path(self) -> None:
         """Raise FileNotFoundError if another process has moved the folder."""

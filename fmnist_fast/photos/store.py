@@ -32,7 +32,8 @@ BAD_NAME = "bad-photos.txt"  # has a line for each photo that could not be conve
 _PROGRESS = ".progress"
 _LIST, _SAVED = f"{_PROGRESS}/photos", f"{_PROGRESS}/state.json"
 _LOCK, _NEW = f"{_PROGRESS}/lock", f"{_PROGRESS}/new"
-_PROGRESS_FILES = (_LOCK, _NEW, _LIST, _SAVED)  # removed in this order
+_MODE = f"{_PROGRESS}/mode"  # is empty, and has the mode that the umask allows
+_PROGRESS_FILES = (_LOCK, _NEW, _MODE, _LIST, _SAVED)  # removed in this order
 _FILES = (*(stem for part in SPLITS.values() for stem in part.stems), BAD_NAME)
 _FORMAT = 1  # version of the files in .progress
 _MAX_BYTE_LABELS = 256  # with more classes than this, labels are int32
@@ -95,7 +96,7 @@ def open_part(path: Path) -> OwnFolder:
 
 
 def remove_leftover(path: Path) -> None:
-    """Remove .progress from a complete folder, if a killed process has left it.
+    """Complete what `publish` does, if a killed process has left .progress.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def remove_leftover(path: Path) -> None:
     with contextlib.suppress(OSError), OwnFolder(path, create=False) as folder:
         _check_files(folder)
         if folder.nbytes(CARD_NAME) > 0 and _saved(folder):
-            _remove_progress(folder)
+            _complete(folder)
 
 
 def _check_files(folder: OwnFolder) -> None:
@@ -117,7 +118,7 @@ def _check_files(folder: OwnFolder) -> None:
         may_be_other = is_begun and not name.startswith(f"{_PROGRESS}/")
         if name not in _PROGRESS_FILES and not may_be_other:
             raise FileExistsError(f"{folder.path / name} is not from such a run")
-        if name in (*_PROGRESS_FILES, *_FILES, CARD_NAME):
+        if name != _MODE and name in (*_PROGRESS_FILES, *_FILES, CARD_NAME):
             folder.check_file(name)
 
 
@@ -140,6 +141,17 @@ def _remove_progress(folder: OwnFolder) -> None:
     for name in _PROGRESS_FILES:
         folder.remove(name)
     folder.remove_subfolder(_PROGRESS)
+
+
+def _complete(folder: OwnFolder) -> None:
+    """Remove .progress from a complete folder, and let others use the rest.
+
+    The folder already has its final name. Before, others could have written to files
+    with which the next run resumes, so it would refuse them.
+    """
+    mode = folder.new_mode(_MODE)
+    _remove_progress(folder)
+    folder.share((CARD_NAME, *_FILES), mode)
 
 
 class PhotoStore:
@@ -343,7 +355,8 @@ class PhotoStore:
     def publish(self, target: Path) -> None:
         """Rename the folder, and remove what only a later run would need.
 
-        Call this after the block of `open`.
+        Call this after the block of `open`. The files and the folder get the modes that
+        the umask allows.
 
         Parameters
         ----------
@@ -359,7 +372,7 @@ class PhotoStore:
             self.folder.remove(BAD_NAME)
         self.folder.move(target)
         with contextlib.suppress(OSError):
-            _remove_progress(self.folder)
+            _complete(self.folder)
 
     def remove(self) -> None:
         """Remove the folder with all that conversions have written to it."""

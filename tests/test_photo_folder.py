@@ -244,6 +244,15 @@ def test_the_output_folder_may_exist_if_it_is_empty(folder, tmp_path):
     assert len(ff.load("train", root=tmp_path / "out")) == 24
 
 
+@pytest.mark.parametrize("place", ["empty", "photos", "nowhere"])
+def test_the_output_folder_must_not_be_a_link(folder, tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / place, target_is_directory=True)
+    with pytest.raises(FileExistsError, match="out: already exists and is a link"):
+        ff.convert_folder(folder, tmp_path / "out")
+    assert (tmp_path / "out").is_symlink() and not (tmp_path / "out.part").exists()
+
+
 def test_splits_other_than_train_and_test_are_refused(tmp_path):
     draw(tmp_path / "photos" / "train" / "a" / "1.png", 1)
     draw(tmp_path / "photos" / "val" / "a" / "1.png", 1)

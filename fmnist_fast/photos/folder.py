@@ -106,8 +106,9 @@ def convert_folder(
     FileNotFoundError
         `folder` or the parent folder of `out` does not exist.
     FileExistsError
-        `out` exists and is not an empty folder. Or ``OUT.part`` exists, but was not
-        left by an interrupted call of this user, or others may have written to it.
+        `out` exists and is not an empty folder, or is a link. Or ``OUT.part`` exists,
+        but was not left by an interrupted call of this user, or others may have written
+        to it.
     TypeError
         `threads` is not an integer.
     ValueError
@@ -316,9 +317,12 @@ def _check_target(source: Path, target: Path) -> None:
         raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
     if not os.path.lexists(target):
         return
-    if target.is_symlink() or not target.is_dir() or any(target.iterdir()):
+    reason = "is a link" if target.is_symlink() else ""
+    if not reason and (not target.is_dir() or any(target.iterdir())):
+        reason = "is not an empty folder"
         remove_leftover(target)
+    if reason:
         raise FileExistsError(
-            f"{target}: already exists and is not an empty folder.\n"
+            f"{target}: already exists and {reason}.\n"
             "Choose another output folder, or remove this one."
         )

@@ -14,6 +14,7 @@ import fmnist_fast as ff
 from fmnist_fast.photos import convert as photos
 from fmnist_fast.photos import files as photo_files
 from fmnist_fast.photos import folder as photo_folder
+from fmnist_fast.photos import store as photo_store
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -82,6 +83,32 @@ def test_more_than_256_classes(tmp_path):
     ff.convert_folder(tmp_path / "photos", tmp_path / "out")
     train = ff.load("train", root=tmp_path / "out")
     assert train.labels.dtype == np.int32 and train.labels.tolist() == [0, 257]
+
+
+def test_names_of_classes_fit_in_a_card_that_can_be_loaded(tmp_path, monkeypatch):
+    name = "\u9774" * 80  # has 240 bytes, and 480 if JSON has only ASCII
+    for i in range(2500):
+        (tmp_path / "photos" / f"{i:04}{name}").mkdir(parents=True)
+    draw(tmp_path / "photos" / f"0007{name}" / "a.png", 1)
+    ff.convert_folder(tmp_path / "photos", tmp_path / "out")
+    assert ff.load("train", root=tmp_path / "out").classes[7] == f"0007{name}"
+    nbytes = (tmp_path / "out" / "dataset.json").stat().st_size
+    monkeypatch.setattr(photo_store, "MAX_CARD_NBYTES", nbytes)
+    ff.convert_folder(tmp_path / "photos", tmp_path / "largest")
+    monkeypatch.setattr(photo_store, "MAX_CARD_NBYTES", nbytes - 1)
+    message = rf"photos: .* 2500 classes must fit .* of {nbytes - 1} .*, got {nbytes} b"
+    with pytest.raises(ValueError, match=message):
+        ff.convert_folder(tmp_path / "photos", tmp_path / "larger")
+    assert not (tmp_path / "larger.part").exists()
+
+
+def test_classes_with_too_long_names_are_refused(tmp_path):
+    for i in range(4400):
+        (tmp_path / "photos" / f"{i:0240}").mkdir(parents=True)
+    draw(tmp_path / "photos" / f"{0:0240}" / "a.png", 1)
+    with pytest.raises(ValueError, match="of 1048576 bytes, got 1.*\n.*shorter names"):
+        ff.convert_folder(tmp_path / "photos", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
 def test_the_number_of_threads_changes_nothing(folder, tmp_path):

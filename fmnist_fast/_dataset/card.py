@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .known_cards import Card
 
 CARD_NAME = "dataset.json"
-_MAX_NBYTES = 1 << 20  # of a dataset.json; the names of 20,000 classes fit
+MAX_CARD_NBYTES = 1 << 20  # of a dataset.json; the names of 20,000 classes fit
 _TEXTS = ("description", "citation", "homepage", "license", "task", "language")
 _LISTS = ("authors", "made")
 
@@ -73,16 +73,16 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
         return {}
     try:
         with open_file(path, shown) as file, naming(path):
-            content = file.read(_MAX_NBYTES + 1) or b""
+            content = file.read(MAX_CARD_NBYTES + 1) or b""
             nbytes = max(len(content), os.fstat(file.fileno()).st_size)
     except FileNotFoundError:  # another process removed it
         return {}
     import json
 
     try:
-        if nbytes > _MAX_NBYTES:
+        if nbytes > MAX_CARD_NBYTES:
             raise ValueError(
-                f"the file must have at most {_MAX_NBYTES} bytes, got {nbytes}"
+                f"the file must have at most {MAX_CARD_NBYTES} bytes, got {nbytes}"
             )
         card = json.loads(content.decode("utf-8"), object_pairs_hook=_object_of)
         _check_characters(json.dumps(card, ensure_ascii=False))

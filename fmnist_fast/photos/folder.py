@@ -26,7 +26,7 @@ from .._io.paths import expanded
 from .._io.progress import ProgressBar, say
 from .._io.threads import TaskThread, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
-from .store import BAD_NAME, PhotoStore, open_part, remove_leftover
+from .store import BAD_NAME, PhotoStore, card_content, open_part, remove_leftover
 
 # A checkpoint takes about 10 ms, most of which is waiting for the disk.
 _CHECKPOINT_SECONDS = 2.0
@@ -113,7 +113,8 @@ def convert_folder(
         `threads` is not an integer.
     ValueError
         `threads` is out of range, `out` is inside `folder`, `folder` has no subfolders
-        or no photos, or no photo could be converted.
+        or no photos, the names of the classes take more than 1 MiB, or no photo could
+        be converted.
     RuntimeError
         Another process is converting photos to `out`.
     OSError
@@ -137,6 +138,7 @@ def convert_folder(
     target = Path(os.path.abspath(expanded(out)))
     part = target.with_name(f"{target.name}.part")
     photos = PhotoFolder(source)
+    card = card_content(photos)
     _check_target(source, target)
 
     with _pillow_blocks_kept(threads), _opened(target, part) as opened:
@@ -150,7 +152,7 @@ def convert_folder(
             _append_all(store, source, threads, progress)
             store.save()
             _check_any_converted(store, source)
-            store.finish(source.resolve().name)
+            store.finish(card)
         store.publish(target)
     n_images, n_bad = store.state.n_images, store.state.n_bad
     return Converted(target, tuple(store.classes), n_images, n_bad, photos.n_skipped)

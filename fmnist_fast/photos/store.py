@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .._dataset.card import CARD_NAME
+from .._dataset.card import CARD_NAME, MAX_CARD_NBYTES
 from .._io.files import naming
 from .._io.own_folder import OwnFolder
 from .._registry.datasets import SPLITS
@@ -93,6 +93,36 @@ def open_part(path: Path) -> OwnFolder:
             raise BlockingIOError(f"{path}: in use")
         stack.pop_all()
         return folder
+
+
+def card_content(source: PhotoFolder) -> bytes:
+    """Return the content of the dataset.json, as `PhotoStore.finish` writes it.
+
+    Parameters
+    ----------
+    source : PhotoFolder
+        Photos to convert.
+
+    Returns
+    -------
+    bytes
+        Name of the folder and names of the classes, as JSON in UTF-8.
+
+    Raises
+    ------
+    ValueError
+        The names are too long, so `load` would refuse the file.
+    """
+    name, classes = _text(source.folder.resolve().name), [*map(_text, source.classes)]
+    card = {"name": name, "classes": classes}
+    content = json.dumps(card, indent=1, ensure_ascii=False).encode()
+    if len(content) > MAX_CARD_NBYTES:
+        raise ValueError(
+            f"{source.folder}: the names of the {len(classes)} classes must fit in a "
+            f"{CARD_NAME} of {MAX_CARD_NBYTES} bytes, got {len(content)} bytes.\n"
+            "Choose shorter names."
+        )
+    return content
 
 
 def remove_leftover(path: Path) -> None:
@@ -327,15 +357,15 @@ class PhotoStore:
         with self.folder.open(BAD_NAME) as lines:
             return lines.readline().decode("utf-8").rstrip("\n")
 
-    def finish(self, name: str) -> None:
+    def finish(self, card: bytes) -> None:
         """Write the headers of the files and the card of the dataset.
 
         Call this in the block of `open`, after the last photo.
 
         Parameters
         ----------
-        name : str
-            Name of the dataset.
+        card : bytes
+            Content of the dataset.json, from `card_content`.
 
         Raises
         ------
@@ -344,13 +374,12 @@ class PhotoStore:
         OSError
             A file can't be written.
         """
-        for file_name, header, _ in self._idx_files():
-            self._files[file_name].seek(0)
-            self._files[file_name].write(header)
+        for name, header, _ in self._idx_files():
+            self._files[name].seek(0)
+            self._files[name].write(header)
         self.save()
-        card = {"name": _text(name), "classes": self.classes}
         with self.folder.replacing(CARD_NAME, _NEW) as file:
-            file.write(json.dumps(card, indent=1).encode())
+            file.write(card)
 
     def publish(self, target: Path) -> None:
         """Rename the folder, and remove what only a later run would need.

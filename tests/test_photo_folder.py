@@ -106,7 +106,7 @@ def test_classes_with_too_long_names_are_refused(tmp_path):
     for i in range(4400):
         (tmp_path / "photos" / f"{i:0240}").mkdir(parents=True)
     draw(tmp_path / "photos" / f"{0:0240}" / "a.png", 1)
-    with pytest.raises(ValueError, match="of 1048576 bytes, got 1.*\n.*shorter names"):
+    with pytest.raises(ValueError, match=r"of 1048576 bytes, got 1.*\n.*shorter names"):
         ff.convert_folder(tmp_path / "photos", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 

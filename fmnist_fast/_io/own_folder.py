@@ -174,10 +174,10 @@ class OwnFolder:
             os.rmdir(self._at(name), dir_fd=self._folder)
 
     def new_mode(self, name: str) -> int:
-        """Return the mode of a new file for which nothing but the umask sets limits.
+        """Return the mode of a new file that asks for all rights.
 
-        `name` is a temporary file. The umask itself can be read only by changing it in
-        all threads. Some file systems have other limits than the umask, too.
+        `name` is a temporary file. The umask itself can be read only by changing it for
+        all threads. A default ACL of a folder sets limits in its place.
         """
 
         def create(at: str, _: int) -> int:

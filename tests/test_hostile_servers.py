@@ -298,3 +298,22 @@ def test_a_server_that_ignores_if_range_does_not_mix_versions(http):
     mixed, new = respond(206, headers, [BODY[2000:]]), content(BODY, etag='"2"')
     assert urls.fetch(http.serve("/file", old, mixed, new)).read_bytes() == BODY
     assert http.ranges() == [None, "bytes=2000-", None]
+
+
+@pytest.mark.parametrize(
+    "answer, reason",
+    [
+        (respond(206, {"ETag": '"1"'}, [BODY]), "HTTP 206, with no bytes from 2000 on"),
+        (status(416), "HTTP 416, with no bytes from 2000 on"),
+        (
+            respond(206, {"Content-Range": "bytes 2000-4999/5000"}, [BODY[2000:]]),
+            "the file has changed",
+        ),
+        (respond(200, {}, []), "no bytes arrived"),
+    ],
+)
+def test_reasons_of_another_try_are_shown(http, capsys, answer, reason):
+    first = content(BODY, cut=2000, etag='"1"')
+    url = http.serve("/file", first, answer, content(BODY, etag='"1"'))
+    assert urls.fetch(url).read_bytes() == BODY
+    assert f"{url}: {reason}; trying again in " in capsys.readouterr().err

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -234,3 +235,43 @@ def test_errors_of_the_system_name_the_file(folder, monkeypatch):
 def test_a_missing_folder_can_be_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="none"):
         OwnFolder(tmp_path / "none", create=False)
+
+
+def linked(path):
+    path.symlink_to("elsewhere")
+
+
+def linked_twice(path):
+    path.touch()
+    path.with_name("other").hardlink_to(path)
+
+
+def writable(path):
+    path.touch()
+    path.chmod(0o666)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+@pytest.mark.parametrize(
+    "make, reason",
+    [
+        (linked, "is a link"),
+        (Path.mkdir, "is not a file"),
+        (linked_twice, "has another name too .a hard link"),
+        (writable, "is writable by other users"),
+    ],
+)
+def test_reasons_to_refuse_a_file(tmp_path, make, reason):
+    make(tmp_path / "file")
+    with OwnFolder(tmp_path) as folder:
+        with pytest.raises(FileExistsError, match=f"/file {reason}"):
+            folder.check_file("file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+def test_a_folder_of_root_is_not_ours(tmp_path, monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to own the folder")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(FileExistsError, match=f"{tmp_path} belongs to root"):
+        OwnFolder(tmp_path)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from ._io.content import HEAD_NBYTES, check_nbytes, read_header
 from ._io.files import map_file, naming, read_into, read_whole, replacing
 from ._io.inflate import CHUNK_NBYTES, inflate
 from ._io.paths import expanded
@@ -22,7 +23,6 @@ from ._io.private import open_file
 from ._io.threads import run_together
 from .errors import FormatError
 
-_HEAD_NBYTES = 4 + 4 * _core.IDX_MAX_NDIM  # the longest header
 _GZIP_MAGIC = b"\x1f\x8b"
 # Inflating a byte makes at most 1032 bytes. If a header promises more than this many
 # times the file's size, it is checked first by inflating without keeping the data.
@@ -100,7 +100,7 @@ def read_opened(file: FileIO, source: str, out: np.ndarray | None = None) -> np.
             return _read_gzip(read_whole(file), source, out)
         items = _items_for(header, source, out)
         n_read = read_into(file, header[2], _flat_bytes(items))
-    _check_nbytes(n_read, header, source)
+    check_nbytes(n_read, header, source)
     _core.idx_swap(items)
     return items
 
@@ -202,7 +202,7 @@ def map_idx(
         if data_nbytes == 0 or len(shape) > 64:
             return _items_for(header, source, None)
         mapped = map_file(file, source)
-    _check_nbytes(len(mapped) - header_nbytes, header, source)  # it may have changed
+    check_nbytes(len(mapped) - header_nbytes, header, source)  # it may have changed
     stored = dtype.newbyteorder(">")
     return np.frombuffer(mapped, stored, offset=header_nbytes).reshape(shape)
 
@@ -273,7 +273,7 @@ def _checked_header(file: FileIO, source: str) -> tuple | None:
     Raise FormatError if it doesn't agree with the size of the file.
     """
     nbytes = os.fstat(file.fileno()).st_size
-    head = file.read(_HEAD_NBYTES) or b""  # None from a file that makes readers wait
+    head = file.read(HEAD_NBYTES) or b""  # None from a file that makes readers wait
     if head[:2] == _GZIP_MAGIC:
         if nbytes > _GZIP_NBYTES:
             head += file.read(_GZIP_HEAD_NBYTES) or b""
@@ -285,24 +285,9 @@ def _checked_header(file: FileIO, source: str) -> tuple | None:
                     f"{limit} bytes for the header's {dtype} {shape}, got {nbytes}"
                 )
         return None
-    header = _core.idx_header(head, source)
-    _check_nbytes(nbytes - header[2], header, source)
+    header = read_header(head, source)
+    check_nbytes(nbytes - header[2], header, source)
     return header
-
-
-def _check_nbytes(nbytes: int, header: tuple, source: str) -> None:
-    """Raise FormatError if there are more or fewer bytes of data than promised."""
-    dtype, shape, _, promised = header
-    if nbytes < promised:
-        raise FormatError(
-            f"{source}: truncated: the data must have {promised} bytes for the "
-            f"header's {dtype} {shape}, got {nbytes}"
-        )
-    if nbytes > promised:
-        raise FormatError(
-            f"{source}: trailing bytes: the data must have {promised} bytes for the "
-            f"header's {dtype} {shape}, got at least {nbytes}"
-        )
 
 
 def _items_for(header: tuple, source: str, out: np.ndarray | None) -> np.ndarray:
@@ -362,8 +347,8 @@ def decode_idx(
     with naming(source):
         if content[:2] == _GZIP_MAGIC:
             return _read_gzip(content, source, out)
-        header = _core.idx_header(content[:_HEAD_NBYTES], source)
-        _check_nbytes(len(content) - header[2], header, source)
+        header = read_header(content[:HEAD_NBYTES], source)
+        check_nbytes(len(content) - header[2], header, source)
         items = _items_for(header, source, out)
         _flat_bytes(items)[:] = content[header[2] :]
         _core.idx_swap(items)
@@ -374,9 +359,9 @@ def _gzip_header(content: memoryview, source: str) -> tuple:
     head = b""
     for chunk in inflate(content, source):
         head += chunk
-        if len(head) >= _HEAD_NBYTES:
+        if len(head) >= HEAD_NBYTES:
             break
-    return _core.idx_header(head[:_HEAD_NBYTES], source)
+    return read_header(head[:HEAD_NBYTES], source, packed=True)
 
 
 def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.ndarray:
@@ -396,7 +381,7 @@ def _read_gzip(content: memoryview, source: str, out: np.ndarray | None) -> np.n
         nbytes += len(chunk)
         if nbytes > promised:
             break
-    _check_nbytes(nbytes - header[2], header, source)
+    check_nbytes(nbytes - header[2], header, source)
     items = _items_for(header, source, out)
     flat, position = _flat_bytes(items), -header[2]
     for chunk in inflate(content, source):

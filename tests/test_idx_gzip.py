@@ -22,7 +22,7 @@ def test_gzip_is_recognized_by_content_not_by_name(tmp_path, content):
 
 def test_one_member_is_decompressed_at_once(content, monkeypatch):
     # Only decompression with counting calls this function.
-    monkeypatch.setattr(idx, "_check_nbytes", None)
+    monkeypatch.setattr(idx, "check_nbytes", None)
     assert_same(read_idx(gzip.compress(content)), slow_parse(content))
 
 
@@ -118,7 +118,7 @@ def test_zeros_after_one_member_do_not_prevent_decompression_at_once(
 ):
     # The size's own upper byte is zero.
     assert members(content)[-1] == 0
-    monkeypatch.setattr(idx, "_check_nbytes", None)
+    monkeypatch.setattr(idx, "check_nbytes", None)
     assert_same(read_idx(members(content) + bytes(512)), slow_parse(content))
 
 
@@ -175,7 +175,7 @@ def test_gzip_is_accepted_exactly_if_zlib_accepts_it(way, first, pieces, cut):
 
 
 def test_published_files_are_decompressed_at_once(real_root, monkeypatch):
-    monkeypatch.setattr(idx, "_check_nbytes", None)
+    monkeypatch.setattr(idx, "check_nbytes", None)
     for path in sorted(real_root.glob("*.gz")):
         assert len(read_idx(path)) in (10000, 60000)
 

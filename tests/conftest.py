@@ -20,6 +20,7 @@ pytest_plugins = [
     "helpers.compilers",
     "helpers.copies",
     "helpers.idx_files",
+    "helpers.loopback",
 ]
 
 # Examples may be slow on a busy machine. All examples of a test share its temporary

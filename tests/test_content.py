@@ -227,7 +227,8 @@ def test_the_advice_for_a_csv_file_works(tmp_path):
     with pytest.raises(FormatError, match=r"a CSV file.*\n.*numpy\.loadtxt"):
         ff.read_idx(tmp_path / "a.csv")
     read = np.loadtxt(tmp_path / "a.csv", np.uint8, delimiter=",", skiprows=1)
-    dataset = ff.Dataset.from_arrays(read[:, 1:].reshape(-1, 28, 28), read[:, 0])
+    images = np.ascontiguousarray(read[:, 1:]).reshape(-1, 28, 28)
+    dataset = ff.Dataset.from_arrays(images, read[:, 0])
     assert dataset.labels.tolist() == [0, 5]
 
 

@@ -273,7 +273,7 @@ def test_names_that_are_not_text(root, run):
     assert ff.read_idx(target).tolist() == [0, 0, 0]
     with open(target, "wb"):
         pass
-    with pytest.raises(FormatError, match="it is empty"):
+    with pytest.raises(FormatError, match="is an empty file"):
         ff.read_idx(target)
 
 

@@ -72,10 +72,10 @@ def test_trailing_bytes(tmp_path, way, pack, n):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"", r"the file ends inside the IDX header \(it is empty\)"),
+        (b"", r"is an empty file"),
         (b"\0\0\x08", r"ends inside the IDX header \(.* with 00 00 08\)"),
         (header_of(0x08, 1, 2)[:-1], "ends inside the IDX header"),
-        (b"\x89PNG\r\n\x1a\n", r"two zero bytes \(.* starts with 89 50 4E 47\)"),
+        (b"\x89QNG\r\n\x1a\n", r"two zero bytes \(.* starts with 89 51 4E 47\)"),
         (b"\0\1\x08\1\0\0\0\1x", r"two zero bytes \(.* starts with 00 01 08 01\)"),
         (b"\1\0\x08\1\0\0\0\1x", "an IDX file must start with two zero bytes"),
         (header_of(0x00, 1) + b"x", "type byte must be 08, 09, 0B, 0C, 0D or 0E"),

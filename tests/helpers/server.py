@@ -5,9 +5,13 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from helpers.loopback import require_loopback
+
 
 class Server:
     """A server on 127.0.0.1, used as a context manager.
+
+    A test that makes one is skipped if the loopback interface is down.
 
     Attributes
     ----------
@@ -21,6 +25,7 @@ class Server:
     """
 
     def __init__(self, certificate=None):
+        require_loopback()
         self.routes, self.asked, self.stopping = {}, [], threading.Event()
         server = self
 

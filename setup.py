@@ -2,15 +2,26 @@
 
 import re
 import sys
+import sysconfig
+import tempfile
 from pathlib import Path
 
 import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError, CompileError
 
 KERNELS = "batch convert faults filemap gzip idx order parts photos pipeline png slots"
 KERNELS += " stats"
 AUGMENT = "elastic erase field filter mix noise quads resample steps tone warp window"
+
+NO_COMPILER = """building fmnist_fast requires {}.
+Install a C compiler and Python's headers, then run the same command again:
+  Debian, Ubuntu   sudo apt install build-essential python3-dev
+  Fedora           sudo dnf install gcc python3-devel
+  macOS            xcode-select --install
+  Windows          "Desktop development with C++" of the Build Tools, from
+                   https://visualstudio.microsoft.com/visual-cpp-build-tools/"""
 
 
 def build_options(
@@ -45,6 +56,12 @@ class BuildCore(build_ext):
     """Build with the options for the compiler in use, which may be gcc on Windows."""
 
     def build_extensions(self) -> None:
+        if not self.can_compile("#include <Python.h>"):
+            headers = sysconfig.get_path("include")
+            missing = "a C compiler, and none that works was found"
+            if self.can_compile(""):
+                missing = f"Python.h, which was not found in {headers}"
+            raise CompileError(NO_COMPILER.format(missing))
         compile_args, link_args = build_options(
             self.compiler.compiler_type, self.plat_name, sys.maxsize < 2**32
         )
@@ -54,6 +71,17 @@ class BuildCore(build_ext):
         # As an option of setup(), it would be lost in an editable install.
         self.cython_c_in_temp = True
         super().build_extensions()
+
+    def can_compile(self, code: str) -> bool:
+        """Return whether the compiler works, and finds what `code` includes."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "check.c")
+            source.write_text(f"{code}\nint check(void) {{ return 0; }}\n")
+            try:
+                self.compiler.compile([str(source)], folder)
+            except (BaseError, CCompilerError, OSError):
+                return False
+        return True
 
 
 sources = [f"src/{name}.c" for name in KERNELS.split()]

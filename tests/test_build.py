@@ -1,5 +1,6 @@
 """setup.py chooses the compiler's options, and floats.h refuses harmful ones."""
 
+import os
 import re
 import runpy
 import shutil
@@ -29,19 +30,32 @@ def script(monkeypatch):
     setuptools = types.ModuleType("setuptools")
     setuptools.Extension = lambda *_, **options: types.SimpleNamespace(**options)
     setuptools.setup = lambda **_: None
-    module = types.ModuleType("setuptools.command.build_ext")
-    module.build_ext = BuildExtension
-    monkeypatch.setitem(sys.modules, "setuptools", setuptools)
-    monkeypatch.setitem(sys.modules, "setuptools.command.build_ext", module)
+    command = types.ModuleType("setuptools.command.build_ext")
+    command.build_ext = BuildExtension
+    errors = types.ModuleType("setuptools.errors")
+    errors.BaseError = errors.CCompilerError = errors.CompileError = CompileError
+    for module in (setuptools, command, errors):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(ROOT)
     return runpy.run_path("setup.py")
 
 
-class BuildExtension:
-    """Stand-in for setuptools' command, with a compiler of the given type."""
+class CompileError(Exception):
+    """Stand-in for the exceptions of setuptools."""
 
-    def __init__(self, compiler, platform):
-        self.compiler = types.SimpleNamespace(compiler_type=compiler)
+
+class BuildExtension:
+    """Stand-in for setuptools' command, with a compiler of the given type.
+
+    It raises `error` for files that include `refused`.
+    """
+
+    def __init__(self, compiler, platform, refused="nothing", error=None):
+        def compile(sources, _):
+            if refused in Path(sources[0]).read_text():
+                raise error
+
+        self.compiler = types.SimpleNamespace(compiler_type=compiler, compile=compile)
         self.plat_name = platform
         self.extensions = [
             types.SimpleNamespace(extra_compile_args=[], extra_link_args=[])
@@ -96,6 +110,65 @@ def test_options_are_those_of_the_compiler_in_use(script, compiler):
     assert ("-std=c11" in extension.extra_compile_args) == (compiler == "unix")
     assert extension.extra_link_args == [] and extension.built
     assert command.cython_c_in_temp  # src/ has no generated file
+
+
+NO_COMPILER = "requires a C compiler, and none that works was found.\n"
+NO_HEADERS = "requires Python.h, which was not found in "
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("gcc"), CompileError("failed")], ids=repr
+)
+@pytest.mark.parametrize(
+    ("refused", "message"), [("", NO_COMPILER), ("<Python.h>", NO_HEADERS)]
+)
+def test_without_a_compiler_the_error_says_what_to_install(
+    script, refused, message, error
+):
+    command = script["BuildCore"]("unix", "linux-x86_64", refused, error)
+    with pytest.raises(CompileError) as caught:
+        command.build_extensions()
+    text = str(caught.value)
+    assert text.startswith(f"building fmnist_fast {message}")
+    for words in ("apt install", "dnf install", "xcode-select", "visualstudio"):
+        assert words in text
+    assert not hasattr(command.extensions[0], "built")
+
+
+COMPILERS = {  # shell scripts, and the end of the first line of the error
+    "missing": (None, NO_COMPILER),
+    "failing": ("exit 1", NO_COMPILER),
+    "no headers": (
+        'for file; do ! grep -q "<Python.h>" $file || exit 1; done',
+        NO_HEADERS,
+    ),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="MSVC does not read CC")
+@pytest.mark.parametrize("kind", COMPILERS)
+def test_the_last_lines_of_a_build_say_what_to_install(tmp_path, kind):
+    pytest.importorskip("setuptools")
+    script, message = COMPILERS[kind]
+    if script:
+        (tmp_path / "cc").write_text(f"#!/bin/sh\n{script} 2> /dev/null\n")
+        (tmp_path / "cc").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "setup.py", "build_ext", "-b", tmp_path, "-t", tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"CC": str(tmp_path / "cc")},
+        timeout=60,
+    )
+    assert done.returncode == 1
+    first, advice, *systems = done.stderr.splitlines()[-7:]
+    assert f"error: building fmnist_fast {message}".strip() in first
+    assert advice == (
+        "Install a C compiler and Python's headers, then run the same command again:"
+    )
+    names = ["Debian, Ubuntu", "Fedora", "macOS", "Windows", "visualstudio"]
+    assert all(name in line for name, line in zip(names, systems, strict=True))
 
 
 # ---- floats.h ---------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import gzip
 import itertools
+import random
+import struct
 import zlib
 
 import numpy as np
@@ -146,6 +148,17 @@ def inflated(packed):
     return data
 
 
+def assert_as_zlib(packed):
+    """Check that `read_idx` accepts and returns what zlib does."""
+    try:
+        plain = read_idx(inflated(packed) or b"")
+    except FormatError:
+        with pytest.raises(FormatError):
+            read_idx(packed)
+    else:
+        assert_same(read_idx(packed), plain)
+
+
 SHORT = header_of(0x08, 5) + b"\x0d\0\0\0\x0d"  # its size is 13
 PIECES = st.one_of(
     st.sampled_from([SHORT, SHORT[:7], SHORT[7:], b"", b"\x0d\0\0\0"]).flatmap(
@@ -164,14 +177,69 @@ PIECES = st.one_of(
 )
 def test_gzip_is_accepted_exactly_if_zlib_accepts_it(way, first, pieces, cut):
     packed = gzip.compress(first) + b"".join(pieces)
-    packed = packed[: len(packed) - cut]
-    try:
-        plain = read_idx(inflated(packed) or b"")
-    except FormatError:
-        with pytest.raises(FormatError):
-            read_idx(packed)
-    else:
-        assert_same(read_idx(packed), plain)
+    assert_as_zlib(packed[: len(packed) - cut])
+
+
+def member(data, random, flags=0):
+    """Return a member with the fields that `flags` has (RFC 1952, section 2.3)."""
+    header = b"\x1f\x8b\x08" + bytes([flags]) + random.randbytes(6)
+    if flags & 4:  # FEXTRA
+        extra = random.randbytes(random.choice([0, 1, 300]))
+        header += struct.pack("<H", len(extra)) + extra
+    header += b"name\0" * (flags >> 3 & 1) + b"\0" * (flags >> 4 & 1)
+    if flags & 2:  # FHCRC
+        header += struct.pack("<H", zlib.crc32(header) & 0xFFFF)
+    level, strategy = random.choice([0, 1, 9]), random.choice([0, zlib.Z_FIXED])
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)
+    half = len(data) // 2
+    body = packer.compress(data[:half])
+    body += packer.flush(random.choice([zlib.Z_NO_FLUSH, zlib.Z_FULL_FLUSH]))
+    body += packer.compress(data[half:]) + packer.flush()
+    return header + body + struct.pack("<II", zlib.crc32(data), len(data))
+
+
+@pytest.mark.parametrize("flags", range(32))
+def test_all_fields_of_a_member(way, content, flags):
+    packed = member(content, random.Random(flags), flags)
+    assert_same(read_idx(packed), slow_parse(content))
+
+
+@pytest.mark.parametrize("flag", [0x20, 0x40, 0x80])
+def test_reserved_flags_are_refused(way, content, flag):
+    with pytest.raises(FormatError, match="unknown header flags set"):
+        read_idx(member(content, random.Random(0), flag))
+
+
+@pytest.mark.parametrize("flags", [0, 0b11110])
+def test_each_flipped_bit_is_refused_if_zlib_refuses_it(way, flags):
+    packed = member(SHORT, random.Random(4), flags)
+    for bit in range(16, 8 * len(packed)):
+        flipped = bytearray(packed)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert_as_zlib(bytes(flipped))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_members_are_refused_if_zlib_refuses_them(way, seed):
+    random_ = random.Random(seed)
+    for _ in range(50):
+        data = random_.choice([SHORT, header_of(0x08, 70000) + bytes(70000)])
+        cuts = sorted(random_.choices(range(len(data) + 1), k=random_.randrange(3)))
+        packed = b""
+        for begin, end in itertools.pairwise([0, *cuts, len(data)]):
+            packed += member(data[begin:end], random_, random_.randrange(32))
+            packed += bytes(random_.choice([0, 0, 1, 512]))
+        damaged, at = bytearray(packed), random_.randrange(2, len(packed))
+        kind = random_.randrange(5)
+        if kind == 0:
+            damaged[at] ^= 1 << random_.randrange(8)
+        elif kind == 1:
+            del damaged[at:]
+        elif kind == 2:
+            damaged[at:at] = random_.randbytes(2)
+        elif kind == 3:
+            damaged += random_.choice([b"\x1f", b"\0\0\x1f\x8b", packed[-4:], b"x"])
+        assert_as_zlib(bytes(damaged))
 
 
 def test_published_files_are_decompressed_at_once(real_root, monkeypatch):

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from helpers.loopback import require_loopback
 from helpers.server import content, respond, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +43,7 @@ class Raw:
     """A server on 127.0.0.1 that sends any bytes, and then closes the connection."""
 
     def __init__(self):
+        require_loopback()
         self.answer, self.n_asked, self.is_endless = b"", 0, False
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/file"

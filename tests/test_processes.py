@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.dataset_files import write_synthetic
+from helpers.loopback import require_loopback
 
 import fmnist_fast as ff
 
@@ -118,6 +119,7 @@ run.main()
 
 def torchrun(n_ranks, program, *words, n_restarts=0, fork=True):
     """Run a program of tests/helpers on `n_ranks` ranks, and return the result."""
+    require_loopback()
     launcher = [sys.executable, "-m", "torch.distributed.run"]
     if fork:
         launcher = [sys.executable, "-c", FORKING, "--start-method=fork", "--run-path"]

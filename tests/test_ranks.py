@@ -149,7 +149,7 @@ def test_messages_name_the_variables(shard, environment, message):
         shard(environment)
 
 
-def test_two_processes_of_mpirun():
+def test_two_processes_of_mpirun(loopback):
     mpirun = shutil.which("mpirun")
     if mpirun is None or b"Open MPI" not in subprocess.check_output([mpirun, "-V"]):
         pytest.skip("Open MPI is not installed")
@@ -217,7 +217,7 @@ jax.distributed.shutdown()
 """
 
 
-def test_two_processes_of_jax_distributed():
+def test_two_processes_of_jax_distributed(loopback):
     pytest.importorskip("jax")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -29,7 +29,7 @@ def run_python(words, **environment):
     )
 
 
-def test_workers_of_ray_train_share_the_batches_of_one_process(tmp_path):
+def test_workers_of_ray_train_share_the_batches_of_one_process(tmp_path, loopback):
     pytest.importorskip("torch")
     pytest.importorskip("ray.train")
     done = run_python(
@@ -52,7 +52,7 @@ print(json.dumps([convert_ray.main(words) for words in json.loads(sys.argv[1])])
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory):
+def converted(tmp_path_factory, loopback):
     """Convert folders of photos; return their parent, exit codes and the process."""
     pytest.importorskip("ray.data")
     root = tmp_path_factory.mktemp("convert")

@@ -147,7 +147,7 @@ def test_http_may_lead_to_https(http, https, authority, monkeypatch):
 # ---- failures ---------------------------------------------------------------------
 
 
-def test_a_port_without_a_server(no_proxies):
+def test_a_port_without_a_server(no_proxies, loopback):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"

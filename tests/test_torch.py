@@ -242,7 +242,7 @@ def test_options_that_exclude_each_other(small):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs gloo and libuv")
-def test_ranks_of_torchrun_share_the_batches_of_one_process(small):
+def test_ranks_of_torchrun_share_the_batches_of_one_process(small, loopback):
     program = Path(__file__).with_name("helpers") / "ranks.py"
     words = "-m torch.distributed.run --standalone --nproc-per-node 4".split()
     words += [

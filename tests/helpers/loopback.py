@@ -25,7 +25,7 @@ def require_loopback():
         pytest.skip("the loopback interface is down")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def loopback():
     """Skip the test if the loopback interface is down."""
     require_loopback()

@@ -9,10 +9,11 @@ import zlib
 import numpy as np
 import pytest
 from helpers.idx_files import assert_same, header_of, members, slow_parse
+from helpers.server import content as answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnist_fast import FormatError, idx, read_idx
+from fmnist_fast import FormatError, idx, load_files, read_idx, write_idx
 
 
 def test_gzip_is_recognized_by_content_not_by_name(tmp_path, content):
@@ -113,6 +114,20 @@ def test_zeros_after_gzip(way, content, n):
         assert_same(read_idx(packed + bytes(n)), slow_parse(content))
         between = packed + bytes(n) + members(b"")
         assert_same(read_idx(between), slow_parse(content))
+
+
+def test_zeros_after_gzip_in_commands_and_at_urls(tmp_path, run, http, downloads):
+    images, labels = np.ones((3, 2, 2), np.uint8), np.zeros(3, np.uint8)
+    for stem, array in (("images-idx3", images), ("labels-idx1", labels)):
+        path = tmp_path / f"part-{stem}-ubyte.gz"
+        write_idx(path, array)
+        path.write_bytes(path.read_bytes() + bytes(512))
+        assert run("verify", path)[0] == 0
+        assert run("convert-idx", path, tmp_path / f"{stem}.idx")[0] == 0
+        assert_same(read_idx(tmp_path / f"{stem}.idx"), array)
+        url = http.serve(f"/{path.name}", answer(path.read_bytes(), etag='"1"'))
+    dataset = load_files(url.replace("labels-idx1", "images-idx3"))
+    assert_same(np.asarray(dataset.images), images)
 
 
 def test_zeros_after_one_member_do_not_prevent_decompression_at_once(

@@ -16,7 +16,7 @@ import fmnist_fast as ff
 @pytest.mark.parametrize("n", [1, 512, 70000])
 def test_case_05_zeros_after_gzip(tmp_path, n):
     """Zeros after gzip data are padding, which all functions accept."""
-    (tmp_path / "dataset.json").write_text("{}")
+    (tmp_path / "dataset.json").write_text('{"name": "mine"}')
     for stem, shape in (("images-idx3", (3, 2, 2)), ("labels-idx1", (3,))):
         path = tmp_path / f"train-{stem}-ubyte.gz"
         ff.write_idx(path, np.ones(shape, np.uint8))

@@ -1,7 +1,8 @@
 """Reading and writing of IDX files, plain or gzip, of all six types.
 
 src/idx.h describes the format. A gzip file (RFC 1952) has one member in nearly all
-cases, and libdeflate inflates it. zlib inflates files with several members.
+cases, and libdeflate inflates it. zlib inflates files with several members. libdeflate
+also accepts the four symbols that RFC 1951 reserves, as the longest match or distance.
 """
 
 from __future__ import annotations

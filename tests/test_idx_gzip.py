@@ -234,6 +234,23 @@ def test_each_flipped_bit_is_refused_if_zlib_refuses_it(way, flags):
         assert_as_zlib(bytes(flipped))
 
 
+def test_reserved_symbols_give_no_wrong_items(monkeypatch):
+    """libdeflate reads 286 and 287 as 285, the longest match. zlib refuses them."""
+    monkeypatch.setattr(idx, "_SUSPICIOUS_RATIO", 1000)
+    content = header_of(0x08, 100000) + bytes(100000)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31, 9, zlib.Z_FIXED)
+    packed = packer.compress(content) + packer.flush()
+    for bit in range(4000, 4300):  # after the first chunk, which zlib checks
+        flipped = bytearray(packed)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            items = read_idx(flipped)
+        except FormatError:
+            assert inflated(bytes(flipped)) != content
+        else:
+            assert_same(items, slow_parse(content))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_members_are_refused_if_zlib_refuses_them(way, seed):
     random_ = random.Random(seed)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
+
+from .._checks import one_line
 
 _LABEL_DTYPES = ("uint8", "int32", "int64")
 _MAX_UNNAMED = 1 << 20  # one large label must not create gigabytes of default names
@@ -100,24 +103,73 @@ def check_row(row: int, n: int, first: int | None = None) -> None:
         raise IndexError(f"row {row} is out of range: {reason}")
 
 
+def row_number(row: Any) -> int | None:
+    """Return an integer of Python or an array as an int, or None for anything else.
+
+    Raise TypeError for a boolean, which Python takes for row 0 or 1.
+    """
+    if not hasattr(row, "__index__") and not isinstance(row, np.bool_):
+        return None
+    kind = np.asarray(row).dtype.kind
+    if kind == "b":
+        raise TypeError(
+            f"the number of a row must be an integer, got {bool(row)}.\n"
+            "A mask must have a boolean for each row."
+        )
+    return operator.index(row) if kind in "iuO" else None
+
+
+def row_or_rows(key: Any, n: int) -> int | slice | np.ndarray:
+    """Return the number of a row, or an index of several of `n` rows for numpy."""
+    if isinstance(key, np.integer):
+        return int(key)
+    if _is_several(key):
+        return indexer(key, n)
+    row = row_number(key)
+    if row is None:
+        raise TypeError(
+            "the index of a dataset must be an integer, a slice, a range, a list, "
+            f"a mask, 'image' or 'label', got {type(key).__name__}"
+        )
+    return row
+
+
+def _is_several(rows: Any) -> bool:
+    """Return whether this is a slice, or has an order and elements."""
+    if isinstance(rows, slice):
+        return True
+    no_rows = isinstance(rows, (str, bytes, Set, Mapping))
+    return isinstance(rows, Iterable) and not no_rows and getattr(rows, "ndim", 1) > 0
+
+
 def checked_rows(rows: Any, n: int) -> np.ndarray:
     """Return integers or a boolean mask as an array that indexes `n` rows."""
-    rows = np.asarray(rows)
+    must = "rows must be a slice, a range, or integers or a boolean mask of shape (n,)"
+    if not _is_several(rows):
+        row = row_number(rows)
+        hint = "" if row is None else f".\nPass [{row}]."
+        raise TypeError(f"{must}, got {one_line(repr(rows), 40)}{hint}")
+    given = rows if hasattr(rows, "__array__") else list(rows)
+    try:
+        rows = np.asarray(given)
+    except ValueError:  # lists of several lengths
+        raise TypeError(f"{must}, got {one_line(repr(given), 40)}") from None
     if rows.size == 0 and rows.dtype != bool:
         rows = rows.astype(np.int64)
     if rows.ndim != 1 or rows.dtype.kind not in "biu":
-        raise TypeError(
-            "rows must be a slice, a range, or integers or a boolean mask of shape "
-            f"(n,), got {rows.dtype} {rows.shape}"
-        )
+        raise TypeError(f"{must}, got {rows.dtype} {rows.shape}")
     if rows.dtype == bool:
         if len(rows) != n:
             raise IndexError(
                 f"a mask must have an element for each of the {n} rows, got {len(rows)}"
             )
     elif rows.size:
-        for row in (int(rows.min()), int(rows.max())):
-            check_row(row, n)
+        low, high = int(rows.min()), int(rows.max())
+        check_row(low, n)
+        check_row(high, n)
+        if low < 2 and isinstance(given, list):
+            for i in np.flatnonzero(rows >> 1 == 0):  # numpy turns True into 1
+                row_number(given[i])
     return rows
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,8 +13,9 @@ from .. import _core
 from .._checks import install_hint
 from .._io.cores import usable_cores
 from .._io.threads import run_together
-from .arrays import check_row, indexer, parts_of
+from .arrays import check_row, parts_of, row_or_rows
 from .classes import labels_of, names_of
+from .row import Row, new_row
 
 _FINGERPRINT_ROWS = 64
 
@@ -40,17 +40,20 @@ class Columns:
 
         Parameters
         ----------
-        key : int, str, slice, range, list, tuple, or ndarray
-            Number of a row, name of a column, several row numbers, or a boolean mask.
+        key : int, str, slice, or several rows
+            Number of a row, name of a column, or several rows: row numbers or a boolean
+            mask in a range, list, tuple, iterator, array, tensor or pandas Series.
 
         Returns
         -------
-        dict or ndarray
-            ``ds[3]`` is ``{"image": uint8 (height, width), "label": int}``.
-            ``ds["image"]`` and ``ds["label"]`` are the whole arrays. ``ds[2:5]`` and
-            ``ds[[7, 1]]`` are ``{"image": uint8 (n, height, width), "label": (n,)}``.
-            With the format "pil" an image is a Pillow image. Several images are then a
-            sequence that makes each Pillow image on access.
+        Row or ndarray
+            ``ds[3]`` is a row: an image, uint8 (height, width), and its label, an int.
+            It unpacks as in ``image, label = ds[3]``, and has the columns
+            ``row["image"]`` and ``row["label"]``. ``ds["image"]`` and ``ds["label"]``
+            are the whole arrays. ``ds[2:5]`` and ``ds[[7, 1]]`` are a Row of several
+            images, uint8 (n, height, width), and their labels (n,). With the format
+            "pil" an image is a Pillow image. Several images are then a sequence that
+            makes each Pillow image on access.
 
         Raises
         ------
@@ -68,25 +71,20 @@ class Columns:
             if key == "label":
                 return self.labels
             raise KeyError(f"column must be 'image' or 'label', got {key!r}")
-        if isinstance(key, (slice, range, list, tuple, np.ndarray)):
-            key = indexer(key, len(self.labels))
-            return {"image": self._column[key], "label": self.labels[key]}
-        try:
-            row = operator.index(key)
-        except TypeError:
-            raise TypeError(
-                "the index of a dataset must be an integer, a slice, a range, a list, "
-                f"a mask, 'image' or 'label', got {type(key).__name__}"
-            ) from None
         n = len(self.labels)
-        if not -n <= row < n:  # tested here, which saves a call for each row
-            check_row(row, n)
-        return {"image": self._column[row], "label": self.labels.item(row)}
+        if type(key) is not int:
+            if not isinstance(key, slice):
+                key = row_or_rows(key, n)
+            if not isinstance(key, int):
+                return new_row((self._column[key], self.labels[key]))
+        if not -n <= key < n:  # tested here, which saves a call for each row
+            check_row(key, n)
+        return new_row((self._column[key], self.labels.item(key)))
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield each row as a dict of an image and its label."""
+    def __iter__(self) -> Iterator[Row]:
+        """Yield each row: an image and its label."""
         for image, label in zip(self._column, self.labels):
-            yield {"image": image, "label": int(label)}
+            yield new_row((image, int(label)))
 
     def int2str(self, labels: Any) -> str | list[str]:
         """Return the class name of a label, or the class names of a sequence of labels.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from .. import _core
 from .._checks import checked_flag, checked_integer, checked_seed, one_line
-from .arrays import parts_of, row_numbers
+from .arrays import parts_of, row_number, row_numbers
 from .columns import Columns, check_same_kind
 
 Function = Callable[[Any], Any]
@@ -142,9 +141,8 @@ def _row_numbers(rows: Any, n: int) -> np.ndarray:
     """Return row numbers of a slice, a number, or several numbers."""
     if isinstance(rows, slice):
         return np.arange(*rows.indices(n))
-    if hasattr(rows, "__index__") and not isinstance(rows, np.ndarray):
-        rows = [operator.index(rows)]
-    return row_numbers(rows, n)
+    row = None if np.ndim(rows) else row_number(rows)
+    return row_numbers(rows if row is None else [row], n)
 
 
 def joined(parts: Sequence[Any]) -> dict[str, Any]:

@@ -230,8 +230,8 @@ class Dataset(Columns):
 
         Parameters
         ----------
-        rows : slice, range, sequence of int, or boolean mask (n,)
-            Rows to keep. Negative numbers count from the end, except in a range.
+        rows : slice, range, ints, or boolean mask (n,)
+            Rows to keep: a list, tuple, iterator, array, tensor or Series. Negative numbers count from the end, except in a range.
 
         Returns
         -------
@@ -252,18 +252,20 @@ class Dataset(Columns):
         )
 
     def split(
-        self, fraction: float, *, seed: int = 0, stratify: bool = False
+        self, size: float, *, seed: int = 0, stratify: bool = False
     ) -> tuple[Dataset, Dataset]:
         """Divide the rows at random into two datasets, each in the original order.
 
         Parameters
         ----------
-        fraction : float in (0, 1)
-            Share of the rows in the first part, which has ``round(fraction * n)`` rows.
+        size : float in (0, 1), or int in 1..n-1
+            Share of the rows in the first part, which has ``round(size * n)`` rows, or
+            its number of rows.
         seed : int in 0..2**64-1, default 0
             Number that decides the division.
         stratify : bool, default False
-            Whether both parts have the same share of every class, to within one row.
+            Whether both parts have the same share of every class, to within one row,
+            and at least one row.
 
         Returns
         -------
@@ -273,15 +275,16 @@ class Dataset(Columns):
         Raises
         ------
         TypeError, ValueError
-            An argument isn't as above.
+            An argument isn't as above, or a class has too few rows to stratify.
         """
-        first = first_part(self.labels, fraction, seed, stratify)
+        first = first_part(self, size, seed, stratify)
         return self.select(first), self.select(~first)
 
     def filter(
         self,
-        function: Callable[[Any], Any],
+        function: Callable[..., Any],
         *,
+        with_indices: bool = False,
         batched: bool = False,
         batch_size: int | None = None,
     ) -> Dataset:
@@ -293,6 +296,8 @@ class Dataset(Columns):
             Function of a row, ``ds[i]``, that returns a bool. With `batched`, function
             of several rows, ``ds[begin:end]``, that returns a bool for each. A mask
             needs no function: ``ds.select(ds.labels == 9)``.
+        with_indices : bool, default False
+            Whether `function` also takes the number of the row, or an array of them.
         batched : bool, default False
             Whether `function` takes several rows.
         batch_size : int of at least 1, default 1000
@@ -307,7 +312,8 @@ class Dataset(Columns):
         TypeError, ValueError
             An argument is wrong, or `function` returns anything except bools.
         """
-        return self.select(kept_rows(self, function, batched, batch_size))
+        kept = kept_rows(self, function, with_indices, batched, batch_size)
+        return self.select(kept)
 
     def concatenate(self, *others: Dataset) -> Dataset:
         """Return a copy of the rows of this dataset, followed by the rows of `others`.

@@ -103,7 +103,7 @@ def test_concatenate_keeps_common_metadata(six, small, small_in_files):
 
 
 def test_concatenate_requires_equal_sizes_and_classes(six, odd):
-    with pytest.raises(TypeError, match="others must be Datasets, got dict"):
+    with pytest.raises(TypeError, match="others must be Datasets, got Row"):
         six.concatenate(six, six[:2])
     with pytest.raises(ValueError, match=r"size \(4, 3\), got \(5, 7\)"):
         six.concatenate(odd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import ItemsView, KeysView, ValuesView
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,17 +50,17 @@ class Row(NamedTuple):
 
     __hash__ = None  # type: ignore[assignment]  # arrays have no hash
 
-    def keys(self) -> tuple[str, ...]:
-        """Return the names of the columns, so that ``dict(row)`` works."""
-        return self._fields
+    def keys(self) -> KeysView[str]:
+        """Return the names of the columns, as of a dict."""
+        return self._asdict().keys()
 
-    def values(self) -> tuple[Any, Any]:
-        """Return the image and the label."""
-        return tuple(self)
+    def values(self) -> ValuesView[Any]:
+        """Return the image and the label, as of a dict."""
+        return self._asdict().values()
 
-    def items(self) -> tuple[tuple[str, Any], ...]:
-        """Return a pair of name and value for each column."""
-        return tuple(zip(self._fields, self))
+    def items(self) -> ItemsView[str, Any]:
+        """Return the name and the value of each column, as of a dict."""
+        return self._asdict().items()
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the column of a name, or `default` if there is no such column."""

@@ -14,31 +14,38 @@ from .._checks import checked_flag, checked_integer, checked_seed, one_line
 from .arrays import parts_of, row_number, row_numbers
 from .columns import Columns, check_same_kind
 
-Function = Callable[[Any], Any]
+Function = Callable[..., Any]
 _FILTER_BATCH = 1000  # rows that a batched function gets by default
 _N_SHOWN = 32  # four lines of eight images
 
 
 def kept_rows(
-    columns: Columns, function: Function, batched: bool, batch_size: int | None
+    columns: Columns,
+    function: Function,
+    with_indices: bool,
+    batched: bool,
+    batch_size: int | None,
 ) -> np.ndarray:
     """Return the mask of the rows that `function` keeps, for Dataset.filter."""
     if not callable(function):
         raise TypeError(
             f"function must be callable, got {one_line(repr(function), 40)}"
         )
+    with_indices = checked_flag("with_indices", with_indices)
     if not batched:
         if batch_size is not None:
             raise ValueError(
                 f"batch_size requires batched=True, got batch_size={batch_size!r}"
             )
-        return np.fromiter(_results(columns, function), bool, len(columns))
+        results = _results(columns, function, with_indices)
+        return np.fromiter(results, bool, len(columns))
     size = _FILTER_BATCH if batch_size is None else batch_size
     size = checked_integer("batch_size", size, 1)
     keep = np.zeros(len(columns), dtype=bool)
     for begin in range(0, len(keep), size):
         end = min(begin + size, len(keep))
-        mask = np.asarray(function(columns[begin:end]))
+        indices = (np.arange(begin, end),) if with_indices else ()
+        mask = np.asarray(function(columns[begin:end], *indices))
         if mask.dtype != bool or mask.shape != (end - begin,):
             raise TypeError(
                 f"the batched function must return {end - begin} booleans for rows "
@@ -48,10 +55,12 @@ def kept_rows(
     return keep
 
 
-def _results(columns: Columns, function: Function) -> Iterator[bool]:
+def _results(
+    columns: Columns, function: Function, with_indices: bool
+) -> Iterator[bool]:
     """Yield what `function` returns for each row, if it is a bool."""
     for i, row in enumerate(columns):
-        result = function(row)
+        result = function(row, i) if with_indices else function(row)
         if not isinstance(result, (bool, np.bool_)):
             hint = ".\nReduce it with .any() or .all()." if np.ndim(result) else ""
             raise TypeError(
@@ -61,21 +70,20 @@ def _results(columns: Columns, function: Function) -> Iterator[bool]:
         yield result  # type: ignore[misc]
 
 
-def first_part(
-    labels: np.ndarray, fraction: float, seed: int, stratify: bool
-) -> np.ndarray:
+@_core.default_floats
+def first_part(columns: Columns, size: float, seed: int, stratify: bool) -> np.ndarray:
     """Return the mask of the rows in the first part, for Dataset.split."""
-    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
-        raise TypeError(f"fraction must be a number, got {fraction!r}")
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
+    labels = columns.labels
+    fraction = _checked_fraction(size, len(labels))
     seed = checked_seed(seed)
     if checked_flag("stratify", stratify):
         groups = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+        shares = _class_shares(groups, fraction, columns)
     else:
         groups = [np.arange(len(labels))]
+        shares = [round(fraction * len(labels))]
     first = np.zeros(len(labels), dtype=bool)
-    for i, (rows, n) in enumerate(zip(groups, _shares(groups, fraction))):
+    for i, (rows, n) in enumerate(zip(groups, shares)):
         # Loaders count epochs up from 0. Splits count down from the last epoch, so
         # that their orders differ from the orders of a loader with the same seed.
         order = _core.order(len(rows), seed=seed, epoch=_core.MAX_EPOCH - i, end=n)
@@ -83,17 +91,74 @@ def first_part(
     return first
 
 
-@_core.default_floats
-def _shares(groups: list[np.ndarray], fraction: float) -> list[int]:
-    """Return the number of rows of each group.
+def _checked_fraction(size: Any, n: int) -> float:
+    """Return the share of the first part, which `size` gives, or its number of rows."""
+    if isinstance(size, (list, tuple)):
+        raise TypeError(f"size must be one number, got {size!r}{_split_hint(size)}")
+    if isinstance(size, (bool, np.bool_)) or not isinstance(size, numbers.Real):
+        raise TypeError(f"size must be a number, got {size!r}")
+    if isinstance(size, numbers.Integral):
+        if not 0 < size < n:
+            raise ValueError(
+                f"size must be a fraction between 0 and 1, or a number of rows in "
+                f"1..{n - 1}, got {size}"
+            )
+        return int(size) / n
+    if not 0 < size < 1:
+        is_count = 1 < size < math.inf and size == int(size)
+        hint = f".\nPass {int(size)} for a number of rows." if is_count else ""
+        raise ValueError(
+            f"size must be a fraction between 0 and 1, or an int, got {size}{hint}"
+        )
+    return size  # type: ignore[return-value]
 
-    The exact shares are rounded down, and those with the largest remainders up.
+
+def _split_hint(sizes: Sequence[Any]) -> str:
+    """Return the calls that make parts of these sizes."""
+    if len(sizes) < 2 or not all(isinstance(size, numbers.Real) for size in sizes):
+        return ""
+    first, *rest = sizes
+    if len(rest) == 1:
+        return f".\nPass {first}. The second part has all other rows."
+    if not isinstance(rest[0], numbers.Integral):
+        rest = [round(size / sum(rest[i:]), 6) for i, size in enumerate(rest)]
+    calls = [f"first, rest = dataset.split({first})"]
+    calls += [f"next, rest = rest.split({size})" for size in rest[:-1]]
+    return ".\nCall it for each part:\n" + "\n".join(calls)
+
+
+def _class_shares(
+    groups: list[np.ndarray], fraction: float, columns: Columns
+) -> list[int]:
+    """Return the number of rows of each class for the first part.
+
+    The exact shares are rounded down, and those with the largest remainders up. Each
+    part has at least one row of each class.
     """
-    exact = [fraction * len(rows) for rows in groups]
-    shares = [math.floor(share) for share in exact]
-    missing = round(fraction * sum(map(len, groups))) - sum(shares)
-    by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
-    for i in by_remainder[:missing]:
+    counts = [len(rows) for rows in groups]
+    smallest = min(groups, key=len, default=[0, 0])
+    name = columns.classes[columns.labels[smallest[0]]] if counts else ""
+    if len(smallest) == 1:
+        raise ValueError(
+            "a stratified split requires at least 2 rows of each class, got 1 of class "
+            f"{name!r}.\nPass stratify=False, or leave such classes out with\n"
+            "dataset.select(dataset.class_counts[dataset.labels] > 1)"
+        )
+    exact = [fraction * n for n in counts]
+    shares = [min(max(1, math.floor(share)), n - 1) for share, n in zip(exact, counts)]
+    to_round = [i for i, n in enumerate(counts) if shares[i] < min(exact[i], n - 1)]
+    n_first, n_rows = round(fraction * sum(counts)), sum(counts)
+    missing = n_first - sum(shares)
+    if not 0 <= missing <= len(to_round):
+        low = math.ceil(10_000 / len(smallest)) / 10_000  # a row of the smallest class
+        raise ValueError(
+            "a stratified split requires a row of each class in both parts, got "
+            f"{n_first} and {n_rows - n_first} rows for {len(counts)} classes.\n"
+            f"The smallest class, {name!r}, has {len(smallest)} rows.\n"
+            f"Pass a size from {low} to {1 - low:.4g}, or stratify=False."
+        )
+    to_round.sort(key=lambda i: shares[i] - exact[i])
+    for i in to_round[:missing]:
         shares[i] += 1
     return shares
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._checks import checked_flag, checked_name
 from ._dataset import arrays
-from ._dataset.classes import selected_labels
+from ._dataset.classes import checked_classes, selected_labels
 from ._dataset.columns import Columns, Pictures
 from ._dataset.origin import reread
 from ._dataset.rows import first_part, joined, kept_rows, shown_rows
@@ -111,7 +111,7 @@ class Dataset(Columns):
         return cls._make(
             arrays.checked_images(images),
             arrays.checked_labels(labels),
-            arrays.checked_classes(classes),
+            checked_classes(classes),
             name=name,
             synthetic=bool(synthetic),
         )

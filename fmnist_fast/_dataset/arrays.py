@@ -45,23 +45,6 @@ def checked_labels(labels: Any) -> np.ndarray:
     return np.ascontiguousarray(labels)
 
 
-def checked_classes(classes: Sequence[str] | None) -> list[str] | None:
-    """Return the names of the classes if they are all different."""
-    if classes is None:
-        return None
-    if isinstance(classes, str):
-        raise TypeError(f"classes must be a sequence of names, got {classes!r}")
-    names = list(map(str, classes))
-    first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if first.setdefault(name, i) != i:
-            raise ValueError(
-                f"classes must have different names, got {name!r} for classes "
-                f"{first[name]} and {i}"
-            )
-    return names
-
-
 def classes_of(
     images: Any, labels: np.ndarray, names: Sequence[str] | None
 ) -> tuple[str, ...]:

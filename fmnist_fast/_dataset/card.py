@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._io.files import naming
 from .._io.private import open_file
 from ..errors import FormatError
-from .arrays import checked_classes
+from .classes import checked_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,9 +89,12 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
         if type(card) is not dict:
             kind = type(card).__name__
             raise ValueError(f"the file must hold a JSON object, got {kind}")
-        classes, name = card.get("classes", [""]), card.get("name", "")
-        if not _is_texts(classes) or not classes:
-            raise ValueError(f"classes must be a list of names, got {classes!r}")
+        classes, name = card.get("classes"), card.get("name", "")
+        if "classes" in card and not _is_texts(classes):
+            raise ValueError(
+                f"classes must be a list of names, got {classes!r}"
+                f"{_list_of_classes(classes)}"
+            )
         checked_classes(classes)
         if type(name) is not str:
             raise ValueError(f"name must be a string, got {name!r}")
@@ -137,6 +140,21 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"keys must be different, got {key!r} twice")
         contents[key] = value
     return contents
+
+
+def _list_of_classes(classes: Any) -> str:
+    """Return the list to write in place of an object, for the end of a message."""
+    if type(classes) is not dict:
+        return ""
+    if all(label.isdecimal() for label in classes):  # keys of JSON are strings
+        classes = {int(label): name for label, name in classes.items()}
+    try:
+        names = checked_classes(classes)
+    except (TypeError, ValueError):
+        return ".\nWrite the names in the order of their labels."
+    import json
+
+    return f'.\nWrite "classes": {json.dumps(names)}.'
 
 
 def _is_texts(value: Any) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .._dataset.arrays import checked_classes, checked_labels, classes_of
+from .._dataset.arrays import checked_labels, classes_of
 from .._dataset.card import CARD_NAME, read_card
+from .._dataset.classes import checked_classes
 from .._dataset.images import MultiFileImages
 from .._io.cores import usable_cores
 from .._io.files import naming

@@ -109,7 +109,7 @@ class Dataset(Columns):
             An argument isn't as above, or the lengths of the arrays differ.
         """
         return cls._make(
-            arrays.checked_images(images),
+            arrays.checked_images(images, labels),
             arrays.checked_labels(labels),
             checked_classes(classes),
             name=name,

@@ -14,29 +14,34 @@ _LABEL_DTYPES = ("uint8", "int32", "int64")
 _MAX_UNNAMED = 1 << 20  # one large label must not create gigabytes of default names
 
 
-def checked_images(images: Any) -> np.ndarray:
-    """Return images if they are a C-contiguous uint8 array (n, height, width)."""
-    if not isinstance(images, np.ndarray):
-        raise TypeError(f"images must be an ndarray, got {type(images).__name__}")
-    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
-        raise ValueError(
-            "images must be uint8 of shape (n, height, width), got "
-            f"{images.dtype} {images.shape}"
-        )
-    if not images.flags.c_contiguous:
-        raise ValueError(
-            f"images must be C-contiguous, got strides {images.strides}. "
-            "Pass numpy.ascontiguousarray(images)."
-        )
+def checked_images(images: Any, labels: Any) -> np.ndarray:
+    """Return images if they are a C-contiguous uint8 array (n, height, width).
+
+    The labels are for the error, which says what to pass.
+    """
+    is_right = (
+        isinstance(images, np.ndarray)
+        and images.dtype == np.uint8
+        and images.ndim == 3
+        and 0 not in images.shape[1:]
+        and images.flags.c_contiguous
+    )
+    if not is_right:
+        from .advice import wrong_images
+
+        raise wrong_images(images, labels)
     return images
 
 
 def checked_labels(labels: Any) -> np.ndarray:
     """Return labels as uint8, int32 or int64, without a copy if they have that type."""
-    labels = np.asarray(labels)
+    given, labels = labels, np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        from .advice import labels_hint
+
         raise ValueError(
             f"labels must be integers of shape (n,), got {labels.dtype} {labels.shape}"
+            f"{labels_hint(given)}"
         )
     if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
         raise ValueError(f"labels must be below 2**63, got {labels.max()}")
@@ -53,9 +58,12 @@ def classes_of(
     Raise ValueError unless each image has a label and each label has a class.
     """
     if len(images) != len(labels):
+        hint = ""
+        if images.shape[-1] == len(labels):
+            hint = ".\nPass numpy.ascontiguousarray(images.transpose(2, 0, 1))."
         raise ValueError(
             f"images and labels must have the same length, got {len(images)} images "
-            f"and {len(labels)} labels"
+            f"and {len(labels)} labels{hint}"
         )
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
     if low < 0:

@@ -91,8 +91,9 @@ class Dataset(Columns):
             Images, in memory or memory-mapped.
         labels : ndarray, integer (n,)
             Each in ``range(len(classes))``. Only uint8, int32 and int64 aren't copied.
-        classes : sequence of str, optional
-            Different names. The default is "0", "1", ... up to the largest label.
+        classes : sequence of str, or mapping, optional
+            Different names, or a mapping of labels to names or of names to labels. The
+            default is "0", "1", ... up to the largest label. Labels must be from 0.
         name : str, optional
             Name of the dataset.
         synthetic : bool, default False
@@ -110,7 +111,7 @@ class Dataset(Columns):
         """
         return cls._make(
             arrays.checked_images(images, labels),
-            arrays.checked_labels(labels),
+            arrays.checked_labels(labels, named=classes is not None),
             checked_classes(classes),
             name=name,
             synthetic=bool(synthetic),
@@ -230,8 +231,8 @@ class Dataset(Columns):
 
         Parameters
         ----------
-        rows : slice, range, ints, or boolean mask (n,)
-            Rows to keep: a list, tuple, iterator, array, tensor or Series. Negative numbers count from the end, except in a range.
+        rows : slice, range, iterable of int, or boolean mask (n,)
+            Rows to keep. Negative numbers count from the end, except in a range.
 
         Returns
         -------

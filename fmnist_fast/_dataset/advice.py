@@ -24,14 +24,13 @@ def wrong_images(images: Any, labels: Any) -> Exception:
             f"images must come before labels, got {_described(images)} as images and "
             f"{_described(labels)} as labels.\nPass them in the other order."
         )
+    hint = _images_hint(images, labels)
     if not isinstance(images, np.ndarray):
-        text, kind = f"an ndarray, got {type(images).__name__}", TypeError
-    elif images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
+        return TypeError(f"images must be an ndarray, got {_described(images)}{hint}")
+    text = f"C-contiguous, got strides {images.strides}"
+    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
         text = f"uint8 of shape (n, height, width), got {_described(images)}"
-        kind = ValueError
-    else:
-        text, kind = f"C-contiguous, got strides {images.strides}", ValueError
-    return kind(f"images must be {text}{_images_hint(images, labels)}")
+    return ValueError(f"images must be {text}{hint}")
 
 
 def labels_hint(labels: Any) -> str:
@@ -123,7 +122,7 @@ def _as_array(images: Any) -> tuple[str, np.ndarray]:
     """Return images as an array, and the expression for it."""
     text = "images"
     if hasattr(images, "detach"):  # PyTorch's tensors, also on a device
-        text, images = "images.detach().cpu()", images.detach().cpu()
+        text, images = "images.numpy(force=True)", images.numpy(force=True)
     if not isinstance(images, np.ndarray):
         text, images = f"numpy.asarray({text})", np.asarray(images)
     if images.dtype == object and images.ndim == 1:
@@ -159,7 +158,7 @@ def _scaled(text: str, dtype: np.dtype, low: Any, high: Any) -> str:
     """Return the expression of uint8 pixels, or "", from levels in `low`..`high`."""
     if dtype == np.uint8:
         return text
-    if dtype == bool:
+    if dtype.kind == "b":
         return f"{text}.astype('uint8') * 255"
     if dtype.kind == "f":
         if 0 <= low and high <= 1:

@@ -33,8 +33,11 @@ def checked_images(images: Any, labels: Any) -> np.ndarray:
     return images
 
 
-def checked_labels(labels: Any) -> np.ndarray:
-    """Return labels as uint8, int32 or int64, without a copy if they have that type."""
+def checked_labels(labels: Any, *, named: bool = True) -> np.ndarray:
+    """Return labels as uint8, int32 or int64, without a copy if they have that type.
+
+    Raise ValueError for labels 1..N if no `named` classes say that a class 0 is wanted.
+    """
     given, labels = labels, np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         from .advice import labels_hint
@@ -47,7 +50,23 @@ def checked_labels(labels: Any) -> np.ndarray:
         raise ValueError(f"labels must be below 2**63, got {labels.max()}")
     if labels.dtype.name not in _LABEL_DTYPES or not labels.dtype.isnative:
         labels = labels.astype(np.int32 if labels.dtype.itemsize <= 2 else np.int64)
+    n = 0 if named else numbered_from_1(labels)
+    if n:
+        name = "labels" if isinstance(given, np.ndarray) else "numpy.asarray(labels)"
+        raise ValueError(
+            f"labels must be in 0..{n - 1} for {n} classes without names, got 1..{n}.\n"
+            f"Pass {name} - 1. To keep an empty class 0, pass "
+            f"classes=list(map(str, range({n + 1})))."
+        )
     return np.ascontiguousarray(labels)
+
+
+def numbered_from_1(labels: np.ndarray) -> int:
+    """Return N if the labels are exactly 1..N, for N of at least 2, and 0 otherwise."""
+    if len(labels) == 0 or labels.min() != 1 or not 1 < labels.max() < _MAX_UNNAMED:
+        return 0
+    counts = np.bincount(labels)
+    return len(counts) - 1 if counts[1:].all() else 0
 
 
 def classes_of(

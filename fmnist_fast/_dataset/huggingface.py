@@ -21,6 +21,7 @@ from .._io.private import open_file
 from .._io.threads import run_together
 from ..config import default_threads
 from ..errors import FormatError
+from .arrays import numbered_from_1
 from .known_cards import CARDS, Card
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, 
         end = begin + len(table)
         labels[begin:end] = _labels(table.column(label), begin)
         _decode_all(_files(table.column(image)), column, begin, images[begin:end])
+    if classes is None and (n := numbered_from_1(labels)):
+        raise ValueError(
+            f"column {label!r} must have labels from 0 or class names, got 1..{n}.\n"
+            f"Convert it with ds.class_encode_column({label!r})."
+        )
     if len(classes or ()) <= 256 and labels.max() < 256:
         labels = labels.astype(np.uint8)
     metadata = _metadata(ds, image)

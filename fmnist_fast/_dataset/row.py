@@ -48,8 +48,6 @@ class Row(NamedTuple):
         """Return the columns, with types and shapes in place of arrays."""
         return f"Row(image={_shown(self.image)}, label={_shown(self.label)})"
 
-    __hash__ = None  # type: ignore[assignment]  # arrays have no hash
-
     def keys(self) -> KeysView[str]:
         """Return the names of the columns, as of a dict."""
         return self._asdict().keys()

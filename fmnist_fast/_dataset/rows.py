@@ -91,26 +91,21 @@ def first_part(columns: Columns, size: float, seed: int, stratify: bool) -> np.n
     return first
 
 
-def _checked_fraction(size: Any, n: int) -> float:
+def _checked_fraction(size: Any, n: int) -> Any:
     """Return the share of the first part, which `size` gives, or its number of rows."""
     if isinstance(size, (list, tuple)):
         raise TypeError(f"size must be one number, got {size!r}{_split_hint(size)}")
     if isinstance(size, (bool, np.bool_)) or not isinstance(size, numbers.Real):
         raise TypeError(f"size must be a number, got {size!r}")
-    if isinstance(size, numbers.Integral):
-        if not 0 < size < n:
-            raise ValueError(
-                f"size must be a fraction between 0 and 1, or a number of rows in "
-                f"1..{n - 1}, got {size}"
-            )
-        return int(size) / n
-    if not 0 < size < 1:
-        is_count = 1 < size < math.inf and size == int(size)
-        hint = f".\nPass {int(size)} for a number of rows." if is_count else ""
+    is_count, number = isinstance(size, numbers.Integral), float(size)
+    if not 0 < number < (n if is_count else 1):
+        is_whole = number > 1 and number.is_integer() and not is_count
+        hint = f".\nPass {number:.0f} for a number of rows." if is_whole else ""
         raise ValueError(
-            f"size must be a fraction between 0 and 1, or an int, got {size}{hint}"
+            f"size must be a fraction between 0 and 1, or a number of rows in "
+            f"1..{n - 1}, got {size}{hint}"
         )
-    return size  # type: ignore[return-value]
+    return number / n if is_count else size
 
 
 def _split_hint(sizes: Sequence[Any]) -> str:

@@ -27,7 +27,7 @@ from ..errors import DownloadError, FormatError
 from ..idx import map_idx
 from .cache import read_items, read_only
 from .find import companion_missing, fetch_any, find_file
-from .split import check_images_and_labels
+from .split import check_images_and_labels, warn_of_labels_from_1
 
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
 _IMAGES = re.compile(r"images([-._]?)idx3", re.IGNORECASE)
@@ -59,9 +59,9 @@ def load_files(
         match, the plain file is used. Paths may also be URLs. Patterns, and URLs other
         than http, require the extra ``remote``. Files at URLs are downloaded into the
         cache folder, and again when the server has another version.
-    classes : sequence of str, optional
-        Name of each class. The default comes from a ``dataset.json`` beside the files.
-        Without that file, the names are "0", "1", ...
+    classes : sequence of str, or mapping, optional
+        Names of the classes, as for `Dataset.from_arrays`. The default comes from a
+        ``dataset.json`` beside the files. Without it, the names are "0", "1", ...
     cache : bool, default True
         Whether to keep decoded copies of ``.gz`` files in the cache folder and map
         them. Otherwise these files are decoded into memory.
@@ -104,7 +104,8 @@ def load_files(
     RuntimeWarning
         The function waits for another process that makes the same decoded copy.
     UserWarning
-        A decoded copy cannot be saved, or other users could write to its folder.
+        A decoded copy cannot be saved, or other users could write to its folder. Or
+        labels begin at 1, and no classes are named.
 
     Notes
     -----
@@ -114,7 +115,10 @@ def load_files(
     missing part raise FormatError: see "If a file becomes shorter" in docs/files.md.
     """
     files = tuple(map(_file_pair, _files(source)))
-    return _load_files(files, checked_classes(classes), cache)
+    dataset = _load_files(files, checked_classes(classes), cache)
+    if classes is None:
+        warn_of_labels_from_1(dataset)
+    return dataset
 
 
 def _load_files(

@@ -8,7 +8,7 @@ from .._io.paths import is_url, shown
 from .._io.warn import warn
 from ..dataset import Dataset
 from .find import find_split
-from .split import read_split
+from .split import read_split, warn_of_labels_from_1
 
 
 def load(
@@ -85,8 +85,9 @@ def load(
     RuntimeWarning
         The function waits for another process that makes the same decoded copy.
     UserWarning
-        A file has the name of a published file, but other content. Also given if a
-        decoded copy cannot be saved, or if other users could write to its folder.
+        A file has the name of a published file, but other content, or labels begin at
+        1 without names of classes. Also given if a decoded copy cannot be saved, or if
+        other users could write to its folder.
 
     Notes
     -----
@@ -102,4 +103,5 @@ def load(
     dataset, warning = read_split(files, cache)
     if warning:
         warn(warning)
+    warn_of_labels_from_1(dataset)
     return dataset

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._dataset.arrays import checked_labels
+from .._dataset.arrays import checked_labels, numbered_from_1
 from .._dataset.card import CARD_NAME, read_card
 from .._io.paths import File
 from .._io.threads import run_together
@@ -63,6 +63,17 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     except ValueError as error:
         raise FormatError(f"{files.labels}: {error}") from None
     return dataset, warning
+
+
+def warn_of_labels_from_1(dataset: Dataset) -> None:
+    """Warn if labels begin at 1, unless a dataset.json names the classes."""
+    n = 0 if "classes" in dataset._card else numbered_from_1(dataset.labels)
+    if n:
+        warn(
+            f"{dataset.source}: the labels are 1 to {n}, and class 0 has no images.\n"
+            f"Write label files with labels - 1, or a {CARD_NAME} that names the "
+            f"{n + 1} classes."
+        )
 
 
 def _part_of(files: SplitFiles, spec: DatasetSpec | None) -> SplitSpec | None:

@@ -57,7 +57,7 @@ def test_labels_may_be_a_list_or_strided():
         (IMAGES[..., None], ValueError, r"got uint8 \(6, 4, 3, 1\)"),
         (IMAGES[:, :0], ValueError, r"got uint8 \(6, 0, 3\)"),
         (IMAGES[:, :, :0], ValueError, r"got uint8 \(6, 4, 0\)"),
-        (IMAGES[:, ::-1], ValueError, r"strides \(12, -3, 1\)\. Pass numpy\.asc"),
+        (IMAGES[:, ::-1], ValueError, r"strides \(12, -3, 1\)\.\nPass numpy\.asc"),
         (IMAGES.transpose(0, 2, 1), ValueError, "must be C-contiguous"),
     ],
 )

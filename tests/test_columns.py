@@ -15,7 +15,7 @@ from fmnist_fast._dataset.images import MultiFileImages
 # ---- rows and columns --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", [0, 3, 5, -1, -6, np.int64(2), np.uint8(2), np.array(2)])
+@pytest.mark.parametrize("row", [0, 5, -1, -6, np.int64(2), np.uint8(2), np.array(2)])
 def test_a_row(six, row):
     element = six[row]
     assert element.keys() == {"image", "label"}

@@ -1,5 +1,7 @@
 """Choice of rows: to keep, to split off, and to show."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers.tiny import IMAGES, LABELS
@@ -42,6 +44,21 @@ def test_filter_accepts_lists_of_bools_and_uses_the_format(six, pictures):
     assert len(six.select([]).filter(lambda row: 1 / 0)) == 0
 
 
+@pytest.mark.parametrize("batch_size", [None, 1, 4])
+def test_filter_with_indices(six, batch_size):
+    seen = []
+
+    def even(rows, i):
+        seen.append((np.ravel(rows["label"]).tolist(), np.ravel(i).tolist()))
+        return i % 2 == 0
+
+    batched = batch_size is not None
+    kept = six.filter(even, with_indices=True, batched=batched, batch_size=batch_size)
+    assert np.array_equal(kept.images, IMAGES[::2])
+    assert [i for _, indices in seen for i in indices] == list(range(6))
+    assert all(LABELS[indices].tolist() == labels for labels, indices in seen)
+
+
 @pytest.mark.parametrize("answer", [None, 1, "yes", np.array([True])], ids=repr)
 def test_filters_that_return_no_bool_are_refused(six, answer):
     message = r"must return True or False, got .* for row 2$"
@@ -81,6 +98,8 @@ def test_bad_arguments_of_filter_are_refused(six):
         six.filter(LABELS == 0)
     with pytest.raises(ValueError, match="requires batched=True, got batch_size=3"):
         six.filter(lambda row: True, batch_size=3)
+    with pytest.raises(TypeError, match="with_indices must be True or False, got 1"):
+        six.filter(lambda row, i: True, with_indices=1)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         six.filter(len, batched=True, batch_size=0)
 
@@ -100,12 +119,16 @@ def rows_of(dataset):
 
 
 @pytest.mark.parametrize("stratify", [True, False])
-@pytest.mark.parametrize("fraction", [0.001, 0.1, 0.29, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("size", [0.001, 0.1, 0.29, 0.5, 0.9, 0.999, 1, 516])
 @pytest.mark.parametrize("n", [0, 1, 2, 100, 517])
-def test_split_gives_each_row_to_one_part(n, fraction, stratify):
-    dataset = numbered(n)
-    first, second = dataset.split(fraction, stratify=stratify)
-    assert len(first) == round(fraction * n)
+def test_split_gives_each_row_to_one_part(n, size, stratify):
+    dataset, n_first = numbered(n), size if isinstance(size, int) else round(size * n)
+    if n_first not in range(1, n) and ((stratify and n) or isinstance(size, int)):
+        with pytest.raises(ValueError, match="size|a stratified split"):
+            dataset.split(size, stratify=stratify)
+        return
+    first, second = dataset.split(size, stratify=stratify)
+    assert len(first) == n_first
     rows = [rows_of(part) for part in (first, second)]
     assert sorted(np.concatenate(rows)) == list(range(n))
     assert all((np.diff(part) > 0).all() for part in rows)  # in the original order
@@ -113,20 +136,79 @@ def test_split_gives_each_row_to_one_part(n, fraction, stratify):
 
 @settings(max_examples=100)
 @given(
-    labels=st.lists(st.integers(0, 6), min_size=1, max_size=80),
+    counts=st.lists(st.integers(0, 20), min_size=1, max_size=7),
     fraction=st.floats(0.01, 0.99),
     seed=st.integers(0, 2**64 - 1),
 )
-def test_stratified_split_is_fair_to_within_one_row(labels, fraction, seed):
+def test_stratified_split_is_fair_to_within_one_row(counts, fraction, seed):
+    counts = np.array(counts)[np.array(counts) != 1]
+    labels = np.repeat(np.arange(len(counts)), counts)
     images = np.zeros((len(labels), 1, 1), np.uint8)
     dataset = Dataset.from_arrays(images, labels, classes=list("abcdefg"))
+    least = np.maximum(1, np.floor(fraction * counts))[counts > 0]
+    most = np.minimum(counts - 1, np.ceil(fraction * counts))[counts > 0]
+    if not least.sum() <= round(fraction * len(labels)) <= most.sum():
+        with pytest.raises(ValueError, match="a row of each class in both") as raised:
+            dataset.split(fraction, seed=seed, stratify=True)
+        sizes = re.search(
+            r"Pass (?:a size from )?(\S+?)(?: to (\S+))?,", str(raised.value)
+        )
+        for size in filter(None, sizes.groups()):  # the advice works
+            dataset.split(float(size), seed=seed, stratify=True)
+        return
     first, second = dataset.split(fraction, seed=seed, stratify=True)
     assert len(first) == round(fraction * len(labels))
-    for label in range(7):
-        n = labels.count(label)
-        counts = [np.count_nonzero(part.labels == label) for part in (first, second)]
-        assert sum(counts) == n
-        assert abs(counts[0] - fraction * n) < 1
+    for label, n in enumerate(counts):
+        shares = [np.count_nonzero(part.labels == label) for part in (first, second)]
+        assert sum(shares) == n and (n == 0 or min(shares) > 0)
+        assert abs(shares[0] - fraction * n) < 1
+
+
+def test_a_class_of_one_row_is_not_stratified():
+    labels, images = np.array([0, 0, 0, 2, 1, 1]), np.zeros((6, 1, 1), np.uint8)
+    dataset = Dataset.from_arrays(images, labels, classes=["cat", "dog", "yak"])
+    message = r"at least 2 rows of each class, got 1 of class 'yak'\.\nPass strat"
+    with pytest.raises(ValueError, match=message) as raised:
+        dataset.split(0.5, stratify=True)
+    rest = eval(str(raised.value).splitlines()[-1])
+    assert set(rest.split(0.5, stratify=True)[0].labels) == {0, 1}
+    assert len(dataset.split(0.5)[0]) == 3
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize("n", [1, 90, 413, 516])
+def test_a_count_gives_the_rows_of_the_fraction(odd, n, stratify):
+    if n in (1, 516) and stratify:
+        return
+    first, second = odd.split(np.int64(n), seed=3, stratify=stratify)
+    assert (len(first), len(second)) == (n, 517 - n)
+    same, _ = odd.split(n / 517, seed=3, stratify=stratify)
+    assert first.fingerprint == same.fingerprint
+
+
+@pytest.mark.parametrize("sizes", [[4, 2], (0.5, 0.5), [3, 2, 1], [0.5, 0.25, 0.25]])
+def test_lists_of_sizes_are_refused_with_the_calls_to_make(six, sizes):
+    with pytest.raises(TypeError, match="size must be one number, got") as raised:
+        six.split(sizes)
+    _, what, *calls = str(raised.value).split("\n")
+    if not calls:
+        assert what == f"Pass {sizes[0]}. The second part has all other rows."
+        return
+    names = {"dataset": Dataset.from_arrays(np.repeat(IMAGES, 2, 0), LABELS.repeat(2))}
+    if isinstance(sizes[0], int):
+        sizes = [2 * size for size in sizes]
+        calls = [
+            re.sub(r"\d\)", lambda n: f"{2 * int(n[0][0])})", call) for call in calls
+        ]
+    exec("\n".join(calls), names)
+    parts = [len(names[f"part{i}"]) for i in (1, 2, 3)]
+    assert parts == (sizes if isinstance(sizes[0], int) else [6, 3, 3])
+
+
+@pytest.mark.parametrize("sizes", [[5], [], ["a", "b"], (0.5,)])
+def test_other_lists_as_sizes_are_refused(six, sizes):
+    with pytest.raises(TypeError, match=r"size must be one number, got .*[\])]$"):
+        six.split(sizes)
 
 
 @pytest.mark.parametrize("stratify", [True, False])
@@ -164,10 +246,18 @@ def test_split_keeps_the_card(six):
         assert (part.classes, part.name) == (six.classes, "six")
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), float("inf"), 100])
-def test_bad_fractions_are_refused(six, fraction):
-    with pytest.raises(ValueError, match=f"between 0 and 1, got {fraction}"):
-        six.split(fraction)
+@pytest.mark.parametrize(
+    "size", [0, 0.0, 1.0, -1, -0.1, 1.5, float("nan"), float("inf"), 6, 100, 10**400]
+)
+def test_sizes_out_of_range_are_refused(six, size):
+    message = rf"between 0 and 1, or a number of rows in 1\.\.5, got {size}$"
+    with pytest.raises(ValueError, match=message):
+        six.split(size)
+
+
+def test_a_whole_float_as_size_is_refused(six):
+    with pytest.raises(ValueError, match=r"got 3\.0\.\nPass 3 for a number of rows\.$"):
+        six.split(3.0)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
@@ -190,11 +280,11 @@ def test_stratify_must_be_a_bool(six, stratify):
         six.split(0.5, stratify=stratify)
 
 
-def test_a_fraction_of_another_type_is_refused():
-    images = np.zeros((2, 3, 4), np.uint8)
-    dataset = Dataset.from_arrays(images, np.zeros(2, np.uint8))
-    with pytest.raises(TypeError, match=r"fraction must be a number, got '0\.5'"):
-        dataset.split("0.5")
+@pytest.mark.parametrize("size", ["0.5", None, True, np.True_, {1: 2}], ids=repr)
+def test_sizes_of_another_type_are_refused(six, size):
+    message = f"size must be a number, got {re.escape(repr(size))}"
+    with pytest.raises(TypeError, match=message):
+        six.split(size)
 
 
 # ---- show --------------------------------------------------------------------------
@@ -269,6 +359,8 @@ def test_seed_draws_without_repetition(odd):
 @pytest.mark.parametrize(
     "rows, options, error, message",
     [
+        (True, {}, TypeError, "the number of a row must be an integer, got True"),
+        ([True, 1], {}, TypeError, "the number of a row must be an integer, got True"),
         (517, {}, IndexError, r"row 517 is out of range: .* in -517\.\.516"),
         ("image", {}, TypeError, "rows must be a slice"),
         ([], {}, ValueError, "rows and classes .* one of the 517 images, got none"),

@@ -146,7 +146,7 @@ def row_or_rows(key: Any, n: int) -> int | slice | np.ndarray:
 
 def _is_several(rows: Any) -> bool:
     """Return whether this is a slice, or has an order and elements."""
-    if isinstance(rows, slice):
+    if isinstance(rows, (list, slice, tuple)):  # saves 1 us of the checks below
         return True
     no_rows = isinstance(rows, (str, bytes, Set, Mapping))
     return isinstance(rows, Iterable) and not no_rows and getattr(rows, "ndim", 1) > 0
@@ -159,7 +159,8 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
         row = row_number(rows)
         hint = "" if row is None else f".\nPass [{row}]."
         raise TypeError(f"{must}, got {one_line(repr(rows), 40)}{hint}")
-    given = rows if hasattr(rows, "__array__") else list(rows)
+    is_ready = isinstance(rows, list) or hasattr(rows, "__array__")
+    given = rows if is_ready else list(rows)
     try:
         rows = np.asarray(given)
     except ValueError:  # lists of several lengths

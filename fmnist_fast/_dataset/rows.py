@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -97,15 +97,15 @@ def _checked_fraction(size: Any, n: int) -> Any:
         raise TypeError(f"size must be one number, got {size!r}{_split_hint(size)}")
     if isinstance(size, (bool, np.bool_)) or not isinstance(size, numbers.Real):
         raise TypeError(f"size must be a number, got {size!r}")
-    is_count, number = isinstance(size, numbers.Integral), float(size)
+    is_count, number = isinstance(size, numbers.Integral), cast(Any, size)
     if not 0 < number < (n if is_count else 1):
-        is_whole = number > 1 and number.is_integer() and not is_count
-        hint = f".\nPass {number:.0f} for a number of rows." if is_whole else ""
+        is_whole = not is_count and 1 < number < math.inf and number == int(number)
+        hint = f".\nPass {int(number)} for a number of rows." if is_whole else ""
         raise ValueError(
             f"size must be a fraction between 0 and 1, or a number of rows in "
             f"1..{n - 1}, got {size}{hint}"
         )
-    return number / n if is_count else size
+    return int(number) / n if is_count else number
 
 
 def _split_hint(sizes: Sequence[Any]) -> str:
@@ -117,8 +117,12 @@ def _split_hint(sizes: Sequence[Any]) -> str:
         return f".\nPass {first}. The second part has all other rows."
     if not isinstance(rest[0], numbers.Integral):
         rest = [round(size / sum(rest[i:]), 6) for i, size in enumerate(rest)]
-    calls = [f"first, rest = dataset.split({first})"]
-    calls += [f"next, rest = rest.split({size})" for size in rest[:-1]]
+    sizes = [first, *rest[:-1]]
+    calls = [
+        f"part{i}, {'rest' if i < len(sizes) else f'part{i + 1}'} = "
+        f"{'dataset' if i == 1 else 'rest'}.split({size})"
+        for i, size in enumerate(sizes, 1)
+    ]
     return ".\nCall it for each part:\n" + "\n".join(calls)
 
 
@@ -146,11 +150,11 @@ def _class_shares(
     missing = n_first - sum(shares)
     if not 0 <= missing <= len(to_round):
         low = math.ceil(10_000 / len(smallest)) / 10_000  # a row of the smallest class
+        sizes = f"a size from {low} to {1 - low:.4g}" if low < 0.5 else "0.5"
         raise ValueError(
-            "a stratified split requires a row of each class in both parts, got "
-            f"{n_first} and {n_rows - n_first} rows for {len(counts)} classes.\n"
-            f"The smallest class, {name!r}, has {len(smallest)} rows.\n"
-            f"Pass a size from {low} to {1 - low:.4g}, or stratify=False."
+            "a stratified split requires a row of each class in both parts, got parts "
+            f"of {n_first} and {n_rows - n_first} rows.\nThe smallest class, {name!r}, "
+            f"has {len(smallest)} rows. Pass {sizes}, or stratify=False."
         )
     to_round.sort(key=lambda i: shares[i] - exact[i])
     for i in to_round[:missing]:

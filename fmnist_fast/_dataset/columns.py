@@ -72,19 +72,17 @@ class Columns:
                 return self.labels
             raise KeyError(f"column must be 'image' or 'label', got {key!r}")
         n = len(self.labels)
-        if type(key) is not int:
-            if not isinstance(key, slice):
-                key = row_or_rows(key, n)
-            if not isinstance(key, int):
+        if type(key) is not int:  # a slice or an int after the next line, or an array
+            key = key if type(key) is slice else row_or_rows(key, n)
+            if type(key) is not int:
                 return new_row((self._column[key], self.labels[key]))
         if not -n <= key < n:  # tested here, which saves a call for each row
             check_row(key, n)
         return new_row((self._column[key], self.labels.item(key)))
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield each row: an image and its label."""
-        for image, label in zip(self._column, self.labels):
-            yield new_row((image, int(label)))
+        """Return an iterator over the rows: images with their labels."""
+        return map(new_row, zip(self._column, map(int, self.labels)))
 
     def int2str(self, labels: Any) -> str | list[str]:
         """Return the class name of a label, or the class names of a sequence of labels.

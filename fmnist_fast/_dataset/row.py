@@ -22,11 +22,11 @@ class Row(NamedTuple):
 
     def __getitem__(self, key: Any) -> Any:
         """Return the column of a name, or the elements at a number or slice."""
+        if key == "image":
+            return self.image
+        if key == "label":
+            return self.label
         if isinstance(key, str):
-            if key == "image":
-                return self.image
-            if key == "label":
-                return self.label
             raise KeyError(f"column must be 'image' or 'label', got {key!r}")
         return tuple.__getitem__(self, key)
 

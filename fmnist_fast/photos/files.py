@@ -111,7 +111,8 @@ class PhotoFolder:
         Folder with the classes of each split. Without subfolders for splits, the only
         split is "train", and its folder is `folder`.
     classes : list of str
-        Sorted class names of all splits together.
+        Class names of all splits together, sorted as text. If all are integers, such as
+        "0" to "10", they are sorted by value.
     n_skipped : int
         Number of files that have no photo suffix or are not in the folder of a class.
         It is 0 until `photos` counts them.
@@ -151,7 +152,7 @@ class PhotoFolder:
                 f"{folder}: a folder of photos must have a subfolder for each class, "
                 f"or train and test, got {', '.join(sorted(names))}"
             )
-        self.classes = sorted(set().union(*map(_subfolders, self.splits.values())))
+        self.classes = _in_order(set().union(*map(_subfolders, self.splits.values())))
 
     def photos(self) -> Iterator[Photo]:
         """Yield the photos in the order of split, class and path.
@@ -182,6 +183,12 @@ class PhotoFolder:
 def _subfolders(folder: Path) -> set[str]:
     names = {path.name for path in folder.iterdir() if path.is_dir()}
     return {name for name in names if not _is_hidden(name)}
+
+
+def _in_order(names: set[str]) -> list[str]:
+    """Sort the names as text, or by value if all of them are integers."""
+    is_numbers = all(name.isascii() and name.isdecimal() for name in names)
+    return sorted(names, key=(lambda name: (int(name), name)) if is_numbers else None)
 
 
 def _is_hidden(name: str) -> bool:

@@ -46,7 +46,8 @@ class Converted(NamedTuple):
     out : Path
         Absolute path of the folder with the IDX files.
     classes : tuple of str
-        Class names, sorted.
+        Class names in the order of their labels: sorted as text, or by value if all of
+        them are integers.
     n_images : dict of str to int
         Number of images of each split.
     n_bad : int

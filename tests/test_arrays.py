@@ -1,5 +1,7 @@
 """Datasets of arrays: the arrays are checked, and not copied."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers.tiny import IMAGES, LABELS
@@ -115,6 +117,48 @@ def test_classes_without_images_are_kept():
     classes = list("abcdefgh")
     dataset = Dataset.from_arrays(IMAGES, LABELS, classes=classes)
     assert dataset.classes == tuple(classes)
+
+
+@pytest.mark.parametrize(
+    "labels, largest",
+    [
+        ([1, 2, 1, 2, 1, 2], 2),
+        (np.array([3, 2, 1, 1, 1, 1], np.uint8), 3),
+        (np.array([1, 2, 3, 4, 5, 6], np.int16), 6),
+    ],
+)
+def test_labels_from_1_are_refused_without_names(labels, largest):
+    message = rf"in 0\.\.{largest - 1} for {largest} classes .*, got 1\.\.{largest}\."
+    with pytest.raises(ValueError, match=message) as raised:
+        Dataset.from_arrays(IMAGES, labels)
+    last = str(raised.value).splitlines()[1]
+    fewer, keep = re.fullmatch(
+        r"Pass (.+)\. To keep .*, pass classes=(.+)\.", last
+    ).groups()
+    names = {"labels": labels, "numpy": np}
+    dataset = Dataset.from_arrays(IMAGES, eval(fewer, names))
+    assert dataset.labels.min() == 0 and len(dataset.classes) == largest
+    kept = Dataset.from_arrays(IMAGES, labels, classes=eval(keep))
+    assert kept.class_counts[0] == 0 and len(kept.classes) == largest + 1
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[1] * 6, [3, 5, 7, 3, 5, 7], [1, 2, 4, 1, 2, 4], [0, 1, 2, 0, 1, 2], [2] * 6],
+)
+def test_labels_of_subsets_are_allowed(labels):
+    assert len(Dataset.from_arrays(IMAGES, labels).classes) == max(labels) + 1
+
+
+def test_selections_of_a_dataset_may_have_labels_from_1(six):
+    some = six.select(six.labels > 0)
+    assert sorted(set(some.labels)) == [1, 2] and some.classes == six.classes
+
+
+def test_images_with_the_number_last_get_a_hint():
+    images = np.zeros((4, 3, 6), np.uint8)
+    with pytest.raises(ValueError, match=r"Pass .*\(images\.transpose\(2, 0, 1\)\)\.$"):
+        Dataset.from_arrays(images, LABELS)
 
 
 def test_duplicate_class_names_are_refused():

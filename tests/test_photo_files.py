@@ -131,3 +131,28 @@ def test_a_folder_of_photos_tells_its_splits_and_classes(tmp_path):
         assert source.n_skipped == 1
     with pytest.raises(FileNotFoundError, match="none: there is no such folder of pho"):
         photo_files.PhotoFolder(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [str(number) for number in range(12)],
+        ["1", "2", "03", "10", "100"],
+        ["1", "01", "2"],
+        ["-1", "0", "1", "10", "2"],  # not all of them are digits
+        ["0", "1", "10", "2", "none"],
+        ["class1", "class10", "class2"],
+        ["1.0", "10.0", "2.0"],
+        ["1", "10", "2", "\u0663"],
+    ],
+)
+def test_class_folders_are_sorted_by_value_if_all_are_integers(tmp_path, names):
+    for name in reversed(names):
+        (tmp_path / name).mkdir()
+    if names[1] == "01":
+        names = ["01", "1", "2"]
+    assert photo_files.PhotoFolder(tmp_path).classes == names
+    for split in ("train", "test"):
+        for name in names:
+            (tmp_path / "splits" / split / name).mkdir(parents=True)
+    assert photo_files.PhotoFolder(tmp_path / "splits").classes == names

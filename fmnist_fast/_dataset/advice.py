@@ -163,7 +163,7 @@ def _scaled(text: str, dtype: np.dtype, low: Any, high: Any) -> str:
     if dtype.kind == "f":
         if 0 <= low and high <= 1:
             return f"({text} * 255).round().astype('uint8')"
-        if 0 <= low and high <= 255:
+        if 0 <= low and 128 <= high <= 255:
             return f"{text}.round().astype('uint8')"
         if -1 <= low and high <= 1:
             return f"(({text} + 1) * 127.5).round().astype('uint8')"

@@ -139,12 +139,12 @@ def test_dataset_json_is_part_of_the_card(tmp_path):
         (
             "classes",
             {"b": 1, "c": 2, "a": 0},
-            r"a list of names, got {.*}\.\nWrite \"classes\": \[\"a\", \"b\", \"c\"\]\.$",
+            r'list of names, got {.*}\.\nWrite "classes": \["a", "b", "c"\]\.$',
         ),
         (
             "classes",
             {"2": "c", "0": "a", "1": "b"},
-            r"a list of names, got {.*}\.\nWrite \"classes\": \[\"a\", \"b\", \"c\"\]\.$",
+            r'list of names, got {.*}\.\nWrite "classes": \["a", "b", "c"\]\.$',
         ),
         (
             "classes",

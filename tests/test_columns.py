@@ -58,6 +58,73 @@ def test_lists_and_masks(six, key, rows):
     assert not np.shares_memory(part["image"], IMAGES)
 
 
+@pytest.mark.parametrize("method", ["__getitem__", "select"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [True, 1],
+        [1, 5, False],
+        (0, True),
+        [np.True_, 3],
+        [np.array(True), 3],
+        True,
+        np.False_,
+        np.array(True),
+    ],
+    ids=repr,
+)
+def test_booleans_are_not_numbers_of_rows(six, method, rows):
+    message = (
+        r"a row must be an integer, got (True|False)\.\nA mask must have a boolean"
+    )
+    with pytest.raises(TypeError, match=message):
+        getattr(six, method)(rows)
+    if np.ndim(rows):
+        with pytest.raises(TypeError, match=message):
+            getattr(six, method)(iter(rows))
+
+
+@pytest.mark.parametrize("method", ["__getitem__", "select"])
+@pytest.mark.parametrize("package", ["torch", "jax.numpy", "tensorflow", "pandas"])
+def test_tensors_and_series_index_rows(six, method, package):
+    make = pytest.importorskip(package)
+    make = getattr(make, "Series", getattr(make, "constant", getattr(make, "array", 0)))
+    make = make or pytest.importorskip(package).tensor
+    labels = {"__getitem__": lambda rows: rows["label"], "select": lambda ds: ds.labels}
+    for rows in ([4, 1], [3], [-1, 0, 0], LABELS == 2):
+        got = labels[method](getattr(six, method)(make(rows)))
+        assert got.tolist() == LABELS[rows].tolist()
+    if package == "pandas":
+        return
+    with pytest.raises(TypeError, match="a row must be an integer, got True"):
+        getattr(six, method)(make(True))
+    if method == "__getitem__":
+        assert six[make(3)] == six[3]
+    else:
+        with pytest.raises(TypeError, match=r"rows must be a slice.*\nPass \[3\]\.$"):
+            six.select(make(3))
+    with pytest.raises(TypeError, match=r"must be a(n integer, a)? slice"):
+        getattr(six, method)(make(1.0))
+
+
+@pytest.mark.parametrize("method", ["__getitem__", "select"])
+@pytest.mark.parametrize(
+    "make",
+    [iter, tuple, lambda rows: (row for row in rows), lambda rows: map(int, rows)],
+)
+def test_iterators_index_rows(six, method, make):
+    got = getattr(six, method)(make([4, 1, 1]))
+    labels = got["label"] if method == "__getitem__" else got.labels
+    assert labels.tolist() == LABELS[[4, 1, 1]].tolist()
+
+
+@pytest.mark.parametrize("row", [3, np.int8(3), np.array(3)])
+def test_select_takes_no_single_row(six, row):
+    with pytest.raises(TypeError, match=r"rows must be a slice, .*\.\nPass \[3\]\.$"):
+        six.select(row)
+    assert six.select([3])[0] == six[row]
+
+
 @pytest.mark.parametrize("row", [6, -7, 2**40, -(2**70)])
 def test_row_out_of_range(six, row):
     with pytest.raises(IndexError, match=rf"row {row} is out of range: .* in -6\.\.5$"):
@@ -90,6 +157,7 @@ def test_rows_out_of_range(six, method, rows, message):
         ([[]], r"int64 \(1, 0\)"),
         ([2**70], r"object \(1,\)"),
         ([None], r"object \(1,\)"),
+        ([1, [2, 3]], r"\[1, \[2, 3\]\]$"),
     ],
 )
 def test_rows_of_another_type(six, method, rows, got):

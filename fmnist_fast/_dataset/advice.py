@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .images import MultiFileImages
-
 _GRAY = "[0.299, 0.587, 0.114]"  # ITU-R BT.601, as in Pillow
 _MIN_PIXELS = 16  # of an image in a row that may begin with its label
 
@@ -93,7 +91,7 @@ def _described(value: Any) -> str:
 
 def _images_hint(images: Any, labels: Any) -> str:
     """Return what to pass in place of images, for the end of a message, or ""."""
-    if isinstance(images, MultiFileImages):
+    if hasattr(images, "parts"):  # MultiFileImages, which may not fit in memory
         return _pass("numpy.asarray(images)")
     try:
         text, images = _as_array(images)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._checks import checked_flag, checked_name
 from ._dataset import arrays
-from ._dataset.classes import checked_classes, selected_labels
+from ._dataset.classes import ClassNames, checked_classes, selected_labels
 from ._dataset.columns import Columns, Pictures
 from ._dataset.origin import reread
 from ._dataset.rows import first_part, joined, kept_rows, shown_rows
@@ -79,7 +79,7 @@ class Dataset(Columns):
         images: np.ndarray,
         labels: np.ndarray,
         *,
-        classes: Sequence[str] | None = None,
+        classes: ClassNames | None = None,
         name: str | None = None,
         synthetic: bool = False,
     ) -> Dataset:
@@ -92,8 +92,8 @@ class Dataset(Columns):
         labels : ndarray, integer (n,)
             Each in ``range(len(classes))``. Only uint8, int32 and int64 aren't copied.
         classes : sequence of str, or mapping, optional
-            Different names, or a mapping of labels to names or of names to labels. The
-            default is "0", "1", ... up to the largest label. Labels must be from 0.
+            Different names, or a mapping between names and labels. The default is "0",
+            "1", ... up to the largest label, and then labels 1..N are an error.
         name : str, optional
             Name of the dataset.
         synthetic : bool, default False
@@ -260,13 +260,11 @@ class Dataset(Columns):
         Parameters
         ----------
         size : float in (0, 1), or int in 1..n-1
-            Share of the rows in the first part, which has ``round(size * n)`` rows, or
-            its number of rows.
+            Share of the first part, which has ``round(size * n)`` rows, or their number.
         seed : int in 0..2**64-1, default 0
             Number that decides the division.
         stratify : bool, default False
-            Whether both parts have the same share of every class, to within one row,
-            and at least one row.
+            Whether both parts have every class, in equal shares to within one row.
 
         Returns
         -------

@@ -109,6 +109,8 @@ def test_advice_for_tensors_and_tables(kind):
         (PIXELS[None, None], r"\nReshape them to \(n, height, width\)\.$"),
         ("images.npy", "must be an ndarray, got str$"),
         (None, "must be an ndarray, got NoneType$"),
+        (7, "must be an ndarray, got int$"),
+        (np.uint8(7), "must be an ndarray, got uint8$"),
         (np.array(["a"] * N), r"got <U1 \(6,\)$"),
     ],
 )
@@ -183,3 +185,13 @@ def test_advice_for_labels_in_tables_and_tensors(kind):
 def test_labels_that_no_expression_makes_right(labels):
     with pytest.raises(ValueError, match=r"must be integers of shape \(n,\), .*\)$"):
         Dataset.from_arrays(PIXELS, labels)
+
+
+def test_lists_of_labels_of_different_lengths():
+    with pytest.raises(ValueError, match=r"got lists of different lengths$"):
+        Dataset.from_arrays(PIXELS, [[1], [1, 2]])
+
+
+def test_tables_with_a_column_of_labels():
+    message = message_of(np.c_[LABELS, FLAT], LABELS)
+    assert "\nThe first column seems to be the labels.\nPass numpy.asc" in message

@@ -99,7 +99,7 @@ def _images_hint(images: Any, labels: Any) -> str:
         return ".\nAll images must have one size."
     except TypeError:  # not arrays
         return ""
-    if images.dtype.kind not in "biuf" or images.size == 0:
+    if images.dtype.kind not in "biuf" or images.size == 0 or images.ndim == 0:
         return ""
     low, high = images.min(), images.max()
     if not np.isfinite([low, high]).all():
@@ -113,7 +113,8 @@ def _images_hint(images: Any, labels: Any) -> str:
         return f".\nScale them to 0..255 first. They are {low:.6g} to {high:.6g}."
     if not images.flags.c_contiguous:
         text = f"numpy.ascontiguousarray({text})"
-    return _pass(text)
+    has_labels = "[:, 1:]" in text
+    return ".\nThe first column seems to be the labels" * has_labels + _pass(text)
 
 
 def _as_array(images: Any) -> tuple[str, np.ndarray]:

@@ -38,13 +38,16 @@ def checked_labels(labels: Any, *, named: bool = True) -> np.ndarray:
 
     Raise ValueError for labels 1..N if no `named` classes say that a class 0 is wanted.
     """
-    given, labels = labels, np.asarray(labels)
+    given, must = labels, "labels must be integers of shape (n,)"
+    try:
+        labels = np.asarray(labels)
+    except ValueError:
+        raise ValueError(f"{must}, got lists of different lengths") from None
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         from .advice import labels_hint
 
         raise ValueError(
-            f"labels must be integers of shape (n,), got {labels.dtype} {labels.shape}"
-            f"{labels_hint(given)}"
+            f"{must}, got {labels.dtype} {labels.shape}{labels_hint(given)}"
         )
     if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
         raise ValueError(f"labels must be below 2**63, got {labels.max()}")

@@ -9,6 +9,8 @@ import numpy as np
 
 from .._checks import checked_integer, did_you_mean, one_line
 
+ClassNames = Sequence[str] | Mapping[int, str] | Mapping[str, int]
+
 _MAX_LISTED = 12  # names in a message
 _MAX_COMPARED = 50_000  # names to compare a wrong name with, in about a second
 

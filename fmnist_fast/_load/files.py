@@ -15,7 +15,7 @@ import numpy as np
 
 from .._dataset.arrays import checked_labels, classes_of
 from .._dataset.card import CARD_NAME, read_card
-from .._dataset.classes import checked_classes
+from .._dataset.classes import ClassNames, checked_classes
 from .._dataset.images import MultiFileImages
 from .._io.cores import usable_cores
 from .._io.files import naming
@@ -41,7 +41,7 @@ FilePair = tuple[File, File]  # an image file and its label file
 def load_files(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    classes: Sequence[str] | None = None,
+    classes: ClassNames | None = None,
     cache: bool = True,
 ) -> Dataset:
     """Load many IDX files as one dataset, which may be larger than memory.

@@ -260,7 +260,7 @@ class Dataset(Columns):
         Parameters
         ----------
         size : float in (0, 1), or int in 1..n-1
-            Share of the first part, which has ``round(size * n)`` rows, or their number.
+            Share of the rows in the first part, rounded, or their number.
         seed : int in 0..2**64-1, default 0
             Number that decides the division.
         stratify : bool, default False

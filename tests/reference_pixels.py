@@ -45,8 +45,8 @@ def tone_table(kind, value, image):
     if kind == BRIGHTNESS:
         return truncated(v.astype(F) * F(value))
     if kind == CONTRAST:
-        mean = F(int(image.sum(dtype=np.int64)) / image.size)
-        return truncated(v.astype(F) * F(value) + F(1 - value) * mean)
+        mean = int(image.sum(dtype=np.int64)) / image.size
+        return truncated((mean + value * (v - mean)).astype(F))
     if kind == AUTOCONTRAST:
         low, high = int(image.min()), int(image.max())
         if low == high:

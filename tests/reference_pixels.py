@@ -45,8 +45,8 @@ def tone_table(kind, value, image):
     if kind == BRIGHTNESS:
         return truncated(v.astype(F) * F(value))
     if kind == CONTRAST:
-        mean = int(image.sum(dtype=np.int64)) / image.size
-        return truncated((mean + value * (v - mean)).astype(F))
+        mean = F(int(image.sum(dtype=np.int64)) / image.size)
+        return truncated(mean + (v.astype(F) - mean) * F(value))
     if kind == AUTOCONTRAST:
         low, high = int(image.min()), int(image.max())
         if low == high:

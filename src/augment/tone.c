@@ -1,6 +1,6 @@
 /* Tables of gray levels, declared in tone.h. The arithmetic, float32 truncated at the
-   end, is that of torchvision.transforms.v2.functional on uint8 images. Contrast is
-   computed in double, and rounded to float32 before it is truncated. */
+   end, is that of torchvision.transforms.v2.functional on uint8 images. Contrast differs: see
+   contrast_table. */
 #include "tone.h"
 
 int fm_tone_needs_pixels(enum fm_tone_kind kind)
@@ -16,9 +16,9 @@ FM_INLINE uint8_t cut(float x)
     return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
 }
 
-/* The sum in double is far closer to the exact one than two floats are to each other.
-   Images of one gray level therefore keep it. */
-FM_INLINE void contrast_table(double factor, const uint8_t *pixels, size_t n,
+/* Differences from the mean are multiplied, so that images of one gray level keep it.
+   The sum factor * v + (1 - factor) * mean would often be just below it. */
+FM_INLINE void contrast_table(float factor, const uint8_t *pixels, size_t n,
                               uint8_t table[256])
 {
     uint64_t sum = 0;
@@ -30,9 +30,9 @@ FM_INLINE void contrast_table(double factor, const uint8_t *pixels, size_t n,
             part += pixels[begin + i];
         sum += part;
     }
-    const double mean = (double)sum / (double)n;
+    const float mean = (float)((double)sum / (double)n);
     for (int v = 0; v < 256; v++)
-        table[v] = cut((float)(mean + factor * (v - mean)));
+        table[v] = cut(mean + ((float)v - mean) * factor);
 }
 
 FM_INLINE void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table[256])
@@ -100,7 +100,7 @@ FM_INLINE void make_table(enum fm_tone_kind kind, double value, const uint8_t *p
             table[v] = cut((float)v * (float)value);
         break;
     case FM_TONE_CONTRAST:
-        contrast_table(value, pixels, n, table);
+        contrast_table((float)value, pixels, n, table);
         break;
     case FM_TONE_AUTOCONTRAST:
         autocontrast_table(pixels, n, table);

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import operator
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -101,21 +101,53 @@ def one_line(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Return a decorator for `__init__` that suggests the nearest keyword.
+def in_place_of(
+    table: str, name: str, known: Iterable[str] = (), value: Any = None
+) -> str:
+    """Return a hint for a wrong name: an equivalent, or the nearest known name, or "".
 
-    The hint is at the end of the TypeError for an unknown keyword. `receivers` are the
-    functions that get the ``**options`` of `__init__`. The signature stays the same.
+    The hint is for the end of a message. `table` is one of _equivalents.py, and `value`
+    is that of a keyword.
+    """
+    from ._equivalents import equivalent  # needed only for errors
+
+    text = equivalent(table, name, value)
+    return f".\n{text}" if text else did_you_mean(name, known, 1)
+
+
+class Suggesting:
+    """Base class whose AttributeErrors say what to use in place of foreign names."""
+
+    _table = ""  # of _equivalents.py
+
+    if not TYPE_CHECKING:  # type checkers would allow every name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise the AttributeError of Python, with a hint for public names."""
+            try:
+                return object.__getattribute__(self, name)
+            except AttributeError as error:
+                hint = "" if name.startswith("_") else in_place_of(self._table, name)
+                error.args = (f"{error}{hint}",)
+                raise
+
+
+def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Return a decorator for a function that explains unknown keywords.
+
+    The end of the TypeError has an equivalent or the nearest keyword. `receivers` are
+    functions that get the ``**options`` of a method. The signature stays the same.
     """
 
-    def decorate(init: Function) -> Function:
-        known = [name for call in (init, *receivers) for name in _keywords_of(call)]
-        owner = init.__qualname__.split(".")[-2]
+    def decorate(function: Function) -> Function:
+        known = [name for call in (function, *receivers) for name in _keywords_of(call)]
+        owner = function.__qualname__.rpartition("<locals>.")[2]
+        owner = owner.removesuffix(".__init__")
 
-        @functools.wraps(init)
-        def checked(self: Any, *arguments: Any, **options: Any) -> None:
+        @functools.wraps(function)
+        def checked(*arguments: Any, **options: Any) -> Any:
             _check(owner, options, known)
-            init(self, *arguments, **options)
+            return function(*arguments, **options)
 
         return checked  # type: ignore[return-value]
 
@@ -123,23 +155,27 @@ def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def check_keywords(owner: type, options: Mapping[str, Any]) -> None:
-    """Raise the TypeError of `hinting` for an unknown keyword of a class."""
+    """Raise the TypeError of `hinting` for an unknown keyword of a transform."""
     init: Any = owner.__init__  # type: ignore[misc]
     if hasattr(init, "__code__") and not init.__code__.co_flags & _HAS_KEYWORDS:
-        _check(owner.__name__, options, _keywords_of(init))
+        _check(owner.__name__, options, _keywords_of(init), "transform")
 
 
-def _check(owner: str, options: Mapping[str, Any], known: list[str]) -> None:
-    for name in options:
+def _check(
+    owner: str, options: Mapping[str, Any], known: list[str], table: str = ""
+) -> None:
+    for name, value in options.items():
         if name not in known:
+            table = table or ("Loader" if owner.endswith("Loader") else owner)
             takes = f".\nIt takes {', '.join(known) or 'no arguments'}."
             raise TypeError(
                 f"{owner}() got an unexpected keyword argument {name!r}"
-                f"{did_you_mean(name, known, 1) or takes}"
+                f"{in_place_of(table, name, known, value) or takes}"
             )
 
 
-def _keywords_of(init: Any) -> list[str]:
-    """Return the names of a method's arguments, without `self`."""
-    code = getattr(init, "__wrapped__", init).__code__
-    return list(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+def _keywords_of(function: Any) -> list[str]:
+    """Return the names of a function's arguments, without `self`."""
+    code = getattr(function, "__wrapped__", function).__code__
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return names[1:] if names[:1] == ["self"] else names

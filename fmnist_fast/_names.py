@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._checks import in_place_of
+
 # The only list of transforms: the names in each public module of fmnist_fast.augment.
 TRANSFORMS = {
     "crop": (
@@ -61,7 +63,9 @@ def lazy(
 
     def get(name: str) -> Any:
         if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            public = "" if name.startswith("_") else name
+            hint = public and in_place_of(package, public, namespace["__all__"])
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         module = importlib.import_module(f".{modules[name]}", package)
         value = namespace[name] = getattr(module, name)
         return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._checks import checked_flag, checked_name
+from ._checks import checked_flag, checked_name, hinting
 from ._dataset import arrays
 from ._dataset.classes import ClassNames, checked_classes, selected_labels
 from ._dataset.columns import Columns, Pictures
@@ -252,6 +252,7 @@ class Dataset(Columns):
             extra=extra,
         )
 
+    @hinting()
     def split(
         self, size: float, *, seed: int = 0, stratify: bool = False
     ) -> tuple[Dataset, Dataset]:
@@ -279,6 +280,7 @@ class Dataset(Columns):
         first = first_part(self, size, seed, stratify)
         return self.select(first), self.select(~first)
 
+    @hinting()
     def filter(
         self,
         function: Callable[..., Any],
@@ -342,6 +344,7 @@ class Dataset(Columns):
         title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
         return f"{title} (SYNTHETIC)" if self.synthetic else title
 
+    @hinting()
     def show(
         self,
         rows: Any = None,

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._checks import checked_dtype, checked_flag, checked_integer, checked_name, hinting
+from ._checks import (
+    Suggesting,
+    checked_dtype,
+    checked_flag,
+    checked_integer,
+    checked_name,
+    hinting,
+)
 from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
 from ._dataset.arrays import check_row
 from ._loader import options
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
     from .augment import Augment, Compiled
 
 
-class Loader:
+class Loader(Suggesting):
     """Batches of a dataset, filled by native threads ahead of the training loop.
 
     Each loop over a Loader yields the next epoch, as ``(images, labels)`` tuples of
@@ -114,6 +121,8 @@ class Loader:
     Copies: A copied or pickled loader begins where the next loop over the original
     would begin. Only `load_state_dict` resumes in the middle of an epoch.
     """
+
+    _table = "Loader attribute"
 
     @hinting()
     def __init__(

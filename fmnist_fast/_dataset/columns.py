@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._checks import install_hint
+from .._checks import Suggesting, install_hint
 from .._io.cores import usable_cores
 from .._io.threads import run_together
 from .arrays import check_row, parts_of, row_or_rows
@@ -20,12 +20,13 @@ from .row import Row, new_row
 _FINGERPRINT_ROWS = 64
 
 
-class Columns:
+class Columns(Suggesting):
     """Images and labels as the two columns of a table, whose rows have numbers.
 
     `Dataset` is derived from this class and documents its attributes.
     """
 
+    _table = "Dataset attribute"
     images: np.ndarray  # or MultiFileImages, which supports the same operations
     labels: np.ndarray
     classes: tuple[str, ...]

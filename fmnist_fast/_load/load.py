@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .._checks import hinting
 from .._io.paths import is_url, shown
 from .._io.warn import warn
 from ..dataset import Dataset
@@ -11,6 +12,7 @@ from .find import find_split
 from .split import read_split, warn_of_labels_from_1
 
 
+@hinting()
 def load(
     split: str,
     root: str | os.PathLike[str] | None = None,

@@ -7,6 +7,7 @@ README of github.com/facebookresearch/qmnist, KMNIST at codh.rois.ac.jp/kmnist.
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Iterable
@@ -134,4 +135,7 @@ def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
         return spec.splits[split]
     *first, last = map(repr, spec.splits)
     known = f"{', '.join(first)} or {last}"
-    raise ValueError(f"split of {spec.name} must be {known}, got {split!r}")
+    hint = ""
+    if isinstance(split, os.PathLike) or "/" in str(split) or os.path.isdir(str(split)):
+        hint = f'.\nPass the folder second: load("train", "{split}")'
+    raise ValueError(f"split of {spec.name} must be {known}, got {split!r}{hint}")

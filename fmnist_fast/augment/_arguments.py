@@ -18,6 +18,8 @@ Check: TypeAlias = "Callable[[str, Any], Any]"  # (name, value) -> value to keep
 MAX_SIDE = 65536
 # These bounds of real numbers and of divisors keep the core's doubles finite.
 LARGE, SMALL = 1e6, 1e-6
+# Names of Pillow's codes of interpolations, which torchvision takes too.
+_PILLOW = "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"
 
 
 def number(low: float, high: float) -> Check:
@@ -46,6 +48,19 @@ def one_of(known: Collection[str]) -> Check:
         return checked_name(name, text, known)
 
     return check
+
+
+def interpolation(name: str, value: Any) -> str:
+    """Return an interpolation that is given by its name, an enum or Pillow's code."""
+    text = value.value if isinstance(value, enum.Enum) else value
+    if type(text) is int and text in range(len(_PILLOW)):
+        text = _PILLOW[text]
+    if text == "nearest-exact":
+        raise ValueError(
+            f"{name} must be one of {', '.join(INTERPOLATIONS)}, got {text!r}.\n"
+            "Pass 'nearest'. Resize then takes other pixels, except at whole multiples."
+        )
+    return checked_name(name, text, INTERPOLATIONS)
 
 
 def is_sequence(value: Any) -> bool:
@@ -125,8 +140,9 @@ def optional(check: Check) -> Check:
 
 
 def gray_level(name: str, value: Any) -> int:
-    """Return a gray level in 0..255; None means black."""
-    level = number(0, 255)(name, 0 if value is None else value)
+    """Return a gray level in 0..255; None means black, and [x] means x."""
+    item = value[0] if is_sequence(value) and len(value) == 1 else value
+    level = number(0, 255)(name, 0 if value is None else item)
     if level != int(level):
         raise ValueError(f"{name} must be a whole number in 0..255, got {value!r}")
     return int(level)
@@ -143,7 +159,7 @@ SHARED: dict[str, Check] = {
     "center": optional(sequence_of(real, 2)),
     "degrees": around(0.0, -LARGE, LARGE, 2),
     "fill": gray_level,
-    "interpolation": one_of(INTERPOLATIONS),
+    "interpolation": interpolation,
     "num_magnitude_bins": integer(2, 65536),
     "p": number(0, 1),
     "padding_mode": one_of(PADDING_MODES),

@@ -10,7 +10,13 @@ from typing import Any, TypeAlias
 from .._core import MAX_MIX_KINDS, default_floats
 from ._arguments import is_sequence
 from ._flat import FlatTransform, cumulative_thresholds
-from ._transform import Transform, checked_transforms, compile_all, flatten
+from ._transform import (
+    Transform,
+    check_functions,
+    checked_transforms,
+    compile_all,
+    flatten,
+)
 
 Function: TypeAlias = "Callable[..., Any]"
 Augment: TypeAlias = (
@@ -121,7 +127,9 @@ def _items(augment: Any, height: int, width: int) -> list[Any]:
                 f"name of a recipe or None, got {augment!r}"
             )
         augment = [augment]
-    return list(flatten(checked_transforms("augment", augment)))
+    items = list(flatten(checked_transforms("augment", augment)))
+    check_functions("augment", items)
+    return items
 
 
 def _name(item: Any) -> str:

@@ -6,7 +6,7 @@ import ast
 import importlib
 from typing import Any, cast
 
-from .._checks import did_you_mean
+from .._checks import in_place_of
 from .._core import default_floats
 from .._names import MODULES
 from ._transform import Transform
@@ -80,7 +80,8 @@ def _transform_from(node: Any) -> Transform:
     name = node.func.id
     if name not in TRANSFORMS:
         raise ValueError(
-            f"augment: unknown transform {name!r}{did_you_mean(name, TRANSFORMS)}"
+            f"augment: unknown transform {name!r}"
+            f"{in_place_of('fmnist_fast', name, TRANSFORMS)}"
         )
     transform = getattr(importlib.import_module(f".{MODULES[name]}", __package__), name)
     names = [keyword.arg for keyword in node.keywords]

@@ -71,7 +71,10 @@ class Transform:
     @default_floats
     def _check(self, **checks: Check) -> None:
         for name, check in checks.items():
-            value = check(f"{type(self).__name__}: {name}", getattr(self, name))
+            given = getattr(self, name)
+            if type(given).__module__ == "numpy" and hasattr(given, "tolist"):
+                given = given.tolist()  # an array like a list, its numbers like Python's
+            value = check(f"{type(self).__name__}: {name}", given)
             object.__setattr__(self, name, value)
 
     def _error(self, text: str) -> ValueError:
@@ -114,14 +117,20 @@ def checked_transforms(name: str, value: Any) -> tuple[Any, ...]:
     if not value:
         raise ValueError(f"{name} must not be empty, got {value!r}")
     for item in value:
-        if isinstance(item, type):
-            raise TypeError(
-                f"{name} must contain only transforms, got the class {item.__name__}. "
-                f"Pass an instance: {item.__name__}(...)."
-            )
-        if not isinstance(item, Transform) and not callable(item):
-            raise TypeError(f"{name} must contain only transforms, got {item!r}")
+        if not isinstance(item, Transform):
+            from ._foreign import check_item
+
+            check_item(name, item)
     return tuple(value)
+
+
+def check_functions(name: str, items: Sequence[Any]) -> None:
+    """Check that the functions among the items can be called with a batch."""
+    for item in items:
+        if not isinstance(item, Transform):
+            from ._foreign import check_function
+
+            check_function(name, item)
 
 
 def flatten(items: Sequence[Any]) -> Iterator[Any]:

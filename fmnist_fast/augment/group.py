@@ -8,7 +8,13 @@ from typing import Any
 
 from ._arguments import SMALL, number, optional, sequence_of
 from ._flat import Flat, Mix, choice, group
-from ._transform import Transform, checked_transforms, compile_all, flatten
+from ._transform import (
+    Transform,
+    check_functions,
+    checked_transforms,
+    compile_all,
+    flatten,
+)
 
 _MAX_DEPTH = 32
 
@@ -35,6 +41,7 @@ class _Container(Transform):
             )
         object.__setattr__(self, "_depth", depth)
         if self._is_list:
+            check_functions(f"{type(self).__name__}: transforms", self.transforms)
             return
         items = list(flatten(self.transforms))
         for item in items:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._checks import did_you_mean
+from ._foreign import hint_for
 from ._transform import Transform
 from .crop import RandomCrop, RandomHorizontalFlip
 from .erase import Cutout, RandomErasing
@@ -80,6 +81,6 @@ def recipe(name: str) -> Callable[[int, int], tuple[Transform, ...]]:
     if name not in RECIPES:
         raise ValueError(
             f"augment must be one of the recipes {', '.join(RECIPES)}, got {name!r}"
-            f"{did_you_mean(name, list(RECIPES))}"
+            f"{did_you_mean(name, list(RECIPES)) or hint_for(name)}"
         )
     return RECIPES[name]

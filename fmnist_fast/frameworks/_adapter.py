@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .._checks import Suggesting
 from ..dataset import Dataset
 from ..loader import Loader
 
@@ -35,7 +36,7 @@ def importing(name: str, requirement: str, *packages: str) -> Iterator[None]:
         ) from None
 
 
-class Adapter:
+class Adapter(Suggesting):
     """Base class of the adapters, which convert the batches of a `Loader`.
 
     Parameters
@@ -51,6 +52,7 @@ class Adapter:
         Loader that fills the batches.
     """
 
+    _table = "Loader attribute"
     _shown: tuple[str, ...] = ()  # attributes of the adapter that its repr shows
     _feed: Any = None  # what sends the batches of `loader` to a device
 

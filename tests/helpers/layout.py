@@ -33,9 +33,10 @@ from helpers.import_graph import (
 # The modules and packages at the top level, the lowest layer first. Each may import
 # lower layers and its own modules, but nothing else of its layer or above.
 LAYERS = (
-    ("errors", "_names", "_version"),
+    ("errors", "_equivalents", "_version"),
     ("_core",),
     ("_checks",),
+    ("_names",),
     ("_io",),
     ("_registry", "config", "idx"),
     ("_dataset", "_show"),

@@ -1,0 +1,311 @@
+"""What to write here in place of names and arguments of other libraries.
+
+The module is imported when an error is about to be raised. `equivalent` finds the
+sentences of a table, and `_TABLES` has the tables: names of the package, keywords of a
+call, attributes of a class. Each entry may have several names, which share a text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_THREADS = "Native threads fill the batches: pass threads=2, or leave it out."
+_SHUFFLE = "Pass shuffle=True to Loader, which shuffles all rows anew in each epoch."
+_SELECT = "Pass a dataset of the rows, in their order: dataset.select(rows)."
+_LOOP = "It isn't needed. Each loop over a loader is the next epoch."
+_MEMORY = "It isn't needed. The images are in memory or memory-mapped."
+_AUGMENT = "Pass transforms to the loader: Loader(dataset, augment=[...])."
+_SPLIT = 'Pass the split by name: load("train") or load("test").'
+_ROOT = 'Pass the folder as root: load("train", root="data").'
+_NORMALIZE = "Pass normalize=(mean, std) to Loader, or leave it out."
+_LOAD_BOTH = 'Use load("train") and load("test").'
+_TENSOR = "It isn't needed. Loader returns float32 arrays, and TorchLoader tensors."
+_GRAY = "It isn't needed. All images are grayscale."
+_COLOR = "There is none, because all images are grayscale. ColorJitter is the nearest."
+_BOXES = "There is none, because the images have no bounding boxes and no key points."
+_FUNCTION = "Pass a function(images, labels, rng) at the end of augment=[...]."
+_POLICY = "There is none. TrivialAugmentWide and RandAugment are the nearest."
+_VIEWS = "There is none. RandomCrop gives one crop in each epoch."
+_SIZES = "There is none, because all images of a batch have one size. Pass Resize."
+_TRANSFORMS = "The transforms are names of the package: ff.RandomCrop(28, padding=4)."
+_LOADERS = "Use Loader, or TorchLoader of fmnist_fast.frameworks.torch."
+
+_NAMES = {
+    # torchvision.transforms, versions 1 and 2
+    "ToTensor ToImage PILToTensor ToPureTensor ToTensorV2": _TENSOR,
+    "ToDtype ConvertImageDtype ToFloat": "Loader(dtype=...) does this.",
+    "Normalize Rescaling Normalization": _NORMALIZE,
+    "ToPILImage": 'Use dataset.with_format("pil").',
+    "Grayscale RandomGrayscale ToGray": _GRAY,
+    "RGB": 'Repeat the channel after the batch: images.repeat(3, axis=1), with "NCHW".',
+    "RandomChannelPermutation": _COLOR,
+    "RandomPhotometricDistort": _COLOR,
+    "AutoAugment AugMix AutoAugmentPolicy autoaugment": _POLICY,
+    "RandomPerspective": "There is none. RandomAffine with shear= is the nearest.",
+    "RandomOrder SomeOf": "There is none. Compose and RandomChoice are the nearest.",
+    "FiveCrop TenCrop": _VIEWS,
+    "Lambda LinearTransformation": _FUNCTION,
+    "Identity": "Leave it out, or pass augment=None.",
+    "JPEG ImageCompression": "There is none. GaussianBlur is the nearest.",
+    "RandomResize RandomShortestSize": _SIZES,
+    "ScaleJitter": "Pass RandomAffine(0, scale=(0.5, 1.5)), which keeps the size.",
+    "RandomZoomOut": "Pass RandomAffine(0, scale=(0.25, 1)), which keeps the size.",
+    "RandomIoUCrop ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat": _BOXES,
+    "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode": _BOXES,
+    "get_bounding_boxes get_keypoints": _BOXES,
+    "UniformTemporalSubsample": "There is none, because the images are no video.",
+    "Transform": "Use fmnist_fast.augment.Transform.",
+    "InterpolationMode": 'Pass the text "nearest" or "bilinear".',
+    "transforms v2 functional": _TRANSFORMS,
+    "check_type has_all has_any": _TRANSFORMS,
+    "query_chw query_size": "Use loader.image_sides.",
+    # transforms of Albumentations and Keras
+    "HorizontalFlip RandomFlip": "Use RandomHorizontalFlip.",
+    "VerticalFlip": "Use RandomVerticalFlip.",
+    "Rotate": "Use RandomRotation.",
+    "Affine ShiftScaleRotate RandomTranslation RandomZoom": "Use RandomAffine.",
+    "RandomBrightnessContrast RandomBrightness RandomContrast": "Use ColorJitter.",
+    "CoarseDropout": "Use Cutout or RandomErasing.",
+    "GaussNoise": "Use GaussianNoise.",
+    "OneOf": "Use RandomChoice.",
+    "Sequential": "Use Compose, or a list.",
+    # functions and classes of torch, torchvision, Keras, Hugging Face and scikit-learn
+    "DataLoader": _LOADERS,
+    "TensorDataset": "Use Dataset.from_arrays(images, labels).",
+    "Subset": "Use dataset.select(rows).",
+    "ConcatDataset": "Use dataset.concatenate(other).",
+    "random_split train_test_split": "Use dataset.split(0.9, seed=0).",
+    "RandomSampler": _SHUFFLE,
+    "SequentialSampler BatchSampler": "Loader does this by default.",
+    "SubsetRandomSampler WeightedRandomSampler Sampler": _SELECT,
+    "DistributedSampler": 'Pass shard="env" to Loader.',
+    "FashionMNIST fashion_mnist datasets": _LOAD_BOTH,
+    "load_data load_mnist load_dataset": _LOAD_BOTH,
+    "MNIST mnist": 'Use load("train", name="mnist").',
+    "KMNIST": 'Use load("train", name="kmnist").',
+    "EMNIST": 'Use load("train", name="emnist/balanced"), or another of its splits.',
+    "QMNIST": 'Use load("train", name="qmnist").',
+    "download": 'Use load("train", download=True).',
+    "from_arrays from_tensor_slices": "Use Dataset.from_arrays(images, labels).",
+    "from_huggingface": "Use Dataset.from_huggingface(ds).",
+    "ImageFolder image_dataset_from_directory": "Convert it once: convert_folder().",
+    "to_categorical one_hot": 'Loader(label_dtype="onehot") does this.',
+    "AUTOTUNE": "Leave threads and prefetch out. Their defaults suit the machine.",
+    "TorchLoader": "Use in fmnist_fast.frameworks.torch.",
+    "JaxLoader": "Use in fmnist_fast.frameworks.jax.",
+    "TensorFlowLoader": "Use in fmnist_fast.frameworks.tensorflow.",
+    "KerasLoader": "Use in fmnist_fast.frameworks.keras.",
+    "CupyLoader": "Use in fmnist_fast.frameworks.cupy.",
+}
+_FUNCTIONS = {  # of torchvision.transforms.functional
+    "hflip horizontal_flip": "Pass ff.RandomHorizontalFlip(p=1).",
+    "vflip vertical_flip": "Pass ff.RandomVerticalFlip(p=1).",
+    "resize": "Pass ff.Resize(size).",
+    "pad": "Pass ff.Pad(padding).",
+    "center_crop": "Pass ff.CenterCrop(size).",
+    "crop": "Pass ff.RandomCrop(size) or ff.CenterCrop(size).",
+    "resized_crop": "Pass ff.RandomResizedCrop(size).",
+    "rotate": "Pass ff.RandomRotation((angle, angle)).",
+    "affine": "Pass ff.RandomAffine((angle, angle)).",
+    "elastic elastic_transform": "Pass ff.ElasticTransform(alpha, sigma).",
+    "adjust_brightness": "Pass ff.ColorJitter(brightness=(factor, factor)).",
+    "adjust_contrast": "Pass ff.ColorJitter(contrast=(factor, factor)).",
+    "adjust_sharpness": "Pass ff.RandomAdjustSharpness(factor, p=1).",
+    "invert": "Pass ff.RandomInvert(p=1).",
+    "posterize": "Pass ff.RandomPosterize(bits, p=1).",
+    "solarize": "Pass ff.RandomSolarize(threshold, p=1).",
+    "autocontrast": "Pass ff.RandomAutocontrast(p=1).",
+    "equalize": "Pass ff.RandomEqualize(p=1).",
+    "gaussian_blur": "Pass ff.GaussianBlur(kernel_size, sigma).",
+    "gaussian_noise": "Pass ff.GaussianNoise(mean, sigma).",
+    "erase": "Pass ff.RandomErasing() or ff.Cutout(size).",
+    "to_tensor to_image pil_to_tensor": _TENSOR,
+    "to_dtype convert_image_dtype": "Loader(dtype=...) does this.",
+    "normalize": _NORMALIZE,
+    "adjust_hue adjust_saturation to_grayscale rgb_to_grayscale": _GRAY,
+    "perspective": "There is none. ff.RandomAffine with shear= is the nearest.",
+    "adjust_gamma": "There is none. ff.ColorJitter is the nearest.",
+}
+_LOADER = {
+    # torch.utils.data.DataLoader
+    "num_workers workers nproc num_proc use_multiprocessing": _THREADS,
+    "num_threads num_parallel_calls": _THREADS,
+    "pin_memory pin_memory_device non_blocking": (
+        'It isn\'t needed. TorchLoader(device="cuda") copies from pinned memory.'
+    ),
+    "collate_fn collate": "It isn't needed. Batches are arrays already. " + _FUNCTION,
+    "sampler batch_sampler indices index_sampler": (
+        f"Pass shuffle=True, or a rank's share by shard=(rank, world).\n{_SELECT}"
+    ),
+    "persistent_workers": "It isn't needed. The threads live as long as the loader.",
+    "prefetch_factor batches_ahead prefetch_size": "Pass prefetch=4.",
+    "worker_init_fn": "It isn't needed. All random numbers come from seed=.",
+    "timeout": "It isn't needed. No other process is waited for.",
+    "multiprocessing_context mp_context": "It isn't needed. Threads fill the batches.",
+    "in_order deterministic": "It isn't needed. Batches always come in order.",
+    "random_state random_seed rng key": "Pass seed=0.",
+    # tf.data, Keras, Hugging Face and FFCV
+    "batch batch_dim": "Pass batch_size=256.",
+    "drop_remainder drop_last_batch": "Pass drop_last=True.",
+    "buffer_size shuffle_buffer": _SHUFFLE,
+    "reshuffle_each_iteration": "It isn't needed. Each epoch has its own order.",
+    "repeat num_epochs epochs count": _LOOP,
+    "order": "Pass shuffle=True, or shuffle_block=256 for blocks of rows.",
+    "os_cache cache in_memory keep_in_memory streaming recompile recache": _MEMORY,
+    "pipelines": 'Pass augment=[...], dtype="float32" and normalize=(mean, std).',
+    "distributed": 'Pass shard="env".',
+    "rank num_replicas world_size num_shards shard_id shard_index world": (
+        'Pass shard=(rank, world), or shard="env".'
+    ),
+    "transform transforms map preprocessing_function augmentation": (
+        "Pass augment=[...], with the transforms of fmnist_fast."
+    ),
+    "target_transform": f'Pass label_dtype="onehot" for such labels.\n{_FUNCTION}',
+    "mean std rescale scale": "Pass normalize=(mean, std), for pixels in 0..1.",
+    "device": "Use an adapter: TorchLoader, JaxLoader or CupyLoader takes a device.",
+    "data_format channels channels_last": 'Pass layout="NCHW" or layout="NHWC".',
+    "one_hot num_classes class_mode": 'Pass label_dtype="onehot".',
+    "image_size target_size size": "Pass augment=[ff.Resize(32)].",
+    "validation_split subset": "Divide the dataset: dataset.split(0.9).",
+}
+_LOAD = {
+    "kind mode set subset": _SPLIT,
+    "transform transforms target_transform": _AUGMENT,
+    "data_dir cache_dir path data_home data_files folder": _ROOT,
+    "dataset dataset_name": 'Pass the dataset by name: load("train", name="mnist").',
+    "batch_size shuffle shuffle_files num_workers batched": (
+        "Pass it to the loader: Loader(dataset, batch_size=256, shuffle=True)."
+    ),
+    "streaming keep_in_memory in_memory num_proc": _MEMORY,
+    "as_supervised return_X_y as_frame": "Use dataset.images and dataset.labels.",
+    "with_info": "Use dataset.info.",
+    "verify verification_mode force_reload": "Run: fmnist-fast verify",
+    "normalize": "Pass it to the loader: Loader(dataset, normalize=...).",
+}
+_DIVIDE = {
+    "test_size": "Pass the first part's share: split(1 - test_size).",
+    "train_size size lengths": "Pass the share as fraction: split(0.9).",
+    "stratify_by_column by": "Pass stratify=True.",
+    "random_state": "Pass seed=0.",
+    "shuffle": "It isn't needed. The rows of the parts are always drawn at random.",
+}
+_KEEP = {
+    "function_args fn_kwargs": "Use functools.partial(function, ...).",
+    "with_indices": "Use ds.select(rows), with rows or a mask of numpy.",
+    "input_columns": "The function gets a row, a dict of 'image' and 'label'.",
+    "num_proc load_from_cache_file keep_in_memory desc writer_batch_size": (
+        "It isn't needed. A dataset is filtered in memory."
+    ),
+}
+_DRAW = {
+    "n num num_images limit k": "Pass count=32.",
+    "ncols nrow cols": "Pass columns=8.",
+    "indices index": "Pass rows=[...].",
+    "labels label": "Pass classes=[...].",
+    "cmap": _GRAY,
+    "figsize scale": "Pass zoom=4, the pixels of the picture for each pixel.",
+    "random_state": "Pass seed=0.",
+}
+_TRANSFORM = {
+    "resample": 'Pass interpolation="nearest" or interpolation="bilinear".',
+    "fillcolor cval value_fill": "Pass fill=0.",
+    "always_apply": "Pass p=1.",
+    "seed generator rng": "Pass seed=0 to Loader.",
+    "img image images": "A transform isn't called on images. " + _AUGMENT,
+}
+_DATASET = {
+    "data train_data test_data x x_train imgs image features_array": "Use ds.images.",
+    "targets target train_labels test_labels y y_train label": "Use ds.labels.",
+    "class_to_idx": 'Use ds.str2int("Bag"), or dict(zip(ds.classes, range(10))).',
+    "idx_to_class": "Use ds.int2str(8) or ds.classes.",
+    "class_names names": "Use ds.classes.",
+    "num_classes n_classes": "Use len(ds.classes).",
+    "features element_spec": "Use ds.images.shape, ds.labels.dtype and ds.classes.",
+    "column_names columns keys": 'The columns are ds["image"] and ds["label"].',
+    "num_rows num_examples cardinality count n": "Use len(ds).",
+    "shape": "Use ds.images.shape.",
+    "ndim dtype": "Use ds.images.ndim and ds.images.dtype.",
+    "map apply": f"{_AUGMENT}\nFor new images: Dataset.from_arrays(images, labels).",
+    "shuffle": f"{_SHUFFLE}\nOr use ds.select(rng.permutation(len(ds))).",
+    "batch iter unbatch": "Use Loader(ds, batch_size=256).",
+    "take head limit": "Use ds.select(range(5)).",
+    "skip tail": "Use ds.select(slice(5, None)).",
+    "sample": "Use ds.select(rng.choice(len(ds), 5)), or ds.show(seed=0).",
+    "repeat": _LOOP,
+    "prefetch": "Use Loader(ds, prefetch=4).",
+    "cache": _MEMORY,
+    "train_test_split random_split": "Use ds.split(0.9, seed=0).",
+    "shard": "Use Loader(ds, shard=(rank, world)), or ds.select(range(0, len(ds), 2)).",
+    "set_format with_transform set_transform transforms transform target_transform": (
+        f'{_AUGMENT}\nUse ds.with_format("pil") for Pillow images.'
+    ),
+    "to_pandas to_dataframe": (
+        "Use pandas.DataFrame(ds.images.reshape(len(ds), -1)).assign(label=ds.labels)."
+    ),
+    "numpy to_numpy as_numpy_iterator": "Use ds.images and ds.labels.",
+    "to_torch": "Use TorchLoader of fmnist_fast.frameworks.torch.",
+    "to_tf_dataset": "Use TensorFlowLoader of fmnist_fast.frameworks.tensorflow.",
+    "to_dict": "Use ds[:], a dict of two arrays.",
+    "sort": "Use ds.select(numpy.argsort(ds.labels, kind='stable')).",
+    "unique": "Use numpy.unique(ds.labels).",
+    "value_counts": "Use ds.class_counts().",
+    "describe": "Use ds.info, ds.mean, ds.std and ds.class_counts().",
+    "enumerate": "Use enumerate(ds).",
+    "append extend join": "Use ds.concatenate(other).",
+    "remove_columns rename_column cast_column class_encode_column add_column": (
+        "Use Dataset.from_arrays(images, labels, classes=[...])."
+    ),
+    "save save_to_disk": "Use write_idx(path, ds.images), and again for ds.labels.",
+    "push_to_hub to_parquet": "Use ds.to_huggingface().push_to_hub(name).",
+    "raw_folder processed_folder root path": "Use ds.source.",
+    "train": "Use ds.split_name.",
+    "download": 'Use load("train", download=True).',
+    "indices": _SELECT,
+}
+_EPOCHS = {
+    "take skip": "Use itertools.islice(loader, n).",
+    "unbatch": "Loop over the dataset, whose rows are {'image': ..., 'label': ...}.",
+    "as_numpy_iterator": "Use iter(loader). Batches are numpy arrays.",
+    "map": _FUNCTION,
+    "next get_next": "Use next(iter(loader)).",
+    "reset on_epoch_end": _LOOP,
+    "cardinality steps_per_epoch num_batches": "Use len(loader).",
+    "num_samples n": "Use len(loader.dataset).",
+}
+_TABLES = {
+    "fmnist_fast": _NAMES,
+    "fmnist_fast.augment": _NAMES,
+    "function": _FUNCTIONS,
+    "Loader": _LOADER,
+    "load": _LOAD,
+    "Dataset.split": _DIVIDE,
+    "Dataset.filter": _KEEP,
+    "Dataset.show": _DRAW,
+    "transform": _TRANSFORM,
+    "Dataset attribute": _DATASET,
+    "Loader attribute": {**_LOADER, **_EPOCHS},
+}
+
+
+def equivalent(table: str, name: str, value: Any = None) -> str:
+    """Return what to write in place of a name, or "" if the table doesn't have it.
+
+    `value` is that of a keyword. For a generator of random numbers it tells the seed.
+    """
+    if name == "generator" and table in ("Loader", "Dataset.split"):
+        return f"Pass seed={_seed_of(value)}."
+    if name == "train" and table == "load":
+        return f'Pass the split by name: load("{"train" if value else "test"}").'
+    for names, text in _TABLES.get(table, {}).items():
+        if name in names.split():
+            return text
+    return ""
+
+
+def _seed_of(generator: Any) -> int:
+    """Return the seed of a torch or numpy generator, or 0 if it doesn't tell it."""
+    if hasattr(generator, "initial_seed"):
+        return int(generator.initial_seed()) % 2**64
+    sequence = getattr(getattr(generator, "bit_generator", None), "seed_seq", None)
+    seed = getattr(sequence, "entropy", generator)
+    return seed % 2**64 if isinstance(seed, int) else 0

@@ -1,0 +1,79 @@
+"""Refusals of objects in `augment=` that are not transforms of this package."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from .._checks import in_place_of
+from .._names import MODULES
+
+# Libraries whose objects take single images, by the first part of a module's name.
+_LIBRARIES = {
+    "albumentations": "Albumentations",
+    "keras": "Keras",
+    "kornia": "Kornia",
+    "torchvision": "torchvision",
+}
+
+
+def check_item(name: str, item: Any) -> None:
+    """Raise TypeError for an item of `augment=` that can't be called with batches.
+
+    `name` is the argument that has the item. The message starts with it.
+    """
+    while isinstance(item, functools.partial):
+        item = item.func
+    kind = item if isinstance(item, type) else type(item)
+    owner = item if inspect.isroutine(item) else kind
+    for place in (owner.__module__, *(base.__module__ for base in kind.__mro__)):
+        library = _LIBRARIES.get(str(place).partition(".")[0])
+        if library:
+            word = owner.__name__
+            raise TypeError(
+                f"{name}: got {library}'s {word}"
+                f"{hint_for(word, item) or hint_for('transforms')}"
+            )
+    if isinstance(item, type):
+        raise TypeError(
+            f"{name} must contain only transforms, got the class {item.__name__}.\n"
+            f"Call it: {item.__name__}(...)"
+        )
+    if not callable(item):
+        hint = hint_for(item) if isinstance(item, str) else ""
+        raise TypeError(f"{name} must contain only transforms, got {item!r}{hint}")
+
+
+def check_function(name: str, function: Any) -> None:
+    """Raise TypeError for a Python function that can't be called with a batch.
+
+    Functions without a signature pass. Some functions in C have none.
+    """
+    modules = (base.__module__ for base in type(function).__mro__)
+    is_module = any(module.startswith("torch.nn") for module in modules)
+    try:  # the call of a torch module takes all arguments, and hands them to `forward`
+        signature = inspect.signature(function.forward if is_module else function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind("images", "labels", "rng")
+    except TypeError:
+        word = getattr(function, "__name__", type(function).__name__)
+        raise TypeError(
+            f"{name}: a Python function must be called as function(images, labels, rng)"
+            f", got {word}{signature}.\n"
+            "It gets each finished batch, and must return (images, labels)."
+        ) from None
+
+
+def hint_for(word: str, item: Any = None) -> str:
+    """Return what to pass in place of a transform or a function of another library."""
+    if word == "Compose":
+        return ".\nPass the list of its transforms, written with those of fmnist_fast."
+    if word in MODULES:
+        arguments = "(...)" if item is None else " with the same arguments"
+        return f".\nPass ff.{word}{arguments}."
+    if word == "Normalize" and len(getattr(item, "mean", ())) == 1:
+        return f".\nPass normalize=({item.mean[0]}, {item.std[0]}) to Loader."
+    return in_place_of("function", word) or in_place_of("fmnist_fast", word, MODULES)

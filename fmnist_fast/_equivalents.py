@@ -1,4 +1,4 @@
-"""What to write here in place of names and arguments of other libraries.
+"""The words of errors that name an equivalent for names of other libraries.
 
 The module is imported when an error is about to be raised. `equivalent` finds the
 sentences of a table, and `_TABLES` has the tables: names of the package, keywords of a
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 _THREADS = "Native threads fill the batches: pass threads=2, or leave it out."
-_SHUFFLE = "Pass shuffle=True to Loader, which shuffles all rows anew in each epoch."
+_SHUFFLE = "Pass shuffle=True to Loader, which shuffles all rows in each epoch."
 _SELECT = "Pass a dataset of the rows, in their order: dataset.select(rows)."
 _LOOP = "It isn't needed. Each loop over a loader is the next epoch."
 _MEMORY = "It isn't needed. The images are in memory or memory-mapped."
@@ -21,12 +21,14 @@ _NORMALIZE = "Pass normalize=(mean, std) to Loader, or leave it out."
 _LOAD_BOTH = 'Use load("train") and load("test").'
 _TENSOR = "It isn't needed. Loader returns float32 arrays, and TorchLoader tensors."
 _GRAY = "It isn't needed. All images are grayscale."
-_COLOR = "There is none, because all images are grayscale. ColorJitter is the nearest."
-_BOXES = "There is none, because the images have no bounding boxes and no key points."
+_COLOR = (
+    "It isn't available, because all images are grayscale. ColorJitter is the nearest."
+)
+_BOXES = "It isn't available, because the images have no boxes and no key points."
 _FUNCTION = "Pass a function(images, labels, rng) at the end of augment=[...]."
-_POLICY = "There is none. TrivialAugmentWide and RandAugment are the nearest."
-_VIEWS = "There is none. RandomCrop gives one crop in each epoch."
-_SIZES = "There is none, because all images of a batch have one size. Pass Resize."
+_POLICY = "It isn't available. TrivialAugmentWide and RandAugment are the nearest."
+_VIEWS = "It isn't available. RandomCrop gives one crop in each epoch."
+_SIZES = "It isn't available, because all images of a batch have one size. Pass Resize."
 _TRANSFORMS = "The transforms are names of the package: ff.RandomCrop(28, padding=4)."
 _LOADERS = "Use Loader, or TorchLoader of fmnist_fast.frameworks.torch."
 
@@ -41,19 +43,19 @@ _NAMES = {
     "RandomChannelPermutation": _COLOR,
     "RandomPhotometricDistort": _COLOR,
     "AutoAugment AugMix AutoAugmentPolicy autoaugment": _POLICY,
-    "RandomPerspective": "There is none. RandomAffine with shear= is the nearest.",
-    "RandomOrder SomeOf": "There is none. Compose and RandomChoice are the nearest.",
+    "RandomPerspective": "It isn't available. RandomAffine with shear= is the nearest.",
+    "RandomOrder SomeOf": "It isn't available. Compose and RandomChoice are the nearest.",
     "FiveCrop TenCrop": _VIEWS,
     "Lambda LinearTransformation": _FUNCTION,
     "Identity": "Leave it out, or pass augment=None.",
-    "JPEG ImageCompression": "There is none. GaussianBlur is the nearest.",
+    "JPEG ImageCompression": "It isn't available. GaussianBlur is the nearest.",
     "RandomResize RandomShortestSize": _SIZES,
     "ScaleJitter": "Pass RandomAffine(0, scale=(0.5, 1.5)), which keeps the size.",
     "RandomZoomOut": "Pass RandomAffine(0, scale=(0.25, 1)), which keeps the size.",
     "RandomIoUCrop ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat": _BOXES,
     "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode": _BOXES,
     "get_bounding_boxes get_keypoints": _BOXES,
-    "UniformTemporalSubsample": "There is none, because the images are no video.",
+    "UniformTemporalSubsample": "It isn't available, because the images are no video.",
     "Transform": "Use fmnist_fast.augment.Transform.",
     "InterpolationMode": 'Pass the text "nearest" or "bilinear".',
     "transforms v2 functional": _TRANSFORMS,
@@ -123,8 +125,8 @@ _FUNCTIONS = {  # of torchvision.transforms.functional
     "to_dtype convert_image_dtype": "Loader(dtype=...) does this.",
     "normalize": _NORMALIZE,
     "adjust_hue adjust_saturation to_grayscale rgb_to_grayscale": _GRAY,
-    "perspective": "There is none. ff.RandomAffine with shear= is the nearest.",
-    "adjust_gamma": "There is none. ff.ColorJitter is the nearest.",
+    "perspective": "It isn't available. ff.RandomAffine with shear= is the nearest.",
+    "adjust_gamma": "It isn't available. ff.ColorJitter is the nearest.",
 }
 _LOADER = {
     # torch.utils.data.DataLoader
@@ -157,7 +159,7 @@ _LOADER = {
     "rank num_replicas world_size num_shards shard_id shard_index world": (
         'Pass shard=(rank, world), or shard="env".'
     ),
-    "transform transforms map preprocessing_function augmentation": (
+    "transform transforms preprocessing_function augmentation": (
         "Pass augment=[...], with the transforms of fmnist_fast."
     ),
     "target_transform": f'Pass label_dtype="onehot" for such labels.\n{_FUNCTION}',

@@ -17,7 +17,7 @@ from fmnist_fast.frameworks._adapter import Adapter
         ("batchsize", ". Did you mean 'batch_size'?"),
         ("normalized", ". Did you mean 'normalize'?"),
         ("layouts", ". Did you mean 'layout'?"),
-        ("num_workers", ".\nIt takes dataset, batch_size, shuffle, "),
+        ("xyzzy", ".\nIt takes dataset, batch_size, shuffle, "),
     ],
 )
 def test_hint_for_a_loader(small, wrong, hint):

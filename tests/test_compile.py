@@ -28,11 +28,11 @@ def test_python_functions_come_last():
         ([RandomInvert(), "standard"], "must contain only transforms, got 'standard'"),
         (
             [RandomInvert],
-            r"got the class RandomInvert\. Pass an instance: RandomInvert\(",
+            r"got the class RandomInvert\.\nCall it: RandomInvert\(",
         ),
         (
             RandomInvert,
-            r"got the class RandomInvert\. Pass an instance: RandomInvert\(",
+            r"got the class RandomInvert\.\nCall it: RandomInvert\(",
         ),
         ({RandomInvert()}, "augment must be a list of transforms"),
     ],

@@ -94,7 +94,7 @@ def test_mixes_have_soft_labels(few):
         (
             [ff.RandomInvert],
             TypeError,
-            r"got the class RandomInvert\. Pass an instance",
+            r"got the class RandomInvert\.\nCall it",
         ),
         (
             [ff.RandomCrop(28)],

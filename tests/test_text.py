@@ -5,17 +5,22 @@ from helpers.transforms import EVERY
 
 from fmnist_fast.augment import (
     RECIPES,
+    ColorJitter,
     Cutout,
     MixUp,
     Pad,
+    RandomAdjustSharpness,
+    RandomAffine,
     RandomApply,
+    RandomAutocontrast,
     RandomChoice,
     RandomCrop,
+    RandomEqualize,
     RandomErasing,
     RandomHorizontalFlip,
     RandomInvert,
+    RandomPosterize,
     RandomRotation,
-    TrivialAugmentWide,
     compile_transforms,
     parse_transforms,
 )
@@ -32,7 +37,20 @@ from fmnist_fast.augment import (
         (
             "strong",
             [
-                TrivialAugmentWide(),
+                RandomChoice(
+                    [
+                        RandomRotation(135),
+                        RandomAffine(0, shear=(-45, 45)),
+                        RandomAffine(0, shear=(0, 0, -45, 45)),
+                        RandomAffine(0, translate=(0.25, 0.25)),
+                        ColorJitter(brightness=(0.4, 2)),
+                        ColorJitter(contrast=(0.2, 2)),
+                        RandomAdjustSharpness(2),
+                        RandomPosterize(3, p=1),
+                        RandomAutocontrast(p=1),
+                        RandomEqualize(p=1),
+                    ]
+                ),
                 RandomCrop((30, 40), 4),
                 RandomHorizontalFlip(),
                 Cutout(15),

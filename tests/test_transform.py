@@ -16,7 +16,9 @@ import fmnist_fast as ff
 from fmnist_fast import augment
 from fmnist_fast.augment import (
     ColorJitter,
+    RandomAffine,
     RandomCrop,
+    RandomErasing,
     RandomHorizontalFlip,
     RandomInvert,
     RandomRotation,
@@ -55,12 +57,21 @@ def test_equal_meanings_are_equal_values():
     assert Resize(28, antialias=None) == Resize(28, antialias=False)
     assert TrivialAugmentWide(fill=None) == TrivialAugmentWide(fill=0)
     assert RandomHorizontalFlip() != RandomVerticalFlip()
+    assert RandomCrop(28, fill=[3]) == RandomCrop(28, fill=(3.0,))
+    assert RandomErasing(1, value=[3]) == RandomErasing(1.0, value=3)
+    assert Resize(28, 0) == Resize(28, "nearest") != Resize(28, 2) == Resize(28)
 
 
 def test_numpy_numbers_are_accepted():
     transform = RandomCrop(np.int64(28), np.uint8(4), fill=np.float32(3))
     assert repr(transform) == repr(RandomCrop(28, 4, fill=3))
     assert repr(RandomInvert(np.float64(0.25))) == "RandomInvert(p=0.25)"
+    assert RandomRotation(np.array([-5, 5])) == RandomRotation(5)
+    assert RandomRotation(5, np.int64(2)) == RandomRotation(5, "bilinear")
+    assert Resize(np.array([3, 4])) == Resize((3, 4))
+    affine = {"translate": (0, 0.5), "scale": (1, 2), "shear": (0, 0, 1, 2)}
+    arrays = {name: np.array(value) for name, value in affine.items()}
+    assert RandomAffine(0, **arrays) == RandomAffine(0, **affine)
 
 
 def test_an_enum_member_can_replace_its_value():

@@ -27,6 +27,7 @@ from .._registry.datasets import (
     SPLITS,
     find_spec,
     find_split_spec,
+    hint_if_folder,
 )
 from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec, SplitSpec
@@ -345,7 +346,10 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     Unless exactly one file matches, the function adds to `notes` which files it found.
     """
     if not isinstance(split, str) or not split.isalnum():
-        raise ValueError(f"split must be a word such as 'train', got {split!r}")
+        raise ValueError(
+            f"split must be a word such as 'train', got {split!r}"
+            f"{hint_if_folder(split)}"
+        )
     names = _idx_names(folder)
     if not _distinct_files(folder, names):
         notes.append(

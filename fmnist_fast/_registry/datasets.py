@@ -135,7 +135,13 @@ def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
         return spec.splits[split]
     *first, last = map(repr, spec.splits)
     known = f"{', '.join(first)} or {last}"
-    hint = ""
-    if isinstance(split, os.PathLike) or "/" in str(split) or os.path.isdir(str(split)):
-        hint = f'.\nPass the folder second: load("train", "{split}")'
-    raise ValueError(f"split of {spec.name} must be {known}, got {split!r}{hint}")
+    raise ValueError(
+        f"split of {spec.name} must be {known}, got {split!r}{hint_if_folder(split)}"
+    )
+
+
+def hint_if_folder(split: Any) -> str:
+    """Return a hint if a split looks like a folder, which torchvision takes first."""
+    if isinstance(split, os.PathLike) or re.search(r"[/\\]|^data", str(split)):
+        return f'.\nPass the folder second: load("train", "{split}")'
+    return ""

@@ -50,6 +50,9 @@ def check_function(name: str, function: Any) -> None:
 
     Functions without a signature pass. Some functions in C have none.
     """
+    bound, named = (), {}
+    if isinstance(function, functools.partial):
+        function, bound, named = function.func, function.args, function.keywords
     modules = (base.__module__ for base in type(function).__mro__)
     is_module = any(module.startswith("torch.nn") for module in modules)
     try:  # the call of a torch module takes all arguments, and hands them to `forward`
@@ -57,13 +60,13 @@ def check_function(name: str, function: Any) -> None:
     except (TypeError, ValueError):
         return
     try:
-        signature.bind("images", "labels", "rng")
+        signature.bind(*bound, "images", "labels", "rng", **named)
     except TypeError:
         word = getattr(function, "__name__", type(function).__name__)
         raise TypeError(
-            f"{name}: a Python function must be called as function(images, labels, rng)"
-            f", got {word}{signature}.\n"
-            "It gets each finished batch, and must return (images, labels)."
+            f"{name}: functions must be callable as function(images, labels, rng), got "
+            f"{word}{signature}.\n"
+            "They get each finished batch, and must return (images, labels)."
         ) from None
 
 
@@ -76,4 +79,5 @@ def hint_for(word: str, item: Any = None) -> str:
         return f".\nPass ff.{word}{arguments}."
     if word == "Normalize" and len(getattr(item, "mean", ())) == 1:
         return f".\nPass normalize=({item.mean[0]}, {item.std[0]}) to Loader."
-    return in_place_of("function", word) or in_place_of("fmnist_fast", word, MODULES)
+    known = [*MODULES] if item is None else []
+    return in_place_of("function", word) or in_place_of("fmnist_fast", word, known)

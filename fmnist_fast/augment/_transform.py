@@ -73,7 +73,9 @@ class Transform:
         for name, check in checks.items():
             given = getattr(self, name)
             if type(given).__module__ == "numpy" and hasattr(given, "tolist"):
-                given = given.tolist()  # an array like a list, its numbers like Python's
+                given = (
+                    given.tolist()
+                )  # an array like a list, its numbers like Python's
             value = check(f"{type(self).__name__}: {name}", given)
             object.__setattr__(self, name, value)
 

@@ -61,9 +61,9 @@ class Resize(_Resample):
 
     Notes
     -----
-    "nearest" is equal to torchvision's. With "bilinear", at least 99.5 % of the pixels
-    are within one gray level of torchvision's. Other interpolations, such as bicubic,
-    are not available.
+    "nearest" is equal to torchvision's. With "bilinear", pixels differ from
+    torchvision's by at most one gray level. Other interpolations, such as bicubic and
+    "nearest-exact", are not available.
     """
 
     size: int | Sequence[int] | None
@@ -133,9 +133,9 @@ class RandomResizedCrop(_Resample):
     After ten draws that do not fit into the image, the crop is the largest rectangle
     in the center that `ratio` allows, as in torchvision.
 
-    "nearest" is equal to torchvision's. With "bilinear", at least 99.5 % of the pixels
-    are within one gray level of torchvision's. Other interpolations, such as bicubic,
-    are not available.
+    "nearest" is equal to torchvision's. With "bilinear", pixels differ from
+    torchvision's by at most one gray level. Other interpolations, such as bicubic and
+    "nearest-exact", are not available.
     """
 
     size: int | Sequence[int]

@@ -39,7 +39,9 @@ class ColorJitter(Transform):
 
     Notes
     -----
-    The result is equal to torchvision's for the same factors in the same order.
+    Brightness is equal to torchvision's for the same factor. Contrast differs by at
+    most one gray level: images of one gray level keep it here, and torchvision makes
+    some of them darker.
     """
 
     brightness: float | Sequence[float] | None = None

@@ -72,9 +72,11 @@ class RandomRotation(_Affine):
     Rotations and affine maps that follow each other are composed and resampled once.
 
     Torchvision allows expand=True, which makes images of different sizes.
-    With "bilinear", at least 99.5 % of the pixels are within one gray level of
-    torchvision's. If `fill` is not 0, torchvision multiplies the pixels at the border
-    by their weight twice, which makes them darker.
+    With "bilinear", pixels differ from torchvision's by at most two gray levels, and at
+    least 99.5 % by at most one. If `fill` is not 0, torchvision multiplies the pixels
+    at the border by their weight twice, which makes them darker. With "nearest", points
+    exactly between two pixels take the pixel that Pillow takes, as torchvision does for
+    Pillow images. For tensors it takes the even one.
 
     Examples
     --------
@@ -132,9 +134,11 @@ class RandomAffine(_Affine):
     -----
     Rotations and affine maps that follow each other are composed and resampled once.
 
-    With "bilinear", at least 99.5 % of the pixels are within one gray level of
-    torchvision's. If `fill` is not 0, torchvision multiplies the pixels at the border
-    by their weight twice, which makes them darker.
+    With "bilinear", pixels differ from torchvision's by at most two gray levels, and at
+    least 99.5 % by at most one. If `fill` is not 0, torchvision multiplies the pixels
+    at the border by their weight twice, which makes them darker. With "nearest", points
+    exactly between two pixels take the pixel that Pillow takes, as torchvision does for
+    Pillow images. For tensors it takes the even one.
     """
 
     degrees: float | Sequence[float]
@@ -196,9 +200,10 @@ class ElasticTransform(Warp):
     Three box filters in a row approximate the Gaussian. Torchvision uses a Gaussian
     that is cut at 4 sigma.
 
-    With "bilinear", at least 99.5 % of the pixels are within one gray level of
-    torchvision's for the same displacements. If `fill` is not 0, torchvision multiplies
-    the pixels at the border by their weight twice, which makes them darker.
+    With "bilinear", pixels differ from torchvision's for the same displacements by at
+    most two gray levels, and at least 99.5 % by at most one. If `fill` is not 0,
+    torchvision multiplies the pixels at the border by their weight twice, which makes
+    them darker.
     """
 
     alpha: float | Sequence[float] = 50.0

@@ -36,7 +36,7 @@ int fm_tone_needs_pixels(enum fm_tone_kind kind);
 /* Compute the table of one transform. pixels: uint8 (n,), or NULL if the table does not
    depend on them; table: uint8 (256,).
    In numpy: table[v] = new value of v, in float32 clipped to 0..255 and truncated; see
-   tests/reference_pixels.py.
+   tests/reference_pixels.py. Contrast: mean + (v - mean) * value.
    Not checked: 0 < n < 2**32 where the pixels are needed. */
 void fm_tone_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
                    size_t n, enum fm_cpu_level level, uint8_t table[256]);

@@ -104,11 +104,12 @@ def tied_map(fields, draws, shape):
 
 
 def is_close(got, want, interpolation, is_tied):
-    """Return whether 99.5 % of bilinear pixels differ by at most one gray level.
+    """Return whether bilinear pixels differ by at most two gray levels.
 
-    Nearest pixels must be equal except where `is_tied`.
+    At least 99.5 % of them must differ by at most one. Nearest pixels must be equal
+    except where `is_tied`.
     """
     if interpolation == "bilinear":
-        return share(got, want, 1) >= 0.995
+        return share(got, want, 2) == 1 and share(got, want, 1) >= 0.995
     free = ~np.broadcast_to(is_tied, got.shape)
     return free.mean() > 0.4 and share(got[free], want[free]) == 1

@@ -21,9 +21,7 @@ _NORMALIZE = "Pass normalize=(mean, std) to Loader, or leave it out."
 _LOAD_BOTH = 'Use load("train") and load("test").'
 _TENSOR = "It isn't needed. Loader returns float32 arrays, and TorchLoader tensors."
 _GRAY = "It isn't needed. All images are grayscale."
-_COLOR = (
-    "It isn't available, because all images are grayscale. ColorJitter is the nearest."
-)
+_COLOR = "It isn't available, because images are grayscale. ColorJitter is nearest."
 _BOXES = "It isn't available, because the images have no boxes and no key points."
 _FUNCTION = "Pass a function(images, labels, rng) at the end of augment=[...]."
 _POLICY = "It isn't available. TrivialAugmentWide and RandAugment are the nearest."
@@ -44,7 +42,7 @@ _NAMES = {
     "RandomPhotometricDistort": _COLOR,
     "AutoAugment AugMix AutoAugmentPolicy autoaugment": _POLICY,
     "RandomPerspective": "It isn't available. RandomAffine with shear= is the nearest.",
-    "RandomOrder SomeOf": "It isn't available. Compose and RandomChoice are the nearest.",
+    "RandomOrder SomeOf": "It isn't available. RandomChoice is the nearest.",
     "FiveCrop TenCrop": _VIEWS,
     "Lambda LinearTransformation": _FUNCTION,
     "Identity": "Leave it out, or pass augment=None.",

@@ -13,9 +13,9 @@ from fmnist_fast import _equivalents, augment
 from fmnist_fast._equivalents import equivalent
 from fmnist_fast.frameworks._adapter import Adapter
 
-DATA_LOADER = """num_workers pin_memory pin_memory_device collate_fn sampler batch_sampler
-persistent_workers prefetch_factor worker_init_fn timeout multiprocessing_context in_order
-generator"""
+DATA_LOADER = """num_workers pin_memory pin_memory_device collate_fn sampler
+batch_sampler persistent_workers prefetch_factor worker_init_fn timeout in_order
+multiprocessing_context generator"""
 TF_DATA = """buffer_size drop_remainder num_parallel_calls batch repeat num_epochs
 reshuffle_each_iteration deterministic"""
 FFCV = "order os_cache pipelines recompile recache batches_ahead distributed indices"
@@ -130,9 +130,9 @@ def test_misspelled_names(wrong, right):
         _ = ff.xyzzy
 
 
-DATASET = """data targets train_labels class_to_idx features column_names num_rows shape map
-shuffle batch take skip repeat prefetch train_test_split set_format transform to_pandas
-numpy target cache shard sort unique with_transform num_classes class_names"""
+DATASET = """data targets train_labels class_to_idx features column_names num_rows shape
+map shuffle batch take skip repeat prefetch train_test_split set_format transform
+to_pandas numpy target cache shard sort unique with_transform num_classes class_names"""
 
 
 def test_attributes_of_datasets(small):
@@ -191,7 +191,7 @@ def test_errors_within_a_property_stay():
         def take(self):
             raise AttributeError("the cause")
 
-    with pytest.raises(AttributeError, match="^the cause"):
+    with pytest.raises(AttributeError, match=r"^the cause"):
         _ = Broken().take
 
 

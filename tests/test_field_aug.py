@@ -1,6 +1,7 @@
 """Cases from the field: transforms, and names and arguments of other libraries."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,36 +33,31 @@ def test_case_11_transforms_of_torchvision(small):
     with pytest.raises(TypeError, match=words):
         ff.Loader(small, augment=[lambda x: x])
     kind = type("RandomCrop", (), {"__module__": "torchvision.transforms"})
-    with pytest.raises(
-        TypeError, match=r"got torchvision's .*\nPass ff\.RandomCrop wi"
-    ):
+    with pytest.raises(TypeError, match=r"got torchvision's .*\nPass ff\.RandomCrop"):
         ff.Loader(small, augment=[kind()])
 
 
 def test_case_28_no_black_frames_of_the_recipe_strong(real_train):
     """Fewer than 1 image in 1,000 is nearly black or flat after the recipe "strong"."""
-    dataset = real_train.select(slice(0, 10_000))
+    dataset = real_train.select(slice(0, 30_000))
     brightness = dataset.images.mean(axis=(1, 2))
-    n_dark = n_flat = 0
     options = {"dtype": "uint8", "layout": "flat", "augment": "strong"}
-    loader = ff.Loader(dataset, 10_000, **options)
-    for _ in range(3):
-        ((images, _),) = loader
-        n_dark += (images.mean(axis=1) < 0.1 * brightness).sum()
-        n_flat += (images.std(axis=1) < 8).sum()
-    assert max(n_dark, n_flat) < 30
+    ((images, _),) = ff.Loader(dataset, 30_000, **options)
+    assert (images.mean(axis=1) < 0.1 * brightness).sum() < 30
+    assert (images.std(axis=1) < 8).sum() < 30
 
 
 def test_case_33_bilinear_warps_are_within_two_levels():
-    """Bilinear warps differ from the exact value by at most two gray levels."""
+    """Bilinear warps differ from torchvision's by at most two gray levels."""
+    docs = Path(__file__).parents[1] / "docs" / "augmentation.md"
+    bound = "differ from torchvision's by at most two gray levels"
+    assert bound in " ".join(docs.read_text("utf-8").split())
     image = np.array([[[255, 0], [255, 255]]], np.uint8)
-    warped = ff.Loader(
-        ff.Dataset.from_arrays(image, np.zeros(1, np.uint8)),
-        augment=ff.RandomRotation((26, 26), "bilinear"),
-        **{"dtype": "uint8", "layout": "NHW"},
-    )
-    exact = 154.81  # of the upper left pixel, and torchvision gives 155
-    assert abs(next(iter(warped))[0][0, 0, 0] - exact) <= 2
+    dataset = ff.Dataset.from_arrays(image, np.zeros(1, np.uint8))
+    warp = ff.RandomRotation((26, 26), "bilinear")
+    ((warped, _),) = ff.Loader(dataset, dtype="uint8", layout="NHW", augment=warp)
+    torchvisions = [[155, 57], [212, 212]]
+    assert abs(warped[0].astype(int) - torchvisions).max() == 2
 
 
 def test_case_37_contrast_keeps_images_of_one_level():

@@ -52,16 +52,16 @@ def test_transforms_of_torchvision(small):
             (module.Compose([crop]), "Compose.\nPass the list of its transforms"),
             (
                 module.Normalize((0.25,), (0.5,)),
-                "Pass normalize=(0.25, 0.5) to Loader.",
+                "Pass normalize=(0.25, 0.5) to Load",
             ),
             (module.Normalize([0.5] * 3, [1] * 3), "Pass normalize=(mean, std) to"),
             (
                 module.AutoAugment(),
-                "TrivialAugmentWide and RandAugment are the nearest",
+                "TrivialAugmentWide and RandAugment are the",
             ),
             (module.Lambda(len), "Pass a function(images, labels, rng) at the end of"),
             (F.hflip, "Pass ff.RandomHorizontalFlip(p=1)."),
-            (F.adjust_gamma, "There is none. ff.ColorJitter is the nearest."),
+            (F.adjust_gamma, "It isn't available. ff.ColorJitter is the nearest."),
             (functools.partial(F.resize, size=[14]), "resize.\nPass ff.Resize(size)."),
             (F.get_dimensions, "The transforms are names of the package"),
         ]:
@@ -133,7 +133,7 @@ def test_classes_texts_and_numbers(small, item, text):
 def test_texts_in_place_of_a_recipe(small):
     for text, hint in [
         ("RandomCrop", r"got 'RandomCrop'\.\nPass ff\.RandomCrop\(\.\.\.\)\."),
-        ("AutoAugment", r"got 'AutoAugment'\.\nThere is none\. Trivial"),
+        ("AutoAugment", r"got 'AutoAugment'\.\nIt isn't available\. Trivial"),
         ("stong", r"got 'stong'\. Did you mean 'strong'\?"),
     ]:
         with pytest.raises(ValueError, match=hint):

@@ -1,6 +1,6 @@
 /* Tables of gray levels, declared in tone.h. The arithmetic, float32 truncated at the
-   end, is that of torchvision.transforms.v2.functional on uint8 images. Contrast differs: see
-   contrast_table. */
+   end, is that of torchvision.transforms.v2.functional on uint8 images. Contrast
+   differs: see contrast_table. */
 #include "tone.h"
 
 int fm_tone_needs_pixels(enum fm_tone_kind kind)

@@ -133,7 +133,8 @@ _LOADER = {
     "pin_memory pin_memory_device non_blocking": (
         'It isn\'t needed. TorchLoader(device="cuda") copies from pinned memory.'
     ),
-    "collate_fn collate": "It isn't needed. Batches are arrays already. " + _FUNCTION,
+    "collate_fn collate": "It isn't needed. Batches are arrays already.\n"
+    "A function(images, labels, rng) at the end of augment=[...] can change them.",
     "sampler batch_sampler indices index_sampler": (
         f"Pass shuffle=True, or a rank's share by shard=(rank, world).\n{_SELECT}"
     ),

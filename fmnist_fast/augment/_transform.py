@@ -34,8 +34,9 @@ class Transform:
     -----
     Values: Transforms are immutable. They can be compared, hashed, copied and
     pickled, except for `CFunction`. `repr` returns the call that makes an equal
-    transform. An option such as `interpolation` may also be an enum member with its
-    value, such as torchvision's ``InterpolationMode.BILINEAR``.
+    transform. `interpolation` may also be torchvision's ``InterpolationMode`` or
+    Pillow's code 0 or 2, and a gray level may be a sequence of one number. A numpy
+    array means the same as a list.
 
     Determinism: The random numbers depend only on the loader's seed, the epoch, the
     position of the sample and the transform's index in the list.

@@ -121,8 +121,8 @@ def add_others(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--training",
         nargs="*",
-        choices=["accuracy", "speed"],
-        help="measure the examples that train instead; default: both parts",
+        choices=["accuracy", "speed", "gain"],
+        help="measure the examples that train instead; default: all parts",
     )
     parser.add_argument(
         "--gpu",

@@ -1,4 +1,4 @@
-"""Accuracy and seconds of the programs in examples/ that train."""
+"""Accuracy and seconds of the programs in examples/ that train, and the gain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOADERS = {
     "torchvision": ["train_torch.py", "--loader", "torchvision", "--workers", "2"],
 }
 OTHERS = {"jax": ["train_jax.py"], "sklearn": ["train_sklearn.py"]}
-PARTS = ("accuracy", "speed")
+PARTS = ("accuracy", "speed", "gain")
 
 
 def measure(parts: Sequence[str], quick: bool) -> dict:
@@ -30,27 +30,31 @@ def measure(parts: Sequence[str], quick: bool) -> dict:
     parts : list of str
         "accuracy" runs all programs at the same time, each with one OpenMP thread, as
         other load does not change an accuracy. "speed" runs the two loaders of
-        train_torch.py one after the other and needs quiet cores.
+        train_torch.py one after the other and needs quiet cores. "gain" trains a CNN
+        and an MLP behind two loaders in turn (gain.py), and needs quiet cores too.
     quick : bool
         Take the options --quick and --synthetic of the programs.
     """
-    more = ["--quick", "--synthetic"] if quick else []
-    measures = {"accuracy": _accuracies, "speed": _speeds}
+    measures = {"accuracy": _accuracies, "speed": _speeds, "gain": _gain}
     return {
         part: {
             "machine": machine.describe(),
             "quick": quick,
-            "figures": measures[part](more),
+            "figures": measures[part](quick),
         }
         for part in parts
     }
 
 
-def _accuracies(more: list[str]) -> dict[str, dict]:
+def _more(quick: bool) -> list[str]:
+    return ["--quick", "--synthetic"] if quick else []
+
+
+def _accuracies(quick: bool) -> dict[str, dict]:
     """Return accuracies in percent of the programs, which run at the same time."""
     commands = {n: [*w, "--seeds", str(SEEDS)] for n, w in LOADERS.items()} | OTHERS
     running = {
-        name: _start([*words, *more], OMP_NUM_THREADS="1")
+        name: _start([*words, *_more(quick)], OMP_NUM_THREADS="1")
         for name, words in commands.items()
     }
     try:
@@ -76,12 +80,19 @@ def _accuracy(text: str, index: int) -> dict[str, float]:
     return figures | ({"deviation": float(deviation)} if deviation else {})
 
 
-def _speeds(more: list[str]) -> dict[str, dict]:
+def _speeds(quick: bool) -> dict[str, dict]:
     """Return the speeds of both loaders, which run one after the other."""
+    more = ["--epochs", str(SPEED_EPOCHS), *_more(quick)]
     return {
-        name: _speed(_finish(_start([*words, "--epochs", str(SPEED_EPOCHS), *more])))
+        name: _speed(_finish(_start([*words, *more])))
         for name, words in LOADERS.items()
     }
+
+
+def _gain(quick: bool) -> dict[str, dict]:
+    from .gain import measure  # which needs PyTorch and torchvision
+
+    return measure(quick)
 
 
 def _speed(text: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import moving_in
 from helpers.dataset_files import write_synthetic
+from helpers.moving_in import MOVED
 
 import fmnist_fast as ff
 
@@ -22,7 +23,6 @@ PACKAGES = {
     "from-huggingface": ("datasets", "PIL", "torch"),
     "from-ffcv": ("torch",),
 }
-MOVED = {"from-torchvision": "moved_torch.py", "from-keras": "moved_keras.py"}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Figures of the programs in examples/ that train, from what they print."""
 
+import importlib.util
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +28,17 @@ def programs(monkeypatch):
     monkeypatch.setattr(training, "_start", start)
     monkeypatch.setattr(training, "_finish", lambda process: TEXT[process.name])
     return started
+
+
+@pytest.fixture
+def gain():
+    """Return the module that measures the gain, which needs torchvision."""
+    for package in ("torch", "torchvision"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    from benchmarks import gain
+
+    return gain
 
 
 def test_accuracies_are_those_of_the_last_lines(programs):
@@ -75,3 +87,28 @@ def test_no_program_is_left_after_an_error(monkeypatch):
     with pytest.raises(RuntimeError, match=r"train_torch\.py failed"):
         training.measure(["accuracy"], quick=False)
     assert len(killed) == 4
+
+
+def test_the_gain_is_that_of_both_networks(gain, monkeypatch):
+    monkeypatch.setattr(gain, "WORKERS", 0)
+    result = training.measure(["gain"], quick=True)["gain"]
+    assert result["quick"] and set(result["figures"]) == {"cnn", "mlp"}
+    for seconds in result["figures"].values():
+        ours, theirs = seconds["fmnist_fast"], seconds["torchvision"]
+        assert seconds["saved"] == pytest.approx(1 - ours / theirs) and ours > 0
+
+
+def test_the_gain_is_a_median_over_rounds_in_turn(gain, monkeypatch):
+    measured, taken = iter([0, 0, 10, 9, 20, 10, 100, 80]), []
+
+    def seconds(model, batches):
+        taken.append(list(batches))
+        return next(measured)
+
+    monkeypatch.setattr(gain, "_seconds", seconds)
+    loaders = {"torchvision": "abcdef", "fmnist_fast": "ABCDEF"}
+    figures = gain._compare(object, 2, loaders, 3)
+    assert figures.pop("saved") == pytest.approx(0.2)
+    assert figures == {"torchvision": 20, "fmnist_fast": 10}
+    warm_up = [[*"abcde"], [*"ABCDE"]]
+    assert taken == warm_up + [[*"ab"], [*"AB"]] * 3

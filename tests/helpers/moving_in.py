@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 TOLERANCE = 5e-7  # of a pixel, whose rounding differs: see the pages
+MOVED = {"from-torchvision": "moved_torch.py", "from-keras": "moved_keras.py"}
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
 THEIRS = {

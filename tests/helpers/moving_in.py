@@ -22,13 +22,14 @@ THEIRS = {
     "from torch.utils.data import *\n"
     "from torchdata.stateful_dataloader import StatefulDataLoader\n"
     "from torchvision.datasets import FashionMNIST\n"
-    "from torchvision.transforms import v2\n"
-    "from torchvision.transforms import Compose, Normalize, PILToTensor, ToTensor",
+    "from torchvision.transforms import InterpolationMode, v2\n"
+    "from torchvision.transforms import Compose, Normalize, PILToTensor, ToTensor\n"
+    "images, device = torch.zeros(64, 1, 28, 28), 'cpu'",
     "from-tf-data": "import fmnist_fast as ff\n"
     "import tensorflow as tf\n"
     "train = ff.load('train', 'data')\n"
     "x, y = train.images[..., None], train.labels.astype('int64')",
-    "from-keras": "import numpy as np\nfrom keras import layers",
+    "from-keras": "import keras\nimport numpy as np\nfrom keras import layers",
     "from-huggingface": "import datasets, PIL.ImageOps, torch\n"
     "import fmnist_fast as ff\n"
     "load_dataset = lambda name, split: ff.load(split, 'data').to_huggingface()",
@@ -46,8 +47,7 @@ def main(page):
     prelude = THEIRS[Path(page).stem]
     if prelude is not None:
         exec(prelude, theirs)
-        shared = ("keras", "model", "root")
-        theirs |= {name: ours[name] for name in shared if name in ours}
+        theirs |= {name: ours[name] for name in ("model", "root") if name in ours}
     for left, right in rows(text):
         try:
             wanted = [] if prelude is None else values(left, theirs)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import moving_in
 from helpers.dataset_files import write_synthetic
@@ -14,6 +15,7 @@ from helpers.moving_in import MOVED
 
 import fmnist_fast as ff
 
+from_arrays = ff.Dataset.from_arrays
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 PACKAGES = {
@@ -104,8 +106,17 @@ def test_a_cell_that_does_not_run_or_differs_is_a_fault(run, tmp_path):
         assert fault is None or fault in done.stderr
 
 
+@pytest.mark.parametrize("mean, std", [(0.286, 0.353), (0.1307, 0.3081), (0, 1)])
+def test_pixels_differ_by_rounding_as_the_pages_say(mean, std):
+    levels = np.arange(256, dtype=np.uint8)
+    train = from_arrays(levels.reshape(256, 1, 1), levels % 10)
+    ((pixels, _),) = ff.Loader(train, normalize=(mean, std))
+    theirs = (levels.astype("f4") / 255 - np.float32(mean)) / np.float32(std)
+    limit = 6e-8 if std == 1 else 5e-7
+    assert 0 < abs(pixels.ravel() - theirs).max() <= limit
+
+
 def test_other_values_differ():
-    np, from_arrays = pytest.importorskip("numpy"), ff.Dataset.from_arrays
     train = from_arrays(np.zeros((10, 2, 2), np.uint8), np.arange(10))
     loader = ff.Loader(train, 5, normalize=None)
     moving_in.compare(loader, loader)

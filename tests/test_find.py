@@ -10,7 +10,8 @@ from helpers.server import content
 
 import fmnist_fast as ff
 from fmnist_fast._cli.main import main
-from fmnist_fast._load.find import find_split, spelling
+from fmnist_fast._load.find import find_split
+from fmnist_fast._load.names import spelling
 from fmnist_fast._registry.datasets import DATASETS, SPLITS
 
 STEMS = SPLITS["test"].stems

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._dataset.card import CARD_NAME
 from .._io.paths import File, expanded
-from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
+from .._load.find import SplitFiles, find_split, has_own_card, is_folder
+from .._load.names import spelling
 from .._load.published import longest_message, without_advice
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec

@@ -25,7 +25,9 @@ from ..dataset import Dataset
 from ..errors import DownloadError, FormatError
 from ..idx import map_idx
 from .cache import read_items, read_only
-from .find import companion_missing, fetch_any, find_file
+from .find import fetch_any
+from .hints import companion_missing
+from .names import find_file
 from .split import check_images_and_labels
 
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))

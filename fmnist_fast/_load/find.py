@@ -10,9 +10,7 @@ folder of IDX files they are found by three words in their names: the split (``t
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,17 +18,16 @@ from typing import NamedTuple
 from .. import config
 from .._dataset.card import CARD_NAME, read_card
 from .._io.paths import File, expanded, is_url, shown
-from .._io.private import has_file, only_files
 from .._registry.datasets import (
     DATASETS,
     DEFAULT,
-    SPLITS,
     find_spec,
     find_split_spec,
 )
-from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec, SplitSpec
 from ..errors import DownloadError
+from .hints import companion_missing, files_nearby, owner_of_labels
+from .names import distinct_files, find_file, idx_names, spelling, stem_of, words_of
 from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get
 
 _SPLIT_WORDS = {"test": {"test", "t10k"}}
@@ -38,10 +35,7 @@ _KINDS = {
     "image": {"images", "image", "idx3"},
     "label": {"labels", "label", "idx1", "idx2"},
 }
-_COPY = re.compile(r" ?\(\d+\)")  # a browser marks a second download like this
-_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 _MAX_LISTED = 12  # file names in a message
-_MAX_HINTS = 3  # hints per folder in a message
 
 
 class SplitFiles(NamedTuple):
@@ -99,7 +93,11 @@ def find_split(
         pair = _fetch_files(known, str(root))
     elif known is not None:
         places = [base] if base else [config.data_folder(), config.cache_folder()]
-        pair = _find_by_names(spec, split, known, places, notes, check=not any_folder)
+        pair = _find_by_names(
+            *(spec, split, known, places, notes),
+            is_named=is_named,
+            any_dataset=bool(any_folder),
+        )
     if any_folder and not pair:
         files = _find_any(split, any_folder, notes, is_known=known is not None)
         if files is not None:
@@ -168,119 +166,54 @@ def _find_by_names(
     places: Iterable[Path | None],
     notes: list[str],
     *,
-    check: bool,
+    is_named: bool,
+    any_dataset: bool,
 ) -> list[File]:
     """Return both files from the first folder that has both, otherwise one or none.
 
-    With `check`, files of another published dataset are skipped. Unless both files are
-    found, the function adds to `notes` what is missing and what the folders have.
+    Unless `any_dataset` is True, files of another published dataset are skipped. Unless
+    both files are found, the function adds to `notes` what is missing and what the
+    folders have. With `is_named`, they say nothing about files of other datasets.
     """
-    stems = part.stems
-    skipped: list[str] = []
     half: list[File] = []
     bases = [place.absolute() for place in places if place]
-    folders = [base / name for base in bases for name in spec.folders]
-    for folder in folders:
-        files = [find_file(folder, stem) for stem in stems]
+    for files in pairs_in(spec, part, bases):
         pair = [file for file in files if file is not None]
-        owner = None
-        if len(pair) == 2 and check:
-            owner = _other_owner(spec, pair[1].path)
-        if owner is not None:
-            skipped.append(
-                f"{pair[1]} is a file of {owner.title}. Pass name={owner.name!r}."
-            )
-        elif len(pair) == 2:
+        if len(pair) == 2 and (any_dataset or not _is_of_another(spec, pair[1])):
             return pair
-        elif pair and not half:
-            notes.append(companion_missing(pair[0], stems[files.index(None)]))
+        if len(pair) == 1 and not half:
             half = pair
+            notes.append(companion_missing(half[0], part.stems[files.index(None)]))
     if half:
         return half
     searched = [str(at) if at.is_dir() else f"{at} (no such folder)" for at in bases]
     where = f" in {', '.join(searched)}."
     if not searched:
         where = ": FMNIST_FAST_CACHE is off and FMNIST_FAST_DATA is not set."
-    notes.append(f"found no {split} files of {spec.title}{where}")
-    notes += skipped + [hint for at in folders for hint in _hints(at, stems)]
+    of = "" if any_dataset else f" of {spec.title}"
+    notes.append(f"found no {split} files{of}{where}")
+    for at in bases:
+        others = not is_named and at != config.cache_folder()
+        notes += files_nearby(at, split, spec, others=others)
     return []
 
 
-def find_file(folder: Path, stem: str) -> File | None:
-    """Return the file in `folder` whose name is closest to `stem`, if it has one."""
-    paths = (folder / name for name in _spellings_in(folder, stem))
-    return next(map(File, only_files(paths)), None)
+def pairs_in(
+    spec: DatasetSpec, part: SplitSpec, bases: Iterable[Path]
+) -> Iterator[list[File | None]]:
+    """Yield the image file and the label file of a split in each folder, or None."""
+    for base in bases:
+        for name in spec.folders:
+            yield [find_file(base / name, stem) for stem in part.stems]
 
 
-def _spellings_in(folder: Path, stem: str) -> Iterator[str]:
-    """Yield the names that a file may have, the closest to `stem` first."""
-    yield from (stem, f"{stem}.gz")
-    names = _names_in(folder)
-    ranked = [(rank, name) for name in names if (rank := spelling(name, stem))]
-    yield from (name for _, name in sorted(ranked))
-
-
-def _names_in(folder: Path) -> list[str]:
-    """Return the names in a folder, or no names if it is unreadable."""
-    try:
-        return os.listdir(folder)
-    except (OSError, ValueError):
-        return []
-
-
-def spelling(name: str, stem: str) -> tuple[list[int], bool] | None:
-    """Return a sort key for a spelling of `stem`, or None if `name` is another name.
-
-    The words of `stem` may be joined by any characters. Suffixes and the number of a
-    copy may follow.
-    """
-    stem_words = _words(stem)
-    # This check is cheap, and a folder may have thousands of other files.
-    if stem_words[0] not in name.lower() or name.startswith("."):
-        return None
-    words, n = _words(name), len(stem_words)
-    marks = [word for word in words[n:] if word not in ("gz", "idx")]
-    numbers = [int(word) for word in marks if word.isdigit()]
-    if words[:n] != stem_words or len(numbers) + marks.count("copy") < len(marks):
-        return None
-    return numbers or [0] * len(marks), "gz" in words
-
-
-def companion_missing(file: File, stem: str) -> str:
-    """Return the message for a `file` whose companion `stem` is missing."""
-    text = f"{file}: {stem} or {stem}.gz must be in the same folder, found neither."
-    return "\n".join([text, *_hints(file.path.parent, [stem])])
-
-
-def _hints(folder: Path, stems: Iterable[str]) -> list[str]:
-    """Return a sentence for what is named like a file, and for each archive."""
-    hints = []
-    for name in _names_in(folder):
-        matches = [stem for stem in stems if spelling(name, stem)]
-        with contextlib.suppress(PermissionError):  # nobody can know what it is
-            if matches and os.path.isdir(folder / name):
-                hints.append(f"{folder / name} is a folder.")
-                file = find_file(folder / name, matches[0])
-                hints[-1] += f" Move {file.path.name} out of it." if file else ""
-            elif matches and not has_file(folder / name):
-                hints.append(f"{folder / name} is a broken link, a pipe or a device.")
-            elif name.lower().endswith(_ARCHIVES):
-                hints.append(f"{folder / name} may hold the files. Unpack it.")
-    return sorted(hints)[:_MAX_HINTS]
-
-
-def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
-    """Return the other dataset that published this label file, if there is one."""
-    sizes = [file.nbytes for file in spec.files if file.name == labels.name]
-    if labels.stat().st_size in sizes:  # no two datasets have label files of one size
-        return None
-    from .cache import read_items
-
-    try:
-        owner = owner_of(read_items(File(labels), cache=False, verify=True)[1])
-    except (OSError, ValueError, MemoryError):
-        return None  # reading the split reports the error
-    return owner[0] if owner and owner[0].name != spec.name else None
+def _is_of_another(spec: DatasetSpec, labels: File) -> bool:
+    """Return whether another dataset than `spec` published this label file."""
+    sizes = [file.nbytes for file in spec.files if file.name == labels.path.name]
+    if labels.path.stat().st_size in sizes:
+        return False  # no two datasets have label files of one size
+    owner = owner_of_labels(labels)
+    return owner is not None and owner.name != spec.name
 
 
 # ---- at a URL ---------------------------------------------------------------------
@@ -316,8 +249,8 @@ def _find_in_folder(split: str, name: str | os.PathLike[str]) -> SplitFiles:
     folder = _checked_folder("name must be a published dataset or a folder", name)
     files = _find_by_words(split, folder, notes)
     if files is None:
-        stems = SPLITS[split].stems if split in SPLITS else ()
-        raise FileNotFoundError("\n".join([*notes, *_hints(folder, stems)]))
+        notes += files_nearby(folder, split, DATASETS[DEFAULT], others=True)
+        raise FileNotFoundError("\n".join(notes))
     return files
 
 
@@ -334,7 +267,7 @@ def _find_any(
             f"{folder}: the dataset that its {CARD_NAME} describes has no split "
             f"{split!r}"
         )
-    if files is None and not is_known and _distinct_files(folder, _idx_names(folder)):
+    if files is None and not is_known and distinct_files(folder, idx_names(folder)):
         raise FileNotFoundError("\n".join(notes))
     return files
 
@@ -346,8 +279,8 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     """
     if not isinstance(split, str) or not split.isalnum():
         raise ValueError(f"split must be a word such as 'train', got {split!r}")
-    names = _idx_names(folder)
-    if not _distinct_files(folder, names):
+    names = idx_names(folder)
+    if not distinct_files(folder, names):
         notes.append(
             f"{folder}: found no IDX file. Its name must contain idx or ubyte."
         )
@@ -357,12 +290,12 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
         matching = [
             name
             for name in names
-            if words & {*_words(_stem(name))} and kind_words & {*_words(name)}
+            if words & {*words_of(stem_of(name))} and kind_words & {*words_of(name)}
         ]
-        paths = _distinct_files(folder, matching)
+        paths = distinct_files(folder, matching)
         if len(paths) != 1:
             split_words, kinds = (" or ".join(sorted(w)) for w in (words, kind_words))
-            found = [path.name for path in paths or _distinct_files(folder, names)]
+            found = [path.name for path in paths or distinct_files(folder, names)]
             more = f" and {len(found) - _MAX_LISTED} more" * (len(found) > _MAX_LISTED)
             notes.append(
                 f"{folder}: split {split!r} must have one {kind} file, got "
@@ -377,35 +310,3 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
         if any(spelling(pair[0].path.name, p.images) for p in spec.splits.values())
     ]
     return SplitFiles(pair[0], pair[1], split, owners[0] if len(owners) == 1 else None)
-
-
-def _stem(name: str) -> str:
-    """Return a file's name without the number of a copy and without ``.gz``."""
-    return _COPY.sub("", name).removesuffix(".gz")
-
-
-def _distinct_files(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Return the preferred file of each stem, sorted by stem."""
-    paths = only_files(folder / name for name in sorted(names, key=_preference))
-    by_stem = {_stem(path.name): path for path in paths}  # the last one wins
-    return [path for _, path in sorted(by_stem.items())]
-
-
-def _preference(name: str) -> tuple[bool, bool, str]:
-    """Return a key that sorts the file to prefer last."""
-    return not _COPY.search(name), not name.endswith(".gz"), name
-
-
-def _idx_names(folder: Path) -> list[str]:
-    """Return the names in a folder that are those of IDX files."""
-    return [
-        name
-        for name in _names_in(folder)
-        if not name.startswith(".")  # such as a file that is still being written
-        and any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
-    ]
-
-
-def _words(name: str) -> list[str]:
-    """Return the words and numbers in a file's name, in lower case."""
-    return re.findall(r"[a-z0-9]+", name.lower())

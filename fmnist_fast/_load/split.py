@@ -19,7 +19,8 @@ from ..dataset import Dataset
 from ..errors import FormatError
 from .cache import read_items, read_only
 from .copies import Decoded
-from .find import SplitFiles, spelling
+from .find import SplitFiles
+from .names import spelling
 
 
 def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:

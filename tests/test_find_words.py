@@ -120,7 +120,7 @@ def test_a_folder_without_idx_files(tmp_path):
     (tmp_path / "train-images.npy").touch()
     with pytest.raises(FileNotFoundError, match=r": found no IDX file\. Its name must"):
         ff.load("train", name=tmp_path)
-    with pytest.raises(FileNotFoundError, match="found no train files of"):
+    with pytest.raises(FileNotFoundError, match="found no train files in"):
         ff.load("train", tmp_path)
 
 

@@ -79,7 +79,10 @@ def find_split(
     if name is not None and is_folder(name):
         if root is not None or download:
             option = "download" if root is None else "root"
-            raise ValueError(f"{option} requires a dataset's name, got folder {name}")
+            raise ValueError(
+                f"{option} requires a dataset's name, got folder {name}.\n"
+                "Pass the folder as root."
+            )
         return _find_in_folder(split, name)
     spec, is_named = find_spec(DEFAULT if name is None else name), name is not None
     base = None if root is None or is_url(root) else _path_of(root)
@@ -151,7 +154,9 @@ def _checked_folder(requirement: str, path: str | os.PathLike[str]) -> Path:
     """Return the absolute path of a folder, or raise FileNotFoundError."""
     folder = _path_of(path)
     if not folder.is_dir():
-        reason = "is a file" if folder.exists() else "does not exist"
+        reason = "does not exist"
+        if folder.exists():
+            reason = f"is a file.\nPass its folder, {str(folder.parent)!r}."
         raise FileNotFoundError(f"{requirement}, got {folder}, which {reason}")
     return folder
 

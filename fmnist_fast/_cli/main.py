@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 def _plain_warnings(options: Mapping[str, str]) -> Iterator[None]:
     """Print warnings of the block without the file and line that issued them."""
 
-    def show(message: Warning, *_: Any, **__: Any) -> None:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
         text = harmless(message_of(message, options))
         print(f"{_PROGRAM}: warning: {text}", file=sys.stderr)
 
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {__version__}"
     )
-    parser.set_defaults(run=lambda _: parser.print_help() or 0, options={})
+    parser.set_defaults(run=lambda _: _print_help(parser), options={})
     commands = parser.add_subparsers(metavar="COMMAND")
 
     for module in _COMMANDS:
@@ -111,3 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         options = {action.dest: action.option_strings[-1] for action in actions}
         command.set_defaults(run=module.run, options=options)
     return parser
+
+
+def _print_help(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return 0

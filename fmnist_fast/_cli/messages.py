@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"\[(Errno|WinError) -?\d+\] ")  # the system's, of an erro
 _VALUE = r"""('[^']*'|"[^"]*"|\w+)"""
 
 
-def message_of(error: BaseException, options: Mapping[str, str]) -> str:
+def message_of(error: BaseException | str, options: Mapping[str, str]) -> str:
     """Return the message of an error or a warning.
 
     `options` are the options of the command, by the names of their arguments.

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot and options:
         given = "class" if "classes" in options else next(iter(options))
         raise ValueError(f"--plot draws a whole split. Leave out --{given}.")
-    dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
+    dataset = find_or_draw(arguments, arguments.split)
     check_indices(arguments.index or [], dataset)
     if arguments.plot:
         picture = _drawn_plot(dataset, arguments.plot)

@@ -95,9 +95,8 @@ def find_split(
     if known is not None and is_url(root):
         pair = _fetch_files(known, str(root))
     elif known is not None:
-        places = [base] if base else [config.data_folder(), config.cache_folder()]
         pair = _find_by_names(
-            *(spec, split, known, places, notes),
+            *(spec, split, known, places_of(base), notes),
             is_named=is_named,
             any_dataset=bool(any_folder),
         )
@@ -168,7 +167,7 @@ def _find_by_names(
     spec: DatasetSpec,
     split: str,
     part: SplitSpec,
-    places: Iterable[Path | None],
+    bases: list[Path],
     notes: list[str],
     *,
     is_named: bool,
@@ -180,17 +179,13 @@ def _find_by_names(
     both files are found, the function adds to `notes` what is missing and what the
     folders have. With `is_named`, they say nothing about files of other datasets.
     """
-    half: list[File] = []
-    bases = [place.absolute() for place in places if place]
-    for files in pairs_in(spec, part, bases):
-        pair = [file for file in files if file is not None]
+    for pair in _pairs_in(spec, part, bases):
         if len(pair) == 2 and (any_dataset or not _is_of_another(spec, pair[1])):
             return pair
-        if len(pair) == 1 and not half:
-            half = pair
-            notes.append(companion_missing(half[0], part.stems[files.index(None)]))
-    if half:
-        return half
+    half = find_half(spec, part, bases)
+    if half is not None:
+        notes.append(companion_missing(*half))
+        return [half[0]]
     searched = [str(at) if at.is_dir() else f"{at} (no such folder)" for at in bases]
     where = f" in {', '.join(searched)}."
     if not searched:
@@ -203,13 +198,33 @@ def _find_by_names(
     return []
 
 
-def pairs_in(
+def _pairs_in(
     spec: DatasetSpec, part: SplitSpec, bases: Iterable[Path]
-) -> Iterator[list[File | None]]:
-    """Yield the image file and the label file of a split in each folder, or None."""
+) -> Iterator[list[File]]:
+    """Yield the image file and the label file of a split in each folder, if found."""
     for base in bases:
         for name in spec.folders:
-            yield [find_file(base / name, stem) for stem in part.stems]
+            files = (find_file(base / name, stem) for stem in part.stems)
+            yield [file for file in files if file is not None]
+
+
+def find_half(
+    spec: DatasetSpec, part: SplitSpec, bases: Iterable[Path]
+) -> tuple[File, str] | None:
+    """Return a file of a split without its companion, and the companion's name."""
+    for pair in _pairs_in(spec, part, bases):
+        if len(pair) == 1:
+            is_images = spelling(pair[0].path.name, part.images) is not None
+            return pair[0], part.stems[is_images]
+    return None
+
+
+def places_of(root: Root) -> list[Path]:
+    """Return the folders in which `load` looks for the files."""
+    if root is not None:
+        return [_path_of(root)]
+    places = (config.data_folder(), config.cache_folder())
+    return [place.absolute() for place in places if place]
 
 
 def _is_of_another(spec: DatasetSpec, labels: File) -> bool:

@@ -95,7 +95,7 @@ def test_another_file_of_that_name_is_kept(two, https, tmp_path):
     sha256 = two[0][1].sha256
     message = (
         rf"b\.gz: not the published file of that name: its sha256 must be {sha256}, "
-        rf"got {hashlib.sha256(b'mine').hexdigest()}\.\nRemove or rename the file, "
+        rf"got {hashlib.sha256(b'mine').hexdigest()}$"
     )
     with pytest.raises(ff.FormatError, match=message):
         fetch(two[0], tmp_path)

@@ -200,8 +200,8 @@ def test_without_a_name_any_published_dataset_is_accepted(
 ):
     """Files of MNIST under the names of Fashion-MNIST cause a warning."""
     message = r"It is .* of MNIST\.\nPass root='.*', name='mnist'"
-    for spelling in ("7-zip", "published"):
-        folder = put(tmp_path / spelling, mnist_files, spelling)
+    for tool in ("7-zip", "published"):
+        folder = put(tmp_path / tool, mnist_files, tool)
         with pytest.warns(UserWarning, match=message):
             assert ff.load("test", folder).name == "mnist"
         assert ff.load("test", folder, name="mnist").name == "mnist"

@@ -28,7 +28,7 @@ from .._registry.spec import DatasetSpec, SplitSpec
 from ..errors import DownloadError
 from .hints import companion_missing, files_nearby, owner_of_labels
 from .names import distinct_files, find_file, idx_names, spelling, stem_of, words_of
-from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get
+from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get, how_to_replace
 
 _SPLIT_WORDS = {"test": {"test", "t10k"}}
 _KINDS = {
@@ -54,6 +54,8 @@ class SplitFiles(NamedTuple):
     is_named : bool
         Whether the caller asked for `name`. Then a file of another published dataset
         is an error.
+    advice : str
+        Lines for a message that say how to replace a damaged file.
     """
 
     images: File
@@ -61,6 +63,7 @@ class SplitFiles(NamedTuple):
     split: str = ""
     name: str | None = None
     is_named: bool = False
+    advice: str = ""
 
 
 def find_split(
@@ -112,8 +115,12 @@ def find_split(
     if len(pair) < 2:
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
+    replace = ""
+    if not is_url(root) and not has_own_card(pair[0].path.parent):
+        replace = f"\n{how_to_replace(spec, split, root, is_named=is_named)}"
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
-    return SplitFiles(pair[0], pair[1], split, spec.name, is_named or root is None)
+    is_named = is_named or root is None
+    return SplitFiles(pair[0], pair[1], split, spec.name, is_named, replace)
 
 
 def _download(spec: DatasetSpec, part: SplitSpec, root: Root) -> list[File]:

@@ -24,7 +24,7 @@ _FORMATS = {
     "ff.Dataset.from_arrays(x['x_train'], x['y_train']).",
     r"fashion-mnist_(train|test)\.csv": "Load it with x = numpy.loadtxt({0!r}, 'uint8',"
     " delimiter=',', skiprows=1), then "
-    "ff.Dataset.from_arrays(x[:, 1:].reshape(-1, 28, 28), x[:, 0]).",
+    "ff.Dataset.from_arrays(x[:, 1:].copy().reshape(-1, 28, 28), x[:, 0]).",
 }
 _MAX_HINTS = 3  # per folder
 _MAX_NEARBY = 6  # in other folders

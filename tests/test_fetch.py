@@ -146,7 +146,7 @@ def test_offline_lists_the_files_and_their_folder(https, tmp_path, monkeypatch, 
         fetch(files, "data")
     assert str(caught.value).splitlines() == [
         "FMNIST_FAST_OFFLINE is set, so nothing is fetched.",
-        f"Put these files into {tmp_path / 'data'}:",
+        f"Put these files into {tmp_path / 'data'}, then try again:",
         f"  a.gz ({N} bytes, SHA-256 {files[0].sha256}) from https://x/a or http://y/a",
         f"  a.gz (MD5 {md5}) from https://x/b",
     ]
@@ -175,7 +175,7 @@ def test_without_a_network_the_files_and_their_folder_are_listed_too(
     assert lines[0] == "could not fetch b.gz:"
     assert re.match(r"  https://127\.0\.0\.1:9/b: request failed: .*refused", lines[1])
     assert lines[2:4] == [
-        f"Put these files into {tmp_path}:",
+        f"Put these files into {tmp_path}, then try again:",
         f"  b.gz ({N} bytes, SHA-256 {files[1].sha256}) from https://127.0.0.1:9/b",
     ]
     assert lines[4].startswith("  c.gz") and len(lines) == 5

@@ -24,6 +24,8 @@ from ..errors import FormatError
 from .arguments import add_shared, line_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .._registry.spec import DatasetSpec
 
 ABOUT = "Check the SHA-256, header, counts and labels of files."
@@ -110,7 +112,7 @@ def _find_splits(
 
 def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     """Return "ok", "DIFFERS", "DAMAGED" or "MISSING" for a file, and the reason."""
-    from .._registry.hashes import is_published, owner_of, published_sha256, sha256_of
+    from .._registry.hashes import sha256_of
     from ..idx import decode_idx, read_content
 
     try:
@@ -123,6 +125,15 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
         return "DAMAGED", f"can't be read: {error.strerror or error}"
     except (FormatError, MemoryError) as error:
         return "DAMAGED", _without(error, path)
+    return _compare_file(path, specs, items, digest)
+
+
+def _compare_file(
+    path: Path, specs: list[DatasetSpec], items: np.ndarray, digest: str
+) -> tuple[str, str]:
+    """Return "ok" or "DIFFERS" for a file with these items and SHA-256."""
+    from .._registry.hashes import is_published, owner_of, published_sha256
+
     header = f"{items.dtype} {items.shape}"
     published = [
         (spec, stem)

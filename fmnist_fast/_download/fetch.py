@@ -76,7 +76,7 @@ def _fetch_one(file: PublishedFile, folder: Path) -> str:
 
 def _by_hand(files: Sequence[PublishedFile], folder: Path) -> str:
     """Return lines that name the folder, and each file with its URLs and hash."""
-    lines = [f"Put these files into {folder}:"]
+    lines = [f"Put these files into {folder}, then try again:"]
     for file in files:
         size = f"{file.nbytes} bytes, " if file.nbytes else ""
         known = f"SHA-256 {file.sha256}" if file.sha256 else f"MD5 {file.md5}"

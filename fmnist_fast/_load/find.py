@@ -2,10 +2,9 @@
 
 The files are in a folder that the caller names, in $FMNIST_FAST_DATA, in the cache
 folder or at a URL. They are found by the names of the published files, in all spellings
-that tools leave behind: plain or ``.gz``, `t10k-images.idx3-ubyte` as 7-zip unpacks it,
-`train-images-idx3-ubyte (1).gz` as a browser names a second download. In any other
-folder of IDX files they are found by three words in their names: the split (``train``;
-``test`` or ``t10k``; any other), ``images`` or ``idx3``, and ``labels`` or ``idx1``.
+of `names`. In any other folder of IDX files they are found by three words in their
+names: the split (``train``; ``test`` or ``t10k``; any other), ``images`` or ``idx3``,
+and ``labels`` or ``idx1``.
 """
 
 from __future__ import annotations
@@ -80,13 +79,8 @@ def find_split(
     the folders have instead, and the last lines say how to get the files.
     """
     if name is not None and is_folder(name):
-        if root is not None or download:
-            option = "download" if root is None else "root"
-            raise ValueError(
-                f"{option} requires a dataset's name, got folder {name}.\n"
-                "Pass the folder as root."
-            )
-        return _find_in_folder(split, name)
+        options = {"root": root is not None, "download": download}
+        return _find_in_folder(split, name, [key for key in options if options[key]])
     spec, is_named = find_spec(DEFAULT if name is None else name), name is not None
     base = None if root is None or is_url(root) else _path_of(root)
     any_folder = None if is_named else base  # its files may be of any dataset
@@ -98,11 +92,9 @@ def find_split(
     if known is not None and is_url(root):
         pair = _fetch_files(known, str(root))
     elif known is not None:
-        pair = _find_by_names(
-            *(spec, split, known, places_of(base), notes),
-            is_named=is_named,
-            any_dataset=bool(any_folder),
-        )
+        options = {"is_named": is_named, "any_dataset": bool(any_folder)}
+        bases = places_of(base)
+        pair = _find_by_names(spec, split, known, bases, notes, **options)
     if any_folder and not pair:
         files = _find_any(split, any_folder, notes, is_known=known is not None)
         if files is not None:
@@ -115,9 +107,9 @@ def find_split(
     if len(pair) < 2:
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
-    replace = ""
-    if not is_url(root) and not has_own_card(pair[0].path.parent):
-        replace = f"\n{how_to_replace(spec, split, root, is_named=is_named)}"
+    replace = how_to_replace(spec, split, root, is_named=is_named)
+    if is_url(root) or has_own_card(pair[0].path.parent):
+        replace = ""
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
     is_named = is_named or root is None
     return SplitFiles(pair[0], pair[1], split, spec.name, is_named, replace)
@@ -270,8 +262,15 @@ def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:
 # ---- by words, in any folder of IDX files -----------------------------------------
 
 
-def _find_in_folder(split: str, name: str | os.PathLike[str]) -> SplitFiles:
-    """Return the files of a split in the folder `name`."""
+def _find_in_folder(
+    split: str, name: str | os.PathLike[str], options: list[str]
+) -> SplitFiles:
+    """Return the files of a split in the folder `name`, which excludes the options."""
+    if options:
+        raise ValueError(
+            f"{options[0]} requires a dataset's name, got folder {name}.\n"
+            "Pass the folder as root."
+        )
     notes: list[str] = []
     folder = _checked_folder("name must be a published dataset or a folder", name)
     files = _find_by_words(split, folder, notes)

@@ -65,7 +65,7 @@ def load(
     FormatError
         A file is damaged, has no images or no labels, or belongs to another dataset
         than `name`. Also raised if the numbers of images and labels differ. The message
-        names the file.
+        names the file. It says how to replace a published file that is damaged.
     OSError
         A file can't be read. The error's `filename` is the path.
     MemoryError
@@ -85,8 +85,9 @@ def load(
     RuntimeWarning
         The function waits for another process that makes the same decoded copy.
     UserWarning
-        A file has the name of a published file, but other content. Also given if a
-        decoded copy cannot be saved, or if other users could write to its folder.
+        A file has the name of a published file, but other content, perhaps that of
+        another dataset or split. Also given if a decoded copy cannot be saved, or if
+        other users could write to its folder.
 
     Notes
     -----

@@ -40,7 +40,7 @@ def fetch_splits(
         paths = fetch(list(files), folder)
     except FormatError as error:
         split = next(name for name in spec.splits if spec.splits[name] in parts)
-        raise FormatError(f"{error}\n{how_to_replace(spec, split, root)}") from None
+        raise FormatError(f"{error}{how_to_replace(spec, split, root)}") from None
     if not spec.archive:
         return paths
     from .._io.archive import extract
@@ -84,9 +84,9 @@ def how_to_get(
 def how_to_replace(
     spec: DatasetSpec, split: str, root: Root, *, is_named: bool = True
 ) -> str:
-    """Return the lines of a message that say how to replace a file of a split."""
+    """Return lines that say how to replace a file, with a line break before them."""
     unset = ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
-    text = f"Delete it, then download the published file{unset}:"
+    text = f"\nDelete it, then download the published file{unset}:"
     return "\n".join([text, *_commands(spec, split, root, is_named=is_named)])
 
 

@@ -158,6 +158,14 @@ def test_a_missing_file_with_another_spelling_is_named(run, tmp_path):
     assert (code, err) == (1, f"fmnist-fast: error: {text}\n{hint}\n")
 
 
+@pytest.mark.parametrize("name", ["фото", "---", "photo.jpg", "idx", "a" * 300])
+def test_a_missing_file_without_another_spelling(run, tmp_path, name):
+    (tmp_path / "other photo (1).jpg").touch()
+    code, _, err = run("convert", tmp_path / name)
+    assert code == 1 and len(err.splitlines()) == 1
+    assert err.startswith(f"fmnist-fast: error: {tmp_path / name}: ")
+
+
 @pytest.mark.parametrize(
     "text, want",
     [

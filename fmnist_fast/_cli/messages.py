@@ -24,15 +24,10 @@ def message_of(error: BaseException | str, options: Mapping[str, str]) -> str:
         if isinstance(error.filename, (str, bytes)):
             text = f"{os.fsdecode(error.filename)}: {text}"
             if isinstance(error, FileNotFoundError):
-                text += _similar(Path(os.fsdecode(error.filename)))
+                from .._load.hints import similar  # a slow import
+
+                text += similar(Path(os.fsdecode(error.filename)))
     return in_options(_NUMBER.sub("", text), options)
-
-
-def _similar(path: Path) -> str:
-    from .._load.names import find_file
-
-    file = find_file(path.parent, path.name.removesuffix(".gz"))
-    return f"\nThere is {file}." if file else ""
 
 
 def in_options(text: str, options: Mapping[str, str]) -> str:

@@ -79,8 +79,7 @@ def find_split(
     the folders have instead, and the last lines say how to get the files.
     """
     if name is not None and is_folder(name):
-        options = {"root": root is not None, "download": download}
-        return _find_in_folder(split, name, [key for key in options if options[key]])
+        return _find_in_folder(split, name, root, download=download)
     spec, is_named = find_spec(DEFAULT if name is None else name), name is not None
     base = None if root is None or is_url(root) else _path_of(root)
     any_folder = None if is_named else base  # its files may be of any dataset
@@ -107,12 +106,11 @@ def find_split(
     if len(pair) < 2:
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
-    replace = how_to_replace(spec, split, root, is_named=is_named)
-    if is_url(root) or has_own_card(pair[0].path.parent):
-        replace = ""
+    is_own = is_url(root) or has_own_card(pair[0].path.parent)
+    advice = "" if is_own else how_to_replace(spec, split, root, is_named=is_named)
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
     is_named = is_named or root is None
-    return SplitFiles(pair[0], pair[1], split, spec.name, is_named, replace)
+    return SplitFiles(pair[0], pair[1], split, spec.name, is_named, advice)
 
 
 def _download(spec: DatasetSpec, part: SplitSpec, root: Root) -> list[File]:
@@ -263,12 +261,13 @@ def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:
 
 
 def _find_in_folder(
-    split: str, name: str | os.PathLike[str], options: list[str]
+    split: str, name: str | os.PathLike[str], root: Root, *, download: bool
 ) -> SplitFiles:
-    """Return the files of a split in the folder `name`, which excludes the options."""
-    if options:
+    """Return the files of a split in the folder `name`, which excludes the others."""
+    if root is not None or download:
+        option = "download" if root is None else "root"
         raise ValueError(
-            f"{options[0]} requires a dataset's name, got folder {name}.\n"
+            f"{option} requires a dataset's name, got folder {name}.\n"
             "Pass the folder as root."
         )
     notes: list[str] = []

@@ -13,7 +13,7 @@ from .._registry.datasets import DATASETS
 from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec
 from .cache import read_items
-from .names import find_file, idx_names, names_in, spelling, subfolders
+from .names import find_file, idx_names, is_idx_name, names_in, spelling, subfolders
 
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 # Patterns for files in which Hugging Face, Keras and Kaggle keep these datasets.
@@ -106,8 +106,9 @@ def owner_of_labels(labels: File) -> DatasetSpec | None:
 
 
 def similar(path: Path) -> str:
-    """Return a sentence about a file whose name is a spelling of `path`'s, or ""."""
+    """Return a line about an IDX file whose name is a spelling of `path`'s, or ""."""
+    file = None
     with contextlib.suppress(OSError):
-        file = find_file(path.parent, path.name.removesuffix(".gz"))
-        return f"There is {file}." if file else ""
-    return ""
+        if is_idx_name(path.name):
+            file = find_file(path.parent, path.name.removesuffix(".gz"))
+    return f"\nThere is {file}." if file else ""

@@ -71,7 +71,7 @@ def spelling(name: str, stem: str) -> tuple[list[int], bool] | None:
     The words of `stem` may be joined by any characters. Suffixes and the number of a
     copy may follow.
     """
-    stem_words = words_of(stem)
+    stem_words = words_of(stem) or [stem]
     # This check is cheap, and a folder may have thousands of other files.
     if stem_words[0] not in name.lower() or name.startswith("."):
         return None
@@ -102,8 +102,13 @@ def _names_of_idx(folder: Path) -> list[str]:
         name
         for name in names_in(folder)
         if not name.startswith(".")  # such as a file that is still being written
-        and any(re.fullmatch(r"ubyte|idx\d?", word) for word in words_of(name))
+        and is_idx_name(name)
     ]
+
+
+def is_idx_name(name: str) -> bool:
+    """Return whether a name is that of an IDX file."""
+    return any(re.fullmatch(r"ubyte|idx\d?", word) for word in words_of(name))
 
 
 def distinct_files(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -89,12 +89,17 @@ def spelling(name: str, stem: str) -> tuple[list[int], bool] | None:
 def idx_names(folder: Path) -> list[str]:
     """Return the names of the IDX files in a folder.
 
-    If each of them lies in a folder of its own, the names begin with those folders.
+    If each of them lies in a folder of its name, the names begin with those folders.
     """
     names = _names_of_idx(folder)
     if distinct_files(folder, names):
         return names
-    return [f"{at}/{name}" for at in names for name in _names_of_idx(folder / at)]
+    return [
+        f"{at}/{name}"
+        for at in names
+        for name in _names_of_idx(folder / at)
+        if spelling(name, at)
+    ]
 
 
 def _names_of_idx(folder: Path) -> list[str]:

@@ -141,10 +141,12 @@ def test_files_of_another_dataset_are_loaded_as_the_message_says(
         assert "MNIST. Pass --" in capsys.readouterr().err
 
 
-def test_a_warning_about_another_dataset_says_what_to_write(mnist_root):
+def test_a_warning_about_another_dataset_says_what_to_write(mnist_root, capsys):
     with pytest.warns(UserWarning, match="of MNIST") as warnings:
         ff.load("test", mnist_root)
     assert ff.load("test", **arguments_in(warnings[0].message)).name == "mnist"
+    assert main(["info", "--root", str(mnist_root)]) == 0
+    assert f"Pass --root {mnist_root} --name mnist.\n" in capsys.readouterr().err
 
 
 def test_a_download_without_a_folder_says_which_argument_is_missing(

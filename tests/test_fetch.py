@@ -174,6 +174,7 @@ def test_without_a_network_the_files_and_their_folder_are_listed_too(
     lines = str(caught.value).splitlines()
     assert lines[0] == "could not fetch b.gz:"
     assert re.match(r"  https://127\.0\.0\.1:9/b: request failed: .*refused", lines[1])
+    assert "Errno" not in lines[1]
     assert lines[2:4] == [
         f"Put these files into {tmp_path}, then try again:",
         f"  b.gz ({N} bytes, SHA-256 {files[1].sha256}) from https://127.0.0.1:9/b",

@@ -150,7 +150,7 @@ def test_verify_missing_splits(run, published, tmp_path):
     code, out, _ = run("verify", published)
     assert code == 1
     assert out.splitlines()[2].startswith(f"ok       {published / NAMES[2]}.gz: ")
-    missing = f"MISSING  {published / NAMES[3]}: no such file, plain or .gz"
+    missing = f"MISSING  {published / NAMES[3]}: no such file, plain or .gz."
     assert out.splitlines()[3:] == [missing]
     (published / f"{NAMES[2]}.gz").unlink()
     code, out, err = run("verify", published)

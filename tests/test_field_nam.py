@@ -44,6 +44,6 @@ def test_case_27_command_line(run, published, work_folder):
     (published / f"{NAMES[3]}.gz").unlink()
     code, out, err = run("verify", published)
     assert (code, err, out.count("ok       ")) == (1, "", 3)
-    assert f"MISSING  {published / NAMES[3]}: no such file, plain or .gz\n" in out
+    assert f"MISSING  {published / NAMES[3]}: no such file, plain or .gz.\n" in out
     assert run("show", "--root", published, "--class", "BAG", "9")[0] == 0
     assert "x: no such file or directory" in run("convert-idx", "x", "y")[2]

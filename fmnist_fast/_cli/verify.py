@@ -16,6 +16,7 @@ from .._load.find import (
     is_folder,
     places_of,
 )
+from .._load.hints import hints_in
 from .._load.names import spelling
 from .._load.published import longest_message
 from .._load.split import read_split
@@ -42,6 +43,7 @@ The command prints a line for each file. The line begins with one of these words
   MISSING  The file or the split was not found.
 
 Without --name, a published file of any of the datasets is ok.
+To replace a file, delete it, then run fmnist-fast download.
 The exit code is 0 if all files are ok. Otherwise it is 1."""
 
 
@@ -104,7 +106,8 @@ def _find_splits(
                 absent.append((error, f"{split}: {reason}"))
             else:
                 at = half[0].path.with_name(half[1])
-                absent.append((half[0], f"{at}: no such file, plain or .gz"))
+                hints = " ".join(["", *hints_in(at.parent, [at.name])])
+                absent.append((half[0], f"{at}: no such file, plain or .gz.{hints}"))
     if any(has_own_card(files.images.path.parent) for files in found):
         absent = []  # a dataset with its own card may have other splits
     return found, absent

@@ -1,197 +1,182 @@
-"""Advice for arrays of other types and shapes, which is followed as it is written."""
+"""Advice in messages about files works as it is written, in Python and in a shell."""
 
-import re
+import gzip
+import os
 
-import numpy
 import numpy as np
 import pytest
+from helpers.advice import WAYS, arguments_in, follow
+from helpers.dataset_files import N, write_pair
 
-from fmnist_fast import Dataset
-from fmnist_fast._dataset.images import MultiFileImages
+import fmnist_fast as ff
+from fmnist_fast._cli.main import main
 
-N, SIDE = 6, 8
-PIXELS = np.random.default_rng(0).integers(0, 256, (N, SIDE, SIDE), np.uint8)
-PIXELS[0, 0, :2] = 0, 255
-COLORS = np.repeat(PIXELS[..., None], 3, axis=3)
-LABELS = np.array([2, 0, 1, 2, 1, 0])
-FLAT = PIXELS.reshape(N, -1)
+IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 
 
-def message_of(images, labels):
-    with pytest.raises((TypeError, ValueError)) as raised:
-        Dataset.from_arrays(images, labels)
-    return str(raised.value)
+def idx_of(items):
+    """Return a gzip file that is valid, and not the published one."""
+    header = bytes([0, 0, 8, items.ndim]) + np.array(items.shape, ">u4").tobytes()
+    return gzip.compress(header + items.tobytes())
 
 
-def followed(message, **names):
-    """Return the values of the expressions that a message tells to pass."""
-    (text,) = re.findall(r"\nPass (.+)\.$", message)
-    names["numpy"] = numpy
-    return [eval(part, names) for part in text.split(", and classes=")]
+DAMAGES = {
+    "truncated": lambda body: body[:-9],
+    "empty": lambda body: b"",
+    "a web page": lambda body: b"<html></html>",
+    "half": lambda body: body[: len(body) // 2],
+}
 
 
-@pytest.mark.parametrize(
-    "images, advice",
-    [
-        (PIXELS[..., None], "images[..., 0]"),
-        (PIXELS[:, None], "images[:, 0]"),
-        (FLAT, "images.reshape(-1, 8, 8)"),
-        (FLAT.T.copy().T, "numpy.ascontiguousarray(images.reshape(-1, 8, 8))"),
-        (PIXELS.astype(np.int64), "images.astype('uint8')"),
-        (PIXELS.astype(np.float32), "images.round().astype('uint8')"),
-        (PIXELS / 255, "(images * 255).round().astype('uint8')"),
-        (np.float16(PIXELS / 255), "(images * 255).round().astype('uint8')"),
-        (PIXELS / 127.5 - 1, "((images + 1) * 127.5).round().astype('uint8')"),
-        (PIXELS.astype(np.uint16) * 257, "(images / 257).round().astype('uint8')"),
-        ((PIXELS / 255)[..., None], "(images[..., 0] * 255).round().astype('uint8')"),
-        (PIXELS.tolist(), "numpy.asarray(images).astype('uint8')"),
-        (list(PIXELS), "numpy.asarray(images)"),
-        (MultiFileImages([PIXELS]), "numpy.asarray(images)"),
-        (np.repeat(PIXELS, 2, 0)[::2], "numpy.ascontiguousarray(images)"),
-        (np.asfortranarray(PIXELS), "numpy.ascontiguousarray(images)"),
-        (COLORS, "(images @ [0.299, 0.587, 0.114]).round().astype('uint8')"),
-        (COLORS / 255, None),
-        (COLORS.transpose(0, 3, 1, 2), None),
-        (np.concatenate([COLORS, COLORS[..., :1]], 3), None),
-        (np.c_[LABELS, FLAT], None),  # a column of labels before the pixels
-        (PIXELS.transpose(1, 2, 0).copy(), None),
-    ],
-)
-def test_advice_for_images(images, advice):
-    message = message_of(images, LABELS)
-    if advice is not None:
-        assert message.endswith(f"\nPass {advice}.")
-    (right,) = followed(message, images=images)
-    assert np.array_equal(Dataset.from_arrays(right, LABELS).images, PIXELS)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", [IMAGES, LABELS])
+def test_a_damaged_download_can_be_replaced(small_fashion, name, damage, way):
+    ff.load("test", download=True)
+    path = small_fashion / name
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    for download in (False, True):
+        with pytest.raises(ff.FormatError, match="\nDelete it, then dow") as caught:
+            ff.load("test", download=download)
+    assert str(path) in str(caught.value).splitlines()[0]
+    path.unlink()
+    follow(caught.value, way)
+    assert ff.load("test").name == "fashion-mnist"
 
 
-def test_advice_for_binary_images():
-    (right,) = followed(message_of(PIXELS > 99, LABELS), images=PIXELS > 99)
-    assert np.array_equal(right, (PIXELS > 99) * np.uint8(255))
-    assert Dataset.from_arrays(right, LABELS).images is right
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("named", [{}, {"name": "fashion-mnist"}])
+@pytest.mark.parametrize("folder", ["", "fashion-mnist", "FashionMNIST/raw"])
+def test_a_damaged_file_in_a_given_folder_can_be_replaced(
+    tmp_path, small_fashion, folder, named, way
+):
+    root = tmp_path / "my data"
+    path = write_pair(root / folder, card=None)[0]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ff.FormatError, match="truncated") as caught:
+        ff.load("test", root, **named)
+    path.unlink()
+    # The labels that `write_pair` wrote are not the published ones either.
+    if folder == "fashion-mnist":
+        (root / folder / LABELS).unlink()
+    follow(caught.value, way)
+    assert ff.load("test", root, **named).name == "fashion-mnist"
 
 
-@pytest.mark.parametrize("image", [PIXELS[1], FLAT[1], PIXELS[1] / 255])
-def test_advice_for_one_image(image):
-    (right,) = followed(message_of(image, [3]), images=image)
-    assert np.array_equal(Dataset.from_arrays(right, [3]).images, PIXELS[1:2])
-    (labels,) = followed(message_of(right, 3), labels=3)
-    assert labels == [3]
+@pytest.mark.parametrize("way", WAYS)
+def test_a_whole_file_with_other_content_can_be_replaced(small_fashion, way):
+    ff.load("test", download=True)
+    path = small_fashion / IMAGES
+    path.write_bytes(idx_of(np.zeros((N, 5, 4), np.uint8)))
+    with pytest.warns(
+        UserWarning, match="not the published Fashion.*\n.*\nDelete"
+    ) as w:
+        assert ff.load("test").name is None
+    path.unlink()
+    follow(w[0].message, way)
+    assert ff.load("test").name == "fashion-mnist"
 
 
-@pytest.mark.parametrize("kind", ["torch", "torch with gradients", "jax", "pandas"])
-def test_advice_for_tensors_and_tables(kind):
-    package = pytest.importorskip(kind.split()[0])
-    images = {
-        "torch": lambda: package.tensor(PIXELS),
-        "torch with gradients": lambda: package.tensor(
-            PIXELS[:, None] / 255, requires_grad=True
-        ),
-        "jax": lambda: package.numpy.array(PIXELS / 255),
-        "pandas": lambda: package.DataFrame(np.c_[LABELS, FLAT]),
-    }[kind]()
-    (right,) = followed(message_of(images, LABELS), images=images)
-    assert np.array_equal(Dataset.from_arrays(right, LABELS).images, PIXELS)
-    if kind == "pandas":
-        images = package.Series(list(PIXELS))
-        (right,) = followed(message_of(images, LABELS), images=images)
-        assert np.array_equal(right, PIXELS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_that_downloads_do_not_replace_can_be_replaced(
+    small_fashion, way, capsys
+):
+    small_fashion.mkdir(parents=True)
+    path = small_fashion / IMAGES
+    path.write_bytes(b"mine")
+    with pytest.raises(ff.FormatError, match=f"{path}: not the published") as caught:
+        ff.load("test", download=True)
+    assert path.read_bytes() == b"mine" and main(["download"]) == 1
+    assert f"{path}: not the published" in capsys.readouterr().err
+    path.unlink()
+    follow(caught.value, way)
+    assert ff.load("test").name == "fashion-mnist"
 
 
-@pytest.mark.parametrize(
-    "images, message",
-    [
-        ([PIXELS[0], PIXELS[1, :5]], r"got list\.\nAll images must have one size\.$"),
-        (PIXELS / 100, r"\nScale them to 0\.\.255 first\. They are 0 to 2\.55\.$"),
-        (PIXELS.view(np.int8), r"\nScale them .* They are -128 to 127\.$"),
-        (PIXELS * np.nan, r"\nReplace NaN and infinite values first\.$"),
-        (FLAT[:, :50][:, :48], r"\nReshape them to \(n, height, width\)\.$"),
-        (PIXELS[None, None], r"\nReshape them to \(n, height, width\)\.$"),
-        ("images.npy", "must be an ndarray, got str$"),
-        (None, "must be an ndarray, got NoneType$"),
-        (7, "must be an ndarray, got int$"),
-        (np.uint8(7), "must be an ndarray, got uint8$"),
-        (np.array(["a"] * N), r"got <U1 \(6,\)$"),
-    ],
-)
-def test_images_that_no_expression_makes_right(images, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        Dataset.from_arrays(images, [0, 1] if isinstance(images, list) else LABELS)
+def test_the_advice_of_the_download_command_is_a_command(
+    small_fashion, tmp_path, capsys
+):
+    folder = tmp_path / "my data" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    (folder / IMAGES).write_bytes(b"mine")
+    assert main(["download", "--to", str(folder.parent)]) == 1
+    message = capsys.readouterr().err
+    (folder / IMAGES).unlink()
+    for way in reversed(WAYS):
+        follow(message, way)
+    assert ff.load("test", folder.parent).name == "fashion-mnist"
 
 
-@pytest.mark.parametrize("images", [PIXELS, PIXELS[..., None], FLAT, PIXELS.tolist()])
-@pytest.mark.parametrize("labels", [LABELS, LABELS.tolist()])
-def test_arguments_in_the_other_order(images, labels):
-    message = r"^images must come before labels, .*\.\nPass them in the other order\.$"
-    with pytest.raises(ValueError, match=message):
-        Dataset.from_arrays(labels, images)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("place", ["cache", "root", "variable"])
+def test_missing_files_can_be_downloaded(
+    small_fashion, tmp_path, monkeypatch, place, way
+):
+    root = tmp_path / "new"
+    if place == "variable":
+        monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+        monkeypatch.setenv("FMNIST_FAST_DATA", str(root))
+    root.mkdir()
+    arguments = {"root": root} if place == "root" else {}
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", **arguments)
+    follow(caught.value, way)
+    assert ff.load("test", **arguments).name == "fashion-mnist"
 
 
-NAMES = ["shoe", "bag", "hat", "shoe", "hat", "bag"]
+def test_files_of_another_dataset_are_loaded_as_the_message_says(
+    tmp_path, mnist_root, nowhere, monkeypatch, capsys
+):
+    """The folders are those of torchvision, a subfolder, and that of another name."""
+    for folder in ("MNIST/raw", "mnist", "fashion-mnist", "a/b", ""):
+        base = tmp_path / f"in {folder.replace('/', ' ')}"
+        (base / folder).mkdir(parents=True)
+        for name in (IMAGES, LABELS):
+            (base / folder / name).symlink_to(mnist_root / name)
+        monkeypatch.setenv("FMNIST_FAST_DATA", str(base))
+        with pytest.raises(FileNotFoundError, match="is a file of MNIST") as caught:
+            ff.load("test")
+        assert ff.load("test", **arguments_in(caught.value)).name == "mnist"
+        assert main(["verify"]) == main(["verify", "--root", str(base / "none")]) == 1
+        assert "MNIST. Pass --" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "labels, advice",
-    [
-        (LABELS.astype(np.float32), "labels.astype('int64')"),
-        (LABELS[:, None], "labels[:, 0]"),
-        (LABELS[None], "labels[0]"),
-        (LABELS[:, None] + 0.0, "labels[:, 0].astype('int64')"),
-        (np.eye(3)[LABELS], "labels.argmax(axis=1)"),
-        (
-            np.eye(3, dtype=bool)[LABELS].tolist(),
-            "numpy.asarray(labels).argmax(axis=1)",
-        ),
-        (LABELS.astype(str), "labels.astype('int64')"),
-        (list("201210"), "numpy.asarray(labels).astype('int64')"),
-        (LABELS.astype(object), "labels.astype('int64')"),
-        (iter(LABELS), "list(labels)"),
-        (NAMES, None),
-        (np.array(NAMES, dtype=object), None),
-    ],
-)
-def test_advice_for_labels(labels, advice):
-    message = message_of(PIXELS, labels)
-    if advice is not None:
-        assert message.endswith(f"\nPass {advice}.")
-    right, *classes = followed(message, labels=labels)
-    dataset = Dataset.from_arrays(PIXELS, right, classes=(classes or [None])[0])
-    names = ("bag", "hat", "shoe") if classes else ("0", "1", "2")
-    assert dataset.labels.tolist() == LABELS.tolist() and dataset.classes == names
+def test_a_warning_about_another_dataset_says_what_to_write(mnist_root, capsys):
+    with pytest.warns(UserWarning, match="of MNIST") as warnings:
+        ff.load("test", mnist_root)
+    assert ff.load("test", **arguments_in(warnings[0].message)).name == "mnist"
+    assert main(["info", "--root", str(mnist_root)]) == 0
+    assert f"Pass --root {mnist_root} --name mnist.\n" in capsys.readouterr().err
 
 
-def test_advice_for_booleans_as_labels():
-    (right,) = followed(message_of(PIXELS, LABELS > 0), labels=LABELS > 0)
-    assert Dataset.from_arrays(PIXELS, right).labels.tolist() == [1, 0, 1, 1, 1, 0]
+def test_a_download_without_a_folder_says_which_argument_is_missing(
+    small_fashion, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    with pytest.raises(FileNotFoundError, match="\nPass root=FOLDER, or --to FOLDER"):
+        ff.load("test", download=True)
+    assert ff.load("test", root=tmp_path / "a", download=True).name == "fashion-mnist"
+    assert main(["download", "--to", str(tmp_path / "b")]) == 0
 
 
-@pytest.mark.parametrize("kind", ["series", "frame", "category", "tensor"])
-def test_advice_for_labels_in_tables_and_tensors(kind):
-    package = pytest.importorskip("torch" if kind == "tensor" else "pandas")
-    labels = {
-        "series": lambda: package.Series(LABELS.astype(float)),
-        "frame": lambda: package.DataFrame({"y": LABELS}),
-        "category": lambda: package.Series(LABELS.astype(str), dtype="category"),
-        "tensor": lambda: package.tensor(np.eye(3)[LABELS]),
-    }[kind]()
-    (right,) = followed(message_of(PIXELS, labels), labels=labels)
-    assert Dataset.from_arrays(PIXELS, right).labels.tolist() == LABELS.tolist()
+def test_offline_advice_can_be_followed(small_fashion, monkeypatch):
+    monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+    with pytest.raises(FileNotFoundError, match="after you unset FMNIST_FAST_OFF") as c:
+        ff.load("test")
+    monkeypatch.delenv("FMNIST_FAST_OFFLINE")
+    follow(c.value, "in Python")
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [LABELS + 0.5, LABELS * np.nan, np.full((N, 3), 1 / 3), [0, 1, None, 2, 1, 0]],
-)
-def test_labels_that_no_expression_makes_right(labels):
-    with pytest.raises(ValueError, match=r"must be integers of shape \(n,\), .*\)$"):
-        Dataset.from_arrays(PIXELS, labels)
+def test_a_damaged_decoded_copy_is_made_again(small_fashion):
+    images = np.array(ff.load("test", download=True).images)
+    (copy,) = (small_fashion.parent / "decoded").glob("*images*.bin")
+    copy.write_bytes(copy.read_bytes()[:-1] + b"x")
+    assert np.array_equal(ff.load("test").images, images)
 
 
-def test_lists_of_labels_of_different_lengths():
-    with pytest.raises(ValueError, match=r"got lists of different lengths$"):
-        Dataset.from_arrays(PIXELS, [[1], [1, 2]])
-
-
-def test_tables_with_a_column_of_labels():
-    message = message_of(np.c_[LABELS, FLAT], LABELS)
-    assert "\nThe first column seems to be the labels.\nPass numpy.asc" in message
+def test_a_file_of_ones_own_is_not_said_to_be_a_download(tmp_path):
+    path = write_pair(tmp_path)[0]  # with a card
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ff.FormatError) as caught:
+        ff.load("test", tmp_path)
+    assert "Delete" not in str(caught.value) and os.path.exists(path)

@@ -5,11 +5,13 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 from helpers.command_line import start
 
 import fmnist_fast as ff
 from fmnist_fast._cli import main as cli
+from fmnist_fast._cli.messages import in_options
 
 pytestmark = pytest.mark.usefixtures("work_folder")
 
@@ -34,7 +36,6 @@ def test_help_has_examples(run, command):
 @pytest.mark.parametrize(
     "line, message",
     [
-        ("", "the following arguments are required: COMMAND"),
         ("dmeo", "invalid choice: 'dmeo'"),
         ("demo --epochs 0", "--epochs: must be a positive integer, got '0'"),
         ("demo --batch-size x", "--batch-size: must be a positive integer, got 'x'"),
@@ -61,7 +62,14 @@ def test_usage_errors(run, line, message):
     [
         (ff.FormatError("a: bad\n  file"), "a: bad\n  file"),
         (ff.FormatError("a\r\x1b[2J\t\x85\u2028b"), "a [2J b"),
-        (FileNotFoundError(2, "No such file", "b"), "[Errno 2] No such file: 'b'"),
+        (FileNotFoundError(2, "No such file", "b"), "b: no such file"),
+        (PermissionError(13, "Not allowed", b"b"), "b: not allowed"),
+        (OSError(28, "No space left on device"), "no space left on device"),
+        (OSError("[Errno 5] g"), "g"),
+        (
+            ff.DownloadError("h: [Errno 111] Connection refused"),
+            "h: Connection refused",
+        ),
         (ValueError("c"), "c"),
         (TypeError("d"), "d"),
         (ImportError("e"), "e"),
@@ -136,3 +144,39 @@ def test_list_of_files_to_fetch_keeps_its_lines(run, monkeypatch, tmp_path):
     assert first.startswith("fmnist-fast: error: FMNIST_FAST_OFFLINE is set")
     assert advice.startswith("Put these files into ")
     assert len(files) == 4 and all("SHA-256" in line for line in files)
+
+
+def test_without_a_command_the_help_is_printed(run):
+    assert run() == (0, run("--help")[1], "")
+
+
+def test_a_missing_file_with_another_spelling_is_named(run, tmp_path):
+    ff.write_idx(tmp_path / "a-images.idx3-ubyte", np.zeros((1, 2, 2), np.uint8))
+    code, _, err = run("convert-idx", tmp_path / "a-images-idx3-ubyte.gz", "a.npy")
+    text = f"{tmp_path / 'a-images-idx3-ubyte.gz'}: no such file or directory"
+    hint = f"There is {tmp_path / 'a-images.idx3-ubyte'}."
+    assert (code, err) == (1, f"fmnist-fast: error: {text}\n{hint}\n")
+
+
+@pytest.mark.parametrize("name", ["фото", "---", "photo.jpg", "idx", "a" * 300])
+def test_a_missing_file_without_another_spelling(run, tmp_path, name):
+    (tmp_path / "other photo (1).jpg").touch()
+    code, _, err = run("convert", tmp_path / name)
+    assert code == 1 and len(err.splitlines()) == 1
+    assert err.startswith(f"fmnist-fast: error: {tmp_path / name}: ")
+
+
+@pytest.mark.parametrize(
+    "text, want",
+    [
+        ("Pass root='/a b', name='mnist'.", "Pass --root '/a b' --name mnist."),
+        ("split of x must be 'a', got 'b'", "--split of x must be 'a', got 'b'"),
+        ("pass root=FOLDER or set X=Y.", "pass --root FOLDER or set X=Y."),
+        ("  in Python: ff.load(root='a')", "  in Python: ff.load(root='a')"),
+        ("roots must be even", "roots must be even"),
+        ("a\nroot must be odd", "a\nroot must be odd"),
+    ],
+)
+def test_messages_name_options(text, want):
+    options = {"root": "--root", "name": "--name", "split": "--split"}
+    assert in_options(text, options) == want and in_options(text, {}) == text

@@ -138,7 +138,7 @@ def test_convert_errors(run, photo):
         "bad.jpg": "bad.jpg: a photo must be an undamaged file in ",
         "blank.png": "blank.png: the image is blank: all of its 9x9 pixels are within "
         "5 % of the color of a corner",
-        "none.jpg": "[Errno 2] No such file or directory: 'none.jpg'",
+        "none.jpg": "none.jpg: no such file or directory",
         "photo.png -o a.jpg": "the output for a photo must end in .png, got a.jpg",
         "photo.png -o folder": "the output for a photo must be a file, got folder",
         "folder -o x.png": "the output for a folder of photos must be a folder, got "

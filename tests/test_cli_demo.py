@@ -70,7 +70,7 @@ def test_demo_without_data_draws_synthetic_images(run, monkeypatch):
 def test_demo_requires_data_in_a_given_folder(run, tmp_path):
     code, out, err = run("demo", "--root", tmp_path / "none")
     assert (code, out) == (1, "")
-    assert "fmnist-fast: error: root must be a folder" in err
+    assert "fmnist-fast: error: --root must be a folder" in err
     code, out, err = run("demo", "--root", tmp_path)
     assert (code, out) == (1, "")
     assert "fmnist-fast: error: found no train files" in err
@@ -128,7 +128,7 @@ def test_demo_errors_of_the_loader_and_the_sheet(run, drawn):
     code, _, err = run("demo", "--root", drawn, "--threads", 257)
     assert (code, err) == (
         1,
-        "fmnist-fast: error: threads must be in 1..256, got 257\n",
+        "fmnist-fast: error: --threads must be in 1..256, got 257\n",
     )
     pytest.importorskip("PIL.Image")
     words = ["--root", drawn, "--epochs", 1, "--output", "none/a.png"]

@@ -51,7 +51,7 @@ def test_info_without_data(run, tmp_path):
     assert "found no train files" in out
     code, _, err = run("info", "--root", tmp_path / "none")
     assert code == 1
-    assert err.startswith("fmnist-fast: error: root must be a folder")
+    assert err.startswith("fmnist-fast: error: --root must be a folder")
 
 
 def test_info_of_empty_files(run, tmp_path):
@@ -77,7 +77,8 @@ def test_card(run, drawn, published, tmp_path):
     assert "\nimage     grayscale, uint8 (28, 28)\nlabel     0..25\nclasses   " in out
     assert out.endswith(CARDS["emnist/letters"].citation + "\n")
     code, out, err = run("info", "--card", "--root", tmp_path)
-    assert (code, out) == (1, "") and "found no train files" in err
+    assert (code, out) == (1, "") and "found no test files" in err
+    assert f"Pass --root {published}." in err
 
 
 # ---- other datasets than Fashion-MNIST ---------------------------------------------

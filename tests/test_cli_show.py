@@ -73,8 +73,12 @@ def test_options(run, drawn, pillow, words, rows, options):
     assert np.array_equal(pixels(pillow, "a.png"), want)
 
 
-def test_several_classes_some_of_two_words(run, drawn, pillow):
-    assert run("--root", drawn, "--class", "Bag", "Ankle boot", "-o", "a.png")[0] == 0
+@pytest.mark.parametrize(
+    "words",
+    [("Bag", "Ankle boot"), ("BAG", "ankle boot"), ("8", "9"), ("8", "bag", "9")],
+)
+def test_classes_by_name_in_any_case_and_by_number(run, drawn, pillow, words):
+    assert run("--root", drawn, "--class", *words, "-o", "a.png")[0] == 0
     want = np.asarray(ff.load("train", drawn).show(classes=["Bag", "Ankle boot"]))
     assert np.array_equal(pixels(pillow, "a.png"), want)
 
@@ -109,13 +113,15 @@ def test_without_real_files(run, pillow, monkeypatch):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ("--class bag", "no class is named 'bag'. Did you mean 'Bag'?"),
+        ("--class bga", "no class is named 'bga'. Did you mean 'Bag'?"),
+        ("--class 10", "--class must be in 0..9, got 10"),
+        ("--class -1", "--class must be in 0..9, got -1"),
         ("--index 300", "--index must be in -300..299, got 300"),
-        ("--seed -1", "seed must be in 0..18446744073709551615, got -1"),
-        ("--count 10001", "count must be in 1..10000, got 10001"),
+        ("--seed -1", "--seed must be in 0..18446744073709551615, got -1"),
+        ("--count 10001", "--count must be in 1..10000, got 10001"),
         (
-            "--index 0 --class 9",
-            "no class is named '9'.\nThe classes are 'T-shirt/top', 'Trouser'",
+            "--index 0 --class x",
+            "no class is named 'x'.\nThe classes are 'T-shirt/top', 'Trouser'",
         ),
         ("-o none/a.png", "there is no folder none"),
         ("--plot means --class Bag", "--plot draws a whole split. Leave out --class."),
@@ -143,3 +149,19 @@ def test_errors(run, drawn, pillow, words, message):
 def test_usage_errors(run, words, message):
     code, out, err = run(*words.split())
     assert (code, out) == (2, "") and message in err
+
+
+def test_a_class_whose_name_differs_only_in_case_from_another(run, tmp_path, pillow):
+    """Exact names come first, and numbers last."""
+    ff.write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((6, 3, 3), "u1"))
+    ff.write_idx(tmp_path / "train-labels-idx1-ubyte", np.arange(6, dtype="u1") % 3)
+    (tmp_path / "dataset.json").write_text('{"name": "x", "classes": ["a", "A", "0"]}')
+    for word, classes in {"a": "a", "A": "A", "0": "0", "1": 1}.items():
+        assert run("--root", tmp_path, "--class", word, "-o", "a.png")[0] == 0
+        want = np.asarray(ff.load("train", tmp_path).show(classes=classes))
+        assert np.array_equal(pixels(pillow, "a.png"), want)
+    (tmp_path / "dataset.json").write_text(
+        '{"name": "x", "classes": ["Xy", "xY", "b"]}'
+    )
+    code, _, err = run("--root", tmp_path, "--class", "XY")
+    assert code == 1 and "--class must be one of Xy, xY, got 'XY'\n" in err

@@ -148,8 +148,21 @@ def test_verify_missing_splits(run, published, tmp_path):
     (published / f"{NAMES[3]}.gz").unlink()
     code, out, _ = run("verify", published)
     assert code == 1
-    assert verdicts(out)["test"] == "MISSING"
-    assert f"{NAMES[3]} or {NAMES[3]}.gz must be in the same folder" in out
+    assert out.splitlines()[2].startswith(f"ok       {published / NAMES[2]}.gz: ")
+    missing = f"MISSING  {published / NAMES[3]}: no such file, plain or .gz."
+    assert out.splitlines()[3:] == [missing]
+    (published / f"{NAMES[2]}.gz").unlink()
+    code, out, err = run("verify", published)
+    missing = f"MISSING  test: found no test files in {published}"
+    assert (code, err, out.splitlines()[2:]) == (1, "", [missing])
+    (published / f"{NAMES[0]}.gz").unlink()
+    code, out, err = run("verify", published)
+    assert (code, err) == (1, "")
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "ok",
+        "MISSING",
+        "MISSING",
+    ]
     (tmp_path / "empty").mkdir()
     code, out, err = run("verify", tmp_path / "empty")
     assert (code, out) == (1, "")

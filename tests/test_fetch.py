@@ -95,7 +95,7 @@ def test_another_file_of_that_name_is_kept(two, https, tmp_path):
     sha256 = two[0][1].sha256
     message = (
         rf"b\.gz: not the published file of that name: its sha256 must be {sha256}, "
-        rf"got {hashlib.sha256(b'mine').hexdigest()}\.\nRemove or rename the file, "
+        rf"got {hashlib.sha256(b'mine').hexdigest()}$"
     )
     with pytest.raises(ff.FormatError, match=message):
         fetch(two[0], tmp_path)
@@ -146,7 +146,7 @@ def test_offline_lists_the_files_and_their_folder(https, tmp_path, monkeypatch, 
         fetch(files, "data")
     assert str(caught.value).splitlines() == [
         "FMNIST_FAST_OFFLINE is set, so nothing is fetched.",
-        f"Put these files into {tmp_path / 'data'}:",
+        f"Put these files into {tmp_path / 'data'}, then try again:",
         f"  a.gz ({N} bytes, SHA-256 {files[0].sha256}) from https://x/a or http://y/a",
         f"  a.gz (MD5 {md5}) from https://x/b",
     ]
@@ -174,8 +174,9 @@ def test_without_a_network_the_files_and_their_folder_are_listed_too(
     lines = str(caught.value).splitlines()
     assert lines[0] == "could not fetch b.gz:"
     assert re.match(r"  https://127\.0\.0\.1:9/b: request failed: .*refused", lines[1])
+    assert "Errno" not in lines[1]
     assert lines[2:4] == [
-        f"Put these files into {tmp_path}:",
+        f"Put these files into {tmp_path}, then try again:",
         f"  b.gz ({N} bytes, SHA-256 {files[1].sha256}) from https://127.0.0.1:9/b",
     ]
     assert lines[4].startswith("  c.gz") and len(lines) == 5

@@ -10,7 +10,8 @@ from helpers.server import content
 
 import fmnist_fast as ff
 from fmnist_fast._cli.main import main
-from fmnist_fast._load.find import find_split, spelling
+from fmnist_fast._load.find import find_split
+from fmnist_fast._load.names import spelling
 from fmnist_fast._registry.datasets import DATASETS, SPLITS
 
 STEMS = SPLITS["test"].stems
@@ -170,7 +171,7 @@ def test_files_that_contradict_the_name_are_an_error(
     tmp_path, nowhere, mnist_files, spelling, folder
 ):
     put(tmp_path / folder, mnist_files, spelling)
-    message = r"(is|[iI]t is .*) (a file )?of MNIST\.\s+Pass name='mnist'"
+    message = r"(is|[iI]t is .*) (a file )?of MNIST\.\s+Pass (root=.*, )?name='mnist'"
     with pytest.raises((ff.FormatError, FileNotFoundError), match=message):
         ff.load("test", root=tmp_path, name="fashion-mnist")
 
@@ -197,13 +198,13 @@ def test_an_image_file_contradicts_the_name_beside_unknown_labels(
 def test_without_a_name_any_published_dataset_is_accepted(
     tmp_path, nowhere, mnist_files
 ):
-    """Files of MNIST under exactly the names of Fashion-MNIST cause a warning."""
-    put(tmp_path / "a", mnist_files)
-    assert ff.load("test", tmp_path / "a").name == "mnist"  # warnings are errors
-    put(tmp_path / "b", mnist_files, "published")
-    with pytest.warns(UserWarning, match=r"It is .* of MNIST\.\nPass name='mnist'"):
-        assert ff.load("test", tmp_path / "b").name == "mnist"
-    assert ff.load("test", tmp_path / "b", name="mnist").name == "mnist"
+    """Files of MNIST under the names of Fashion-MNIST cause a warning."""
+    message = r"It is .* of MNIST\.\nPass root='.*', name='mnist'"
+    for tool in ("7-zip", "published"):
+        folder = put(tmp_path / tool, mnist_files, tool)
+        with pytest.warns(UserWarning, match=message):
+            assert ff.load("test", folder).name == "mnist"
+        assert ff.load("test", folder, name="mnist").name == "mnist"
 
 
 def test_another_dataset_in_the_variables_folder_is_named(
@@ -228,10 +229,12 @@ def test_a_foreign_hash_contradicts_where_no_own_hash_is_published(
 def test_load_without_a_name_means_fashion_mnist(
     tmp_path, monkeypatch, nowhere, mnist_files
 ):
-    put(tmp_path / "fashion-mnist", mnist_files)
+    folder = put(tmp_path / "fashion-mnist", mnist_files)
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"of MNIST\. Pass name='mnist'"):
+    message = rf"of MNIST\. Pass root='{folder}', name='mnist'"
+    with pytest.raises(FileNotFoundError, match=message):
         ff.load("test")
+    assert ff.load("test", root=folder, name="mnist").name == "mnist"
 
 
 def test_training_files_as_test_files_contradict_a_name(tmp_path, real_root):
@@ -345,16 +348,29 @@ def test_the_error_for_a_missing_split_lists_the_files(tmp_path):
 # ---- files that are nearly in place -------------------------------------------------
 
 
-def test_a_folder_with_the_name_of_a_file_is_named(tmp_path):
+@pytest.mark.parametrize("spelling", ["gunzip", "7-zip"])
+def test_each_file_may_be_in_a_folder_of_its_name(
+    tmp_path, monkeypatch, nowhere, mnist_files, capsys, spelling
+):
     """7-zip's "extract to" and Kaggle's archive create such folders."""
-    for stem, body in small_files().items():
-        put(tmp_path / stem, {stem: body})
+    for stem, body in mnist_files.items():
+        put(tmp_path / stem, {stem: body}, spelling)
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
+    for arguments in ({"root": tmp_path, "name": "mnist"}, {"name": "mnist"}):
+        assert ff.load("test", **arguments).name == "mnist"
+    assert ff.load("test", name=tmp_path).name == "mnist"
+    main(["verify", "--name", "mnist"])
+    assert capsys.readouterr().out.count("the published MNIST file") == 2
+
+
+def test_a_folder_without_the_file_of_its_name_is_named(tmp_path):
+    for stem in STEMS:
+        (tmp_path / stem).mkdir()
     for arguments in ({"root": tmp_path}, {"name": tmp_path}):
         with pytest.raises(FileNotFoundError) as caught:
             ff.load("test", **arguments)
         for stem in STEMS:
-            name = stem.replace("-idx", ".idx")
-            line = f"{tmp_path / stem} is a folder. Move {name} out of it."
+            line = f"{tmp_path / stem} is a folder without a file of that name."
             assert line in str(caught.value).splitlines()
 
 
@@ -372,12 +388,9 @@ def test_an_archive_is_named(tmp_path, monkeypatch, nowhere, name):
 
 
 def test_an_incomplete_pair_names_files_nearby(tmp_path):
-    files = small_files()
-    put(tmp_path, {STEMS[0]: files[STEMS[0]]})
-    put(tmp_path / STEMS[1], {STEMS[1]: files[STEMS[1]]})
-    with pytest.raises(
-        FileNotFoundError, match=r"found neither\.\n.*is a folder\. Mov"
-    ):
+    put(tmp_path, {STEMS[0]: small_files()[STEMS[0]]})
+    (tmp_path / STEMS[1]).mkdir()
+    with pytest.raises(FileNotFoundError, match=r"found neither\.\n.*is a folder"):
         ff.load("test", tmp_path)
 
 
@@ -385,7 +398,7 @@ def test_the_message_starts_with_the_error_and_ends_with_advice(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         ff.load("test", tmp_path)
     first, *_, last = str(caught.value).splitlines()
-    assert first == f"found no test files of Fashion-MNIST in {tmp_path}."
+    assert first == f"found no test files in {tmp_path}."
     assert last == "Or draw a synthetic dataset in Python: train, test = ff.synthetic()"
 
 

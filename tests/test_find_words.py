@@ -38,6 +38,20 @@ def test_a_split_is_found(tmp_path, split, images, labels, as_path):
     assert (len(dataset), dataset.name, dataset.split_name) == (6, None, split)
 
 
+def test_each_file_may_be_in_a_folder_of_its_name(tmp_path):
+    for name in ("my-val-images.idx3", "my-val-labels.idx1"):
+        write(tmp_path / name.replace(".", "-"), name)
+    assert len(ff.load("val", tmp_path)) == len(ff.load("val", name=tmp_path)) == 6
+
+
+def test_folders_of_other_names_are_no_files(tmp_path):
+    """Their files could be those of several datasets."""
+    for folder in ("a-idx", "b-idx"):
+        write(tmp_path / folder, "val-images.idx3", "val-labels.idx1")
+    with pytest.raises(FileNotFoundError, match="found no IDX file"):
+        ff.load("val", name=tmp_path)
+
+
 def test_the_folder_may_be_given_as_root(tmp_path):
     write(tmp_path, "train-images.idx3-ubyte", "train-labels.idx1-ubyte")
     assert len(ff.load("train", tmp_path)) == 6
@@ -120,7 +134,7 @@ def test_a_folder_without_idx_files(tmp_path):
     (tmp_path / "train-images.npy").touch()
     with pytest.raises(FileNotFoundError, match=r": found no IDX file\. Its name must"):
         ff.load("train", name=tmp_path)
-    with pytest.raises(FileNotFoundError, match="found no train files of"):
+    with pytest.raises(FileNotFoundError, match="found no train files in"):
         ff.load("train", tmp_path)
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.dataset_files import EMNIST, N, images_of, write_published
+from helpers.server import content, respond, status
 
 import fmnist_fast as ff
 from fmnist_fast._cli import main as cli
+from fmnist_fast._download import transfer
 from fmnist_fast._registry import datasets
 
 # ---- requests for files ------------------------------------------------------------
@@ -149,7 +151,6 @@ def test_download_command_checks_all_names_first(asked, capsys):
 @pytest.fixture
 def serve(http, monkeypatch, nowhere):
     """Return a function that puts a dataset's files on a server, with new hashes."""
-    from helpers.server import content
 
     def serve(name, bodies):
         known, files = datasets.DATASETS[name], []
@@ -194,3 +195,73 @@ def test_emnist_is_fetched_once_for_all_its_datasets(tmp_path, serve, http, spec
         dataset = ff.load("train", name=name, download=True)
         assert np.array_equal(dataset.images, images_of().transpose(0, 2, 1))
     assert len(http.asked) == 1
+
+
+# ---- folders that failed downloads create ------------------------------------------
+
+
+FAILURES = {
+    "404": lambda: status(404),
+    "wrong hash": lambda: content(b"x" * 100),
+    "broken": lambda: respond(200, {"Content-Length": "100"}, []),
+    "refused": None,
+    "offline": None,
+    "Ctrl-C": None,
+}
+
+
+@pytest.fixture
+def failing(small_fashion, http, monkeypatch):
+    """Return a function that makes all downloads fail in a way of FAILURES."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def fail(failure):
+        monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.01)
+        http.routes.clear()
+        if FAILURES[failure]:
+            http.routes["*"] = FAILURES[failure]()
+        elif failure == "refused":
+            spec = datasets.DATASETS["fashion-mnist"]
+            files = (f._replace(urls=("http://127.0.0.1:9/x",)) for f in spec.files)
+            spec = spec._replace(files=tuple(files))
+            monkeypatch.setitem(datasets.DATASETS, spec.name, spec)
+        elif failure == "offline":
+            monkeypatch.setenv("FMNIST_FAST_OFFLINE", "1")
+        else:
+            monkeypatch.setattr(transfer.Transfer, "receive", interrupt)
+
+    return fail
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("place", ["cache", "root"])
+def test_a_failed_download_leaves_no_empty_folders(tmp_path, failing, failure, place):
+    failing(failure)
+    before = sorted(tmp_path.rglob("*"))
+    root = tmp_path / "new" / "data" if place == "root" else None
+    is_interrupt = failure == "Ctrl-C"
+    with pytest.raises(KeyboardInterrupt if is_interrupt else ff.DownloadError):
+        ff.load("train", root, download=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    words = [] if root is None else ["--to", str(root)]
+    assert cli.main(["download", *words]) == (130 if is_interrupt else 1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_failed_download_keeps_folders_that_were_there(small_fashion, http, tmp_path):
+    (tmp_path / "mine").mkdir()
+    http.routes.clear()
+    with pytest.raises(ff.DownloadError):
+        ff.load("train", tmp_path / "mine" / "new", download=True)
+    assert (tmp_path / "mine").is_dir() and not list((tmp_path / "mine").iterdir())
+
+
+def test_a_failed_copy_of_a_file_at_a_url_leaves_no_empty_folders(http, nowhere):
+    for url in (f"{http.base}/data", "http://127.0.0.1:9"):
+        with pytest.raises((FileNotFoundError, ff.DownloadError)):
+            ff.load("train", url)
+        with pytest.raises((FileNotFoundError, ff.DownloadError)):
+            ff.load_files([f"{url}/a-images-idx3-ubyte"])
+    assert not nowhere.exists()

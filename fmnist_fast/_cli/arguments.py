@@ -13,6 +13,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .messages import in_options
+
 if TYPE_CHECKING:
     from ..dataset import Dataset
 
@@ -84,21 +86,22 @@ def shown_name(dataset: Dataset) -> str:
     return line_of(name)
 
 
-def find_or_draw(split: str, root: str | None, name: str | None = None) -> Dataset:
+def find_or_draw(arguments: argparse.Namespace, split: str) -> Dataset:
     """Return a split of published files, or of the synthetic dataset if none are found.
 
-    The synthetic dataset only replaces the default dataset. If `root` or `name` is
+    The synthetic dataset only replaces the default dataset. If --root or --name is
     given, missing files are an error.
     """
     from .._load.load import load
     from .._load.published import without_advice
 
+    root, name = arguments.root, arguments.name
     try:
         return load(split, root, name=name)
     except FileNotFoundError as error:
         if root is not None or name is not None:
             raise
-        reason = without_advice(error)
+        reason = in_options(without_advice(error), arguments.options)
     from ..synthetic import synthetic
 
     print(f"No published files: {harmless(reason)}")

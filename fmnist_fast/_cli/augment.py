@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..loader import Loader
 
     augment = parse_transforms(arguments.augment)
-    dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
+    dataset = find_or_draw(arguments, arguments.split)
     check_indices(arguments.index, dataset)
     height, width = dataset.images.shape[1:]
     compiled = compile_transforms(augment, height, width, len(dataset.classes))

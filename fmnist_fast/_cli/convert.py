@@ -48,6 +48,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     source = Path(expanded(arguments.source))
+    source.stat()  # raises an error if there is nothing
     if source.is_dir():
         if arguments.show_steps:
             raise ValueError(f"--show-steps requires a photo, got folder {source}")

@@ -23,8 +23,8 @@ ABOUT = "Time shuffled epochs beside a numpy loop, and draw a batch."
 EXAMPLES = """  fmnist-fast demo
   fmnist-fast demo --root data --epochs 20 --batch-size 512 --threads 1
 
-If no data is found and --root is not given, the command draws a SYNTHETIC dataset and
-uses it."""
+If no data is found, and neither --root nor --name is given, the command draws a
+SYNTHETIC dataset and uses it."""
 
 _SHEET_IMAGES = 128  # on the contact sheet, at most
 
@@ -40,6 +40,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_shared(command, "--threads", about)
     about = "PNG file for the contact sheet (default: %(default)s)"
     add_shared(command, "--output", about, default="fmnist_fast_demo.png")
+    add_shared(command, "--name")
     add_shared(command, "--root")
 
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from ..loader import Loader
 
-    train = find_or_draw("train", arguments.root)
+    train = find_or_draw(arguments, "train")
     if len(train) == 0:
         raise ValueError(f"there are no images in {train.source}")
     n, (height, width) = f"{len(train):,}", train.images.shape[1:]

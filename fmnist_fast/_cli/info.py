@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .arguments import add_shared, harmless, line_of, shown_name
+from .messages import message_of
 
 if TYPE_CHECKING:
     from .._load.find import SplitFiles
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .._registry.datasets import DEFAULT, find_spec
     from ..config import show_config
 
-    root, name = arguments.root, arguments.name
+    root, name, options = arguments.root, arguments.name, arguments.options
     spec = find_spec(DEFAULT if name is None or is_folder(name) else name)
     if not arguments.card:
         show_config()
@@ -61,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(card_of(spec.name, spec.classes))
     else:
-        print(f"\n{harmless(str(card or missing[0]))}")
+        text = str(card) if card else message_of(longest_message(missing), options)
+        print(f"\n{harmless(text)}")
     return 0
 
 

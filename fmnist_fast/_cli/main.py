@@ -12,12 +12,13 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from .._version import __version__
 from . import augment, convert, convert_idx, demo, download, info, show, verify
 from .arguments import harmless
+from .messages import message_of
 
 _PROGRAM = "fmnist-fast"
 _KNOWN_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -41,12 +42,12 @@ sets the cache folder, or turns it off with the value 'off'."""
 def main(argv: list[str] | None = None) -> int:
     """Run the command that `argv` names, by default ``sys.argv[1:]``.
 
-    Return the exit code. For --help, --version and invalid arguments, argparse raises
-    SystemExit.
+    Return the exit code. Without a command, print the help. For --help, --version and
+    invalid arguments, argparse raises SystemExit.
     """
     arguments = _parser().parse_args(argv)
     try:
-        with _plain_warnings():
+        with _plain_warnings(arguments.options):
             code: int = arguments.run(arguments)
             sys.stdout.flush()
         return code
@@ -58,17 +59,18 @@ def main(argv: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except _KNOWN_ERRORS as error:
-        text = str(error) or type(error).__name__
-        print(f"{_PROGRAM}: error: {harmless(text)}", file=sys.stderr)
+        text = harmless(message_of(error, arguments.options))
+        print(f"{_PROGRAM}: error: {text}", file=sys.stderr)
         return 1
 
 
 @contextlib.contextmanager
-def _plain_warnings() -> Iterator[None]:
+def _plain_warnings(options: Mapping[str, str]) -> Iterator[None]:
     """Print warnings of the block without the file and line that issued them."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        print(f"{_PROGRAM}: warning: {harmless(str(message))}", file=sys.stderr)
+        text = harmless(message_of(message, options))
+        print(f"{_PROGRAM}: warning: {text}", file=sys.stderr)
 
     with warnings.catch_warnings():  # it also restores showwarning at the end
         warnings.simplefilter("always", UserWarning)  # for the user of the program
@@ -93,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {__version__}"
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(run=lambda _: _print_help(parser), options={})
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     for module in _COMMANDS:
         command = commands.add_parser(
@@ -104,5 +107,12 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        actions = [action for action in command._actions if action.option_strings]
+        options = {action.dest: action.option_strings[-1] for action in actions}
+        command.set_defaults(run=module.run, options=options)
     return parser
+
+
+def _print_help(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return 0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .._checks import checked_integer
 from .arguments import add_shared, check_indices, find_or_draw, positive
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     add_shared(command, "--split")
     add_argument = command.add_argument
-    about = "names of the classes to draw (default: all)"
+    about = "names or numbers of the classes to draw (default: all)"
     add_argument("--class", dest="classes", nargs="+", metavar="NAME", help=about)
     add_shared(command, "--index", "numbers of the images to draw, in this order")
     add_shared(
@@ -66,15 +69,31 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot and options:
         given = "class" if "classes" in options else next(iter(options))
         raise ValueError(f"--plot draws a whole split. Leave out --{given}.")
-    dataset = find_or_draw(arguments.split, arguments.root, arguments.name)
+    dataset = find_or_draw(arguments, arguments.split)
     check_indices(arguments.index or [], dataset)
     if arguments.plot:
         picture = _drawn_plot(dataset, arguments.plot)
     else:
+        if arguments.classes:
+            options["classes"] = _classes_of(arguments.classes, dataset.classes)
         picture = dataset.show(options.pop("index", None), **options)
     kind = "Plot" if arguments.plot else "Contact sheet"
     print(f"{kind}: {save_png(picture, arguments.output)}")
     return 0
+
+
+def _classes_of(words: list[str], classes: Sequence[str]) -> list[str | int]:
+    """Return the classes that --class names: exactly, in another case, or by number."""
+    found: list[str | int] = []
+    for word in words:
+        near = [name for name in classes if name.casefold() == word.casefold()]
+        if len(near) > 1 and word not in near:
+            raise ValueError(f"--class must be one of {', '.join(near)}, got {word!r}")
+        if not near and re.fullmatch(r"-?\d+", word, re.ASCII):
+            found.append(checked_integer("--class", int(word), 0, len(classes) - 1))
+        else:
+            found.append(word if word in near else (near or [word])[0])
+    return found
 
 
 def _drawn_plot(dataset: Dataset, name: str) -> PIL.Image.Image:

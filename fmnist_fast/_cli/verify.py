@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from .._dataset.card import CARD_NAME
 from .._io.paths import File, expanded
-from .._load.find import SplitFiles, find_split, has_own_card, is_folder, spelling
-from .._load.published import longest_message, without_advice
+from .._load.find import (
+    SplitFiles,
+    find_half,
+    find_split,
+    has_own_card,
+    is_folder,
+    places_of,
+)
+from .._load.hints import hints_in
+from .._load.names import spelling
+from .._load.published import longest_message
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
 from .arguments import add_shared, line_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .._registry.spec import DatasetSpec
 
 ABOUT = "Check the SHA-256, header, counts and labels of files."
@@ -32,6 +43,7 @@ The command prints a line for each file. The line begins with one of these words
   MISSING  The file or the split was not found.
 
 Without --name, a published file of any of the datasets is ok.
+To replace a file, delete it, then run fmnist-fast download.
 The exit code is 0 if all files are ok. Otherwise it is 1."""
 
 
@@ -47,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     named = [Path(expanded(path)) for path in arguments.paths]
     paths = [path for path in named if not path.is_dir()]
-    folders: list[Any] = [path for path in named if path.is_dir()]
+    folders: list[Path | None] = [path for path in named if path.is_dir()]
     if arguments.root is not None or not named:
         folders.append(arguments.root)
     name = arguments.name
@@ -55,31 +67,55 @@ def run(arguments: argparse.Namespace) -> int:
         folders, name = [*filter(None, folders), Path(expanded(name))], None
     spec = find_spec(DEFAULT if name is None else name)
     specs = [spec] if name else list(DATASETS.values())
-    absent = []
+    pairs, missing = _find_pairs(paths, spec), []
     for folder in folders:
-        for split in spec.splits:
-            try:
-                files = find_split(split, folder, name)
-                paths += [files.images.path, files.labels.path]
-            except FileNotFoundError as error:
-                absent.append((split, error))
+        found, absent = _find_splits(folder, name, spec)
+        pairs += found
+        paths += [file.path for files in found for file in (files.images, files.labels)]
+        paths += [half.path for half, _ in absent if isinstance(half, File)]
+        missing += absent
     if not paths:
-        raise longest_message(error for _, error in absent)
+        raise longest_message(error for error, _ in missing)
     verdicts = {path: _verify_file(path, specs) for path in paths}
-    _verify_splits(verdicts, spec)
-    for path, (verdict, why) in verdicts.items():
-        print(f"{verdict:8} {line_of(f'{path}: {why}')}")
-    if any(has_own_card(path.parent) for path in paths):
+    for files in pairs:
+        _verify_split(files, verdicts)
+    lines = [
+        f"{word:8} {line_of(f'{at}: {why}')}" for at, (word, why) in verdicts.items()
+    ]
+    lines += [f"{'MISSING':8} {line_of(why)}" for _, why in missing]
+    print("\n".join(lines))
+    return int(any(not line.startswith("ok ") for line in lines))
+
+
+def _find_splits(
+    folder: Path | None, name: str | None, spec: DatasetSpec
+) -> tuple[list[SplitFiles], list[tuple[Any, str]]]:
+    """Return the splits in a folder, and for each missing one a reason.
+
+    Before the reason stands the one file of the split that is there, or the error.
+    """
+    found: list[SplitFiles] = []
+    absent: list[tuple[Any, str]] = []
+    for split, part in spec.splits.items():
+        try:
+            found.append(find_split(split, folder, name)._replace(is_named=False))
+        except FileNotFoundError as error:
+            half = find_half(spec, part, places_of(folder))
+            if half is None:
+                reason = str(error).partition("\n")[0].rstrip(".")
+                absent.append((error, f"{split}: {reason}"))
+            else:
+                at = half[0].path.with_name(half[1])
+                hints = " ".join(["", *hints_in(at.parent, [at.name])])
+                absent.append((half[0], f"{at}: no such file, plain or .gz.{hints}"))
+    if any(has_own_card(files.images.path.parent) for files in found):
         absent = []  # a dataset with its own card may have other splits
-    for split, reason in absent:
-        why = " ".join(without_advice(reason).split())
-        print(f"{'MISSING':8} {line_of(f'{split}: {why}')}")
-    return int(bool(absent) or any(verdict != "ok" for verdict, _ in verdicts.values()))
+    return found, absent
 
 
 def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     """Return "ok", "DIFFERS", "DAMAGED" or "MISSING" for a file, and the reason."""
-    from .._registry.hashes import is_published, published_sha256, sha256_of
+    from .._registry.hashes import sha256_of
     from ..idx import decode_idx, read_content
 
     try:
@@ -92,6 +128,15 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
         return "DAMAGED", f"can't be read: {error.strerror or error}"
     except (FormatError, MemoryError) as error:
         return "DAMAGED", _without(error, path)
+    return _compare_file(path, specs, items, digest)
+
+
+def _compare_file(
+    path: Path, specs: list[DatasetSpec], items: np.ndarray, digest: str
+) -> tuple[str, str]:
+    """Return "ok" or "DIFFERS" for a file with these items and SHA-256."""
+    from .._registry.hashes import is_published, owner_of, published_sha256
+
     header = f"{items.dtype} {items.shape}"
     published = [
         (spec, stem)
@@ -115,29 +160,33 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     spec, stem = published[0]
     if is_published(spec, stem, known, path) is None:
         return "ok", f"{header}; only the format was checked: its SHA-256 is not known"
+    owner = owner_of(known)
+    if owner is not None:
+        return "DIFFERS", f"{header}; it is {owner[1]} of {owner[0].title}"
     expected = spec.sha256_of(stem)[path.suffix != ".gz"]
     return "DIFFERS", f"{header}; SHA-256 must be {expected}, got {digest}"
 
 
-def _verify_splits(verdicts: dict[Path, tuple[str, str]], spec: DatasetSpec) -> None:
-    """Check that both files of a split belong together, if both are readable."""
-    readable = [
-        path for path, (verdict, _) in verdicts.items() if verdict in ("ok", "DIFFERS")
-    ]
-    for folder in dict.fromkeys(path.parent for path in readable):
-        here = [path for path in readable if path.parent == folder]
+def _find_pairs(paths: list[Path], spec: DatasetSpec) -> list[SplitFiles]:
+    """Return the splits whose two files are among `paths`, in one folder."""
+    pairs = []
+    for folder in dict.fromkeys(path.parent for path in paths):
+        here = [path for path in paths if path.parent == folder]
         for split, part in spec.splits.items():
-            images, labels = (
-                next((path for path in here if spelling(path.name, stem)), None)
+            files = [
+                next((File(path) for path in here if spelling(path.name, stem)), None)
                 for stem in part.stems
-            )
-            if images and labels:
-                files = SplitFiles(File(images), File(labels), split, spec.name)
-                _verify_split(files, verdicts)
+            ]
+            if files[0] and files[1]:
+                pairs.append(SplitFiles(files[0], files[1], split, spec.name))
+    return pairs
 
 
 def _verify_split(files: SplitFiles, verdicts: dict[Path, tuple[str, str]]) -> None:
+    """Check that both files of a split belong together, if both are readable."""
     paths = files.images.path, files.labels.path
+    if not all(verdicts[path][0] in ("ok", "DIFFERS") for path in paths):
+        return
     try:
         dataset, _ = read_split(files, cache=False)
     except FormatError as error:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from .. import config
 from .._io.paths import expanded
-from .._io.private import is_file, open_file
+from .._io.private import is_file, no_empty_folders, open_file
 from .._io.progress import say
 from .._io.staging import tidy
 from .._registry.spec import PublishedFile
@@ -39,12 +39,13 @@ def fetch(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> lis
     if missing and config.offline():
         text = "FMNIST_FAST_OFFLINE is set, so nothing is fetched."
         raise DownloadError(f"{text}\n{_by_hand(missing, folder)}")
-    if missing and not folder.is_relative_to(config.cache_folder() or ""):
-        folder.mkdir(parents=True, exist_ok=True)  # others may use it, too
-    for i, file in enumerate(missing):
-        if reasons := _fetch_one(file, folder):
-            text = f"could not fetch {file.name}:{reasons}"
-            raise DownloadError(f"{text}\n{_by_hand(missing[i:], folder)}")
+    with no_empty_folders(folder):
+        if missing and not folder.is_relative_to(config.cache_folder() or ""):
+            folder.mkdir(parents=True, exist_ok=True)  # others may use it, too
+        for i, file in enumerate(missing):
+            if reasons := _fetch_one(file, folder):
+                text = f"could not fetch {file.name}:{reasons}"
+                raise DownloadError(f"{text}\n{_by_hand(missing[i:], folder)}")
     return [folder / file.name for file in files]
 
 
@@ -75,7 +76,7 @@ def _fetch_one(file: PublishedFile, folder: Path) -> str:
 
 def _by_hand(files: Sequence[PublishedFile], folder: Path) -> str:
     """Return lines that name the folder, and each file with its URLs and hash."""
-    lines = [f"Put these files into {folder}:"]
+    lines = [f"Put these files into {folder}, then try again:"]
     for file in files:
         size = f"{file.nbytes} bytes, " if file.nbytes else ""
         known = f"SHA-256 {file.sha256}" if file.sha256 else f"MD5 {file.md5}"
@@ -91,8 +92,7 @@ def _is_there(folder: Path, file: PublishedFile) -> bool:
     with open_file(path) as content:
         if difference := _difference(file, content):
             text = f"{path}: not the published file of that name: {difference}"
-            advice = "Remove or rename the file, then fetch it again."
-            raise FormatError(f"{text}.\n{advice}")
+            raise FormatError(text)
     return True
 
 

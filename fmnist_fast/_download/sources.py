@@ -91,6 +91,7 @@ def _failure(error: Exception) -> TransferError:
         again = again and not isinstance(inner, _LASTING_ERRORS)
         error, inner = inner, getattr(inner, "reason", (None, *inner.args)[-1])
     text = shown((str(error) or type(error).__name__)[:10_000])  # in quadratic time
+    text = re.sub(r"\[(Errno|WinError) -?\d+\] ", "", text)
     if isinstance(error, (InvalidURL, LocationValueError)):  # it may have the password
         text = "the URL, or that of a proxy, is not valid"
     text = "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -27,7 +27,7 @@ import deflate
 from .. import config
 from .._io.files import set_folder_aside
 from .._io.paths import shown
-from .._io.private import open_file, trusted_folder
+from .._io.private import no_empty_folders, open_file, trusted_folder
 from .._io.staging import Staging, tidy
 from ..errors import DownloadError
 from .sources import Source, TransferError, Version, http_source, limited, store_source
@@ -99,6 +99,11 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
     Without the network, the first file that has a copy counts. If no file has a copy,
     the result is None, or a DownloadError if the file is `needed`.
     """
+    with no_empty_folders(_folder_of(urls[0])):
+        return _fetch_first(urls, needed)
+
+
+def _fetch_first(urls: Sequence[str], needed: bool) -> Path | None:
     copies = {url: _copy_path(url) for url in urls}
     if any(map(_is_offline, urls)):
         kept = [url for url in urls if os.path.lexists(copies[url])]
@@ -118,12 +123,18 @@ def fetch_first(urls: Sequence[str], *, needed: bool = True) -> Path | None:
 
 def fetch(url: str) -> Path:
     """Return a copy of the file, and fetch it unless a copy of this version is kept."""
+    with no_empty_folders(_folder_of(url)):
+        return _fetch(url)
+
+
+def _fetch(url: str) -> Path:
     copy = _copy_path(url)
     kept = _kept_version(copy)
     if _is_offline(url):
         if kept is None:
             text = f"Its copy {copy} is missing or damaged."
-            raise DownloadError(f"{_offline_text(url)}.\n{text}")
+            advice = "Unset FMNIST_FAST_OFFLINE to fetch it."
+            raise DownloadError(f"{_offline_text(url)}.\n{text}\n{advice}")
         return copy
     source = _source_of(url)
     try:
@@ -181,9 +192,15 @@ def _note_path(copy: Path) -> Path:
     return copy.with_name(f"{copy.name}.from")
 
 
+def _folder_of(url: str) -> Path:
+    """Return the folder for copies of the files in one folder, and create nothing."""
+    digest = hashlib.sha256(url.rpartition("/")[0].encode()).hexdigest()[:16]
+    return (config.cache_folder() or Path()) / "remote" / digest
+
+
 def _copy_path(url: str) -> Path:
-    """Return the path for a copy. Files of one folder get the same folder."""
-    base, (folder, _, name) = config.cache_folder(), url.rpartition("/")
+    """Return the path for a copy, in a folder that is created."""
+    base, name = config.cache_folder(), url.rpartition("/")[2]
     if base is None:
         text = "there is no folder for a copy, because FMNIST_FAST_CACHE is off"
         advice = "Set FMNIST_FAST_CACHE to a folder."
@@ -193,8 +210,8 @@ def _copy_path(url: str) -> Path:
             "a URL must end in a file name of letters, digits, spaces and _.%+=@- that "
             f"begins with a letter, digit or _, got {shown(url)}"
         )
-    digest = hashlib.sha256(folder.encode()).hexdigest()[:16]
-    return trusted_folder(trusted_folder(base, "remote"), digest) / name
+    folder = _folder_of(url).name
+    return trusted_folder(trusted_folder(base, "remote"), folder) / name
 
 
 def _is_offline(url: str) -> bool:

@@ -62,6 +62,11 @@ class File(NamedTuple):
             return str(self.path.parent)
         return f"{self.url.rpartition('/')[0]} (kept in {self.path.parent})"
 
+    @property
+    def root(self) -> str:
+        """Return the file's folder for `load`, which is a URL or a path."""
+        return self.url.rpartition("/")[0] if self.url else str(self.path.parent)
+
     def beside(self, name: str) -> File:
         """Return the file `name` of the same folder, which may not exist."""
         url = self.url and f"{self.url.rpartition('/')[0]}/{name}"

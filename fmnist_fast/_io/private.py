@@ -7,6 +7,7 @@ profile are private, and nothing is checked.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -35,6 +36,18 @@ def make_folder(folder: Path) -> None:
     for path in reversed([folder, *folder.parents]):
         if path == folder or not path.exists():
             path.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextlib.contextmanager
+def no_empty_folders(folder: Path) -> Iterator[None]:
+    """Remove the folder and its parents that the block creates and leaves empty."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):  # it has files, or was not created
+                path.rmdir()
 
 
 def is_ours(status: os.stat_result) -> bool:

@@ -26,7 +26,9 @@ from ..dataset import Dataset
 from ..errors import DownloadError, FormatError
 from ..idx import map_idx
 from .cache import read_items, read_only
-from .find import companion_missing, fetch_any, find_file
+from .find import fetch_any
+from .hints import companion_missing
+from .names import find_file, spelling
 from .split import check_images_and_labels, warn_of_labels_from_1
 
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
@@ -279,13 +281,24 @@ def _why_no_match(pattern: str) -> str:
     if is_url(pattern):
         return no_match
     if os.path.isdir(pattern):
-        every_file = os.path.join(pattern, "*")
-        return f"source must be files or a pattern, got a folder. Pass {every_file}"
+        patterns = [os.path.join(pattern, stars) for stars in ("*", "*/*")]
+        first = next(filter(_has_images, patterns), patterns[0])
+        return f"source must be files or a pattern, got a folder. Pass {first}"
+    if has_file(pattern):
+        return "source must be image files, got a file with another name"
     if os.path.lexists(pattern):
         return "source must be a regular file, got a broken link, a pipe or a device"
-    if any(_IMAGES.search(_name(path)) for path in _glob(f"{pattern}.gz")):
+    if _has_images(f"{pattern}.gz"):
         return f"{no_match}. Pass {pattern}.gz, which matches"
-    return no_match
+    folder, name = os.path.split(pattern)
+    stem = name.removesuffix(".gz")
+    file = find_file(Path(folder), stem) if _IMAGES.search(stem) else None
+    return f"{no_match}. Pass {file}, which matches" if file else no_match
+
+
+def _has_images(pattern: str) -> bool:
+    paths = _glob(pattern)
+    return any(_IMAGES.search(_name(path)) and has_file(path) for path in paths)
 
 
 def _natural_key(path: str) -> tuple:
@@ -321,7 +334,10 @@ def _file_pair(source: str) -> FilePair:
             fetch_any(folder, CARD_NAME, needed=False)
     else:
         images = File(Path(source).absolute())
-        labels = find_file(images.path.parent, stem)
+        parent = images.path.parent
+        labels = find_file(parent, stem)
+        if labels is None and spelling(parent.name, name.removesuffix(".gz")):
+            labels = find_file(parent.parent, stem)  # each file is in its own folder
         if labels is None and not images.path.is_file():
             raise FileNotFoundError(f"{images}: found no such image file")
     if labels is None:

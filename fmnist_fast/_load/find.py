@@ -2,17 +2,14 @@
 
 The files are in a folder that the caller names, in $FMNIST_FAST_DATA, in the cache
 folder or at a URL. They are found by the names of the published files, in all spellings
-that tools leave behind: plain or ``.gz``, `t10k-images.idx3-ubyte` as 7-zip unpacks it,
-`train-images-idx3-ubyte (1).gz` as a browser names a second download. In any other
-folder of IDX files they are found by three words in their names: the split (``train``;
-``test`` or ``t10k``; any other), ``images`` or ``idx3``, and ``labels`` or ``idx1``.
+of `names`. In any other folder of IDX files they are found by three words in their
+names: the split (``train``; ``test`` or ``t10k``; any other), ``images`` or ``idx3``,
+and ``labels`` or ``idx1``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,29 +17,25 @@ from typing import NamedTuple
 from .. import config
 from .._dataset.card import CARD_NAME, read_card
 from .._io.paths import File, expanded, is_url, shown
-from .._io.private import has_file, only_files
 from .._registry.datasets import (
     DATASETS,
     DEFAULT,
-    SPLITS,
     find_spec,
     find_split_spec,
     hint_if_folder,
 )
-from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec, SplitSpec
 from ..errors import DownloadError
-from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get
+from .hints import companion_missing, files_nearby, owner_of_labels
+from .names import distinct_files, find_file, idx_names, spelling, stem_of, words_of
+from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get, how_to_replace
 
 _SPLIT_WORDS = {"test": {"test", "t10k"}}
 _KINDS = {
     "image": {"images", "image", "idx3"},
     "label": {"labels", "label", "idx1", "idx2"},
 }
-_COPY = re.compile(r" ?\(\d+\)")  # a browser marks a second download like this
-_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 _MAX_LISTED = 12  # file names in a message
-_MAX_HINTS = 3  # hints per folder in a message
 
 
 class SplitFiles(NamedTuple):
@@ -61,6 +54,8 @@ class SplitFiles(NamedTuple):
     is_named : bool
         Whether the caller asked for `name`. Then a file of another published dataset
         is an error.
+    advice : str
+        Lines for a message that say how to replace a damaged file.
     """
 
     images: File
@@ -68,6 +63,7 @@ class SplitFiles(NamedTuple):
     split: str = ""
     name: str | None = None
     is_named: bool = False
+    advice: str = ""
 
 
 def find_split(
@@ -84,10 +80,7 @@ def find_split(
     the folders have instead, and the last lines say how to get the files.
     """
     if name is not None and is_folder(name):
-        if root is not None or download:
-            option = "download" if root is None else "root"
-            raise ValueError(f"{option} requires a dataset's name, got folder {name}")
-        return _find_in_folder(split, name)
+        return _find_in_folder(split, name, root, download=download)
     spec, is_named = find_spec(DEFAULT if name is None else name), name is not None
     base = None if root is None or is_url(root) else _path_of(root)
     any_folder = None if is_named else base  # its files may be of any dataset
@@ -99,8 +92,9 @@ def find_split(
     if known is not None and is_url(root):
         pair = _fetch_files(known, str(root))
     elif known is not None:
-        places = [base] if base else [config.data_folder(), config.cache_folder()]
-        pair = _find_by_names(spec, split, known, places, notes, check=not any_folder)
+        options = {"is_named": is_named, "any_dataset": bool(any_folder)}
+        bases = places_of(base)
+        pair = _find_by_names(spec, split, known, bases, notes, **options)
     if any_folder and not pair:
         files = _find_any(split, any_folder, notes, is_known=known is not None)
         if files is not None:
@@ -113,8 +107,11 @@ def find_split(
     if len(pair) < 2:
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
+    is_own = is_url(root) or has_own_card(pair[0].path.parent)
+    advice = "" if is_own else how_to_replace(spec, split, root, is_named=is_named)
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
-    return SplitFiles(pair[0], pair[1], split, spec.name, is_named or root is None)
+    is_named = is_named or root is None
+    return SplitFiles(pair[0], pair[1], split, spec.name, is_named, advice)
 
 
 def _download(spec: DatasetSpec, part: SplitSpec, root: Root) -> list[File]:
@@ -154,7 +151,9 @@ def _checked_folder(requirement: str, path: str | os.PathLike[str]) -> Path:
     """Return the absolute path of a folder, or raise FileNotFoundError."""
     folder = _path_of(path)
     if not folder.is_dir():
-        reason = "is a file" if folder.exists() else "does not exist"
+        reason = "does not exist"
+        if folder.exists():
+            reason = f"is a file.\nPass its folder, {str(folder.parent)!r}."
         raise FileNotFoundError(f"{requirement}, got {folder}, which {reason}")
     return folder
 
@@ -166,122 +165,73 @@ def _find_by_names(
     spec: DatasetSpec,
     split: str,
     part: SplitSpec,
-    places: Iterable[Path | None],
+    bases: list[Path],
     notes: list[str],
     *,
-    check: bool,
+    is_named: bool,
+    any_dataset: bool,
 ) -> list[File]:
     """Return both files from the first folder that has both, otherwise one or none.
 
-    With `check`, files of another published dataset are skipped. Unless both files are
-    found, the function adds to `notes` what is missing and what the folders have.
+    Unless `any_dataset` is True, files of another published dataset are skipped. Unless
+    both files are found, the function adds to `notes` what is missing and what the
+    folders have. With `is_named`, they say nothing about files of other datasets.
     """
-    stems = part.stems
-    skipped: list[str] = []
-    half: list[File] = []
-    bases = [place.absolute() for place in places if place]
-    folders = [base / name for base in bases for name in spec.folders]
-    for folder in folders:
-        files = [find_file(folder, stem) for stem in stems]
-        pair = [file for file in files if file is not None]
-        owner = None
-        if len(pair) == 2 and check:
-            owner = _other_owner(spec, pair[1].path)
-        if owner is not None:
-            skipped.append(
-                f"{pair[1]} is a file of {owner.title}. Pass name={owner.name!r}."
-            )
-        elif len(pair) == 2:
+    for pair in _pairs_in(spec, part, bases):
+        if len(pair) == 2 and (any_dataset or not _is_of_another(spec, pair[1])):
             return pair
-        elif pair and not half:
-            notes.append(companion_missing(pair[0], stems[files.index(None)]))
-            half = pair
-    if half:
-        return half
+    half = find_half(spec, part, bases)
+    if half is not None:
+        notes.append(companion_missing(*half))
+        return [half[0]]
     searched = [str(at) if at.is_dir() else f"{at} (no such folder)" for at in bases]
     where = f" in {', '.join(searched)}."
     if not searched:
         where = ": FMNIST_FAST_CACHE is off and FMNIST_FAST_DATA is not set."
-    notes.append(f"found no {split} files of {spec.title}{where}")
-    notes += skipped + [hint for at in folders for hint in _hints(at, stems)]
+    of = "" if any_dataset else f" of {spec.title}"
+    notes.append(f"found no {split} files{of}{where}")
+    for at in bases:
+        others = not is_named and at != config.cache_folder()
+        notes += files_nearby(at, split, spec, others=others)
     return []
 
 
-def find_file(folder: Path, stem: str) -> File | None:
-    """Return the file in `folder` whose name is closest to `stem`, if it has one."""
-    paths = (folder / name for name in _spellings_in(folder, stem))
-    return next(map(File, only_files(paths)), None)
+def _pairs_in(
+    spec: DatasetSpec, part: SplitSpec, bases: Iterable[Path]
+) -> Iterator[list[File]]:
+    """Yield the image file and the label file of a split in each folder, if found."""
+    for base in bases:
+        for name in spec.folders:
+            files = (find_file(base / name, stem) for stem in part.stems)
+            yield [file for file in files if file is not None]
 
 
-def _spellings_in(folder: Path, stem: str) -> Iterator[str]:
-    """Yield the names that a file may have, the closest to `stem` first."""
-    yield from (stem, f"{stem}.gz")
-    names = _names_in(folder)
-    ranked = [(rank, name) for name in names if (rank := spelling(name, stem))]
-    yield from (name for _, name in sorted(ranked))
+def find_half(
+    spec: DatasetSpec, part: SplitSpec, bases: Iterable[Path]
+) -> tuple[File, str] | None:
+    """Return a file of a split without its companion, and the companion's name."""
+    for pair in _pairs_in(spec, part, bases):
+        if len(pair) == 1:
+            is_images = spelling(pair[0].path.name, part.images) is not None
+            return pair[0], part.stems[is_images]
+    return None
 
 
-def _names_in(folder: Path) -> list[str]:
-    """Return the names in a folder, or no names if it is unreadable."""
-    try:
-        return os.listdir(folder)
-    except (OSError, ValueError):
-        return []
+def places_of(root: Root) -> list[Path]:
+    """Return the folders in which `load` looks for the files."""
+    if root is not None:
+        return [_path_of(root)]
+    places = (config.data_folder(), config.cache_folder())
+    return [place.absolute() for place in places if place]
 
 
-def spelling(name: str, stem: str) -> tuple[list[int], bool] | None:
-    """Return a sort key for a spelling of `stem`, or None if `name` is another name.
-
-    The words of `stem` may be joined by any characters. Suffixes and the number of a
-    copy may follow.
-    """
-    stem_words = _words(stem)
-    # This check is cheap, and a folder may have thousands of other files.
-    if stem_words[0] not in name.lower() or name.startswith("."):
-        return None
-    words, n = _words(name), len(stem_words)
-    marks = [word for word in words[n:] if word not in ("gz", "idx")]
-    numbers = [int(word) for word in marks if word.isdigit()]
-    if words[:n] != stem_words or len(numbers) + marks.count("copy") < len(marks):
-        return None
-    return numbers or [0] * len(marks), "gz" in words
-
-
-def companion_missing(file: File, stem: str) -> str:
-    """Return the message for a `file` whose companion `stem` is missing."""
-    text = f"{file}: {stem} or {stem}.gz must be in the same folder, found neither."
-    return "\n".join([text, *_hints(file.path.parent, [stem])])
-
-
-def _hints(folder: Path, stems: Iterable[str]) -> list[str]:
-    """Return a sentence for what is named like a file, and for each archive."""
-    hints = []
-    for name in _names_in(folder):
-        matches = [stem for stem in stems if spelling(name, stem)]
-        with contextlib.suppress(PermissionError):  # nobody can know what it is
-            if matches and os.path.isdir(folder / name):
-                hints.append(f"{folder / name} is a folder.")
-                file = find_file(folder / name, matches[0])
-                hints[-1] += f" Move {file.path.name} out of it." if file else ""
-            elif matches and not has_file(folder / name):
-                hints.append(f"{folder / name} is a broken link, a pipe or a device.")
-            elif name.lower().endswith(_ARCHIVES):
-                hints.append(f"{folder / name} may hold the files. Unpack it.")
-    return sorted(hints)[:_MAX_HINTS]
-
-
-def _other_owner(spec: DatasetSpec, labels: Path) -> DatasetSpec | None:
-    """Return the other dataset that published this label file, if there is one."""
-    sizes = [file.nbytes for file in spec.files if file.name == labels.name]
-    if labels.stat().st_size in sizes:  # no two datasets have label files of one size
-        return None
-    from .cache import read_items
-
-    try:
-        owner = owner_of(read_items(File(labels), cache=False, verify=True)[1])
-    except (OSError, ValueError, MemoryError):
-        return None  # reading the split reports the error
-    return owner[0] if owner and owner[0].name != spec.name else None
+def _is_of_another(spec: DatasetSpec, labels: File) -> bool:
+    """Return whether another dataset than `spec` published this label file."""
+    sizes = [file.nbytes for file in spec.files if file.name == labels.path.name]
+    if labels.path.stat().st_size in sizes:
+        return False  # no two datasets have label files of one size
+    owner = owner_of_labels(labels)
+    return owner is not None and owner.name != spec.name
 
 
 # ---- at a URL ---------------------------------------------------------------------
@@ -311,14 +261,22 @@ def fetch_any(folder: str, *names: str, needed: bool = True) -> File | None:
 # ---- by words, in any folder of IDX files -----------------------------------------
 
 
-def _find_in_folder(split: str, name: str | os.PathLike[str]) -> SplitFiles:
-    """Return the files of a split in the folder `name`."""
+def _find_in_folder(
+    split: str, name: str | os.PathLike[str], root: Root, *, download: bool
+) -> SplitFiles:
+    """Return the files of a split in the folder `name`, which excludes the others."""
+    if root is not None or download:
+        option = "download" if root is None else "root"
+        raise ValueError(
+            f"{option} requires a dataset's name, got folder {name}.\n"
+            "Pass the folder as root."
+        )
     notes: list[str] = []
     folder = _checked_folder("name must be a published dataset or a folder", name)
     files = _find_by_words(split, folder, notes)
     if files is None:
-        stems = SPLITS[split].stems if split in SPLITS else ()
-        raise FileNotFoundError("\n".join([*notes, *_hints(folder, stems)]))
+        notes += files_nearby(folder, split, DATASETS[DEFAULT], others=True)
+        raise FileNotFoundError("\n".join(notes))
     return files
 
 
@@ -335,7 +293,7 @@ def _find_any(
             f"{folder}: the dataset that its {CARD_NAME} describes has no split "
             f"{split!r}"
         )
-    if files is None and not is_known and _distinct_files(folder, _idx_names(folder)):
+    if files is None and not is_known and distinct_files(folder, idx_names(folder)):
         raise FileNotFoundError("\n".join(notes))
     return files
 
@@ -350,8 +308,8 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
             f"split must be a word such as 'train', got {split!r}"
             f"{hint_if_folder(split)}"
         )
-    names = _idx_names(folder)
-    if not _distinct_files(folder, names):
+    names = idx_names(folder)
+    if not distinct_files(folder, names):
         notes.append(
             f"{folder}: found no IDX file. Its name must contain idx or ubyte."
         )
@@ -361,12 +319,12 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
         matching = [
             name
             for name in names
-            if words & {*_words(_stem(name))} and kind_words & {*_words(name)}
+            if words & {*words_of(stem_of(name))} and kind_words & {*words_of(name)}
         ]
-        paths = _distinct_files(folder, matching)
+        paths = distinct_files(folder, matching)
         if len(paths) != 1:
             split_words, kinds = (" or ".join(sorted(w)) for w in (words, kind_words))
-            found = [path.name for path in paths or _distinct_files(folder, names)]
+            found = [path.name for path in paths or distinct_files(folder, names)]
             more = f" and {len(found) - _MAX_LISTED} more" * (len(found) > _MAX_LISTED)
             notes.append(
                 f"{folder}: split {split!r} must have one {kind} file, got "
@@ -381,35 +339,3 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
         if any(spelling(pair[0].path.name, p.images) for p in spec.splits.values())
     ]
     return SplitFiles(pair[0], pair[1], split, owners[0] if len(owners) == 1 else None)
-
-
-def _stem(name: str) -> str:
-    """Return a file's name without the number of a copy and without ``.gz``."""
-    return _COPY.sub("", name).removesuffix(".gz")
-
-
-def _distinct_files(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Return the preferred file of each stem, sorted by stem."""
-    paths = only_files(folder / name for name in sorted(names, key=_preference))
-    by_stem = {_stem(path.name): path for path in paths}  # the last one wins
-    return [path for _, path in sorted(by_stem.items())]
-
-
-def _preference(name: str) -> tuple[bool, bool, str]:
-    """Return a key that sorts the file to prefer last."""
-    return not _COPY.search(name), not name.endswith(".gz"), name
-
-
-def _idx_names(folder: Path) -> list[str]:
-    """Return the names in a folder that are those of IDX files."""
-    return [
-        name
-        for name in _names_in(folder)
-        if not name.startswith(".")  # such as a file that is still being written
-        and any(re.fullmatch(r"ubyte|idx\d?", word) for word in _words(name))
-    ]
-
-
-def _words(name: str) -> list[str]:
-    """Return the words and numbers in a file's name, in lower case."""
-    return re.findall(r"[a-z0-9]+", name.lower())

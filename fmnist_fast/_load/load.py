@@ -67,7 +67,7 @@ def load(
     FormatError
         A file is damaged, has no images or no labels, or belongs to another dataset
         than `name`. Also raised if the numbers of images and labels differ. The message
-        names the file.
+        names the file. It says how to replace a published file that is damaged.
     OSError
         A file can't be read. The error's `filename` is the path.
     MemoryError
@@ -87,9 +87,9 @@ def load(
     RuntimeWarning
         The function waits for another process that makes the same decoded copy.
     UserWarning
-        A file has the name of a published file, but other content, or labels begin at
-        1 without names of classes. Also given if a decoded copy cannot be saved, or if
-        other users could write to its folder.
+        A file has the name of a published file, but other content, perhaps that of
+        another dataset or split. Labels begin at 1 without names of classes. A decoded
+        copy can't be saved, or other users could write to its folder.
 
     Notes
     -----

@@ -10,6 +10,7 @@ from .. import config
 from .._io.paths import expanded
 from .._registry.datasets import DEFAULT
 from .._registry.spec import DatasetSpec, SplitSpec
+from ..errors import FormatError
 
 Root = str | os.PathLike[str] | None
 OR_SYNTHETIC = "Or draw a synthetic dataset in Python: train, test = ff.synthetic()"
@@ -35,7 +36,11 @@ def fetch_splits(
             "Pass root=FOLDER, or --to FOLDER on the command line."
         )
     files = dict.fromkeys(file for part in parts for file in spec.files_of(part))
-    paths = fetch(list(files), folder)
+    try:
+        paths = fetch(list(files), folder)
+    except FormatError as error:
+        split = next(name for name in spec.splits if spec.splits[name] in parts)
+        raise FormatError(f"{error}{how_to_replace(spec, split, root)}") from None
     if not spec.archive:
         return paths
     from .._io.archive import extract
@@ -61,13 +66,9 @@ def how_to_get(
     size = sum(file.nbytes or 0 for file in files) / 1e6
     unset = ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
     target = "FOLDER" if root is None and folder is None else root
-    in_python = "" if target is None else f", root={os.fspath(target)!r}"
-    in_shell = "" if target is None else f' --to "{os.fspath(target)}"'
-    name = f', name="{spec.name}"' if is_named else ""
     lines = [
         f"{_ADVICE}{size:.1f} MB) into {folder or 'a folder of your choice'}{unset}:",
-        f'  in Python:  ff.load("{split}"{in_python}{name}, download=True)',
-        f"  in a shell: fmnist-fast download {spec.name}{in_shell}  (all splits)",
+        *_commands(spec, split, target, is_named=is_named),
         f"Or put {' and '.join(part.stems)} there, plain or .gz, from:",
         *(f"  {file.urls[0]}" for file in files),
     ]
@@ -78,6 +79,28 @@ def how_to_get(
     if spec.name == DEFAULT:
         lines.append(OR_SYNTHETIC)
     return "\n".join(lines)
+
+
+def how_to_replace(
+    spec: DatasetSpec, split: str, root: Root, *, is_named: bool = True
+) -> str:
+    """Return lines that say how to replace a file, with a line break before them."""
+    unset = ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
+    text = f"\nDelete it, then download the published file{unset}:"
+    return "\n".join([text, *_commands(spec, split, root, is_named=is_named)])
+
+
+def _commands(
+    spec: DatasetSpec, split: str, root: Root, *, is_named: bool
+) -> tuple[str, str]:
+    """Return the call and the command that download a split."""
+    in_python = "" if root is None else f", root={os.fspath(root)!r}"
+    in_shell = "" if root is None else f' --to "{os.fspath(root)}"'
+    name = f', name="{spec.name}"' if is_named else ""
+    return (
+        f'  in Python:  ff.load("{split}"{in_python}{name}, download=True)',
+        f"  in a shell: fmnist-fast download {spec.name}{in_shell}  (all splits)",
+    )
 
 
 def longest_message(errors: Iterable[FileNotFoundError]) -> FileNotFoundError:

@@ -19,7 +19,8 @@ from ..dataset import Dataset
 from ..errors import FormatError
 from .cache import read_items, read_only
 from .copies import Decoded
-from .find import SplitFiles, spelling
+from .find import SplitFiles
+from .names import spelling
 
 
 def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
@@ -33,9 +34,12 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     spec = DATASETS.get(files.name or "")
     part = _part_of(files, spec)
     read = functools.partial(_read, files, spec, part, cache, synthetic)
-    (images, image_hash), (labels, label_hash) = run_together(
-        [lambda: read(is_images=True), lambda: read(is_images=False)]
-    )
+    try:
+        (images, image_hash), (labels, label_hash) = run_together(
+            [lambda: read(is_images=True), lambda: read(is_images=False)]
+        )
+    except FormatError as error:
+        raise FormatError(f"{error}{files.advice}") from None
     published, warning = None, ""
     if not synthetic:
         hashes, n_images = (image_hash, label_hash), (*images.shape, 0)[0]
@@ -123,7 +127,7 @@ def _identify(
     """
     owner = _owner_of_both(files, hashes, card)
     if spec is None or part is None:
-        return owner, ""
+        return owner, _why_another_split(files, owner, hashes[0])
     wrong = [
         (file, reason, owner_of(sha256) is not None)
         for file, stem, sha256 in zip((files.images, files.labels), part.stems, hashes)
@@ -133,12 +137,14 @@ def _identify(
         return spec, ""
     owners = [published[0].name for published in map(owner_of, hashes) if published]
     others = [name for name in owners if name != spec.name]
-    hint = f"\nPass name={others[0]!r}." if others else ""
+    hint = f"\nPass root={files.images.root!r}, name={others[0]!r}." if others else ""
+    if files.is_named and not others:
+        hint = files.advice
     paths = " and ".join(str(file) for file, _, _ in wrong)
     _, reason, is_published_file = max(wrong, key=lambda entry: entry[2])
-    text = f"{paths}: not the published {spec.title} file of that name. {reason}.{hint}"
+    text = f"{paths}: not the published {spec.title} file of that name. {reason}."
     if files.is_named and is_published_file:
-        raise FormatError(text)
+        raise FormatError(text + hint)
     if {"name", "classes"} & card.keys() and card.get("name") != spec.name:
         return None, ""
     if not others:
@@ -147,7 +153,19 @@ def _identify(
         text += f"\nClasses are shown as numbers unless a {CARD_NAME} names them."
     exact = [name for stem in part.stems for name in (stem, f"{stem}.gz")]
     is_exact = all(file.path.name in exact for file, _, _ in wrong)
-    return owner, text if is_exact or files.is_named else ""
+    text += hint
+    return owner, text if is_exact or files.is_named or is_published_file else ""
+
+
+def _why_another_split(
+    files: SplitFiles, owner: DatasetSpec | None, sha256: str | None
+) -> str:
+    """Return a warning if an image file was published as another split, or ""."""
+    part, published = owner and owner.splits.get(files.split), owner_of(sha256)
+    if part is None or published is None or published[1] == part.images:
+        return ""
+    spec, stem = published
+    return f"{files.images}: not of split {files.split!r}. It is {stem} of {spec.title}"
 
 
 def _owner_of_both(

@@ -1,5 +1,6 @@
 """Small files under the names of published ones, and fixtures for loading them."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -90,3 +91,26 @@ def mnist_root(real_root):
     if not root.is_dir():
         pytest.skip(f"{root} does not exist. It should have MNIST's test files.")
     return root
+
+
+@pytest.fixture
+def small_fashion(http, nowhere, tmp_path, monkeypatch):
+    """Serve N images as each file of Fashion-MNIST; return the folder for downloads."""
+    from helpers.server import content
+
+    known, source = datasets.DATASETS["fashion-mnist"], tmp_path / "served"
+    for part in known.splits.values():
+        write_published(source, part, np.arange(N, dtype=np.uint8) % 10)
+
+    def published(file):
+        body = (source / file.name).read_bytes()
+        http.routes[f"/{file.name}"] = content(body)
+        urls, sha256 = (f"{http.base}/{file.name}",), hashlib.sha256(body).hexdigest()
+        return file._replace(
+            urls=urls, sha256=sha256, nbytes=len(body), idx_sha256=None
+        )
+
+    splits = {name: part._replace(n_items=N) for name, part in known.splits.items()}
+    changed = known._replace(splits=splits, files=tuple(map(published, known.files)))
+    monkeypatch.setitem(datasets.DATASETS, known.name, changed)
+    return nowhere / "fashion-mnist"

@@ -13,6 +13,7 @@ from ._dataset.classes import selected_labels
 from ._dataset.columns import Columns, Pictures
 from ._dataset.origin import reread
 from ._dataset.rows import first_part, joined, kept_rows, shown_rows
+from ._dataset.statistics import OwnStatistics, Source, Whole
 
 if TYPE_CHECKING:
     import datasets
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
     from ._dataset.known_cards import Card
 
-_DERIVED = ("_column", "_moments", "fingerprint")  # computed again in a copy
+_DERIVED = ("_column", "_own", "fingerprint")  # computed again in a copy
 
 
 class Dataset(Columns):
     """Grayscale images, each with one class label, and their metadata.
 
-    `load`, `load_files`, `synthetic` and :meth:`from_arrays` make datasets.
+    `load`, `load_files`, `synthetic` and :meth:`from_arrays` make datasets. `mean` and
+    `std` are those of the dataset's own pixels. A Loader normalizes a selection like
+    the dataset that it was selected from, and a test set like the training set.
 
     Attributes
     ----------
@@ -57,10 +60,6 @@ class Dataset(Columns):
     may be memory-mapped. Don't write to arrays while a loader reads them.
     """
 
-    name: str | None
-    split_name: str | None
-    source: str | None
-    synthetic: bool
     extra: dict[str, np.ndarray]
     format: str
     _card: dict[str, Any]  # the fields of a dataset.json
@@ -130,7 +129,9 @@ class Dataset(Columns):
         extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
         card: dict[str, Any] | None = None,
+        statistics: Source | None = None,
     ) -> Dataset:
+        """Return a dataset. Own pixels are used if `statistics` has none for Loaders."""
         return _rebuild(
             {
                 "images": images,
@@ -144,7 +145,9 @@ class Dataset(Columns):
                 "format": "numpy",
                 "_card": card or {},
                 "_origin": origin,
-            }
+                "_selection": None,
+            },
+            statistics,
         )
 
     def _with(self, **changes: Any) -> Dataset:
@@ -249,6 +252,7 @@ class Dataset(Columns):
             images=arrays.selected(self.images, rows),
             labels=arrays.selected(self.labels, rows),
             extra=extra,
+            _selection=self._selection or (),
         )
 
     def split(
@@ -276,7 +280,14 @@ class Dataset(Columns):
             An argument isn't as above.
         """
         first = first_part(self.labels, fraction, seed, stratify)
-        return self.select(first), self.select(~first)
+        call = f"split({fraction}, seed={seed}{', stratify=True' * bool(stratify)})"
+        return self._part(first, f"1 of {call}"), self._part(~first, f"2 of {call}")
+
+    def _part(self, rows: np.ndarray, name: str) -> Dataset:
+        """Return the given rows as a dataset whose `repr` names this part."""
+        part = self.select(rows)
+        part.__dict__["_selection"] += (f"part {name}",)
+        return part
 
     def filter(
         self,
@@ -314,6 +325,7 @@ class Dataset(Columns):
 
         The result keeps `name`, `split_name`, `source` and the card if all have the
         same, and columns of `extra` that all have. It is `synthetic` if any of them is.
+        Loaders normalize parts of one dataset like that dataset, and others together.
 
         Parameters
         ----------
@@ -330,12 +342,6 @@ class Dataset(Columns):
             An argument isn't as above.
         """
         return self._with(**joined((self, *others)))
-
-    @property
-    def title(self) -> str:
-        """Return the heading for pictures: "name/split", and "(SYNTHETIC)" if it is."""
-        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
-        return f"{title} (SYNTHETIC)" if self.synthetic else title
 
     def show(
         self,
@@ -416,15 +422,6 @@ class Dataset(Columns):
             fields=self._card,
         )
 
-    def __repr__(self) -> str:
-        """Return the title, the number and size of the images, and their folder."""
-        n, height, width = self.images.shape
-        folder = f", from {self.source}" if self.source else ""
-        return (
-            f"Dataset({self.title}: {n:,} images of {height}x{width} uint8, "
-            f"{len(self.classes)} classes{folder})"
-        )
-
     def __reduce__(self) -> tuple:
         """Return the files to read again, or all values of a dataset in memory."""
         if self._origin is not None:
@@ -432,9 +429,12 @@ class Dataset(Columns):
         return _rebuild, (self._values(),)
 
 
-def _rebuild(values: dict[str, Any]) -> Dataset:
-    dataset = object.__new__(Dataset)
-    is_numpy = values["format"] == "numpy"
-    column = values["images"] if is_numpy else Pictures(values["images"])
+def _rebuild(values: dict[str, Any], statistics: Source | None = None) -> Dataset:
+    dataset, images = object.__new__(Dataset), values["images"]
+    column = images if values["format"] == "numpy" else Pictures(images)
     dataset.__dict__.update(values, _column=column)
+    own = dataset.__dict__.setdefault("_own", OwnStatistics(images, dataset.title))
+    if values.get("_whole") is None:
+        sources = filter(None, (statistics, own))
+        dataset.__dict__["_whole"] = Whole(len(images), *sources)
     return dataset

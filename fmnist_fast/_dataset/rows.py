@@ -158,6 +158,9 @@ def joined(parts: Sequence[Any]) -> dict[str, Any]:
         value = getattr(first, name)
         if all(getattr(other, name) == value for other in others):
             values[name] = value
+    of_one = all(other._whole is first._whole for other in others)
+    values["_whole"] = first._whole if of_one else None
+    values["_selection"] = () if of_one else None
     values["images"] = np.concatenate(
         [array for part in parts for array in parts_of(part.images)]
     )

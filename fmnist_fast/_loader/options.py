@@ -25,7 +25,9 @@ NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
 )
-_NORMALIZE = "'auto', 'dataset', 'unit', None, a Dataset, or numbers (mean, std)"
+_NORMALIZE = (
+    "'auto', 'dataset', 'unit', None, a Dataset, or a pair of numbers (mean, std)"
+)
 _USUAL: dict[str, Any] = {
     "shuffle_block": None,
     "label_dtype": "int64",
@@ -133,7 +135,8 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
             "normalize=(mean, std) must be finite numbers with std > 0, got "
             f"({mean}, {std})"
         )
-    if mean > 1 or std > 1:
+    # Other pairs may be meant to scale, such as those with a negative mean.
+    if mean > 1 or (mean >= 0 and 1 < std <= 255):
         digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
         right = ", ".join(f"{number / 255:.{digits}g}" for number in (mean, std))
         raise ValueError(

@@ -131,7 +131,7 @@ class Dataset(Columns):
         card: dict[str, Any] | None = None,
         statistics: Source | None = None,
     ) -> Dataset:
-        """Return a dataset. Own pixels are used if `statistics` has none for Loaders."""
+        """Return a dataset, which Loaders normalize by `statistics` if there are any."""
         return _rebuild(
             {
                 "images": images,

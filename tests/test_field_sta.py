@@ -7,7 +7,7 @@ import fmnist_fast as ff
 
 
 def test_case_04_units(small):
-    """Numbers in 0..255 are refused with the right pair, and torchvision's are taken."""
+    """Numbers in 0..255 are refused with the right pair; torchvision's are taken."""
     with pytest.raises(ValueError, match=r"pass normalize=\(0\.286, 0\.353\)\.$"):
         ff.Loader(small, normalize=(72.94, 90.02))
     loader = ff.Loader(small, normalize=((0.1307,), (0.3081,)))
@@ -27,7 +27,9 @@ def test_case_08_statistics_of_the_training_set(real_root, real_train):
 
 def test_case_30_parts_of_a_split_can_be_told_apart(small):
     """The repr of a part names the part, the split, and the size of the whole."""
-    texts = [f"synthetic/train (SYNTHETIC), part {i} of split(0.5, seed=0)" for i in "12"]
+    texts = [
+        f"synthetic/train (SYNTHETIC), part {i} of split(0.5, seed=0)" for i in "12"
+    ]
     for part, text in zip(small.split(0.5), texts):
         assert f"({text}: 500 of 1,000 images of 28x28" in repr(part)
         assert f"({text}: 10 of 1,000 images of" in repr(part.select(range(10)))

@@ -41,7 +41,11 @@ from fmnist_fast._dataset import statistics
         ({"seed": "x"}, TypeError, "seed must be an integer, got 'x'"),
         ({"dtype": "float64"}, ValueError, "dtype must be one of float32, float16"),
         ({"normalize": "mean"}, ValueError, "normalize must be 'auto', 'dataset'"),
-        ({"normalize": 0.5}, TypeError, r"a Dataset, or a pair of numbers \(mean, std\)"),
+        (
+            {"normalize": 0.5},
+            TypeError,
+            r"a Dataset, or a pair of numbers \(mean, std\)",
+        ),
         ({"normalize": (1, 2, 3)}, TypeError, "a pair of numbers"),
         ({"normalize": ("a", 1)}, TypeError, "a pair of numbers"),
         ({"normalize": ("0.1", "1")}, TypeError, "a pair of numbers"),

@@ -1,4 +1,4 @@
-"""Statistics by which batches are normalized: whose they are, and where they come from."""
+"""Statistics by which batches are normalized: whose they are, and their source."""
 
 import gc
 import json

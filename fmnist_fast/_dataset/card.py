@@ -146,7 +146,7 @@ def _card_moments(contents: Mapping[str, Any]) -> tuple[float, float] | None:
     if not given:
         return None
     if len(given) == 1:
-        raise ValueError(f"mean and std require each other, got only {[*given][0]}")
+        raise ValueError(f"mean and std require each other, got only {min(given)}")
     for key, value in given.items():
         if type(value) not in (int, float):
             raise ValueError(f"{key} must be a number, got {value!r}")

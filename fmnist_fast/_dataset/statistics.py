@@ -79,7 +79,7 @@ class Whole:
         return self._statistics
 
     def __reduce__(self) -> tuple:
-        """Return the numbers, because a pickle must not hold the pixels of the whole."""
+        """Return the numbers: a pickle must not hold the pixels of the whole."""
         return known_whole, (self.n_rows, *self.statistics)
 
 

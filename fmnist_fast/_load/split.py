@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .._dataset.arrays import checked_labels
 from .._dataset.card import CARD_NAME, read_card, training_source
-from .._dataset.statistics import Source, Statistics
+from .._dataset.statistics import Statistics
 from .._io.paths import File
 from .._io.threads import run_together
 from .._io.warn import warn
@@ -49,73 +48,62 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     name, classes = (published.name, published.classes) if published else (None, None)
     part = _part_of(files, spec)
     rows = slice(part.begin, part.end) if part else slice(None)
-    training = _Training(files, cache, card.get("name", name), images.shape[1:])
+    name = card.get("name", name)
+    known = training_source(card, name, published and published.moments)
+    beside = functools.partial(_beside, files, cache, name, images.shape[1:])
     try:
         dataset = Dataset._make(
             images[rows],
             read_only(checked_labels(labels[rows])),
             card.get("classes", classes),
-            name=card.get("name", name),
+            name=name,
             split=files.split,
             source=str(files.images.path.parent),
             synthetic=synthetic,
             extra={key: read_only(column[rows]) for key, column in extra.items()},
             origin=(_read_again, (files, cache)),
             card=card,
-            statistics=_source_of(training, card, published),
+            statistics=known or beside,
         )
     except ValueError as error:
         raise FormatError(f"{files.labels}: {error}") from None
     return dataset, warning
 
 
-class _Training(NamedTuple):
-    """Training files that may be in the folder of another split."""
+def _beside(
+    files: SplitFiles, cache: bool, name: str | None, sides: tuple[int, ...]
+) -> Statistics | None:
+    """Return the statistics of the training files in the folder of another split.
 
-    files: SplitFiles  # of the other split
-    cache: bool
-    name: str | None
-    sides: tuple[int, ...]
-
-    def __call__(self) -> Statistics | None:
-        """Return their statistics, or None if they are missing or of other images.
-
-        If they can't be read, warn and return None.
-        """
-        folder = self.files.images.path.parent
-        try:
-            pair = self._find(folder)
-            train = pair and read_split(pair, self.cache)[0]
-            if train and (train.name, train.images.shape[1:]) == (self.name, self.sides):
-                return train._whole.statistics
-        except (OSError, ValueError, MemoryError) as error:
-            warn(
-                f"{error}\nThis training file can't be read, so the split "
-                f"{self.files.split!r} is normalized by its own mean and standard "
-                "deviation.\nPass normalize=(mean, std), or replace the file."
-            )
+    Return None if there are none of the dataset `name` with images of that size. Warn
+    and return None if they can't be read. Files at a URL are not fetched for this.
+    """
+    if files.split.lower() == "train" or files.images.url:
         return None
+    try:
+        pair = _training_files(files)
+        train = read_split(pair, cache)[0] if pair else None
+        if train and (train.name, train.images.shape[1:]) == (name, sides):
+            return train._whole.statistics
+    except (OSError, ValueError, MemoryError) as error:
+        warn(
+            f"{error}\nThis training file can't be read, so the split {files.split!r} "
+            "is normalized by its own mean and standard deviation.\n"
+            "Replace the file, or pass normalize=(mean, std)."
+        )
+    return None
 
-    def _find(self, folder: Path) -> SplitFiles | None:
-        spec = DATASETS.get(self.files.name or "")
-        if spec is None:
-            try:
-                return find_split("train", name=folder)
-            except FileNotFoundError:
-                return None
-        pair = [find_file(folder, stem) for stem in spec.splits["train"].stems]
-        return SplitFiles(*pair, "train", spec.name) if all(pair) else None
 
-
-def _source_of(
-    training: _Training, card: dict[str, Any], published: DatasetSpec | None
-) -> Source | None:
-    """Return what knows the training set's statistics, or None if nothing does."""
-    files, moments = training.files, published and published.moments
-    known = training_source(card, training.name, moments)
-    if known or files.split.lower() == "train" or files.images.url:
-        return known
-    return training
+def _training_files(files: SplitFiles) -> SplitFiles | None:
+    """Return the training files in the folder of another split, if it has both."""
+    folder, spec = files.images.path.parent, DATASETS.get(files.name or "")
+    if spec is None:
+        try:
+            return find_split("train", name=folder)
+        except FileNotFoundError:
+            return None
+    images, labels = (find_file(folder, stem) for stem in spec.splits["train"].stems)
+    return SplitFiles(images, labels, "train", spec.name) if images and labels else None
 
 
 def _part_of(files: SplitFiles, spec: DatasetSpec | None) -> SplitSpec | None:

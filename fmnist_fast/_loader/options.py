@@ -140,7 +140,7 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
         digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
         right = ", ".join(f"{number / 255:.{digits}g}" for number in (mean, std))
         raise ValueError(
-            "normalize=(mean, std) must be those of pixels in 0..1, each at most 1, got "
+            "normalize=(mean, std) must be those of pixels in 0..1, so at most 1, got "
             f"({mean}, {std}).\nIf they are those of pixels in 0..255, pass "
             f"normalize=({right})."
         )
@@ -152,7 +152,9 @@ def _number_of(item: Any) -> float | None:
     if isinstance(item, (tuple, list)):
         item = item[0] if len(item) == 1 else None
     array = np.asarray(None if isinstance(item, (tuple, list)) else item)
-    return float(array.item()) if array.size == 1 and array.dtype.kind in "iuf" else None
+    return (
+        float(array.item()) if array.size == 1 and array.dtype.kind in "iuf" else None
+    )
 
 
 @default_floats

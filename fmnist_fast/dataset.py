@@ -131,7 +131,7 @@ class Dataset(Columns):
         card: dict[str, Any] | None = None,
         statistics: Source | None = None,
     ) -> Dataset:
-        """Return a dataset, which Loaders normalize by `statistics` if there are any."""
+        """Return a dataset, which Loaders normalize by `statistics` if it has any."""
         return _rebuild(
             {
                 "images": images,

@@ -147,11 +147,9 @@ class Loader:
         self.rank, self.world = options.checked_shard(shard)
         self._seed = options.seed_of(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
-        self.normalize, self._normalized_as, self.mean, self.std = (
-            options.checked_normalize(normalize, self.dtype, dataset)
-        )
-        formula = self.normalize, self.mean, self.std
-        self.scale, self.bias = options.scale_and_bias(*formula)
+        normalization = options.checked_normalize(normalize, self.dtype, dataset)
+        self.normalize, self.mean, self.std = normalization[:3]
+        self.scale, self.bias, self._normalized_as = normalization[3:]
         self.layout = checked_name("layout", layout, options.LAYOUTS)
         self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
         self._compiled = self._compile(augment)

@@ -51,7 +51,7 @@ class OwnStatistics:
 
 
 class Whole:
-    """What a dataset shares with all datasets that are selected from it.
+    """The part of a dataset that it shares with all that is selected from it.
 
     Until the statistics are needed, the sources may refer to the pixels of the whole.
     So memory that a selection has copied from stays in use until then. To compute the

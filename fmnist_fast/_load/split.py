@@ -45,17 +45,16 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     labels, extra = _split_columns(spec, files.labels, labels)
     check_images_and_labels(files.images, images, files.labels, labels)
     labels = _from_zero(spec, files.labels, labels)
-    name, classes = (published.name, published.classes) if published else (None, None)
     part = _part_of(files, spec)
     rows = slice(part.begin, part.end) if part else slice(None)
-    name = card.get("name", name)
+    name = card.get("name", published and published.name)
     known = training_source(card, name, published and published.moments)
     beside = functools.partial(_beside, files, cache, name, images.shape[1:])
     try:
         dataset = Dataset._make(
             images[rows],
             read_only(checked_labels(labels[rows])),
-            card.get("classes", classes),
+            card.get("classes", published and published.classes),
             name=name,
             split=files.split,
             source=str(files.images.path.parent),

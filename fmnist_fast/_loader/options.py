@@ -20,6 +20,8 @@ LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 DropLast = bool | Literal["wrap"]
 NormalizeLike = str | Sequence[Any] | np.ndarray | Dataset | None
 Normalize = str | tuple[float, float] | None  # what is in use
+# With the mean, the std, the scale, the bias, and the title of whose they are.
+Normalization = tuple[Normalize, float, float, float, float, str]
 MAX_ROWS = MAX_SHUFFLE_BLOCK  # in a batch
 NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
@@ -79,24 +81,30 @@ def checked_drop_last(value: Any) -> DropLast:
     return bool(value)
 
 
-def checked_normalize(
-    normalize: Any, dtype: str, dataset: Dataset
-) -> tuple[Normalize, str, float, float]:
-    """Check `normalize`, and return it, whose statistics it is, the mean and the std.
+@default_floats
+def checked_normalize(normalize: Any, dtype: str, dataset: Dataset) -> Normalization:
+    """Check `normalize`, and return it with the numbers that it stands for.
 
-    "auto", "dataset" and a Dataset are replaced by what they stand for. Pixels may be
-    read only for these. The mean and the std are those of `scale_and_bias`.
+    Only "dataset", which "auto" is for floats, and a Dataset may read all pixels.
     """
+    normalize, mean, std, of = _statistics(normalize, dtype, dataset)
+    return normalize, mean, std, *_scale_and_bias(normalize, mean, std), of
+
+
+def _statistics(
+    normalize: Any, dtype: str, dataset: Dataset
+) -> tuple[Normalize, float, float, str]:
+    """Return the normalization in use, its mean and std, and whose they are."""
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
     if normalize is None:
-        return None, "", 0.0, 1 / 255
+        return None, 0.0, 1 / 255, ""
     if dtype == "uint8":
         raise ValueError(
             f"dtype='uint8' requires normalize=None or 'auto', got {normalize!r}"
         )
     if isinstance(normalize, str) and normalize == "unit":
-        return normalize, "", 0.0, 1.0
+        return normalize, 0.0, 1.0, ""
     if isinstance(normalize, str) and normalize == "dataset":
         normalize = dataset
     if isinstance(normalize, Dataset):
@@ -107,11 +115,11 @@ def checked_normalize(
                 f"because all pixels of this dataset are equal: {of}.\n"
                 "Pass another normalize, such as 'unit'."
             )
-        return (mean, std), of, mean, std
+        return (mean, std), mean, std, of
     if isinstance(normalize, str):
         raise ValueError(f"normalize must be {_NORMALIZE}, got {normalize!r}")
-    pair = _checked_pair(normalize)
-    return pair, "", *pair
+    mean, std = _checked_pair(normalize)
+    return (mean, std), mean, std, ""
 
 
 def _checked_pair(pair: Any) -> tuple[float, float]:
@@ -157,8 +165,7 @@ def _number_of(item: Any) -> float | None:
     )
 
 
-@default_floats
-def scale_and_bias(
+def _scale_and_bias(
     normalize: Normalize, mean: float, std: float
 ) -> tuple[float, float]:
     """Return the scale and the bias for pixels in 0..255."""

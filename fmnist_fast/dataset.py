@@ -13,7 +13,7 @@ from ._dataset.classes import selected_labels
 from ._dataset.columns import Columns, Pictures
 from ._dataset.origin import reread
 from ._dataset.rows import first_part, joined, kept_rows, shown_rows
-from ._dataset.statistics import OwnStatistics, Source, Whole
+from ._dataset.statistics import Source, Statistics, Whole
 
 if TYPE_CHECKING:
     import datasets
@@ -129,7 +129,7 @@ class Dataset(Columns):
         extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
         card: dict[str, Any] | None = None,
-        statistics: Source | None = None,
+        statistics: Statistics | Source | None = None,
     ) -> Dataset:
         """Return a dataset, which Loaders normalize by `statistics` if it has any."""
         return _rebuild(
@@ -429,12 +429,12 @@ class Dataset(Columns):
         return _rebuild, (self._values(),)
 
 
-def _rebuild(values: dict[str, Any], statistics: Source | None = None) -> Dataset:
+def _rebuild(
+    values: dict[str, Any], statistics: Statistics | Source | None = None
+) -> Dataset:
     dataset, images = object.__new__(Dataset), values["images"]
     column = images if values["format"] == "numpy" else Pictures(images)
     dataset.__dict__.update(values, _column=column)
-    own = dataset.__dict__.setdefault("_own", OwnStatistics(images, dataset.title))
     if values.get("_whole") is None:
-        sources = filter(None, (statistics, own))
-        dataset.__dict__["_whole"] = Whole(len(images), *sources)
+        dataset.__dict__["_whole"] = Whole(len(images), statistics, dataset._own)
     return dataset

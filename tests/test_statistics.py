@@ -90,6 +90,15 @@ def test_a_selection_drops_the_pixels_of_the_whole(odd):
     assert alive() is None
 
 
+def test_known_statistics_do_not_keep_the_pixels_of_the_whole(folder):
+    (folder / "dataset.json").write_text(json.dumps({"mean": 0.25, "std": 0.125}))
+    whole = ff.load("train", name=folder)
+    part, alive = whole.select([1]), weakref.ref(whole.images)
+    del whole
+    gc.collect()
+    assert alive() is None and ff.Loader(part).mean == 0.25
+
+
 def test_a_pickle_has_no_pixels_of_the_whole(odd):
     assert len(pickle.dumps(odd.select([3]))) < 2000 < odd.images.nbytes
 

@@ -6,7 +6,6 @@ so that loading doesn't wait for it.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from .._io.files import naming
 from .._io.private import open_file
 from ..errors import FormatError
 from .arrays import checked_classes
-from .statistics import Source, Statistics, title_of
+from .statistics import Statistics, title_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,18 +122,18 @@ def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def training_source(
+def training_statistics(
     card: Mapping[str, Any],
     name: str | None,
     moments: tuple[float, float] | None = None,
-) -> Source | None:
-    """Return a source of the training set's statistics: the card's, or `moments`.
+) -> Statistics | None:
+    """Return the training set's statistics: those of the card, or `moments`.
 
     `name` is that of the dataset. Return None if neither has a mean.
     """
     moments = _card_moments(card) or moments
     of = title_of(name, "train", bool(card.get("synthetic", False)))
-    return functools.partial(Statistics, *moments, of) if moments else None
+    return Statistics(*moments, of) if moments else None
 
 
 def _card_moments(contents: Mapping[str, Any]) -> tuple[float, float] | None:

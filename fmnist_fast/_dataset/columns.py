@@ -34,7 +34,6 @@ class Columns:
     source: str | None
     synthetic: bool
     _column: Any  # the images, or the Pictures of them
-    _own: OwnStatistics
     _whole: Whole
     _selection: tuple[str, ...] | None  # parts that it was selected from, or a whole
 
@@ -164,6 +163,10 @@ class Columns:
             The dataset is empty.
         """
         return self._statistics().std
+
+    @functools.cached_property
+    def _own(self) -> OwnStatistics:
+        return OwnStatistics(self.images, self.title)
 
     def _statistics(self) -> Statistics:
         if len(self) == 0:

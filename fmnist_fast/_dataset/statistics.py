@@ -63,10 +63,16 @@ class Whole:
         Number of rows of the whole dataset.
     """
 
-    def __init__(self, n_rows: int, *sources: Source) -> None:
-        """Keep the sources. The first one that has statistics gives them."""
-        self.n_rows, self._sources = n_rows, sources
+    def __init__(
+        self, n_rows: int, source: Statistics | Source | None, *others: Source
+    ) -> None:
+        """Keep known statistics, or the sources, the first of which to try first."""
+        self.n_rows, self._sources = n_rows, others
         self._statistics: Statistics | None = None
+        if isinstance(source, Statistics):
+            self._statistics, self._sources = source, ()
+        elif source is not None:
+            self._sources = (source, *others)
 
     @property
     def statistics(self) -> Statistics:
@@ -85,7 +91,7 @@ class Whole:
 
 def known_whole(n_rows: int, mean: float, std: float, of: str) -> Whole:
     """Return a Whole whose statistics are known."""
-    return Whole(n_rows, lambda: Statistics(mean, std, of))
+    return Whole(n_rows, Statistics(mean, std, of))
 
 
 def title_of(name: str | None, split: str | None, synthetic: bool) -> str:

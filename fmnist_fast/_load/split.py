@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._dataset.arrays import checked_labels
-from .._dataset.card import CARD_NAME, read_card, training_source
+from .._dataset.card import CARD_NAME, read_card, training_statistics
 from .._dataset.statistics import Statistics
 from .._io.paths import File
 from .._io.threads import run_together
@@ -48,7 +48,7 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     part = _part_of(files, spec)
     rows = slice(part.begin, part.end) if part else slice(None)
     name = card.get("name", published and published.name)
-    known = training_source(card, name, published and published.moments)
+    known = training_statistics(card, name, published and published.moments)
     beside = functools.partial(_beside, files, cache, name, images.shape[1:])
     try:
         dataset = Dataset._make(

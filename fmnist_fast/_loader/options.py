@@ -128,14 +128,14 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
     Each may also be a sequence of one number, as in torchvision's `Normalize`.
     """
     items = list(pair) if isinstance(pair, (tuple, list, np.ndarray)) else []
-    sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
-    if len(items) == 2 and sizes[0] == sizes[1] > 1:
-        raise ValueError(
-            "normalize must have one mean and one standard deviation, because images "
-            f"are grayscale, got {sizes[0]} of each"
-        )
     mean, std = map(_number_of, items) if len(items) == 2 else (None, None)
     if mean is None or std is None:
+        sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
+        if len(items) == 2 and sizes[0] == sizes[1] > 1:
+            raise ValueError(
+                "normalize must have one mean and one standard deviation, because "
+                f"images are grayscale, got {sizes[0]} of each"
+            )
         got = one_line(repr(pair), 60)
         raise TypeError(f"normalize must be {_NORMALIZE}, got {got}")
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
@@ -157,6 +157,8 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
 
 def _number_of(item: Any) -> float | None:
     """Return a number, also of a sequence of one number, or None for anything else."""
+    if type(item) is float:
+        return item
     if isinstance(item, (tuple, list)):
         item = item[0] if len(item) == 1 else None
     array = np.asarray(None if isinstance(item, (tuple, list)) else item)

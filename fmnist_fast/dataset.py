@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import datasets
     import PIL.Image
 
-    from ._dataset.known_cards import Card
-
 _DERIVED = ("_column", "_own", "fingerprint")  # computed again in a copy
 
 
@@ -62,7 +60,6 @@ class Dataset(Columns):
 
     extra: dict[str, np.ndarray]
     format: str
-    _card: dict[str, Any]  # the fields of a dataset.json
     _origin: tuple | None  # function and arguments that reread it on unpickling
 
     def __init__(self) -> None:
@@ -402,25 +399,6 @@ class Dataset(Columns):
 
         about = self.title, self.source, self.synthetic
         return dataset_html(*about, self.images, self.labels, self.classes)
-
-    @property
-    def info(self) -> Card:
-        """Return the card: description, citation, license, authors, how it was made.
-
-        The texts are those of the published dataset of this `name`, if there is one,
-        and of the ``dataset.json`` beside the files. The rest comes from the arrays.
-        """
-        from ._dataset.card import card_of
-
-        return card_of(
-            self.name,
-            self.classes,
-            self.images.shape[1:],
-            label_dtype=self.labels.dtype,
-            splits={self.split_name or "all": len(self)},
-            synthetic=self.synthetic,
-            fields=self._card,
-        )
 
     def __reduce__(self) -> tuple:
         """Return the files to read again, or all values of a dataset in memory."""

@@ -1,11 +1,11 @@
-"""Base class of Dataset: its rows, columns, class names, statistics and title."""
+"""Base class of Dataset: its rows, columns, class names, statistics and texts."""
 
 from __future__ import annotations
 
 import functools
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from .._io.threads import run_together
 from .arrays import check_row, indexer, parts_of
 from .classes import labels_of, names_of
 from .statistics import OwnStatistics, Statistics, Whole, title_of
+
+if TYPE_CHECKING:
+    from .known_cards import Card
 
 _FINGERPRINT_ROWS = 64
 
@@ -35,6 +38,7 @@ class Columns:
     synthetic: bool
     _column: Any  # the images, or the Pictures of them
     _whole: Whole
+    _card: dict[str, Any]  # the fields of a dataset.json
     _selection: tuple[str, ...] | None  # parts that it was selected from, or a whole
 
     def __len__(self) -> int:
@@ -177,6 +181,25 @@ class Columns:
     def title(self) -> str:
         """Return the heading for pictures: "name/split", and "(SYNTHETIC)" if it is."""
         return title_of(self.name, self.split_name, self.synthetic)
+
+    @property
+    def info(self) -> Card:
+        """Return the card: description, citation, license, authors, how it was made.
+
+        The texts are those of the published dataset of this `name`, if there is one,
+        and of the ``dataset.json`` beside the files. The rest comes from the arrays.
+        """
+        from .card import card_of
+
+        return card_of(
+            self.name,
+            self.classes,
+            self.images.shape[1:],
+            label_dtype=self.labels.dtype,
+            splits={self.split_name or "all": len(self)},
+            synthetic=self.synthetic,
+            fields=self._card,
+        )
 
     def __repr__(self) -> str:
         """Return the title, the number and size of the images, and their folder."""

@@ -304,6 +304,11 @@ def test_what_is_no_pair(odd, normalize, error, message):
         ff.Loader(odd, normalize=normalize)
 
 
+def test_a_loader_is_no_normalization(odd):
+    with pytest.raises(TypeError, match=r"got Loader\(.*\.\nPass its \.normalize\.$"):
+        ff.Loader(odd, normalize=ff.Loader(odd))
+
+
 def test_bytes_are_not_normalized_by_a_dataset(odd):
     with pytest.raises(ValueError, match=r"requires normalize=.*, got Dataset\("):
         ff.Loader(odd, dtype="uint8", normalize=odd)

@@ -136,8 +136,9 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
                 "normalize must have one mean and one standard deviation, because "
                 f"images are grayscale, got {sizes[0]} of each"
             )
+        hint = ".\nPass its .normalize." if hasattr(pair, "normalize") else ""
         got = one_line(repr(pair), 60)
-        raise TypeError(f"normalize must be {_NORMALIZE}, got {got}")
+        raise TypeError(f"normalize must be {_NORMALIZE}, got {got}{hint}")
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
             "normalize=(mean, std) must be finite numbers with std > 0, got "

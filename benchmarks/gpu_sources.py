@@ -24,11 +24,13 @@ class Fast:
 
     def __init__(self, dataset, device, batch_size, dtype, augment):
         transforms = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()]
+        is_raw, pair = dtype == torch.uint8, (dataset.mean, dataset.std)
         self._loader = TorchLoader(
             dataset,
             batch_size,
             device=device,
             dtype=dtype,
+            normalize=None if is_raw else pair,
             shuffle=True,
             augment=transforms if augment else None,
         )

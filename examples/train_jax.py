@@ -88,16 +88,15 @@ def main():
         train, test = ff.load("train"), ff.load("test")
     if options.quick:
         train, test = train.select(range(2000)), test.select(range(500))
-    common = {"layout": "flat", "normalize": (train.mean, train.std)}
     train_loader = JaxLoader(
         train,
         options.batch_size,
         shuffle=True,
         augment=[ff.RandomHorizontalFlip()],
         drop_last=True,
-        **common,
+        layout="flat",
     )
-    test_loader = JaxLoader(test, 500, **common)
+    test_loader = JaxLoader(test, 500, layout="flat")
     weights = new_weights(jax.random.key(0))
     velocities = jax.tree.map(jnp.zeros_like, weights)
     for epoch in range(options.epochs):

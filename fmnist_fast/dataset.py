@@ -13,20 +13,21 @@ from ._dataset.classes import ClassNames, checked_classes, selected_labels
 from ._dataset.columns import Columns, Pictures
 from ._dataset.origin import reread
 from ._dataset.rows import first_part, joined, kept_rows, shown_rows
+from ._dataset.statistics import Source, Statistics, Whole
 
 if TYPE_CHECKING:
     import datasets
     import PIL.Image
 
-    from ._dataset.known_cards import Card
-
-_DERIVED = ("_column", "_moments", "fingerprint")  # computed again in a copy
+_DERIVED = ("_column", "_own", "fingerprint")  # computed again in a copy
 
 
 class Dataset(Columns):
     """Grayscale images, each with one class label, and their metadata.
 
-    `load`, `load_files`, `synthetic` and :meth:`from_arrays` make datasets.
+    `load`, `load_files`, `synthetic` and :meth:`from_arrays` make datasets. `mean` and
+    `std` are those of the dataset's own pixels. A Loader normalizes a selection like
+    the dataset that it was selected from, and a test set like the training set.
 
     Attributes
     ----------
@@ -57,13 +58,8 @@ class Dataset(Columns):
     may be memory-mapped. Don't write to arrays while a loader reads them.
     """
 
-    name: str | None
-    split_name: str | None
-    source: str | None
-    synthetic: bool
     extra: dict[str, np.ndarray]
     format: str
-    _card: dict[str, Any]  # the fields of a dataset.json
     _origin: tuple | None  # function and arguments that reread it on unpickling
 
     def __init__(self) -> None:
@@ -131,7 +127,9 @@ class Dataset(Columns):
         extra: dict[str, np.ndarray] | None = None,
         origin: tuple | None = None,
         card: dict[str, Any] | None = None,
+        statistics: Statistics | Source | None = None,
     ) -> Dataset:
+        """Return a dataset, which Loaders normalize by `statistics` if it has any."""
         return _rebuild(
             {
                 "images": images,
@@ -145,7 +143,9 @@ class Dataset(Columns):
                 "format": "numpy",
                 "_card": card or {},
                 "_origin": origin,
-            }
+                "_selection": None,
+            },
+            statistics,
         )
 
     def _with(self, **changes: Any) -> Dataset:
@@ -250,17 +250,18 @@ class Dataset(Columns):
             images=arrays.selected(self.images, rows),
             labels=arrays.selected(self.labels, rows),
             extra=extra,
+            _selection=self._selection or (),
         )
 
     @hinting()
     def split(
-        self, size: float, *, seed: int = 0, stratify: bool = False
+        self, fraction: float, *, seed: int = 0, stratify: bool = False
     ) -> tuple[Dataset, Dataset]:
         """Divide the rows at random into two datasets, each in the original order.
 
         Parameters
         ----------
-        size : float in (0, 1), or int in 1..n-1
+        fraction : float in (0, 1), or int in 1..n-1
             Share of the rows in the first part, rounded, or their number.
         seed : int in 0..2**64-1, default 0
             Number that decides the division.
@@ -277,8 +278,15 @@ class Dataset(Columns):
         TypeError, ValueError
             An argument isn't as above, or a class has too few rows to stratify.
         """
-        first = first_part(self, size, seed, stratify)
-        return self.select(first), self.select(~first)
+        first = first_part(self, fraction, seed, stratify)
+        call = f"split({fraction}, seed={seed}{', stratify=True' * bool(stratify)})"
+        return self._part(first, f"1 of {call}"), self._part(~first, f"2 of {call}")
+
+    def _part(self, rows: np.ndarray, name: str) -> Dataset:
+        """Return the given rows as a dataset whose `repr` names this part."""
+        part = self.select(rows)
+        part.__dict__["_selection"] += (f"part {name}",)
+        return part
 
     @hinting()
     def filter(
@@ -321,6 +329,7 @@ class Dataset(Columns):
 
         The result keeps `name`, `split_name`, `source` and the card if all have the
         same, and columns of `extra` that all have. It is `synthetic` if any of them is.
+        Loaders normalize parts of one dataset like that dataset, and others together.
 
         Parameters
         ----------
@@ -337,12 +346,6 @@ class Dataset(Columns):
             An argument isn't as above.
         """
         return self._with(**joined((self, *others)))
-
-    @property
-    def title(self) -> str:
-        """Return the heading for pictures: "name/split", and "(SYNTHETIC)" if it is."""
-        title = "/".join(filter(None, [self.name, self.split_name])) or "arrays"
-        return f"{title} (SYNTHETIC)" if self.synthetic else title
 
     @hinting()
     def show(
@@ -405,34 +408,6 @@ class Dataset(Columns):
         about = self.title, self.source, self.synthetic
         return dataset_html(*about, self.images, self.labels, self.classes)
 
-    @property
-    def info(self) -> Card:
-        """Return the card: description, citation, license, authors, how it was made.
-
-        The texts are those of the published dataset of this `name`, if there is one,
-        and of the ``dataset.json`` beside the files. The rest comes from the arrays.
-        """
-        from ._dataset.card import card_of
-
-        return card_of(
-            self.name,
-            self.classes,
-            self.images.shape[1:],
-            label_dtype=self.labels.dtype,
-            splits={self.split_name or "all": len(self)},
-            synthetic=self.synthetic,
-            fields=self._card,
-        )
-
-    def __repr__(self) -> str:
-        """Return the title, the number and size of the images, and their folder."""
-        n, height, width = self.images.shape
-        folder = f", from {self.source}" if self.source else ""
-        return (
-            f"Dataset({self.title}: {n:,} images of {height}x{width} uint8, "
-            f"{len(self.classes)} classes{folder})"
-        )
-
     def __reduce__(self) -> tuple:
         """Return the files to read again, or all values of a dataset in memory."""
         if self._origin is not None:
@@ -440,9 +415,12 @@ class Dataset(Columns):
         return _rebuild, (self._values(),)
 
 
-def _rebuild(values: dict[str, Any]) -> Dataset:
-    dataset = object.__new__(Dataset)
-    is_numpy = values["format"] == "numpy"
-    column = values["images"] if is_numpy else Pictures(values["images"])
+def _rebuild(
+    values: dict[str, Any], statistics: Statistics | Source | None = None
+) -> Dataset:
+    dataset, images = object.__new__(Dataset), values["images"]
+    column = images if values["format"] == "numpy" else Pictures(images)
     dataset.__dict__.update(values, _column=column)
+    if values.get("_whole") is None:
+        dataset.__dict__["_whole"] = Whole(len(images), statistics, dataset._own)
     return dataset

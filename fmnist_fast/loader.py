@@ -51,12 +51,13 @@ class Loader(Suggesting):
     dtype : {"float32", "float16", "bfloat16", "uint8"}, default "float32"
         Data type of the images. Without the package ml_dtypes, bfloat16 arrays are
         uint16 arrays that hold the same bits.
-    normalize : {"auto", "dataset", "unit"}, (mean, std) or None, default "auto"
-        "dataset" subtracts the mean of the dataset's pixels and divides by their
-        standard deviation. A pair of numbers, for pixels in 0..1, does the same: pass
-        the training set's pair for the test set. "unit" scales to 0..1. None keeps
-        0..255. "auto" is "dataset", or None for uint8, which can't be normalized. A
-        pixel x becomes ``x * scale + bias``, each operation rounded to float32.
+    normalize : {"auto", "dataset", "unit"}, (mean, std), Dataset or None
+        The default "auto" is "dataset", or None for uint8, which can't be normalized.
+        "dataset" subtracts the mean of pixels in 0..1 and divides by their standard
+        deviation. They are the training set's where it is known (docs/dataset.md). A
+        Dataset stands for its statistics, and a pair of numbers gives them. "unit"
+        scales to 0..1. None keeps 0..255. A pixel x becomes ``x * scale + bias``, each
+        operation rounded to float32.
     layout : {"NCHW", "NHWC", "NHW", "flat"}, default "NCHW"
         Shape of the images: (n, 1, height, width), (n, height, width, 1),
         (n, height, width) or (n, height * width).
@@ -95,6 +96,10 @@ class Loader(Suggesting):
     ----------
     rank, world : int
         Index of this process, from 0, and number of processes.
+    normalize : "unit", tuple of two float, or None
+        The normalization in use, such as the mean and the standard deviation.
+    mean, std : float
+        Numbers in ``(x / 255 - mean) / std``: 0 and 1 for "unit", 0 and 1/255 for None.
     scale, bias : float
         Factor and summand of the normalization.
 
@@ -134,7 +139,7 @@ class Loader(Suggesting):
         shuffle_block: int | None = None,
         seed: int | None = 0,
         dtype: str = "float32",
-        normalize: options.Normalize = "auto",
+        normalize: options.NormalizeLike = "auto",
         layout: str = "NCHW",
         label_dtype: str = "int64",
         augment: Augment = None,
@@ -151,9 +156,9 @@ class Loader(Suggesting):
         self.rank, self.world = options.checked_shard(shard)
         self._seed = options.seed_of(seed, self.world)
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
-        self.normalize, self.scale, self.bias = options.checked_normalize(
-            normalize, self.dtype, dataset
-        )
+        normalization = options.checked_normalize(normalize, self.dtype, dataset)
+        self.normalize, self.mean, self.std = normalization[:3]
+        self.scale, self.bias, self._normalized_as = normalization[3:]
         self.layout = checked_name("layout", layout, options.LAYOUTS)
         self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
         self._compiled = self._compile(augment)
@@ -192,6 +197,7 @@ class Loader(Suggesting):
     def _replace(self, **changes: Any) -> Loader:
         """Return a copy that differs only in `changes`, not in the global batches."""
         copy = Loader(self.dataset, **self._options() | changes)
+        copy._normalized_as = self._normalized_as
         with self._pipelines.lock:
             copy._progress = self._progress.copy()
         return copy
@@ -443,6 +449,6 @@ class Loader(Suggesting):
 
     def __repr__(self) -> str:
         """Return the dataset, the options, and the batches of an epoch."""
-        shown = options.shown(self._options())
+        shown = options.shown(self._options(), self._normalized_as)
         slots = f", {len(self._slots)} slots" if self._slots else ""
         return f"Loader({self.dataset!r}, {shown}{slots}: {len(self)} batches an epoch)"

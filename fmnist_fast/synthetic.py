@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _core, config
 from ._checks import checked_integer, checked_seed
+from ._dataset.statistics import Statistics
 from .dataset import Dataset
 
 _FOLDER = "synthetic"  # a change of the drawings needs another name
@@ -58,11 +59,17 @@ def synthetic(
     n_train = checked_integer("n_train", n_train, 1, 2**32 - 1)
     n_test = checked_integer("n_test", n_test, 1, 2**32 - 1)
     seed = checked_seed(seed)
-    return _split("train", n_train, 0, seed), _split("test", n_test, n_train, seed)
+    train = _split("train", n_train, 0, seed)
+    return train, _split("test", n_test, n_train, seed, train)
 
 
-def _split(split: str, n: int, first: int, seed: int) -> Dataset:
-    """Return the split with `n` images, the first of which has the number `first`."""
+def _split(
+    split: str, n: int, first: int, seed: int, train: Dataset | None = None
+) -> Dataset:
+    """Return the split with `n` images, the first of which has the number `first`.
+
+    The test split is normalized like `train`, which is drawn again if it is missing.
+    """
     from ._load.copies import Copy, load_or_make
     from ._registry.datasets import CLASSES
 
@@ -78,6 +85,10 @@ def _split(split: str, n: int, first: int, seed: int) -> Dataset:
         title = f"a copy of the synthetic {split} images"
         copy = Copy(cache, _FOLDER, name, title, lambda: {"name": name}, draw)
         images, _ = load_or_make(copy)
+
+    def of_training() -> Statistics:
+        return (train or _split("train", first, 0, seed))._own()
+
     return Dataset._make(
         images,
         labels,
@@ -86,6 +97,7 @@ def _split(split: str, n: int, first: int, seed: int) -> Dataset:
         split=split,
         synthetic=True,
         origin=(_split, (split, n, first, seed)) if cache else None,
+        statistics=of_training if first else None,
     )
 
 

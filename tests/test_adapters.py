@@ -43,6 +43,11 @@ def labels_of(batches):
     return [np.asarray(labels).tolist() for _, labels in batches]
 
 
+def test_normalization_in_use(small, adapter):
+    run = adapter(small.select(range(9)), batch_size=4)
+    assert run.normalize == (run.mean, run.std) == (small.mean, small.std)
+
+
 def test_state_equals_a_loaders(small, adapter):
     run = adapter(small, **OPTIONS)
     batches = iter(run)

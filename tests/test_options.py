@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fmnist_fast as ff
+from fmnist_fast._dataset import statistics
 
 
 @pytest.mark.parametrize(
@@ -40,11 +41,15 @@ import fmnist_fast as ff
         ({"seed": "x"}, TypeError, "seed must be an integer, got 'x'"),
         ({"dtype": "float64"}, ValueError, "dtype must be one of float32, float16"),
         ({"normalize": "mean"}, ValueError, "normalize must be 'auto', 'dataset'"),
-        ({"normalize": 0.5}, TypeError, r"must be a pair of numbers \(mean, std\)"),
-        ({"normalize": (1, 2, 3)}, TypeError, r"must be a pair of numbers"),
-        ({"normalize": ("a", 1)}, TypeError, r"must be a pair of numbers"),
-        ({"normalize": ("0.1", "1")}, TypeError, r"must be a pair of numbers"),
-        ({"normalize": {0.1: 1, 0.3: 2}}, TypeError, r"must be a pair of numbers"),
+        (
+            {"normalize": 0.5},
+            TypeError,
+            r"a Dataset, or a pair of numbers \(mean, std\)",
+        ),
+        ({"normalize": (1, 2, 3)}, TypeError, "a pair of numbers"),
+        ({"normalize": ("a", 1)}, TypeError, "a pair of numbers"),
+        ({"normalize": ("0.1", "1")}, TypeError, "a pair of numbers"),
+        ({"normalize": {0.1: 1, 0.3: 2}}, TypeError, "a pair of numbers"),
         ({"normalize": (0.5, 0)}, ValueError, "must be finite numbers with std > 0"),
         ({"normalize": (0.5, -1)}, ValueError, "must be finite numbers with std > 0"),
         ({"normalize": (float("nan"), 1)}, ValueError, "must be finite numbers"),
@@ -138,7 +143,7 @@ def test_repr_shows_the_main_options(odd):
 @pytest.mark.parametrize(
     "options, expected",
     [
-        ({}, "dtype='float32', normalize='dataset', layout='NCHW': 3 batches an epoch"),
+        ({}, "normalize=(0.5, 0.2928) of arrays, layout='NCHW': 3 batches an epoch"),
         ({"dtype": "uint8"}, "dtype='uint8', normalize=None, layout='NCHW': 3"),
         ({"normalize": "unit", "layout": "flat"}, "normalize='unit', layout='flat': 3"),
         ({"normalize": [np.float64(0.5), 1 / 3]}, "normalize=(0.5, 0.3333), layout="),
@@ -173,10 +178,13 @@ def test_misspelled_names_get_a_hint(odd, options, message):
 
 
 @pytest.mark.parametrize("normalize", ["unit", None, (0.25, 0.5)])
-def test_mean_and_std_are_computed_only_if_needed(odd, normalize):
+def test_mean_and_std_are_computed_only_if_needed(odd, normalize, monkeypatch):
+    def refuse(images):
+        raise RuntimeError("pixels are read")
+
+    monkeypatch.setattr(statistics, "_moments", refuse)
     dataset = ff.Dataset.from_arrays(odd.images, odd.labels)
     ff.Loader(dataset, normalize=normalize)
     ff.Loader(dataset, dtype="uint8")
-    assert "_moments" not in vars(dataset)
-    ff.Loader(dataset)
-    assert "_moments" in vars(dataset)
+    with pytest.raises(RuntimeError, match="pixels are read"):
+        ff.Loader(dataset)

@@ -93,10 +93,11 @@ def test_names_of_classes_fit_in_a_card_that_can_be_loaded(tmp_path, monkeypatch
     ff.convert_folder(tmp_path / "photos", tmp_path / "out")
     assert ff.load("train", root=tmp_path / "out").classes[7] == f"0007{name}"
     nbytes = (tmp_path / "out" / "dataset.json").stat().st_size
-    monkeypatch.setattr(photo_store, "MAX_CARD_NBYTES", nbytes)
+    # The mean and the standard deviation have space for the longest numbers.
+    monkeypatch.setattr(photo_store, "MAX_CARD_NBYTES", nbytes + 20)
     ff.convert_folder(tmp_path / "photos", tmp_path / "largest")
     monkeypatch.setattr(photo_store, "MAX_CARD_NBYTES", nbytes - 1)
-    message = rf"photos: .* 2500 classes must fit .* of {nbytes - 1} .*, got {nbytes} b"
+    message = rf"photos: .* 2500 classes must fit .* of {nbytes - 1} .*, got \d+ b"
     with pytest.raises(ValueError, match=message):
         ff.convert_folder(tmp_path / "photos", tmp_path / "larger")
     assert not (tmp_path / "larger.part").exists()

@@ -249,4 +249,6 @@ def test_a_run_killed_while_it_gives_files_their_modes(
 def test_the_card_is_json(folder, tmp_path):
     ff.convert_folder(folder, tmp_path / "out")
     card = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert card == {"name": "photos", "classes": ["bag", "hat", "shoe"]}
+    train = ff.load("train", root=tmp_path / "out")
+    moments = {"mean": train.mean, "std": train.std}
+    assert card == {"name": "photos", "classes": ["bag", "hat", "shoe"]} | moments

@@ -188,7 +188,7 @@ def test_a_count_gives_the_rows_of_the_fraction(odd, n, stratify):
 
 @pytest.mark.parametrize("sizes", [[4, 2], (0.5, 0.5), [3, 2, 1], [0.5, 0.25, 0.25]])
 def test_lists_of_sizes_are_refused_with_the_calls_to_make(six, sizes):
-    with pytest.raises(TypeError, match="size must be one number, got") as raised:
+    with pytest.raises(TypeError, match="fraction must be one number, got") as raised:
         six.split(sizes)
     _, what, *calls = str(raised.value).split("\n")
     if not calls:
@@ -207,7 +207,7 @@ def test_lists_of_sizes_are_refused_with_the_calls_to_make(six, sizes):
 
 @pytest.mark.parametrize("sizes", [[5], [], ["a", "b"], (0.5,)])
 def test_other_lists_as_sizes_are_refused(six, sizes):
-    with pytest.raises(TypeError, match=r"size must be one number, got .*[\])]$"):
+    with pytest.raises(TypeError, match=r"fraction must be one number, got .*[\])]$"):
         six.split(sizes)
 
 
@@ -282,7 +282,7 @@ def test_stratify_must_be_a_bool(six, stratify):
 
 @pytest.mark.parametrize("size", ["0.5", None, True, np.True_, {1: 2}], ids=repr)
 def test_sizes_of_another_type_are_refused(six, size):
-    message = f"size must be a number, got {re.escape(repr(size))}"
+    message = f"fraction must be a number, got {re.escape(repr(size))}"
     with pytest.raises(TypeError, match=message):
         six.split(size)
 

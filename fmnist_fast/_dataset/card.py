@@ -15,6 +15,7 @@ from .._io.files import naming
 from .._io.private import open_file
 from ..errors import FormatError
 from .classes import checked_classes
+from .statistics import Statistics, title_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,6 +103,7 @@ def read_card(folder: Path, shown: str | None = None) -> dict[str, Any]:
             synthetic = card["synthetic"]
             raise ValueError(f"synthetic must be true or false, got {synthetic!r}")
         card_fields(card)
+        _card_moments(card)
         return card
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{shown or path}: not a dataset card: {error}") from None
@@ -121,6 +123,43 @@ def card_fields(contents: Mapping[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"{name} must be a list of strings, got {value!r}")
             fields[name] = tuple(value)
     return fields
+
+
+def training_statistics(
+    card: Mapping[str, Any],
+    name: str | None,
+    moments: tuple[float, float] | None = None,
+) -> Statistics | None:
+    """Return the training set's statistics: those of the card, or `moments`.
+
+    `name` is that of the dataset. Return None if neither has a mean.
+    """
+    moments = _card_moments(card) or moments
+    of = title_of(name, "train", bool(card.get("synthetic", False)))
+    return Statistics(*moments, of) if moments else None
+
+
+def _card_moments(contents: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the mean and std of the training pixels in a dataset.json, if it has them.
+
+    Raise ValueError if they can't be those of pixels in 0..1.
+    """
+    given = {key: contents[key] for key in ("mean", "std") if key in contents}
+    if not given:
+        return None
+    if len(given) == 1:
+        raise ValueError(f"mean and std require each other, got only {min(given)}")
+    for key, value in given.items():
+        if type(value) not in (int, float):
+            raise ValueError(f"{key} must be a number, got {value!r}")
+    mean, std = given.values()
+    # The standard deviation is largest if half of the pixels are 0 and the others 1.
+    if not (0 <= mean <= 1 and 0 < std <= 0.5):
+        raise ValueError(
+            "mean and std of pixels divided by 255 must be in 0..1 and in 0..0.5 "
+            f"without 0, got {mean} and {std}"
+        )
+    return float(mean), float(std)
 
 
 def _check_characters(text: str) -> None:

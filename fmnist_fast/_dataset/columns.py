@@ -1,11 +1,10 @@
-"""Base class of Dataset: its rows, columns, class names and statistics."""
+"""Base class of Dataset: its rows, columns, class names, statistics and texts."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +15,10 @@ from .._io.threads import run_together
 from .arrays import check_row, parts_of, row_or_rows
 from .classes import labels_of, names_of
 from .row import Row, new_row
+from .statistics import OwnStatistics, Statistics, Whole, title_of
+
+if TYPE_CHECKING:
+    from .known_cards import Card
 
 _FINGERPRINT_ROWS = 64
 
@@ -30,7 +33,14 @@ class Columns(Suggesting):
     images: np.ndarray  # or MultiFileImages, which supports the same operations
     labels: np.ndarray
     classes: tuple[str, ...]
+    name: str | None
+    split_name: str | None
+    source: str | None
+    synthetic: bool
     _column: Any  # the images, or the Pictures of them
+    _whole: Whole
+    _card: dict[str, Any]  # the fields of a dataset.json
+    _selection: tuple[str, ...] | None  # parts that it was selected from, or a whole
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -133,24 +143,6 @@ class Columns(Suggesting):
         """Return the number of rows of each class, int64 (len(classes),)."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
-    @functools.cached_property
-    @_core.default_floats
-    def _moments(self) -> tuple[float, float]:
-        """Return the mean and the standard deviation of all pixels divided by 255."""
-        if self.images.size == 0:
-            raise ValueError("mean and std require at least one image, got 0")
-        total = squares = 0
-        for part in parts_of(self.images):
-            shares = np.array_split(part, usable_cores())
-            tasks = [functools.partial(_core.pixel_sums, share) for share in shares]
-            for share_total, share_squares in run_together(tasks):
-                total += share_total
-                squares += share_squares
-        n = self.images.size
-        # Integers until the division: no digits cancel, and each result rounds once.
-        variance = (n * squares - total**2) / (255 * n) ** 2
-        return total / (255 * n), math.sqrt(variance)
-
     @property
     def mean(self) -> float:
         """Return the mean of all pixels divided by 255, in 0..1, from exact sums.
@@ -160,7 +152,7 @@ class Columns(Suggesting):
         ValueError
             The dataset is empty.
         """
-        return self._moments[0]
+        return self._statistics().mean
 
     @property
     def std(self) -> float:
@@ -171,7 +163,54 @@ class Columns(Suggesting):
         ValueError
             The dataset is empty.
         """
-        return self._moments[1]
+        return self._statistics().std
+
+    @functools.cached_property
+    def _own(self) -> OwnStatistics:
+        return OwnStatistics(self.images, self.title)
+
+    def _statistics(self) -> Statistics:
+        if len(self) == 0:
+            raise ValueError("mean and std require at least one image, got 0")
+        return self._own()
+
+    @property
+    def title(self) -> str:
+        """Return the heading for pictures: "name/split", and "(SYNTHETIC)" if it is."""
+        return title_of(self.name, self.split_name, self.synthetic)
+
+    @property
+    def info(self) -> Card:
+        """Return the card: description, citation, license, authors, how it was made.
+
+        The texts are those of the published dataset of this `name`, if there is one,
+        and of the ``dataset.json`` beside the files. The rest comes from the arrays.
+        """
+        from .card import card_of
+
+        return card_of(
+            self.name,
+            self.classes,
+            self.images.shape[1:],
+            label_dtype=self.labels.dtype,
+            splits={self.split_name or "all": len(self)},
+            synthetic=self.synthetic,
+            fields=self._card,
+        )
+
+    def __repr__(self) -> str:
+        """Return the title, the number and size of the images, and their folder."""
+        n, height, width = self.images.shape
+        title, number = self.title, f"{n:,}"
+        if self._selection is not None:
+            whole = self._whole.n_rows
+            title = ", ".join([title, *self._selection])
+            number += f" {'of' if n <= whole else 'from'} {whole:,}"
+        folder = f", from {self.source}" if self.source else ""
+        return (
+            f"Dataset({title}: {number} images of {height}x{width} uint8, "
+            f"{len(self.classes)} classes{folder})"
+        )
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -71,10 +71,12 @@ def _results(
 
 
 @_core.default_floats
-def first_part(columns: Columns, size: float, seed: int, stratify: bool) -> np.ndarray:
+def first_part(
+    columns: Columns, fraction: float, seed: int, stratify: bool
+) -> np.ndarray:
     """Return the mask of the rows in the first part, for Dataset.split."""
     labels = columns.labels
-    fraction = _checked_fraction(size, len(labels))
+    fraction = _checked_fraction(fraction, len(labels))
     seed = checked_seed(seed)
     if checked_flag("stratify", stratify):
         groups = [np.flatnonzero(labels == c) for c in np.unique(labels)]
@@ -91,19 +93,19 @@ def first_part(columns: Columns, size: float, seed: int, stratify: bool) -> np.n
     return first
 
 
-def _checked_fraction(size: Any, n: int) -> Any:
-    """Return the share of the first part, which `size` gives, or its number of rows."""
-    if isinstance(size, (list, tuple)):
-        raise TypeError(f"size must be one number, got {size!r}{_split_hint(size)}")
-    if isinstance(size, (bool, np.bool_)) or not isinstance(size, numbers.Real):
-        raise TypeError(f"size must be a number, got {size!r}")
-    is_count, number = isinstance(size, numbers.Integral), cast(Any, size)
+def _checked_fraction(fraction: Any, n: int) -> Any:
+    """Return the share of the first part, for a share or a number of rows."""
+    if isinstance(fraction, (list, tuple)):
+        raise TypeError(f"fraction must be one number, got {fraction!r}{_split_hint(fraction)}")
+    if isinstance(fraction, (bool, np.bool_)) or not isinstance(fraction, numbers.Real):
+        raise TypeError(f"fraction must be a number, got {fraction!r}")
+    is_count, number = isinstance(fraction, numbers.Integral), cast(Any, fraction)
     if not 0 < number < (n if is_count else 1):
         is_whole = not is_count and 1 < number < math.inf and number == int(number)
         hint = f".\nPass {int(number)} for a number of rows." if is_whole else ""
         raise ValueError(
-            f"size must be a fraction between 0 and 1, or a number of rows in "
-            f"1..{n - 1}, got {size}{hint}"
+            f"fraction must be between 0 and 1, or a number of rows in "
+            f"1..{n - 1}, got {fraction}{hint}"
         )
     return int(number) / n if is_count else number
 
@@ -220,6 +222,9 @@ def joined(parts: Sequence[Any]) -> dict[str, Any]:
         value = getattr(first, name)
         if all(getattr(other, name) == value for other in others):
             values[name] = value
+    of_one = all(other._whole is first._whole for other in others)
+    values["_whole"] = first._whole if of_one else None
+    values["_selection"] = () if of_one else None
     values["images"] = np.concatenate(
         [array for part in parts for array in parts_of(part.images)]
     )

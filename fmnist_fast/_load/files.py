@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._dataset.arrays import checked_labels, classes_of
-from .._dataset.card import CARD_NAME, read_card
+from .._dataset.card import CARD_NAME, read_card, training_statistics
 from .._dataset.classes import ClassNames, checked_classes
 from .._dataset.images import MultiFileImages
 from .._io.cores import usable_cores
@@ -140,6 +140,7 @@ def _load_files(
         synthetic=bool(card.get("synthetic", False)),
         origin=(_load_files, (files, classes, cache)),
         card=card,
+        statistics=training_statistics(card, card.get("name")),
     )
 
 

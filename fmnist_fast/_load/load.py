@@ -55,7 +55,7 @@ def load(
         count from 0. The further label columns of QMNIST are in `Dataset.extra`. If the
         files are not published ones, `Dataset.name` is None and `Dataset.classes` are
         numbers. A ``dataset.json`` beside the files may name the dataset and its
-        classes.
+        classes. A Loader normalizes it like the training set, if that is known.
 
     Raises
     ------

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._dataset.arrays import checked_labels, numbered_from_1
-from .._dataset.card import CARD_NAME, read_card
+from .._dataset.card import CARD_NAME, read_card, training_statistics
+from .._dataset.statistics import Statistics
 from .._io.paths import File
 from .._io.threads import run_together
 from .._io.warn import warn
@@ -19,8 +20,8 @@ from ..dataset import Dataset
 from ..errors import FormatError
 from .cache import read_items, read_only
 from .copies import Decoded
-from .find import SplitFiles
-from .names import spelling
+from .find import SplitFiles, find_split
+from .names import find_file, spelling
 
 
 def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
@@ -48,21 +49,24 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     labels, extra = _split_columns(spec, files.labels, labels)
     check_images_and_labels(files.images, images, files.labels, labels)
     labels = _from_zero(spec, files.labels, labels)
-    name, classes = (published.name, published.classes) if published else (None, None)
     part = _part_of(files, spec)
     rows = slice(part.begin, part.end) if part else slice(None)
+    name = card.get("name", published and published.name)
+    known = training_statistics(card, name, published and published.moments)
+    beside = functools.partial(_beside, files, cache, name, images.shape[1:])
     try:
         dataset = Dataset._make(
             images[rows],
             read_only(checked_labels(labels[rows])),
-            card.get("classes", classes),
-            name=card.get("name", name),
+            card.get("classes", published and published.classes),
+            name=name,
             split=files.split,
             source=str(files.images.path.parent),
             synthetic=synthetic,
             extra={key: read_only(column[rows]) for key, column in extra.items()},
             origin=(_read_again, (files, cache)),
             card=card,
+            statistics=known or beside,
         )
     except ValueError as error:
         raise FormatError(f"{files.labels}: {error}") from None
@@ -78,6 +82,42 @@ def warn_of_labels_from_1(dataset: Dataset) -> None:
             f"Write label files with labels - 1, or a {CARD_NAME} that names the "
             f"{n + 1} classes."
         )
+
+
+def _beside(
+    files: SplitFiles, cache: bool, name: str | None, sides: tuple[int, ...]
+) -> Statistics | None:
+    """Return the statistics of the training files in the folder of another split.
+
+    Return None if there are none of the dataset `name` with images of that size. Warn
+    and return None if they can't be read. Files at a URL are not fetched for this.
+    """
+    if files.split.lower() == "train" or files.images.url:
+        return None
+    try:
+        pair = _training_files(files)
+        train = read_split(pair, cache)[0] if pair else None
+        if train and (train.name, train.images.shape[1:]) == (name, sides):
+            return train._whole.statistics
+    except (OSError, ValueError, MemoryError) as error:
+        warn(
+            f"{error}\nThis training file can't be read, so the split {files.split!r} "
+            "is normalized by its own mean and standard deviation.\n"
+            "Replace the file, or pass normalize=(mean, std)."
+        )
+    return None
+
+
+def _training_files(files: SplitFiles) -> SplitFiles | None:
+    """Return the training files in the folder of another split, if it has both."""
+    folder, spec = files.images.path.parent, DATASETS.get(files.name or "")
+    if spec is None:
+        try:
+            return find_split("train", name=folder)
+        except FileNotFoundError:
+            return None
+    images, labels = (find_file(folder, stem) for stem in spec.splits["train"].stems)
+    return SplitFiles(images, labels, "train", spec.name) if images and labels else None
 
 
 def _part_of(files: SplitFiles, spec: DatasetSpec | None) -> SplitSpec | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import numbers
 import os
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,18 +11,24 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import config
-from .._checks import checked_dtype, checked_integer, checked_seed
+from .._checks import checked_dtype, checked_integer, checked_seed, one_line
 from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT, default_floats
 from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 DropLast = bool | Literal["wrap"]
-Normalize = str | tuple[float, float] | None
+NormalizeLike = str | Sequence[Any] | np.ndarray | Dataset | None
+Normalize = str | tuple[float, float] | None  # what is in use
+# With the mean, the std, the scale, the bias, and the title of whose they are.
+Normalization = tuple[Normalize, float, float, float, float, str]
 MAX_ROWS = MAX_SHUFFLE_BLOCK  # in a batch
 NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
+)
+_NORMALIZE = (
+    "'auto', 'dataset', 'unit', None, a Dataset, or a pair of numbers (mean, std)"
 )
 _USUAL: dict[str, Any] = {
     "shuffle_block": None,
@@ -43,15 +48,20 @@ def checked_dataset(dataset: Any) -> Dataset:
     return dataset
 
 
-def shown(values: dict[str, Any]) -> str:
-    """Return the options as a repr shows them, without some that are defaults."""
+def shown(values: dict[str, Any], normalized_as: str) -> str:
+    """Return the options as a repr shows them, without some that are defaults.
+
+    `normalized_as` says whose statistics `normalize` is, if it is a dataset's.
+    """
     usual = _USUAL | {"threads": checked_threads(None, values["augment"])}
     parts = []
     for name, value in values.items():
+        text = repr(value)
         if isinstance(value, tuple) and name == "normalize":
-            value = tuple(float(f"{number:.4g}") for number in value)
+            text = repr(tuple(float(f"{number:.4g}") for number in value))
+            text += f" of {normalized_as}" * bool(normalized_as)
         if name not in usual or value != usual[name]:
-            parts.append(f"{name}={value!r}")
+            parts.append(f"{name}={text}")
     return ", ".join(parts)
 
 
@@ -72,57 +82,100 @@ def checked_drop_last(value: Any) -> DropLast:
 
 
 @default_floats
-def checked_normalize(
-    normalize: Any, dtype: str, dataset: Dataset
-) -> tuple[Normalize, float, float]:
-    """Check `normalize`, and return it with the scale and bias for pixels in 0..255.
+def checked_normalize(normalize: Any, dtype: str, dataset: Dataset) -> Normalization:
+    """Check `normalize`, and return it with the numbers that it stands for.
 
-    "auto" is replaced by the value that it stands for. The mean and the standard
-    deviation, for which all pixels are read, are computed for "dataset" only.
+    Only "dataset", which "auto" is for floats, and a Dataset may read all pixels.
     """
+    normalize, mean, std, of = _statistics(normalize, dtype, dataset)
+    return normalize, mean, std, *_scale_and_bias(normalize, mean, std), of
+
+
+def _statistics(
+    normalize: Any, dtype: str, dataset: Dataset
+) -> tuple[Normalize, float, float, str]:
+    """Return the normalization in use, its mean and std, and whose they are."""
     if isinstance(normalize, str) and normalize == "auto":
         normalize = None if dtype == "uint8" else "dataset"
     if normalize is None:
-        return None, 1.0, 0.0
+        return None, 0.0, 1 / 255, ""
     if dtype == "uint8":
         raise ValueError(
             f"dtype='uint8' requires normalize=None or 'auto', got {normalize!r}"
         )
-    if not isinstance(normalize, str):
-        pair = _checked_pair(normalize)
-        return pair, *_scale_and_bias(*pair)
-    if normalize == "unit":
-        return normalize, 1 / 255, 0.0
-    if normalize != "dataset":
-        raise ValueError(
-            "normalize must be 'auto', 'dataset', (mean, std), 'unit' or None, got "
-            f"{normalize!r}"
-        )
-    mean, std = (dataset.mean, dataset.std) if len(dataset) else (0.0, 1.0)
-    if std == 0:
-        raise ValueError(
-            "normalize='dataset' requires a standard deviation above 0, got 0, because "
-            "all pixels of this dataset are equal.\n"
-            "Pass another normalize, such as 'unit'."
-        )
-    return normalize, *_scale_and_bias(mean, std)
+    if isinstance(normalize, str) and normalize == "unit":
+        return normalize, 0.0, 1.0, ""
+    if isinstance(normalize, str) and normalize == "dataset":
+        normalize = dataset
+    if isinstance(normalize, Dataset):
+        mean, std, of = normalize._whole.statistics
+        if std == 0:
+            raise ValueError(
+                "normalize='dataset' requires a standard deviation above 0, got 0, "
+                f"because all pixels of this dataset are equal: {of}.\n"
+                "Pass another normalize, such as 'unit'."
+            )
+        return (mean, std), mean, std, of
+    if isinstance(normalize, str):
+        raise ValueError(f"normalize must be {_NORMALIZE}, got {normalize!r}")
+    mean, std = _checked_pair(normalize)
+    return (mean, std), mean, std, ""
 
 
 def _checked_pair(pair: Any) -> tuple[float, float]:
-    items = pair if isinstance(pair, (tuple, list, np.ndarray)) else ()
-    if len(items) != 2 or not all(isinstance(item, numbers.Real) for item in items):
-        raise TypeError(
-            f"normalize must be a pair of numbers (mean, std), got {pair!r}"
-        )
-    return float(items[0]), float(items[1])
+    """Check a mean and a standard deviation, and return them as floats.
 
-
-def _scale_and_bias(mean: float, std: float) -> tuple[float, float]:
+    Each may also be a sequence of one number, as in torchvision's `Normalize`.
+    """
+    items = list(pair) if isinstance(pair, (tuple, list, np.ndarray)) else []
+    mean, std = map(_number_of, items) if len(items) == 2 else (None, None)
+    if mean is None or std is None:
+        sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
+        if len(items) == 2 and sizes[0] == sizes[1] > 1:
+            raise ValueError(
+                "normalize must have one mean and one standard deviation, because "
+                f"images are grayscale, got {sizes[0]} of each"
+            )
+        hint = ".\nPass its .normalize." if hasattr(pair, "normalize") else ""
+        got = one_line(repr(pair), 60)
+        raise TypeError(f"normalize must be {_NORMALIZE}, got {got}{hint}")
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
             "normalize=(mean, std) must be finite numbers with std > 0, got "
             f"({mean}, {std})"
         )
+    # Other pairs may be meant to scale, such as those with a negative mean.
+    if mean > 1 or (mean >= 0 and 1 < std <= 255):
+        digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
+        right = ", ".join(f"{number / 255:.{digits}g}" for number in (mean, std))
+        raise ValueError(
+            "normalize=(mean, std) must be those of pixels in 0..1, so at most 1, got "
+            f"({mean}, {std}).\nIf they are those of pixels in 0..255, pass "
+            f"normalize=({right})."
+        )
+    return mean, std
+
+
+def _number_of(item: Any) -> float | None:
+    """Return a number, also of a sequence of one number, or None for anything else."""
+    if type(item) is float:
+        return item
+    if isinstance(item, (tuple, list)):
+        item = item[0] if len(item) == 1 else None
+    array = np.asarray(None if isinstance(item, (tuple, list)) else item)
+    return (
+        float(array.item()) if array.size == 1 and array.dtype.kind in "iuf" else None
+    )
+
+
+def _scale_and_bias(
+    normalize: Normalize, mean: float, std: float
+) -> tuple[float, float]:
+    """Return the scale and the bias for pixels in 0..255."""
+    if normalize is None:
+        return 1.0, 0.0
+    if normalize == "unit":
+        return 1 / 255, 0.0
     scale, bias = 1 / (255 * std), -mean / std
     if max(255 * scale, abs(bias)) > float(np.finfo(np.float32).max):
         raise ValueError(

@@ -86,6 +86,7 @@ _ALL = (
             *("", "fashion-mnist", "FashionMNIST/raw", "raw"),
             *("datasets/fashion-mnist", "data/fashion"),
         ),
+        moments=(0.2860405969887955, 0.3530242445149226),
     ),
     _dataset("mnist", "MNIST", string.digits, "MNIST"),
     _dataset("kmnist", "KMNIST", "o ki su tsu na ha ma ya re wo".split(), "KMNIST"),

@@ -82,6 +82,8 @@ class DatasetSpec(NamedTuple):
         Number of the first class in the label files.
     columns : tuple of str
         Names of the label columns after the class number.
+    moments : (mean, std), or None
+        Mean and standard deviation of all training pixels divided by 255, if known.
     """
 
     name: str
@@ -94,6 +96,7 @@ class DatasetSpec(NamedTuple):
     transposed: bool = False
     first_label: int = 0
     columns: tuple[str, ...] = ()
+    moments: tuple[float, float] | None = None
 
     @property
     def folder(self) -> str:

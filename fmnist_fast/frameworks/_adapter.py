@@ -68,6 +68,21 @@ class Adapter(Suggesting):
         return len(self.loader)
 
     @property
+    def normalize(self) -> Any:
+        """Return the normalization in use, as `Loader.normalize`."""
+        return self._numpy_loader.normalize
+
+    @property
+    def mean(self) -> float:
+        """Return the mean that is subtracted from pixels in 0..1."""
+        return self._numpy_loader.mean
+
+    @property
+    def std(self) -> float:
+        """Return the standard deviation by which pixels in 0..1 are divided."""
+        return self._numpy_loader.std
+
+    @property
     def epoch(self) -> int:
         """Return the epoch of the next batch, counted from 0."""
         return self.loader.epoch

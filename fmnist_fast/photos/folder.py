@@ -26,7 +26,7 @@ from .._io.paths import expanded
 from .._io.progress import ProgressBar, say
 from .._io.threads import TaskThread, join_all, start_all
 from .files import Photo, PhotoFolder, image_or_reason
-from .store import BAD_NAME, PhotoStore, card_content, open_part, remove_leftover
+from .store import BAD_NAME, PhotoStore, checked_card, open_part, remove_leftover
 
 # A checkpoint takes about 10 ms, most of which is waiting for the disk.
 _CHECKPOINT_SECONDS = 2.0
@@ -124,7 +124,9 @@ def convert_folder(
     Notes
     -----
     Determinism: Images are in the order of split, class and path. The files are the
-    same for any number of threads, and with or without an interruption.
+    same for any number of threads, and with or without an interruption. dataset.json
+    has the names of the classes, and the mean and the standard deviation of the
+    training images, by which a Loader normalizes the test images too.
 
     Thread safety: While a call runs, warnings are ignored in all threads of the
     process, because decoders warn about single files.
@@ -139,7 +141,7 @@ def convert_folder(
     target = Path(os.path.abspath(expanded(out)))
     part = target.with_name(f"{target.name}.part")
     photos = PhotoFolder(source)
-    card = card_content(photos)
+    card = checked_card(photos)
     _check_target(source, target)
 
     with _pillow_blocks_kept(threads), _opened(target, part) as opened:

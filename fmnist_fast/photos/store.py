@@ -20,7 +20,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from .._core import pixel_sums
 from .._dataset.card import CARD_NAME, MAX_CARD_NBYTES
+from .._dataset.statistics import moments_of_sums
 from .._io.files import naming
 from .._io.own_folder import OwnFolder
 from .._registry.datasets import SPLITS
@@ -37,6 +39,8 @@ _PROGRESS_FILES = (_LOCK, _NEW, _MODE, _LIST, _SAVED)  # removed in this order
 _FILES = (*(stem for part in SPLITS.values() for stem in part.stems), BAD_NAME)
 _FORMAT = 1  # version of the files in .progress
 _MAX_BYTE_LABELS = 256  # with more classes than this, labels are int32
+_LONGEST = -1.2345678901234567e-300  # no number takes more bytes in JSON
+_READ_NBYTES = 4096 * SIDE * SIDE  # of images, to add up their pixels
 _MAX_SAVED_NBYTES = 4096  # a checkpoint has less than 300 bytes
 
 
@@ -95,8 +99,8 @@ def open_part(path: Path) -> OwnFolder:
         return folder
 
 
-def card_content(source: PhotoFolder) -> bytes:
-    """Return the content of the dataset.json, as `PhotoStore.finish` writes it.
+def checked_card(source: PhotoFolder) -> dict[str, Any]:
+    """Return the dataset.json for photos, to which `PhotoStore.finish` adds numbers.
 
     Parameters
     ----------
@@ -105,8 +109,8 @@ def card_content(source: PhotoFolder) -> bytes:
 
     Returns
     -------
-    bytes
-        Name of the folder and names of the classes, as JSON in UTF-8.
+    dict
+        Name of the folder and names of the classes.
 
     Raises
     ------
@@ -115,14 +119,18 @@ def card_content(source: PhotoFolder) -> bytes:
     """
     name, classes = _text(source.folder.resolve().name), [*map(_text, source.classes)]
     card = {"name": name, "classes": classes}
-    content = json.dumps(card, indent=1, ensure_ascii=False).encode()
-    if len(content) > MAX_CARD_NBYTES:
+    nbytes = len(_content(card | {"mean": _LONGEST, "std": _LONGEST}))
+    if nbytes > MAX_CARD_NBYTES:
         raise ValueError(
             f"{source.folder}: the names of the {len(classes)} classes must fit in a "
-            f"{CARD_NAME} of {MAX_CARD_NBYTES} bytes, got {len(content)} bytes.\n"
+            f"{CARD_NAME} of {MAX_CARD_NBYTES} bytes, got {nbytes} bytes.\n"
             "Choose shorter names."
         )
-    return content
+    return card
+
+
+def _content(card: dict[str, Any]) -> bytes:
+    return json.dumps(card, indent=1, ensure_ascii=False).encode()
 
 
 def remove_leftover(path: Path) -> None:
@@ -357,15 +365,15 @@ class PhotoStore:
         with self.folder.open(BAD_NAME) as lines:
             return lines.readline().decode("utf-8").rstrip("\n")
 
-    def finish(self, card: bytes) -> None:
-        """Write the headers of the files and the card of the dataset.
+    def finish(self, card: dict[str, Any]) -> None:
+        """Write the headers of the files, and the card with the training statistics.
 
         Call this in the block of `open`, after the last photo.
 
         Parameters
         ----------
-        card : bytes
-            Content of the dataset.json, from `card_content`.
+        card : dict
+            Content of the dataset.json, from `checked_card`.
 
         Raises
         ------
@@ -378,8 +386,22 @@ class PhotoStore:
             self._files[name].seek(0)
             self._files[name].write(header)
         self.save()
+        content = _content(card | self._training_moments())
         with self.folder.replacing(CARD_NAME, _NEW) as file:
-            file.write(card)
+            file.write(content)
+
+    def _training_moments(self) -> dict[str, float]:
+        """Return the mean and the std of the training images, unless the std is 0."""
+        n, total, squares = self.state.n_images.get("train", 0), 0, 0
+        file = self._files.get(SPLITS["train"].images)
+        if n == 0 or file is None:
+            return {}
+        file.seek(-n * SIDE * SIDE, os.SEEK_END)
+        while pixels := file.read(_READ_NBYTES):
+            sums = pixel_sums(np.frombuffer(pixels, np.uint8))
+            total, squares = total + sums[0], squares + sums[1]
+        mean, std = moments_of_sums(n * SIDE * SIDE, total, squares)
+        return {"mean": mean, "std": std} if std > 0 else {}
 
     def publish(self, target: Path) -> None:
         """Rename the folder, and remove what only a later run would need.

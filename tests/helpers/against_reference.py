@@ -26,6 +26,8 @@ def wanted(dataset, augment, **options):
     n_classes = len(dataset.classes)
     compiled = compile_transforms(augment, *dataset.images.shape[1:], n_classes)
     options = {"n_classes": n_classes, "augment": compiled, **options}
+    if options.get("normalize", "dataset") == "dataset":  # of the whole dataset
+        options["normalize"] = ff.Loader(dataset).normalize
     return reference.epoch(dataset.images, dataset.labels, **options)
 
 

@@ -96,7 +96,9 @@ def first_part(
 def _checked_fraction(fraction: Any, n: int) -> Any:
     """Return the share of the first part, for a share or a number of rows."""
     if isinstance(fraction, (list, tuple)):
-        raise TypeError(f"fraction must be one number, got {fraction!r}{_split_hint(fraction)}")
+        raise TypeError(
+            f"fraction must be one number, got {fraction!r}{_split_hint(fraction)}"
+        )
     if isinstance(fraction, (bool, np.bool_)) or not isinstance(fraction, numbers.Real):
         raise TypeError(f"fraction must be a number, got {fraction!r}")
     is_count, number = isinstance(fraction, numbers.Integral), cast(Any, fraction)
@@ -104,7 +106,7 @@ def _checked_fraction(fraction: Any, n: int) -> Any:
         is_whole = not is_count and 1 < number < math.inf and number == int(number)
         hint = f".\nPass {int(number)} for a number of rows." if is_whole else ""
         raise ValueError(
-            f"fraction must be between 0 and 1, or a number of rows in "
+            "fraction must be between 0 and 1, or a number of rows in "
             f"1..{n - 1}, got {fraction}{hint}"
         )
     return int(number) / n if is_count else number

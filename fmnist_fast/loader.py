@@ -192,7 +192,10 @@ class Loader:
         return self._pipelines.newest
 
     def __len__(self) -> int:
-        """Return the number of batches in a whole epoch, for this rank."""
+        """Return the number of batches in a whole epoch, for this rank.
+
+        After a resume, fewer may be left: ask ``operator.length_hint(iterator)``.
+        """
         return self._n_batches(0)
 
     def _n_batches(self, position: int) -> int:
@@ -201,6 +204,11 @@ class Loader:
         if self.drop_last == "wrap":
             return whole + (rest > 0)
         return whole + (rest > self.rank and not self.drop_last)
+
+    def _n_upcoming(self) -> int:
+        """Return the number of batches of the next iterator."""
+        place = self._progress.upcoming()
+        return self._n_batches(place[1]) if place else 0
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Return an iterator over the batches of the next epoch."""
@@ -347,7 +355,7 @@ class Loader:
 
     @property
     def epoch(self) -> int:
-        """Return the epoch of the next batch, from 0."""
+        """Return the epoch of the newest iterator, or of the next one after its end."""
         return self._progress.where()[0]
 
     def set_epoch(self, epoch: int) -> None:

@@ -85,10 +85,32 @@ def test_state_is_small_and_plain(odd):
     assert json.loads(text) == loader.state_dict()
 
 
-def test_state_after_the_last_batch_is_the_next_epoch(odd):
-    loader = ff.Loader(odd, 517)
-    next(iter(loader))
-    assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 0)
+def place(loader):
+    state = loader.state_dict()
+    return state["epoch"], state["position"]
+
+
+@pytest.mark.parametrize("drop_last", LASTS)
+def test_the_end_of_an_epoch_lasts_as_long_as_its_last_batch_is_used(odd, drop_last):
+    loader = ff.Loader(odd, 100, drop_last=drop_last)
+    batches = iter(loader)
+    for _ in range(len(loader)):
+        next(batches)
+    assert place(loader) == (0, 517) and loader.epoch == 0
+    other = ff.Loader(odd, 30, shard=(1, 2))  # all sizes have the same end
+    other.load_state_dict(json.loads(json.dumps(loader.state_dict())))
+    assert other.epoch == 0 and list(other) == [] and place(other) == (1, 0)
+    assert next(batches, None) is None
+    assert place(loader) == (1, 0)
+    for _ in zip(range(len(loader)), loader):
+        pass  # zip takes all batches, and drops the iterator before its end
+    assert place(loader) == (2, 0)
+    for _ in zip(range(2), loader):
+        pass
+    assert place(loader) == (2, 200)
+    loader.load_state_dict(loader.state_dict() | {"position": 517})
+    iter(loader)  # dropped before it is asked for a batch
+    assert place(loader) == (2, 517) and list(loader) == []
 
 
 def test_ranks_of_uneven_length_end_their_epoch_together(odd):
@@ -191,7 +213,7 @@ def test_resuming_with_another_number_of_ranks_and_rows(odd):
         ({"shuffle": True}, r"state\['shuffle'\] must be False, .*, got True"),
         ({"shuffle_block": 64}, r"'shuffle_block'\] must be None, .*, got 64"),
         ({"epoch": -1}, r"state\['epoch'\] must be in 0..4294967296, got -1"),
-        ({"position": 517}, r"state\['position'\] must be in 0..516, got 517"),
+        ({"position": 518}, r"state\['position'\] must be in 0..517, got 518"),
         ({"seed": 2**64}, r"state\['seed'\] must be in"),
     ],
 )

@@ -5,8 +5,6 @@ from fmnist_fast.frameworks.torch import TorchLoader
 
 from __future__ import annotations
 
-import inspect
-import itertools
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -16,7 +14,8 @@ import numpy as np
 from .._checks import checked_flag, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, importing
+from ._adapter import Adapter, AdapterIterator, importing
+from ._passes import Passes
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
@@ -132,6 +131,8 @@ class TorchLoader(Adapter, IterableDataset):
         options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
         super().__init__(dataset, batch_size=batch_size, **options)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
+        self._newest: AdapterIterator | None = None  # only in a worker
+        self._passes = Passes()
         if self.device.type == "cuda":
             from .cuda import CudaFeed
 
@@ -141,13 +142,20 @@ class TorchLoader(Adapter, IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over the images and labels of the next epoch."""
         self._divide_among_workers()
+        iterator = AdapterIterator(self.loader, self._tensors)
+        if self._is_part:
+            self._newest = iterator
+        return iterator
+
+    def _tensors(self, batches: Iterable[Any]) -> Generator[Batch]:
+        """Return a generator of the batches as tensors."""
         if self._feed is None:
-            batches = _on_cpu(self.loader, self.loader.dtype)
+            tensors = _on_cpu(batches, self.loader.dtype)
         else:
-            batches = iter(self._feed)
+            tensors = self._feed.sent(batches)
         if self.channels_last:
-            batches = ((x.permute(0, 3, 1, 2), y) for x, y in batches)
-        return _Epoch(batches, self.loader)
+            return ((x.permute(0, 3, 1, 2), y) for x, y in tensors)
+        return tensors
 
     def _divide_among_workers(self) -> None:
         """Replace the loader in a DataLoader's worker by a loader of its part.
@@ -173,6 +181,66 @@ class TorchLoader(Adapter, IterableDataset):
         shard = whole.rank * info.num_workers + info.id, whole.world * info.num_workers
         self.loader = whole._replace(batch_size=batch_size, shard=shard, threads=1)
         self._is_part = True
+        self._passes.join(self.loader, info)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iterator start at the beginning of `epoch`.
+
+        In the workers of a DataLoader, this affects the next pass, unless the workers
+        are persistent. `Adapter.set_epoch` describes the rest.
+
+        Parameters
+        ----------
+        epoch : int in 0..2**32-1
+            Number of the epoch, as for `Loader.set_epoch`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `epoch` is not an integer, or is out of range.
+        """
+        super().set_epoch(epoch)
+        self._passes.forget(get_worker_info())
+        self._newest = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position of the newest iterator.
+
+        Returns
+        -------
+        dict
+            State that can be stored as JSON. `Loader.state_dict` describes it. In a
+            worker of a DataLoader, an iterator that is over is at the end of its epoch,
+            because the consumer may still use the last batches.
+        """
+        state = super().state_dict()
+        newest = self._newest
+        if newest is not None and newest.has_begun and state["position"] == 0:
+            state |= {"epoch": state["epoch"] - 1, "position": state["samples"]}
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next iterator continue where the state was taken.
+
+        Parameters
+        ----------
+        state_dict : dict
+            State from `state_dict` of any adapter or of `Loader`.
+
+        Raises
+        ------
+        TypeError
+            `state_dict` is not a dict, or an entry is not an integer.
+        ValueError
+            An entry is missing or out of range, or does not match this loader.
+        """
+        super().load_state_dict(state_dict)
+        self._passes.forget(get_worker_info())
+        self._newest = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes of a copy, which has a loader of its own."""
+        return super().__getstate__() | {"_newest": None}
 
     def _array(self, array: Any) -> np.ndarray:
         tensor = torch.as_tensor(array).detach().cpu()
@@ -189,34 +257,6 @@ class TorchLoader(Adapter, IterableDataset):
     def __repr__(self) -> str:
         """Return the class, the loader and the device as text."""
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
-
-
-class _Epoch(itertools.chain[Batch]):
-    """Iterator over one epoch, with the state that a StatefulDataLoader asks for.
-
-    The epoch begins with the first batch, because Lightning makes an iterator before it
-    sets the epoch. After the last batch, the loader's state is at the next epoch, but
-    this iterator has no batches left. To restore it, a StatefulDataLoader loads the
-    loader's state, makes an iterator, and loads the state below.
-
-    A chain iterates in C, so an epoch takes no longer than with the generator alone.
-    """
-
-    def __new__(cls, batches: Generator[Batch], loader: Loader) -> _Epoch:
-        return super().__new__(cls, batches)
-
-    def __init__(self, batches: Generator[Batch], loader: Loader) -> None:
-        self._batches, self._loader = batches, loader
-
-    def state_dict(self) -> dict[str, bool]:
-        """Return whether the epoch is over."""
-        has_begun = inspect.getgeneratorstate(self._batches) != inspect.GEN_CREATED
-        return {"is_over": has_begun and self._loader.state_dict()["position"] == 0}
-
-    def load_state_dict(self, state_dict: dict[str, bool]) -> None:
-        """Yield no batches if the epoch is over."""
-        if state_dict["is_over"]:
-            self._batches.close()  # before it began, so that it uses no epoch
 
 
 def _name(dtype: Any) -> Any:

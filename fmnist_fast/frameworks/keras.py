@@ -278,10 +278,10 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             n = checked_integer("n_batches", n_batches, 1, len(self))
         elif n == 0:
             return dict(start)
-        position = begin + n * self.loader.batch_size * self.loader.world
+        # Keras trains no epoch of zero batches, so after the last one comes the next.
+        place = self.loader._progress.place((start["epoch"], begin), n, True)
         if n_batches is None and n >= self.loader._n_batches(begin):
-            position = start["samples"]  # no batch is left on this rank
-        place = self.loader._progress.place(start["epoch"], position)
+            place = start["epoch"] + 1, 0  # no batch is left on this rank
         return start | dict(zip(("epoch", "position"), place))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -19,7 +19,12 @@ from ._passes import Passes
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
-    from torch.utils.data import IterableDataset, get_worker_info
+    from torch.utils.data import (
+        IterableDataset,
+        Sampler,
+        SequentialSampler,
+        get_worker_info,
+    )
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -100,6 +105,8 @@ class TorchLoader(Adapter, IterableDataset):
     after `iter`. In a StatefulDataLoader, an iterator at its end resumes at its end.
     """
 
+    batch_sampler = None  # as of a DataLoader without one; Lightning reads it
+
     @hinting(Loader.__init__)
     def __init__(
         self,
@@ -138,6 +145,14 @@ class TorchLoader(Adapter, IterableDataset):
 
             self._feed = CudaFeed(self.loader, self.device, self.fixed_buffers)
             self.loader = self._feed.loader
+
+    @property
+    def sampler(self) -> Sampler[int]:
+        """Return an object whose `set_epoch` sets the epoch of this loader.
+
+        Lightning and loops for a DistributedSampler call ``loader.sampler.set_epoch``.
+        """
+        return (_EpochSampler if self.shuffle else _SequentialSampler)(self)
 
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over the images and labels of the next epoch."""
@@ -257,6 +272,23 @@ class TorchLoader(Adapter, IterableDataset):
     def __repr__(self) -> str:
         """Return the class, the loader and the device as text."""
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
+
+
+class _EpochSampler(Sampler[int]):
+    """Stand-in for the sampler of a DataLoader. It sets the epoch, and has no rows."""
+
+    def __init__(self, loader: TorchLoader) -> None:
+        self.data_source, self._loader = loader.dataset, loader
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._loader.set_epoch(epoch)
+
+
+class _SequentialSampler(_EpochSampler, SequentialSampler):
+    """Sampler of a loader without `shuffle`, which Lightning's overfitting requires."""
 
 
 def _name(dtype: Any) -> Any:

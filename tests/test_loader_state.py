@@ -346,6 +346,12 @@ def from_an_epoch_that_the_program_saved(loader, first_epoch):
         yield None
 
 
+def counting_epochs_without_setting_them(loader, first_epoch):
+    for _ in range(first_epoch, 3):
+        yield from loader
+        yield None
+
+
 def over_all_epochs(loader, first_epoch):
     for epoch in range(3):
         loader.set_epoch(epoch)
@@ -360,6 +366,7 @@ def over_all_epochs(loader, first_epoch):
         from_the_epoch_of_the_loader,
         without_setting_the_epoch,
         from_an_epoch_that_the_program_saved,
+        counting_epochs_without_setting_them,
         over_all_epochs,
     ],
 )

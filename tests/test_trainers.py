@@ -134,10 +134,11 @@ def thread_workers(monkeypatch):
     return Threads()
 
 
-def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved):
+def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved, set_epoch):
     """Append the labels of all batches to `seen`, and the states between to `saved`."""
     for epoch in range(first_epoch, 3):
-        loader.set_epoch(epoch)
+        if set_epoch:
+            loader.set_epoch(epoch)
         for _, labels in dataloader:
             seen.append((epoch, labels.tolist()))
             saved.append((len(seen), epoch, dataloader.state_dict()))
@@ -146,8 +147,9 @@ def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved):
 
 @pytest.mark.parametrize("workers", [0, 1, 2, "2 persistent"])
 @pytest.mark.parametrize("drop_last", [False, True, "wrap"])
+@pytest.mark.parametrize("set_epoch", [False, True])
 def test_stateful_dataloader_resumes_everywhere(
-    small, thread_workers, workers, drop_last
+    small, thread_workers, workers, drop_last, set_epoch
 ):
     package = pytest.importorskip("torchdata.stateful_dataloader")
 
@@ -165,12 +167,12 @@ def test_stateful_dataloader_resumes_everywhere(
                 "multiprocessing_context": thread_workers,
             }
         whole, saved = [], [(0, 0, new()[1].state_dict())]
-        train_until_epoch_3(*new(), 0, whole, saved)
+        train_until_epoch_3(*new(), 0, whole, saved, set_epoch)
         for k, epoch, state in saved:
             loader, dataloader = new()
             dataloader.load_state_dict(state)
             rest = []
-            train_until_epoch_3(loader, dataloader, epoch, rest, [])
+            train_until_epoch_3(loader, dataloader, epoch, rest, [], set_epoch)
             assert rest == whole[k:], (n, shard, steps, k)
 
 

@@ -5,6 +5,7 @@ from fmnist_fast.frameworks.torch import TorchLoader
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -255,7 +256,8 @@ class TorchLoader(Adapter, IterableDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes of a copy, which has a loader of its own."""
-        return super().__getstate__() | {"_newest": None}
+        own = {"_newest": None, "_passes": copy.copy(self._passes)}
+        return super().__getstate__() | own
 
     def _array(self, array: Any) -> np.ndarray:
         tensor = torch.as_tensor(array).detach().cpu()

@@ -69,7 +69,8 @@ class Loader:
     shard : (rank, world), "env" or None, default None
         This process's part of every batch. Together the k-th batches of all ranks are
         the k-th batch of one process with ``batch_size * world`` rows. "env" asks Ray
-        Train, jax.distributed, torchrun, Open MPI or SLURM (docs/processes.md).
+        Train, torch.distributed, jax.distributed, torchrun, Open MPI or SLURM
+        (docs/processes.md).
     threads : int in 1..256, optional
         Number of workers. The default is the number of cores that this process may use,
         at most 4, or at most 8 with `augment`. A container's quota counts. If the
@@ -192,10 +193,7 @@ class Loader:
         return self._pipelines.newest
 
     def __len__(self) -> int:
-        """Return the number of batches in a whole epoch, for this rank.
-
-        After a resume, fewer may be left: ask ``operator.length_hint(iterator)``.
-        """
+        """Return the number of batches in a whole epoch, for this rank."""
         return self._n_batches(0)
 
     def _n_batches(self, position: int) -> int:
@@ -204,11 +202,6 @@ class Loader:
         if self.drop_last == "wrap":
             return whole + (rest > 0)
         return whole + (rest > self.rank and not self.drop_last)
-
-    def _n_upcoming(self) -> int:
-        """Return the number of batches of the next iterator."""
-        place = self._progress.upcoming()
-        return self._n_batches(place[1]) if place else 0
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Return an iterator over the batches of the next epoch."""
@@ -386,7 +379,8 @@ class Loader:
         dict
             Epoch, position, seed and fingerprint, which can be saved as JSON. The
             position counts samples over all ranks. A run may therefore continue with
-            another number of threads, ranks or rows of a batch.
+            another number of threads, ranks or rows of a batch. While the last batch of
+            an epoch is used, the position is the number of samples.
         """
         with self._pipelines.lock:
             return state_at(self._progress.where(), self)

@@ -60,8 +60,8 @@ def shard_from_environment() -> tuple[int, int]:
         variables = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
         raise ValueError(
             f"shard='env' found no rank. These variables are not set: {variables}.\n"
-            "This process is not a worker of Ray Train, and neither torch.distributed nor "
-            "jax.distributed is initialized.\n"
+            "This process is not a worker of Ray Train, and neither torch.distributed "
+            "nor jax.distributed is initialized.\n"
             "Start the processes with torchrun, mpirun or srun. After "
             "torch.multiprocessing.spawn, call init_process_group first.\n"
             "Or pass shard=(rank, world), or shard=None for a single process."

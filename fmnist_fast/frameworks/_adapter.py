@@ -80,9 +80,10 @@ class AdapterIterator(itertools.chain[Any]):
 
     def __length_hint__(self) -> int:
         """Return the number of batches that are left."""
-        if self._next_epoch.batches is None:
-            return self._loader._n_upcoming()
-        return operator.length_hint(self._next_epoch.batches)
+        if self._next_epoch.batches is not None:
+            return operator.length_hint(self._next_epoch.batches)
+        begin = self._loader._progress.upcoming()
+        return 0 if begin is None else self._loader._n_batches(begin[1])
 
     def close(self) -> None:
         """Stop filling batches of this epoch."""

@@ -107,9 +107,7 @@ class JaxLoader(Adapter):
         """Return an iterator over the images and labels of the next epoch."""
         return AdapterIterator(self.loader, self._arrays)
 
-    def _arrays(
-        self, batches: Iterable[Any]
-    ) -> Generator[tuple[jax.Array, jax.Array]]:
+    def _arrays(self, batches: Iterable[Any]) -> Generator[tuple[jax.Array, jax.Array]]:
         """Yield the batches as arrays of JAX."""
         sharding = self.sharding
         if sharding is None and jax.default_backend() == "cpu":

@@ -201,7 +201,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         # Only the frames of Keras that ask for the number know its steps_per_epoch.
         frame = sys._getframe(1)
         is_for_keras = getattr(frame.f_locals.get("self"), "py_dataset", None) is self
-        asking = frame.f_back.f_locals.get("self") if frame.f_back else None
+        asking: Any = frame.f_back.f_locals.get("self") if frame.f_back else None
         with self._lock:
             if is_for_keras and hasattr(asking, "steps_per_epoch"):
                 self._is_endless = bool(asking.steps_per_epoch)

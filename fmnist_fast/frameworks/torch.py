@@ -83,7 +83,8 @@ class TorchLoader(Adapter, IterableDataset):
     Notes
     -----
     Determinism: The batches of `Loader` with the same options have the same values.
-    On a CUDA device, float32 pixels are the same to the bit.
+    They depend on `seed`, and ``torch.manual_seed`` has no effect on them. On a CUDA
+    device, float32 pixels are the same to the bit.
 
     Thread safety: Use an iterator in one thread at a time. On the CPU, several
     iterators of a loader may be in use at once, and each has a different epoch. For a
@@ -99,11 +100,13 @@ class TorchLoader(Adapter, IterableDataset):
 
     Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
     yields its part of every batch. The DataLoader then yields more batches than the
-    `len` of this loader. Call `set_epoch` before each epoch, because this process
-    does not see the epochs of the workers. Iterating without a DataLoader is faster.
+    `len` of this loader. Each pass of the DataLoader is the next epoch, which this
+    process does not see. Call `set_epoch` before a pass to choose another one. The
+    passes of a DataLoader are told apart by their random numbers. So give PyTorch's
+    generator no fixed seed before each pass. Iterating without a DataLoader is faster.
 
     Epochs: An iterator begins its epoch with its first batch, so `set_epoch` may come
-    after `iter`. In a StatefulDataLoader, an iterator at its end resumes at its end.
+    after `iter`. Lightning, for example, calls ``loader.sampler.set_epoch``.
     """
 
     batch_sampler = None  # as of a DataLoader without one; Lightning reads it

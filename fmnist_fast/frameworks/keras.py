@@ -80,7 +80,10 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
 
     Steps: With `steps_per_epoch`, `fit` trains on that many batches in each epoch of
     Keras, and goes on into the next epoch of the loader. Another `fit` begins an
-    unfinished epoch of the loader again.
+    unfinished epoch of the loader again. Such a `fit` can't be resumed at a batch.
+
+    Weights: `class_weight` works. For weights of samples, derive a class whose
+    `__getitem__` returns a third array.
 
     State: After an epoch, `state_dict` is exact. In the middle of an epoch, pass it the
     number of batches that the model was trained on, because the TensorFlow backend of
@@ -297,8 +300,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             if self._is_endless:
                 raise ValueError(
                     "n_batches requires epochs of Keras that are those of the loader, "
-                    "but this fit has steps_per_epoch.\nLeave out steps_per_epoch, or "
-                    "save state_dict() after the fit."
+                    "but this fit has steps_per_epoch.\nLeave out steps_per_epoch."
                 )
             n = checked_integer("n_batches", n_batches, 1, len(self))
         elif n == 0:

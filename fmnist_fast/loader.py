@@ -77,7 +77,8 @@ class Loader(Suggesting):
     shard : (rank, world), "env" or None, default None
         This process's part of every batch. Together the k-th batches of all ranks are
         the k-th batch of one process with ``batch_size * world`` rows. "env" asks Ray
-        Train, jax.distributed, torchrun, Open MPI or SLURM (docs/processes.md).
+        Train, torch.distributed, jax.distributed, torchrun, Open MPI or SLURM
+        (docs/processes.md).
     threads : int in 1..256, optional
         Number of workers. The default is the number of cores that this process may use,
         at most 4, or at most 8 with `augment`. A container's quota counts. If the
@@ -362,7 +363,7 @@ class Loader(Suggesting):
 
     @property
     def epoch(self) -> int:
-        """Return the epoch of the next batch, from 0."""
+        """Return the epoch of the newest iterator, or of the next one after its end."""
         return self._progress.where()[0]
 
     def set_epoch(self, epoch: int) -> None:
@@ -393,7 +394,8 @@ class Loader(Suggesting):
         dict
             Epoch, position, seed and fingerprint, which can be saved as JSON. The
             position counts samples over all ranks. A run may therefore continue with
-            another number of threads, ranks or rows of a batch.
+            another number of threads, ranks or rows of a batch. While the last batch of
+            an epoch is used, the position is the number of samples.
         """
         with self._pipelines.lock:
             return state_at(self._progress.where(), self)

@@ -698,6 +698,7 @@ cdef class Pipeline:
                                                 last)
         cdef Batches batches = Batches.__new__(Batches)
         batches.pipeline, batches.owner = self, owner
+        batches.n_batches = fm_batching_count(&batching)
         end_daemon_thread()
         with nogil:
             new_epoch.seed, new_epoch.number = seed, epoch
@@ -823,11 +824,26 @@ cdef class Batches:
     """
     cdef readonly Pipeline pipeline
     cdef readonly uint64_t ticket
+    cdef uint64_t n_batches  # of the epoch, from where it was started
     cdef object owner
     cdef object __weakref__
 
     def __iter__(self):
         return self
+
+    def __length_hint__(self):
+        """Return the number of batches that are left."""
+        cdef fm_pipeline_state state
+        if self.pipeline is None:
+            return 0
+        state = self.pipeline.state()
+        if state.ticket != self.ticket or not state.is_running:
+            return 0
+        return self.n_batches - state.n_taken
+
+    def __reduce__(self):
+        raise TypeError("an iterator can't be copied or pickled.\n"
+                        "Copy or pickle the loader, or save loader.state_dict().")
 
     def __next__(self):
         cdef uint64_t index

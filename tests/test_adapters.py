@@ -95,8 +95,8 @@ def test_state_of_another_loader_is_refused(small, odd, adapter):
         (state | {"shuffle": False}, r"'shuffle'\] must be True, .*, got False"),
         (state | {"version": 0}, r"'version'\] must be 1, .*, got 0"),
         (
-            state | {"position": 1000},
-            r"state\['position'\] must be in 0\.\.999, got 1000",
+            state | {"position": 1001},
+            r"state\['position'\] must be in 0\.\.1000, got 1001",
         ),
         ({"epoch": 1}, "state must have an entry 'version', got "),
     ]:

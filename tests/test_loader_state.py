@@ -1,9 +1,7 @@
 """Loader: epochs, states, and resuming from states."""
 
-import copy
 import itertools
 import json
-import pickle
 
 import numpy as np
 import pytest
@@ -85,10 +83,32 @@ def test_state_is_small_and_plain(odd):
     assert json.loads(text) == loader.state_dict()
 
 
-def test_state_after_the_last_batch_is_the_next_epoch(odd):
-    loader = ff.Loader(odd, 517)
-    next(iter(loader))
-    assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 0)
+def place(loader):
+    state = loader.state_dict()
+    return state["epoch"], state["position"]
+
+
+@pytest.mark.parametrize("drop_last", LASTS)
+def test_the_end_of_an_epoch_lasts_as_long_as_its_last_batch_is_used(odd, drop_last):
+    loader = ff.Loader(odd, 100, drop_last=drop_last)
+    batches = iter(loader)
+    for _ in range(len(loader)):
+        next(batches)
+    assert place(loader) == (0, 517) and loader.epoch == 0
+    other = ff.Loader(odd, 30, shard=(1, 2))  # all sizes have the same end
+    other.load_state_dict(json.loads(json.dumps(loader.state_dict())))
+    assert other.epoch == 0 and list(other) == [] and place(other) == (1, 0)
+    assert next(batches, None) is None
+    assert place(loader) == (1, 0)
+    for _ in zip(range(len(loader)), loader):
+        pass  # zip takes all batches, and drops the iterator before its end
+    assert place(loader) == (2, 0)
+    for _ in zip(range(2), loader):
+        pass
+    assert place(loader) == (2, 200)
+    loader.load_state_dict(loader.state_dict() | {"position": 517})
+    iter(loader)  # dropped before it is asked for a batch
+    assert place(loader) == (2, 517) and list(loader) == []
 
 
 def test_ranks_of_uneven_length_end_their_epoch_together(odd):
@@ -191,7 +211,7 @@ def test_resuming_with_another_number_of_ranks_and_rows(odd):
         ({"shuffle": True}, r"state\['shuffle'\] must be False, .*, got True"),
         ({"shuffle_block": 64}, r"'shuffle_block'\] must be None, .*, got 64"),
         ({"epoch": -1}, r"state\['epoch'\] must be in 0..4294967296, got -1"),
-        ({"position": 517}, r"state\['position'\] must be in 0..516, got 517"),
+        ({"position": 518}, r"state\['position'\] must be in 0..517, got 518"),
         ({"seed": 2**64}, r"state\['seed'\] must be in"),
     ],
 )
@@ -324,6 +344,12 @@ def from_an_epoch_that_the_program_saved(loader, first_epoch):
         yield None
 
 
+def counting_epochs_without_setting_them(loader, first_epoch):
+    for _ in range(first_epoch, 3):
+        yield from loader
+        yield None
+
+
 def over_all_epochs(loader, first_epoch):
     for epoch in range(3):
         loader.set_epoch(epoch)
@@ -338,6 +364,7 @@ def over_all_epochs(loader, first_epoch):
         from_the_epoch_of_the_loader,
         without_setting_the_epoch,
         from_an_epoch_that_the_program_saved,
+        counting_epochs_without_setting_them,
         over_all_epochs,
     ],
 )
@@ -382,53 +409,3 @@ def test_epochs_before_a_loaded_state_are_over(odd):
     assert same(list(loader), want)  # an iterator is empty only once
     loader.set_epoch(1)  # batches were taken, so this is no part of resuming
     assert len(list(loader)) == 11 and loader.epoch == 2
-
-
-# ---- copies -------------------------------------------------------------------------
-
-
-def take(loader, n):
-    batches = iter(loader)
-    return batches, [next(batches) for _ in range(n)]
-
-
-def load(loader, *then):
-    loader.load_state_dict(loader.state_dict() | {"epoch": 3, "position": 30})
-    return [loader.set_epoch(epoch) for epoch in then]
-
-
-USES = {
-    "none": lambda loader: None,
-    "an unused iterator": lambda loader: take(loader, 0),
-    "an iterator in use": lambda loader: take(loader, 2),
-    "an iterator at its end": lambda loader: take(loader, 10),
-    "a dropped unused iterator": lambda loader: take(loader, 0) and None,
-    "a dropped iterator": lambda loader: take(loader, 2) and None,
-    "a dropped iterator at its end": lambda loader: take(loader, 10) and None,
-    "an epoch": lambda loader: list(loader) and None,
-    "the same epoch set": lambda loader: (take(loader, 2), loader.set_epoch(0)),
-    "another epoch set": lambda loader: loader.set_epoch(5),
-    "a state": lambda loader: load(loader),
-    "a state and a dropped unused iterator": lambda loader: (
-        load(loader),
-        take(loader, 0) and None,
-    ),
-    "a state and an iterator in use": lambda loader: (load(loader), take(loader, 1)),
-    "a state and its epoch set": lambda loader: load(loader, 3),
-    "a state and an earlier epoch set": lambda loader: load(loader, 1),
-}
-
-
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
-)
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_a_copy_begins_where_the_next_loop_would(small, copied, use):
-    loader = ff.Loader(small.select(range(100)), 10, shuffle=True, seed=9)
-    kept = use(loader)
-    twin = copied(loader)
-    ours, theirs = ([list(each) for _ in range(3)] for each in (loader, twin))
-    for epoch, batches in zip(ours, theirs, strict=True):
-        assert same(epoch, batches)
-    assert any(len(epoch) == 10 for epoch in ours)
-    del kept

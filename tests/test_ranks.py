@@ -21,7 +21,7 @@ MARKS = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS")
 def no_ranks(monkeypatch):
     for name in [*MARKS, *(name for pair in RANK_VARIABLES for name in pair)]:
         monkeypatch.delenv(name, raising=False)
-    for name in ("jax", "ray.train"):
+    for name in ("jax", "ray.train", "torch.distributed"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -183,7 +183,9 @@ def fake_jax(rank, world, is_initialized=True):
 def test_jax_has_no_rank_before_it_is_initialized(shard, monkeypatch):
     for jax in (fake_jax(0, 1, False), types.SimpleNamespace()):
         monkeypatch.setitem(sys.modules, "jax", jax)
-        with pytest.raises(ValueError, match=r"jax\.distributed is not initialized"):
+        with pytest.raises(
+            ValueError, match=r"nor jax\.distributed is initialized\.\n"
+        ):
             shard({})
     assert shard(srun(3, 8)) == (3, 8)
 
@@ -235,17 +237,49 @@ def test_two_processes_of_jax_distributed(loopback):
     assert [json.loads(text) for text in printed] == [[0, 2], [1, 2]]
 
 
-def test_neither_jax_nor_ray_is_imported():
+def fake_torch(rank, world, is_initialized=True):
+    return types.SimpleNamespace(
+        is_initialized=lambda: is_initialized,
+        get_rank=lambda: rank,
+        get_world_size=lambda: world,
+    )
+
+
+def test_torch_has_no_rank_before_it_is_initialized(shard, monkeypatch):
+    for distributed in (fake_torch(0, 1, False), types.SimpleNamespace()):
+        monkeypatch.setitem(sys.modules, "torch.distributed", distributed)
+        with pytest.raises(ValueError, match=r"neither torch\.distributed nor jax"):
+            shard({})
+    with pytest.raises(ValueError, match=r"spawn, call init_process_group first\.\n"):
+        shard({})
+
+
+def test_torch_and_launchers(shard, monkeypatch):
+    """Processes that one task of SLURM spawns have ranks within those of the task."""
+    monkeypatch.setitem(sys.modules, "torch.distributed", fake_torch(3, 8))
+    assert shard({}) == shard(srun(1, 4)) == (3, 8)
+    assert shard(torchrun(3, 8)) == (3, 8)
+    message = (
+        r"two ranks: torch\.distributed says rank 3 of 8, but RANK=2, WORLD_SIZE=8"
+    )
+    with pytest.raises(ValueError, match=message):
+        shard(torchrun(2, 8))
+    monkeypatch.setitem(sys.modules, "jax", fake_jax(4, 8))
+    with pytest.raises(ValueError, match=r"but jax\.distributed says rank 4 of 8"):
+        shard(torchrun(3, 8))
+
+
+def test_no_framework_is_imported_for_its_rank():
     code = (
         "import sys, fmnist_fast as ff\n"
         "ff.Loader(ff.synthetic(10, 1)[0], 10, shard='env')\n"
-        "print([name in sys.modules for name in ('jax', 'ray')])"
+        "print([name in sys.modules for name in ('jax', 'ray', 'torch')])"
     )
     environment = os.environ | {"RANK": "0", "WORLD_SIZE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
-    assert done.stdout == "[False, False]\n", done.stderr
+    assert done.stdout == "[False, False, False]\n", done.stderr
 
 
 # ---- Ray Train: a real run is in test_ray.py ----------------------------------------

@@ -50,10 +50,6 @@ def lightning_parts(small, folder, **options):
             super().__init__()
             self.model, self.seen, self.validated = network(), [], 0
 
-        def on_train_epoch_start(self):
-            # Lightning restores no loader from a checkpoint at the end of an epoch.
-            self.trainer.train_dataloader.set_epoch(self.current_epoch)
-
         def training_step(self, batch, _):
             self.seen.append(batch[1].tolist())
             return loss_of(self.model, batch)
@@ -138,10 +134,11 @@ def thread_workers(monkeypatch):
     return Threads()
 
 
-def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved):
+def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved, set_epoch):
     """Append the labels of all batches to `seen`, and the states between to `saved`."""
     for epoch in range(first_epoch, 3):
-        loader.set_epoch(epoch)
+        if set_epoch:
+            loader.set_epoch(epoch)
         for _, labels in dataloader:
             seen.append((epoch, labels.tolist()))
             saved.append((len(seen), epoch, dataloader.state_dict()))
@@ -150,8 +147,9 @@ def train_until_epoch_3(loader, dataloader, first_epoch, seen, saved):
 
 @pytest.mark.parametrize("workers", [0, 1, 2, "2 persistent"])
 @pytest.mark.parametrize("drop_last", [False, True, "wrap"])
+@pytest.mark.parametrize("set_epoch", [False, True])
 def test_stateful_dataloader_resumes_everywhere(
-    small, thread_workers, workers, drop_last
+    small, thread_workers, workers, drop_last, set_epoch
 ):
     package = pytest.importorskip("torchdata.stateful_dataloader")
 
@@ -169,12 +167,12 @@ def test_stateful_dataloader_resumes_everywhere(
                 "multiprocessing_context": thread_workers,
             }
         whole, saved = [], [(0, 0, new()[1].state_dict())]
-        train_until_epoch_3(*new(), 0, whole, saved)
+        train_until_epoch_3(*new(), 0, whole, saved, set_epoch)
         for k, epoch, state in saved:
             loader, dataloader = new()
             dataloader.load_state_dict(state)
             rest = []
-            train_until_epoch_3(loader, dataloader, epoch, rest, [])
+            train_until_epoch_3(loader, dataloader, epoch, rest, [], set_epoch)
             assert rest == whole[k:], (n, shard, steps, k)
 
 
@@ -200,12 +198,12 @@ def test_a_worker_without_a_batch_has_a_state(small, monkeypatch):
 
     from fmnist_fast.frameworks import torch as adapter
 
-    info = SimpleNamespace(id=1, num_workers=2)
+    info = SimpleNamespace(id=1, num_workers=2, seed=5)
     monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
     loader = TorchLoader(small.select(range(3)), drop_last=True, **OPTIONS)
     before = loader.state_dict()
     assert list(loader) == []
-    assert loader.state_dict()["epoch"] == before["epoch"] + 1
+    assert loader.state_dict() == before | {"position": 3}
     loader.load_state_dict(before)
     assert loader.state_dict() == before
     loader.set_epoch(3)

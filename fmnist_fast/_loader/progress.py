@@ -47,23 +47,36 @@ class Progress:
         return copy
 
     def where(self) -> Place:
-        """Return the place of the newest iterator's next batch."""
+        """Return the place of the newest iterator's next batch.
+
+        After the last batch it is the end of the epoch, as long as the consumer uses
+        that batch. When the iterator is asked for another batch, or is dropped, it is
+        the beginning of the next epoch.
+        """
         while (newest := self._newest) is not None:
             if newest.pipeline is None:
                 return newest.begin
             progress = newest.pipeline.progress(newest.ticket)
             if progress is not None:
                 n_taken, is_over = progress
-                epoch, position = newest.begin
-                return self.place(epoch, position + n_taken * self._n_global, is_over)
+                if is_over:
+                    return newest.begin[0] + 1, 0
+                if n_taken == 0:
+                    return newest.begin
+                return self.place(newest.begin, n_taken, newest.batches() is None)
             if newest is self._newest:
                 break
         return self._next
 
-    def place(self, epoch: int, position: int, is_over: bool = False) -> Place:
-        """Return this place, or the next epoch if no batch follows in this one."""
-        is_over = is_over or self._n_samples - position < self._n_needed
-        return (epoch + 1, 0) if is_over else (epoch, position)
+    def place(self, begin: Place, n_taken: int, is_dropped: bool) -> Place:
+        """Return the place of an iterator that gave `n_taken` batches from `begin` on.
+
+        At the end of an epoch, the position is `n_samples`.
+        """
+        epoch, position = begin[0], begin[1] + n_taken * self._n_global
+        if self._n_samples - position >= self._n_needed:
+            return epoch, position
+        return (epoch + 1, 0) if is_dropped else (epoch, self._n_samples)
 
     def next_begin(self) -> Place:
         """Return where a new iterator begins.
@@ -125,6 +138,10 @@ class Progress:
             self._loaded = None
             self.go_to(begin if is_unused and begin[0] == epoch else (epoch, 0))
 
+    def upcoming(self) -> Place | None:
+        """Return where the next iterator begins, or None if it has no batches."""
+        return None if self._is_empty else self.next_begin()
+
     def pop_is_empty(self) -> bool:
         """Return whether the iterator that begins now has no batches, only once."""
         is_empty, self._is_empty = self._is_empty, False
@@ -160,6 +177,6 @@ def checked_state(state: Any, own_state: dict[str, Any]) -> tuple[int, Place]:
                 f"{state[name]!r}"
             )
     epoch = checked_integer("state['epoch']", state["epoch"], 0, MAX_EPOCH + 1)
-    last = max(0, own_state["samples"] - 1)
-    position = checked_integer("state['position']", state["position"], 0, last)
+    position = state["position"]  # at the end of an epoch, all samples
+    position = checked_integer("state['position']", position, 0, state["samples"])
     return checked_seed(state["seed"], "state['seed']"), (epoch, position)

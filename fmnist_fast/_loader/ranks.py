@@ -1,7 +1,7 @@
 """Rank and world of this process, from the launcher that started it.
 
-A process that has joined a group of Ray Train or JAX gets them from there. Any other
-process reads the environment variables of torchrun, Open MPI or SLURM.
+A process that has joined a group of Ray Train, PyTorch or JAX gets them from there. Any
+other process reads the environment variables of torchrun, Open MPI or SLURM.
 
 Processes inherit these variables, so several launchers may have set theirs. SLURM, for
 example, may start a shell, or a torchrun on each node, which starts the processes. The
@@ -47,6 +47,7 @@ def shard_from_environment() -> tuple[int, int]:
     """
     launchers = [
         _ray_train(),
+        _torch(),
         _jax(),
         # Without torchrun's mark, these were set by hand or are left over in a shell.
         _variables(_TORCHRUN, is_innermost=_BY_TORCHRUN in os.environ),
@@ -59,9 +60,11 @@ def shard_from_environment() -> tuple[int, int]:
         variables = "; ".join(" and ".join(names) for names in RANK_VARIABLES)
         raise ValueError(
             f"shard='env' found no rank. These variables are not set: {variables}.\n"
-            "This process is not a worker of Ray Train, and jax.distributed is not "
-            "initialized.\nStart the processes with torchrun, mpirun or srun, or pass "
-            "shard=(rank, world), or shard=None for a single process."
+            "This process is not a worker of Ray Train, and neither torch.distributed "
+            "nor jax.distributed is initialized.\n"
+            "Start the processes with torchrun, mpirun or srun. After "
+            "torch.multiprocessing.spawn, call init_process_group first.\n"
+            "Or pass shard=(rank, world), or shard=None for a single process."
         )
     inner, *others = known
     for outer in others:
@@ -147,6 +150,17 @@ def _ray_train() -> _LauncherRank | None:
     if world == 1 and ".v2." not in train.get_context.__module__:
         return None  # older versions give a world of 1 in every process
     return _LauncherRank(f"Ray Train says rank {rank} of {world}", rank, world, True)
+
+
+def _torch() -> _LauncherRank | None:
+    """Return the rank from torch.distributed, if this process has joined a group."""
+    distributed = sys.modules.get("torch.distributed")
+    is_initialized = getattr(distributed, "is_initialized", None)  # if it was built
+    if distributed is None or is_initialized is None or not is_initialized():
+        return None
+    rank, world = distributed.get_rank(), distributed.get_world_size()
+    text = f"torch.distributed says rank {rank} of {world}"
+    return _LauncherRank(text, rank, world, False)
 
 
 def _jax() -> _LauncherRank | None:

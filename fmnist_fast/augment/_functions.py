@@ -43,6 +43,14 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
             images, labels = out
         return images, labels
 
+    def __length_hint__(self) -> int:
+        """Return the number of batches that are left."""
+        return self.batches.__length_hint__()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Raise TypeError, as `Batches` does."""
+        return self.batches.__reduce__()
+
     @property
     def closed(self) -> bool:
         """Return whether the epoch has ended or was closed."""

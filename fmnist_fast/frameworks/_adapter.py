@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import itertools
+import operator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .._checks import Suggesting
+from .._core import Batches
 from ..dataset import Dataset
 from ..loader import Loader
 
@@ -36,6 +39,71 @@ def importing(name: str, requirement: str, *packages: str) -> Iterator[None]:
         ) from None
 
 
+class _NextEpoch:
+    """Batches of a loader's next epoch, which begins when they are iterated over."""
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self._loader = loader
+        self.batches: Iterator[Any] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        self.batches = iter(self._loader)
+        return self.batches
+
+
+class AdapterIterator(itertools.chain[Any]):
+    """Iterator of an adapter over one epoch, which begins with its first batch.
+
+    It does not begin earlier because Lightning makes an iterator before it sets the
+    epoch. `converted` is a generator function that takes the batches of `loader` and
+    yields those of the framework. A chain iterates in C, so an epoch takes no longer
+    than with the generator alone.
+    """
+
+    _next_epoch: _NextEpoch
+    _loader: Loader
+    _generator: Generator[Any]
+
+    def __new__(
+        cls, loader: Loader, converted: Callable[[Iterable[Any]], Generator[Any]]
+    ) -> AdapterIterator:
+        next_epoch = _NextEpoch(loader)
+        generator = converted(next_epoch)
+        iterator = super().__new__(cls, generator)
+        iterator._loader, iterator._next_epoch = loader, next_epoch
+        iterator._generator = generator
+        return iterator
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether a batch was requested."""
+        return self._next_epoch.batches is not None
+
+    def __length_hint__(self) -> int:
+        """Return the number of batches that are left."""
+        if self._next_epoch.batches is not None:
+            return operator.length_hint(self._next_epoch.batches)
+        begin = self._loader._progress.upcoming()
+        return 0 if begin is None else self._loader._n_batches(begin[1])
+
+    def close(self) -> None:
+        """Stop filling batches of this epoch."""
+        self._generator.close()
+
+    def __reduce__(self) -> Any:
+        """Raise TypeError, as for an iterator of `Loader`."""
+        return Batches().__reduce__()
+
+
+def _option(name: str) -> Any:
+    """Return a property for an attribute of the loader of the consumer's batches."""
+
+    def option(self: Adapter) -> Any:
+        return getattr(self._numpy_loader, name)
+
+    return property(option, doc=f"Return `{name}` of the `Loader` with these batches.")
+
+
 class Adapter(Suggesting):
     """Base class of the adapters, which convert the batches of a `Loader`.
 
@@ -50,9 +118,21 @@ class Adapter(Suggesting):
     ----------
     loader : Loader
         Loader that fills the batches.
+    dataset, batch_size, shuffle, ...
+        The options, as attributes of `Loader`. In a worker of a DataLoader, they are
+        those of the whole loader.
     """
 
     _table = "Loader attribute"
+    dataset, batch_size = _option("dataset"), _option("batch_size")
+    shuffle, shuffle_block = _option("shuffle"), _option("shuffle_block")
+    dtype, normalize = _option("dtype"), _option("normalize")
+    mean, std = _option("mean"), _option("std")
+    scale, bias = _option("scale"), _option("bias")
+    layout, label_dtype = _option("layout"), _option("label_dtype")
+    augment, drop_last = _option("augment"), _option("drop_last")
+    rank, world = _option("rank"), _option("world")
+    threads, prefetch = _option("threads"), _option("prefetch")
     _shown: tuple[str, ...] = ()  # attributes of the adapter that its repr shows
     _feed: Any = None  # what sends the batches of `loader` to a device
 
@@ -68,23 +148,13 @@ class Adapter(Suggesting):
         return len(self.loader)
 
     @property
-    def normalize(self) -> Any:
-        """Return the normalization in use, as `Loader.normalize`."""
-        return self._numpy_loader.normalize
-
-    @property
-    def mean(self) -> float:
-        """Return the mean that is subtracted from pixels in 0..1."""
-        return self._numpy_loader.mean
-
-    @property
-    def std(self) -> float:
-        """Return the standard deviation by which pixels in 0..1 are divided."""
-        return self._numpy_loader.std
+    def seed(self) -> int:
+        """Return the seed in use: the one given, drawn, or loaded with a state."""
+        return self.loader.seed
 
     @property
     def epoch(self) -> int:
-        """Return the epoch of the next batch, counted from 0."""
+        """Return the epoch of the newest iterator, or of the next one after its end."""
         return self.loader.epoch
 
     def set_epoch(self, epoch: int) -> None:

@@ -19,7 +19,7 @@ import atexit
 import threading
 import weakref
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -27,6 +27,7 @@ import numpy as np
 
 from .._core import default_floats, uninterrupted
 from ..loader import Loader
+from ._adapter import AdapterIterator
 
 IN_FLIGHT = 4  # largest number of batches that are sent but not read
 
@@ -167,12 +168,16 @@ class InFlight:
         """Return the consumer's images and labels, outside the memory of the copy."""
         raise NotImplementedError
 
-    def __iter__(self) -> Generator[tuple[Any, Any]]:
-        """Yield the batches of the next epoch, and end the previous iterator.
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Return an iterator over the next epoch.
 
-        This happens when the first batch is requested.
+        It ends the previous iterator when its first batch is requested.
         """
-        batches = self._begin()
+        return AdapterIterator(self.loader, self.sent)
+
+    def sent(self, loader: Iterable[Any]) -> Generator[tuple[Any, Any]]:
+        """Yield the batches of the next epoch of `loader` on the device."""
+        batches = self._begin(loader)
         while (batch := self._next_batch(batches)) is not None:
             yield batch
         if batches is not self._newest():
@@ -181,7 +186,7 @@ class InFlight:
                 "A loader for a CUDA device has one iterator at a time."
             )
 
-    def _begin(self) -> Iterator[Any]:
+    def _begin(self, loader: Iterable[Any]) -> Iterator[Any]:
         """End the previous iterator, and start the next epoch."""
         with self._lock:
             # The previous iterator holds slots that the new one needs. Sometimes only
@@ -193,7 +198,7 @@ class InFlight:
             for buffer in self._ring:
                 buffer.copied.synchronize()
             self._lent.clear()  # the loader's close() does not release these slots
-            batches = iter(self.loader)
+            batches = iter(loader)
             self._newest = weakref.ref(batches)
             return batches
 

@@ -5,13 +5,13 @@ from fmnist_fast.frameworks.jax import JaxLoader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from .._checks import checked_dtype, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, importing
+from ._adapter import Adapter, AdapterIterator, importing
 
 with importing("jax", "JAX. Run: pip install jax"):
     import jax
@@ -104,15 +104,19 @@ class JaxLoader(Adapter):
                 )
 
     def __iter__(self) -> Iterator[tuple[jax.Array, jax.Array]]:
-        """Yield the images and labels of each batch of the next epoch."""
+        """Return an iterator over the images and labels of the next epoch."""
+        return AdapterIterator(self.loader, self._arrays)
+
+    def _arrays(self, batches: Iterable[Any]) -> Generator[tuple[jax.Array, jax.Array]]:
+        """Yield the batches as arrays of JAX."""
         sharding = self.sharding
         if sharding is None and jax.default_backend() == "cpu":
-            for images, labels in self.loader:
+            for images, labels in batches:
                 yield _copied(images, labels)
             return
         devices = getattr(sharding, "device_set", [sharding] if sharding else [])
         is_cpu = any(device.platform == "cpu" for device in devices)
-        for images, labels in self.loader:
+        for images, labels in batches:
             batch = (images.copy(), labels.copy()) if is_cpu else (images, labels)
             yield jax.device_put(batch, sharding)
 

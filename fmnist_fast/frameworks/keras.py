@@ -5,6 +5,7 @@ from fmnist_fast.frameworks.keras import KerasLoader
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -77,6 +78,13 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     the epoch still starts with these batches afterwards. In an epoch of one or two
     batches, this first read may count as an epoch.
 
+    Steps: With `steps_per_epoch`, `fit` trains on that many batches in each epoch of
+    Keras, and goes on into the next epoch of the loader. Another `fit` begins an
+    unfinished epoch of the loader again. Such a `fit` can't be resumed at a batch.
+
+    Weights: `class_weight` works. For weights of samples, derive a class whose
+    `__getitem__` returns a third array.
+
     State: After an epoch, `state_dict` is exact. In the middle of an epoch, pass it the
     number of batches that the model was trained on, because the TensorFlow backend of
     Keras takes batches ahead. After a state from the middle of an epoch is loaded,
@@ -107,6 +115,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__(dataset, batch_size=batch_size, **options)
         # Batches of an epoch that Keras expects, as `num_batches` last told it.
         self._announced: int | None = None
+        self._is_endless = False  # whether epochs of Keras have steps_per_epoch
         self._phase = "outside"  # of an epoch of Keras, then "begun", then "inside"
         self._reset_pass()
 
@@ -144,11 +153,16 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         TypeError, ValueError
             `index` is not an integer, or is out of range.
         """
-        index = checked_integer("index", index, 0, len(self) - 1)
+        last = 2**63 - 1 if self._is_endless else len(self) - 1
+        index = checked_integer("index", index, 0, last)
         with self._lock:
             if self._phase == "begun":
                 self._phase = "inside"
-            if self._batches is None or index in self._newest.requested:
+            if (
+                self._batches is None
+                or index in self._newest.requested
+                or (self._is_endless and self._is_finished())
+            ):
                 # The new pass is over the next epoch, or again over an unfinished one.
                 self._batches = None  # the next iterator can use its threads
                 if not self._is_finished():
@@ -180,20 +194,27 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         return self.loader._n_batches(position)
 
     @property
-    def num_batches(self) -> int:
+    def num_batches(self) -> int | None:
         """Return the number of batches of the next pass.
 
         A pass is over a whole epoch, or over the rest of an epoch after
         `load_state_dict`. Keras reads this number before a `fit` and when it begins a
-        pass.
+        pass. With `steps_per_epoch`, Keras gets None: there is always a next batch.
         """
+        # Only the frames of Keras that ask for the number know its steps_per_epoch.
+        frame = sys._getframe(1)
+        is_for_keras = getattr(frame.f_locals.get("self"), "py_dataset", None) is self
+        asking: Any = frame.f_back.f_locals.get("self") if frame.f_back else None
         with self._lock:
+            if is_for_keras and hasattr(asking, "steps_per_epoch"):
+                self._is_endless = bool(asking.steps_per_epoch)
+            is_endless = is_for_keras and self._is_endless
             n = self._n_upcoming()
             if self._phase == "begun":
                 self._batches = None  # any number begins a pass
             elif self._phase == "outside":
-                self._announced = n
-            return n
+                self._announced = None if is_endless else n
+            return None if is_endless else n
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, except the ones that must not change."""
@@ -267,7 +288,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            `n_batches` is not an integer, or is out of range.
+            `n_batches` is not an integer, is out of range, or is given in a `fit` with
+            `steps_per_epoch`.
         """
         # The loader also counts a batch that is about to be returned. A signal handler
         # that saves a checkpoint here must not count it, because no model has seen it.
@@ -275,13 +297,18 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         start, _, returned = self._newest
         begin, n = start["position"], len(returned)
         if n_batches is not None:
+            if self._is_endless:
+                raise ValueError(
+                    "n_batches requires epochs of Keras that are those of the loader, "
+                    "but this fit has steps_per_epoch.\nLeave out steps_per_epoch."
+                )
             n = checked_integer("n_batches", n_batches, 1, len(self))
         elif n == 0:
             return dict(start)
-        position = begin + n * self.loader.batch_size * self.loader.world
+        # Keras trains no epoch of zero batches, so after the last one comes the next.
+        place = self.loader._progress.place((start["epoch"], begin), n, True)
         if n_batches is None and n >= self.loader._n_batches(begin):
-            position = start["samples"]  # no batch is left on this rank
-        place = self.loader._progress.place(start["epoch"], position)
+            place = start["epoch"] + 1, 0  # no batch is left on this rank
         return start | dict(zip(("epoch", "position"), place))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -292,7 +319,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             if not self._is_finished():
                 loader.load_state_dict(self._newest.start)
             newest = _Pass(loader.state_dict(), set(), set())
-            return state | {"_newest": newest, "_batches": None, "_phase": "outside"}
+            new = {"_newest": newest, "_batches": None, "_phase": "outside"}
+            return state | new | {"_is_endless": False}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Make the next pass continue where the state was taken.
@@ -311,5 +339,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """
         with self._lock:
             self.loader.load_state_dict(state_dict)
+            epoch, position = self.loader._progress.next_begin()
+            if position == len(self.dataset):  # Keras trains no epoch of zero batches
+                self.loader._progress.load((epoch + 1, 0))
             self._phase = "outside"
             self._reset_pass()

@@ -5,14 +5,15 @@ from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from .._checks import hinting
 from .._loader.options import image_shape
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, importing
+from ._adapter import Adapter, AdapterIterator, importing
 
 with importing("tensorflow", "TensorFlow. Run: pip install tensorflow"):
     import tensorflow as tf
@@ -76,7 +77,7 @@ class TensorFlowLoader(Adapter):
 
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over the images and labels of the next epoch."""
-        return _tensors(iter(self.loader), self.loader.dtype)
+        return AdapterIterator(self.loader, partial(_tensors, self.loader.dtype))
 
     @property
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
@@ -117,7 +118,7 @@ class TensorFlowLoader(Adapter):
         return batches.with_options(options)
 
 
-def _tensors(batches: Iterator[Any], dtype: str) -> Iterator[Batch]:
+def _tensors(dtype: str, batches: Iterable[Any]) -> Generator[Batch]:
     """Yield tensors that share the memory of the batches' arrays."""
     from_dlpack = tf.experimental.dlpack.from_dlpack
     for images, labels in batches:

@@ -5,8 +5,7 @@ from fmnist_fast.frameworks.torch import TorchLoader
 
 from __future__ import annotations
 
-import inspect
-import itertools
+import copy
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -16,11 +15,17 @@ import numpy as np
 from .._checks import checked_flag, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, importing
+from ._adapter import Adapter, AdapterIterator, importing
+from ._passes import Passes
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
-    from torch.utils.data import IterableDataset, get_worker_info
+    from torch.utils.data import (
+        IterableDataset,
+        Sampler,
+        SequentialSampler,
+        get_worker_info,
+    )
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -78,7 +83,8 @@ class TorchLoader(Adapter, IterableDataset):
     Notes
     -----
     Determinism: The batches of `Loader` with the same options have the same values.
-    On a CUDA device, float32 pixels are the same to the bit.
+    They depend on `seed`, and ``torch.manual_seed`` has no effect on them. On a CUDA
+    device, float32 pixels are the same to the bit.
 
     Thread safety: Use an iterator in one thread at a time. On the CPU, several
     iterators of a loader may be in use at once, and each has a different epoch. For a
@@ -94,12 +100,16 @@ class TorchLoader(Adapter, IterableDataset):
 
     Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
     yields its part of every batch. The DataLoader then yields more batches than the
-    `len` of this loader. Call `set_epoch` before each epoch, because this process
-    does not see the epochs of the workers. Iterating without a DataLoader is faster.
+    `len` of this loader. Each pass of the DataLoader is the next epoch, which this
+    process does not see. Call `set_epoch` before a pass to choose another one. The
+    passes of a DataLoader are told apart by their random numbers. So give PyTorch's
+    generator no fixed seed before each pass. Iterating without a DataLoader is faster.
 
     Epochs: An iterator begins its epoch with its first batch, so `set_epoch` may come
-    after `iter`. In a StatefulDataLoader, an iterator at its end resumes at its end.
+    after `iter`. Lightning, for example, calls ``loader.sampler.set_epoch``.
     """
+
+    batch_sampler = None  # as of a DataLoader without one; Lightning reads it
 
     @hinting(Loader.__init__)
     def __init__(
@@ -132,22 +142,39 @@ class TorchLoader(Adapter, IterableDataset):
         options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
         super().__init__(dataset, batch_size=batch_size, **options)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
+        self._newest: AdapterIterator | None = None  # only in a worker
+        self._passes = Passes()
         if self.device.type == "cuda":
             from .cuda import CudaFeed
 
             self._feed = CudaFeed(self.loader, self.device, self.fixed_buffers)
             self.loader = self._feed.loader
 
+    @property
+    def sampler(self) -> Sampler[int]:
+        """Return an object whose `set_epoch` sets the epoch of this loader.
+
+        Lightning and loops for a DistributedSampler call ``loader.sampler.set_epoch``.
+        """
+        return (_EpochSampler if self.shuffle else _SequentialSampler)(self)
+
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over the images and labels of the next epoch."""
         self._divide_among_workers()
+        iterator = AdapterIterator(self.loader, self._tensors)
+        if self._is_part:
+            self._newest = iterator
+        return iterator
+
+    def _tensors(self, batches: Iterable[Any]) -> Generator[Batch]:
+        """Return a generator of the batches as tensors."""
         if self._feed is None:
-            batches = _on_cpu(self.loader, self.loader.dtype)
+            tensors = _on_cpu(batches, self.loader.dtype)
         else:
-            batches = iter(self._feed)
+            tensors = self._feed.sent(batches)
         if self.channels_last:
-            batches = ((x.permute(0, 3, 1, 2), y) for x, y in batches)
-        return _Epoch(batches, self.loader)
+            return ((x.permute(0, 3, 1, 2), y) for x, y in tensors)
+        return tensors
 
     def _divide_among_workers(self) -> None:
         """Replace the loader in a DataLoader's worker by a loader of its part.
@@ -173,6 +200,67 @@ class TorchLoader(Adapter, IterableDataset):
         shard = whole.rank * info.num_workers + info.id, whole.world * info.num_workers
         self.loader = whole._replace(batch_size=batch_size, shard=shard, threads=1)
         self._is_part = True
+        self._passes.join(self.loader, info)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iterator start at the beginning of `epoch`.
+
+        In the workers of a DataLoader, this affects the next pass, unless the workers
+        are persistent. `Adapter.set_epoch` describes the rest.
+
+        Parameters
+        ----------
+        epoch : int in 0..2**32-1
+            Number of the epoch, as for `Loader.set_epoch`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `epoch` is not an integer, or is out of range.
+        """
+        super().set_epoch(epoch)
+        self._passes.forget(get_worker_info())
+        self._newest = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position of the newest iterator.
+
+        Returns
+        -------
+        dict
+            State that can be stored as JSON. `Loader.state_dict` describes it. In a
+            worker of a DataLoader, an iterator that is over is at the end of its epoch,
+            because the consumer may still use the last batches.
+        """
+        state = super().state_dict()
+        newest = self._newest
+        if newest is not None and newest.has_begun and state["position"] == 0:
+            state |= {"epoch": state["epoch"] - 1, "position": state["samples"]}
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next iterator continue where the state was taken.
+
+        Parameters
+        ----------
+        state_dict : dict
+            State from `state_dict` of any adapter or of `Loader`.
+
+        Raises
+        ------
+        TypeError
+            `state_dict` is not a dict, or an entry is not an integer.
+        ValueError
+            An entry is missing or out of range, or does not match this loader.
+        """
+        super().load_state_dict(state_dict)
+        self._passes.forget(get_worker_info())
+        self._newest = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes of a copy, which has a loader of its own."""
+        own = {"_newest": None, "_passes": copy.copy(self._passes)}
+        return super().__getstate__() | own
 
     def _array(self, array: Any) -> np.ndarray:
         tensor = torch.as_tensor(array).detach().cpu()
@@ -191,32 +279,21 @@ class TorchLoader(Adapter, IterableDataset):
         return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
 
 
-class _Epoch(itertools.chain[Batch]):
-    """Iterator over one epoch, with the state that a StatefulDataLoader asks for.
+class _EpochSampler(Sampler[int]):
+    """Stand-in for the sampler of a DataLoader. It sets the epoch, and has no rows."""
 
-    The epoch begins with the first batch, because Lightning makes an iterator before it
-    sets the epoch. After the last batch, the loader's state is at the next epoch, but
-    this iterator has no batches left. To restore it, a StatefulDataLoader loads the
-    loader's state, makes an iterator, and loads the state below.
+    def __init__(self, loader: TorchLoader) -> None:
+        self.data_source, self._loader = loader.dataset, loader
 
-    A chain iterates in C, so an epoch takes no longer than with the generator alone.
-    """
+    def __len__(self) -> int:
+        return len(self.data_source)
 
-    def __new__(cls, batches: Generator[Batch], loader: Loader) -> _Epoch:
-        return super().__new__(cls, batches)
+    def set_epoch(self, epoch: int) -> None:
+        self._loader.set_epoch(epoch)
 
-    def __init__(self, batches: Generator[Batch], loader: Loader) -> None:
-        self._batches, self._loader = batches, loader
 
-    def state_dict(self) -> dict[str, bool]:
-        """Return whether the epoch is over."""
-        has_begun = inspect.getgeneratorstate(self._batches) != inspect.GEN_CREATED
-        return {"is_over": has_begun and self._loader.state_dict()["position"] == 0}
-
-    def load_state_dict(self, state_dict: dict[str, bool]) -> None:
-        """Yield no batches if the epoch is over."""
-        if state_dict["is_over"]:
-            self._batches.close()  # before it began, so that it uses no epoch
+class _SequentialSampler(_EpochSampler, SequentialSampler):
+    """Sampler of a loader without `shuffle`, which Lightning's overfitting requires."""
 
 
 def _name(dtype: Any) -> Any:

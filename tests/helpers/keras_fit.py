@@ -59,6 +59,12 @@ def check(condition, message):
         raise RuntimeError(f"{message} on {keras.backend.backend()}")
 
 
+def contains(batches, part):
+    """Return whether `part` is a run of `batches`, which may begin with a first read."""
+    n = len(part)
+    return any(batches[i : i + n] == part for i in range(len(batches) - n + 1))
+
+
 def expected_batches(n_epochs):
     """Return the bytes of all batches of a Loader with the same options."""
     loader = ff.Loader(train, layout="NHWC", label_dtype="int32", **OPTIONS)
@@ -70,7 +76,7 @@ def expected_batches(n_epochs):
 loader, held_out = Spy(train, **OPTIONS), KerasLoader(train, 300)
 model = new_model()
 model.fit(loader, epochs=1, verbose=0)
-want = expected_batches(EPOCHS + 2)
+want = expected_batches(EPOCHS + 5)
 check(loader.given[-16:] == want[:16], "batches differ from those of a Loader")
 check(len(loader.given) <= 16 + 2, "Keras took more than the first batches twice")
 begin = model.get_weights()
@@ -95,7 +101,41 @@ end = model.get_weights()
 # `steps_per_epoch` shortens the epochs of Keras, not those of the loader.
 loader.given.clear()
 model.fit(loader, epochs=2, steps_per_epoch=8, verbose=0)
-check(loader.given[-16:] == want[n : n + 16], "batches of a shortened epoch differ")
+check(contains(loader.given, want[n : n + 16]), "batches of shortened epochs differ")
+
+# It also lengthens them.
+loader.given.clear()
+model.fit(loader, epochs=2, steps_per_epoch=20, verbose=0)
+n += 16
+check(contains(loader.given, want[n : n + 40]), "batches of longer epochs differ")
+try:
+    loader.state_dict(1)
+except ValueError as error:
+    check("this fit has steps_per_epoch" in str(error), str(error))
+else:
+    raise RuntimeError("a count was taken for that of an epoch")
+
+
+class Weighted(KerasLoader):
+    """A KerasLoader with a weight of 0 for every sample but Shirts."""
+
+    def __getitem__(self, index):
+        images, labels = super().__getitem__(index)
+        return images, labels, (labels == 6) * 1.0
+
+
+losses = []
+class_weight = {label: float(label == 6) for label in range(10)}
+for data, weights in (
+    (Weighted(train, 1000), None),
+    (KerasLoader(train, 1000), class_weight),
+    (KerasLoader(train, 1000), None),
+):
+    model.set_weights(begin)
+    history = model.fit(data, class_weight=weights, verbose=0).history
+    losses += history["loss"]
+check(np.isclose(losses[0], losses[1]), "losses with weights differ")
+check(losses[0] < losses[2] / 2, "weights have no effect")
 
 # A run that is stopped in the middle of an epoch continues with another loader.
 model.set_weights(begin)

@@ -14,8 +14,8 @@ def worker_info():
 
 
 class _Info:
-    def __init__(self, id, num_workers):
-        self.id, self.num_workers = id, num_workers
+    def __init__(self, seed, id, num_workers):
+        self.seed, self.id, self.num_workers = seed + id, id, num_workers
 
 
 class _Worker(threading.Thread):
@@ -25,9 +25,11 @@ class _Worker(threading.Thread):
 
     def __init__(self, target, args):
         kind, dataset, *args = args
-        # A process has a copy of the dataset. These are its number and their number.
-        self.info = _Info(args[8], args[9])
-        arguments = (kind, copy.copy(dataset), *args)
+        # These are the seed of the pass, the number of the worker and their number.
+        self.info = _Info(args[6], args[8], args[9])
+        twin = copy.copy(dataset)  # as a process has
+        twin._passes._items = dataset._passes._items  # memory that processes share
+        arguments = (kind, twin, *args)
         super().__init__(target=target, args=arguments, daemon=True)
 
     def run(self):

@@ -14,7 +14,9 @@ def test_servers_are_skipped_without_the_loopback_interface(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", fail)
     assert not helper.is_up.__wrapped__()
     monkeypatch.setattr(helper, "is_up", lambda: False)
-    with pytest.raises(pytest.skip.Exception, match=r"^the loopback interface is down$"):
+    with pytest.raises(
+        pytest.skip.Exception, match=r"^the loopback interface is down$"
+    ):
         Server()
 
 

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._checks import (
-    Suggesting,
-    checked_dtype,
-    checked_flag,
-    checked_integer,
-    checked_name,
-    hinting,
-)
+from ._checks import Suggesting, checked_dtype, checked_flag, checked_integer, hinting
 from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
 from ._dataset.arrays import check_row
 from ._loader import options
@@ -56,8 +49,7 @@ class Loader(Suggesting):
         "dataset" subtracts the mean of pixels in 0..1 and divides by their standard
         deviation. They are the training set's where it is known (docs/dataset.md). A
         Dataset stands for its statistics, and a pair of numbers gives them. "unit"
-        scales to 0..1. None keeps 0..255. A pixel x becomes ``x * scale + bias``, each
-        operation rounded to float32.
+        scales to 0..1. None keeps 0..255. Each operation is rounded to float32.
     layout : {"NCHW", "NHWC", "NHW", "flat"}, default "NCHW"
         Shape of the images: (n, 1, height, width), (n, height, width, 1),
         (n, height, width) or (n, height * width).
@@ -76,9 +68,8 @@ class Loader(Suggesting):
         all ranks have equally many batches of `batch_size` rows.
     shard : (rank, world), "env" or None, default None
         This process's part of every batch. Together the k-th batches of all ranks are
-        the k-th batch of one process with ``batch_size * world`` rows. "env" asks Ray
-        Train, torch.distributed, jax.distributed, torchrun, Open MPI or SLURM
-        (docs/processes.md).
+        the k-th batch of one process with ``batch_size * world`` rows. "env" asks the
+        launcher of the process (docs/processes.md).
     threads : int in 1..256, optional
         Number of workers. The default is the number of cores that this process may use,
         at most 4, or at most 8 with `augment`. A container's quota counts. If the
@@ -97,12 +88,12 @@ class Loader(Suggesting):
     ----------
     rank, world : int
         Index of this process, from 0, and number of processes.
-    normalize : "unit", tuple of two float, or None
-        The normalization in use, such as the mean and the standard deviation.
-    mean, std : float
-        Numbers in ``(x / 255 - mean) / std``: 0 and 1 for "unit", 0 and 1/255 for None.
-    scale, bias : float
-        Factor and summand of the normalization.
+    normalize : "unit", (mean, std) or None
+        Normalization in use, with numbers in place of "auto", "dataset" or a Dataset.
+    mean, std, scale, bias : float
+        Numbers in use: a pixel x becomes ``(x / 255 - mean) / std``, computed as
+        ``x * scale + bias``. `mean` and `std` are 0 and 1 for "unit", and 0 and 1/255
+        for None.
 
     Raises
     ------
@@ -160,7 +151,7 @@ class Loader(Suggesting):
         normalization = options.checked_normalize(normalize, self.dtype, dataset)
         self.normalize, self.mean, self.std = normalization[:3]
         self.scale, self.bias, self._normalized_as = normalization[3:]
-        self.layout = checked_name("layout", layout, options.LAYOUTS)
+        self.layout = options.checked_layout(layout)
         self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
         self._compiled = self._compile(augment)
         self.augment = tuple(augment) if isinstance(augment, list) else augment

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import config
-from .._checks import checked_dtype, checked_integer, checked_seed, one_line
+from .._checks import checked_dtype, checked_integer, checked_name, checked_seed, one_line
 from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT, default_floats
 from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment
@@ -192,6 +192,11 @@ def checked_block(block: Any, shuffle: bool) -> int | None:
     if not shuffle:
         raise ValueError(f"shuffle_block={block!r} requires shuffle=True")
     return checked_integer("shuffle_block", block, 1, MAX_SHUFFLE_BLOCK)
+
+
+def checked_layout(layout: Any) -> str:
+    """Check `layout`, the shape of the images."""
+    return checked_name("layout", layout, LAYOUTS)
 
 
 def checked_labels(label_dtype: Any, n_classes: int) -> str:

@@ -11,7 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import config
-from .._checks import checked_dtype, checked_integer, checked_name, checked_seed, one_line
+from .._checks import (
+    checked_dtype,
+    checked_integer,
+    checked_name,
+    checked_seed,
+    one_line,
+)
 from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT, default_floats
 from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment

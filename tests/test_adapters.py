@@ -4,6 +4,7 @@ import copy
 import importlib
 import importlib.util
 import json
+import operator
 import os
 import pickle
 import subprocess
@@ -65,6 +66,23 @@ def test_state_equals_a_loaders(small, adapter):
     assert labels_of(resumed) == want
     resumed.set_epoch(0)
     assert labels_of(resumed)[5:] == want
+
+
+def test_the_last_batch_of_an_epoch(small, adapter):
+    """Its state resumes with no batch. Keras, which needs one, has the next epoch."""
+    loader, resumed = adapter(small, 500), adapter(small, 500)
+    is_keras = adapter.__name__ == "KerasLoader"
+    batches = iter(loader)
+    if not is_keras:
+        assert operator.length_hint(batches) == 2 and loader.epoch == 0
+    next(batches), next(batches)
+    state = ff.Loader(small).state_dict() | {"position": 1000}
+    assert loader.state_dict() == (state | {"epoch": 1, "position": 0}) or not is_keras
+    assert loader.state_dict() == state or is_keras
+    assert operator.length_hint(batches) == 0
+    resumed.load_state_dict(state)
+    assert len(list(resumed)) == 2 * is_keras
+    assert resumed.epoch == 1 + is_keras
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ test_in_flight.py tests how the feed uses the memory of slots and of the device.
 
 import contextlib
 import inspect
+import operator
 
 import pytest
 from helpers.late_device import Device, torch_loader
@@ -37,6 +38,19 @@ def make():
 def test_a_device_gets_the_same_batches_as_the_cpu(small, make, dtype, channels_last):
     options = OPTIONS | {"dtype": dtype, "channels_last": channels_last}
     assert_same(make(small, **options), TorchLoader(small, **options))
+
+
+def test_options_and_states_of_a_device_are_those_of_its_batches(small, make):
+    loader = make(small, 500, dtype="float16")
+    assert (loader.dtype, loader.normalize) == ("float16", "dataset")
+    batches = iter(loader)
+    assert operator.length_hint(batches) == 2
+    next(batches), next(batches)
+    state = loader.state_dict()
+    assert (state["epoch"], state["position"]) == (0, 1000)
+    assert list(batches) == [] and loader.epoch == 1
+    loader.load_state_dict(state)
+    assert list(loader) == [] and loader.epoch == 1
 
 
 def test_a_device_gets_mixed_images_as_the_cpu_does(small, make):

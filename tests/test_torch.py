@@ -289,3 +289,13 @@ def test_a_killed_run_ends_in_the_weights_of_an_uninterrupted_run(small, tmp_pat
     assert want.keys() == got.keys()
     for name, weights in want.items():
         assert torch.equal(weights, got[name]), name
+
+
+def test_the_sampler_sets_the_epoch(small):
+    """Loops for a DistributedSampler, and Lightning, set the epoch this way."""
+    for shuffle in (False, True):
+        loader = TorchLoader(small, 64, shuffle=shuffle)
+        loader.sampler.set_epoch(3)
+        assert loader.epoch == 3 and len(loader.sampler) == 1000
+        is_sequential = isinstance(loader.sampler, torch.utils.data.SequentialSampler)
+        assert is_sequential != shuffle and loader.batch_sampler is None

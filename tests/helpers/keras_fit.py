@@ -60,7 +60,7 @@ def check(condition, message):
 
 
 def contains(batches, part):
-    """Return whether `part` is a run of `batches`, perhaps after a first read."""
+    """Return whether the batches of `part` follow one another in `batches`."""
     n = len(part)
     return any(batches[i : i + n] == part for i in range(len(batches) - n + 1))
 

@@ -192,7 +192,6 @@ _DIVIDE = {
 }
 _KEEP = {
     "function_args fn_kwargs": "Use functools.partial(function, ...).",
-    "with_indices": "Use ds.select(rows), with rows or a mask of numpy.",
     "input_columns": "The function gets a row, a dict of 'image' and 'label'.",
     "num_proc load_from_cache_file keep_in_memory desc writer_batch_size": (
         "It isn't needed. A dataset is filtered in memory."

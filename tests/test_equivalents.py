@@ -152,7 +152,6 @@ def test_attributes_of_datasets(small):
         ("split", {"fraction": 0.8, "stratify_by_column": "label"}, "Pass stratify=T"),
         ("split", {"fraction": 0.8, "random_state": 3}, "Pass seed=0."),
         ("filter", {"function": len, "num_proc": 3}, "It isn't needed."),
-        ("filter", {"function": len, "with_indices": True}, "Use ds.select(rows)"),
         ("show", {"n": 3}, "Pass count=32."),
         ("show", {"figsize": (3, 3)}, "Pass zoom=4"),
     ],

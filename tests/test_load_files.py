@@ -370,7 +370,7 @@ DAMAGES = {
     "short": (lambda content: content[:-3], r"part1-images.*: truncated: the data"),
     "long": (lambda content: content + b"x", r"part1-images.*: trailing bytes: the"),
     "header": (lambda content: content[:7], r"part1-images.*: the file ends inside"),
-    "empty": (lambda content: b"", r"part1-images.*: the file ends inside the IDX"),
+    "empty": (lambda content: b"", r"part1-images.*: is an empty file"),
     "magic": (lambda content: b"x" + content, r"part1-images.*: an IDX file must"),
     "kind": (
         lambda content: bytes([0, 0, 0x0D, 1, 0, 0, 0, 2]) + bytes(8),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,7 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     spec = DATASETS.get(files.name or "")
     part = _part_of(files, spec)
     read = functools.partial(_read, files, spec, part, cache, synthetic)
-    try:
-        (images, image_hash), (labels, label_hash) = run_together(
-            [lambda: read(is_images=True), lambda: read(is_images=False)]
-        )
-    except FormatError as error:
-        raise FormatError(f"{error}{files.advice}") from None
+    (images, image_hash), (labels, label_hash) = _read_both(files, read)
     published, warning = None, ""
     if not synthetic:
         hashes, n_images = (image_hash, label_hash), (*images.shape, 0)[0]
@@ -71,6 +67,16 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
     except ValueError as error:
         raise FormatError(f"{files.labels}: {error}") from None
     return dataset, warning
+
+
+def _read_both(files: SplitFiles, read: Callable[..., Decoded]) -> list[Decoded]:
+    """Read both files at the same time. An error says how to replace its file."""
+    try:
+        return run_together(
+            [lambda: read(is_images=True), lambda: read(is_images=False)]
+        )
+    except FormatError as error:
+        raise FormatError(f"{error}{files.advice}") from None
 
 
 def warn_of_labels_from_1(dataset: Dataset) -> None:

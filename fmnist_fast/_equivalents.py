@@ -192,7 +192,7 @@ _DIVIDE = {
 }
 _KEEP = {
     "function_args fn_kwargs": "Use functools.partial(function, ...).",
-    "input_columns": "The function gets a row, a dict of 'image' and 'label'.",
+    "input_columns": "The function gets a row: row.image and row.label.",
     "num_proc load_from_cache_file keep_in_memory desc writer_batch_size": (
         "It isn't needed. A dataset is filtered in memory."
     ),
@@ -245,11 +245,11 @@ _DATASET = {
     "numpy to_numpy as_numpy_iterator": "Use ds.images and ds.labels.",
     "to_torch": "Use TorchLoader of fmnist_fast.frameworks.torch.",
     "to_tf_dataset": "Use TensorFlowLoader of fmnist_fast.frameworks.tensorflow.",
-    "to_dict": "Use ds[:], a dict of two arrays.",
+    "to_dict": "Use dict(ds[:]), a dict of two arrays.",
     "sort": "Use ds.select(numpy.argsort(ds.labels, kind='stable')).",
     "unique": "Use numpy.unique(ds.labels).",
-    "value_counts": "Use ds.class_counts().",
-    "describe": "Use ds.info, ds.mean, ds.std and ds.class_counts().",
+    "value_counts": "Use ds.class_counts.",
+    "describe": "Use ds.info, ds.mean, ds.std and ds.class_counts.",
     "enumerate": "Use enumerate(ds).",
     "append extend join": "Use ds.concatenate(other).",
     "remove_columns rename_column cast_column class_encode_column add_column": (

@@ -20,6 +20,7 @@ when it is complete.
 """
 
 import argparse
+import glob
 import itertools
 import json
 import os
@@ -107,7 +108,15 @@ def finish(unfinished, out, rows, card):
         shutil.rmtree(unfinished)
         print(f"None of {n_bad} photos could be converted.", file=sys.stderr)
         return 1
-    (unfinished / "dataset.json").write_text(json.dumps(card, indent=1))
+    card_file = unfinished / "dataset.json"
+    card_file.write_text(json.dumps(card, indent=1))
+    if any(unfinished.glob("train-*")):
+        train = ff.load_files(
+            f"{glob.escape(str(unfinished))}/train-*-images-idx3-ubyte"
+        )
+        if train.std > 0:  # loaders normalize other splits by these numbers too
+            card |= {"mean": train.mean, "std": train.std}
+            card_file.write_text(json.dumps(card, indent=1))
     unfinished.rename(out)
     print(f"Wrote {n_images} images in {len(card['classes'])} classes to {out}")
     return 1 if bad else 0

@@ -162,7 +162,7 @@ def test_a_damaged_training_file_gives_a_warning(folder, damage, recwarn):
     else:
         images.chmod(0)
         if os.access(images, os.R_OK):
-            pytest.skip("this user can read every file")
+            pytest.skip("root can read every file")
     test = ff.load("test", name=folder)
     assert not recwarn
     message = rf"(?s){re.escape(str(images))}.* 'test' is normalized by its own mean"

@@ -34,8 +34,8 @@ _DECOMPRESS = "Decompress it with `{} -dc FILE > OUT`, and use OUT."
 _TYPE = rb"[\x08\x09\x0b-\x0e]"  # the type byte of an IDX header
 _TEXT = rb"(\xef\xbb\xbf)?\s*"  # a byte order mark, and blanks
 
-# Pattern of the first bytes, name and advice, the first match counts. The content may
-# come from anywhere, so that all patterns take linear time.
+# Patterns of the first bytes, with a name and advice. The first match counts. The content
+# may be hostile, so all patterns take linear time.
 _KINDS = (
     (rb"\Z", "an empty file", _LOST),
     (rb"\0{16,}\Z", "a file that begins with many zeros", _LOST),

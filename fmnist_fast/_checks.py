@@ -133,20 +133,35 @@ class Suggesting:
 
 
 def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Return a decorator for a function that explains unknown keywords.
+    """Return a decorator for a function that explains arguments which don't fit.
 
-    The end of the TypeError has an equivalent or the nearest keyword. `receivers` are
-    functions that get the ``**options`` of a method. The signature stays the same.
+    The end of the TypeError has an equivalent or the nearest keyword, or the keywords
+    if too many arguments have no name. `receivers` are functions that get the
+    ``**options`` of a method. The signature stays the same.
     """
 
     def decorate(function: Function) -> Function:
-        known = [name for call in (function, *receivers) for name in _keywords_of(call)]
+        calls = (function, *receivers)
+        known = list(
+            dict.fromkeys(name for call in calls for name in _keywords_of(call))
+        )
         owner = function.__qualname__.rpartition("<locals>.")[2]
+        n_unnamed, n_self = function.__code__.co_argcount, int("." in owner)
         owner = owner.removesuffix(".__init__")
 
         @functools.wraps(function)
         def checked(*arguments: Any, **options: Any) -> Any:
             _check(owner, options, known)
+            if len(arguments) > n_unnamed:
+                unnamed, others = (
+                    known[: n_unnamed - n_self],
+                    known[n_unnamed - n_self :],
+                )
+                raise TypeError(
+                    f"{owner}() takes only {' and '.join(unnamed)} without a name, got "
+                    f"{len(arguments) - n_self} arguments.\n"
+                    f"Pass the others as name=value. The names are {', '.join(others)}."
+                )
             return function(*arguments, **options)
 
         return checked  # type: ignore[return-value]

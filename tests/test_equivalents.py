@@ -107,7 +107,7 @@ def test_every_name_of_torchvisions_transforms():
     from torchvision.transforms import v2
 
     for module in (v1, v2):
-        names = [name for name in dir(module) if not name.startswith("_")]
+        names = [name for name in dir(module) if name[0].isupper()]
         missing = [name for name in names if not hasattr(ff, name)]
         assert len(missing) > 15
         for name in missing:
@@ -147,10 +147,10 @@ def test_attributes_of_datasets(small):
 @pytest.mark.parametrize(
     "method, options, text",
     [
-        ("split", {"test_size": 0.2}, "Pass the first part's share"),
+        ("split", {"test_size": 0.2}, "Pass the share of the first"),
         ("split", {"train_size": 0.8}, "Pass the share as fraction"),
         ("split", {"fraction": 0.8, "stratify_by_column": "label"}, "Pass stratify=T"),
-        ("split", {"fraction": 0.8, "random_state": 3}, "Pass seed=0."),
+        ("split", {"fraction": 0.8, "random_state": 3}, "Pass seed=3."),
         ("filter", {"function": len, "num_proc": 3}, "It isn't needed."),
         ("show", {"n": 3}, "Pass count=32."),
         ("show", {"figsize": (3, 3)}, "Pass zoom=4"),
@@ -161,6 +161,28 @@ def test_keywords_of_a_datasets_methods(small, method, options, text):
     assert told(TypeError, lambda: call(**options)).startswith(text)
     with pytest.raises(TypeError, match=rf"^Dataset\.{method}\(\) got .*\nIt takes "):
         call(**{"function": len} if method == "filter" else {}, xyzzy=3)
+
+
+def test_arguments_without_a_name(small):
+    for call, names, more in [
+        (
+            lambda: ff.Loader(small, 64, True),
+            "Loader.. takes only dataset and batch",
+            "s",
+        ),
+        (
+            lambda: small.split(0.5, 3),
+            r"Dataset.split\(\) takes only fraction with",
+            "s",
+        ),
+        (
+            lambda: ff.load("train", ".", "mnist"),
+            "load.. takes only split and root",
+            "n",
+        ),
+    ]:
+        with pytest.raises(TypeError, match=rf"^{names}.*\n.*The names are {more}"):
+            call()
 
 
 def test_attributes_of_loaders(small):
@@ -205,7 +227,7 @@ def test_no_name_is_in_a_table_twice():
         names = " ".join(table).split()
         assert len(names) == len(set(names))
         for text in table.values():
-            assert re.fullmatch(r"(?s)[A-Z].*(\.|\)|verify)", text), text
+            assert re.fullmatch(r"(?s)[A-Z].*(\.|\)|verify|Loader)", text), text
 
 
 def test_names_that_exist_have_no_equivalent(small):

@@ -34,9 +34,9 @@ _LOADERS = "Use Loader, or TorchLoader of fmnist_fast.frameworks.torch."
 
 _NAMES = {
     # torchvision.transforms, versions 1 and 2
-    "ToTensor ToImage PILToTensor ToPureTensor ToTensorV2": _TENSOR,
+    "ToTensor ToImage PILToTensor ToPureTensor ToTensorV2 ToTorchImage": _TENSOR,
     "ToDtype ConvertImageDtype ToFloat": _FLOATS,
-    "Normalize Rescaling Normalization": _NORMALIZE,
+    "Normalize NormalizeImage Rescaling Normalization": _NORMALIZE,
     "ToPILImage": 'Use dataset.with_format("pil").',
     "RandomGrayscale ToGray": _GRAY,
     "Grayscale RGB": f"{_GRAY}\nFor three channels in a batch of numpy arrays, "

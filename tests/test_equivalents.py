@@ -4,6 +4,9 @@ import copy
 import importlib.util
 import pickle
 import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -94,6 +97,18 @@ def test_names_of_the_package(package):
         told(AttributeError, lambda name=name: getattr(package, name))
         assert not hasattr(package, name)
         assert getattr(package, name, None) is None
+
+
+def test_modules_of_the_package():
+    code = """import fmnist_fast as ff
+    for name in ("augment", "frameworks", "photos"):
+        try:
+            getattr(ff, name)
+        except AttributeError as error:
+            assert str(error).endswith(f"first: import fmnist_fast.{name}"), error
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(f"    {code}")])
+    assert done.returncode == 0
 
 
 def test_every_name_of_torchvisions_transforms():

@@ -101,9 +101,8 @@ class TorchLoader(Adapter, IterableDataset):
     Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
     yields its part of every batch. The DataLoader then yields more batches than the
     `len` of this loader. Each pass of the DataLoader is the next epoch, which this
-    process does not see. Call `set_epoch` before a pass to choose another one. The
-    passes of a DataLoader are told apart by their random numbers. So give PyTorch's
-    generator no fixed seed before each pass. Iterating without a DataLoader is faster.
+    process does not see. Call `set_epoch` before a pass to choose another one.
+    Iterating without a DataLoader is faster.
 
     Epochs: An iterator begins its epoch with its first batch, so `set_epoch` may come
     after `iter`. Lightning, for example, calls ``loader.sampler.set_epoch``.

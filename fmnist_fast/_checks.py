@@ -45,9 +45,12 @@ def checked_seed(value: Any, name: str = "seed") -> int:
 
 
 def checked_name(name: str, value: Any, known: Collection[str]) -> str:
-    """Return a known name, or raise an error that suggests the nearest."""
+    """Return a known name, or raise an error that suggests another."""
     if not isinstance(value, str) or value not in known:
-        hint = did_you_mean(value, [*known]) if isinstance(value, str) else ""
+        hint = ""
+        if isinstance(value, str):
+            argument = name.rpartition(" ")[2]  # of "RandomRotation: interpolation"
+            hint = in_place_of(argument, value) or did_you_mean(value, [*known])
         raise ValueError(
             f"{name} must be one of {', '.join(known)}, got {value!r}{hint}"
         )
@@ -55,10 +58,12 @@ def checked_name(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def checked_dtype(name: str, value: Any, known: Collection[str]) -> str:
-    """Check that a value is a known name, or a numpy dtype with a known name."""
-    if not isinstance(value, str):
+    """Check that a value is a known name, or a dtype of numpy or torch with one."""
+    if type(value).__module__ == "torch":
+        value = str(value).removeprefix("torch.")
+    elif value is not None and not isinstance(value, str):
         with contextlib.suppress(TypeError):
-            return checked_name(name, np.dtype(value).name, known)
+            value = np.dtype(value).name
     return checked_name(name, value, known)
 
 

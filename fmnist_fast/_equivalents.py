@@ -2,7 +2,8 @@
 
 The module is imported when an error is about to be raised. `equivalent` finds the
 sentences of a table, and `_TABLES` has the tables: names of the package, keywords of a
-call, attributes of a class. Each entry may have several names, which share a text.
+call, attributes of a class, values of an argument. Each entry may have several names,
+which share a text.
 """
 
 from __future__ import annotations
@@ -286,6 +287,13 @@ _TABLES = {
     "transform": _TRANSFORM,
     "Dataset attribute": _DATASET,
     "Loader attribute": {**_LOADER, **_EPOCHS},
+    # values of arguments
+    "layout": {"channels_first": 'Pass "NCHW".', "channels_last": 'Pass "NHWC".'},
+    "label_dtype": {
+        "categorical": 'Pass "onehot".',
+        "sparse int long": 'Pass "int64".',
+    },
+    "interpolation": {"bicubic lanczos area": 'Pass "bilinear", which is nearest.'},
 }
 
 
@@ -305,7 +313,7 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
 
 
 def _seed_of(generator: Any) -> int:
-    """Return an integer, or the seed of a torch or numpy generator, or else 0."""
+    """Return an integer, the seed of a torch or numpy generator, or 0."""
     if hasattr(generator, "initial_seed"):
         return int(generator.initial_seed()) % 2**64
     sequence = getattr(getattr(generator, "bit_generator", None), "seed_seq", None)

@@ -23,8 +23,8 @@ class Passes:
     """Epochs of the newest passes, shared with the workers of a DataLoader.
 
     An item of the shared memory has the number of a pass in its upper 32 bits and its
-    epoch in the lower ones, or is 0. Each worker of a pass writes an item of its own, in
-    one store, so they need no lock.
+    epoch in the lower ones, or is 0. Each worker of a pass writes an item of its own,
+    in one store, so they need no lock.
     """
 
     def __init__(self) -> None:

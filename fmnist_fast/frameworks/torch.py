@@ -138,7 +138,7 @@ class TorchLoader(Adapter, IterableDataset):
                 "fixed_buffers=True requires a CUDA device, got device "
                 f"{str(self.device)!r}"
             )
-        options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
+        options |= {"dtype": dtype, "label_dtype": label_dtype}
         super().__init__(dataset, batch_size=batch_size, **options)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
         self._newest: AdapterIterator | None = None  # only in a worker
@@ -293,11 +293,6 @@ class _EpochSampler(Sampler[int]):
 
 class _SequentialSampler(_EpochSampler, SequentialSampler):
     """Sampler of a loader without `shuffle`, which Lightning's overfitting requires."""
-
-
-def _name(dtype: Any) -> Any:
-    """Return numpy's name of a PyTorch dtype, and any other value unchanged."""
-    return str(dtype)[len("torch.") :] if isinstance(dtype, torch.dtype) else dtype
 
 
 def _checked_device(device: str | torch.device) -> torch.device:

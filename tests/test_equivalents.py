@@ -88,7 +88,7 @@ MODULE = """DataLoader FashionMNIST MNIST KMNIST EMNIST QMNIST datasets transfor
 load_data load_dataset load_mnist TensorDataset Subset random_split ConcatDataset
 train_test_split DistributedSampler WeightedRandomSampler ImageFolder TorchLoader
 KerasLoader JaxLoader TensorFlowLoader CupyLoader download from_arrays AUTOTUNE
-HorizontalFlip OneOf Rescaling Sequential RandomPerspective"""
+HorizontalFlip OneOf Rescaling Sequential RandomPerspective hflip to_tensor normalize"""
 
 
 @pytest.mark.parametrize("package", [ff, augment], ids=["fmnist_fast", "augment"])
@@ -147,13 +147,15 @@ def test_misspelled_names(wrong, right):
 
 DATASET = """data targets train_labels class_to_idx features column_names num_rows shape
 map shuffle batch take skip repeat prefetch train_test_split set_format transform
-to_pandas numpy target cache shard sort unique with_transform num_classes class_names"""
+to_pandas numpy target tail plot normalize cache shard sort unique with_transform
+num_classes class_names"""
 
 
 def test_attributes_of_datasets(small):
     for name in DATASET.split():
         told(AttributeError, lambda name=name: getattr(small, name))
         assert not hasattr(small, name) and getattr(small, name, None) is None
+    assert told(AttributeError, lambda: small.tail) == "Use ds.select(slice(-5, None))."
     with pytest.raises(AttributeError, match=r"'Dataset' object .* 'xyzzy'$") as caught:
         _ = small.xyzzy
     assert (caught.value.name, caught.value.obj) == ("xyzzy", small)
@@ -202,7 +204,7 @@ def test_arguments_without_a_name(small):
 
 def test_attributes_of_loaders(small):
     for loader in (ff.Loader(small), Adapter(small)):
-        for name in "num_workers sampler take map repeat as_numpy_iterator".split():
+        for name in "num_workers sampler take map repeat classes targets".split():
             told(AttributeError, lambda name=name, of=loader: getattr(of, name))
             assert not hasattr(loader, name)
         with pytest.raises(AttributeError, match=r" object has no attribute 'xyzzy'$"):

@@ -95,7 +95,7 @@ def hint_for(word: str, item: Any = None) -> str:
         return f".\nPass normalize=({', '.join(numbers)}) to Loader."
     else:
         known = [*MODULES] if item is None else []
-        text = in_place_of("function", word) or in_place_of("fmnist_fast", word, known)
+        text = in_place_of("fmnist_fast", word, known)
     for part in parts if isinstance(parts, (list, tuple)) else ():
         name = getattr(part, "__name__", type(part).__name__)
         text += f"\nIts {name}: {hint_for(name, part)[2:] or 'It is not known here.'}"

@@ -1,7 +1,6 @@
 """Options of a Loader: messages about bad values, and its repr."""
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -189,20 +188,6 @@ def test_mean_and_std_are_computed_only_if_needed(odd, normalize, monkeypatch):
     ff.Loader(dataset, dtype="uint8")
     with pytest.raises(RuntimeError, match="pixels are read"):
         ff.Loader(dataset)
-
-
-def test_datasets_of_others(small):
-    vision = SimpleNamespace(data=small.images, targets=[*small.labels])
-    hub = type("Dataset", (), {"__module__": "datasets.arrow_dataset"})()
-    for value, text in [
-        ("train", r"got str\.\nLoad it: load\('train'\)\."),
-        (vision, r"\nConvert it: Dataset\.from_arrays\(numpy\.asarray\(dataset\.data"),
-        (hub, r"got datasets\.Dataset\.\nConvert it: Dataset\.from_huggingface\("),
-    ]:
-        with pytest.raises(TypeError, match=f"^dataset must be a Dataset, .*{text}"):
-            ff.Loader(value)
-    again = ff.Dataset.from_arrays(np.asarray(vision.data), np.asarray(vision.targets))
-    assert (again.labels == small.labels).all()
 
 
 def test_values_of_others(small):

@@ -46,18 +46,12 @@ _USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
 
 def checked_dataset(dataset: Any) -> Dataset:
     """Return `dataset` if it is a Dataset."""
-    if isinstance(dataset, Dataset):
-        return dataset
-    got = type(dataset).__name__
-    text = "Make one from arrays with Dataset.from_arrays(images, labels)."
-    if isinstance(dataset, str):
-        text = f"Load it: load({dataset!r})."
-    elif type(dataset).__module__.startswith("datasets."):
-        got, text = f"datasets.{got}", "Convert it: Dataset.from_huggingface(dataset)."
-    elif hasattr(dataset, "data") and hasattr(dataset, "targets"):
-        arrays = "numpy.asarray(dataset.data), numpy.asarray(dataset.targets)"
-        text = f"Convert it: Dataset.from_arrays({arrays})."
-    raise TypeError(f"dataset must be a Dataset, got {got}.\n{text}")
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"dataset must be a Dataset, got {type(dataset).__name__}.\n"
+            "Make one from arrays with Dataset.from_arrays(images, labels)."
+        )
+    return dataset
 
 
 def shown(values: dict[str, Any], normalized_as: str) -> str:

@@ -213,7 +213,7 @@ _TRANSFORM = {
     "img image images": "A transform isn't called on images. " + _AUGMENT,
 }
 _DATASET = {
-    "data train_data test_data x x_train imgs image features_array": "Use ds.images.",
+    "data train_data test_data x x_train imgs image": "Use ds.images.",
     "targets target train_labels test_labels y y_train label": "Use ds.labels.",
     "class_to_idx": (
         "Use ds.str2int(name), or dict(zip(ds.classes, itertools.count()))."

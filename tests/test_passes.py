@@ -93,3 +93,13 @@ def test_workers_of_a_dataloader_end_early(small, is_persistent):
     if not is_persistent:
         loader.set_epoch(4)
         assert [labels.tolist() for _, labels in batches] == want[4]
+
+
+def test_the_number_of_workers_is_limited(small, monkeypatch):
+    pytest.importorskip("torch")
+    from fmnist_fast.frameworks import torch as adapter
+
+    info = SimpleNamespace(num_workers=257, id=0, seed=0)
+    monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
+    with pytest.raises(ValueError, match="num_workers must be at most 256, got 257"):
+        iter(adapter.TorchLoader(small, 257))

@@ -16,7 +16,7 @@ from typing import Any
 from ..loader import Loader
 
 _N_PASSES = 8  # that may have workers at the same time
-_N_WORKERS = 1024  # of a DataLoader, at most
+MAX_WORKERS = 256  # of a DataLoader
 
 
 class Passes:
@@ -28,7 +28,7 @@ class Passes:
     """
 
     def __init__(self) -> None:
-        self._items = RawArray(ctypes.c_uint64, _N_PASSES * _N_WORKERS)
+        self._items = RawArray(ctypes.c_uint64, _N_PASSES * MAX_WORKERS)
         self._is_set = False  # whether the epoch was set in this worker
 
     def join(self, loader: Loader, info: Any) -> None:
@@ -66,4 +66,4 @@ class Passes:
 
 
 def _place(epoch: int, info: Any) -> int:
-    return epoch % _N_PASSES * _N_WORKERS + int(info.id)
+    return epoch % _N_PASSES * MAX_WORKERS + int(info.id)

@@ -16,7 +16,7 @@ from .._checks import checked_flag, hinting
 from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, AdapterIterator, importing
-from ._passes import Passes
+from ._passes import MAX_WORKERS, Passes
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
@@ -189,6 +189,10 @@ class TorchLoader(Adapter, IterableDataset):
                 "a TorchLoader for a CUDA device can't run in a worker of a "
                 "DataLoader.\nIterate over it without a DataLoader, or pass "
                 "device='cpu'."
+            )
+        if info.num_workers > MAX_WORKERS:
+            raise ValueError(
+                f"num_workers must be at most {MAX_WORKERS}, got {info.num_workers}"
             )
         batch_size, remainder = divmod(whole.batch_size, info.num_workers)
         if remainder:

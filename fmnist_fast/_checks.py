@@ -45,9 +45,12 @@ def checked_seed(value: Any, name: str = "seed") -> int:
 
 
 def checked_name(name: str, value: Any, known: Collection[str]) -> str:
-    """Return a known name, or raise an error that suggests the nearest."""
+    """Return a known name, or raise an error that suggests another."""
     if not isinstance(value, str) or value not in known:
-        hint = did_you_mean(value, [*known]) if isinstance(value, str) else ""
+        hint = ""
+        if isinstance(value, str):
+            argument = name.rpartition(" ")[2]  # of "RandomRotation: interpolation"
+            hint = in_place_of(argument, value) or did_you_mean(value, [*known])
         raise ValueError(
             f"{name} must be one of {', '.join(known)}, got {value!r}{hint}"
         )
@@ -55,10 +58,12 @@ def checked_name(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def checked_dtype(name: str, value: Any, known: Collection[str]) -> str:
-    """Check that a value is a known name, or a numpy dtype with a known name."""
-    if not isinstance(value, str):
+    """Check that a value is a known name, or a dtype of numpy or torch with one."""
+    if type(value).__module__ == "torch":
+        value = str(value).removeprefix("torch.")
+    elif value is not None and not isinstance(value, str):
         with contextlib.suppress(TypeError):
-            return checked_name(name, np.dtype(value).name, known)
+            value = np.dtype(value).name
     return checked_name(name, value, known)
 
 
@@ -133,20 +138,35 @@ class Suggesting:
 
 
 def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Return a decorator for a function that explains unknown keywords.
+    """Return a decorator for a function that explains arguments which don't fit.
 
-    The end of the TypeError has an equivalent or the nearest keyword. `receivers` are
-    functions that get the ``**options`` of a method. The signature stays the same.
+    The end of the TypeError has an equivalent or the nearest keyword, or the keywords
+    if too many arguments have no name. `receivers` are functions that get the
+    ``**options`` of a method. The signature stays the same.
     """
 
     def decorate(function: Function) -> Function:
-        known = [name for call in (function, *receivers) for name in _keywords_of(call)]
+        calls = (function, *receivers)
+        known = list(
+            dict.fromkeys(name for call in calls for name in _keywords_of(call))
+        )
         owner = function.__qualname__.rpartition("<locals>.")[2]
+        n_unnamed, n_self = function.__code__.co_argcount, int("." in owner)
         owner = owner.removesuffix(".__init__")
 
         @functools.wraps(function)
         def checked(*arguments: Any, **options: Any) -> Any:
             _check(owner, options, known)
+            if len(arguments) > n_unnamed:
+                unnamed, others = (
+                    known[: n_unnamed - n_self],
+                    known[n_unnamed - n_self :],
+                )
+                raise TypeError(
+                    f"{owner}() takes only {' and '.join(unnamed)} without a name, got "
+                    f"{len(arguments) - n_self} arguments.\n"
+                    f"Pass the others as name=value. The names are {', '.join(others)}."
+                )
             return function(*arguments, **options)
 
         return checked  # type: ignore[return-value]

@@ -2,11 +2,13 @@
 
 The module is imported when an error is about to be raised. `equivalent` finds the
 sentences of a table, and `_TABLES` has the tables: names of the package, keywords of a
-call, attributes of a class. Each entry may have several names, which share a text.
+call, attributes of a class, values of an argument. Each entry may have several names,
+which share a text.
 """
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 _THREADS = "Native threads fill the batches: pass threads=2, or leave it out."
@@ -18,6 +20,7 @@ _AUGMENT = "Pass transforms to the loader: Loader(dataset, augment=[...])."
 _SPLIT = 'Pass the split by name: load("train") or load("test").'
 _ROOT = 'Pass the folder as root: load("train", root="data").'
 _NORMALIZE = "Pass normalize=(mean, std) to Loader, or leave it out."
+_FLOATS = 'Pass dtype="float32" to Loader.'
 _LOAD_BOTH = 'Use load("train") and load("test").'
 _TENSOR = "It isn't needed. Loader returns float32 arrays, and TorchLoader tensors."
 _GRAY = "It isn't needed. All images are grayscale."
@@ -32,14 +35,14 @@ _LOADERS = "Use Loader, or TorchLoader of fmnist_fast.frameworks.torch."
 
 _NAMES = {
     # torchvision.transforms, versions 1 and 2
-    "ToTensor ToImage PILToTensor ToPureTensor ToTensorV2": _TENSOR,
-    "ToDtype ConvertImageDtype ToFloat": "Loader(dtype=...) does this.",
-    "Normalize Rescaling Normalization": _NORMALIZE,
+    "ToTensor ToImage PILToTensor ToPureTensor ToTensorV2 ToTorchImage": _TENSOR,
+    "ToDtype ConvertImageDtype ToFloat": _FLOATS,
+    "Normalize NormalizeImage Rescaling Normalization": _NORMALIZE,
     "ToPILImage": 'Use dataset.with_format("pil").',
-    "Grayscale RandomGrayscale ToGray": _GRAY,
-    "RGB": 'Repeat the channel after the batch: images.repeat(3, axis=1), with "NCHW".',
-    "RandomChannelPermutation": _COLOR,
-    "RandomPhotometricDistort": _COLOR,
+    "RandomGrayscale ToGray": _GRAY,
+    "Grayscale RGB": f"{_GRAY}\nFor three channels in a batch of numpy arrays, "
+    "use images.repeat(3, axis=1).\nFor tensors, use tensor.expand(-1, 3, -1, -1).",
+    "RandomChannelPermutation RandomPhotometricDistort": _COLOR,
     "AutoAugment AugMix AutoAugmentPolicy autoaugment": _POLICY,
     "RandomPerspective": "It isn't available. RandomAffine with shear= is the nearest.",
     "RandomOrder SomeOf": "It isn't available. RandomChoice is the nearest.",
@@ -52,13 +55,10 @@ _NAMES = {
     "RandomZoomOut": "Pass RandomAffine(0, scale=(0.25, 1)), which keeps the size.",
     "RandomIoUCrop ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat": _BOXES,
     "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode": _BOXES,
-    "get_bounding_boxes get_keypoints": _BOXES,
     "UniformTemporalSubsample": "It isn't available, because the images are no video.",
     "Transform": "Use fmnist_fast.augment.Transform.",
     "InterpolationMode": 'Pass the text "nearest" or "bilinear".',
     "transforms v2 functional": _TRANSFORMS,
-    "check_type has_all has_any": _TRANSFORMS,
-    "query_chw query_size": "Use loader.image_sides.",
     # transforms of Albumentations and Keras
     "HorizontalFlip RandomFlip": "Use RandomHorizontalFlip.",
     "VerticalFlip": "Use RandomVerticalFlip.",
@@ -87,16 +87,16 @@ _NAMES = {
     "QMNIST": 'Use load("train", name="qmnist").',
     "download": 'Use load("train", download=True).',
     "from_arrays from_tensor_slices": "Use Dataset.from_arrays(images, labels).",
-    "from_huggingface": "Use Dataset.from_huggingface(ds).",
-    "ImageFolder image_dataset_from_directory": "Convert it once: convert_folder().",
-    "to_categorical one_hot": 'Loader(label_dtype="onehot") does this.',
+    "from_huggingface": "Use Dataset.from_huggingface.",
+    "ImageFolder image_dataset_from_directory": (
+        "Convert the folder once: convert_folder(folder, out)."
+    ),
+    "to_categorical one_hot": 'Pass label_dtype="onehot" to Loader.',
     "AUTOTUNE": "Leave threads and prefetch out. Their defaults suit the machine.",
-    "TorchLoader": "Use in fmnist_fast.frameworks.torch.",
-    "JaxLoader": "Use in fmnist_fast.frameworks.jax.",
-    "TensorFlowLoader": "Use in fmnist_fast.frameworks.tensorflow.",
-    "KerasLoader": "Use in fmnist_fast.frameworks.keras.",
-    "CupyLoader": "Use in fmnist_fast.frameworks.cupy.",
 }
+for _name in ("Torch", "Jax", "TensorFlow", "Keras", "Cupy"):
+    _line = f"from fmnist_fast.frameworks.{_name.lower()} import {_name}Loader"
+    _NAMES[f"{_name}Loader"] = f"Import it from its module: {_line}"
 _FUNCTIONS = {  # of torchvision.transforms.functional
     "hflip horizontal_flip": "Pass ff.RandomHorizontalFlip(p=1).",
     "vflip vertical_flip": "Pass ff.RandomVerticalFlip(p=1).",
@@ -120,7 +120,7 @@ _FUNCTIONS = {  # of torchvision.transforms.functional
     "gaussian_noise": "Pass ff.GaussianNoise(mean, sigma).",
     "erase": "Pass ff.RandomErasing() or ff.Cutout(size).",
     "to_tensor to_image pil_to_tensor": _TENSOR,
-    "to_dtype convert_image_dtype": "Loader(dtype=...) does this.",
+    "to_dtype convert_image_dtype": _FLOATS,
     "normalize": _NORMALIZE,
     "adjust_hue adjust_saturation to_grayscale rgb_to_grayscale": _GRAY,
     "perspective": "It isn't available. ff.RandomAffine with shear= is the nearest.",
@@ -131,12 +131,13 @@ _LOADER = {
     "num_workers workers nproc num_proc use_multiprocessing": _THREADS,
     "num_threads num_parallel_calls": _THREADS,
     "pin_memory pin_memory_device non_blocking": (
-        'It isn\'t needed. TorchLoader(device="cuda") copies from pinned memory.'
+        'It isn\'t needed. A TorchLoader with device="cuda" copies from pinned memory.'
     ),
     "collate_fn collate": "It isn't needed. Batches are arrays already.\n"
     "A function(images, labels, rng) at the end of augment=[...] can change them.",
     "sampler batch_sampler indices index_sampler": (
-        f"Pass shuffle=True, or a rank's share by shard=(rank, world).\n{_SELECT}"
+        f"Pass shuffle=True, or a rank's share by shard=(rank, world).\n{_SELECT}\n"
+        "To set the epoch, use loader.set_epoch(epoch)."
     ),
     "persistent_workers": "It isn't needed. The threads live as long as the loader.",
     "prefetch_factor batches_ahead prefetch_size": "Pass prefetch=4.",
@@ -144,7 +145,6 @@ _LOADER = {
     "timeout": "It isn't needed. No other process is waited for.",
     "multiprocessing_context mp_context": "It isn't needed. Threads fill the batches.",
     "in_order deterministic": "It isn't needed. Batches always come in order.",
-    "random_state random_seed rng key": "Pass seed=0.",
     # tf.data, Keras, Hugging Face and FFCV
     "batch batch_dim": "Pass batch_size=256.",
     "drop_remainder drop_last_batch": "Pass drop_last=True.",
@@ -166,7 +166,7 @@ _LOADER = {
     "device": "Use an adapter: TorchLoader, JaxLoader or CupyLoader takes a device.",
     "data_format channels channels_last": 'Pass layout="NCHW" or layout="NHWC".',
     "one_hot num_classes class_mode": 'Pass label_dtype="onehot".',
-    "image_size target_size size": "Pass augment=[ff.Resize(32)].",
+    "image_size target_size size": "Pass ff.Resize(32) in augment=[...].",
     "validation_split subset": "Divide the dataset: dataset.split(0.9).",
 }
 _LOAD = {
@@ -181,17 +181,17 @@ _LOAD = {
     "as_supervised return_X_y as_frame": "Use dataset.images and dataset.labels.",
     "with_info": "Use dataset.info.",
     "verify verification_mode force_reload": "Run: fmnist-fast verify",
-    "normalize": "Pass it to the loader: Loader(dataset, normalize=...).",
+    "normalize": "Pass it to the loader: Loader(dataset, normalize=(mean, std)).",
 }
 _DIVIDE = {
-    "test_size": "Pass the first part's share: split(1 - test_size).",
+    "test_size": "Pass the share of the first part: split(1 - test_size).\n"
+    "A number of rows works too: split(len(dataset) - count).",
     "train_size size lengths": "Pass the share as fraction: split(0.9).",
     "stratify_by_column by": "Pass stratify=True.",
-    "random_state": "Pass seed=0.",
     "shuffle": "It isn't needed. The rows of the parts are always drawn at random.",
 }
 _KEEP = {
-    "function_args fn_kwargs": "Use functools.partial(function, ...).",
+    "function_args fn_kwargs": "Use functools.partial(function, k=1).",
     "input_columns": "The function gets a row: row.image and row.label.",
     "num_proc load_from_cache_file keep_in_memory desc writer_batch_size": (
         "It isn't needed. A dataset is filtered in memory."
@@ -200,11 +200,10 @@ _KEEP = {
 _DRAW = {
     "n num num_images limit k": "Pass count=32.",
     "ncols nrow cols": "Pass columns=8.",
-    "indices index": "Pass rows=[...].",
-    "labels label": "Pass classes=[...].",
+    "indices index": "Pass rows=[0, 5, 9].",
+    "labels label": "Pass classes=[8, 9], or their names.",
     "cmap": _GRAY,
     "figsize scale": "Pass zoom=4, the pixels of the picture for each pixel.",
-    "random_state": "Pass seed=0.",
 }
 _TRANSFORM = {
     "resample": 'Pass interpolation="nearest" or interpolation="bilinear".',
@@ -214,22 +213,28 @@ _TRANSFORM = {
     "img image images": "A transform isn't called on images. " + _AUGMENT,
 }
 _DATASET = {
-    "data train_data test_data x x_train imgs image features_array": "Use ds.images.",
+    "data train_data test_data x x_train imgs image": "Use ds.images.",
     "targets target train_labels test_labels y y_train label": "Use ds.labels.",
-    "class_to_idx": 'Use ds.str2int("Bag"), or dict(zip(ds.classes, range(10))).',
-    "idx_to_class": "Use ds.int2str(8) or ds.classes.",
-    "class_names names": "Use ds.classes.",
+    "class_to_idx": (
+        "Use ds.str2int(name), or dict(zip(ds.classes, itertools.count()))."
+    ),
+    "idx_to_class": "Use ds.int2str(label) or ds.classes.",
+    "class_names label_names names": "Use ds.classes.",
     "num_classes n_classes": "Use len(ds.classes).",
     "features element_spec": "Use ds.images.shape, ds.labels.dtype and ds.classes.",
     "column_names columns keys": 'The columns are ds["image"] and ds["label"].',
     "num_rows num_examples cardinality count n": "Use len(ds).",
+    "num_images n_samples": "Use len(ds).",
     "shape": "Use ds.images.shape.",
     "ndim dtype": "Use ds.images.ndim and ds.images.dtype.",
     "map apply": f"{_AUGMENT}\nFor new images: Dataset.from_arrays(images, labels).",
     "shuffle": f"{_SHUFFLE}\nOr use ds.select(rng.permutation(len(ds))).",
+    "plot imshow display": "Use ds.show().",
+    "normalize": _NORMALIZE,
     "batch iter unbatch": "Use Loader(ds, batch_size=256).",
     "take head limit": "Use ds.select(range(5)).",
-    "skip tail": "Use ds.select(slice(5, None)).",
+    "skip": "Use ds.select(slice(5, None)).",
+    "tail": "Use ds.select(slice(-5, None)).",
     "sample": "Use ds.select(rng.choice(len(ds), 5)), or ds.show(seed=0).",
     "repeat": _LOOP,
     "prefetch": "Use Loader(ds, prefetch=4).",
@@ -253,10 +258,10 @@ _DATASET = {
     "enumerate": "Use enumerate(ds).",
     "append extend join": "Use ds.concatenate(other).",
     "remove_columns rename_column cast_column class_encode_column add_column": (
-        "Use Dataset.from_arrays(images, labels, classes=[...])."
+        "Use Dataset.from_arrays(images, labels, classes=names)."
     ),
     "save save_to_disk": "Use write_idx(path, ds.images), and again for ds.labels.",
-    "push_to_hub to_parquet": "Use ds.to_huggingface().push_to_hub(name).",
+    "push_to_hub to_parquet to_csv to_json": "Use that of ds.to_huggingface().",
     "raw_folder processed_folder root path": "Use ds.source.",
     "train": "Use ds.split_name.",
     "download": 'Use load("train", download=True).',
@@ -269,13 +274,18 @@ _EPOCHS = {
     "map": _FUNCTION,
     "next get_next": "Use next(iter(loader)).",
     "reset on_epoch_end": _LOOP,
-    "cardinality steps_per_epoch num_batches": "Use len(loader).",
+    "cardinality steps_per_epoch num_batches n_batches": "Use len(loader).",
+    "classes class_names": "Use loader.dataset.classes.",
+    "images labels data targets": (
+        "Use loader.dataset.images and loader.dataset.labels."
+    ),
     "num_samples n": "Use len(loader.dataset).",
+    "generator random_state": "Use loader.seed.",
 }
+_SEEDS = ("generator", "random_state", "random_seed", "rng", "key")
 _TABLES = {
-    "fmnist_fast": _NAMES,
-    "fmnist_fast.augment": _NAMES,
-    "function": _FUNCTIONS,
+    "fmnist_fast": {**_NAMES, **_FUNCTIONS},
+    "fmnist_fast.augment": {**_NAMES, **_FUNCTIONS},
     "Loader": _LOADER,
     "load": _LOAD,
     "Dataset.split": _DIVIDE,
@@ -284,6 +294,13 @@ _TABLES = {
     "transform": _TRANSFORM,
     "Dataset attribute": _DATASET,
     "Loader attribute": {**_LOADER, **_EPOCHS},
+    # values of arguments
+    "layout": {"channels_first": 'Pass "NCHW".', "channels_last": 'Pass "NHWC".'},
+    "label_dtype": {
+        "categorical": 'Pass "onehot".',
+        "sparse int long": 'Pass "int64".',
+    },
+    "interpolation": {"bicubic lanczos area": 'Pass "bilinear", which is nearest.'},
 }
 
 
@@ -292,7 +309,7 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
 
     `value` is that of a keyword. For a generator of random numbers it tells the seed.
     """
-    if name == "generator" and table in ("Loader", "Dataset.split"):
+    if name in _SEEDS and table in ("Loader", "Dataset.split", "Dataset.show"):
         return f"Pass seed={_seed_of(value)}."
     if name == "train" and table == "load":
         return f'Pass the split by name: load("{"train" if value else "test"}").'
@@ -303,9 +320,9 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
 
 
 def _seed_of(generator: Any) -> int:
-    """Return the seed of a torch or numpy generator, or 0 if it doesn't tell it."""
+    """Return an integer, the seed of a torch or numpy generator, or 0."""
     if hasattr(generator, "initial_seed"):
         return int(generator.initial_seed()) % 2**64
     sequence = getattr(getattr(generator, "bit_generator", None), "seed_seq", None)
     seed = getattr(sequence, "entropy", generator)
-    return seed % 2**64 if isinstance(seed, int) else 0
+    return int(seed) % 2**64 if isinstance(seed, Integral) else 0

@@ -6,6 +6,7 @@ Creating a frozen dataclass takes about a millisecond, and each transform is one
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,7 +65,10 @@ def lazy(
     def get(name: str) -> Any:
         if name not in modules:
             public = "" if name.startswith("_") else name
-            hint = public and in_place_of(package, public, namespace["__all__"])
+            if public and importlib.util.find_spec(f"{package}.{name}"):
+                hint = f".\nImport this module first: import {package}.{name}"
+            else:
+                hint = public and in_place_of(package, public, namespace["__all__"])
             raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         module = importlib.import_module(f".{modules[name]}", package)
         value = namespace[name] = getattr(module, name)

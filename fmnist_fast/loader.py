@@ -42,8 +42,8 @@ class Loader(Suggesting):
         Source of all orders and random numbers. None draws a seed from the system,
         which `state_dict` saves. Several ranks must pass the same number.
     dtype : {"float32", "float16", "bfloat16", "uint8"}, default "float32"
-        Data type of the images. Without the package ml_dtypes, bfloat16 arrays are
-        uint16 arrays that hold the same bits.
+        Data type of the images, or a dtype of numpy or PyTorch. Without the package
+        ml_dtypes, bfloat16 arrays are uint16 arrays that hold the same bits.
     normalize : {"auto", "dataset", "unit"}, (mean, std), Dataset or None
         The default "auto" is "dataset", or None for uint8, which can't be normalized.
         "dataset" subtracts the mean of pixels in 0..1 and divides by their standard

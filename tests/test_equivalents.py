@@ -4,6 +4,9 @@ import copy
 import importlib.util
 import pickle
 import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -85,7 +88,7 @@ MODULE = """DataLoader FashionMNIST MNIST KMNIST EMNIST QMNIST datasets transfor
 load_data load_dataset load_mnist TensorDataset Subset random_split ConcatDataset
 train_test_split DistributedSampler WeightedRandomSampler ImageFolder TorchLoader
 KerasLoader JaxLoader TensorFlowLoader CupyLoader download from_arrays AUTOTUNE
-HorizontalFlip OneOf Rescaling Sequential RandomPerspective"""
+HorizontalFlip OneOf Rescaling Sequential RandomPerspective hflip to_tensor normalize"""
 
 
 @pytest.mark.parametrize("package", [ff, augment], ids=["fmnist_fast", "augment"])
@@ -94,6 +97,18 @@ def test_names_of_the_package(package):
         told(AttributeError, lambda name=name: getattr(package, name))
         assert not hasattr(package, name)
         assert getattr(package, name, None) is None
+
+
+def test_modules_of_the_package():
+    code = """import fmnist_fast as ff
+    for name in ("augment", "frameworks", "photos"):
+        try:
+            getattr(ff, name)
+        except AttributeError as error:
+            assert str(error).endswith(f"first: import fmnist_fast.{name}"), error
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(f"    {code}")])
+    assert done.returncode == 0
 
 
 def test_every_name_of_torchvisions_transforms():
@@ -107,7 +122,7 @@ def test_every_name_of_torchvisions_transforms():
     from torchvision.transforms import v2
 
     for module in (v1, v2):
-        names = [name for name in dir(module) if not name.startswith("_")]
+        names = [name for name in dir(module) if name[0].isupper()]
         missing = [name for name in names if not hasattr(ff, name)]
         assert len(missing) > 15
         for name in missing:
@@ -132,13 +147,15 @@ def test_misspelled_names(wrong, right):
 
 DATASET = """data targets train_labels class_to_idx features column_names num_rows shape
 map shuffle batch take skip repeat prefetch train_test_split set_format transform
-to_pandas numpy target cache shard sort unique with_transform num_classes class_names"""
+to_pandas numpy target tail plot normalize cache shard sort unique with_transform
+num_classes class_names"""
 
 
 def test_attributes_of_datasets(small):
     for name in DATASET.split():
         told(AttributeError, lambda name=name: getattr(small, name))
         assert not hasattr(small, name) and getattr(small, name, None) is None
+    assert told(AttributeError, lambda: small.tail) == "Use ds.select(slice(-5, None))."
     with pytest.raises(AttributeError, match=r"'Dataset' object .* 'xyzzy'$") as caught:
         _ = small.xyzzy
     assert (caught.value.name, caught.value.obj) == ("xyzzy", small)
@@ -147,10 +164,10 @@ def test_attributes_of_datasets(small):
 @pytest.mark.parametrize(
     "method, options, text",
     [
-        ("split", {"test_size": 0.2}, "Pass the first part's share"),
+        ("split", {"test_size": 0.2}, "Pass the share of the first"),
         ("split", {"train_size": 0.8}, "Pass the share as fraction"),
         ("split", {"fraction": 0.8, "stratify_by_column": "label"}, "Pass stratify=T"),
-        ("split", {"fraction": 0.8, "random_state": 3}, "Pass seed=0."),
+        ("split", {"fraction": 0.8, "random_state": 3}, "Pass seed=3."),
         ("filter", {"function": len, "num_proc": 3}, "It isn't needed."),
         ("show", {"n": 3}, "Pass count=32."),
         ("show", {"figsize": (3, 3)}, "Pass zoom=4"),
@@ -163,9 +180,31 @@ def test_keywords_of_a_datasets_methods(small, method, options, text):
         call(**{"function": len} if method == "filter" else {}, xyzzy=3)
 
 
+def test_arguments_without_a_name(small):
+    for call, names, more in [
+        (
+            lambda: ff.Loader(small, 64, True),
+            "Loader.. takes only dataset and batch",
+            "s",
+        ),
+        (
+            lambda: small.split(0.5, 3),
+            r"Dataset.split\(\) takes only fraction with",
+            "s",
+        ),
+        (
+            lambda: ff.load("train", ".", "mnist"),
+            "load.. takes only split and root",
+            "n",
+        ),
+    ]:
+        with pytest.raises(TypeError, match=rf"^{names}.*\n.*The names are {more}"):
+            call()
+
+
 def test_attributes_of_loaders(small):
     for loader in (ff.Loader(small), Adapter(small)):
-        for name in "num_workers sampler take map repeat as_numpy_iterator".split():
+        for name in "num_workers sampler take map repeat classes targets".split():
             told(AttributeError, lambda name=name, of=loader: getattr(of, name))
             assert not hasattr(loader, name)
         with pytest.raises(AttributeError, match=r" object has no attribute 'xyzzy'$"):
@@ -205,7 +244,7 @@ def test_no_name_is_in_a_table_twice():
         names = " ".join(table).split()
         assert len(names) == len(set(names))
         for text in table.values():
-            assert re.fullmatch(r"(?s)[A-Z].*(\.|\)|verify)", text), text
+            assert re.fullmatch(r"(?s)[A-Z].*(\.|\)|verify|Loader)", text), text
 
 
 def test_names_that_exist_have_no_equivalent(small):

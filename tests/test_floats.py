@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import gc
 import subprocess
 import sys
 
@@ -159,8 +160,10 @@ def test_functions(name):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_state_of_the_caller_stays(state):
+def test_state_of_the_caller_stays(state, request):
     """The control bits and the flags of exceptions are as before each batch."""
+    gc.disable()  # Hypothesis measures the time of each collection as a float
+    request.addfinalizer(gc.enable)
     batches = iter(loader("strong", threads=1, prefetch=1))
     with float_state(state):
         before = get_state()

@@ -51,6 +51,18 @@ def test_transforms_of_torchvision(small):
             (module.Resize, "got torchvision's Resize.\nPass ff.Resize with the same"),
             (module.Compose([crop]), "Compose.\nPass the list of its transforms"),
             (
+                module.Compose(
+                    [module.PILToTensor(), module.Normalize((0.1307,), [0.3])]
+                ),
+                "Its PILToTensor: It isn't needed. Loader returns float32 arrays, and "
+                "TorchLoader tensors.\nIts Normalize: Pass normalize=(0.1307, 0.3)",
+            ),
+            (
+                module.RandomApply([module.RandomRotation(3)]),
+                "RandomApply.\nPass ff.RandomApply with the same arguments.\nIts Random"
+                "Rotation: Pass ff.RandomRotation with the same arguments.",
+            ),
+            (
                 module.Normalize((0.25,), (0.5,)),
                 "Pass normalize=(0.25, 0.5) to Load",
             ),
@@ -66,6 +78,12 @@ def test_transforms_of_torchvision(small):
             (F.get_dimensions, "The transforms are names of the package"),
         ]:
             assert refused(small, item, text)
+
+
+def test_a_normalization_of_numbers(small):
+    v1, _ = torchvision_or_skip()
+    item = v1.Normalize(0.25, 0.5)
+    assert refused(small, item, "Normalize.\nPass normalize=(0.25, 0.5) to Loader.")
 
 
 def test_every_functional_of_torchvision_with_an_equivalent():
@@ -103,6 +121,9 @@ def test_modules_of_torch(small):
     [
         ("albumentations.core", "HorizontalFlip", "Use RandomHorizontalFlip."),
         ("albumentations.core", "ToTensorV2", "It isn't needed."),
+        ("ffcv.transforms", "NormalizeImage", "Pass normalize=(mean, std) to Loader"),
+        ("ffcv.transforms", "ToTorchImage", "It isn't needed."),
+        ("imgaug.augmenters", "Affine", "Use RandomAffine."),
         ("kornia.augmentation", "RandomErasing", "Pass ff.RandomErasing with the same"),
         ("keras.src.layers", "RandomFlip", "Use RandomHorizontalFlip."),
         ("keras.src.layers", "Strange", "The transforms are names of the package"),
@@ -133,6 +154,8 @@ def test_classes_texts_and_numbers(small, item, text):
 def test_texts_in_place_of_a_recipe(small):
     for text, hint in [
         ("RandomCrop", r"got 'RandomCrop'\.\nPass ff\.RandomCrop\(\.\.\.\)\."),
+        ("randaugment", r"got 'randaugment'\.\nPass ff\.RandAugment\(\.\.\.\)\."),
+        ("random_crop", r"got 'random_crop'\.\nPass ff\.RandomCrop\(\.\.\.\)\."),
         ("AutoAugment", r"got 'AutoAugment'\.\nIt isn't available\. Trivial"),
         ("stong", r"got 'stong'\. Did you mean 'strong'\?"),
     ]:
@@ -168,6 +191,7 @@ class Method:
         (functools.partial(two, rng=1), r"two\(images, labels\)"),
         (functools.partial(four, 1, 2), r"four\(images, labels, rng, more\)"),
         (np.flip, r"flip\(m, axis=None\)"),
+        (np.add, r"add\(.*\)"),
     ],
 )
 def test_functions_with_other_arguments(small, function, shown):

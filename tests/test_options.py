@@ -188,3 +188,26 @@ def test_mean_and_std_are_computed_only_if_needed(odd, normalize, monkeypatch):
     ff.Loader(dataset, dtype="uint8")
     with pytest.raises(RuntimeError, match="pixels are read"):
         ff.Loader(dataset)
+
+
+def test_values_of_others(small):
+    for option, text in [
+        ({"layout": "channels_last"}, 'Pass "NHWC".'),
+        ({"layout": "channels_first"}, 'Pass "NCHW".'),
+        ({"label_dtype": "categorical"}, 'Pass "onehot".'),
+        ({"label_dtype": "long"}, 'Pass "int64".'),
+    ]:
+        with pytest.raises(ValueError, match=rf"\n{text}$"):
+            ff.Loader(small, **option)
+    with pytest.raises(ValueError, match=r'\nPass "bilinear", which is'):
+        ff.RandomRotation(9, interpolation="bicubic")
+    with pytest.raises(ValueError, match=r"dtype must be .* got None$"):
+        ff.Loader(small, dtype=None)
+
+
+def test_dtypes_of_torch(small):
+    torch = pytest.importorskip("torch")
+    loader = ff.Loader(small, dtype=torch.bfloat16, label_dtype=torch.int32)
+    assert (loader.dtype, loader.label_dtype) == ("bfloat16", "int32")
+    with pytest.raises(ValueError, match=r"got 'float64'\. Did you mean 'float16' or"):
+        ff.Loader(small, dtype=torch.float64)

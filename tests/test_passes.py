@@ -31,6 +31,15 @@ def test_each_pass_is_the_next_epoch_in_all_workers(small):
     assert join(passes, small, 9, begin=2) == 3
 
 
+def test_passes_with_the_same_seed(small):
+    """A program may set PyTorch's seed before each pass."""
+    passes = Passes()
+    for epoch in range(20):
+        assert [join(passes, small, 7, worker) for worker in (1, 0, 2)] == [epoch] * 3
+    assert [join(passes, small, seed, 0) for seed in (5, 6, 5)] == [20, 21, 22]
+    assert [join(passes, small, seed, 1) for seed in (6, 5)] == [21, 22]
+
+
 def test_an_epoch_that_is_set_in_a_worker_takes_precedence(small):
     passes = Passes()
     join(passes, small, 1)
@@ -84,3 +93,13 @@ def test_workers_of_a_dataloader_end_early(small, is_persistent):
     if not is_persistent:
         loader.set_epoch(4)
         assert [labels.tolist() for _, labels in batches] == want[4]
+
+
+def test_the_number_of_workers_is_limited(small, monkeypatch):
+    pytest.importorskip("torch")
+    from fmnist_fast.frameworks import torch as adapter
+
+    info = SimpleNamespace(num_workers=257, id=0, seed=0)
+    monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
+    with pytest.raises(ValueError, match="num_workers must be at most 256, got 257"):
+        iter(adapter.TorchLoader(small, 257))

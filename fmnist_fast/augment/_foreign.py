@@ -6,12 +6,16 @@ import functools
 import inspect
 from typing import Any
 
+import numpy as np
+
 from .._checks import in_place_of
 from .._names import MODULES
 
 # Libraries whose objects take single images, by the first part of a module's name.
 _LIBRARIES = {
     "albumentations": "Albumentations",
+    "ffcv": "FFCV",
+    "imgaug": "imgaug",
     "keras": "Keras",
     "kornia": "Kornia",
     "torchvision": "torchvision",
@@ -60,6 +64,8 @@ def check_function(name: str, function: Any) -> None:
     except (TypeError, ValueError):
         return
     try:
+        if isinstance(function, np.ufunc):  # it takes and returns arrays of one shape
+            raise TypeError
         signature.bind(*bound, "images", "labels", "rng", **named)
     except TypeError:
         word = getattr(function, "__name__", type(function).__name__)
@@ -71,13 +77,26 @@ def check_function(name: str, function: Any) -> None:
 
 
 def hint_for(word: str, item: Any = None) -> str:
-    """Return what to pass in place of a transform or a function of another library."""
+    """Return what to pass in place of a transform or a function of another library.
+
+    `word` is its name, and `item` the object, if there is one.
+    """
+    parts = getattr(item, "transforms", None)
+    if item is None:  # a text
+        folded = {name.casefold(): name for name in MODULES}
+        word = folded.get(word.casefold().replace("_", ""), word)
     if word == "Compose":
-        return ".\nPass the list of its transforms, written with those of fmnist_fast."
-    if word in MODULES:
+        text = ".\nPass the list of its transforms, written with those of fmnist_fast."
+    elif word in MODULES:
         arguments = "(...)" if item is None else " with the same arguments"
-        return f".\nPass ff.{word}{arguments}."
-    if word == "Normalize" and len(getattr(item, "mean", ())) == 1:
-        return f".\nPass normalize=({item.mean[0]}, {item.std[0]}) to Loader."
-    known = [*MODULES] if item is None else []
-    return in_place_of("function", word) or in_place_of("fmnist_fast", word, known)
+        text = f".\nPass ff.{word}{arguments}."
+    elif word == "Normalize" and np.size(getattr(item, "mean", ())) == 1:
+        numbers = (f"{np.ravel(x)[0]:.6g}" for x in (item.mean, item.std))
+        return f".\nPass normalize=({', '.join(numbers)}) to Loader."
+    else:
+        known = [*MODULES] if item is None else []
+        text = in_place_of("fmnist_fast", word, known)
+    for part in parts if isinstance(parts, (list, tuple)) else ():
+        name = getattr(part, "__name__", type(part).__name__)
+        text += f"\nIts {name}: {hint_for(name, part)[2:] or 'It is not known here.'}"
+    return text

@@ -16,7 +16,7 @@ from .._checks import checked_flag, hinting
 from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, AdapterIterator, importing
-from ._passes import Passes
+from ._passes import MAX_WORKERS, Passes
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
@@ -101,9 +101,8 @@ class TorchLoader(Adapter, IterableDataset):
     Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
     yields its part of every batch. The DataLoader then yields more batches than the
     `len` of this loader. Each pass of the DataLoader is the next epoch, which this
-    process does not see. Call `set_epoch` before a pass to choose another one. The
-    passes of a DataLoader are told apart by their random numbers. So give PyTorch's
-    generator no fixed seed before each pass. Iterating without a DataLoader is faster.
+    process does not see. Call `set_epoch` before a pass to choose another one.
+    Iterating without a DataLoader is faster.
 
     Epochs: An iterator begins its epoch with its first batch, so `set_epoch` may come
     after `iter`. Lightning, for example, calls ``loader.sampler.set_epoch``.
@@ -139,7 +138,7 @@ class TorchLoader(Adapter, IterableDataset):
                 "fixed_buffers=True requires a CUDA device, got device "
                 f"{str(self.device)!r}"
             )
-        options |= {"dtype": _name(dtype), "label_dtype": _name(label_dtype)}
+        options |= {"dtype": dtype, "label_dtype": label_dtype}
         super().__init__(dataset, batch_size=batch_size, **options)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
         self._newest: AdapterIterator | None = None  # only in a worker
@@ -190,6 +189,10 @@ class TorchLoader(Adapter, IterableDataset):
                 "a TorchLoader for a CUDA device can't run in a worker of a "
                 "DataLoader.\nIterate over it without a DataLoader, or pass "
                 "device='cpu'."
+            )
+        if info.num_workers > MAX_WORKERS:
+            raise ValueError(
+                f"num_workers must be at most {MAX_WORKERS}, got {info.num_workers}"
             )
         batch_size, remainder = divmod(whole.batch_size, info.num_workers)
         if remainder:
@@ -294,11 +297,6 @@ class _EpochSampler(Sampler[int]):
 
 class _SequentialSampler(_EpochSampler, SequentialSampler):
     """Sampler of a loader without `shuffle`, which Lightning's overfitting requires."""
-
-
-def _name(dtype: Any) -> Any:
-    """Return numpy's name of a PyTorch dtype, and any other value unchanged."""
-    return str(dtype)[len("torch.") :] if isinstance(dtype, torch.dtype) else dtype
 
 
 def _checked_device(device: str | torch.device) -> torch.device:

@@ -134,8 +134,6 @@ def row_number(row: Any) -> int | None:
 
 def row_or_rows(key: Any, n: int) -> int | slice | np.ndarray:
     """Return the number of a row, or an index of several of `n` rows for numpy."""
-    if isinstance(key, np.integer):
-        return int(key)
     if _is_several(key):
         return indexer(key, n)
     row = row_number(key)
@@ -149,8 +147,8 @@ def row_or_rows(key: Any, n: int) -> int | slice | np.ndarray:
 
 def _is_several(rows: Any) -> bool:
     """Return whether this is a slice, or has an order and elements."""
-    if isinstance(rows, (list, slice, tuple)):  # saves 1 us of the checks below
-        return True
+    if isinstance(rows, (list, slice, tuple, np.ndarray)):  # saves 1 us
+        return getattr(rows, "ndim", 1) > 0
     no_rows = isinstance(rows, (str, bytes, Set, Mapping))
     return isinstance(rows, Iterable) and not no_rows and getattr(rows, "ndim", 1) > 0
 
@@ -182,8 +180,9 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
         check_row(low, n)
         check_row(high, n)
         if low < 2 and isinstance(given, list):
-            for i in np.flatnonzero(rows >> 1 == 0):  # numpy turns True into 1
-                row_number(given[i])
+            for i in (rows < 2).nonzero()[0].tolist():
+                if type(given[i]) is not int:  # numpy turns True into 1
+                    row_number(given[i])
     return rows
 
 

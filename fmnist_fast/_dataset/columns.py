@@ -82,9 +82,11 @@ class Columns(Suggesting):
             if key == "label":
                 return self.labels
             raise KeyError(f"column must be 'image' or 'label', got {key!r}")
+        if type(key) is slice:  # the quickest tests first
+            return new_row((self._column[key], self.labels[key]))
         n = len(self.labels)
-        if type(key) is not int:  # a slice or an int after the next line, or an array
-            key = key if type(key) is slice else row_or_rows(key, n)
+        if type(key) is not int:
+            key = int(key) if isinstance(key, np.integer) else row_or_rows(key, n)
             if type(key) is not int:
                 return new_row((self._column[key], self.labels[key]))
         if not -n <= key < n:  # tested here, which saves a call for each row
@@ -93,7 +95,8 @@ class Columns(Suggesting):
 
     def __iter__(self) -> Iterator[Row]:
         """Return an iterator over the rows: images with their labels."""
-        return map(new_row, zip(self._column, map(int, self.labels)))
+        labels = memoryview(self.labels)  # yields ints, without numpy's scalars
+        return map(new_row, zip(self._column, labels))
 
     def int2str(self, labels: Any) -> str | list[str]:
         """Return the class name of a label, or the class names of a sequence of labels.

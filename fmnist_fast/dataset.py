@@ -69,6 +69,10 @@ class Dataset(Columns):
         """Raise AttributeError, because datasets don't change."""
         raise AttributeError(f"{name} of a Dataset can't be set. Make another Dataset.")
 
+    def __delattr__(self, name: str) -> None:
+        """Raise AttributeError, because datasets don't change."""
+        self.__setattr__(name, None)
+
     @classmethod
     def from_arrays(
         cls,

@@ -127,7 +127,7 @@ def rows_of(dataset):
 def test_split_gives_each_row_to_one_part(n, size, stratify):
     dataset, n_first = numbered(n), size if isinstance(size, int) else round(size * n)
     if n_first not in range(1, n) and ((stratify and n) or isinstance(size, int)):
-        with pytest.raises(ValueError, match="^fraction must|a stratified split"):
+        with pytest.raises(ValueError, match=r"^fraction must|a stratified split"):
             dataset.split(size, stratify=stratify)
         return
     first, second = dataset.split(size, stratify=stratify)

@@ -169,7 +169,9 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
     if rows.size == 0 and rows.dtype != bool:
         rows = rows.astype(np.int64)
     if rows.ndim != 1 or rows.dtype.kind not in "biu":
-        raise TypeError(f"{must}, got {rows.dtype} {rows.shape}")
+        is_list = isinstance(given, list)
+        got = one_line(repr(given), 40) if is_list else f"{rows.dtype} {rows.shape}"
+        raise TypeError(f"{must}, got {got}{_rows_hint(given, rows)}")
     if rows.dtype == bool:
         if len(rows) != n:
             raise IndexError(
@@ -184,6 +186,15 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
                 if type(given[i]) is not int:  # numpy turns True into 1
                     row_number(given[i])
     return rows
+
+
+def _rows_hint(given: Any, rows: np.ndarray) -> str:
+    """Return what to pass in place of rows, for the end of a message, or ""."""
+    if isinstance(given, list) and any(isinstance(row, (str, slice)) for row in given):
+        return '.\nIndex rows and columns one after the other: dataset[:5]["image"].'
+    if rows.ndim == 2 and rows.dtype.kind in "biu" and 1 in rows.shape:
+        return f".\nPass rows[{'0' if len(rows) == 1 else ':, 0'}]."  # of nonzero()
+    return ""
 
 
 def row_numbers(rows: Any, n: int) -> np.ndarray:

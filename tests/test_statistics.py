@@ -202,10 +202,11 @@ def test_the_card_has_the_training_statistics(folder):
         ({"std": 0.25}, "mean and std require each other, got only std"),
         ({"mean": "0.2", "std": 0.2}, "mean must be a number, got '0.2'"),
         ({"mean": 0.2, "std": True}, "std must be a number, got True"),
-        ({"mean": 72.9, "std": 90.0}, "in 0..1 and in 0..0.5 without 0, got 72.9 and"),
-        ({"mean": -0.1, "std": 0.2}, "must be in 0..1 .*, got -0.1 and 0.2"),
-        ({"mean": 0.1, "std": 0}, "must be in 0..1 .*, got 0.1 and 0"),
-        ({"mean": float("nan"), "std": 0.1}, "must be in 0..1 .*, got nan and 0.1"),
+        ({"mean": 72.9, "std": 90.0}, "got 72.9 and 90.0.\nDivide those of pixels in 0"),
+        ({"mean": 0.3, "std": 0.6}, "std above 0 and at most 0.5, got 0.3 and 0.6$"),
+        ({"mean": -0.1, "std": 0.2}, "must be in 0..1, .*, got -0.1 and 0.2"),
+        ({"mean": 0.1, "std": 0}, "must be in 0..1, .*, got 0.1 and 0"),
+        ({"mean": float("nan"), "std": 0.1}, "must be in 0..1, .*, got nan and 0.1"),
     ],
 )
 def test_wrong_statistics_in_a_card(folder, moments, message):
@@ -269,6 +270,12 @@ def test_pairs(odd, pair):
     assert [type(number) for number in loader.normalize] == [float, float]
 
 
+@pytest.mark.parametrize("package, make", [("pandas", "Series"), ("torch", "tensor")])
+def test_pairs_of_other_packages(odd, package, make):
+    pair = getattr(pytest.importorskip(package), make)([0.25, 0.5])
+    assert ff.Loader(odd, normalize=pair).normalize == (0.25, 0.5)
+
+
 @pytest.mark.parametrize(
     "pair, right",
     [
@@ -276,6 +283,8 @@ def test_pairs(odd, pair):
         ((72.940352, 90.02118), "0.2860406, 0.35302424"),
         ([33, 79], "0.1294, 0.3098"),
         ((0, 255), "0, 1"),
+        ((0.286, 90), "0.286, 0.3529"),
+        ((72.94, 0.353), "0.286, 0.353"),
         (((127.5,), (127.5,)), "0.5, 0.5"),
     ],
 )

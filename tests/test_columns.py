@@ -179,6 +179,12 @@ def test_key_of_another_type(six, key):
         six[key]
 
 
+def test_a_column_of_extra_values(six):
+    dataset = six._with(extra={"writer": np.arange(6)})
+    with pytest.raises(KeyError, match=r"got 'writer'\.\\nUse extra\['writer'\]\."):
+        dataset["writer"]
+
+
 def test_unknown_column(six):
     with pytest.raises(KeyError, match="must be 'image' or 'label', got 'images'"):
         six["images"]

@@ -202,7 +202,10 @@ def test_the_card_has_the_training_statistics(folder):
         ({"std": 0.25}, "mean and std require each other, got only std"),
         ({"mean": "0.2", "std": 0.2}, "mean must be a number, got '0.2'"),
         ({"mean": 0.2, "std": True}, "std must be a number, got True"),
-        ({"mean": 72.9, "std": 90.0}, "got 72.9 and 90.0.\nDivide those of pixels in 0"),
+        (
+            {"mean": 72.9, "std": 90.0},
+            "got 72.9 and 90.0.\nDivide those of pixels in 0",
+        ),
         ({"mean": 0.3, "std": 0.6}, "std above 0 and at most 0.5, got 0.3 and 0.6$"),
         ({"mean": -0.1, "std": 0.2}, "must be in 0..1, .*, got -0.1 and 0.2"),
         ({"mean": 0.1, "std": 0}, "must be in 0..1, .*, got 0.1 and 0"),

@@ -47,7 +47,7 @@ def checked_labels(labels: Any, *, named: bool = True) -> np.ndarray:
         from .advice import labels_hint
 
         raise ValueError(
-            f"{must}, got {labels.dtype} {labels.shape}{labels_hint(given)}"
+            f"{must}, got {labels.dtype} {labels.shape}{labels_hint(given, named)}"
         )
     if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
         raise ValueError(f"labels must be below 2**63, got {labels.max()}")

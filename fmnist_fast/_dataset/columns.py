@@ -37,6 +37,7 @@ class Columns(Suggesting):
     split_name: str | None
     source: str | None
     synthetic: bool
+    extra: dict[str, np.ndarray]
     _column: Any  # the images, or the Pictures of them
     _whole: Whole
     _card: dict[str, Any]  # the fields of a dataset.json
@@ -81,7 +82,8 @@ class Columns(Suggesting):
                 return self._column  # without a call: indexing it takes only 70 ns
             if key == "label":
                 return self.labels
-            raise KeyError(f"column must be 'image' or 'label', got {key!r}")
+            hint = f".\nUse extra[{key!r}]." if key in self.extra else ""
+            raise KeyError(f"column must be 'image' or 'label', got {key!r}{hint}")
         if type(key) is slice:  # the quickest tests first
             return new_row((self._column[key], self.labels[key]))
         n = len(self.labels)

@@ -62,7 +62,7 @@ class Dataset(Columns):
     format: str
     _origin: tuple | None  # function and arguments that reread it on unpickling
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         raise TypeError("Dataset can't be called. Use load() or from_arrays().")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -109,12 +109,14 @@ class Dataset(Columns):
         TypeError, ValueError
             An argument isn't as above, or the lengths of the arrays differ.
         """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a string, got {name!r}")
         return cls._make(
             arrays.checked_images(images, labels),
             arrays.checked_labels(labels, named=classes is not None),
             checked_classes(classes),
             name=name,
-            synthetic=bool(synthetic),
+            synthetic=checked_flag("synthetic", synthetic),
         )
 
     @classmethod

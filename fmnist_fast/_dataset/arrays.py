@@ -46,9 +46,8 @@ def checked_labels(labels: Any, *, named: bool = True) -> np.ndarray:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         from .advice import labels_hint
 
-        raise ValueError(
-            f"{must}, got {labels.dtype} {labels.shape}{labels_hint(given, named)}"
-        )
+        got = f"{labels.dtype} {labels.shape}" if labels.ndim else type(given).__name__
+        raise ValueError(f"{must}, got {got}{labels_hint(given, named)}")
     if labels.dtype == np.uint64 and len(labels) and labels.max() > 2**63 - 1:
         raise ValueError(f"labels must be below 2**63, got {labels.max()}")
     if labels.dtype.name not in _LABEL_DTYPES or not labels.dtype.isnative:
@@ -98,9 +97,12 @@ def classes_of(
             )
         names = [str(i) for i in range(max(high, 0) + 1)]
     if high >= len(names):
+        hint = (
+            ".\nSubtract 1 from the labels." if (low, high) == (1, len(names)) else ""
+        )
         raise ValueError(
             f"labels must be in 0..{len(names) - 1}, one for each of the "
-            f"{len(names)} classes, got {low} to {high}"
+            f"{len(names)} classes, got {low} to {high}{hint}"
         )
     return tuple(map(str, names))
 

@@ -1,6 +1,7 @@
 """Options of a Loader: messages about bad values, and its repr."""
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -106,6 +107,21 @@ def test_numpy_dtypes_are_accepted_by_name(odd):
 def test_arrays_instead_of_a_dataset_are_refused(odd):
     with pytest.raises(TypeError, match="dataset must be a Dataset, got ndarray"):
         ff.Loader(odd.images)
+
+
+def test_other_things_instead_of_a_dataset_get_a_hint(odd):
+    subset = types.SimpleNamespace(dataset=odd, indices=[3, 1])  # as of random_split
+    for wrong, hint in (
+        (subset, r"dataset\.dataset\.select\(dataset\.indices\)"),
+        (ff.Loader(odd), r"dataset\.dataset"),
+        (
+            type("D", (), {"__module__": "datasets.x"})(),
+            r".*from_huggingface\(dataset\)",
+        ),
+        ("train", r"load\('train'\)"),
+    ):
+        with pytest.raises(TypeError, match=rf"\n(Pass|Load one with) {hint}\.$"):
+            ff.Loader(wrong)
 
 
 @pytest.mark.parametrize("epoch", [-1, 2**32, 1.0])

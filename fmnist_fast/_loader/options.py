@@ -47,9 +47,16 @@ _USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
 def checked_dataset(dataset: Any) -> Dataset:
     """Return `dataset` if it is a Dataset."""
     if not isinstance(dataset, Dataset):
+        hint = "Make one from arrays with Dataset.from_arrays(images, labels)."
+        if isinstance(getattr(dataset, "dataset", None), Dataset):
+            is_subset = hasattr(dataset, "indices")  # of PyTorch, otherwise a loader
+            hint = f"Pass dataset.dataset{'.select(dataset.indices)' * is_subset}."
+        elif type(dataset).__module__.startswith("datasets."):
+            hint = "Pass Dataset.from_huggingface(dataset)."
+        elif isinstance(dataset, (str, os.PathLike)):
+            hint = "Load one with load('train')."
         raise TypeError(
-            f"dataset must be a Dataset, got {type(dataset).__name__}.\n"
-            "Make one from arrays with Dataset.from_arrays(images, labels)."
+            f"dataset must be a Dataset, got {type(dataset).__name__}.\n{hint}"
         )
     return dataset
 

@@ -286,6 +286,8 @@ class Dataset(Columns):
         """
         first = first_part(self, fraction, seed, stratify)
         call = f"split({fraction}, seed={seed}{', stratify=True' * bool(stratify)})"
+        if self._selection is not None:  # the parts are not those of the whole
+            call += f" of {len(self):,}"
         return self._part(first, f"1 of {call}"), self._part(~first, f"2 of {call}")
 
     def _part(self, rows: np.ndarray, name: str) -> Dataset:

@@ -334,5 +334,9 @@ def test_repr_names_each_part_of_parts(odd):
     part = odd.split(0.5, seed=4, stratify=True)[1].split(0.25)[0]
     assert repr(part).startswith(
         "Dataset(arrays, part 2 of split(0.5, seed=4, stratify=True), "
-        "part 1 of split(0.25, seed=0): 65 of 517 images of 5x7 "
+        "part 1 of split(0.25, seed=0) of 259: 65 of 517 images of 5x7 "
+    )
+    part, _ = odd.select(range(100)).split(0.5)
+    assert "(arrays, part 1 of split(0.5, seed=0) of 100: 50 of 517 images" in repr(
+        part
     )

@@ -80,7 +80,8 @@ def first_part(
     seed = checked_seed(seed)
     if checked_flag("stratify", stratify):
         counts = np.bincount(labels)
-        rows = np.argsort(labels, kind="stable")
+        keys = labels.astype(np.min_scalar_type(len(counts)))  # 16 bits sort quickly
+        rows = np.argsort(keys, kind="stable")
         groups = np.split(rows, np.cumsum(counts[counts > 0]))[:-1]
         shares = _class_shares(groups, fraction, columns)
     else:

@@ -179,4 +179,4 @@ def _keywords_of(function: Any) -> list[str]:
     """Return the names of a function's arguments, without `self`."""
     code = getattr(function, "__wrapped__", function).__code__
     names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-    return names[1:] if names[:1] == ["self"] else names
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names

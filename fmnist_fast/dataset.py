@@ -74,6 +74,7 @@ class Dataset(Columns):
         self.__setattr__(name, None)
 
     @classmethod
+    @hinting()
     def from_arrays(
         cls,
         images: np.ndarray,

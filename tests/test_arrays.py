@@ -118,6 +118,19 @@ def test_names_and_marks_of_another_type(options, message):
         Dataset.from_arrays(IMAGES, LABELS, **options)
 
 
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("image", r"\. Did you mean 'images'\?$"),
+        ("class_names", r"\. Did you mean 'classes'\?$"),
+        ("x", r"\.\nIt takes images, labels, classes, name, synthetic\.$"),
+    ],
+)
+def test_unknown_keywords_of_arrays(name, text):
+    with pytest.raises(TypeError, match=rf"from_arrays\(\) got .* '{name}'{text}"):
+        Dataset.from_arrays(**{name: IMAGES, "labels": LABELS})
+
+
 def test_arrays_may_be_marked_synthetic(six):
     dataset = Dataset.from_arrays(IMAGES, LABELS, synthetic=True)
     assert dataset.synthetic and not six.synthetic

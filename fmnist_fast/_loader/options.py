@@ -51,10 +51,6 @@ def checked_dataset(dataset: Any) -> Dataset:
         if isinstance(getattr(dataset, "dataset", None), Dataset):
             is_subset = hasattr(dataset, "indices")  # of PyTorch, otherwise a loader
             hint = f"Pass dataset.dataset{'.select(dataset.indices)' * is_subset}."
-        elif type(dataset).__module__.startswith("datasets."):
-            hint = "Pass Dataset.from_huggingface(dataset)."
-        elif isinstance(dataset, (str, os.PathLike)):
-            hint = "Load one with load('train')."
         raise TypeError(
             f"dataset must be a Dataset, got {type(dataset).__name__}.\n{hint}"
         )

@@ -149,8 +149,10 @@ def row_or_rows(key: Any, n: int) -> int | slice | np.ndarray:
 
 def _is_several(rows: Any) -> bool:
     """Return whether this is a slice, or has an order and elements."""
-    if isinstance(rows, (list, slice, tuple, np.ndarray)):  # saves 1 us
-        return getattr(rows, "ndim", 1) > 0
+    if type(rows) is np.ndarray:  # these tests save 1 us
+        return rows.ndim > 0
+    if isinstance(rows, (list, slice, tuple)):
+        return True
     no_rows = isinstance(rows, (str, bytes, Set, Mapping))
     return isinstance(rows, Iterable) and not no_rows and getattr(rows, "ndim", 1) > 0
 
@@ -184,7 +186,8 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
         check_row(low, n)
         check_row(high, n)
         if low < 2 and isinstance(given, list):
-            for i in (rows < 2).nonzero()[0].tolist():
+            is_short = len(given) < 32  # saves 1 us
+            for i in range(len(given)) if is_short else (rows < 2).nonzero()[0]:
                 if type(given[i]) is not int:  # numpy turns True into 1
                     row_number(given[i])
     return rows

@@ -269,7 +269,8 @@ class Dataset(Columns):
         Parameters
         ----------
         fraction : float in (0, 1), or int in 1..n-1
-            Share of the rows in the first part, rounded, or their number.
+            Share of the rows in the first part, rounded, or their number. Both parts
+            must have a row, except of an empty dataset.
         seed : int in 0..2**64-1, default 0
             Number that decides the division.
         stratify : bool, default False

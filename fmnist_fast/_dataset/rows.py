@@ -117,7 +117,12 @@ def _checked_fraction(fraction: Any, n: int) -> Any:
         raise ValueError(
             f"fraction must be between 0 and 1{counts}, got {fraction}{rows}{hint}"
         )
-    return int(number) / n if is_count else number
+    share = int(number) / n if is_count else number
+    if n and not 0 < round(share * n) < n:
+        raise ValueError(
+            f"fraction must leave a row in each part, got {fraction} of {n} rows"
+        )
+    return share
 
 
 def _split_hint(sizes: Sequence[Any]) -> str:

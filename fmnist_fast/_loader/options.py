@@ -155,7 +155,7 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
             f"({mean}, {std})"
         )
     # Other pairs may be meant to scale, such as those with a negative mean.
-    if mean > 1 or (mean >= 0 and 1 < std <= 255):
+    if mean > 1 or (mean >= 0 and 1 < std <= 256):
         digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
         right = [x / 255 if x > 1 else x for x in (mean, std)]
         which = "they are those" if min(mean, std) > 1 else f"{max(mean, std)} is that"

@@ -35,7 +35,8 @@ def checked_integer(name: str, value: Any, low: int, high: int | None = None) ->
 def checked_flag(name: str, value: Any) -> bool:
     """Check that a value is True or False, of Python or numpy."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        got = one_line(repr(value), 40)
+        raise TypeError(f"{name} must be True or False, got {got}")
     return bool(value)
 
 
@@ -198,4 +199,4 @@ def _keywords_of(function: Any) -> list[str]:
     """Return the names of a function's arguments, without `self`."""
     code = getattr(function, "__wrapped__", function).__code__
     names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-    return names[1:] if names[:1] == ["self"] else names
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names

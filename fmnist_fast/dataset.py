@@ -62,14 +62,19 @@ class Dataset(Columns):
     format: str
     _origin: tuple | None  # function and arguments that reread it on unpickling
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         raise TypeError("Dataset can't be called. Use load() or from_arrays().")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Raise AttributeError, because datasets don't change."""
         raise AttributeError(f"{name} of a Dataset can't be set. Make another Dataset.")
 
+    def __delattr__(self, name: str) -> None:
+        """Raise AttributeError, because datasets don't change."""
+        self.__setattr__(name, None)
+
     @classmethod
+    @hinting()
     def from_arrays(
         cls,
         images: np.ndarray,
@@ -105,12 +110,14 @@ class Dataset(Columns):
         TypeError, ValueError
             An argument isn't as above, or the lengths of the arrays differ.
         """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a string, got {name!r}")
         return cls._make(
             arrays.checked_images(images, labels),
             arrays.checked_labels(labels, named=classes is not None),
             checked_classes(classes),
             name=name,
-            synthetic=bool(synthetic),
+            synthetic=checked_flag("synthetic", synthetic),
         )
 
     @classmethod
@@ -262,7 +269,8 @@ class Dataset(Columns):
         Parameters
         ----------
         fraction : float in (0, 1), or int in 1..n-1
-            Share of the rows in the first part, rounded, or their number.
+            Share of the rows in the first part, rounded, or their number. Both parts
+            must have a row, except of an empty dataset.
         seed : int in 0..2**64-1, default 0
             Number that decides the division.
         stratify : bool, default False
@@ -280,6 +288,8 @@ class Dataset(Columns):
         """
         first = first_part(self, fraction, seed, stratify)
         call = f"split({fraction}, seed={seed}{', stratify=True' * bool(stratify)})"
+        if self._selection is not None:  # the parts are not those of the whole
+            call += f" of {len(self):,}"
         return self._part(first, f"1 of {call}"), self._part(~first, f"2 of {call}")
 
     def _part(self, rows: np.ndarray, name: str) -> Dataset:

@@ -160,6 +160,12 @@ def test_advice_for_labels(labels, advice):
     assert dataset.labels.tolist() == LABELS.tolist() and dataset.classes == names
 
 
+def test_names_as_labels_do_not_replace_the_classes():
+    message = r"got <U4 \(6,\)\.\nPass the number of the class in place of each name\.$"
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays(PIXELS, NAMES, classes=["shoe", "hat", "bag", "sock"])
+
+
 def test_advice_for_booleans_as_labels():
     (right,) = followed(message_of(PIXELS, LABELS > 0), labels=LABELS > 0)
     assert Dataset.from_arrays(PIXELS, right).labels.tolist() == [1, 0, 1, 1, 1, 0]

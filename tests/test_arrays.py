@@ -74,7 +74,9 @@ def test_bad_images(images, error, message):
         (LABELS.astype(float), r"integers of shape \(n,\), got float64 \(6,\)"),
         (LABELS.astype(bool), r"integers of shape \(n,\), got bool \(6,\)"),
         (LABELS[:, None], r"integers of shape \(n,\), got uint8 \(6, 1\)"),
-        (3, r"integers of shape \(n,\), got int64 \(\)"),
+        (3, r"integers of shape \(n,\), got int\.\nPass \[labels\]\.$"),
+        (None, r"integers of shape \(n,\), got NoneType$"),
+        ({0, 1}, r"integers of shape \(n,\), got set$"),
         (["a"] * 6, r"integers of shape \(n,\), got <U1 \(6,\)"),
         ([2**70] * 6, r"integers of shape \(n,\), got object \(6,\)"),
         (np.full(6, 2**63, np.uint64), r"below 2\*\*63, got 9223372036854775808"),
@@ -98,6 +100,37 @@ def test_label_without_a_class(label):
         Dataset.from_arrays(IMAGES, labels, classes=("a", "b", "c"))
 
 
+def test_labels_from_1_for_named_classes():
+    message = r"in 0\.\.2, .*, got 1 to 3\.\nSubtract 1 from the labels\.$"
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays(IMAGES, LABELS + 1, classes=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"name": 3}, "name must be a string, got 3"),
+        ({"synthetic": "no"}, "synthetic must be True or False, got 'no'"),
+    ],
+)
+def test_names_and_marks_of_another_type(options, message):
+    with pytest.raises(TypeError, match=message):
+        Dataset.from_arrays(IMAGES, LABELS, **options)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("image", r"\. Did you mean 'images'\?$"),
+        ("class_names", r"\. Did you mean 'classes'\?$"),
+        ("x", r"\.\nIt takes images, labels, classes, name, synthetic\.$"),
+    ],
+)
+def test_unknown_keywords_of_arrays(name, text):
+    with pytest.raises(TypeError, match=rf"from_arrays\(\) got .* '{name}'{text}"):
+        Dataset.from_arrays(**{name: IMAGES, "labels": LABELS})
+
+
 def test_arrays_may_be_marked_synthetic(six):
     dataset = Dataset.from_arrays(IMAGES, LABELS, synthetic=True)
     assert dataset.synthetic and not six.synthetic
@@ -105,8 +138,9 @@ def test_arrays_may_be_marked_synthetic(six):
 
 
 def test_constructor_says_what_to_call():
-    with pytest.raises(TypeError, match=r"Use load\(\) or from_arrays\(\)"):
-        Dataset()
+    for arguments in ((), (IMAGES, LABELS)):
+        with pytest.raises(TypeError, match=r"Use load\(\) or from_arrays\(\)"):
+            Dataset(*arguments)
 
 
 def test_classes_are_numbers_by_default():

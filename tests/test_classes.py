@@ -64,6 +64,13 @@ def test_unknown_names(ten, name, hint):
     assert hint in str(raised.value) and repr(name) in str(raised.value)
 
 
+def test_labels_of_a_series(ten):
+    pd = pytest.importorskip("pandas")
+    assert ten.str2int(pd.Series(["Bag", "Coat"])) == [8, 4]
+    assert ten.str2int(pd.Categorical(["Bag", "Bag"])) == [8, 8]
+    assert ten.str2int(np.array("Bag")) == [8]
+
+
 def test_long_lists_of_classes_are_cut():
     classes = [f"{i:02}" for i in range(40)]
     images = np.zeros((1, 2, 2), np.uint8)
@@ -163,6 +170,12 @@ def test_names_in_pandas():
         (["cat", None], TypeError, "be strings, got None$"),
         (["cat", 3], TypeError, "be strings, got 3$"),
         ([["cat"], ["dog"]], TypeError, r"be strings, got \['cat'\]$"),
+        (
+            [("cat", 0), (1, "dog")],
+            TypeError,
+            r"got \('cat', 0\)\.\nPass dict\(classes\)",
+        ),
+        (types.SimpleNamespace(names=NAMES), TypeError, r"\nPass classes\.names\.$"),
         (["cat", ""], ValueError, "must not be empty, got '' for class 1"),
         (["cat", " "], ValueError, "must not be empty, got ' ' for class 1"),
         (["cat", "cat"], ValueError, "different names, got 'cat' for classes 0 and 1"),

@@ -151,12 +151,18 @@ def test_rows_out_of_range(six, method, rows, message):
 @pytest.mark.parametrize(
     "rows, got",
     [
-        ([0.0, 1.0], r"float64 \(2,\)"),
-        (["image"], r"<U5 \(1,\)"),
-        ([[0, 1]], r"int64 \(1, 2\)"),
-        ([[]], r"int64 \(1, 0\)"),
-        ([2**70], r"object \(1,\)"),
-        ([None], r"object \(1,\)"),
+        ([0.0, 1.0], r"\[0\.0, 1\.0\]$"),
+        (np.array([0.0]), r"float64 \(1,\)$"),
+        (["image"], r"\['image'\]\.\nIndex rows and columns one after the other: "),
+        (("label", 0), r"\['label', 0\]\.\nIndex rows and columns one after"),
+        ((slice(None), 0), r"\[slice\(None, None, None\), 0\]\.\nIndex rows and"),
+        ([[0, 1]], r"\[\[0, 1\]\]\.\nPass rows\[0\]\.$"),
+        (np.nonzero(LABELS), r"\[array\(.*\)\]\.\nPass rows\[0\]\.$"),
+        (np.argwhere(LABELS), r"int64 \(.*\)\.\nPass rows\[:, 0\]\.$"),
+        ([[]], r"\[\[\]\]\.\nPass rows\[0\]\.$"),
+        ([[1, 2], [3, 4]], r"\[\[1, 2\], \[3, 4\]\]$"),
+        ([2**70], r"\[1180591620717411303424\]$"),
+        ([None], r"\[None\]$"),
         ([1, [2, 3]], r"\[1, \[2, 3\]\]$"),
     ],
 )
@@ -171,6 +177,12 @@ def test_key_of_another_type(six, key):
     message = f"an integer, a slice, a range, a list, .* got {type(key).__name__}"
     with pytest.raises(TypeError, match=message):
         six[key]
+
+
+def test_a_column_of_extra_values(six):
+    dataset = six._with(extra={"writer": np.arange(6)})
+    with pytest.raises(KeyError, match=r"got 'writer'\.\\nUse extra\['writer'\]\."):
+        dataset["writer"]
 
 
 def test_unknown_column(six):

@@ -198,4 +198,6 @@ def test_attributes_of_a_dataset_are_read_only(name):
     images = np.zeros((2, 3, 4), np.uint8)
     dataset = ff.Dataset.from_arrays(images, np.zeros(2, np.uint8))
     with pytest.raises(AttributeError, match=f"{name} of a Dataset can't be set"):
+        delattr(dataset, name)
+    with pytest.raises(AttributeError, match=f"{name} of a Dataset can't be set"):
         setattr(dataset, name, images)

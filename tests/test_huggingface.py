@@ -234,14 +234,16 @@ def test_invalid_arguments(seven):
     ):
         Dataset.from_huggingface("fashion_mnist")
     both = hf.DatasetDict({"train": seven})
-    with pytest.raises(
-        TypeError, match=r"got datasets\..*DatasetDict\. Pass one of its"
-    ):
+    with pytest.raises(TypeError, match=r"DatasetDict\.\nPass one of its splits\.$"):
         Dataset.from_huggingface(both)
-    with pytest.raises(
-        ValueError, match=r"must have a column 'x', got \['image', 'label'\]"
-    ):
-        Dataset.from_huggingface(seven, image="x")
+    with pytest.raises(TypeError, match=r"got builtins\.dict$"):
+        Dataset.from_huggingface(seven[:2])
+    for name in ("image", "label"):
+        message = (
+            rf"a column 'x', got \['image', 'label'\]\.\nPass {name}=\"NAME\" with"
+        )
+        with pytest.raises(ValueError, match=message):
+            Dataset.from_huggingface(seven, **{name: "x"})
     with pytest.raises(
         TypeError, match=r"column 'label' must be a datasets\.Image, got"
     ):
@@ -253,6 +255,15 @@ def test_invalid_arguments(seven):
         Dataset.from_huggingface(texts)
     with pytest.raises(ValueError, match="ds must have at least one row, got 0"):
         Dataset.from_huggingface(seven.select([]))
+
+
+def test_the_advice_for_a_streamed_dataset_works(seven):
+    streamed = seven.to_iterable_dataset()
+    with pytest.raises(TypeError, match=r"IterableDataset\.\nPass ") as raised:
+        Dataset.from_huggingface(streamed)
+    advice = str(raised.value).splitlines()[1].removeprefix("Pass ").removesuffix(".")
+    ours = Dataset.from_huggingface(eval(advice, {"datasets": hf, "ds": streamed}))
+    assert np.array_equal(ours.images, Dataset.from_huggingface(seven).images)
 
 
 @pytest.mark.parametrize("call", ["from", "to"])

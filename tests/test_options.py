@@ -1,6 +1,7 @@
 """Options of a Loader: messages about bad values, and its repr."""
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -106,6 +107,14 @@ def test_numpy_dtypes_are_accepted_by_name(odd):
 def test_arrays_instead_of_a_dataset_are_refused(odd):
     with pytest.raises(TypeError, match="dataset must be a Dataset, got ndarray"):
         ff.Loader(odd.images)
+
+
+def test_datasets_around_a_dataset_get_a_hint(odd):
+    subset = types.SimpleNamespace(dataset=odd, indices=[3, 1])  # as of random_split
+    with pytest.raises(TypeError, match=r"\nPass dataset\.dataset\.select\(.*s\)\.$"):
+        ff.Loader(subset)
+    with pytest.raises(TypeError, match=r"got Loader\.\nPass dataset\.dataset\.$"):
+        ff.Loader(ff.Loader(odd))
 
 
 @pytest.mark.parametrize("epoch", [-1, 2**32, 1.0])

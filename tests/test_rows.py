@@ -1,14 +1,16 @@
 """Choice of rows: to keep, to split off, and to show."""
 
 import re
+import time
 
 import numpy as np
 import pytest
 from helpers.tiny import IMAGES, LABELS
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fmnist_fast import Dataset, _core
+from fmnist_fast._checks import one_line
 from fmnist_fast._dataset.classes import selected_labels
 from fmnist_fast._dataset.rows import shown_rows
 
@@ -98,8 +100,9 @@ def test_bad_arguments_of_filter_are_refused(six):
         six.filter(LABELS == 0)
     with pytest.raises(ValueError, match="requires batched=True, got batch_size=3"):
         six.filter(lambda row: True, batch_size=3)
-    with pytest.raises(TypeError, match="with_indices must be True or False, got 1"):
-        six.filter(lambda row, i: True, with_indices=1)
+    for flag in ("with_indices", "batched"):
+        with pytest.raises(TypeError, match=f"{flag} must be True or False, got 1"):
+            six.filter(lambda row, i: True, **{flag: 1})
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         six.filter(len, batched=True, batch_size=0)
 
@@ -123,8 +126,8 @@ def rows_of(dataset):
 @pytest.mark.parametrize("n", [0, 1, 2, 100, 517])
 def test_split_gives_each_row_to_one_part(n, size, stratify):
     dataset, n_first = numbered(n), size if isinstance(size, int) else round(size * n)
-    if n_first not in range(1, n) and ((stratify and n) or isinstance(size, int)):
-        with pytest.raises(ValueError, match=r"fraction|a stratified split"):
+    if n_first not in range(1, n) and (n or isinstance(size, int)):
+        with pytest.raises(ValueError, match=r"^fraction must (be|leave a row in)"):
             dataset.split(size, stratify=stratify)
         return
     first, second = dataset.split(size, stratify=stratify)
@@ -143,6 +146,7 @@ def test_split_gives_each_row_to_one_part(n, size, stratify):
 def test_stratified_split_is_fair_to_within_one_row(counts, fraction, seed):
     counts = np.array(counts)[np.array(counts) != 1]
     labels = np.repeat(np.arange(len(counts)), counts)
+    assume(round(fraction * len(labels)) in range(1, len(labels)) or not len(labels))
     images = np.zeros((len(labels), 1, 1), np.uint8)
     dataset = Dataset.from_arrays(images, labels, classes=list("abcdefg"))
     least = np.maximum(1, np.floor(fraction * counts))[counts > 0]
@@ -150,9 +154,8 @@ def test_stratified_split_is_fair_to_within_one_row(counts, fraction, seed):
     if not least.sum() <= round(fraction * len(labels)) <= most.sum():
         with pytest.raises(ValueError, match="a row of each class in both") as raised:
             dataset.split(fraction, seed=seed, stratify=True)
-        sizes = re.search(
-            r"Pass (?:a size from )?(\S+?)(?: to (\S+))?,", str(raised.value)
-        )
+        advice = r"Pass (?:a fraction from )?(\S+?)(?: to (\S+))?,"
+        sizes = re.search(advice, str(raised.value))
         for size in filter(None, sizes.groups()):  # the advice works
             dataset.split(float(size), seed=seed, stratify=True)
         return
@@ -205,7 +208,9 @@ def test_lists_of_sizes_are_refused_with_the_calls_to_make(six, sizes):
     assert parts == (sizes if isinstance(sizes[0], int) else [6, 3, 3])
 
 
-@pytest.mark.parametrize("sizes", [[5], [], ["a", "b"], (0.5,)])
+@pytest.mark.parametrize(
+    "sizes", [[5], [], ["a", "b"], (0.5,), [0.7, 0.2, 0.1, 0.0], [0, 0, 0], [1, -1]]
+)
 def test_other_lists_as_sizes_are_refused(six, sizes):
     with pytest.raises(TypeError, match=r"fraction must be one number, got .*[\])]$"):
         six.split(sizes)
@@ -260,6 +265,28 @@ def test_a_whole_float_as_size_is_refused(six):
         six.split(3.0)
 
 
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_dataset_too_small_for_a_number_of_rows(n):
+    message = rf"^fraction must be between 0 and 1, got 1 for a dataset of {n} rows$"
+    with pytest.raises(ValueError, match=message):
+        numbered(n).split(1)
+
+
+@pytest.mark.parametrize("half", [np.float16(0.5), np.array(0.5), np.array(50_000)])
+def test_sizes_in_numpy(half):
+    images = np.zeros((150_000 if half == 0.5 else 100_000, 1, 1), np.uint8)
+    parts = Dataset.from_arrays(images, np.zeros(len(images), np.uint8)).split(half)
+    assert [len(part) for part in parts] == [len(images) // 2] * 2
+
+
+def test_a_stratified_split_of_many_classes_is_quick():
+    labels = np.arange(300_000) % 100_000
+    images = np.zeros((len(labels), 1, 1), np.uint8)
+    begin = time.perf_counter()
+    first, _ = Dataset.from_arrays(images, labels).split(2 / 3, stratify=True)
+    assert time.perf_counter() - begin < 8 and (first.class_counts == 2).all()
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_seeds_out_of_range_are_refused(six, seed):
     message = rf"seed must be in 0\.\.{2**64 - 1}, got {seed}"
@@ -273,9 +300,9 @@ def test_seeds_of_another_type_are_refused(six, seed):
         six.split(0.5, seed=seed)
 
 
-@pytest.mark.parametrize("stratify", ["label", 1, None])
+@pytest.mark.parametrize("stratify", ["label", 1, None, "labels " * 9])
 def test_stratify_must_be_a_bool(six, stratify):
-    message = f"stratify must be True or False, got {stratify!r}"
+    message = f"stratify must be True or False, got {one_line(repr(stratify), 40)}$"
     with pytest.raises(TypeError, match=message):
         six.split(0.5, stratify=stratify)
 

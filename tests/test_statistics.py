@@ -202,10 +202,14 @@ def test_the_card_has_the_training_statistics(folder):
         ({"std": 0.25}, "mean and std require each other, got only std"),
         ({"mean": "0.2", "std": 0.2}, "mean must be a number, got '0.2'"),
         ({"mean": 0.2, "std": True}, "std must be a number, got True"),
-        ({"mean": 72.9, "std": 90.0}, "in 0..1 and in 0..0.5 without 0, got 72.9 and"),
-        ({"mean": -0.1, "std": 0.2}, "must be in 0..1 .*, got -0.1 and 0.2"),
-        ({"mean": 0.1, "std": 0}, "must be in 0..1 .*, got 0.1 and 0"),
-        ({"mean": float("nan"), "std": 0.1}, "must be in 0..1 .*, got nan and 0.1"),
+        (
+            {"mean": 72.9, "std": 90.0},
+            "got 72.9 and 90.0.\nDivide those of pixels in 0",
+        ),
+        ({"mean": 0.3, "std": 0.6}, "std above 0 and at most 0.5, got 0.3 and 0.6$"),
+        ({"mean": -0.1, "std": 0.2}, "must be in 0..1, .*, got -0.1 and 0.2"),
+        ({"mean": 0.1, "std": 0}, "must be in 0..1, .*, got 0.1 and 0"),
+        ({"mean": float("nan"), "std": 0.1}, "must be in 0..1, .*, got nan and 0.1"),
     ],
 )
 def test_wrong_statistics_in_a_card(folder, moments, message):
@@ -269,6 +273,12 @@ def test_pairs(odd, pair):
     assert [type(number) for number in loader.normalize] == [float, float]
 
 
+@pytest.mark.parametrize("package, make", [("pandas", "Series"), ("torch", "tensor")])
+def test_pairs_of_other_packages(odd, package, make):
+    pair = getattr(pytest.importorskip(package), make)([0.25, 0.5])
+    assert ff.Loader(odd, normalize=pair).normalize == (0.25, 0.5)
+
+
 @pytest.mark.parametrize(
     "pair, right",
     [
@@ -276,6 +286,9 @@ def test_pairs(odd, pair):
         ((72.940352, 90.02118), "0.2860406, 0.35302424"),
         ([33, 79], "0.1294, 0.3098"),
         ((0, 255), "0, 1"),
+        ((0, 256), "0, 1.004"),
+        ((0.286, 90), "0.286, 0.3529"),
+        ((72.94, 0.353), "0.286, 0.353"),
         (((127.5,), (127.5,)), "0.5, 0.5"),
     ],
 )
@@ -322,5 +335,9 @@ def test_repr_names_each_part_of_parts(odd):
     part = odd.split(0.5, seed=4, stratify=True)[1].split(0.25)[0]
     assert repr(part).startswith(
         "Dataset(arrays, part 2 of split(0.5, seed=4, stratify=True), "
-        "part 1 of split(0.25, seed=0): 65 of 517 images of 5x7 "
+        "part 1 of split(0.25, seed=0) of 259: 65 of 517 images of 5x7 "
+    )
+    part, _ = odd.select(range(100)).split(0.5)
+    assert "(arrays, part 1 of split(0.5, seed=0) of 100: 50 of 517 images" in repr(
+        part
     )

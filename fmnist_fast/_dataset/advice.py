@@ -31,8 +31,11 @@ def wrong_images(images: Any, labels: Any) -> Exception:
     return ValueError(f"images must be {text}{hint}")
 
 
-def labels_hint(labels: Any) -> str:
-    """Return what to pass in place of labels, for the end of a message, or ""."""
+def labels_hint(labels: Any, named: bool) -> str:
+    """Return what to pass in place of labels, for the end of a message, or "".
+
+    `named` says whether the classes have names, which must stay in their order.
+    """
     is_array, array = isinstance(labels, np.ndarray), np.asarray(labels)
     text = "labels" if is_array else "numpy.asarray(labels)"
     if array.ndim == 0:
@@ -56,6 +59,8 @@ def labels_hint(labels: Any) -> str:
             text += ".astype('int64')"
         except (OverflowError, TypeError, ValueError):
             is_names = all(isinstance(label, str) for label in array.tolist())
+            if is_names and named:
+                return ".\nPass the number of the class in place of each name."
             unique = f"numpy.unique({text}, return_inverse=True)[1]"
             text = f"{unique}, and classes=numpy.unique({text})" * is_names
     return _pass(text)

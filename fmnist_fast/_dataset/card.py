@@ -155,9 +155,10 @@ def _card_moments(contents: Mapping[str, Any]) -> tuple[float, float] | None:
     mean, std = given.values()
     # The standard deviation is largest if half of the pixels are 0 and the others 1.
     if not (0 <= mean <= 1 and 0 < std <= 0.5):
+        hint = ".\nDivide those of pixels in 0..255 by 255." * (max(mean, std) > 1)
         raise ValueError(
-            "mean and std of pixels divided by 255 must be in 0..1 and in 0..0.5 "
-            f"without 0, got {mean} and {std}"
+            "mean must be in 0..1, and std above 0 and at most 0.5, got "
+            f"{mean} and {std}{hint}"
         )
     return float(mean), float(std)
 

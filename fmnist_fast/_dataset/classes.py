@@ -56,7 +56,9 @@ def _in_order(classes: Any) -> list[Any]:
     if is_ordered and not isinstance(classes, (str, bytes, bytearray)):
         return list(classes)
     hint = "Pass a list of names in the order of their labels."
-    if isinstance(classes, (Set, ValuesView)):
+    if isinstance(getattr(classes, "names", None), list):  # a datasets.ClassLabel
+        hint = "Pass classes.names."
+    elif isinstance(classes, (Set, ValuesView)):
         hint = f"It doesn't say which label a name has.\n{hint}"
     elif _is_integer(classes):
         hint = f"Pass list(map(str, range({classes}))) for classes without names."
@@ -106,6 +108,8 @@ def _hint(names: Sequence[Any]) -> str:
         return ".\nPass [name.decode() for name in classes]."
     if all(map(_is_integer, names)):
         return ".\nPass list(map(str, classes))."
+    if all(isinstance(pair, tuple) and len(pair) == 2 for pair in names):
+        return ".\nPass dict(classes)."
     return ""
 
 
@@ -133,6 +137,8 @@ def labels_of(classes: Sequence[str], names: Any) -> int | list[int]:
     """Return the label of a name, or the labels of a sequence of names."""
     if isinstance(names, str):
         return _label_of(classes, names)
+    if hasattr(names, "__array__"):  # of numpy or pandas
+        names = np.atleast_1d(names)
     if not isinstance(names, (list, tuple, np.ndarray)):
         raise TypeError(f"names must be a string or a sequence of them, got {names!r}")
     return [_label_of(classes, name) for name in names]

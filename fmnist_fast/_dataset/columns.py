@@ -37,6 +37,7 @@ class Columns(Suggesting):
     split_name: str | None
     source: str | None
     synthetic: bool
+    extra: dict[str, np.ndarray]
     _column: Any  # the images, or the Pictures of them
     _whole: Whole
     _card: dict[str, Any]  # the fields of a dataset.json
@@ -81,10 +82,13 @@ class Columns(Suggesting):
                 return self._column  # without a call: indexing it takes only 70 ns
             if key == "label":
                 return self.labels
-            raise KeyError(f"column must be 'image' or 'label', got {key!r}")
+            hint = f".\nUse extra[{key!r}]." if key in self.extra else ""
+            raise KeyError(f"column must be 'image' or 'label', got {key!r}{hint}")
+        if type(key) is slice:  # the quickest tests first
+            return new_row((self._column[key], self.labels[key]))
         n = len(self.labels)
-        if type(key) is not int:  # a slice or an int after the next line, or an array
-            key = key if type(key) is slice else row_or_rows(key, n)
+        if type(key) is not int:
+            key = int(key) if isinstance(key, np.integer) else row_or_rows(key, n)
             if type(key) is not int:
                 return new_row((self._column[key], self.labels[key]))
         if not -n <= key < n:  # tested here, which saves a call for each row
@@ -93,7 +97,8 @@ class Columns(Suggesting):
 
     def __iter__(self) -> Iterator[Row]:
         """Return an iterator over the rows: images with their labels."""
-        return map(new_row, zip(self._column, map(int, self.labels)))
+        labels = memoryview(self.labels)  # yields ints, without numpy's scalars
+        return map(new_row, zip(self._column, labels))
 
     def int2str(self, labels: Any) -> str | list[str]:
         """Return the class name of a label, or the class names of a sequence of labels.

@@ -46,7 +46,11 @@ def from_huggingface(ds: datasets.Dataset, image: str, label: str) -> dict[str, 
     """Return the arguments of Dataset._make, for Dataset.from_huggingface."""
     hf = _datasets()
     if not isinstance(ds, hf.Dataset):
-        hint = ". Pass one of its splits." if isinstance(ds, dict) else ""
+        hint = ""
+        if isinstance(ds, (hf.DatasetDict, hf.IterableDatasetDict)):
+            hint = ".\nPass one of its splits."
+        elif isinstance(ds, hf.IterableDataset):
+            hint = ".\nPass datasets.Dataset.from_list(list(ds), ds.features)."
         raise TypeError(
             f"ds must be a datasets.Dataset, got {type(ds).__module__}."
             f"{type(ds).__name__}{hint}"
@@ -111,9 +115,12 @@ def _checked_columns(
     hf: ModuleType, ds: datasets.Dataset, image: str, label: str
 ) -> tuple[_Column, list[str] | None]:
     """Return the image column, and the class names if the label column has them."""
-    for name in (image, label):
+    for argument, name in (("image", image), ("label", label)):
         if name not in ds.column_names:
-            raise ValueError(f"ds must have a column {name!r}, got {ds.column_names}")
+            raise ValueError(
+                f"ds must have a column {name!r}, got {ds.column_names}.\n"
+                f'Pass {argument}="NAME" with the name of the right column.'
+            )
     image_feature, label_feature = ds.features[image], ds.features[label]
     if not isinstance(image_feature, hf.Image):
         raise TypeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def kept_rows(
             f"function must be callable, got {one_line(repr(function), 40)}"
         )
     with_indices = checked_flag("with_indices", with_indices)
-    if not batched:
+    if not checked_flag("batched", batched):
         if batch_size is not None:
             raise ValueError(
                 f"batch_size requires batched=True, got batch_size={batch_size!r}"
@@ -61,7 +61,7 @@ def _results(
     """Yield what `function` returns for each row, if it is a bool."""
     for i, row in enumerate(columns):
         result = function(row, i) if with_indices else function(row)
-        if not isinstance(result, (bool, np.bool_)):
+        if type(result) is not bool and not isinstance(result, np.bool_):
             hint = ".\nReduce it with .any() or .all()." if np.ndim(result) else ""
             raise TypeError(
                 "the function must return True or False, got "
@@ -79,7 +79,10 @@ def first_part(
     fraction = _checked_fraction(fraction, len(labels))
     seed = checked_seed(seed)
     if checked_flag("stratify", stratify):
-        groups = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+        counts = np.bincount(labels)
+        keys = labels.astype(np.min_scalar_type(len(counts)))  # 16 bits sort quickly
+        rows = np.argsort(keys, kind="stable")
+        groups = np.split(rows, np.cumsum(counts[counts > 0]))[:-1]
         shares = _class_shares(groups, fraction, columns)
     else:
         groups = [np.arange(len(labels))]
@@ -99,22 +102,34 @@ def _checked_fraction(fraction: Any, n: int) -> Any:
         raise TypeError(
             f"fraction must be one number, got {fraction!r}{_split_hint(fraction)}"
         )
-    if isinstance(fraction, (bool, np.bool_)) or not isinstance(fraction, numbers.Real):
-        raise TypeError(f"fraction must be a number, got {fraction!r}")
-    is_count, number = isinstance(fraction, numbers.Integral), cast(Any, fraction)
+    is_array = np.ndim(fraction) == 0 and hasattr(fraction, "item")
+    number = fraction.item() if is_array else fraction  # float16 ends at 65,504
+    is_real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+    if not is_real:
+        got = one_line(repr(fraction), 40)
+        raise TypeError(f"fraction must be a number, got {got}")
+    is_count = isinstance(number, numbers.Integral)
     if not 0 < number < (n if is_count else 1):
         is_whole = not is_count and 1 < number < math.inf and number == int(number)
         hint = f".\nPass {int(number)} for a number of rows." if is_whole else ""
+        counts = f", or a number of rows in 1..{n - 1}" if n > 1 else ""
+        rows = f" for a dataset of {n} rows" if n < 2 else ""
         raise ValueError(
-            "fraction must be between 0 and 1, or a number of rows in "
-            f"1..{n - 1}, got {fraction}{hint}"
+            f"fraction must be between 0 and 1{counts}, got {fraction}{rows}{hint}"
         )
-    return int(number) / n if is_count else number
+    share = int(number) / n if is_count else number
+    if n and not 0 < round(share * n) < n:
+        raise ValueError(
+            f"fraction must leave a row in each part, got {fraction} of {n} rows"
+        )
+    return share
 
 
 def _split_hint(sizes: Sequence[Any]) -> str:
     """Return the calls that make parts of these sizes."""
     if len(sizes) < 2 or not all(isinstance(size, numbers.Real) for size in sizes):
+        return ""
+    if min(sizes) <= 0:
         return ""
     first, *rest = sizes
     if len(rest) == 1:
@@ -154,7 +169,7 @@ def _class_shares(
     missing = n_first - sum(shares)
     if not 0 <= missing <= len(to_round):
         low = math.ceil(10_000 / len(smallest)) / 10_000  # a row of the smallest class
-        sizes = f"a size from {low} to {1 - low:.4g}" if low < 0.5 else "0.5"
+        sizes = f"a fraction from {low} to {1 - low:.4g}" if low < 0.5 else "0.5"
         raise ValueError(
             "a stratified split requires a row of each class in both parts, got parts "
             f"of {n_first} and {n_rows - n_first} rows.\nThe smallest class, {name!r}, "

@@ -47,9 +47,12 @@ _USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
 def checked_dataset(dataset: Any) -> Dataset:
     """Return `dataset` if it is a Dataset."""
     if not isinstance(dataset, Dataset):
+        hint = "Make one from arrays with Dataset.from_arrays(images, labels)."
+        if isinstance(getattr(dataset, "dataset", None), Dataset):
+            is_subset = hasattr(dataset, "indices")  # of PyTorch, otherwise a loader
+            hint = f"Pass dataset.dataset{'.select(dataset.indices)' * is_subset}."
         raise TypeError(
-            f"dataset must be a Dataset, got {type(dataset).__name__}.\n"
-            "Make one from arrays with Dataset.from_arrays(images, labels)."
+            f"dataset must be a Dataset, got {type(dataset).__name__}.\n{hint}"
         )
     return dataset
 
@@ -133,7 +136,8 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
 
     Each may also be a sequence of one number, as in torchvision's `Normalize`.
     """
-    items = list(pair) if isinstance(pair, (tuple, list, np.ndarray)) else []
+    is_several = isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) > 0
+    items = list(pair) if is_several else []
     mean, std = map(_number_of, items) if len(items) == 2 else (None, None)
     if mean is None or std is None:
         sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
@@ -151,13 +155,14 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
             f"({mean}, {std})"
         )
     # Other pairs may be meant to scale, such as those with a negative mean.
-    if mean > 1 or (mean >= 0 and 1 < std <= 255):
+    if mean > 1 or (mean >= 0 and 1 < std <= 256):
         digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
-        right = ", ".join(f"{number / 255:.{digits}g}" for number in (mean, std))
+        right = [x / 255 if x > 1 else x for x in (mean, std)]
+        which = "they are those" if min(mean, std) > 1 else f"{max(mean, std)} is that"
         raise ValueError(
             "normalize=(mean, std) must be those of pixels in 0..1, so at most 1, got "
-            f"({mean}, {std}).\nIf they are those of pixels in 0..255, pass "
-            f"normalize=({right})."
+            f"({mean}, {std}).\nIf {which} of pixels in 0..255, pass "
+            f"normalize=({', '.join(f'{number:.{digits}g}' for number in right)})."
         )
     return mean, std
 

@@ -42,7 +42,7 @@ def test_a_device_gets_the_same_batches_as_the_cpu(small, make, dtype, channels_
 
 def test_options_and_states_of_a_device_are_those_of_its_batches(small, make):
     loader = make(small, 500, dtype="float16")
-    assert (loader.dtype, loader.normalize) == ("float16", "dataset")
+    assert (loader.dtype, loader.normalize) == ("float16", (small.mean, small.std))
     batches = iter(loader)
     assert operator.length_hint(batches) == 2
     next(batches), next(batches)

@@ -174,3 +174,12 @@ def test_a_message_about_missing_files_survives_locked_folders(as_nobody):
     locked.mkdir(mode=0)
     with pytest.raises(FileNotFoundError, match=f"{locked} is a folder"):
         ff.load("train", name=as_nobody)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+def test_a_cache_folder_that_may_not_be_written_is_named(as_nobody, monkeypatch):
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(as_nobody))
+    as_nobody.chmod(0o500)
+    with pytest.raises(PermissionError, match=f"{as_nobody}/fashion-mnist'$"):
+        ff.load("test", download=True)

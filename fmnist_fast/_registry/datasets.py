@@ -123,7 +123,7 @@ def find_spec(name: object) -> DatasetSpec:
     plain = {re.sub("[-/]", "", known): known for known in DATASETS}
     short = re.sub("[^a-z0-9]", "", str(name).lower())
     short = {"fmnist": "fashionmnist", "emnist": "emnistbalanced"}.get(short, short)
-    hint = did_you_mean(short, plain, 1)
+    hint = did_you_mean(short, plain, 1) or "."
     raise ValueError(
         f"name must be that of a published dataset, got {name!r}{hint}\n"
         f"The names are {', '.join(DATASETS)}."

@@ -108,7 +108,7 @@ def _find_splits(
                 at = half[0].path.with_name(half[1])
                 hints = " ".join(["", *hints_in(at.parent, [at.name])])
                 absent.append((half[0], f"{at}: no such file, plain or .gz.{hints}"))
-    if any(has_own_card(files.images.path.parent) for files in found):
+    if any(has_own_card(files.beside(CARD_NAME).path.parent) for files in found):
         absent = []  # a dataset with its own card may have other splits
     return found, absent
 
@@ -145,6 +145,10 @@ def _compare_file(
         for stem in part.stems
         if spelling(path.name, stem)
     ]
+    known = published_sha256(digest, items)
+    owner = owner_of(known)
+    if not published and owner and owner[0] in specs:
+        return "ok", f"{header}; the published {owner[0].title} file {owner[1]}"
     if not published:
         return (
             "ok",
@@ -152,7 +156,6 @@ def _compare_file(
         )
     if "labels" in path.name and items.ndim == 1 and items.size:
         header += f", labels {items.min()} to {items.max()}"
-    known = published_sha256(digest, items)
     for spec, stem in published:
         if is_published(spec, stem, known, path):
             how = "" if digest in spec.sha256_of(stem) else ", compressed differently"
@@ -160,7 +163,6 @@ def _compare_file(
     spec, stem = published[0]
     if is_published(spec, stem, known, path) is None:
         return "ok", f"{header}; only the format was checked: its SHA-256 is not known"
-    owner = owner_of(known)
     if owner is not None:
         return "DIFFERS", f"{header}; it is {owner[1]} of {owner[0].title}"
     expected = spec.sha256_of(stem)[path.suffix != ".gz"]

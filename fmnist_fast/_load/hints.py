@@ -13,7 +13,15 @@ from .._registry.datasets import DATASETS
 from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec
 from .cache import read_items
-from .names import find_file, idx_names, is_idx_name, names_in, spelling, subfolders
+from .names import (
+    find_file,
+    idx_names,
+    is_idx_name,
+    names_in,
+    pair_by_words,
+    spelling,
+    subfolders,
+)
 
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 # Patterns for files in which Hugging Face, Keras and Kaggle keep these datasets.
@@ -85,6 +93,7 @@ def files_nearby(
 def _owned_files(folder: Path, split: str) -> Iterator[tuple[File, DatasetSpec]]:
     """Yield the label file of each published split in a folder, and its dataset."""
     stems: dict[tuple[str, str], list[DatasetSpec]] = {}
+    found: list[File] = []
     for spec in DATASETS.values() if idx_names(folder) else ():
         if split in spec.splits:
             stems.setdefault(spec.splits[split].stems, []).append(spec)
@@ -94,6 +103,10 @@ def _owned_files(folder: Path, split: str) -> Iterator[tuple[File, DatasetSpec]]
             owner = owner_of_labels(labels) or (specs[0] if len(specs) == 1 else None)
             if owner is not None:
                 yield labels, owner
+                found.append(labels)
+    renamed = pair_by_words(folder, split)
+    if renamed and renamed[1] not in found and (owner := owner_of_labels(renamed[1])):
+        yield renamed[1], owner
 
 
 def owner_of_labels(labels: File) -> DatasetSpec | None:

@@ -172,3 +172,9 @@ def test_classes_with_commas_between(run, drawn, words):
     code, out, err = run("--root", drawn, "--class", words)
     message = f"--class must be words with spaces between, got {words!r}"
     assert (code, out, err) == (1, "", f"fmnist-fast: error: {message}\n")
+
+
+def test_a_folder_in_place_of_the_split(run):
+    code, out, err = run("--split", "../my data")
+    assert (code, out) == (1, "")
+    assert err.endswith(".\nPass --split train --root '../my data'.\n")

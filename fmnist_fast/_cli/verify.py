@@ -22,7 +22,7 @@ from .._load.published import longest_message
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
-from .arguments import add_shared, line_of
+from .arguments import add_shared, line_of, local
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ The exit code is 0 if all files are ok. Otherwise it is 1."""
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     about = "an IDX file or a folder (default: the data folders)"
-    command.add_argument("paths", nargs="*", metavar="PATH", help=about)
+    command.add_argument("paths", nargs="*", type=local, metavar="PATH", help=about)
     add_shared(command, "--name")
     add_shared(command, "--root")
 
@@ -67,14 +67,18 @@ def run(arguments: argparse.Namespace) -> int:
         folders, name = [*filter(None, folders), Path(expanded(name))], None
     spec = find_spec(DEFAULT if name is None else name)
     specs = [spec] if name else list(DATASETS.values())
-    pairs, missing = _find_pairs(paths, spec), []
+    pairs, missing, damaged = _find_pairs(paths, spec), [], []
     for folder in folders:
-        found, absent = _find_splits(folder, name, spec)
+        try:
+            found, absent = _find_splits(folder, name, spec)
+        except FormatError as error:  # of a card
+            damaged.append(str(error))
+            continue
         pairs += found
         paths += [file.path for files in found for file in (files.images, files.labels)]
         paths += [half.path for half, _ in absent if isinstance(half, File)]
         missing += absent
-    if not paths:
+    if not paths and not damaged:
         raise longest_message(error for error, _ in missing)
     verdicts = {path: _verify_file(path, specs) for path in paths}
     for files in pairs:
@@ -82,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [
         f"{word:8} {line_of(f'{at}: {why}')}" for at, (word, why) in verdicts.items()
     ]
+    lines += [f"{'DAMAGED':8} {line_of(why)}" for why in damaged]
     lines += [f"{'MISSING':8} {line_of(why)}" for _, why in missing]
     print("\n".join(lines))
     return int(any(not line.startswith("ok ") for line in lines))

@@ -4,7 +4,7 @@ The files are in a folder that the caller names, in $FMNIST_FAST_DATA, in the ca
 folder or at a URL. They are found by the names of the published files, in all spellings
 of `names`. In any other folder of IDX files they are found by three words in their
 names: the split (``train``; ``test`` or ``t10k``; any other), ``images`` or ``idx3``,
-and ``labels`` or ``idx1``.
+and ``labels`` or ``idx1``. If a dataset is asked for, the hash of the labels must agree.
 """
 
 from __future__ import annotations
@@ -120,11 +120,9 @@ def find_split(
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
-    asked = is_named or root is None
-    files = SplitFiles(pair[0], pair[1], split, spec.name, asked)
-    if is_url(root) or has_own_card(files.beside(CARD_NAME).path.parent):
-        return files
-    advice = how_to_replace(spec, split, root, is_named=is_named)
+    files = SplitFiles(pair[0], pair[1], split, spec.name, is_named or root is None)
+    is_own = is_url(root) or has_own_card(files.beside(CARD_NAME).path.parent)
+    advice = "" if is_own else how_to_replace(spec, split, root, is_named=is_named)
     return files._replace(advice=advice)
 
 

@@ -184,12 +184,11 @@ def _identify(
         return spec, ""
     owners = [published[0].name for published in map(owner_of, hashes) if published]
     others = [name for name in owners if name != spec.name]
-    root, hint = files.beside(CARD_NAME).root, ""
+    hint = ""
     if others:
-        hint = f"\nPass root={root!r}, name={others[0]!r}."
+        hint = f"\nPass root={files.beside(CARD_NAME).root!r}, name={others[0]!r}."
     elif files.is_named:
-        it = "it" if len(wrong) == 1 else "both"
-        hint = files.advice.replace("it, then", f"{it}, then")
+        hint = files.advice.replace(" it", " both", len(wrong) - 1)
     paths = " and ".join(str(file) for file, _, _ in wrong)
     _, reason, is_published_file = max(wrong, key=lambda entry: entry[2])
     text = f"{paths}: not the published {spec.title} file of that name. {reason}."

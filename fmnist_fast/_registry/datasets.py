@@ -144,5 +144,5 @@ def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
 def hint_if_folder(split: Any) -> str:
     """Return a hint if a split looks like a folder, which torchvision takes first."""
     if isinstance(split, os.PathLike) or re.search(r"[/\\]|^data", str(split)):
-        return f'.\nPass the folder second: load("train", "{split}")'
+        return f".\nPass split='train', root={str(split)!r}."
     return ""

@@ -183,3 +183,20 @@ def test_a_cache_folder_that_may_not_be_written_is_named(as_nobody, monkeypatch)
     as_nobody.chmod(0o500)
     with pytest.raises(PermissionError, match=f"{as_nobody}/fashion-mnist'$"):
         ff.load("test", download=True)
+
+
+def test_a_variable_that_names_a_file(tmp_path, monkeypatch, nowhere):
+    path = write_pair(tmp_path / "mine")[0]
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(path))
+    with pytest.raises(FileNotFoundError, match=f" in {path} .a file., {nowhere} .no"):
+        ff.load("test")
+
+
+def test_copies_in_the_cache_folder_are_no_hints(tmp_path, nowhere, mnist_root):
+    ff.load("test", mnist_root.as_uri(), name="mnist")
+    assert any((nowhere / "remote").rglob("t10k-labels*"))
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("train", name="mnist")
+    with pytest.raises(FileNotFoundError) as other:
+        ff.load("test", name="mnist")
+    assert "remote" not in f"{caught.value}{other.value}"

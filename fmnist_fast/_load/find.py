@@ -4,7 +4,7 @@ The files are in a folder that the caller names, in $FMNIST_FAST_DATA, in the ca
 folder or at a URL. They are found by the names of the published files, in all spellings
 of `names`. In any other folder of IDX files they are found by three words in their
 names: the split (``train``; ``test`` or ``t10k``; any other), ``images`` or ``idx3``,
-and ``labels`` or ``idx1``. If a dataset is asked for, the hash of the labels must agree.
+and ``labels`` or ``idx1``. If a dataset is asked for, the hash of the labels counts.
 """
 
 from __future__ import annotations
@@ -201,15 +201,13 @@ def _find_by_names(
     if half is not None:
         notes.append(companion_missing(*half))
         return [half[0]]
-    searched = [str(at) if at.is_dir() else f"{at} (no such folder)" for at in bases]
-    where = f" in {', '.join(searched)}."
-    if not searched:
+    where = f" in {', '.join(map(_place, bases))}."
+    if not bases:
         where = ": FMNIST_FAST_CACHE is off and FMNIST_FAST_DATA is not set."
     of = "" if any_dataset else f" of {spec.title}"
     notes.append(f"found no {split} files{of}{where}")
     for at in bases:
-        others = not is_named and at != config.cache_folder()
-        notes += files_nearby(at, split, spec, others=others)
+        notes += files_nearby(at, split, spec, others=not is_named)
     return []
 
 
@@ -220,6 +218,13 @@ def _pairs_in(
     for at in _folders_of(spec, bases):
         files = (find_file(at, stem) for stem in part.stems)
         yield [file for file in files if file is not None]
+
+
+def _place(at: Path) -> str:
+    """Return a searched folder for messages, and say so if it is none."""
+    if at.is_dir():
+        return str(at)
+    return f"{at} ({'a file' if os.path.lexists(at) else 'no such folder'})"
 
 
 def _folders_of(spec: DatasetSpec, bases: Iterable[Path]) -> list[Path]:

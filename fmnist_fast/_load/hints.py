@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from .. import config
 from .._io.paths import File
 from .._io.private import has_file
 from .._registry.datasets import DATASETS
@@ -76,10 +77,12 @@ def files_nearby(
     They say what to pass to load the files. `spec` is the dataset that was not found.
     With `others`, files of other datasets count also where those of `spec` can't be.
     """
-    hints: list[str] = []
+    cache, hints = config.cache_folder(), []
+    is_cache = cache is not None and base == cache.absolute()
     searched = [base / name for name in spec.folders]
     stems = spec.splits[split].stems if split in spec.splits else ()
-    for folder in dict.fromkeys([*searched, *subfolders(base)]):
+    near = () if is_cache else subfolders(base)  # it has folders of copies
+    for folder in dict.fromkeys([*searched, *near]):
         for labels, owner in _owned_files(folder, split):
             if owner is spec or others or folder in searched:
                 root = [] if folder == base else [f"root={str(folder)!r}"]

@@ -192,6 +192,13 @@ def test_a_variable_that_names_a_file(tmp_path, monkeypatch, nowhere):
         ff.load("test")
 
 
+def test_the_url_of_a_file_in_place_of_its_folder(tmp_path, nowhere):
+    url = tmp_path.as_uri()
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", f"{url}/{NAMES['test'][0]}.gz")
+    assert str(caught.value).endswith(f".\nPass the URL of its folder, {url!r}.")
+
+
 def test_copies_in_the_cache_folder_are_no_hints(tmp_path, nowhere, mnist_root):
     ff.load("test", mnist_root.as_uri(), name="mnist")
     assert any((nowhere / "remote").rglob("t10k-labels*"))

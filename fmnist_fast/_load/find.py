@@ -32,6 +32,7 @@ from .names import (
     find_by_words,
     find_file,
     idx_names,
+    is_idx_name,
     pair_by_words,
     spelling,
 )
@@ -269,7 +270,9 @@ def _fetch_files(part: SplitSpec, url: str) -> list[File]:
         dotted = stem.replace("-idx", ".idx")
         file = fetch_any(folder, stem, f"{stem}.gz", dotted, f"{dotted}.gz")
         if file is None:
-            raise FileNotFoundError(f"{shown(url)}: found no {stem} or {stem}.gz")
+            parent, _, name = shown(folder).rpartition("/")
+            hint = f".\nPass the URL of its folder, {parent!r}." * is_idx_name(name)
+            raise FileNotFoundError(f"{shown(url)}: found no {stem} or {stem}.gz{hint}")
         pair.append(file)
     fetch_any(folder, CARD_NAME, needed=False)
     return pair

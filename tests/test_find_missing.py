@@ -193,6 +193,7 @@ def test_a_variable_that_names_a_file(tmp_path, monkeypatch, nowhere):
 
 
 def test_the_url_of_a_file_in_place_of_its_folder(tmp_path, nowhere):
+    pytest.importorskip("fsspec")
     url = tmp_path.as_uri()
     with pytest.raises(FileNotFoundError) as caught:
         ff.load("test", f"{url}/{NAMES['test'][0]}.gz")
@@ -200,6 +201,7 @@ def test_the_url_of_a_file_in_place_of_its_folder(tmp_path, nowhere):
 
 
 def test_copies_in_the_cache_folder_are_no_hints(tmp_path, nowhere, mnist_root):
+    pytest.importorskip("fsspec")
     ff.load("test", mnist_root.as_uri(), name="mnist")
     assert any((nowhere / "remote").rglob("t10k-labels*"))
     with pytest.raises(FileNotFoundError) as caught:

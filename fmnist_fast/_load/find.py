@@ -207,7 +207,7 @@ def _find_by_names(
         where = ": FMNIST_FAST_CACHE is off and FMNIST_FAST_DATA is not set."
     of = "" if any_dataset else f" of {spec.title}"
     notes.append(f"found no {split} files{of}{where}")
-    for at in bases:
+    for at in bases if not any_dataset else ():  # otherwise `_find_any` adds them
         notes += files_nearby(at, split, spec, others=not is_named)
     return []
 
@@ -313,17 +313,22 @@ def _find_any(
 ) -> SplitFiles | None:
     """Return the files of a split, found by words in their names.
 
-    Raise FileNotFoundError if `folder` has files of another dataset instead.
+    Raise FileNotFoundError if `folder` has files of another dataset instead. If it has
+    none, the function adds to `notes` what the folder has.
     """
     files = _find_by_words(split, folder, notes)
-    if files is None and has_own_card(folder):
+    if files is not None:
+        return files
+    if has_own_card(folder):
         raise FileNotFoundError(
             f"{folder}: the dataset that its {CARD_NAME} describes has no split "
             f"{split!r}"
         )
-    if files is None and not is_known and distinct_files(folder, idx_names(folder)):
+    if is_known:
+        notes += files_nearby(folder, split, DATASETS[DEFAULT], others=True)
+    elif distinct_files(folder, idx_names(folder)):
         raise FileNotFoundError("\n".join(notes))
-    return files
+    return None
 
 
 def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | None:

@@ -369,7 +369,7 @@ def test_invalid_sequences(folder):
         ff.load_files([path, str(path)])
     with pytest.raises(ValueError, match=r"must name at least one file, got none"):
         ff.load_files([])
-    for source in (7, b"path"):
+    for source in (7, b"path", {path}, {path: 1}.keys()):
         with pytest.raises(TypeError, match=r"must be a pattern, a path or a sequence"):
             ff.load_files(source)
 

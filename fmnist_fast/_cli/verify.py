@@ -43,7 +43,8 @@ The command prints a line for each file. The line begins with one of these words
   MISSING  The file or the split was not found.
 
 Without --name, a published file of any of the datasets is ok.
-To replace a file, delete it, then run fmnist-fast download.
+To replace a file, delete it, then run fmnist-fast download. If the file is in a folder
+of your own, add --to FOLDER.
 The exit code is 0 if all files are ok. Otherwise it is 1."""
 
 

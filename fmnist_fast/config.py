@@ -47,8 +47,8 @@ def cache_folder() -> Path | None:
         Folder that the variable names. The default is the folder fmnist_fast in the
         user's cache folder. It may not exist yet. None for a user without a home.
     """
-    value = os.environ.get("FMNIST_FAST_CACHE")
-    if value == "off":
+    value = os.environ.get("FMNIST_FAST_CACHE", "")
+    if value.strip().lower() == "off":
         return None
     if value:
         return Path(expanded(value))

@@ -165,3 +165,16 @@ def test_a_class_whose_name_differs_only_in_case_from_another(run, tmp_path, pil
     )
     code, _, err = run("--root", tmp_path, "--class", "XY")
     assert code == 1 and "--class must be one of Xy, xY, got 'XY'\n" in err
+
+
+@pytest.mark.parametrize("words", ["Bag,Sandal", "8, 5"])
+def test_classes_with_commas_between(run, drawn, words):
+    code, out, err = run("--root", drawn, "--class", words)
+    message = f"--class must be words with spaces between, got {words!r}"
+    assert (code, out, err) == (1, "", f"fmnist-fast: error: {message}\n")
+
+
+def test_a_folder_in_place_of_the_split(run):
+    code, out, err = run("--split", "../my data")
+    assert (code, out) == (1, "")
+    assert err.endswith(".\nPass --split train --root '../my data'.\n")

@@ -215,8 +215,9 @@ def test_a_bad_card_is_named(run, tmp_path, command):
     ff.write_idx(tmp_path / NAMES[0], np.zeros((2, 3, 3), np.uint8))
     ff.write_idx(tmp_path / NAMES[1], np.arange(2, dtype=np.uint8))
     (tmp_path / "dataset.json").write_text('{"name": "\\ud800"}')
-    code, _, err = run(command, "--root", tmp_path)
-    assert code == 1 and f"{tmp_path / 'dataset.json'}: not a dataset card" in err
+    code, out, err = run(command, "--root", tmp_path)
+    text = {"verify": out, "info": err}[command]
+    assert code == 1 and f"{tmp_path / 'dataset.json'}: not a dataset card" in text
 
 
 # ---- other datasets than Fashion-MNIST ---------------------------------------------
@@ -243,3 +244,17 @@ def test_verify_files_without_known_hashes(tmp_path, spec, capsys):
         code = cli.main(["verify", "--name", "emnist/digits", "--root", str(tmp_path)])
     assert code == 0
     assert capsys.readouterr().out.count("format was checked: its SHA-256 is") == 4
+
+
+def test_verify_a_folder_with_a_damaged_card(run, drawn, published):
+    (published / "dataset.json").write_text("{")
+    code, out, err = run("verify", published, drawn)
+    assert (code, err, out.count("ok       ")) == (1, "", 4)
+    assert f"DAMAGED  {published / 'dataset.json'}: not a dataset card: Exp" in out
+
+
+@pytest.mark.parametrize("words", [["verify"], ["convert-idx", "a.npy"]])
+def test_a_url_is_not_a_path(run, words):
+    code, out, err = run(*words, "https://me:secret@example.com/a")
+    assert (code, out) == (2, "")
+    assert err.endswith(": must be a path, got URL https://***@example.com/a\n")

@@ -71,7 +71,7 @@ def test_the_highest_instruction_set_is_the_default():
 
 def test_show_config_shows_all_settings(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
-    monkeypatch.setenv("FMNIST_FAST_CACHE", "off")
+    monkeypatch.setenv("FMNIST_FAST_CACHE", "OFF")
     monkeypatch.delenv("FMNIST_FAST_OFFLINE", raising=False)
     ff.show_config()
     shown = dict(

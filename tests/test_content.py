@@ -13,6 +13,7 @@ import sys
 import tarfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def in_tar(name, mode="w"):
 
 ARRAY = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
 SWAPPED = np.frombuffer(header_of(0x08, 60000, 28, 28), ">u4").astype("<u4").tobytes()
+MANGLED = gzip.compress(IDX).decode("utf-8", "replace")
 CONTENTS = [
     ("a web page", PAGE),
     ("a web page", b"<html lang=en>"),
@@ -94,6 +96,12 @@ CONTENTS = [
     ("a CSV file", b"label,pixel1,pixel2\n2,0,0\n"),
     ("a CSV file", b'"5";"0";"0"\r\n'),
     ("a CSV file", b"5\t0\n"),
+    ("a text file of numbers", b"0, 1, 2\n"),
+    ("a text file of numbers", b"5\n0\n4\n"),
+    ("a text file of numbers", written(lambda file: np.savetxt(file, ARRAY[0]))),
+    ("a gzip file that a program has read as text", MANGLED.encode()),
+    ("a gzip file that a program has read as text", MANGLED.encode("ascii", "replace")),
+    *[("a zlib stream", zlib.compress(IDX, level)) for level in (1, 6, 9)],
     ("a text file", b"404: Not Found"),
     ("a text file", "Größe, länglich\n".encode() * 99),
     ("an empty file", b""),

@@ -113,7 +113,7 @@ def test_unknown_name_suggests_the_nearest(name, near):
 
 @pytest.mark.parametrize("name", ["cifar10", "", 3])
 def test_unknown_name_without_a_near_one_lists_all(name):
-    message = f"dataset, got {name!r}\nThe names are fashion-mnist, .*, qmnist\\.$"
+    message = rf"got {name!r}\.\nThe names are fashion-mnist, .*, qmnist\.$"
     with pytest.raises(ValueError, match=message):
         ff.load("train", name=name)
 

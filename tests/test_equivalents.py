@@ -77,9 +77,9 @@ def test_keywords_of_load(options, text):
 def test_a_folder_in_place_of_the_split(tmp_path):
     for folder in ("./data", str(tmp_path), tmp_path, "data", "../datasets"):
         rest = told(ValueError, lambda folder=folder: ff.load(folder))
-        assert rest == f'Pass the folder second: load("train", "{folder}")'
+        assert rest == f"Pass split='train', root={str(folder)!r}."
         rest = told(ValueError, lambda folder=folder: ff.load(folder, tmp_path))
-        assert rest == f'Pass the folder second: load("train", "{folder}")'
+        assert rest == f"Pass split='train', root={str(folder)!r}."
     with pytest.raises(ValueError, match=r"must be 'train' or 'test', got 'valid'$"):
         ff.load("valid")
 

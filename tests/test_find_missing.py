@@ -174,3 +174,38 @@ def test_a_message_about_missing_files_survives_locked_folders(as_nobody):
     locked.mkdir(mode=0)
     with pytest.raises(FileNotFoundError, match=f"{locked} is a folder"):
         ff.load("train", name=as_nobody)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+def test_a_cache_folder_that_may_not_be_written_is_named(as_nobody, monkeypatch):
+    monkeypatch.delenv("FMNIST_FAST_DATA", raising=False)
+    monkeypatch.setenv("FMNIST_FAST_CACHE", str(as_nobody))
+    as_nobody.chmod(0o500)
+    with pytest.raises(PermissionError, match=f"{as_nobody}/fashion-mnist'$"):
+        ff.load("test", download=True)
+
+
+def test_a_variable_that_names_a_file(tmp_path, monkeypatch, nowhere):
+    path = write_pair(tmp_path / "mine")[0]
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(path))
+    with pytest.raises(FileNotFoundError, match=f" in {path} .a file., {nowhere} .no"):
+        ff.load("test")
+
+
+def test_the_url_of_a_file_in_place_of_its_folder(tmp_path, nowhere):
+    pytest.importorskip("fsspec")
+    url = tmp_path.as_uri()
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("test", f"{url}/{NAMES['test'][0]}.gz")
+    assert str(caught.value).endswith(f".\nPass the URL of its folder, {url!r}.")
+
+
+def test_copies_in_the_cache_folder_are_no_hints(tmp_path, nowhere, mnist_root):
+    pytest.importorskip("fsspec")
+    ff.load("test", mnist_root.as_uri(), name="mnist")
+    assert any((nowhere / "remote").rglob("t10k-labels*"))
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load("train", name="mnist")
+    with pytest.raises(FileNotFoundError) as other:
+        ff.load("test", name="mnist")
+    assert "remote" not in f"{caught.value}{other.value}"

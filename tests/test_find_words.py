@@ -1,11 +1,13 @@
 """Any folder of IDX files: words in file names tell the split."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fmnist_fast as ff
+from fmnist_fast._cli.main import main
 from fmnist_fast._registry import datasets
 
 
@@ -160,3 +162,47 @@ def test_a_folder_excludes_root_and_download(tmp_path, options):
     message = f"{next(iter(options))} requires a dataset's name, got folder "
     with pytest.raises(ValueError, match=message):
         ff.load("train", name=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Copy of t10k-{}-ubyte.gz",
+        "fashion-mnist-t10k-{}-ubyte.gz",
+        "emnist-mnist-test-{}-ubyte.gz",
+        "qmnist-test-{}.gz",
+        "test_{}.bin",
+    ],
+)
+def test_every_way_to_load_finds_published_files_under_any_name(
+    tmp_path, monkeypatch, nowhere, real_root, name, capsys
+):
+    """Neither a name, nor that it is the default, leads to another search."""
+    for kind in ("images-idx3", "labels-idx1"):
+        path = real_root / f"t10k-{kind}-ubyte.gz"
+        (tmp_path / name.format(kind)).symlink_to(path)
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(tmp_path))
+    given = {"name": "fashion-mnist"}
+    for arguments in ({}, given, {"root": tmp_path}, {"root": tmp_path} | given):
+        assert ff.load("test", **arguments).name == "fashion-mnist"
+    assert ff.load("test", name=tmp_path).name == "fashion-mnist"
+    message = r"is a file of Fashion-MNIST\. Pass name='fashion-mnist'\."
+    for arguments in ({}, {"root": tmp_path}):
+        with pytest.raises(FileNotFoundError, match=message):
+            ff.load("test", **arguments, name="mnist")
+    assert main(["verify"]) == 1  # the training files are missing
+    found = r"; (the published Fashion-MNIST file|it is) t10k-"
+    assert len(re.findall(found, capsys.readouterr().out)) == 2
+
+
+def test_card_and_training_set_beside_the_folders_of_the_files(tmp_path):
+    for split in ("train", "t10k"):
+        for name in (f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte"):
+            items = np.zeros((6, 5, 4) if "images" in name else 6, np.uint8)
+            items[:3] = "images" in name
+            (tmp_path / name).mkdir()
+            ff.write_idx(tmp_path / name / name, items)
+    (tmp_path / "dataset.json").write_text('{"name": "pets", "classes": ["cat"]}')
+    dataset = ff.load("test", tmp_path)
+    assert (dataset.name, dataset.source) == ("pets", str(tmp_path))
+    assert "of pets/train" in repr(ff.Loader(dataset))

@@ -99,12 +99,14 @@ def test_the_trailing_bytes_of_a_bomb_are_not_counted():
     "junk", [b"\n", b"\0\0\n", b"junk" * 1000, bytes(70000) + b"\1", b"\x1f\x8b"]
 )
 def test_junk_after_gzip(tmp_path, way, content, junk):
-    path = tmp_path / "junk.gz"
+    path, reason = tmp_path / "junk.gz", "trailing bytes: only zeros may follow"
+    if junk[0] == 0x1F:
+        reason = "(damaged gzip data|truncated: the gzip data ends early)"
     for packed in (members(content), members(content[:9], content[9:])):
         # An end that repeats the size must not hide what is before it.
         for end in (b"", packed[-4:], packed[-4:] + bytes(9)):
             path.write_bytes(packed + junk + end)
-            with pytest.raises(FormatError, match=r"junk\.gz: (damaged|trunc.*early)"):
+            with pytest.raises(FormatError, match=rf"junk\.gz: {reason}"):
                 read_idx(path)
 
 
@@ -144,7 +146,7 @@ def test_a_size_that_occurs_in_the_data_is_no_end():
     content = header_of(0x08, 60) + b"\x44\0\0\0" * 15
     for packed in (gzip.compress(content, 0), members(content[:-9], content[-9:])):
         assert_same(read_idx(packed), slow_parse(content))
-        with pytest.raises(FormatError, match="damaged gzip data"):
+        with pytest.raises(FormatError, match=r"gzip data, got 6A 75 6E 6B$"):
             read_idx(packed + b"junk" + packed[-4:])
 
 

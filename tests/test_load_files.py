@@ -280,6 +280,14 @@ def test_cards_that_differ(tmp_path):
         ff.load_files(tmp_path / "*" / "*idx3*")
 
 
+def test_a_pickle_whose_folder_is_now_a_file_says_what_it_needs(folder, written):
+    content = pickle.dumps(load(folder))
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("")
+    with pytest.raises(FileNotFoundError, match="needs this file, which was not found"):
+        pickle.loads(content)
+
+
 def test_pickles_contain_only_paths(folder, written):
     dataset = load(folder, classes=["x", "y", "z"]).with_format("pil")
     content = pickle.dumps(dataset)
@@ -361,7 +369,7 @@ def test_invalid_sequences(folder):
         ff.load_files([path, str(path)])
     with pytest.raises(ValueError, match=r"must name at least one file, got none"):
         ff.load_files([])
-    for source in (7, b"path"):
+    for source in (7, b"path", {path}, {path: 1}.keys()):
         with pytest.raises(TypeError, match=r"must be a pattern, a path or a sequence"):
             ff.load_files(source)
 

@@ -50,9 +50,8 @@ def test_a_folder_of_ours_is_trusted(tmp_path):
 def test_a_folder_that_others_can_write_is_not(tmp_path, name, bits):
     trusted_folder(tmp_path, "decoded")
     (tmp_path / name).chmod(0o700 | bits)
-    with pytest.raises(
-        PermissionError, match=r"writable by other users .run chmod go-w"
-    ):
+    command = f"chmod go-w {(tmp_path / name).resolve()}"
+    with pytest.raises(PermissionError, match=rf"by other users \(run {command}\)"):
         trusted_folder(tmp_path, "decoded")
 
 

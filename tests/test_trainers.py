@@ -1,6 +1,7 @@
 """TorchLoader in packages that run a training loop for PyTorch."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from helpers.thread_workers import Threads, worker_info
@@ -15,6 +16,8 @@ from fmnist_fast.frameworks.torch import TorchLoader  # noqa: E402
 # These packages warn about versions of each other, and about machines with few cores.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+# Names of the adapter's module, which other tests import again.
+ADAPTER = TorchLoader._divide_among_workers.__globals__
 OPTIONS = {"batch_size": 64, "shuffle": True, "seed": 5, "augment": "standard"}
 
 
@@ -127,9 +130,7 @@ def thread_workers(monkeypatch):
     for name in vars(signal_handling):
         if name.startswith(("_set_", "_remove_")):
             monkeypatch.setattr(signal_handling, name, lambda *_: None)
-    # Other tests import the module again, so that TorchLoader may be of an older one.
-    names = TorchLoader._divide_among_workers.__globals__
-    monkeypatch.setitem(names, "get_worker_info", worker_info)
+    monkeypatch.setitem(ADAPTER, "get_worker_info", worker_info)
     monkeypatch.setattr(worker, "_worker_info", None)  # each thread sets it
     return Threads()
 
@@ -194,12 +195,8 @@ def test_the_last_batches_of_two_worker_processes(small):
 
 
 def test_a_worker_without_a_batch_has_a_state(small, monkeypatch):
-    from types import SimpleNamespace
-
-    from fmnist_fast.frameworks import torch as adapter
-
     info = SimpleNamespace(id=1, num_workers=2, seed=5)
-    monkeypatch.setattr(adapter, "get_worker_info", lambda: info)
+    monkeypatch.setitem(ADAPTER, "get_worker_info", lambda: info)
     loader = TorchLoader(small.select(range(3)), drop_last=True, **OPTIONS)
     before = loader.state_dict()
     assert list(loader) == []

@@ -341,6 +341,7 @@ def test_a_password_is_neither_shown_nor_saved(served, downloads):
         (f"{with_password}/part2-images-idx3-ubyte.gz", "could not be fetched"),
         (f"{with_password}/x-*-images-idx3-ubyte", "found no image file that matches"),
         (f"{with_password}/.x-images-idx3-ubyte", "must end in a file name"),
+        (f"{with_password}/{name}?key=s3cret", "a file name, got a query after it"),
         ([f"{with_password}/x"], r"must contain images-idx3.*\*\*\*@"),
         ([f"{with_password}/{name}"] * 2, "each file once"),
         ("no://somebody:s3cret@x/images-idx3", "no://"),

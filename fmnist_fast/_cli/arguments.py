@@ -13,6 +13,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .._io.paths import is_url, shown
 from .messages import in_options
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return value
+
+
+def local(text: str) -> str:
+    """Return `text`, which must be a path and not a URL."""
+    if is_url(text):
+        raise argparse.ArgumentTypeError(f"must be a path, got URL {shown(text)}")
+    return text
 
 
 def png(text: str) -> str:

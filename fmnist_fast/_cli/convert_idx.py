@@ -11,6 +11,7 @@ from .._io.files import naming, replacing
 from .._io.paths import expanded
 from .._io.private import open_file
 from ..errors import FormatError
+from .arguments import local
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,9 @@ The name of TARGET decides the format:
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     about = "an IDX file, a gzip-compressed IDX file or a .npy file"
-    command.add_argument("source", metavar="SOURCE", help=about)
-    command.add_argument("target", metavar="TARGET", help="the file to write")
+    command.add_argument("source", type=local, metavar="SOURCE", help=about)
+    about = "the file to write"
+    command.add_argument("target", type=local, metavar="TARGET", help=about)
     about = "replace TARGET if it exists"
     command.add_argument("--force", action="store_true", help=about)
 

@@ -89,6 +89,8 @@ def _classes_of(words: list[str], classes: Sequence[str]) -> list[str | int]:
         near = [name for name in classes if name.casefold() == word.casefold()]
         if len(near) > 1 and word not in near:
             raise ValueError(f"--class must be one of {', '.join(near)}, got {word!r}")
+        if not near and "," in word:
+            raise ValueError(f"--class must be words with spaces between, got {word!r}")
         if not near and re.fullmatch(r"-?\d+", word, re.ASCII):
             found.append(checked_integer("--class", int(word), 0, len(classes) - 1))
         else:

@@ -22,7 +22,7 @@ from .._load.published import longest_message
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
-from .arguments import add_shared, line_of
+from .arguments import add_shared, line_of, local
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,14 +43,15 @@ The command prints a line for each file. The line begins with one of these words
   MISSING  The file or the split was not found.
 
 Without --name, a published file of any of the datasets is ok.
-To replace a file, delete it, then run fmnist-fast download.
+To replace a file, delete it, then run fmnist-fast download. If the file is in a folder
+of your own, add --to FOLDER.
 The exit code is 0 if all files are ok. Otherwise it is 1."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     about = "an IDX file or a folder (default: the data folders)"
-    command.add_argument("paths", nargs="*", metavar="PATH", help=about)
+    command.add_argument("paths", nargs="*", type=local, metavar="PATH", help=about)
     add_shared(command, "--name")
     add_shared(command, "--root")
 
@@ -67,14 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
         folders, name = [*filter(None, folders), Path(expanded(name))], None
     spec = find_spec(DEFAULT if name is None else name)
     specs = [spec] if name else list(DATASETS.values())
-    pairs, missing = _find_pairs(paths, spec), []
+    pairs, missing, damaged = _find_pairs(paths, spec), [], []
     for folder in folders:
-        found, absent = _find_splits(folder, name, spec)
+        try:
+            found, absent = _find_splits(folder, name, spec)
+        except FormatError as error:  # of a card
+            damaged.append(str(error))
+            continue
         pairs += found
         paths += [file.path for files in found for file in (files.images, files.labels)]
         paths += [half.path for half, _ in absent if isinstance(half, File)]
         missing += absent
-    if not paths:
+    if not paths and not damaged:
         raise longest_message(error for error, _ in missing)
     verdicts = {path: _verify_file(path, specs) for path in paths}
     for files in pairs:
@@ -82,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [
         f"{word:8} {line_of(f'{at}: {why}')}" for at, (word, why) in verdicts.items()
     ]
+    lines += [f"{'DAMAGED':8} {line_of(why)}" for why in damaged]
     lines += [f"{'MISSING':8} {line_of(why)}" for _, why in missing]
     print("\n".join(lines))
     return int(any(not line.startswith("ok ") for line in lines))
@@ -108,7 +114,7 @@ def _find_splits(
                 at = half[0].path.with_name(half[1])
                 hints = " ".join(["", *hints_in(at.parent, [at.name])])
                 absent.append((half[0], f"{at}: no such file, plain or .gz.{hints}"))
-    if any(has_own_card(files.images.path.parent) for files in found):
+    if any(has_own_card(files.beside(CARD_NAME).path.parent) for files in found):
         absent = []  # a dataset with its own card may have other splits
     return found, absent
 
@@ -145,6 +151,10 @@ def _compare_file(
         for stem in part.stems
         if spelling(path.name, stem)
     ]
+    known = published_sha256(digest, items)
+    owner = owner_of(known)
+    if not published and owner and owner[0] in specs:
+        return "ok", f"{header}; the published {owner[0].title} file {owner[1]}"
     if not published:
         return (
             "ok",
@@ -152,7 +162,6 @@ def _compare_file(
         )
     if "labels" in path.name and items.ndim == 1 and items.size:
         header += f", labels {items.min()} to {items.max()}"
-    known = published_sha256(digest, items)
     for spec, stem in published:
         if is_published(spec, stem, known, path):
             how = "" if digest in spec.sha256_of(stem) else ", compressed differently"
@@ -160,7 +169,6 @@ def _compare_file(
     spec, stem = published[0]
     if is_published(spec, stem, known, path) is None:
         return "ok", f"{header}; only the format was checked: its SHA-256 is not known"
-    owner = owner_of(known)
     if owner is not None:
         return "DIFFERS", f"{header}; it is {owner[1]} of {owner[0].title}"
     expected = spec.sha256_of(stem)[path.suffix != ".gz"]

@@ -26,7 +26,7 @@ def reread(
     read, arguments = origin
     try:
         dataset = read(*arguments)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         missing = error.filename or error
         raise FileNotFoundError(
             f"{missing}: the pickled dataset {title!r} needs this file, which was not "

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from .. import config
 from .._io.paths import expanded
-from .._io.private import is_file, no_empty_folders, open_file
+from .._io.private import is_file, make_folder, no_empty_folders, open_file
 from .._io.progress import say
 from .._io.staging import tidy
 from .._registry.spec import PublishedFile
@@ -40,7 +40,9 @@ def fetch(files: Sequence[PublishedFile], folder: str | os.PathLike[str]) -> lis
         text = "FMNIST_FAST_OFFLINE is set, so nothing is fetched."
         raise DownloadError(f"{text}\n{_by_hand(missing, folder)}")
     with no_empty_folders(folder):
-        if missing and not folder.is_relative_to(config.cache_folder() or ""):
+        if missing and folder.is_relative_to(config.cache_folder() or ""):
+            make_folder(folder)
+        elif missing:
             folder.mkdir(parents=True, exist_ok=True)  # others may use it, too
         for i, file in enumerate(missing):
             if reasons := _fetch_one(file, folder):

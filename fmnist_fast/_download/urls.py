@@ -44,6 +44,11 @@ def find(pattern: str) -> list[str]:
     folder, _, name = pattern.rpartition("/")
     if not _WILDCARD.search(pattern):
         return [pattern]
+    if _is_http(pattern) and re.search(r"\?[^/]*=", name):
+        raise ValueError(
+            f"{shown(pattern.partition('?')[0])}: a URL must end in a file name, got a "
+            "query after it.\nDownload the file, and pass its path."
+        )
     if _is_offline(pattern):
         raise DownloadError(_offline_text(pattern))
     if not _is_http(pattern):

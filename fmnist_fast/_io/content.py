@@ -34,8 +34,8 @@ _DECOMPRESS = "Decompress it with `{} -dc FILE > OUT`, and use OUT."
 _TYPE = rb"[\x08\x09\x0b-\x0e]"  # the type byte of an IDX header
 _TEXT = rb"(\xef\xbb\xbf)?\s*"  # a byte order mark, and blanks
 
-# Patterns of the first bytes, with a name and advice. The first match counts. The content
-# may be hostile, so all patterns take linear time.
+# Patterns of the first bytes, with a name and advice. The first match counts. The
+# content may be hostile, so all patterns take linear time.
 _KINDS = (
     (rb"\Z", "an empty file", _LOST),
     (rb"\0{16,}\Z", "a file that begins with many zeros", _LOST),
@@ -80,6 +80,16 @@ _KINDS = (
     (rb"\x28\xb5\x2f\xfd", "a zstd file", _DECOMPRESS.format("zstd")),
     (rb"\x04\x22\x4d\x18", "an lz4 file", _DECOMPRESS.format("lz4")),
     (rb"\x1f\x8b", "a gzip file", _DECOMPRESS.format("gzip")),
+    (
+        rb"\x1f(\xef\xbf\xbd|\xc2\x8b|\?)\x08",
+        "a gzip file that a program has read as text",
+        f"Some of its bytes were lost. {_AGAIN}",
+    ),
+    (
+        rb"x[\x01\x9c\xda]",
+        "a zlib stream",
+        "Decompress it with Python's zlib.decompress, and use the result.",
+    ),
     (rb"\x89PNG\r\n", "a PNG image", _IMAGE),
     (rb"\xff\xd8\xff", "a JPEG image", _IMAGE),
     (rb"GIF8[79]a", "a GIF image", _IMAGE),
@@ -107,6 +117,11 @@ _KINDS = (
     (
         _TEXT + rb'"?[\w.+-]+"?[,;\t]"?[\w.+-]+"?[,;\t\r\n]',
         "a CSV file",
+        _READ.format("numpy.loadtxt"),
+    ),
+    (
+        _TEXT + rb"-?\d[\d.e+-]*[,;\s]+-?\d[\d.e+-]*[,;\s]",
+        "a text file of numbers",
         _READ.format("numpy.loadtxt"),
     ),
     (

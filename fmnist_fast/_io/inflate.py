@@ -19,6 +19,11 @@ def inflate(content: memoryview, source: str) -> Iterator[bytes]:
 
     position = 0
     while position < len(content):
+        if position and content[position] != 0x1F:
+            raise FormatError(
+                f"{source}: trailing bytes: only zeros may follow the gzip data, got "
+                f"{bytes(content[position : position + 4]).hex(' ').upper()}"
+            )
         member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         waiting: Any = b""
         while not member.eof:

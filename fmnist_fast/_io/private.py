@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Iterator
 from io import FileIO
@@ -65,7 +66,9 @@ def check_trusted(status: os.stat_result, path: str | os.PathLike[str]) -> None:
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(
-            errno.EPERM, "is writable by other users (run chmod go-w)", str(path)
+            errno.EPERM,
+            f"is writable by other users (run chmod go-w {shlex.quote(str(path))})",
+            str(path),
         )
 
 

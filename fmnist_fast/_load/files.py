@@ -7,7 +7,7 @@ import functools
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,8 @@ def _files(source: Any) -> list[str]:
     """Return the paths and URLs of the image files."""
     if isinstance(source, (str, os.PathLike)):
         return _matching(expanded(source))
-    if isinstance(source, (bytes, bytearray)) or not isinstance(source, Iterable):
+    # A set would have another order in every process.
+    if isinstance(source, (bytes, bytearray, Set)) or not isinstance(source, Iterable):
         raise TypeError(
             f"source must be a pattern, a path or a sequence, got {source!r}"
         )

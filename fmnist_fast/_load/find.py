@@ -4,7 +4,7 @@ The files are in a folder that the caller names, in $FMNIST_FAST_DATA, in the ca
 folder or at a URL. They are found by the names of the published files, in all spellings
 of `names`. In any other folder of IDX files they are found by three words in their
 names: the split (``train``; ``test`` or ``t10k``; any other), ``images`` or ``idx3``,
-and ``labels`` or ``idx1``.
+and ``labels`` or ``idx1``. If a dataset is asked for, the hash of the labels counts.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from .._registry.datasets import (
 from .._registry.spec import DatasetSpec, SplitSpec
 from ..errors import DownloadError
 from .hints import companion_missing, files_nearby, owner_of_labels
-from .names import distinct_files, find_file, idx_names, spelling, stem_of, words_of
+from .names import (
+    distinct_files,
+    find_by_words,
+    find_file,
+    idx_names,
+    is_idx_name,
+    pair_by_words,
+    spelling,
+)
 from .published import OR_SYNTHETIC, Root, fetch_splits, how_to_get, how_to_replace
 
-_SPLIT_WORDS = {"test": {"test", "t10k"}}
-_KINDS = {
-    "image": {"images", "image", "idx3"},
-    "label": {"labels", "label", "idx1", "idx2"},
-}
 _MAX_LISTED = 12  # file names in a message
 
 
@@ -64,6 +67,16 @@ class SplitFiles(NamedTuple):
     name: str | None = None
     is_named: bool = False
     advice: str = ""
+
+    def beside(self, name: str) -> File:
+        """Return the file `name` beside both files, which may not exist.
+
+        If each of them is in a folder of its own, it is beside these folders.
+        """
+        parents = {self.images.path.parent, self.labels.path.parent}
+        if len(parents) == 1:
+            return self.images.beside(name)
+        return File(Path(os.path.commonpath(parents), name))
 
 
 def find_split(
@@ -107,11 +120,11 @@ def find_split(
     if len(pair) < 2:
         advice = how_to_get(spec, split, part, root, is_named=is_named)
         raise FileNotFoundError("\n".join([*notes, advice]))
-    is_own = is_url(root) or has_own_card(pair[0].path.parent)
-    advice = "" if is_own else how_to_replace(spec, split, root, is_named=is_named)
     # A call with neither `name` nor `root` asks for Fashion-MNIST.
-    is_named = is_named or root is None
-    return SplitFiles(pair[0], pair[1], split, spec.name, is_named, advice)
+    files = SplitFiles(pair[0], pair[1], split, spec.name, is_named or root is None)
+    is_own = is_url(root) or has_own_card(files.beside(CARD_NAME).path.parent)
+    advice = "" if is_own else how_to_replace(spec, split, root, is_named=is_named)
+    return files._replace(advice=advice)
 
 
 def _download(spec: DatasetSpec, part: SplitSpec, root: Root) -> list[File]:
@@ -181,18 +194,21 @@ def _find_by_names(
         if len(pair) == 2 and (any_dataset or not _is_of_another(spec, pair[1])):
             return pair
     half = find_half(spec, part, bases)
+    # Without a name, the words are searched for afterwards, for files of any dataset.
+    for at in _folders_of(spec, bases) if half or not any_dataset else ():
+        pair = pair_by_words(at, split)
+        if pair and owner_of_labels(pair[1]) is spec:
+            return pair
     if half is not None:
         notes.append(companion_missing(*half))
         return [half[0]]
-    searched = [str(at) if at.is_dir() else f"{at} (no such folder)" for at in bases]
-    where = f" in {', '.join(searched)}."
-    if not searched:
+    where = f" in {', '.join(map(_place, bases))}."
+    if not bases:
         where = ": FMNIST_FAST_CACHE is off and FMNIST_FAST_DATA is not set."
     of = "" if any_dataset else f" of {spec.title}"
     notes.append(f"found no {split} files{of}{where}")
-    for at in bases:
-        others = not is_named and at != config.cache_folder()
-        notes += files_nearby(at, split, spec, others=others)
+    for at in bases if not any_dataset else ():  # otherwise `_find_any` adds them
+        notes += files_nearby(at, split, spec, others=not is_named)
     return []
 
 
@@ -200,10 +216,20 @@ def _pairs_in(
     spec: DatasetSpec, part: SplitSpec, bases: Iterable[Path]
 ) -> Iterator[list[File]]:
     """Yield the image file and the label file of a split in each folder, if found."""
-    for base in bases:
-        for name in spec.folders:
-            files = (find_file(base / name, stem) for stem in part.stems)
-            yield [file for file in files if file is not None]
+    for at in _folders_of(spec, bases):
+        files = (find_file(at, stem) for stem in part.stems)
+        yield [file for file in files if file is not None]
+
+
+def _place(at: Path) -> str:
+    """Return a searched folder for messages, and say so if it is none."""
+    if at.is_dir():
+        return str(at)
+    return f"{at} ({'a file' if os.path.lexists(at) else 'no such folder'})"
+
+
+def _folders_of(spec: DatasetSpec, bases: Iterable[Path]) -> list[Path]:
+    return [base / name for base in bases for name in spec.folders]
 
 
 def find_half(
@@ -244,7 +270,9 @@ def _fetch_files(part: SplitSpec, url: str) -> list[File]:
         dotted = stem.replace("-idx", ".idx")
         file = fetch_any(folder, stem, f"{stem}.gz", dotted, f"{dotted}.gz")
         if file is None:
-            raise FileNotFoundError(f"{shown(url)}: found no {stem} or {stem}.gz")
+            parent, _, name = shown(folder).rpartition("/")
+            hint = f".\nPass the URL of its folder, {parent!r}." * is_idx_name(name)
+            raise FileNotFoundError(f"{shown(url)}: found no {stem} or {stem}.gz{hint}")
         pair.append(file)
     fetch_any(folder, CARD_NAME, needed=False)
     return pair
@@ -285,17 +313,22 @@ def _find_any(
 ) -> SplitFiles | None:
     """Return the files of a split, found by words in their names.
 
-    Raise FileNotFoundError if `folder` has files of another dataset instead.
+    Raise FileNotFoundError if `folder` has files of another dataset instead. If it has
+    none, the function adds to `notes` what the folder has.
     """
     files = _find_by_words(split, folder, notes)
-    if files is None and has_own_card(folder):
+    if files is not None:
+        return files
+    if has_own_card(folder):
         raise FileNotFoundError(
             f"{folder}: the dataset that its {CARD_NAME} describes has no split "
             f"{split!r}"
         )
-    if files is None and not is_known and distinct_files(folder, idx_names(folder)):
+    if is_known:
+        notes += files_nearby(folder, split, DATASETS[DEFAULT], others=True)
+    elif distinct_files(folder, idx_names(folder)):
         raise FileNotFoundError("\n".join(notes))
-    return files
+    return None
 
 
 def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | None:
@@ -314,16 +347,10 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
             f"{folder}: found no IDX file. Its name must contain idx or ubyte."
         )
         return None
-    words, pair = _SPLIT_WORDS.get(split.lower(), {split.lower()}), []
-    for kind, kind_words in _KINDS.items():
-        matching = [
-            name
-            for name in names
-            if words & {*words_of(stem_of(name))} and kind_words & {*words_of(name)}
-        ]
-        paths = distinct_files(folder, matching)
+    pair = []
+    for kind, sets, paths in find_by_words(folder, split):
         if len(paths) != 1:
-            split_words, kinds = (" or ".join(sorted(w)) for w in (words, kind_words))
+            split_words, kinds = (" or ".join(sorted(words)) for words in sets)
             found = [path.name for path in paths or distinct_files(folder, names)]
             more = f" and {len(found) - _MAX_LISTED} more" * (len(found) > _MAX_LISTED)
             notes.append(
@@ -334,8 +361,11 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
             return None
         pair.append(File(paths[0]))
     owners = [
-        spec.name
+        spec
         for spec in DATASETS.values()
         if any(spelling(pair[0].path.name, p.images) for p in spec.splits.values())
     ]
-    return SplitFiles(pair[0], pair[1], split, owners[0] if len(owners) == 1 else None)
+    files = SplitFiles(pair[0], pair[1], split)
+    if len(owners) != 1 or _is_of_another(owners[0], pair[1]):
+        return files  # the hashes tell
+    return files._replace(name=owners[0].name)

@@ -7,13 +7,22 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from .. import config
 from .._io.paths import File
 from .._io.private import has_file
 from .._registry.datasets import DATASETS
 from .._registry.hashes import owner_of
 from .._registry.spec import DatasetSpec
 from .cache import read_items
-from .names import find_file, idx_names, is_idx_name, names_in, spelling, subfolders
+from .names import (
+    find_file,
+    idx_names,
+    is_idx_name,
+    names_in,
+    pair_by_words,
+    spelling,
+    subfolders,
+)
 
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz")
 # Patterns for files in which Hugging Face, Keras and Kaggle keep these datasets.
@@ -68,10 +77,12 @@ def files_nearby(
     They say what to pass to load the files. `spec` is the dataset that was not found.
     With `others`, files of other datasets count also where those of `spec` can't be.
     """
-    hints: list[str] = []
+    cache, hints = config.cache_folder(), []
+    is_cache = cache is not None and base == cache.absolute()
     searched = [base / name for name in spec.folders]
     stems = spec.splits[split].stems if split in spec.splits else ()
-    for folder in dict.fromkeys([*searched, *subfolders(base)]):
+    near = () if is_cache else subfolders(base)  # it has folders of copies
+    for folder in dict.fromkeys([*searched, *near]):
         for labels, owner in _owned_files(folder, split):
             if owner is spec or others or folder in searched:
                 root = [] if folder == base else [f"root={str(folder)!r}"]
@@ -85,6 +96,7 @@ def files_nearby(
 def _owned_files(folder: Path, split: str) -> Iterator[tuple[File, DatasetSpec]]:
     """Yield the label file of each published split in a folder, and its dataset."""
     stems: dict[tuple[str, str], list[DatasetSpec]] = {}
+    found: list[File] = []
     for spec in DATASETS.values() if idx_names(folder) else ():
         if split in spec.splits:
             stems.setdefault(spec.splits[split].stems, []).append(spec)
@@ -94,6 +106,10 @@ def _owned_files(folder: Path, split: str) -> Iterator[tuple[File, DatasetSpec]]
             owner = owner_of_labels(labels) or (specs[0] if len(specs) == 1 else None)
             if owner is not None:
                 yield labels, owner
+                found.append(labels)
+    renamed = pair_by_words(folder, split)
+    if renamed and renamed[1] not in found and (owner := owner_of_labels(renamed[1])):
+        yield renamed[1], owner
 
 
 def owner_of_labels(labels: File) -> DatasetSpec | None:

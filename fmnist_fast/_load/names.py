@@ -17,6 +17,11 @@ from .._io.paths import File
 from .._io.private import only_files
 
 _COPY = re.compile(r" ?\(\d+\)")  # a browser marks a second download like this
+_SPLIT_WORDS = {"test": {"test", "t10k"}}
+_KINDS = {
+    "image": {"images", "image", "idx3"},
+    "label": {"labels", "label", "idx1", "idx2"},
+}
 
 
 def names_in(folder: Path) -> list[str]:
@@ -109,6 +114,30 @@ def _names_of_idx(folder: Path) -> list[str]:
         if not name.startswith(".")  # such as a file that is still being written
         and is_idx_name(name)
     ]
+
+
+def find_by_words(
+    folder: Path, split: str
+) -> Iterator[tuple[str, list[set[str]], list[Path]]]:
+    """Yield the kind, the sets of words and the files, of images and of labels.
+
+    A file's name has a word of each set, the first of which stands for the split.
+    """
+    names = idx_names(folder)
+    split_words = _SPLIT_WORDS.get(split.lower(), {split.lower()})
+    for kind, words in _KINDS.items():
+        matching = [
+            name
+            for name in names
+            if split_words & {*words_of(stem_of(name))} and words & {*words_of(name)}
+        ]
+        yield kind, [split_words, words], distinct_files(folder, matching)
+
+
+def pair_by_words(folder: Path, split: str) -> list[File]:
+    """Return the image file and the label file of a split, or none if not one each."""
+    found = [paths for _, _, paths in find_by_words(folder, split)]
+    return [File(path) for [path] in found] if [*map(len, found)] == [1, 1] else []
 
 
 def is_idx_name(name: str) -> bool:

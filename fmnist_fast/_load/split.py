@@ -30,7 +30,7 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
 
     The warning says that a file has the name of a published file, but other content.
     """
-    card_file = files.images.beside(CARD_NAME)
+    card_file = files.beside(CARD_NAME)
     card = read_card(card_file.path.parent, str(card_file))
     synthetic = bool(card.get("synthetic", False))
     spec = DATASETS.get(files.name or "")
@@ -57,7 +57,7 @@ def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
             card.get("classes", published and published.classes),
             name=name,
             split=files.split,
-            source=str(files.images.path.parent),
+            source=str(card_file.path.parent),
             synthetic=synthetic,
             extra={key: read_only(column[rows]) for key, column in extra.items()},
             origin=(_read_again, (files, cache)),
@@ -116,7 +116,8 @@ def _beside(
 
 def _training_files(files: SplitFiles) -> SplitFiles | None:
     """Return the training files in the folder of another split, if it has both."""
-    folder, spec = files.images.path.parent, DATASETS.get(files.name or "")
+    folder = files.beside(CARD_NAME).path.parent
+    spec = DATASETS.get(files.name or "")
     if spec is None:
         try:
             return find_split("train", name=folder)
@@ -183,9 +184,11 @@ def _identify(
         return spec, ""
     owners = [published[0].name for published in map(owner_of, hashes) if published]
     others = [name for name in owners if name != spec.name]
-    hint = f"\nPass root={files.images.root!r}, name={others[0]!r}." if others else ""
-    if files.is_named and not others:
-        hint = files.advice
+    hint = ""
+    if others:
+        hint = f"\nPass root={files.beside(CARD_NAME).root!r}, name={others[0]!r}."
+    elif files.is_named:
+        hint = files.advice.replace(" it", " both", len(wrong) - 1)
     paths = " and ".join(str(file) for file, _, _ in wrong)
     _, reason, is_published_file = max(wrong, key=lambda entry: entry[2])
     text = f"{paths}: not the published {spec.title} file of that name. {reason}."
@@ -234,7 +237,7 @@ def _owner_of_both(
     name = card.get("name")
     if owner is not None and name in DATASETS and name != owner.name:
         raise FormatError(
-            f"{files.images.beside(CARD_NAME)}: name must be {owner.name!r}, the "
+            f"{files.beside(CARD_NAME)}: name must be {owner.name!r}, the "
             f"dataset of the files beside it, got {name!r}"
         )
     return owner
@@ -264,6 +267,11 @@ def check_images_and_labels(
 ) -> None:
     """Raise FormatError unless the items are images and equally many labels."""
     shape = image_items.shape
+    if (len(shape), label_items.ndim) == (1, 3):
+        raise FormatError(
+            f"{images}: has labels, and {labels} has images.\n"
+            "Swap the names of the two files."
+        )
     if image_items.dtype != np.uint8 or len(shape) != 3 or 0 in shape[1:]:
         raise FormatError(
             f"{images}: images must be uint8 with 3 dimensions, got "

@@ -123,7 +123,7 @@ def find_spec(name: object) -> DatasetSpec:
     plain = {re.sub("[-/]", "", known): known for known in DATASETS}
     short = re.sub("[^a-z0-9]", "", str(name).lower())
     short = {"fmnist": "fashionmnist", "emnist": "emnistbalanced"}.get(short, short)
-    hint = did_you_mean(short, plain, 1)
+    hint = did_you_mean(short, plain, 1) or "."
     raise ValueError(
         f"name must be that of a published dataset, got {name!r}{hint}\n"
         f"The names are {', '.join(DATASETS)}."
@@ -144,5 +144,5 @@ def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
 def hint_if_folder(split: Any) -> str:
     """Return a hint if a split looks like a folder, which torchvision takes first."""
     if isinstance(split, os.PathLike) or re.search(r"[/\\]|^data", str(split)):
-        return f'.\nPass the folder second: load("train", "{split}")'
+        return f".\nPass split='train', root={str(split)!r}."
     return ""

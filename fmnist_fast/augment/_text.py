@@ -58,7 +58,8 @@ def parse_transforms(text: str) -> str | tuple[Transform, ...]:
         tree: Any = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError(
-            f"augment must be a list of transforms, got {text[:80]!r}: {error}"
+            f"augment must be a list of transforms, got {text[:80]!r}: "
+            f"{getattr(error, 'msg', error)}"
         ) from None
     nodes = tree.elts if isinstance(tree, (ast.List, ast.Tuple)) else [tree]
     try:

@@ -26,7 +26,7 @@ from .data import FILES, MEAN, STD
 EXAMPLE = Path(__file__).parents[1] / "examples" / "moved_torch.py"
 BATCH_SIZE, WORKERS = 64, 2
 CNN_STEPS = 200
-ROUNDS = {"cnn": 3, "mlp": 5}
+ROUNDS = {"cnn": 7, "mlp": 5}
 
 
 def measure(quick: bool) -> dict[str, dict[str, float]]:

@@ -136,11 +136,11 @@ def _gain(figures: dict) -> str:
     cnn, mlp = part["figures"]["cnn"], part["figures"]["mlp"]
     text = (
         "The table above measures loaders alone. This is training, compared with "
-        "training behind torchvision's dataset and a DataLoader with two workers. A "
-        "CNN that trains on a CPU gains "
-        f"little: 200 steps take {_instead(cnn)}. The network takes the rest of the "
-        "time, and no loader makes it faster. A small MLP gains most of its time: an "
-        f"epoch takes {_instead(mlp)}."
+        "training behind torchvision's dataset and a DataLoader with two workers. With "
+        f"a CNN that trains on a CPU, 200 steps take {_instead(cnn)} and no more. The "
+        "network takes the rest of the time, and no loader makes it faster. With a "
+        "small MLP, the loader is nearly the whole time: an epoch takes "
+        f"{_instead(mlp)}."
     )
     return f"{_wrapped(text)}\n\n{_wrapped(_measured_training([part]))}"
 

@@ -79,7 +79,7 @@ def _comparison(figures: dict) -> str:
     better = f"Where others are better: {'; '.join(won)}." if won else _NO_MORE
     rest = (
         f"{better} [docs/comparison.md](docs/comparison.md) has the method, all "
-        f"contenders, versions and settings. {_machine(result)}"
+        f"contenders, versions and settings. {_machines([result])}"
     )
     table = tables.works_table(result, README_WORKS)
     leads = "\n".join(f"- {_wrapped(line, 2)}" for line in _leads(result, first))
@@ -305,16 +305,16 @@ def _measured_training(parts: list[dict]) -> str:
 
 
 def _machines(results: list[dict]) -> str:
-    """Return a sentence for each machine and day of some results."""
-    return " ".join(dict.fromkeys(map(_machine, results)))
-
-
-def _machine(result: dict) -> str:
-    about = result["machine"]
-    versions = f"Python {about['python']}, numpy {about['numpy']}"
-    return (
-        f"Machine: {about['cores']} cores of {about['processor']}, {versions}, "
-        f"{about['time'][:10]}."
+    """Return a sentence for each machine of some results, with the days."""
+    days: dict[str, list[str]] = {}
+    for result in results:
+        about = result["machine"]
+        versions = f"Python {about['python']}, numpy {about['numpy']}"
+        machine = f"Machine: {about['cores']} cores of {about['processor']}, {versions}"
+        days.setdefault(machine, []).append(about["time"][:10])
+    return " ".join(
+        f"{machine}, {' and '.join(sorted(set(dates)))}."
+        for machine, dates in days.items()
     )
 
 

@@ -96,7 +96,7 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
     key = name.casefold()
     near = [key]
     if key not in folded:
-        near = difflib.get_close_matches(key, folded, most)
+        near = difflib.get_close_matches(key, folded, most, 0.65)
     texts = " or ".join(repr(folded[key]) for key in near)
     return f". Did you mean {texts}?" if near else ""
 

@@ -300,7 +300,7 @@ _TABLES = {
         "categorical": 'Pass "onehot".',
         "sparse int long": 'Pass "int64".',
     },
-    "interpolation": {"bicubic lanczos area": 'Pass "bilinear", which is nearest.'},
+    "interpolation": {"bicubic lanczos area": 'Pass "bilinear", the closest one.'},
 }
 
 

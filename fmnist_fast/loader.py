@@ -165,7 +165,8 @@ class Loader(Suggesting):
     def __setattr__(self, name: str, value: Any) -> None:
         """Raise AttributeError for public names, which are fixed."""
         if "_progress" in self.__dict__ and not name.startswith("_"):
-            raise AttributeError(f"{name} of a Loader is fixed. Make another Loader.")
+            advice = "Call set_epoch." if name == "epoch" else "Make another Loader."
+            raise AttributeError(f"{name} of a Loader is fixed. {advice}")
         super().__setattr__(name, value)
 
     @property

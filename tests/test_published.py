@@ -73,7 +73,7 @@ def test_nothing_is_fetched_without_download(nowhere, asked):
         f"found no test files of MNIST in {nowhere} (no such folder).\n",
         f"Download the files (1.7 MB) into {nowhere / 'mnist'}:\n",
         '  in Python:  ff.load("test", name="mnist", download=True)\n',
-        "  in a shell: fmnist-fast download mnist  (all splits)\n",
+        "  in a shell: fmnist-fast download mnist  # all splits\n",
         "  https://ossci-datasets.s3.amazonaws.com/mnist/t10k-images-idx3-ubyte.gz\n",
         "  https://ossci-datasets.s3.amazonaws.com/mnist/t10k-labels-idx1-ubyte.gz\n",
     ):

@@ -108,7 +108,7 @@ def test_the_gain_is_a_median_over_rounds_in_turn(gain, monkeypatch):
     monkeypatch.setattr(gain, "_seconds", seconds)
     loaders = {"torchvision": "abcdef", "fmnist_fast": "ABCDEF"}
     figures = gain._compare(object, 2, loaders, 3)
-    assert figures.pop("saved") == pytest.approx(0.2)
+    assert figures.pop("saved") == pytest.approx(0.5)
     assert figures == {"torchvision": 20, "fmnist_fast": 10}
     warm_up = [[*"abcde"], [*"ABCDE"]]
     assert taken == warm_up + [[*"ab"], [*"AB"]] * 3

@@ -99,7 +99,7 @@ def _commands(
     name = f', name="{spec.name}"' if is_named else ""
     return (
         f'  in Python:  ff.load("{split}"{in_python}{name}, download=True)',
-        f"  in a shell: fmnist-fast download {spec.name}{in_shell}  (all splits)",
+        f"  in a shell: fmnist-fast download {spec.name}{in_shell}  # all splits",
     )
 
 

@@ -27,12 +27,10 @@ def kept_rows(
     batch_size: int | None,
 ) -> np.ndarray:
     """Return the mask of the rows that `function` keeps, for Dataset.filter."""
-    if not callable(function):
-        raise TypeError(
-            f"function must be callable, got {one_line(repr(function), 40)}"
-        )
     with_indices = checked_flag("with_indices", with_indices)
-    if not checked_flag("batched", batched):
+    batched = checked_flag("batched", batched)
+    _check_function(function, with_indices, batched)
+    if not batched:
         if batch_size is not None:
             raise ValueError(
                 f"batch_size requires batched=True, got batch_size={batch_size!r}"
@@ -53,6 +51,35 @@ def kept_rows(
             )
         keep[begin:end] = mask
     return keep
+
+
+def _check_function(function: Any, with_indices: bool, batched: bool) -> None:
+    """Raise TypeError for a function that can't be called with a row, or with rows."""
+    if not callable(function):
+        is_mask = np.ndim(function) == 1
+        hint = ".\nPass the mask to select: dataset.select(mask)." * is_mask
+        got = one_line(repr(function), 40)
+        raise TypeError(f"function must be callable, got {got}{hint}")
+    import inspect  # slow to import, and needed only here
+
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions in C have none
+        return
+    row, use = "row", "It gets a row: use row.image and row.label."
+    if batched:
+        row, use = "rows", "It gets rows: use rows.image and rows.label."
+    given = (row, "i") if with_indices else (row,)
+    try:
+        signature.bind(*given)
+    except TypeError:
+        word = getattr(function, "__name__", type(function).__name__)
+        is_more = not with_indices and len(signature.parameters) > 1
+        more = "\nTo get row numbers too: Pass with_indices=True." * is_more
+        raise TypeError(
+            f"function must be callable as function({', '.join(given)}), got "
+            f"{word}{signature}.\n{use}{more}"
+        ) from None
 
 
 def _results(

@@ -141,12 +141,14 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
     mean, std = map(_number_of, items) if len(items) == 2 else (None, None)
     if mean is None or std is None:
         sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
+        one = ".\nPass one of each, such as normalize=(0.286, 0.353)."
         if len(items) == 2 and sizes[0] == sizes[1] > 1:
             raise ValueError(
                 "normalize must have one mean and one standard deviation, because "
-                f"images are grayscale, got {sizes[0]} of each"
+                f"images are grayscale, got {sizes[0]} of each{one}"
             )
         hint = ".\nPass its .normalize." if hasattr(pair, "normalize") else ""
+        hint = one if len(items) == 3 else hint  # a mean for each color
         got = one_line(repr(pair), 60)
         raise TypeError(f"normalize must be {_NORMALIZE}, got {got}{hint}")
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
@@ -159,10 +161,12 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
         digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
         right = [x / 255 if x > 1 else x for x in (mean, std)]
         which = "they are those" if min(mean, std) > 1 else f"{max(mean, std)} is that"
+        hint = f".\nIf {which} of pixels in 0..255, pass normalize=("
+        hint += f"{', '.join(f'{number:.{digits}g}' for number in right)})."
+        is_likely = all(x <= 1 or 2.5 < x <= 256 for x in (mean, std))
         raise ValueError(
             "normalize=(mean, std) must be those of pixels in 0..1, so at most 1, got "
-            f"({mean}, {std}).\nIf {which} of pixels in 0..255, pass "
-            f"normalize=({', '.join(f'{number:.{digits}g}' for number in right)})."
+            f"({mean}, {std}){hint * is_likely}"
         )
     return mean, std
 

@@ -310,7 +310,7 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
     `value` is that of a keyword. For a generator of random numbers it tells the seed.
     """
     if name in _SEEDS and table in ("Loader", "Dataset.split", "Dataset.show"):
-        return f"Pass seed={_seed_of(value)}."
+        return seed_hint(value)
     if name == "train" and table == "load":
         return f'Pass the split by name: load("{"train" if value else "test"}").'
     for names, text in _TABLES.get(table, {}).items():
@@ -319,10 +319,15 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
     return ""
 
 
-def _seed_of(generator: Any) -> int:
-    """Return an integer, the seed of a torch or numpy generator, or 0."""
+def seed_hint(generator: Any) -> str:
+    """Return what to pass for an integer, or a generator of torch, numpy or Python."""
+    seed = generator
     if hasattr(generator, "initial_seed"):
-        return int(generator.initial_seed()) % 2**64
-    sequence = getattr(getattr(generator, "bit_generator", None), "seed_seq", None)
-    seed = getattr(sequence, "entropy", generator)
-    return int(seed) % 2**64 if isinstance(seed, Integral) else 0
+        seed = generator.initial_seed()
+    elif hasattr(generator, "bit_generator"):
+        seed = getattr(generator.bit_generator.seed_seq, "entropy", None)
+    elif generator is None:
+        seed = 0
+    if isinstance(seed, Integral):
+        return f"Pass seed={int(seed) % 2**64}."
+    return "Pass the seed of your generator, such as seed=0."

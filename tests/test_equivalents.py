@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import pickle
+import random
 import re
 import subprocess
 import sys
@@ -51,11 +52,25 @@ def test_a_generator_becomes_its_seed(small):
         (np.random.default_rng(7), 7),
         (99, 99),
         (None, 0),
-        (object(), 0),
     ]:
         rest = told(TypeError, lambda g=generator: ff.Loader(small, generator=g))
         assert rest == f"Pass seed={seed}."
     assert told(TypeError, lambda: small.split(0.5, generator=5)) == "Pass seed=5."
+
+
+def test_a_generator_in_place_of_a_seed(small):
+    for generator in (np.random.RandomState(3), random.Random(3), object()):
+        for call in (ff.Loader, lambda ds, **options: ds.split(0.5, **options)):
+            rest = told(TypeError, lambda g=generator, f=call: f(small, rng=g))
+            assert rest == "Pass the seed of your generator, such as seed=0."
+    for seed, text in [
+        (np.random.default_rng(7), "Pass seed=7."),
+        (random.Random(3), "Pass the seed of your generator, such as seed=0."),
+    ]:
+        assert told(TypeError, lambda s=seed: ff.Loader(small, seed=s)) == text
+        assert told(TypeError, lambda s=seed: small.split(0.5, seed=s)) == text
+    with pytest.raises(TypeError, match=r"seed must be an integer, got 'x'$"):
+        ff.Loader(small, seed="x")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def kept_rows(
 def _check_function(function: Any, with_indices: bool, batched: bool) -> None:
     """Raise TypeError for a function that can't be called with a row, or with rows."""
     if not callable(function):
-        is_mask = np.ndim(function) == 1
+        is_mask = isinstance(function, (list, np.ndarray))
         hint = ".\nPass the mask to select: dataset.select(mask)." * is_mask
         got = one_line(repr(function), 40)
         raise TypeError(f"function must be callable, got {got}{hint}")
@@ -105,6 +105,12 @@ def first_part(
     labels = columns.labels
     fraction = _checked_fraction(fraction, len(labels))
     seed = checked_seed(seed)
+    if isinstance(stratify, (list, np.ndarray)):
+        got = one_line(repr(stratify), 40)
+        raise TypeError(
+            f"stratify must be True or False, got {got}.\n"
+            "Pass stratify=True. The classes are those of the dataset."
+        )
     if checked_flag("stratify", stratify):
         counts = np.bincount(labels)
         keys = labels.astype(np.min_scalar_type(len(counts)))  # 16 bits sort quickly
@@ -258,8 +264,8 @@ def _row_numbers(rows: Any, n: int) -> np.ndarray:
 def joined(parts: Sequence[Any]) -> dict[str, Any]:
     """Return the values of a dataset that has the rows of all `parts`."""
     first, *others = parts
-    for other in others:
-        check_same_kind(first, other)
+    for part in parts:  # the first may be a list, if the method is called on the class
+        check_same_kind(first, part)
     values: dict[str, Any] = dict.fromkeys(("name", "split_name", "source"))
     values["_card"] = {}
     for name in values:

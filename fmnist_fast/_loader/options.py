@@ -48,6 +48,8 @@ def checked_dataset(dataset: Any) -> Dataset:
     """Return `dataset` if it is a Dataset."""
     if not isinstance(dataset, Dataset):
         hint = "Make one from arrays with Dataset.from_arrays(images, labels)."
+        if isinstance(dataset, str):
+            hint = f"Load it first: Loader(load({dataset!r}))."
         if isinstance(getattr(dataset, "dataset", None), Dataset):
             is_subset = hasattr(dataset, "indices")  # of PyTorch, otherwise a loader
             hint = f"Pass dataset.dataset{'.select(dataset.indices)' * is_subset}."
@@ -55,6 +57,16 @@ def checked_dataset(dataset: Any) -> Dataset:
             f"dataset must be a Dataset, got {type(dataset).__name__}.\n{hint}"
         )
     return dataset
+
+
+def checked_batch_size(value: Any) -> int:
+    """Check `batch_size`, which is None in PyTorch for single rows."""
+    if value is None:
+        raise TypeError(
+            "batch_size must be an integer, got None.\n"
+            "For single rows, loop over the dataset."
+        )
+    return checked_integer("batch_size", value, 1, MAX_ROWS)
 
 
 def shown(values: dict[str, Any], normalized_as: str) -> str:

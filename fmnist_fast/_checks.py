@@ -42,6 +42,11 @@ def checked_flag(name: str, value: Any) -> bool:
 
 def checked_seed(value: Any, name: str = "seed") -> int:
     """Check that a value is an integer in 0..2**64-1."""
+    if hasattr(value, "bit_generator") or hasattr(value, "random"):
+        from ._equivalents import seed_hint  # needed only for errors
+
+        got = type(value).__name__
+        raise TypeError(f"{name} must be an integer, got {got}.\n{seed_hint(value)}")
     return checked_integer(name, value, 0, 2**64 - 1)
 
 

@@ -71,9 +71,11 @@ _NAMES = {
     "Sequential": "Use Compose, or a list.",
     # functions and classes of torch, torchvision, Keras, Hugging Face and scikit-learn
     "DataLoader": _LOADERS,
+    "ImageDataGenerator": _AUGMENT,
+    "default_collate": "It isn't needed. Batches are arrays already.",
     "TensorDataset": "Use Dataset.from_arrays(images, labels).",
     "Subset": "Use dataset.select(rows).",
-    "ConcatDataset": "Use dataset.concatenate(other).",
+    "ConcatDataset concatenate concatenate_datasets": "Use dataset.concatenate(other).",
     "random_split train_test_split": "Use dataset.split(0.9, seed=0).",
     "RandomSampler": _SHUFFLE,
     "SequentialSampler BatchSampler": "Loader does this by default.",
@@ -128,8 +130,8 @@ _FUNCTIONS = {  # of torchvision.transforms.functional
 }
 _LOADER = {
     # torch.utils.data.DataLoader
-    "num_workers workers nproc num_proc use_multiprocessing": _THREADS,
-    "num_threads num_parallel_calls": _THREADS,
+    "num_workers n_workers worker_count workers nproc": _THREADS,
+    "num_proc use_multiprocessing num_threads num_parallel_calls": _THREADS,
     "pin_memory pin_memory_device non_blocking": (
         'It isn\'t needed. A TorchLoader with device="cuda" copies from pinned memory.'
     ),
@@ -140,7 +142,7 @@ _LOADER = {
         "To set the epoch, use loader.set_epoch(epoch)."
     ),
     "persistent_workers": "It isn't needed. The threads live as long as the loader.",
-    "prefetch_factor batches_ahead prefetch_size": "Pass prefetch=4.",
+    "prefetch_factor batches_ahead prefetch_size max_queue_size": "Pass prefetch=4.",
     "worker_init_fn": "It isn't needed. All random numbers come from seed=.",
     "timeout": "It isn't needed. No other process is waited for.",
     "multiprocessing_context mp_context": "It isn't needed. Threads fill the batches.",
@@ -167,6 +169,10 @@ _LOADER = {
     "data_format channels channels_last": 'Pass layout="NCHW" or layout="NHWC".',
     "one_hot num_classes class_mode": 'Pass label_dtype="onehot".',
     "image_size target_size size": "Pass ff.Resize(32) in augment=[...].",
+    "color_mode": _GRAY,
+    "class_weight": "Pass it to model.fit.",
+    "steps_per_epoch": "Pass it to model.fit. By default it is len(loader).",
+    "sample_weight": "Derive a class from KerasLoader: see docs/frameworks.md.",
     "validation_split subset": "Divide the dataset: dataset.split(0.9).",
 }
 _LOAD = {
@@ -247,7 +253,7 @@ _DATASET = {
     "to_pandas to_dataframe": (
         "Use pandas.DataFrame(ds.images.reshape(len(ds), -1)).assign(label=ds.labels)."
     ),
-    "numpy to_numpy as_numpy_iterator": "Use ds.images and ds.labels.",
+    "numpy to_numpy as_numpy_iterator samples": "Use ds.images and ds.labels.",
     "to_torch": "Use TorchLoader of fmnist_fast.frameworks.torch.",
     "to_tf_dataset": "Use TensorFlowLoader of fmnist_fast.frameworks.tensorflow.",
     "to_dict": "Use dict(ds[:]), a dict of two arrays.",
@@ -274,7 +280,7 @@ _EPOCHS = {
     "map": _FUNCTION,
     "next get_next": "Use next(iter(loader)).",
     "reset on_epoch_end": _LOOP,
-    "cardinality steps_per_epoch num_batches n_batches": "Use len(loader).",
+    "cardinality num_batches n_batches": "Use len(loader).",
     "classes class_names": "Use loader.dataset.classes.",
     "images labels data targets": (
         "Use loader.dataset.images and loader.dataset.labels."
@@ -296,6 +302,12 @@ _TABLES = {
     "Loader attribute": {**_LOADER, **_EPOCHS},
     # values of arguments
     "layout": {"channels_first": 'Pass "NCHW".', "channels_last": 'Pass "NHWC".'},
+    "format": {
+        "torch pt": "Use TorchLoader of fmnist_fast.frameworks.torch.",
+        "tf tensorflow": "Use TensorFlowLoader of fmnist_fast.frameworks.tensorflow.",
+        "jax": "Use JaxLoader of fmnist_fast.frameworks.jax.",
+        "np": 'Pass "numpy".',
+    },
     "label_dtype": {
         "categorical": 'Pass "onehot".',
         "sparse int long": 'Pass "int64".',
@@ -310,7 +322,7 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
     `value` is that of a keyword. For a generator of random numbers it tells the seed.
     """
     if name in _SEEDS and table in ("Loader", "Dataset.split", "Dataset.show"):
-        return f"Pass seed={_seed_of(value)}."
+        return seed_hint(value)
     if name == "train" and table == "load":
         return f'Pass the split by name: load("{"train" if value else "test"}").'
     for names, text in _TABLES.get(table, {}).items():
@@ -319,10 +331,15 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
     return ""
 
 
-def _seed_of(generator: Any) -> int:
-    """Return an integer, the seed of a torch or numpy generator, or 0."""
+def seed_hint(generator: Any) -> str:
+    """Return what to pass for an integer, or a generator of torch, numpy or Python."""
+    seed = generator
     if hasattr(generator, "initial_seed"):
-        return int(generator.initial_seed()) % 2**64
-    sequence = getattr(getattr(generator, "bit_generator", None), "seed_seq", None)
-    seed = getattr(sequence, "entropy", generator)
-    return int(seed) % 2**64 if isinstance(seed, Integral) else 0
+        seed = generator.initial_seed()
+    elif hasattr(generator, "bit_generator"):
+        seed = getattr(generator.bit_generator.seed_seq, "entropy", None)
+    elif generator is None:
+        seed = 0
+    if isinstance(seed, Integral):
+        return f"Pass seed={int(seed) % 2**64}."
+    return "Pass the seed of your generator, such as seed=0."

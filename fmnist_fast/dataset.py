@@ -355,7 +355,7 @@ class Dataset(Columns):
         TypeError, ValueError
             An argument isn't as above.
         """
-        return self._with(**joined((self, *others)))
+        return Dataset._with(self, **joined((self, *others)))
 
     @hinting()
     def show(

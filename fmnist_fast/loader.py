@@ -142,7 +142,7 @@ class Loader(Suggesting):
         slots: Sequence[Any] | None = None,
     ) -> None:
         self.dataset = options.checked_dataset(dataset)
-        self.batch_size = checked_integer("batch_size", batch_size, 1, options.MAX_ROWS)
+        self.batch_size = options.checked_batch_size(batch_size)
         self.shuffle = checked_flag("shuffle", shuffle)
         self.shuffle_block = options.checked_block(shuffle_block, self.shuffle)
         self.rank, self.world = options.checked_shard(shard)

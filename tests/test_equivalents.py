@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import pickle
+import random
 import re
 import subprocess
 import sys
@@ -23,6 +24,8 @@ TF_DATA = """buffer_size drop_remainder num_parallel_calls batch repeat num_epoc
 reshuffle_each_iteration deterministic"""
 FFCV = "order os_cache pipelines recompile recache batches_ahead distributed indices"
 KERAS = "validation_split image_size class_mode workers use_multiprocessing data_format"
+KERAS += " class_weight sample_weight steps_per_epoch max_queue_size color_mode"
+KERAS += " n_workers worker_count"
 HUGGING_FACE = "streaming num_proc keep_in_memory transforms"
 
 
@@ -51,11 +54,25 @@ def test_a_generator_becomes_its_seed(small):
         (np.random.default_rng(7), 7),
         (99, 99),
         (None, 0),
-        (object(), 0),
     ]:
         rest = told(TypeError, lambda g=generator: ff.Loader(small, generator=g))
         assert rest == f"Pass seed={seed}."
     assert told(TypeError, lambda: small.split(0.5, generator=5)) == "Pass seed=5."
+
+
+def test_a_generator_in_place_of_a_seed(small):
+    for generator in (np.random.RandomState(3), random.Random(3), object()):
+        for call in (ff.Loader, lambda ds, **options: ds.split(0.5, **options)):
+            rest = told(TypeError, lambda g=generator, f=call: f(small, rng=g))
+            assert rest == "Pass the seed of your generator, such as seed=0."
+    for seed, text in [
+        (np.random.default_rng(7), "Pass seed=7."),
+        (random.Random(3), "Pass the seed of your generator, such as seed=0."),
+    ]:
+        assert told(TypeError, lambda s=seed: ff.Loader(small, seed=s)) == text
+        assert told(TypeError, lambda s=seed: small.split(0.5, seed=s)) == text
+    with pytest.raises(TypeError, match=r"seed must be an integer, got 'x'$"):
+        ff.Loader(small, seed="x")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +105,7 @@ MODULE = """DataLoader FashionMNIST MNIST KMNIST EMNIST QMNIST datasets transfor
 load_data load_dataset load_mnist TensorDataset Subset random_split ConcatDataset
 train_test_split DistributedSampler WeightedRandomSampler ImageFolder TorchLoader
 KerasLoader JaxLoader TensorFlowLoader CupyLoader download from_arrays AUTOTUNE
+concatenate concatenate_datasets ImageDataGenerator default_collate
 HorizontalFlip OneOf Rescaling Sequential RandomPerspective hflip to_tensor normalize"""
 
 
@@ -148,7 +166,7 @@ def test_misspelled_names(wrong, right):
 DATASET = """data targets train_labels class_to_idx features column_names num_rows shape
 map shuffle batch take skip repeat prefetch train_test_split set_format transform
 to_pandas numpy target tail plot normalize cache shard sort unique with_transform
-num_classes class_names"""
+num_classes class_names samples"""
 
 
 def test_attributes_of_datasets(small):
@@ -255,3 +273,35 @@ def test_names_that_exist_have_no_equivalent(small):
         assert not hasattr(small, name), name
     for name in " ".join(_equivalents._EPOCHS).split():
         assert not hasattr(loader, name), name
+
+
+def test_values_that_mean_something_elsewhere(small):
+    many = small.concatenate
+    for call, text in [
+        (lambda: many([small, small]), "Pass the datasets one by one: a.concatenate("),
+        (lambda: ff.Dataset.concatenate([small]), "Pass the datasets one by one: a.c"),
+        (lambda: small.split(0.5, stratify=small.labels), "Pass stratify=True. The cl"),
+        (lambda: small.select({1, 2}), "Pass sorted(rows)."),
+        (lambda: ff.Loader("train"), "Load it first: Loader(load('train'))."),
+        (lambda: ff.Loader(small, None), "For single rows, loop over the dataset."),
+        (lambda: ff.Loader(small, augment=[None]), "Leave it out."),
+        (lambda: ff.Loader(small, augment=[[ff.RandomInvert()]]), "Pass ff.Compose(["),
+        (lambda: ff.RandomRotation(9, fill=(0, 0, 0)), "Pass one gray level, such as"),
+    ]:
+        assert told(TypeError, call).startswith(text)
+    for name in ("torch", "tf", "jax", "np"):
+        assert told(ValueError, lambda name=name: small.with_format(name))
+    with pytest.raises(TypeError, match=r"added with \+\. Use a\.concatenate\(b\)\.$"):
+        small + small
+
+
+def test_values_of_load_that_mean_something_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rest = told(ValueError, lambda: ff.load("train[:10%]"))
+    assert rest == "Select rows of the split: load('train').select(range(6000))."
+    assert told(ValueError, lambda: ff.load("train[:9]", tmp_path)) == rest
+    rest = told(FileNotFoundError, lambda: ff.load("train", "mnist"))
+    assert rest == "Pass name='mnist'."
+    for flag in ("download", "cache"):
+        with pytest.raises(TypeError, match=f"^{flag} must be True or False, got 'no'"):
+            ff.load("train", **{flag: "no"})

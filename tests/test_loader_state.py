@@ -409,3 +409,9 @@ def test_epochs_before_a_loaded_state_are_over(odd):
     assert same(list(loader), want)  # an iterator is empty only once
     loader.set_epoch(1)  # batches were taken, so this is no part of resuming
     assert len(list(loader)) == 11 and loader.epoch == 2
+
+
+def test_a_loop_that_does_not_ask_for_the_epoch_goes_on(odd):
+    loader = ff.Loader(odd, 300, shuffle=True)
+    loader.load_state_dict(loader.state_dict() | {"epoch": 2, "position": 0})
+    assert sum(len(list(loader)) for _ in range(3)) == 6 and loader.epoch == 5

@@ -90,6 +90,23 @@ def test_bad_options_are_named_with_their_values(odd, options, error, message):
         ff.Loader(odd, **options)
 
 
+@pytest.mark.parametrize(
+    "normalize, message",
+    [
+        (([0.485] * 3, [0.229] * 3), r"got 3 of each\.\nPass one of each, such as "),
+        ([0.5] * 3, r"got \[0.5, 0.5, 0.5\]\.\nPass one of each, such as normalize="),
+        ((1.5, 1.0), r"so at most 1, got \(1.5, 1.0\)$"),
+        ((0.2, 1.5), r"so at most 1, got \(0.2, 1.5\)$"),
+        ((300, 3), r"so at most 1, got \(300.0, 3.0\)$"),
+        ((72, 90), r"pass normalize=\(0.2824, 0.3529\)\.$"),
+        ((0.286, 90), r"pass normalize=\(0.286, 0.3529\)\.$"),
+    ],
+)
+def test_pairs_of_other_images_get_a_hint_that_makes_sense(odd, normalize, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ff.Loader(odd, normalize=normalize)
+
+
 @pytest.mark.parametrize("name", ["batch_size", "dtype", "seed", "world", "dataset"])
 def test_options_are_fixed(odd, name):
     loader = ff.Loader(odd)

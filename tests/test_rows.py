@@ -95,6 +95,24 @@ def test_batched_filters_that_return_no_bools_are_refused(six, answer, got):
         )
 
 
+@pytest.mark.parametrize("dataset", ["six", "empty"])
+def test_filters_with_other_arguments_are_refused_when_given(six, dataset):
+    dataset = six if dataset == "six" else six.select([])
+    gets = r"\(row\), got <lambda>\({}\)\.\nIt gets a row: use row.image and row.label"
+    for function, shown in [
+        (lambda row, i: True, "row, i"),
+        (lambda image, label: True, "image, label"),
+    ]:
+        with pytest.raises(TypeError, match=f"{gets.format(shown)}.*\n.*Pass with_ind"):
+            dataset.filter(function)
+    with pytest.raises(TypeError, match=rf"{gets.format('')}\.$"):
+        dataset.filter(lambda: True)
+    with pytest.raises(TypeError, match=r"\(rows, i\).*\nIt gets rows: .*label\.$"):
+        dataset.filter(lambda rows: True, batched=True, with_indices=True)
+    with pytest.raises(TypeError, match=r"\nPass the mask to select: dataset"):
+        dataset.filter(dataset.labels == 0)
+
+
 def test_bad_arguments_of_filter_are_refused(six):
     with pytest.raises(TypeError, match="function must be callable, got array"):
         six.filter(LABELS == 0)

@@ -163,6 +163,7 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
     if not _is_several(rows):
         row = row_number(rows)
         hint = "" if row is None else f".\nPass [{row}]."
+        hint = ".\nPass sorted(rows)." if isinstance(rows, Set) else hint
         raise TypeError(f"{must}, got {one_line(repr(rows), 40)}{hint}")
     is_ready = isinstance(rows, list) or hasattr(rows, "__array__")
     given = rows if is_ready else list(rows)

@@ -47,6 +47,10 @@ class Columns(Suggesting):
         """Return the number of rows."""
         return len(self.images)
 
+    def __add__(self, other: Any) -> Any:
+        """Raise TypeError, because PyTorch's sum of datasets is `concatenate` here."""
+        raise TypeError("datasets can't be added with +. Use a.concatenate(b).")
+
     def __getitem__(self, key: Any) -> Any:
         """Return a row, a column, or several rows.
 
@@ -297,7 +301,9 @@ class Pictures(Sequence):
 def check_same_kind(first: Columns, other: Any) -> None:
     """Raise unless `other` is a dataset with the classes and image size of `first`."""
     if not isinstance(other, Columns):
-        raise TypeError(f"others must be Datasets, got {type(other).__name__}")
+        hint = ".\nPass the datasets one by one: a.concatenate(b, c)."
+        hint *= isinstance(other, (list, tuple))
+        raise TypeError(f"others must be Datasets, got {type(other).__name__}{hint}")
     size, other_size = first.images.shape[1:], other.images.shape[1:]
     if size != other_size:
         raise ValueError(f"images must have the size {size}, got {other_size}")

@@ -27,12 +27,10 @@ def kept_rows(
     batch_size: int | None,
 ) -> np.ndarray:
     """Return the mask of the rows that `function` keeps, for Dataset.filter."""
-    if not callable(function):
-        raise TypeError(
-            f"function must be callable, got {one_line(repr(function), 40)}"
-        )
     with_indices = checked_flag("with_indices", with_indices)
-    if not checked_flag("batched", batched):
+    batched = checked_flag("batched", batched)
+    _check_function(function, with_indices, batched)
+    if not batched:
         if batch_size is not None:
             raise ValueError(
                 f"batch_size requires batched=True, got batch_size={batch_size!r}"
@@ -53,6 +51,35 @@ def kept_rows(
             )
         keep[begin:end] = mask
     return keep
+
+
+def _check_function(function: Any, with_indices: bool, batched: bool) -> None:
+    """Raise TypeError for a function that can't be called with a row, or with rows."""
+    if not callable(function):
+        is_mask = isinstance(function, (list, np.ndarray))
+        hint = ".\nPass the mask to select: dataset.select(mask)." * is_mask
+        got = one_line(repr(function), 40)
+        raise TypeError(f"function must be callable, got {got}{hint}")
+    import inspect  # slow to import, and needed only here
+
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions in C have none
+        return
+    row, use = "row", "It gets a row: use row.image and row.label."
+    if batched:
+        row, use = "rows", "It gets rows: use rows.image and rows.label."
+    given = (row, "i") if with_indices else (row,)
+    try:
+        signature.bind(*given)
+    except TypeError:
+        word = getattr(function, "__name__", type(function).__name__)
+        is_more = not with_indices and len(signature.parameters) > 1
+        more = "\nTo get row numbers too: Pass with_indices=True." * is_more
+        raise TypeError(
+            f"function must be callable as function({', '.join(given)}), got "
+            f"{word}{signature}.\n{use}{more}"
+        ) from None
 
 
 def _results(
@@ -78,6 +105,12 @@ def first_part(
     labels = columns.labels
     fraction = _checked_fraction(fraction, len(labels))
     seed = checked_seed(seed)
+    if isinstance(stratify, (list, np.ndarray)):
+        got = one_line(repr(stratify), 40)
+        raise TypeError(
+            f"stratify must be True or False, got {got}.\n"
+            "Pass stratify=True. The classes are those of the dataset."
+        )
     if checked_flag("stratify", stratify):
         counts = np.bincount(labels)
         keys = labels.astype(np.min_scalar_type(len(counts)))  # 16 bits sort quickly
@@ -231,8 +264,8 @@ def _row_numbers(rows: Any, n: int) -> np.ndarray:
 def joined(parts: Sequence[Any]) -> dict[str, Any]:
     """Return the values of a dataset that has the rows of all `parts`."""
     first, *others = parts
-    for other in others:
-        check_same_kind(first, other)
+    for part in parts:  # the first may be a list, if the method is called on the class
+        check_same_kind(first, part)
     values: dict[str, Any] = dict.fromkeys(("name", "split_name", "source"))
     values["_card"] = {}
     for name in values:

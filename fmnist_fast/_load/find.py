@@ -22,7 +22,7 @@ from .._registry.datasets import (
     DEFAULT,
     find_spec,
     find_split_spec,
-    hint_if_folder,
+    split_hint,
 )
 from .._registry.spec import DatasetSpec, SplitSpec
 from ..errors import DownloadError
@@ -113,8 +113,8 @@ def find_split(
         if files is not None:
             return files
     part = known or find_split_spec(spec, split)
-    if base is not None and (os.path.exists(base) or not download):
-        _checked_folder("root must be a folder", base)
+    if root is not None and base and (os.path.exists(base) or not download):
+        _checked_folder("root must be a folder", root)
     if len(pair) < 2 and download:
         pair = _download(spec, part, root)
     if len(pair) < 2:
@@ -164,7 +164,8 @@ def _checked_folder(requirement: str, path: str | os.PathLike[str]) -> Path:
     """Return the absolute path of a folder, or raise FileNotFoundError."""
     folder = _path_of(path)
     if not folder.is_dir():
-        reason = "does not exist"
+        is_name = isinstance(path, str) and path in DATASETS
+        reason = "does not exist" + f".\nPass name={path!r}." * is_name
         if folder.exists():
             reason = f"is a file.\nPass its folder, {str(folder.parent)!r}."
         raise FileNotFoundError(f"{requirement}, got {folder}, which {reason}")
@@ -338,8 +339,7 @@ def _find_by_words(split: str, folder: Path, notes: list[str]) -> SplitFiles | N
     """
     if not isinstance(split, str) or not split.isalnum():
         raise ValueError(
-            f"split must be a word such as 'train', got {split!r}"
-            f"{hint_if_folder(split)}"
+            f"split must be a word such as 'train', got {split!r}{split_hint(split)}"
         )
     names = idx_names(folder)
     if not distinct_files(folder, names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .._checks import hinting
+from .._checks import checked_flag, hinting
 from .._io.paths import is_url, shown
 from .._io.warn import warn
 from ..dataset import Dataset
@@ -77,7 +77,7 @@ def load(
     ImportError
         A URL requires a package that is not installed.
     TypeError
-        `root` is not a path.
+        `root` is not a path, or `download` or `cache` not a bool.
     ValueError
         There is no such dataset or split, the arguments contradict each other, or a
         path has a null character.
@@ -96,6 +96,8 @@ def load(
     Images of a compressed file are memory-mapped from its decoded copy. All processes
     that load the file share this memory.
     """
+    download = checked_flag("download", download)
+    cache = checked_flag("cache", cache)
     if download and is_url(root):
         raise ValueError(
             f"download requires root to be a folder, got root={shown(root)!r}.\n"

@@ -48,6 +48,8 @@ def checked_dataset(dataset: Any) -> Dataset:
     """Return `dataset` if it is a Dataset."""
     if not isinstance(dataset, Dataset):
         hint = "Make one from arrays with Dataset.from_arrays(images, labels)."
+        if isinstance(dataset, str):
+            hint = f"Load it first: Loader(load({dataset!r}))."
         if isinstance(getattr(dataset, "dataset", None), Dataset):
             is_subset = hasattr(dataset, "indices")  # of PyTorch, otherwise a loader
             hint = f"Pass dataset.dataset{'.select(dataset.indices)' * is_subset}."
@@ -55,6 +57,16 @@ def checked_dataset(dataset: Any) -> Dataset:
             f"dataset must be a Dataset, got {type(dataset).__name__}.\n{hint}"
         )
     return dataset
+
+
+def checked_batch_size(value: Any) -> int:
+    """Check `batch_size`, which is None in PyTorch for single rows."""
+    if value is None:
+        raise TypeError(
+            "batch_size must be an integer, got None.\n"
+            "For single rows, loop over the dataset."
+        )
+    return checked_integer("batch_size", value, 1, MAX_ROWS)
 
 
 def shown(values: dict[str, Any], normalized_as: str) -> str:
@@ -141,12 +153,14 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
     mean, std = map(_number_of, items) if len(items) == 2 else (None, None)
     if mean is None or std is None:
         sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
+        one = ".\nPass one of each, such as normalize=(0.286, 0.353)."
         if len(items) == 2 and sizes[0] == sizes[1] > 1:
             raise ValueError(
                 "normalize must have one mean and one standard deviation, because "
-                f"images are grayscale, got {sizes[0]} of each"
+                f"images are grayscale, got {sizes[0]} of each{one}"
             )
         hint = ".\nPass its .normalize." if hasattr(pair, "normalize") else ""
+        hint = one if len(items) == 3 else hint  # a mean for each color
         got = one_line(repr(pair), 60)
         raise TypeError(f"normalize must be {_NORMALIZE}, got {got}{hint}")
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
@@ -159,10 +173,12 @@ def _checked_pair(pair: Any) -> tuple[float, float]:
         digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
         right = [x / 255 if x > 1 else x for x in (mean, std)]
         which = "they are those" if min(mean, std) > 1 else f"{max(mean, std)} is that"
+        hint = f".\nIf {which} of pixels in 0..255, pass normalize=("
+        hint += f"{', '.join(f'{number:.{digits}g}' for number in right)})."
+        is_likely = all(x <= 1 or 2.5 < x <= 256 for x in (mean, std))
         raise ValueError(
             "normalize=(mean, std) must be those of pixels in 0..1, so at most 1, got "
-            f"({mean}, {std}).\nIf {which} of pixels in 0..255, pass "
-            f"normalize=({', '.join(f'{number:.{digits}g}' for number in right)})."
+            f"({mean}, {std}){hint * is_likely}"
         )
     return mean, std
 

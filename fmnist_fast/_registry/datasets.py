@@ -137,12 +137,15 @@ def find_split_spec(spec: DatasetSpec, split: str) -> SplitSpec:
     *first, last = map(repr, spec.splits)
     known = f"{', '.join(first)} or {last}"
     raise ValueError(
-        f"split of {spec.name} must be {known}, got {split!r}{hint_if_folder(split)}"
+        f"split of {spec.name} must be {known}, got {split!r}{split_hint(split)}"
     )
 
 
-def hint_if_folder(split: Any) -> str:
-    """Return a hint if a split looks like a folder, which torchvision takes first."""
+def split_hint(split: Any) -> str:
+    """Return a hint for a slice, or for a folder, which torchvision takes first."""
+    word, bracket, _ = str(split).partition("[")
+    if bracket:  # a slice, as in Hugging Face and TensorFlow Datasets
+        return f".\nSelect rows of the split: load({word!r}).select(range(6000))."
     if isinstance(split, os.PathLike) or re.search(r"[/\\]|^data", str(split)):
         return f".\nPass split='train', root={str(split)!r}."
     return ""

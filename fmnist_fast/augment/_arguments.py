@@ -142,6 +142,11 @@ def optional(check: Check) -> Check:
 def gray_level(name: str, value: Any) -> int:
     """Return a gray level in 0..255; None means black, and [x] means x."""
     item = value[0] if is_sequence(value) and len(value) == 1 else value
+    if is_sequence(item):  # a color
+        raise TypeError(
+            f"{name} must be a number, got {value!r}.\n"
+            "Pass one gray level, such as fill=0."
+        )
     level = number(0, 255)(name, 0 if value is None else item)
     if level != int(level):
         raise ValueError(f"{name} must be a whole number in 0..255, got {value!r}")

@@ -46,6 +46,10 @@ def check_item(name: str, item: Any) -> None:
         )
     if not callable(item):
         hint = hint_for(item) if isinstance(item, str) else ""
+        if item is None:
+            hint = ".\nLeave it out."
+        elif isinstance(item, (list, tuple)):
+            hint = ".\nPass ff.Compose([...]) in place of this list."
         raise TypeError(f"{name} must contain only transforms, got {item!r}{hint}")
 
 

@@ -138,7 +138,7 @@ def test_files_of_another_dataset_are_loaded_as_the_message_says(
             ff.load("test")
         assert ff.load("test", **arguments_in(caught.value)).name == "mnist"
         assert main(["verify"]) == main(["verify", "--root", str(base / "none")]) == 1
-        assert "MNIST. Pass --" in capsys.readouterr().err
+        assert "MNIST. Pass --" in capsys.readouterr().out
 
 
 def test_a_warning_about_another_dataset_says_what_to_write(mnist_root, capsys):

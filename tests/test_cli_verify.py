@@ -203,13 +203,23 @@ def test_verify_missing_splits(run, published, tmp_path):
         "MISSING",
         "MISSING",
     ]
+
+
+def test_verify_where_no_split_is(run, mnist_root, tmp_path):
     (tmp_path / "empty").mkdir()
-    code, out, err = run("verify", tmp_path / "empty")
+    for words in ([tmp_path / "empty"], ["--root", tmp_path / "empty"], []):
+        code, out, err = run("verify", *words)
+        first, second, *advice = out.splitlines()
+        assert (code, err) == (1, "")
+        assert first.startswith("MISSING  train: found no train files")
+        assert second.startswith("MISSING  test: found no test files")
+        assert sum(line.startswith("Download the files (") for line in advice) == 1
+    code, out, err = run("verify", "--root", mnist_root, "--name", "fashion-mnist")
+    assert (code, err, out.count("MISSING "), out.count("Download")) == (1, "", 2, 1)
+    assert "t10k-labels-idx1-ubyte.gz is a file of MNIST. Pass --name mnist." in out
+    code, out, err = run("verify", "--root", tmp_path / "none")
     assert (code, out) == (1, "")
-    assert err.startswith("fmnist-fast: error: found no train files")
-    code, out, err = run("verify")
-    assert (code, out) == (1, "")
-    assert "found no train files" in err
+    assert err.startswith("fmnist-fast: error: --root must be a folder, got")
 
 
 def test_verify_an_own_dataset(run, tmp_path):

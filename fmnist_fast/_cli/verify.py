@@ -22,7 +22,8 @@ from .._load.published import Root, command_of, if_allowed, longest_message
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
-from .arguments import add_shared, line_of, local
+from .arguments import add_shared, harmless, line_of, local
+from .messages import in_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         there += [half.path for half, _ in absent if isinstance(half, File)]
         places |= dict.fromkeys(there, folder)
         missing += absent
-    if not places and not damaged:
-        raise longest_message(error for error, _ in missing)
+    nothing = [] if places or damaged else [error for error, _ in missing]
+    if len({str(error) for error in nothing}) == 1:  # it names no split
+        raise nothing[0]
     verdicts = {path: _verify_file(path, specs) for path in places}
     for files in pairs:
         _verify_split(files, verdicts)
@@ -93,7 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     lines += [f"{'DAMAGED':8} {line_of(why)}" for why in damaged]
     lines += [f"{'MISSING':8} {line_of(why)}" for _, why in missing]
-    print("\n".join([*lines, *_how_to_replace(verdicts, places, specs)]))
+    lines += _how_to_replace(verdicts, places, specs)
+    if nothing:
+        advice = str(longest_message(nothing)).partition("\n")[2]
+        lines.append(harmless(in_options(advice, arguments.options)))
+    print("\n".join(lines))
     return int(any(not line.startswith("ok ") for line in lines))
 
 

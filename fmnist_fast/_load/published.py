@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .. import config
+from .._io.content import AGAIN, REPLACE
 from .._io.paths import expanded
 from .._registry.datasets import DEFAULT
 from .._registry.spec import DatasetSpec, SplitSpec
@@ -40,7 +41,7 @@ def fetch_splits(
         paths = fetch(list(files), folder)
     except FormatError as error:
         split = next(name for name in spec.splits if spec.splits[name] in parts)
-        raise FormatError(f"{error}{how_to_replace(spec, split, root)}") from None
+        raise with_advice(error, how_to_replace(spec, split, root)) from None
     if not spec.archive:
         return paths
     from .._io.archive import extract
@@ -87,6 +88,14 @@ def how_to_replace(
     """Return lines that say how to replace a file, with a line break before them."""
     text = f"\nDelete it, then download the published file{if_allowed()}:"
     return "\n".join([text, *_commands(spec, split, root, is_named=is_named)])
+
+
+def with_advice(error: FormatError, advice: str) -> FormatError:
+    """Return an error that ends with `advice`, unless this is empty."""
+    if not advice:
+        return error
+    text = str(error).removesuffix(AGAIN).removesuffix(REPLACE).rstrip()
+    return FormatError(f"{text}{advice}")
 
 
 def if_allowed() -> str:

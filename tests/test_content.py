@@ -82,6 +82,8 @@ CONTENTS = [
     ("a JPEG image", b"\xff\xd8\xff\xe0\0\x10JFIF\0"),
     ("a GIF image", b"GIF89a\x1c\0\x1c\0"),
     ("a WebP image", b"RIFF\x24\0\0\0WEBPVP8 "),
+    ("a PDF file", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),
+    ("a PDF file", b"%PDF-1.4\ntext only"),
     ("an HDF5 file", b"\x89HDF\r\n\x1a\n\0"),
     ("an HDF5 file", b"MATLAB 7.3 MAT-file"),
     ("a MATLAB file", b"MATLAB 5.0 MAT-file"),

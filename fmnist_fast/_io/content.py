@@ -109,6 +109,7 @@ _KINDS = (
         "a Python pickle",
         _READ.format("pickle if you trust it"),
     ),
+    (rb"%PDF-", "a PDF file", f"Check the address that it came from. {AGAIN}"),
     (
         rb"\xff\xfe|\xfe\xff",
         "a UTF-16 text file",

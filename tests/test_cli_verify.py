@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import warnings
 from pathlib import Path
@@ -22,8 +23,9 @@ pytestmark = pytest.mark.usefixtures("work_folder")
 
 
 def verdicts(out):
-    """Return the first word of each line, by the name of the file."""
-    words = [line.split(maxsplit=2) for line in out.splitlines()]
+    """Return the first word of each file's line, by the name of the file."""
+    lines = re.findall("^(?:ok|DIFFERS|DAMAGED|MISSING) .*", out, re.M)
+    words = [line.split(maxsplit=2) for line in lines]
     return {Path(name.removesuffix(":")).name: word for word, name, _ in words}
 
 
@@ -79,10 +81,48 @@ def test_verify_damaged_files(run, published, name):
     path.write_bytes(path.read_bytes()[:-9])
     code, out, _ = run("verify", published)
     assert code == 1
+    how, command = out.splitlines()[4:]
     words = verdicts(out)
     assert words.pop(path.name) == "DAMAGED"
     assert set(words.values()) == {"ok"}
     assert f"DAMAGED  {path}: truncated: the gzip data ends early" in out
+    assert how.endswith("published files, delete them, then download them:")
+    assert command == f'  fmnist-fast download fashion-mnist --to "{published}"'
+
+
+@pytest.mark.parametrize("way", ["path", "root", "data"])
+@pytest.mark.parametrize("folder", ["", "fashion-mnist"])
+def test_damaged_files_are_replaced_as_verify_says(
+    run, small_fashion, tmp_path, monkeypatch, way, folder
+):
+    root = tmp_path / "data"
+    ff.load("train", root, name="fashion-mnist", download=True)
+    ff.load("test", root, name="fashion-mnist", download=True)
+    for path in (root / "fashion-mnist").glob("*"):
+        path.rename(root / folder / path.name)
+    monkeypatch.setenv("FMNIST_FAST_DATA", str(root))
+    here = sorted((root / folder).glob("*.gz"))
+    words = {"path": here, "root": ["--root", root], "data": []}[way]
+    assert run("verify", *words)[0] == 0
+    for path in here[:2]:
+        path.write_bytes(path.read_bytes()[:-9])
+    code, out, _ = run("verify", *words)
+    assert (code, out.count("DAMAGED "), out.count("fmnist-fast download")) == (1, 2, 1)
+    for path in here[:2]:
+        path.unlink()
+    assert run(*shlex.split(out.splitlines()[-1])[1:])[0] == 0
+    assert run("verify", *(words if way != "path" else ["--root", root]))[0] == 0
+
+
+def test_verify_says_how_to_replace_only_published_files(run, mnist_root, tmp_path):
+    labels, images = (tmp_path / f"{NAMES[i]}.gz" for i in (3, 2))
+    shutil.copy(mnist_root / labels.name, labels)
+    images.write_bytes(b"\x1f\x8b")
+    command = f'  fmnist-fast download mnist --to "{tmp_path}"\n'
+    assert run("verify", images, labels)[1].endswith(command)
+    (tmp_path / "dataset.json").write_text('{"name": "mine"}')
+    (tmp_path / "mine.idx").touch()
+    assert "fmnist-fast" not in run("verify", images, labels, tmp_path / "mine.idx")[1]
 
 
 def test_verify_images_and_labels_of_different_number(run, published, drawn):
@@ -163,13 +203,23 @@ def test_verify_missing_splits(run, published, tmp_path):
         "MISSING",
         "MISSING",
     ]
+
+
+def test_verify_where_no_split_is(run, mnist_root, tmp_path):
     (tmp_path / "empty").mkdir()
-    code, out, err = run("verify", tmp_path / "empty")
+    for words in ([tmp_path / "empty"], ["--root", tmp_path / "empty"], []):
+        code, out, err = run("verify", *words)
+        first, second, *advice = out.splitlines()
+        assert (code, err) == (1, "")
+        assert first.startswith("MISSING  train: found no train files")
+        assert second.startswith("MISSING  test: found no test files")
+        assert sum(line.startswith("Download the files (") for line in advice) == 1
+    code, out, err = run("verify", "--root", mnist_root, "--name", "fashion-mnist")
+    assert (code, err, out.count("MISSING "), out.count("Download")) == (1, "", 2, 1)
+    assert "t10k-labels-idx1-ubyte.gz is a file of MNIST. Pass --name mnist." in out
+    code, out, err = run("verify", "--root", tmp_path / "none")
     assert (code, out) == (1, "")
-    assert err.startswith("fmnist-fast: error: found no train files")
-    code, out, err = run("verify")
-    assert (code, out) == (1, "")
-    assert "found no train files" in err
+    assert err.startswith("fmnist-fast: error: --root must be a folder, got")
 
 
 def test_verify_an_own_dataset(run, tmp_path):

@@ -82,6 +82,8 @@ CONTENTS = [
     ("a JPEG image", b"\xff\xd8\xff\xe0\0\x10JFIF\0"),
     ("a GIF image", b"GIF89a\x1c\0\x1c\0"),
     ("a WebP image", b"RIFF\x24\0\0\0WEBPVP8 "),
+    ("a PDF file", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),
+    ("a PDF file", b"%PDF-1.4\ntext only"),
     ("an HDF5 file", b"\x89HDF\r\n\x1a\n\0"),
     ("an HDF5 file", b"MATLAB 7.3 MAT-file"),
     ("a MATLAB file", b"MATLAB 5.0 MAT-file"),
@@ -181,7 +183,10 @@ def test_every_reader_names_the_content(tmp_path, run, monkeypatch, command, pac
             run(command, path, *[tmp_path / "a.npy"][: command != "verify"])[1:]
         )
     assert str(path) in text and " is a web page" in text
-    assert "Delete the file and download it again." in text
+    again = (
+        "\nDelete it, then download" if command == "load" else " Delete the file and "
+    )
+    assert again in text and text.count("Delete") == 1
 
 
 # ---- the advice -------------------------------------------------------------------

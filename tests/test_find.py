@@ -321,7 +321,7 @@ def test_the_most_helpful_message_is_shown_for_missing_splits(
     # The message for train, the first split, does not mention this folder.
     (tmp_path / STEMS[0]).mkdir()
     assert main([command, "--root", str(tmp_path)]) == 1
-    assert f"{tmp_path / STEMS[0]} is a folder" in capsys.readouterr().err
+    assert f"{tmp_path / STEMS[0]} is a folder" in "".join(capsys.readouterr())
 
 
 def test_files_of_a_published_split_are_corrected_under_any_split_name(tmp_path):

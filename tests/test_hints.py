@@ -47,7 +47,7 @@ def write_csv(path, images, labels):
 
 FORMATS = {  # of Hugging Face, Keras and Kaggle
     "fashion_mnist/test-00000-of-00001.parquet": write_parquet,
-    "mnist.npz": lambda path, x, y: np.savez(path, x_train=x, y_train=y),
+    "mnist.npz": lambda path, x, y: np.savez(path, x_test=x, y_test=y),
     "fashion-mnist_test.csv": write_csv,
 }
 
@@ -65,6 +65,20 @@ def test_a_file_in_another_format_is_loaded_as_the_message_says(
     dataset = loaded(str(caught.value))
     assert np.array_equal(dataset.images, images)
     assert np.array_equal(dataset.labels, labels)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("n_files", [0, 1])
+def test_the_advice_for_an_archive_takes_the_split(tmp_path, six_gray, split, n_files):
+    images, labels = six_gray
+    arrays = {"x_train": images, "y_train": labels}
+    arrays |= {"x_test": images[:2], "y_test": labels[:2]}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    for path in write_pair(tmp_path, split)[n_files:]:
+        path.unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        ff.load(split, tmp_path, name="mnist")
+    assert len(loaded(str(caught.value))) == {"train": 6, "test": 2}[split]
 
 
 @pytest.mark.parametrize("name", ["results.csv", "mnist_train.csv", "x.parquet"])

@@ -18,11 +18,12 @@ from .._load.find import (
 )
 from .._load.hints import hints_in
 from .._load.names import spelling
-from .._load.published import longest_message
+from .._load.published import Root, command_of, if_allowed, longest_message
 from .._load.split import read_split
 from .._registry.datasets import DATASETS, DEFAULT, find_spec
 from ..errors import FormatError
-from .arguments import add_shared, line_of, local
+from .arguments import add_shared, harmless, line_of, local
+from .messages import in_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +45,10 @@ The command prints a line for each file. The line begins with one of these words
 
 Without --name, a published file of any of the datasets is ok.
 To replace a file, delete it, then run fmnist-fast download. If the file is in a folder
-of your own, add --to FOLDER.
+of your own, add --to FOLDER. The last lines give this command for damaged files.
 The exit code is 0 if all files are ok. Otherwise it is 1."""
+
+_UNREADABLE = "can't be read: "
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -69,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     spec = find_spec(DEFAULT if name is None else name)
     specs = [spec] if name else list(DATASETS.values())
     pairs, missing, damaged = _find_pairs(paths, spec), [], []
+    places: dict[Path, Root] = {path: _place_of(path) for path in paths}
     for folder in folders:
         try:
             found, absent = _find_splits(folder, name, spec)
@@ -76,12 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
             damaged.append(str(error))
             continue
         pairs += found
-        paths += [file.path for files in found for file in (files.images, files.labels)]
-        paths += [half.path for half, _ in absent if isinstance(half, File)]
+        there = [file.path for files in found for file in (files.images, files.labels)]
+        there += [half.path for half, _ in absent if isinstance(half, File)]
+        places |= dict.fromkeys(there, folder)
         missing += absent
-    if not paths and not damaged:
-        raise longest_message(error for error, _ in missing)
-    verdicts = {path: _verify_file(path, specs) for path in paths}
+    nothing = [] if places or damaged else [error for error, _ in missing]
+    if len({str(error) for error in nothing}) == 1:  # it names no split
+        raise nothing[0]
+    verdicts = {path: _verify_file(path, specs) for path in places}
     for files in pairs:
         _verify_split(files, verdicts)
     lines = [
@@ -89,6 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     lines += [f"{'DAMAGED':8} {line_of(why)}" for why in damaged]
     lines += [f"{'MISSING':8} {line_of(why)}" for _, why in missing]
+    lines += _how_to_replace(verdicts, places, specs)
+    if nothing:
+        advice = str(longest_message(nothing)).partition("\n")[2]
+        lines.append(harmless(in_options(advice, arguments.options)))
     print("\n".join(lines))
     return int(any(not line.startswith("ok ") for line in lines))
 
@@ -131,7 +141,7 @@ def _verify_file(path: Path, specs: list[DatasetSpec]) -> tuple[str, str]:
     except FileNotFoundError:
         return "MISSING", "no such file"
     except OSError as error:
-        return "DAMAGED", f"can't be read: {error.strerror or error}"
+        return "DAMAGED", f"{_UNREADABLE}{error.strerror or error}"
     except (FormatError, MemoryError) as error:
         return "DAMAGED", _without(error, path)
     return _compare_file(path, specs, items, digest)
@@ -214,6 +224,37 @@ def _verify_split(files: SplitFiles, verdicts: dict[Path, tuple[str, str]]) -> N
                 f"{header}; part of {name} according to its {CARD_NAME}, so only the "
                 "format, counts and labels were checked",
             )
+
+
+def _place_of(path: Path) -> Path:
+    """Return the folder for a download that puts a file in the place of `path`."""
+    folders = {spec.folder for spec in DATASETS.values()}
+    return path.parent.parent if path.parent.name in folders else path.parent
+
+
+def _how_to_replace(
+    verdicts: dict[Path, tuple[str, str]],
+    places: dict[Path, Root],
+    specs: list[DatasetSpec],
+) -> list[str]:
+    """Return lines that say how to replace damaged files with published names."""
+    commands: dict[str, None] = {}
+    for path, (word, why) in verdicts.items():
+        beside = [why for at, (_, why) in verdicts.items() if at.parent == path.parent]
+        known = [
+            spec
+            for spec in specs
+            for part in spec.splits.values()
+            if any(spelling(path.name, stem) for stem in part.stems)
+        ]
+        known.sort(key=lambda spec: f"published {spec.title} file" not in str(beside))
+        is_own = why.startswith(_UNREADABLE) or has_own_card(path.parent)
+        if word == "DAMAGED" and known and not is_own:
+            commands[f"  {line_of(command_of(known[0], places[path]))}"] = None
+    if not commands:
+        return []
+    text = "To replace damaged published files, delete them, then download them"
+    return [f"{text}{if_allowed()}:", *commands]
 
 
 def _without(error: Exception, path: Path) -> str:

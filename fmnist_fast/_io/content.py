@@ -12,9 +12,10 @@ from ..errors import FormatError
 
 HEAD_NBYTES = 4 + 4 * _core.IDX_MAX_NDIM  # the longest header
 
-_AGAIN = "Delete the file and download it again."
-_LOST = f"Its content was lost. {_AGAIN}"
-_ANSWER = f"If it is the answer of a server, it may say what went wrong.\n{_AGAIN}"
+AGAIN = "Delete the file and download it again."  # how messages end
+REPLACE = "Replace the file with an undamaged copy."  # it may be the user's own file
+_LOST = f"Its content was lost. {AGAIN}"
+_ANSWER = f"If it is the answer of a server, it may say what went wrong.\n{AGAIN}"
 _READ = (
     "Read it with {}, and pass its arrays to fmnist_fast.Dataset.from_arrays or "
     "fmnist_fast.write_idx."
@@ -50,7 +51,7 @@ _KINDS = (
     (
         rb"(?i)" + _TEXT + rb"<(!--|!doctype\s+html|[a-z][a-z0-9]*[\s/>])",
         "a web page",
-        f"The download was probably an error page.\nCheck the address. {_AGAIN}",
+        f"The download was probably an error page.\nCheck the address. {AGAIN}",
     ),
     (_TEXT + rb"<\?xml", "an XML file", _ANSWER),
     (
@@ -83,7 +84,7 @@ _KINDS = (
     (
         rb"\x1f(\xef\xbf\xbd|\xc2\x8b|\?)\x08",
         "a gzip file that a program has read as text",
-        f"Some of its bytes were lost. {_AGAIN}",
+        f"Some of its bytes were lost. {AGAIN}",
     ),
     (
         rb"x[\x01\x9c\xda]",
@@ -108,10 +109,11 @@ _KINDS = (
         "a Python pickle",
         _READ.format("pickle if you trust it"),
     ),
+    (rb"%PDF-", "a PDF file", f"Check the address that it came from. {AGAIN}"),
     (
         rb"\xff\xfe|\xfe\xff",
         "a UTF-16 text file",
-        f"`>` in PowerShell may have damaged it. {_AGAIN}",
+        f"`>` in PowerShell may have damaged it. {AGAIN}",
     ),
     (_TEXT + rb'[\[{]\s*(["\[\]{}]|-?\d)', "a JSON file", _ANSWER),
     (

@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import FormatError
+from .content import REPLACE
 
 CHUNK_NBYTES = 1 << 16
+_FAULTS = {  # by zlib's texts
+    "incorrect data check": "its checksum is wrong",
+    "incorrect length check": "its length is wrong",
+    "header crc mismatch": "the checksum of its header is wrong",
+}
 
 
 def inflate(content: memoryview, source: str) -> Iterator[bytes]:
@@ -20,9 +26,10 @@ def inflate(content: memoryview, source: str) -> Iterator[bytes]:
     position = 0
     while position < len(content):
         if position and content[position] != 0x1F:
+            found = " ".join(f"0x{byte:02X}" for byte in content[position:][:4])
             raise FormatError(
                 f"{source}: trailing bytes: only zeros may follow the gzip data, got "
-                f"{bytes(content[position : position + 4]).hex(' ').upper()}"
+                f"{found}.\n{REPLACE}"
             )
         member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         waiting: Any = b""
@@ -30,14 +37,20 @@ def inflate(content: memoryview, source: str) -> Iterator[bytes]:
             try:
                 chunk = member.decompress(waiting, CHUNK_NBYTES)
             except zlib.error as error:
-                raise FormatError(f"{source}: damaged gzip data: {error}") from None
+                text = str(error).rpartition(": ")[2]
+                fault = _FAULTS.get(text, f"it can't be inflated ({text})")
+                raise FormatError(
+                    f"{source}: the gzip data is damaged: {fault}.\n{REPLACE}"
+                ) from None
             waiting = member.unconsumed_tail
             if chunk:
                 yield chunk
             elif not waiting and not member.eof:
                 waiting = content[position : position + CHUNK_NBYTES]
                 if len(waiting) == 0:
-                    raise FormatError(f"{source}: truncated: the gzip data ends early")
+                    raise FormatError(
+                        f"{source}: truncated: the gzip data ends early.\n{REPLACE}"
+                    )
                 position += len(waiting)
         position -= len(member.unused_data)  # it belongs to the next member
         while position < len(content) and content[position] == 0:

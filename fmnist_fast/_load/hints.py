@@ -30,7 +30,7 @@ _FORMATS = {
     r"(train|test)-.*\.parquet": "Load it with ff.Dataset.from_huggingface("
     "datasets.load_dataset('parquet', data_files={0!r}, split='train')).",
     r"mnist\.npz": "Load it with x = numpy.load({0!r}), then "
-    "ff.Dataset.from_arrays(x['x_train'], x['y_train']).",
+    "ff.Dataset.from_arrays(x['x_{1}'], x['y_{1}']).",
     r"fashion-mnist_(train|test)\.csv": "Load it with x = numpy.loadtxt({0!r}, 'uint8',"
     " delimiter=',', skiprows=1), then "
     "ff.Dataset.from_arrays(x[:, 1:].copy().reshape(-1, 28, 28), x[:, 0]).",
@@ -45,18 +45,22 @@ def companion_missing(file: File, stem: str) -> str:
     return "\n".join([text, *hints_in(file.path.parent, [stem])])
 
 
-def hints_in(folder: Path, stems: Collection[str]) -> list[str]:
+def hints_in(folder: Path, stems: Collection[str], split: str = "") -> list[str]:
     """Return sentences about what is named like a file, archives and other formats."""
     hints = []
+    part = "test" if re.search("test|t10k", " ".join([split, *stems])) else "train"
     for name in sorted(names_in(folder)):
         with contextlib.suppress(PermissionError):  # nobody can know what it is
-            if hint := _hint(folder / name, stems):
+            if hint := _hint(folder / name, stems, part):
                 hints.append(f"{folder / name} {hint}")
     return hints[:_MAX_HINTS]
 
 
-def _hint(path: Path, stems: Collection[str]) -> str:
-    """Return what is at `path` and what to do, if it may explain a missing file."""
+def _hint(path: Path, stems: Collection[str], part: str) -> str:
+    """Return what is at `path` and what to do, if it may explain a missing file.
+
+    `part` is "train" or "test", the part of another format that has the split.
+    """
     if any(spelling(path.name, stem) for stem in stems):
         if path.is_dir():
             inside = names_in(path)
@@ -66,7 +70,9 @@ def _hint(path: Path, stems: Collection[str]) -> str:
     if path.name.lower().endswith(_ARCHIVES):
         return "may hold the files. Unpack it."
     advice = (_FORMATS[key] for key in _FORMATS if re.fullmatch(key, path.name))
-    return next((f"is no IDX file. {text.format(str(path))}" for text in advice), "")
+    return next(
+        (f"is no IDX file. {text.format(str(path), part)}" for text in advice), ""
+    )
 
 
 def files_nearby(
@@ -89,7 +95,7 @@ def files_nearby(
                 name = [] if owner is spec and root else [f"name={owner.name!r}"]
                 advice = ", ".join(root + name)
                 hints.append(f"{labels} is a file of {owner.title}. Pass {advice}.")
-        hints += hints_in(folder, stems if folder in searched else ())
+        hints += hints_in(folder, stems if folder in searched else (), split)
     return hints[:_MAX_NEARBY]
 
 

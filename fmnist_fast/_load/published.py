@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .. import config
+from .._io.content import AGAIN, REPLACE
 from .._io.paths import expanded
 from .._registry.datasets import DEFAULT
 from .._registry.spec import DatasetSpec, SplitSpec
@@ -40,7 +41,7 @@ def fetch_splits(
         paths = fetch(list(files), folder)
     except FormatError as error:
         split = next(name for name in spec.splits if spec.splits[name] in parts)
-        raise FormatError(f"{error}{how_to_replace(spec, split, root)}") from None
+        raise with_advice(error, how_to_replace(spec, split, root)) from None
     if not spec.archive:
         return paths
     from .._io.archive import extract
@@ -64,10 +65,10 @@ def how_to_get(
     """
     files, folder = spec.files_of(part), _target_folder(spec, root)
     size = sum(file.nbytes or 0 for file in files) / 1e6
-    unset = ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
     target = "FOLDER" if root is None and folder is None else root
+    where = f"{folder or 'a folder of your choice'}{if_allowed()}"
     lines = [
-        f"{_ADVICE}{size:.1f} MB) into {folder or 'a folder of your choice'}{unset}:",
+        f"{_ADVICE}{size:.1f} MB) into {where}:",
         *_commands(spec, split, target, is_named=is_named),
         f"Or put {' and '.join(part.stems)} there, plain or .gz, from:",
         *(f"  {file.urls[0]}" for file in files),
@@ -85,9 +86,27 @@ def how_to_replace(
     spec: DatasetSpec, split: str, root: Root, *, is_named: bool = True
 ) -> str:
     """Return lines that say how to replace a file, with a line break before them."""
-    unset = ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
-    text = f"\nDelete it, then download the published file{unset}:"
+    text = f"\nDelete it, then download the published file{if_allowed()}:"
     return "\n".join([text, *_commands(spec, split, root, is_named=is_named)])
+
+
+def with_advice(error: FormatError, advice: str) -> FormatError:
+    """Return an error that ends with `advice`, unless this is empty."""
+    if not advice:
+        return error
+    text = str(error).removesuffix(AGAIN).removesuffix(REPLACE).rstrip()
+    return FormatError(f"{text}{advice}")
+
+
+def if_allowed() -> str:
+    """Return what must be done before a download, or "" if downloads are allowed."""
+    return ", after you unset FMNIST_FAST_OFFLINE" if config.offline() else ""
+
+
+def command_of(spec: DatasetSpec, root: Root) -> str:
+    """Return the command that downloads all splits of a dataset."""
+    folder = "" if root is None else f' --to "{os.fspath(root)}"'
+    return f"fmnist-fast download {spec.name}{folder}"
 
 
 def _commands(
@@ -95,11 +114,10 @@ def _commands(
 ) -> tuple[str, str]:
     """Return the call and the command that download a split."""
     in_python = "" if root is None else f", root={os.fspath(root)!r}"
-    in_shell = "" if root is None else f' --to "{os.fspath(root)}"'
     name = f', name="{spec.name}"' if is_named else ""
     return (
         f'  in Python:  ff.load("{split}"{in_python}{name}, download=True)',
-        f"  in a shell: fmnist-fast download {spec.name}{in_shell}  # all splits",
+        f"  in a shell: {command_of(spec, root)}  # all splits",
     )
 
 

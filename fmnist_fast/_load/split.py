@@ -23,6 +23,7 @@ from .cache import read_items, read_only
 from .copies import Decoded
 from .find import SplitFiles, find_split
 from .names import find_file, spelling
+from .published import with_advice
 
 
 def read_split(files: SplitFiles, cache: bool) -> tuple[Dataset, str]:
@@ -76,7 +77,7 @@ def _read_both(files: SplitFiles, read: Callable[..., Decoded]) -> list[Decoded]
             [lambda: read(is_images=True), lambda: read(is_images=False)]
         )
     except FormatError as error:
-        raise FormatError(f"{error}{files.advice}") from None
+        raise with_advice(error, files.advice) from None
 
 
 def warn_of_labels_from_1(dataset: Dataset) -> None:

@@ -97,8 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines += [f"{'MISSING':8} {line_of(why)}" for _, why in missing]
     lines += _how_to_replace(verdicts, places, specs)
     if nothing:
-        advice = str(longest_message(nothing)).partition("\n")[2]
-        lines.append(harmless(in_options(advice, arguments.options)))
+        lines.append(_how_to_get(nothing, arguments.options))
     print("\n".join(lines))
     return int(any(not line.startswith("ok ") for line in lines))
 
@@ -224,6 +223,12 @@ def _verify_split(files: SplitFiles, verdicts: dict[Path, tuple[str, str]]) -> N
                 f"{header}; part of {name} according to its {CARD_NAME}, so only the "
                 "format, counts and labels were checked",
             )
+
+
+def _how_to_get(errors: list[FileNotFoundError], options: dict[str, str]) -> str:
+    """Return the lines of the most helpful error that say what to do."""
+    advice = str(longest_message(errors)).partition("\n")[2]
+    return harmless(in_options(advice, options))
 
 
 def _place_of(path: Path) -> Path:

@@ -170,9 +170,13 @@ _LOADER = {
     "one_hot num_classes class_mode": 'Pass label_dtype="onehot".',
     "image_size target_size size": "Pass ff.Resize(32) in augment=[...].",
     "color_mode": _GRAY,
-    "class_weight": "Pass it to model.fit.",
-    "steps_per_epoch": "Pass it to model.fit. By default it is len(loader).",
-    "sample_weight": "Derive a class from KerasLoader: see docs/frameworks.md.",
+    "class_weight": "Pass it to the fit method of the model.",
+    "steps_per_epoch": (
+        "Pass it to the fit method of the model. By default it is len(loader)."
+    ),
+    "sample_weight": (
+        "Derive a class from KerasLoader. The page docs/frameworks shows how."
+    ),
     "validation_split subset": "Divide the dataset: dataset.split(0.9).",
 }
 _LOAD = {

@@ -225,7 +225,7 @@ def test_values_of_others(small):
     ]:
         with pytest.raises(ValueError, match=rf"\n{text}$"):
             ff.Loader(small, **option)
-    with pytest.raises(ValueError, match=r'\nPass "bilinear", which is'):
+    with pytest.raises(ValueError, match=r'\nPass "bilinear", the closest one'):
         ff.RandomRotation(9, interpolation="bicubic")
     with pytest.raises(ValueError, match=r"dtype must be .* got None$"):
         ff.Loader(small, dtype=None)

@@ -174,6 +174,7 @@ class Adapter(Suggesting):
             `epoch` is not an integer, or is out of range.
         """
         self.loader.set_epoch(epoch)
+        self._place_was_set()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position of the newest iterator.
@@ -201,6 +202,10 @@ class Adapter(Suggesting):
             An entry is missing or out of range, or does not match this loader.
         """
         self.loader.load_state_dict(state_dict)
+        self._place_was_set()
+
+    def _place_was_set(self) -> None:
+        """Let a derived class forget what it knows of the iterators before."""
 
     def augment_preview(self, index: int, n: int) -> np.ndarray:
         """Return image `index` as the first `n` epochs augment it.

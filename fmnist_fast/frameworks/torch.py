@@ -205,26 +205,6 @@ class TorchLoader(Adapter, IterableDataset):
         self._is_part = True
         self._passes.join(self.loader, info)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next iterator start at the beginning of `epoch`.
-
-        In the workers of a DataLoader, this affects the next pass, unless the workers
-        are persistent. `Adapter.set_epoch` describes the rest.
-
-        Parameters
-        ----------
-        epoch : int in 0..2**32-1
-            Number of the epoch, as for `Loader.set_epoch`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            `epoch` is not an integer, or is out of range.
-        """
-        super().set_epoch(epoch)
-        self._passes.forget(get_worker_info())
-        self._newest = None
-
     def state_dict(self) -> dict[str, Any]:
         """Return the position of the newest iterator.
 
@@ -241,22 +221,7 @@ class TorchLoader(Adapter, IterableDataset):
             state |= {"epoch": state["epoch"] - 1, "position": state["samples"]}
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next iterator continue where the state was taken.
-
-        Parameters
-        ----------
-        state_dict : dict
-            State from `state_dict` of any adapter or of `Loader`.
-
-        Raises
-        ------
-        TypeError
-            `state_dict` is not a dict, or an entry is not an integer.
-        ValueError
-            An entry is missing or out of range, or does not match this loader.
-        """
-        super().load_state_dict(state_dict)
+    def _place_was_set(self) -> None:
         self._passes.forget(get_worker_info())
         self._newest = None
 

@@ -86,14 +86,14 @@ class BuildCore(build_ext):
 
 sources = [f"src/{name}.c" for name in KERNELS.split()]
 sources += [f"src/augment/{name}.c" for name in AUGMENT.split()]
-headers = sorted(str(path) for path in Path("src").rglob("*.h"))
+included = sorted(str(p) for end in ("h", "pxi") for p in Path("src").rglob(f"*.{end}"))
 
 setup(
     ext_modules=[
         Extension(
             "fmnist_fast._core",
             ["src/_core.pyx", *sources],
-            depends=["src/kernels.pxd", *headers],
+            depends=["src/kernels.pxd", *included],
             include_dirs=["src", numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         )

@@ -37,7 +37,7 @@ def test_the_first_example_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "folder, suffixes", [("src", ".c .h .pyx .pxd"), ("fmnist_fast", ".py")]
+    "folder, suffixes", [("src", ".c .h .pyx .pxd .pxi"), ("fmnist_fast", ".py")]
 )
 def test_the_layout_names_every_file(folder, suffixes):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

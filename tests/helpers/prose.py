@@ -21,7 +21,7 @@ EXCEPTIONS = {
     "benchmarks/results/figures.json",
 }
 FOLDERS = ("benchmarks", "docs", "examples", "fmnist_fast", "src", "tests")
-SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".md", ".toml", ".json"}
+SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h", ".md", ".toml", ".json"}
 MAX_WORDS = 30  # in a sentence of the documentation
 
 BANNED = {
@@ -87,7 +87,7 @@ def texts(path: str, source: str) -> list[Text]:
             Text(source.count("\n", 0, match.start()) + 1, match[0].strip('/*"'))
             for match in _C_TEXT.finditer(source)
         ]
-    if suffix in (".py", ".pyi", ".pyx", ".pxd"):
+    if suffix in (".py", ".pyi", ".pyx", ".pxd", ".pxi"):
         return _python_texts(source)
     if suffix == ".md":
         return _paragraphs(source)

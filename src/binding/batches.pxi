@@ -1,0 +1,359 @@
+# Pipelines, and iterators over their batches. Part of _core.pyx.
+
+DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
+          "uint8": FM_UINT8}
+LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
+                "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
+LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
+MAX_EPOCH = UINT32_MAX  # the epoch is one word of the counter of the random numbers
+MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK
+SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
+# Not in comprehensions: without memory, Cython 3.3.1 releases an item of them twice.
+address_of = operator.attrgetter("ctypes.data")
+
+
+@cython.no_gc_clear  # threads read the arrays until __dealloc__ has joined them
+cdef class Pipeline:
+    """Worker threads and slots for one dataset and one set of options.
+
+    The caller (loader.py) has checked all arguments.
+
+    Parameters
+    ----------
+    parts : tuple of ndarray
+        Images, at least one array; each is C-contiguous uint8 of shape
+        ``(its rows, height, width)``.
+    labels : ndarray
+        Labels of all parts: C-contiguous uint8, int32 or int64. All of them fit
+        `label_dtype`.
+    transforms : Transforms or None
+        The augmentation.
+    dtype : str
+        Data type of the images in a batch, a key of DTYPES.
+    scale, bias : float
+        Pixels become ``pixel * scale + bias``.
+    image_shape : tuple of int
+        Shape of a batch of images, without the number of rows.
+    array_dtype : numpy dtype
+        Dtype of the arrays that show the images.
+    label_dtype : str
+        Data type of the labels in a batch, a key of LABEL_DTYPES.
+    n_classes : int
+        Width of a one-hot row.
+    rows : int
+        Rows of the largest batch.
+    threads : int
+        Number of worker threads, at least 1.
+    prefetch : int
+        Batches to keep ready, at least 1.
+    slots : sequence of ndarray
+        Writable, aligned arrays to keep batches in. If it is empty, the system provides
+        the memory.
+    """
+    cdef fm_pipeline *pipeline
+    cdef fm_slot_layout layout
+    cdef object parts, begins, addresses, labels, slots  # kept alive: used by the core
+    cdef uint64_t n
+    cdef Transforms transforms
+    cdef cnp.dtype array_dtype, label_array_dtype
+    cdef int threads, image_ndim, label_ndim
+    cdef cnp.npy_intp[4] image_shape  # without the rows, as label_shape
+    cdef cnp.npy_intp[2] label_shape
+    cdef bint has_warned
+    cdef object __weakref__
+
+    def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
+                  Transforms transforms, str dtype, double scale, double bias,
+                  tuple image_shape, array_dtype, str label_dtype, size_t n_classes,
+                  uint64_t rows, int threads, uint64_t prefetch, slots):
+        cdef fm_plan plan
+        cdef cnp.ndarray addresses, begins
+        self.parts, self.labels, self.transforms = parts, labels, transforms
+        self.array_dtype, self.threads = array_dtype, threads
+        self.label_array_dtype = np.dtype(
+            np.float32 if label_dtype == "onehot" else label_dtype)
+        self.image_ndim = 1 + len(image_shape)
+        for i, side in enumerate(image_shape):
+            self.image_shape[1 + i] = side
+        self.label_ndim = 2 if label_dtype == "onehot" else 1
+        self.label_shape[1] = n_classes
+
+        begins = np.cumsum([0, *map(len, parts)], dtype=np.uint64)
+        addresses = np.array([*map(address_of, parts)], dtype=np.uintp)
+        self.begins, self.addresses, self.n = begins, addresses, begins[len(parts)]
+        _, height, width = parts[0].shape
+        plan.parts = fm_parts(len(parts), <uint64_t *>cnp.PyArray_DATA(begins),
+                              <const uint8_t **>cnp.PyArray_DATA(addresses),
+                              height * width)
+        plan.labels = cnp.PyArray_DATA(labels)
+        plan.n_pixels, plan.steps, plan.mix = plan.parts.image_nbytes, NULL, NULL
+        if transforms is not None:
+            plan.n_pixels = transforms.steps.out_height * transforms.steps.out_width
+            plan.steps = &transforms.steps
+            if transforms.mix.n_kinds:
+                plan.mix = &transforms.mix
+        plan.labels_in = LABEL_DTYPES[labels.dtype.name]
+        plan.labels_out = LABEL_DTYPES[label_dtype]
+        plan.n_classes = n_classes
+        plan.dtype = DTYPES[dtype]
+        plan.scale, plan.bias = <float>scale, <float>bias
+        fm_plan_select(&plan, rows, cpu_level())
+        check(fm_slots_layout(&plan, rows, &self.layout))
+        for i, slot in enumerate(slots):
+            if slot.nbytes < self.layout.nbytes:
+                raise ValueError(f"slots[{i}] must have at least {self.layout.nbytes} "
+                                 f"bytes, got {slot.nbytes}")
+        self.slots = slots
+        addresses = np.array([*map(address_of, slots)], dtype=np.uintp)
+        self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch,
+                                        <void **>cnp.PyArray_DATA(addresses),
+                                        len(slots))
+        if self.pipeline == NULL:
+            check(FM_NO_MEMORY)
+
+    def __del__(self):
+        """Join the threads before anything that they read is freed.
+
+        This is C code. Python code would run signal handlers, and Ctrl-C would be lost.
+        """
+        cdef fm_status status = FM_OK
+        if self.pipeline != NULL:
+            with nogil:
+                status = fm_pipeline_close(self.pipeline)
+        if status != FM_OK:  # this is a worker, which can't wait for itself
+            threading.Thread(target=self.close).start()
+
+    def __dealloc__(self):
+        cdef fm_status status = FM_OK
+        if self.pipeline != NULL:
+            with nogil:
+                status = fm_pipeline_free(self.pipeline)
+        if status != FM_OK:  # this is a worker, and the system refused a thread
+            Py_INCREF((self.parts, self.begins, self.addresses, self.labels,
+                       self.transforms, self.slots))
+
+    def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
+              uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
+              drop_last, owner):
+        """Begin an epoch at position `begin`, and return its Batches.
+
+        The Batches keep `owner` alive.
+        """
+        cdef fm_epoch new_epoch
+        cdef fm_status status
+        cdef uint64_t n = self.n
+        cdef fm_last last = LASTS[drop_last]
+        if (batch_size if last == FM_LAST_WRAP else min(n, batch_size)) > \
+                self.layout.rows:
+            raise ValueError(f"batch_size must be at most {self.layout.rows}, the rows "
+                             f"of a slot, got {batch_size}")
+        cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
+                                                last)
+        cdef Batches batches = Batches.__new__(Batches)
+        batches.pipeline, batches.owner = self, owner
+        batches.n_batches = fm_batching_count(&batching)
+        end_daemon_thread()
+        with nogil:
+            new_epoch.seed, new_epoch.number = seed, epoch
+            fm_order_init(&new_epoch.order, n, shuffle, block, seed, epoch)
+            status = fm_pipeline_start(self.pipeline, &new_epoch, &batching,
+                                       &batches.ticket)
+        check(status)
+        self.warn_of_missing_threads()
+        return batches
+
+    cdef int warn_of_missing_threads(self) except -1:
+        """Warn once if the system refused threads."""
+        cdef int n_started = self.state().n_threads
+        if n_started < self.threads and FM_THREADS and not self.has_warned:
+            self.has_warned = True
+            warnings.warn(
+                f"the system started only {n_started} of {self.threads} worker threads "
+                "of a loader.\nBatches are the same, but are filled more slowly. Pass "
+                f"threads={max(1, n_started)}, or raise the limit of processes.",
+                RuntimeWarning, stacklevel=4)  # of the loop
+        return 0
+
+    def close(self):
+        """Join the threads. Batches that are still held stay valid."""
+        cdef fm_status status
+        with nogil:
+            status = fm_pipeline_close(self.pipeline)
+        check(status)
+
+    def progress(self, uint64_t ticket):
+        """Return how far the Batches of this ticket are: ``(n_taken, is_over)``.
+
+        `n_taken` is the number of batches that were taken. `is_over` is whether a
+        consumer was told that no batch follows. Return None if other Batches were
+        started since.
+        """
+        cdef fm_pipeline_state state = self.state()
+        if state.ticket != ticket:
+            return None
+        return state.n_taken, bool(state.is_over)
+
+    cdef fm_pipeline_state state(self) noexcept:
+        cdef fm_pipeline_state state
+        with nogil:
+            fm_pipeline_inspect(self.pipeline, &state)
+        return state
+
+    @property
+    def closed(self):
+        """Return whether `close` was called."""
+        return bool(self.state().is_closed)
+
+    @property
+    def forked(self):
+        """Return whether this process is a forked child of the one with the threads."""
+        return fm_pipeline_forked(self.pipeline)
+
+    @property
+    def slots_nbytes(self):
+        """Return the bytes held in slots now."""
+        return self.state().slots_nbytes
+
+    @property
+    def slot_nbytes(self):
+        """Return the bytes of one slot."""
+        return self.layout.nbytes
+
+    @property
+    def n_lent(self):
+        """Return the number of batches that are held by the consumer."""
+        return self.state().n_lent
+
+    @property
+    def window(self):
+        """Return the number of batches that are kept ready."""
+        return fm_pipeline_window(self.pipeline)
+
+    cdef object batch(self, Lease lease, uint64_t n_rows):
+        """Return the batch in the slot of `lease` as arrays, ``(images, labels)``."""
+        cdef cnp.npy_intp[4] image_shape = self.image_shape
+        cdef cnp.npy_intp[2] label_shape = self.label_shape
+        image_shape[0] = label_shape[0] = n_rows
+        return (lease.array(self.array_dtype, self.image_ndim, image_shape,
+                            lease.slot.images),
+                lease.array(self.label_array_dtype, self.label_ndim, label_shape,
+                            lease.slot.labels))
+
+
+@cython.final
+@cython.freelist(16)
+@cython.no_gc  # GC can't look through arrays, so a lease must be part of no cycle
+cdef class Lease:
+    """Owner of a batch's memory. It gives the slot back when no array refers to it.
+
+    It does not refer to the Pipeline. A Pipeline refers to the user's transforms, and a
+    transform that keeps a batch would never be freed. The core keeps what
+    fm_pipeline_give needs.
+    """
+    cdef fm_pipeline *pipeline
+    cdef fm_slot *slot
+    cdef object memory  # supplied slots, which must outlive the arrays
+
+    def __dealloc__(self):
+        if self.slot != NULL:
+            fm_pipeline_give(self.pipeline, self.slot)
+
+    cdef object array(self, cnp.dtype dtype, int ndim, cnp.npy_intp *shape, void *data):
+        """Return an array at `data` in the slot, which keeps this lease alive."""
+        Py_INCREF(dtype)  # the call below steals a reference
+        out = PyArray_NewFromDescr(cnp.ndarray, dtype, ndim, shape, NULL, data,
+                                   cnp.NPY_ARRAY_CARRAY, NULL)
+        cnp.set_array_base(out, self)
+        return out
+
+
+@cython.no_gc_clear  # __dealloc__ needs the pipeline
+cdef class Batches:
+    """Iterator over the batches of one epoch, which are tuples ``(images, labels)``.
+
+    ``Batches()`` has none. `Pipeline.start` returns the others.
+
+    Thread safety: Python threads may share the iterator; each batch goes to one thread.
+    """
+    cdef readonly Pipeline pipeline
+    cdef readonly uint64_t ticket
+    cdef uint64_t n_batches  # of the epoch, from where it was started
+    cdef object owner
+    cdef object __weakref__
+
+    def __iter__(self):
+        return self
+
+    def __length_hint__(self):
+        """Return the number of batches that are left."""
+        cdef fm_pipeline_state state
+        if self.pipeline is None:
+            return 0
+        state = self.pipeline.state()
+        if state.ticket != self.ticket or not state.is_running:
+            return 0
+        return self.n_batches - state.n_taken
+
+    def __reduce__(self):
+        raise TypeError("an iterator can't be copied or pickled.\n"
+                        "Copy or pickle the loader, or save loader.state_dict().")
+
+    def __next__(self):
+        cdef uint64_t index
+        return self.next_batch(&index)
+
+    def take(self):
+        """Return the number of the next batch in this epoch, and the batch.
+
+        Numbers count from 0 at the start of this iterator. Without another batch, raise
+        StopIteration.
+        """
+        cdef uint64_t index
+        batch = self.next_batch(&index)
+        return index, batch
+
+    cdef object next_batch(self, uint64_t *index):
+        cdef Pipeline pipeline = self.pipeline
+        cdef Lease lease = Lease.__new__(Lease)  # first: a slot needs an owner
+        cdef uint64_t n_rows = 0
+        cdef fm_status status
+        if pipeline is None:
+            raise StopIteration
+        lease.pipeline, lease.memory = pipeline.pipeline, pipeline.slots
+        while True:
+            with nogil:
+                status = fm_pipeline_take(lease.pipeline, self.ticket, 50, &lease.slot,
+                                          index, &n_rows)
+            if status == FM_OK:
+                return pipeline.batch(lease, n_rows)
+            if status == FM_PIPELINE_FINISHED:
+                self.cancel()
+                raise StopIteration
+            if status == FM_PIPELINE_DAMAGED:
+                with FileReads((*pipeline.parts, pipeline.labels)):
+                    pass  # this raises
+            if status != FM_PIPELINE_WAITING:
+                end_daemon_thread()
+                check(status)
+            PyErr_CheckSignals()
+
+    def close(self):
+        """Stop filling batches of this epoch. Batches that were returned stay valid."""
+        self.cancel()
+
+    def __dealloc__(self):
+        self.cancel()
+
+    cdef void cancel(self) noexcept:
+        if self.pipeline is not None:
+            with nogil:
+                fm_pipeline_cancel(self.pipeline.pipeline, self.ticket)
+
+    @property
+    def closed(self):
+        """Return whether the epoch is over, or this iterator was closed."""
+        cdef fm_pipeline_state state
+        if self.pipeline is None:
+            return True
+        state = self.pipeline.state()
+        return state.ticket != self.ticket or not state.is_running

@@ -199,7 +199,7 @@ static const uint8_t *augmented(const struct fm_plan *plan,
                                 const struct fm_ahead *ahead, size_t lane,
                                 uint8_t *memory)
 {
-    const int alone = fm_parts_at_edge(&plan->parts, sample, FM_WINDOW_AROUND);
+    const int alone = fm_parts_at_edge(&plan->parts, sample, FM_CROP_AROUND);
     return fm_steps_run(plan->steps, epoch->seed, epoch->number, position, sample,
                         source, alone, ahead, lane, memory + mixed_nbytes(plan));
 }
@@ -210,7 +210,7 @@ struct rows {
     uint64_t global_begin, global_n_rows, begin;
     uint8_t *memory;
     const uint8_t **sources;     /* the original pixels of each row */
-    struct fm_ahead *ahead;      /* draws in advance, for FM_FIELD_SAMPLES rows */
+    struct fm_ahead *ahead;      /* draws in advance, for FM_WORDS_LANES rows */
     struct fm_mixture *mixtures; /* how each row is mixed, if samples are mixed */
     uint64_t *partners;          /* the dataset rows that they are mixed with */
 };
@@ -225,7 +225,7 @@ static const uint8_t *row_pixels(const struct fm_plan *plan, const struct rows *
     const uint64_t position = rows->begin + i;
     if (steps == NULL)
         return rows->sources[i];
-    const size_t lane = i % FM_FIELD_SAMPLES;
+    const size_t lane = i % FM_WORDS_LANES;
     if (lane == 0)
         fm_steps_look_ahead(steps, epoch->seed, epoch->number, position, rows->ahead);
     const uint8_t *pixels = augmented(plan, epoch, position, sample, rows->sources[i],

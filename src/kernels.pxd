@@ -104,7 +104,7 @@ cdef extern from "convert.h" nogil:
         FM_BFLOAT16
         FM_UINT8
 
-cdef extern from "augment/window.h" nogil:
+cdef extern from "augment/crop.h" nogil:
     enum fm_padding_mode:
         FM_PAD_CONSTANT
         FM_PAD_EDGE

@@ -21,7 +21,7 @@ enum fm_operation { FM_DRAW_ORDER = 0, FM_DRAW_AUGMENT = 1 };
 #define FM_PHILOX_KEY_1 0xBB67AE85u
 
 /* Apply one of the ten rounds to a counter of four words. */
-static inline void fm_philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
+static inline void fm_rng_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
                                    uint32_t *c3, uint32_t k0, uint32_t k1)
 {
     uint64_t p0 = (uint64_t)FM_PHILOX_FACTOR_0 * *c0;
@@ -47,7 +47,7 @@ static inline void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
     out[2] = epoch;
     out[3] = ((uint32_t)operation << 16) | (draw & 0xFFFFu);
     for (int round = 0; round < 10; round++) {
-        fm_philox_round(&out[0], &out[1], &out[2], &out[3], k0, k1);
+        fm_rng_round(&out[0], &out[1], &out[2], &out[3], k0, k1);
         k0 += FM_PHILOX_KEY_0;
         k1 += FM_PHILOX_KEY_1;
     }

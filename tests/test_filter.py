@@ -15,7 +15,7 @@ TOO_SMALL = {"x86_64": 0x12, "aarch64": 0x88}
 
 
 class Blur(ctypes.Structure):
-    """Stand for struct fm_blur, whose range of sigma fm_blur_apply does not read."""
+    """Stand for struct fm_blur, whose range of sigma fm_filter_blur does not read."""
 
     _fields_ = [
         ("size_x", ctypes.c_size_t),
@@ -30,7 +30,7 @@ def blur(compiler, tmp_path_factory):
     out = tmp_path_factory.mktemp("filter") / "filter.so"
     options = "-std=c11", "-ffp-contract=off", "-fno-trapping-math"
     build(compiler, SOURCE / "augment" / "filter.c", out, *options, "-lm")
-    function = ctypes.CDLL(str(out)).fm_blur_apply
+    function = ctypes.CDLL(str(out)).fm_filter_blur
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     arguments = pointer, size, size, pointer, ctypes.c_double, ctypes.c_int
     function.argtypes = *arguments, pointer, pointer

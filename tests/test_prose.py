@@ -24,7 +24,7 @@ def test_the_whole_project_is_searched():
         "README.md",
         "docs/files.md",
         "src/batch.c",
-        "src/augment/draw.h",
+        "src/augment/draws.h",
         "src/_core.pyx",
         "fmnist_fast/loader.py",
         "fmnist_fast/_core.pyi",

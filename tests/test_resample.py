@@ -100,7 +100,7 @@ int main(void)
     struct fm_resize resize = {1, OUT, FM_NEAREST, 0};
     for (size_t x = 0; x < IN; x++)
         in[x] = (uint8_t)(x % 251);
-    fm_resample(in, IN, &box, &resize, FM_CPU_BASELINE, NULL, out);
+    fm_resample_apply(in, IN, &box, &resize, FM_CPU_BASELINE, NULL, out);
     for (uint64_t x = 0; x < OUT; x++)
         if (out[x] != x * IN / OUT % 251)
             return 1;

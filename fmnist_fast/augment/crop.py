@@ -1,4 +1,4 @@
-"""Crops, padding and flips, which copy pixels unchanged (src/augment/window.h)."""
+"""Crops, padding and flips, which copy pixels unchanged (src/augment/crop.h)."""
 
 from __future__ import annotations
 

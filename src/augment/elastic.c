@@ -4,13 +4,13 @@
 #include "elastic.h"
 
 #include "../lanes.h"
-#include "field.h"
+#include "words.h"
 #include "transpose.h"
 
 #define ONE FM_QUADS_ONE
 #define LANES FM_ELASTIC_LANES
 _Static_assert(LANES % FM_TRANSPOSE_SIDE == 0 && LANES % FM_LANES_COUNT == 0 &&
-                   FM_FIELD_CHUNK % LANES == 0,
+                   FM_WORDS_CHUNK % LANES == 0,
                "rows are whole vectors, and whole parts of chunks");
 
 static size_t align_up(size_t n)
@@ -44,17 +44,17 @@ uint64_t fm_elastic_work_nbytes(size_t height, size_t width)
    apart, one row for each column of the image.
    In numpy: (2 * bytes - 255) / 256, with bytes of the field as elastic.h assigns them.
    Not checked: across is a multiple of LANES. */
-FM_INLINE void fill_noise(const uint32_t key[2], fm_field_fn *field, size_t width,
+FM_INLINE void fill_noise(const uint32_t key[2], fm_words_fn *field, size_t width,
                           size_t across, float *restrict out)
 {
-    uint32_t words[FM_FIELD_CHUNK];
+    uint32_t words[FM_WORDS_CHUNK];
     size_t y = 0;
     for (size_t p = 0; p < width * across; p += LANES) {
-        const size_t part = p % (2 * FM_FIELD_CHUNK);
+        const size_t part = p % (2 * FM_WORDS_CHUNK);
         if (part == 0)
-            field(key, p / (2 * FM_FIELD_CHUNK), words);
-        const uint32_t *from = words + part % FM_FIELD_CHUNK;
-        const int shift = part < FM_FIELD_CHUNK ? 0 : 8;
+            field(key, p / (2 * FM_WORDS_CHUNK), words);
+        const uint32_t *from = words + part % FM_WORDS_CHUNK;
+        const int shift = part < FM_WORDS_CHUNK ? 0 : 8;
         float *dx = out + y, *dy = dx + across;
         for (int i = 0; i < LANES; i++) {
             const uint32_t word = from[i] >> shift;
@@ -70,7 +70,7 @@ FM_INLINE void fill_noise(const uint32_t key[2], fm_field_fn *field, size_t widt
 }
 
 FM_LEVELS(fill_noise,
-          (const uint32_t key[2], fm_field_fn *field, size_t width, size_t across,
+          (const uint32_t key[2], fm_words_fn *field, size_t width, size_t across,
            float *restrict out),
           (key, field, width, across, out));
 
@@ -97,7 +97,7 @@ struct box_filter {
 static struct box_filter box_of(double sigma)
 {
     const double v = sigma * sigma / FM_ELASTIC_PASSES;
-    const double r = (double)fm_floor(0.5 * sqrt(12.0 * v + 1.0) - 0.5);
+    const double r = (double)fm_real_floor(0.5 * sqrt(12.0 * v + 1.0) - 0.5);
     const double edge = (2.0 * r + 1.0) * (r * (r + 1.0) - 3.0 * v) /
                         (6.0 * (v - (r + 1.0) * (r + 1.0)));
     return (struct box_filter){(int64_t)r, (float)edge,
@@ -210,7 +210,7 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
     uint32_t key[2];
     key[0] = fm_draws_word(draws);
     key[1] = fm_draws_word(draws);
-    fill_noise_levels[level](key, fm_field_select(level), width, across, buffers[0]);
+    fill_noise_levels[level](key, fm_words_select(level), width, across, buffers[0]);
     smooth(buffers, width, 2 * across, elastic->sigma_x, level);
     /* Padding columns are still unset. They become lanes whose results are ignored. */
     memset(buffers[0] + stride_of(across) * width, 0,

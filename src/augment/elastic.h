@@ -4,7 +4,7 @@
 #ifndef FM_AUGMENT_ELASTIC_H
 #define FM_AUGMENT_ELASTIC_H
 
-#include "draw.h"
+#include "draws.h"
 #include "quads.h"
 
 /* Displacements are white noise of 256 levels, (2 b - 255) / 256 for a byte b, smoothed
@@ -13,7 +13,7 @@
    consists of FM_ELASTIC_PASSES extended box filters in a row, whose cost is the same
    for every sigma: Gwosdek et al., "Theoretical foundations of Gaussian convolution by
    extended box filtering", SSVM 2011. The filters reflect at the edges.
-   Words: coin, and two that are the key of the noise (field.h).
+   Words: coin, and two that are the key of the noise (words.h).
    The noise is laid out column by column, and each column is padded to a multiple of
    FM_ELASTIC_LANES pixels. Pixel p is in column p / padded height and in row p % padded
    height. In the words of chunk c of the field, byte 0 is dx of pixels 128 c +
@@ -32,7 +32,7 @@ uint64_t fm_elastic_work_nbytes(size_t height, size_t width);
 
 /* in, out: uint8 (height, width), out with room for 15 bytes after it. work:
    fm_elastic_work_nbytes bytes from a multiple of 64 on.
-   In numpy: as fm_warp_affine, with source points (x + dx, y + dy), where dx and dy are
+   In numpy: as fm_warp_apply, with source points (x + dx, y + dy), where dx and dy are
    truncated to multiples of 2**-16 pixel. One pass of the filter, in float32: s = the
    sum of rows -1 - r to r - 1, from the first to the last; then for each row i:
    s = s + (in[i + r] - in[i - r - 1]),

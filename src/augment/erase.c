@@ -1,19 +1,19 @@
 /* Rectangles that are painted over, declared in erase.h, which names their sources. */
 #include "erase.h"
 
-#include "field.h"
+#include "words.h"
 
 #define N_TRIES 10 /* as in torchvision's RandomErasing */
 
-int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t width,
+int fm_erase_draw(const struct fm_erasing *erasing, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out)
 {
     const double n_pixels = (double)(height * width);
     for (int i = 0; i < N_TRIES; i++) {
         double area = fm_draws_range(draws, &erasing->scale) * n_pixels;
-        double aspect = fm_exp(fm_draws_range(draws, &erasing->log_ratio));
-        out->height = (size_t)fm_round(sqrt(area * aspect));
-        out->width = (size_t)fm_round(sqrt(area / aspect));
+        double aspect = fm_real_exp(fm_draws_range(draws, &erasing->log_ratio));
+        out->height = (size_t)fm_real_round(sqrt(area * aspect));
+        out->width = (size_t)fm_real_round(sqrt(area / aspect));
         if (out->height < height && out->width < width) {
             out->top = fm_draws_below(draws, height - out->height + 1);
             out->left = fm_draws_below(draws, width - out->width + 1);
@@ -23,7 +23,7 @@ int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t widt
     return 0;
 }
 
-void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
+void fm_erase_draw_cutout(const struct fm_cutout *cutout, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out)
 {
     const int64_t size = (int64_t)cutout->size;
@@ -42,15 +42,15 @@ void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
 void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
                      enum fm_cpu_level level, uint8_t *pixels)
 {
-    fm_field_fn *const field = fm_field_select(level);
-    uint32_t words[FM_FIELD_CHUNK];
+    fm_words_fn *const field = fm_words_select(level);
+    uint32_t words[FM_WORDS_CHUNK];
     size_t n_taken = 0; /* bytes of the field used so far */
     pixels += box->top * width + box->left;
     for (size_t y = 0; y < box->height; y++, pixels += width)
         for (size_t x = 0; x < box->width; x++, n_taken++) {
             size_t i = n_taken / 4;
-            if (n_taken % (4 * FM_FIELD_CHUNK) == 0)
-                field(key, i / FM_FIELD_CHUNK, words);
-            pixels[x] = (uint8_t)(words[i % FM_FIELD_CHUNK] >> (n_taken % 4 * 8));
+            if (n_taken % (4 * FM_WORDS_CHUNK) == 0)
+                field(key, i / FM_WORDS_CHUNK, words);
+            pixels[x] = (uint8_t)(words[i % FM_WORDS_CHUNK] >> (n_taken % 4 * 8));
         }
 }

@@ -1,17 +1,17 @@
 /* Rectangles that are painted over, with random bytes or with one value as the hole of
-   a crop (window.h): RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout (DeVries
+   a crop (crop.h): RandomErasing (Zhong et al., arXiv:1708.04896) and Cutout (DeVries
    and Taylor, arXiv:1708.04552). */
 #ifndef FM_AUGMENT_ERASE_H
 #define FM_AUGMENT_ERASE_H
 
-#include "window.h"
+#include "crop.h"
 
 /* A rectangle of random area, `scale` as a fraction of the image, and random aspect
    ratio height / width, log-uniform. It is smaller than the image in both directions.
    After ten tries that do not fit, nothing is painted.
    Words: coin; for each try the scale, the log ratio, and, if it fits, the top and the
    left; then, with `random`, two that are the key of the pixels. Byte b of word i of
-   the field is pixel 4 i + b of the rectangle (field.h). */
+   the field is pixel 4 i + b of the rectangle (words.h). */
 struct fm_erasing {
     struct fm_range scale, log_ratio;
     int random;
@@ -28,10 +28,10 @@ struct fm_cutout {
 };
 
 /* Draw the box to paint. Return 0 if none of the tries fits. */
-int fm_erasing_draw(const struct fm_erasing *erasing, size_t height, size_t width,
+int fm_erase_draw(const struct fm_erasing *erasing, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out);
 /* Draw the box to paint. */
-void fm_cutout_draw(const struct fm_cutout *cutout, size_t height, size_t width,
+void fm_erase_draw_cutout(const struct fm_cutout *cutout, size_t height, size_t width,
                     struct fm_draws *draws, struct fm_box *out);
 
 /* Paint the box in place with random bytes. pixels: uint8, rows of `width` pixels.

@@ -48,7 +48,7 @@ static size_t gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE
         double x = (double)k - (double)(size / 2);
         double power = -(x * x) / (2.0 * sigma * sigma);
         values[k] = k > size / 2 ? values[size - 1 - k]
-                                 : fm_exp(power < -700.0 ? -700.0 : power);
+                                 : fm_real_exp(power < -700.0 ? -700.0 : power);
         total += values[k];
     }
     size_t begin = 0;
@@ -63,7 +63,7 @@ static size_t gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE
    uint8 (height, width); image: float32, the work memory.
    All columns are filtered before all rows. A load that does not match a recent store
    has to wait for it, and filtering row by row was twice as slow.
-   In numpy: see fm_blur_apply. */
+   In numpy: see fm_filter_blur. */
 FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t width,
                                const float *across, size_t size_x, const float *down,
                                size_t size_y, float *restrict image,
@@ -131,7 +131,7 @@ FM_LEVELS(correlate,
            uint8_t *restrict out),
           (in, height, width, across, size_x, down, size_y, image, out));
 
-void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
+void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
                    const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
                    void *restrict work, uint8_t *restrict out)
 {
@@ -146,7 +146,7 @@ void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
 }
 
 /* Sharpen or smooth. in, out: uint8 (height, width); rest: 1 - factor.
-   In numpy: see fm_sharpness_apply. */
+   In numpy: see fm_filter_sharpen. */
 FM_INLINE void sharpen(const uint8_t *restrict in, size_t height, size_t width,
                        float rest, uint8_t *restrict out)
 {
@@ -179,7 +179,7 @@ FM_LEVELS(sharpen,
            uint8_t *restrict out),
           (in, height, width, rest, out));
 
-void fm_sharpness_apply(const uint8_t *restrict in, size_t height, size_t width,
+void fm_filter_sharpen(const uint8_t *restrict in, size_t height, size_t width,
                         double factor, enum fm_cpu_level level, uint8_t *restrict out)
 {
     sharpen_levels[level](in, height, width, (float)(1.0 - factor), out);

@@ -3,7 +3,7 @@
 #ifndef FM_AUGMENT_FILTER_H
 #define FM_AUGMENT_FILTER_H
 
-#include "draw.h"
+#include "draws.h"
 #include <stddef.h>
 
 #define FM_BLUR_MAX_SIZE 255
@@ -22,7 +22,7 @@ struct fm_sharpness {
     struct fm_range factor;
 };
 
-/* Return the bytes that fm_blur_apply needs at `work`. */
+/* Return the bytes that fm_filter_blur needs at `work`. */
 uint64_t fm_filter_work_nbytes(size_t height, size_t width);
 
 /* Blur. in, out: uint8 (height, width). work: fm_filter_work_nbytes bytes from a
@@ -31,7 +31,7 @@ uint64_t fm_filter_work_nbytes(size_t height, size_t width);
    along y, then along x, in float32, summed from the first weight to the last; + 0.5,
    truncated.
    Not checked: kernel sizes, as above; sigma > 0; out does not overlap in. */
-void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
+void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
                    const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
                    void *restrict work, uint8_t *restrict out);
 
@@ -40,7 +40,7 @@ void fm_blur_apply(const uint8_t *restrict in, size_t height, size_t width,
    where smooth is the rounded mean over 3 x 3 pixels with weight 5 in the middle. The
    outermost pixels stay, and so do images with a side of 1 or 2.
    Not checked: out does not overlap in. */
-void fm_sharpness_apply(const uint8_t *restrict in, size_t height, size_t width,
+void fm_filter_sharpen(const uint8_t *restrict in, size_t height, size_t width,
                         double factor, enum fm_cpu_level level, uint8_t *restrict out);
 
 #endif

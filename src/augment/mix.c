@@ -14,26 +14,26 @@ static double log_gamma(struct fm_draws *draws, double shape)
 {
     double log_power = 0.0, v = 1.0;
     if (shape < 1.0) {
-        log_power = fm_log(open_uniform(draws)) / shape;
+        log_power = fm_real_log(open_uniform(draws)) / shape;
         shape += 1.0;
     }
     const double d = shape - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
     for (int i = 0; i < N_TURNS; i++) {
         double x = fm_draws_normal(draws), t = 1.0 + c * x, u = open_uniform(draws);
         v = t * t * t;
-        if (v > 0.0 && fm_log(u) < 0.5 * x * x + d - d * v + d * fm_log(v))
+        if (v > 0.0 && fm_real_log(u) < 0.5 * x * x + d - d * v + d * fm_real_log(v))
             break;
     }
     v = v > 0.0 ? v : 1.0;
-    return fm_log(d) + fm_log(v) + log_power;
+    return fm_real_log(d) + fm_real_log(v) + log_power;
 }
 
-double fm_draws_beta(struct fm_draws *draws, double alpha)
+double fm_mix_draw_beta(struct fm_draws *draws, double alpha)
 {
     double first = log_gamma(draws, alpha), second = log_gamma(draws, alpha);
     double power = second - first;
     power = power < -700.0 ? -700.0 : power > 700.0 ? 700.0 : power;
-    return 1.0 / (1.0 + fm_exp(power));
+    return 1.0 / (1.0 + fm_real_exp(power));
 }
 
 /* Draw the box of CutMix. The share follows from its area after clipping. */
@@ -73,7 +73,7 @@ void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
     out->kind = mix->kinds[i].kind;
     out->partner = fm_draws_below(&draws, n_rows - 1);
     out->partner += out->partner >= index;
-    const double lam = fm_draws_beta(&draws, mix->kinds[i].alpha);
+    const double lam = fm_mix_draw_beta(&draws, mix->kinds[i].alpha);
     if (out->kind == FM_MIXUP)
         out->share = (float)lam;
     else

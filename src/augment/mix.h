@@ -17,7 +17,7 @@ struct fm_mix_part {
 };
 
 /* Words: coin; one that picks the first kind with `until` above it; partner; the words
-   of the share (fm_draws_beta); for CutMix the center of the box, x and y. */
+   of the share (fm_mix_draw_beta); for CutMix the center of the box, x and y. */
 struct fm_mix {
     uint32_t operation;
     uint64_t threshold;
@@ -38,7 +38,7 @@ struct fm_mixture {
    generating gamma variables", 2000.
    Words, for each of the two: if alpha < 1, one for the power; then normal (2) and
    uniform (1) until a try is accepted. */
-double fm_draws_beta(struct fm_draws *draws, double alpha);
+double fm_mix_draw_beta(struct fm_draws *draws, double alpha);
 
 /* Draw how the sample in row `index` of a global batch of n_rows is mixed. */
 void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,

@@ -1,10 +1,10 @@
 /* Gaussian noise, declared in noise.h, by the method of Box and Muller (1958). */
 #include "noise.h"
 
-#include "field.h"
+#include "words.h"
 
 /* Return ln(u) for u = m * 2**-24, m odd and below 2**24, to 2e-7 of max(1, |ln u|).
-   The method is that of fm_log, with five terms of the series. */
+   The method is that of fm_real_log, with five terms of the series. */
 FM_INLINE float log_of(uint32_t word)
 {
     float x = (float)(int32_t)((word >> 9) * 2 + 1), f;
@@ -49,18 +49,18 @@ FM_INLINE uint8_t noisy(uint8_t pixel, float mean, float sigma, float normal)
 /* Add noise. in, out: uint8 (n,); mean and sigma in gray levels.
    In numpy: see fm_noise_apply. */
 FM_INLINE void noise(const uint8_t *in, size_t n, float mean, float sigma,
-                     const uint32_t key[2], fm_field_fn *field, uint8_t *out)
+                     const uint32_t key[2], fm_words_fn *field, uint8_t *out)
 {
-    for (size_t begin = 0; begin < n; begin += FM_FIELD_CHUNK) {
-        uint32_t words[FM_FIELD_CHUNK];
-        float normals[FM_FIELD_CHUNK];
-        field(key, begin / FM_FIELD_CHUNK, words);
+    for (size_t begin = 0; begin < n; begin += FM_WORDS_CHUNK) {
+        uint32_t words[FM_WORDS_CHUNK];
+        float normals[FM_WORDS_CHUNK];
+        field(key, begin / FM_WORDS_CHUNK, words);
         for (int i = 0; i < 16; i++)
             normals_of(words[i], words[16 + i], &normals[i], &normals[16 + i]);
         for (int i = 32; i < 48; i++)
             normals_of(words[i], words[16 + i], &normals[i], &normals[16 + i]);
-        if (n - begin >= FM_FIELD_CHUNK) {
-            for (int i = 0; i < FM_FIELD_CHUNK; i++)
+        if (n - begin >= FM_WORDS_CHUNK) {
+            for (int i = 0; i < FM_WORDS_CHUNK; i++)
                 out[begin + i] = noisy(in[begin + i], mean, sigma, normals[i]);
         } else {
             for (size_t i = begin; i < n; i++)
@@ -71,7 +71,7 @@ FM_INLINE void noise(const uint8_t *in, size_t n, float mean, float sigma,
 
 FM_LEVELS(noise,
           (const uint8_t *in, size_t n, float mean, float sigma, const uint32_t key[2],
-           fm_field_fn *field, uint8_t *out),
+           fm_words_fn *field, uint8_t *out),
           (in, n, mean, sigma, key, field, out));
 
 void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *parameters,
@@ -82,5 +82,5 @@ void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *paramete
     key[1] = fm_draws_word(draws);
     noise_levels[level](in, n, (float)(255.0 * parameters->mean),
                         (float)(255.0 * parameters->sigma), key,
-                        fm_field_select(level), out);
+                        fm_words_select(level), out);
 }

@@ -236,7 +236,7 @@ static void weigh(const uint8_t *restrict in, size_t width, const struct fm_box 
     gather_any(both, turned, height, n_out, out);
 }
 
-void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *box,
+void fm_resample_apply(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                  const struct fm_resize *resize, enum fm_cpu_level level,
                  void *restrict work, uint8_t *restrict out)
 {
@@ -255,15 +255,15 @@ void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *
     weigh(in, width, box, &rows, &columns, level, (float *)memory, out);
 }
 
-void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,
+void fm_resample_draw(const struct fm_resized_crop *crop, size_t height,
                           size_t width, struct fm_draws *draws, struct fm_box *out)
 {
     const double n_pixels = (double)(height * width);
     for (int i = 0; i < N_TRIES; i++) {
         double area = fm_draws_range(draws, &crop->scale) * n_pixels;
-        double aspect = fm_exp(fm_draws_range(draws, &crop->log_ratio));
-        out->width = (size_t)fm_round(sqrt(area * aspect));
-        out->height = (size_t)fm_round(sqrt(area / aspect));
+        double aspect = fm_real_exp(fm_draws_range(draws, &crop->log_ratio));
+        out->width = (size_t)fm_real_round(sqrt(area * aspect));
+        out->height = (size_t)fm_real_round(sqrt(area / aspect));
         if (0 < out->width && out->width <= width && 0 < out->height &&
             out->height <= height) {
             out->top = fm_draws_below(draws, height - out->height + 1);

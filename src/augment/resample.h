@@ -7,7 +7,7 @@
 #define FM_AUGMENT_RESAMPLE_H
 
 #include "quads.h"
-#include "window.h"
+#include "crop.h"
 
 /* Words: coin. */
 struct fm_resize {
@@ -29,10 +29,10 @@ struct fm_resized_crop {
 };
 
 /* Draw the box to resize. */
-void fm_resized_crop_draw(const struct fm_resized_crop *crop, size_t height,
+void fm_resample_draw(const struct fm_resized_crop *crop, size_t height,
                           size_t width, struct fm_draws *draws, struct fm_box *out);
 
-/* Return the bytes that fm_resample needs at `work` for any box of an image. */
+/* Return the bytes that fm_resample_apply needs at `work` for any box of an image. */
 uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
                                  size_t out_width);
 
@@ -43,7 +43,7 @@ uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
    triangle, rounded to float32, times 1 / the float32 sum of these heights from left to
    right. Nearest: in[box][y * box.height // out.height, x * box.width // out.width].
    Not checked: the box is not empty and lies in the image; out does not overlap in. */
-void fm_resample(const uint8_t *restrict in, size_t width, const struct fm_box *box,
+void fm_resample_apply(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                  const struct fm_resize *resize, enum fm_cpu_level level,
                  void *restrict work, uint8_t *restrict out);
 

@@ -4,7 +4,7 @@
 /* Bytes between the images of two buffers. Kernels read and write whole vectors, so
    SLACK must cover their reads around one image and their writes after the other. */
 #define SLACK 64
-_Static_assert(SLACK >= 2 * FM_WINDOW_AROUND, "what they write is not read around");
+_Static_assert(SLACK >= 2 * FM_CROP_AROUND, "what they write is not read around");
 
 /* The image between two transforms, and the operation that is still pending. */
 struct canvas {
@@ -19,7 +19,7 @@ struct canvas {
     size_t height, width;
     uint8_t *buffers[2], *work;
     enum { NOTHING, WINDOW, MAP, TABLE } pending;
-    struct fm_window window;
+    struct fm_cut window;
     struct fm_map map;
     enum fm_interpolation interpolation; /* used by the map */
     uint8_t fill;
@@ -109,8 +109,8 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level)
     steps->work_nbytes = 0;
     measure(steps, 0, steps->n_steps, &height, &width);
     steps->level = level;
-    steps->window = fm_window_select(level);
-    steps->draws = fm_field_draws_select(level);
+    steps->window = fm_crop_select(level);
+    steps->draws = fm_words_draws_select(level);
     steps->is_window = is_window(steps);
     steps->crop = NULL;
     if (steps->is_window && steps->steps->kind == FM_STEP_CROP)
@@ -145,7 +145,7 @@ static void settle(struct canvas *canvas)
         canvas->width = canvas->window.width;
         break;
     case MAP:
-        fm_warp_affine(canvas->pixels, canvas->height, canvas->width, &canvas->map,
+        fm_warp_apply(canvas->pixels, canvas->height, canvas->width, &canvas->map,
                        canvas->interpolation, canvas->fill, level, canvas->work, out);
         break;
     case TABLE:
@@ -177,7 +177,7 @@ static uint8_t *own_pixels(struct canvas *canvas)
 /* Make a crop of the whole image pending, for the flips and boxes that follow. */
 static void begin_window(struct canvas *canvas)
 {
-    struct fm_window *const window = &canvas->window;
+    struct fm_cut *const window = &canvas->window;
     if (canvas->pending == WINDOW && window->hole.height == 0)
         return;
     settle(canvas);
@@ -198,7 +198,7 @@ static void crop(struct canvas *canvas, const struct fm_crop *step,
 {
     /* Members are set one by one. Copying the struct waits for what was just stored in
        smaller pieces. The wait was 28 % of run_steps for crop + flip. */
-    struct fm_window *const window = &canvas->window;
+    struct fm_cut *const window = &canvas->window;
     begin_window(canvas);
     if (window->height != canvas->height || window->width != canvas->width ||
         window->top != 0 || window->left != 0) { /* not only flipped so far */
@@ -223,10 +223,10 @@ static void affine(struct canvas *canvas, const struct fm_affine *step,
                    struct fm_draws *draws)
 {
     struct fm_map map;
-    fm_affine_draw(step, draws, &map);
+    fm_warp_draw(step, draws, &map);
     if (canvas->pending == MAP && canvas->interpolation == step->interpolation &&
         canvas->fill == step->fill) {
-        fm_map_compose(&canvas->map, &map, &canvas->map);
+        fm_warp_compose(&canvas->map, &map, &canvas->map);
         return;
     }
     settle(canvas);
@@ -277,7 +277,7 @@ static void flip(struct canvas *canvas, const struct fm_flip *step)
 /* Return whether the pending crop is the whole image, not flipped. */
 static int is_untouched(const struct canvas *canvas)
 {
-    const struct fm_window *window = &canvas->window;
+    const struct fm_cut *window = &canvas->window;
     return window->top == 0 && window->left == 0 && window->height == canvas->height &&
            window->width == canvas->width && !window->flip_y && !window->flip_x;
 }
@@ -287,7 +287,7 @@ static int is_untouched(const struct canvas *canvas)
 static void erase(struct canvas *canvas, const struct fm_box *box, uint8_t value)
 {
     if (is_untouched(canvas) && is_own(canvas)) {
-        fm_window_paint(box, value, canvas->width, (uint8_t *)canvas->pixels);
+        fm_crop_paint(box, value, canvas->width, (uint8_t *)canvas->pixels);
         canvas->pending = NOTHING;
         return;
     }
@@ -301,7 +301,7 @@ static void erasing(struct canvas *canvas, const struct fm_erasing *step,
     struct fm_box box;
     begin_window(canvas);
     const size_t height = canvas->window.height, width = canvas->window.width;
-    if (!fm_erasing_draw(step, height, width, draws, &box))
+    if (!fm_erase_draw(step, height, width, draws, &box))
         return;
     if (step->random) {
         uint32_t key[2];
@@ -318,7 +318,7 @@ static void cutout(struct canvas *canvas, const struct fm_cutout *step,
 {
     struct fm_box box;
     begin_window(canvas);
-    fm_cutout_draw(step, canvas->window.height, canvas->window.width, draws, &box);
+    fm_erase_draw_cutout(step, canvas->window.height, canvas->window.width, draws, &box);
     erase(canvas, &box, step->value);
 }
 
@@ -326,7 +326,7 @@ static void resize(struct canvas *canvas, const struct fm_resize *step,
                    const struct fm_box *box)
 {
     uint8_t *out = other_buffer(canvas);
-    fm_resample(canvas->pixels, canvas->width, box, step, canvas->steps->level,
+    fm_resample_apply(canvas->pixels, canvas->width, box, step, canvas->steps->level,
                 canvas->work, out);
     canvas->pixels = out;
     canvas->height = step->height;
@@ -359,7 +359,7 @@ static void run_filter(struct canvas *canvas, const struct fm_step *step,
         resize(canvas, &step->resize, &box);
         return;
     case FM_STEP_RESIZED_CROP:
-        fm_resized_crop_draw(&step->resized_crop, canvas->height, canvas->width, draws,
+        fm_resample_draw(&step->resized_crop, canvas->height, canvas->width, draws,
                              &box);
         resize(canvas, &step->resized_crop.resize, &box);
         return;
@@ -368,12 +368,12 @@ static void run_filter(struct canvas *canvas, const struct fm_step *step,
                          draws, level, canvas->work, out);
         break;
     case FM_STEP_BLUR:
-        fm_blur_apply(canvas->pixels, canvas->height, canvas->width, &step->blur,
+        fm_filter_blur(canvas->pixels, canvas->height, canvas->width, &step->blur,
                       fm_draws_range(draws, &step->blur.sigma), level, canvas->work,
                       out);
         break;
     case FM_STEP_SHARPNESS:
-        fm_sharpness_apply(canvas->pixels, canvas->height, canvas->width,
+        fm_filter_sharpen(canvas->pixels, canvas->height, canvas->width,
                            fm_draws_range(draws, &step->sharpness.factor), level, out);
         break;
     default:
@@ -476,7 +476,7 @@ static void find_windows(const struct fm_steps *steps, struct fm_ahead *ahead)
     const struct fm_crop *crop = steps->crop ? steps->crop : &whole;
     const uint32_t *tops = ahead->words[0] + FM_DRAWS_STRIDE; /* word 1 */
     const uint32_t *lefts = tops + FM_DRAWS_STRIDE;
-    for (size_t lane = 0; lane < FM_FIELD_SAMPLES; lane++) {
+    for (size_t lane = 0; lane < FM_WORDS_LANES; lane++) {
         ahead->top[lane] = crop->top + (int64_t)(tops[lane] * crop->n_tops >> 32);
         ahead->left[lane] = crop->left + (int64_t)(lefts[lane] * crop->n_lefts >> 32);
         ahead->flip_y[lane] = ahead->flip_x[lane] = 0;
@@ -484,7 +484,7 @@ static void find_windows(const struct fm_steps *steps, struct fm_ahead *ahead)
     for (size_t i = steps->crop != NULL; i < steps->n_steps; i++) {
         const struct fm_step *step = &steps->steps[i];
         uint8_t *flips = step->flip.vertical ? ahead->flip_y : ahead->flip_x;
-        for (size_t lane = 0; lane < FM_FIELD_SAMPLES; lane++)
+        for (size_t lane = 0; lane < FM_WORDS_LANES; lane++)
             flips[lane] ^= ahead->words[i][lane] < step->threshold;
     }
 }
@@ -501,7 +501,7 @@ static const uint8_t *run_window(const struct fm_steps *steps, const uint8_t *im
     if (alone)
         image = memcpy(out + (size_t)align_up(steps->max_nbytes + SLACK), image,
                        steps->height * steps->width);
-    const struct fm_window window = {ahead->top[lane],
+    const struct fm_cut window = {ahead->top[lane],
                                      ahead->left[lane],
                                      steps->out_height,
                                      steps->out_width,
@@ -521,7 +521,7 @@ void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t e
     for (uint32_t i = 0; i < FM_STEPS_AHEAD && i < steps->n_steps; i++)
         for (uint32_t draw = 0; draw < n_draws_ahead(&steps->steps[i]); draw++)
             steps->draws(seed, epoch, position, FM_DRAW_AUGMENT + i, draw,
-                         out->words[i] + draw * FM_FIELD_CHUNK);
+                         out->words[i] + draw * FM_WORDS_CHUNK);
     if (steps->is_window)
         find_windows(steps, out);
 }

@@ -10,13 +10,13 @@
 
 #include "elastic.h"
 #include "erase.h"
-#include "field.h"
+#include "words.h"
 #include "filter.h"
 #include "mix.h"
 #include "noise.h"
 #include "tone.h"
 #include "warp.h"
-#include "window.h"
+#include "crop.h"
 
 enum fm_step_kind {
     FM_STEP_GROUP = 0,  /* the n_inner transforms that follow, all or none */
@@ -83,8 +83,8 @@ struct fm_steps {
     const struct fm_crop *crop;   /* if is_window: the crop at the start, or NULL */
     int is_window;                /* only flips, with or without a crop before them */
     enum fm_cpu_level level;
-    fm_window_fn *window; /* kernels for the instruction set in use */
-    fm_field_draws_fn *draws;
+    fm_crop_fn *window; /* kernels for the instruction set in use */
+    fm_words_draws_fn *draws;
 };
 
 /* Fill in all members from max_nbytes on. The members before it are given. */
@@ -94,27 +94,27 @@ void fm_steps_select(struct fm_steps *steps, enum fm_cpu_level level);
    not fit into a size_t of 32 bits. */
 uint64_t fm_steps_memory_nbytes(const struct fm_steps *steps);
 
-/* The first draws of the first transforms, for FM_FIELD_SAMPLES samples at once.
+/* The first draws of the first transforms, for FM_WORDS_LANES samples at once.
    Transforms that take more than four words get two draws, all others get one. If all
    transforms together are one crop, the crop of every sample is here, too. For crop +
    flip the walk through the list took as long as copying the crop. */
 #define FM_STEPS_AHEAD 4
 struct fm_ahead {
-    uint32_t words[FM_STEPS_AHEAD][2 * FM_FIELD_CHUNK];
-    int64_t top[FM_FIELD_SAMPLES], left[FM_FIELD_SAMPLES];
-    uint8_t flip_y[FM_FIELD_SAMPLES], flip_x[FM_FIELD_SAMPLES];
+    uint32_t words[FM_STEPS_AHEAD][2 * FM_WORDS_CHUNK];
+    int64_t top[FM_WORDS_LANES], left[FM_WORDS_LANES];
+    uint8_t flip_y[FM_WORDS_LANES], flip_x[FM_WORDS_LANES];
 };
 
-/* Make the first draws of the samples at FM_FIELD_SAMPLES positions from `position`
+/* Make the first draws of the samples at FM_WORDS_LANES positions from `position`
    on. */
 void fm_steps_look_ahead(const struct fm_steps *steps, uint64_t seed, uint32_t epoch,
                          uint64_t position, struct fm_ahead *out);
 
 /* Run the transforms over one image, uint8 (height, width). sample: the sample's row in
    the dataset.
-   ahead: the result of fm_steps_look_ahead for FM_FIELD_SAMPLES positions of which
+   ahead: the result of fm_steps_look_ahead for FM_WORDS_LANES positions of which
    `position` is number `lane`, or NULL.
-   alone: true if only the image itself may be read. Otherwise FM_WINDOW_AROUND bytes
+   alone: true if only the image itself may be read. Otherwise FM_CROP_AROUND bytes
    before and after it may be read, too.
    memory: fm_steps_memory_nbytes bytes from a multiple of 64 on.
    Return the pixels, uint8 (out_height, out_width): in memory, or the image itself if

@@ -81,7 +81,7 @@ FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256
 FM_INLINE void make_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
                           size_t n, uint8_t table[256])
 {
-    const int bits = (int)fm_round(value);
+    const int bits = (int)fm_real_round(value);
     switch (kind) {
     case FM_TONE_INVERT:
         for (int v = 0; v < 256; v++)

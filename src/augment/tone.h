@@ -4,7 +4,7 @@
 #ifndef FM_AUGMENT_TONE_H
 #define FM_AUGMENT_TONE_H
 
-#include "draw.h"
+#include "draws.h"
 #include <stddef.h>
 
 enum fm_tone_kind {

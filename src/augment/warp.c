@@ -9,11 +9,11 @@ static double tangent_of(double value, int is_tangent)
     double sine, cosine;
     if (is_tangent)
         return value;
-    fm_sin_cos(value, &sine, &cosine);
+    fm_real_sin_cos(value, &sine, &cosine);
     return sine / cosine;
 }
 
-void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
+void fm_warp_draw(const struct fm_affine *affine, struct fm_draws *draws,
                     struct fm_map *out)
 {
     double angle = fm_draws_range(draws, &affine->angle);
@@ -25,9 +25,9 @@ void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
     double tan_y = tangent_of(fm_draws_range(draws, &affine->shear_y),
                               affine->shear_tangent);
     double sine, cosine;
-    tx = affine->truncate ? trunc(tx) : fm_round(tx);
-    ty = affine->truncate ? trunc(ty) : fm_round(ty);
-    fm_sin_cos(affine->counter_clockwise ? -angle : angle, &sine, &cosine);
+    tx = affine->truncate ? trunc(tx) : fm_real_round(tx);
+    ty = affine->truncate ? trunc(ty) : fm_real_round(ty);
+    fm_real_sin_cos(affine->counter_clockwise ? -angle : angle, &sine, &cosine);
     /* Rotation times shear is [a b; c d], and the map is its inverse. */
     double a = cosine + sine * tan_y, b = -a * tan_x - sine;
     double c = sine - cosine * tan_y, d = -c * tan_x + cosine;
@@ -41,7 +41,7 @@ void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
     m[5] = m[3] * (-cx - tx) + m[4] * (-cy - ty) + cy;
 }
 
-void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
+void fm_warp_compose(const struct fm_map *first, const struct fm_map *second,
                     struct fm_map *out)
 {
     const double *f = first->m, *s = second->m;
@@ -56,7 +56,7 @@ static int64_t fixed_point(double x)
 {
     const double most = 0x1p45;
     x = x * ONE + 0.5;
-    return fm_floor(x > -most ? (x < most ? x : most) : -most); /* NaN becomes -most */
+    return fm_real_floor(x > -most ? (x < most ? x : most) : -most); /* NaN becomes -most */
 }
 
 uint64_t fm_warp_work_nbytes(size_t height, size_t width)
@@ -64,7 +64,7 @@ uint64_t fm_warp_work_nbytes(size_t height, size_t width)
     return fm_quads_nbytes(height, width) + 2 * sizeof(int32_t) * (width + 16);
 }
 
-void fm_warp_affine(const uint8_t *restrict in, size_t height, size_t width,
+void fm_warp_apply(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_map *map, enum fm_interpolation interpolation,
                     uint8_t fill, enum fm_cpu_level level, void *restrict work,
                     uint8_t *restrict out)

@@ -10,7 +10,7 @@
 #ifndef FM_AUGMENT_WARP_H
 #define FM_AUGMENT_WARP_H
 
-#include "draw.h"
+#include "draws.h"
 #include "quads.h"
 
 /* A map from output to source, both measured from the center of the image, in pixels:
@@ -35,15 +35,15 @@ struct fm_affine {
 };
 
 /* Draw the map of an affine transform, whose coin has been read. */
-void fm_affine_draw(const struct fm_affine *affine, struct fm_draws *draws,
+void fm_warp_draw(const struct fm_affine *affine, struct fm_draws *draws,
                     struct fm_map *out);
 
 /* Compose two maps: `first` changes the image first, and `second` changes the result.
    In numpy: out(p) = first(second(p)), because maps go from output to source. */
-void fm_map_compose(const struct fm_map *first, const struct fm_map *second,
+void fm_warp_compose(const struct fm_map *first, const struct fm_map *second,
                     struct fm_map *out);
 
-/* Return the bytes that fm_warp_affine needs at `work`. */
+/* Return the bytes that fm_warp_apply needs at `work`. */
 uint64_t fm_warp_work_nbytes(size_t height, size_t width);
 
 /* Warp. in, out: uint8 (height, width), out with room for 15 bytes after it. work:
@@ -52,7 +52,7 @@ uint64_t fm_warp_work_nbytes(size_t height, size_t width);
    -1..height; bilinear(np.pad(in, 2, constant_values=fill), x, y), see
    tests/reference_geometry.py.
    Not checked: sides are at most FM_QUADS_MAX_SIDE; out does not overlap in. */
-void fm_warp_affine(const uint8_t *restrict in, size_t height, size_t width,
+void fm_warp_apply(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_map *map, enum fm_interpolation interpolation,
                     uint8_t fill, enum fm_cpu_level level, void *restrict work,
                     uint8_t *restrict out);

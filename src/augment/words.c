@@ -1,5 +1,5 @@
-/* Random words for every pixel, declared in field.h, by Philox4x32-10 (rng.h). */
-#include "field.h"
+/* Random words for every pixel, declared in words.h, by Philox4x32-10 (rng.h). */
+#include "words.h"
 
 #if FM_X86_LEVELS
 #include <immintrin.h>
@@ -9,11 +9,11 @@
 
 /* Run the ten rounds on sixteen counters, in place; key (k0, k1). Word j of counter i
    is out[16 * j + i]. */
-static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
+static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < N_COUNTERS; i++)
-            fm_philox_round(&out[i], &out[16 + i], &out[32 + i], &out[48 + i], k0, k1);
+            fm_rng_round(&out[i], &out[16 + i], &out[32 + i], &out[48 + i], k0, k1);
         k0 += FM_PHILOX_KEY_0;
         k1 += FM_PHILOX_KEY_1;
     }
@@ -21,7 +21,7 @@ static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
 
 /* Set sixteen counters: their first two words count up from `first`. */
 FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
-                             uint32_t out[FM_FIELD_CHUNK])
+                             uint32_t out[FM_WORDS_CHUNK])
 {
     for (uint32_t i = 0; i < N_COUNTERS; i++) {
         out[i] = (uint32_t)(first + i);
@@ -31,17 +31,17 @@ FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
     }
 }
 
-/* Define both kernels of field.h from the ten rounds for one instruction set. */
+/* Define both kernels of words.h from the ten rounds for one instruction set. */
 #define FIELD(level, target, rounds)                                                  \
     target static void field_##level(const uint32_t key[2], uint64_t chunk,           \
-                                     uint32_t out[FM_FIELD_CHUNK])                    \
+                                     uint32_t out[FM_WORDS_CHUNK])                    \
     {                                                                                 \
         fill_counters(N_COUNTERS * chunk, 0, 0, out);                                 \
         rounds(key[0], key[1], out);                                                  \
     }                                                                                 \
     target static void draws_##level(uint64_t seed, uint32_t epoch,                   \
                                      uint64_t position, uint32_t operation,           \
-                                     uint32_t draw, uint32_t out[FM_FIELD_CHUNK])     \
+                                     uint32_t draw, uint32_t out[FM_WORDS_CHUNK])     \
     {                                                                                 \
         fill_counters(position, epoch, operation << 16 | draw, out);                  \
         rounds((uint32_t)seed, (uint32_t)(seed >> 32), out);                          \
@@ -63,7 +63,7 @@ static inline void multiply(__m256i x, uint32_t factor, __m256i *high, __m256i *
 }
 
 FM_TARGET_AVX2
-static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
+static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     __m256i c[2][4]; /* two times eight counters */
     for (int i = 0; i < 2; i++)
@@ -92,7 +92,7 @@ static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
 /* Each word of a counter takes 64 bits here. Multiplications ignore the upper half, so
    that no word has to be moved back into place between rounds. */
 FM_TARGET_AVX512
-static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK])
+static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     const __m512i factor_0 = _mm512_set1_epi64(FM_PHILOX_FACTOR_0);
     const __m512i factor_1 = _mm512_set1_epi64(FM_PHILOX_FACTOR_1);
@@ -125,27 +125,27 @@ static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_FIELD_CHUNK]
 FIELD(avx2, FM_TARGET_AVX2, rounds_avx2)
 FIELD(avx512, FM_TARGET_AVX512, rounds_avx512)
 
-fm_field_fn *fm_field_select(enum fm_cpu_level level)
+fm_words_fn *fm_words_select(enum fm_cpu_level level)
 {
-    static fm_field_fn *const levels[3] = {field_any, field_avx2, field_avx512};
+    static fm_words_fn *const levels[3] = {field_any, field_avx2, field_avx512};
     return levels[level];
 }
 
-fm_field_draws_fn *fm_field_draws_select(enum fm_cpu_level level)
+fm_words_draws_fn *fm_words_draws_select(enum fm_cpu_level level)
 {
-    static fm_field_draws_fn *const levels[3] = {draws_any, draws_avx2, draws_avx512};
+    static fm_words_draws_fn *const levels[3] = {draws_any, draws_avx2, draws_avx512};
     return levels[level];
 }
 
 #else
 
-fm_field_fn *fm_field_select(enum fm_cpu_level level)
+fm_words_fn *fm_words_select(enum fm_cpu_level level)
 {
     (void)level;
     return field_any;
 }
 
-fm_field_draws_fn *fm_field_draws_select(enum fm_cpu_level level)
+fm_words_draws_fn *fm_words_draws_select(enum fm_cpu_level level)
 {
     (void)level;
     return draws_any;

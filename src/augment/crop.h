@@ -1,9 +1,9 @@
 /* Crops, padding and flips: exact copies of pixels. Padding modes are those of
    numpy.pad. */
-#ifndef FM_AUGMENT_WINDOW_H
-#define FM_AUGMENT_WINDOW_H
+#ifndef FM_AUGMENT_CROP_H
+#define FM_AUGMENT_CROP_H
 
-#include "draw.h"
+#include "draws.h"
 #include <stddef.h>
 
 enum fm_padding_mode {
@@ -21,7 +21,7 @@ struct fm_box {
 /* A crop: a rectangle of an image, which may reach over its edges into the padding.
    After that it may be flipped, and then it may have a hole: a box filled with one
    value. Height 0 means no hole. */
-struct fm_window {
+struct fm_cut {
     int64_t top, left;
     size_t height, width;
     int flip_y, flip_x;
@@ -50,24 +50,24 @@ struct fm_flip {
 
 /* Bytes before and after an image that whole vectors read and ignore. A load of 32
    bytes that includes one pixel reaches at most 31 bytes beyond it. */
-#define FM_WINDOW_AROUND 31
+#define FM_CROP_AROUND 31
 
-/* Copy a crop. in: uint8 (height, width), around which FM_WINDOW_AROUND bytes may be
+/* Copy a crop. in: uint8 (height, width), around which FM_CROP_AROUND bytes may be
    read; out: uint8 (window->height, window->width), with room for 31 bytes after it.
    In numpy: out = np.pad(in, ..., mode)[rows, columns], reversed for a flip; out[hole]
    = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most
    the side; the hole lies in the crop; out does not overlap in. */
-typedef void fm_window_fn(const uint8_t *restrict in, size_t height, size_t width,
-                          const struct fm_window *window, uint8_t *restrict out);
+typedef void fm_crop_fn(const uint8_t *restrict in, size_t height, size_t width,
+                          const struct fm_cut *window, uint8_t *restrict out);
 
 /* Return the kernel for an instruction set. */
-fm_window_fn *fm_window_select(enum fm_cpu_level level);
+fm_crop_fn *fm_crop_select(enum fm_cpu_level level);
 
 /* Fill a box with one value. pixels: uint8, rows of `width` pixels.
    In numpy: pixels[box] = value.
    Not checked: the box lies in the image. */
-void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
+void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
                      uint8_t *pixels);
 
 #endif

@@ -1,6 +1,6 @@
-/* Crops, padding and flips, declared in window.h. Padding modes are those of
+/* Crops, padding and flips, declared in crop.h. Padding modes are those of
    numpy.pad. */
-#include "window.h"
+#include "crop.h"
 
 #if FM_X86_LEVELS
 #include <immintrin.h>
@@ -31,14 +31,14 @@ static int64_t clip(int64_t x, int64_t low, int64_t high)
 
 /* Return the source row that output row `row` is copied from, or NULL for fill. */
 static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
-                                 const struct fm_window *window, size_t row)
+                                 const struct fm_cut *window, size_t row)
 {
     int64_t y = window->flip_y ? (int64_t)(window->height - 1 - row) : (int64_t)row;
     y = source_index(window->top + y, (int64_t)height, window->mode);
     return y < 0 ? NULL : in + (size_t)y * width;
 }
 
-void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
+void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
                      uint8_t *pixels)
 {
     pixels += box->top * width + box->left;
@@ -49,7 +49,7 @@ void fm_window_paint(const struct fm_box *box, uint8_t value, size_t width,
 /* Copy one row, whose columns [begin, end) lie in the source before a flip. The columns
    outside are padding, one at a time. */
 FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
-                        const struct fm_window *window, int64_t begin, int64_t end,
+                        const struct fm_cut *window, int64_t begin, int64_t end,
                         uint8_t *restrict out)
 {
     const int64_t n = (int64_t)window->width, left = window->left;
@@ -74,9 +74,9 @@ FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
     }
 }
 
-/* Copy a crop of any size and padding: fm_window_fn for each instruction set. */
+/* Copy a crop of any size and padding: fm_crop_fn for each instruction set. */
 FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t width,
-                           const struct fm_window *window, uint8_t *restrict out)
+                           const struct fm_cut *window, uint8_t *restrict out)
 {
     const int64_t n = (int64_t)window->width;
     const int64_t begin = clip(-window->left, 0, n);
@@ -86,7 +86,7 @@ FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t wid
     if (is_part && n == (int64_t)width && begin == 0 && end == n && !window->flip_y &&
         !window->flip_x) { /* whole rows, unchanged */
         memcpy(out, in + (size_t)window->top * width, window->height * width);
-        fm_window_paint(&window->hole, window->hole_value, width, out);
+        fm_crop_paint(&window->hole, window->hole_value, width, out);
         return;
     }
     for (size_t row = 0; row < window->height; row++) {
@@ -97,19 +97,19 @@ FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t wid
         else
             copy_row(source, width, window, begin, end, to);
     }
-    fm_window_paint(&window->hole, window->hole_value, window->width, out);
+    fm_crop_paint(&window->hole, window->hole_value, window->width, out);
 }
 
 FM_LEVELS(copy_window,
           (const uint8_t *restrict in, size_t height, size_t width,
-           const struct fm_window *window, uint8_t *restrict out),
+           const struct fm_cut *window, uint8_t *restrict out),
           (in, height, width, window, out));
 
 #if FM_X86_LEVELS
 
 /* A load that includes one pixel reads at most LANES - 1 bytes beyond the pixel. */
 #define LANES 32
-_Static_assert(LANES - 1 == FM_WINDOW_AROUND, "a load reaches over one pixel's sides");
+_Static_assert(LANES - 1 == FM_CROP_AROUND, "a load reaches over one pixel's sides");
 
 /* Return 0xFF in lane i where begin <= i < end, and 0 in all others. */
 FM_TARGET_AVX2
@@ -183,7 +183,7 @@ FM_INLINE void narrow_rows(const struct narrow *narrow, const struct narrow_hole
 
 FM_TARGET_AVX2
 static void window_narrow(const uint8_t *restrict in, size_t height, size_t width,
-                          const struct fm_window *window, uint8_t *restrict out)
+                          const struct fm_cut *window, uint8_t *restrict out)
 {
     const struct fm_box *const box = &window->hole;
     const int64_t n = (int64_t)window->width, n_rows = (int64_t)window->height;
@@ -218,7 +218,7 @@ static void window_narrow(const uint8_t *restrict in, size_t height, size_t widt
 }
 
 static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
-                        const struct fm_window *window, uint8_t *restrict out)
+                        const struct fm_cut *window, uint8_t *restrict out)
 {
     if (window->width <= LANES && window->mode == FM_PAD_CONSTANT)
         window_narrow(in, height, width, window, out);
@@ -226,14 +226,14 @@ static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
         copy_window_levels[FM_CPU_AVX2](in, height, width, window, out);
 }
 
-fm_window_fn *fm_window_select(enum fm_cpu_level level)
+fm_crop_fn *fm_crop_select(enum fm_cpu_level level)
 {
     return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_levels[level];
 }
 
 #else
 
-fm_window_fn *fm_window_select(enum fm_cpu_level level)
+fm_crop_fn *fm_crop_select(enum fm_cpu_level level)
 {
     return copy_window_levels[level];
 }

@@ -77,7 +77,8 @@ static inline double fm_real_log(double x)
     double m;
     memcpy(&m, &bits, sizeof m);
     double s = (m - 1.0) / (m + 1.0);
-    return (double)k * 0x1.62e42fefa39efp-1 + 2.0 * s * fm_real_polynomial(c, 11, s * s);
+    const double series = fm_real_polynomial(c, 11, s * s);
+    return (double)k * 0x1.62e42fefa39efp-1 + 2.0 * s * series;
 }
 
 /* Compute sine and cosine of an angle in degrees, |degrees| < 2**40, to 3e-16. Quarter

@@ -11,9 +11,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "batch convert faults filemap gzip idx order parts photos pipeline png slots"
-KERNELS += " stats"
-AUGMENT = "crop elastic erase filter mix noise quads resample steps tone warp words"
+KERNELS = "batch batching blocks convert faults fill filemap gzip idx labels parts photos"
+KERNELS += " pipeline plan png program record sampler slots source stats"
+AUGMENT = "crop elastic erase filter mix noise quads resample tone warp words"
 
 NO_COMPILER = """building fmnist_fast requires {}.
 Install a C compiler and Python's headers, then run the same command again:

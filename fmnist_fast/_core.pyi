@@ -15,6 +15,8 @@ TONE_KINDS: dict[str, int]
 MIX_KINDS: dict[str, int]
 MAX_BLUR_SIZE: int
 MAX_MIX_KINDS: int
+MAX_TRANSFORMS: int
+MAX_VIEWS: int
 MAX_WARP_SIDE: int
 DTYPES: dict[str, int]
 IDX_MAX_NDIM: int
@@ -63,12 +65,29 @@ class FileReads:
     def __enter__(self) -> None: ...
     def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
 
-class Transforms:
-    def __init__(self, compiled: Any, height: int, width: int) -> None: ...
+class Program:
+    def __init__(
+        self,
+        compiled: Any,
+        height: int,
+        width: int,
+        *,
+        dtype: str = "uint8",
+        scale: float = 1.0,
+        bias: float = 0.0,
+        label_dtype: str = "int64",
+        n_classes: int = 0,
+    ) -> None: ...
     @property
     def compiled(self) -> Any: ...
     def run(
-        self, image: np.ndarray, *, seed: int, epochs: Iterable[int], position: int
+        self,
+        image: np.ndarray,
+        *,
+        seed: int,
+        epochs: Iterable[int],
+        position: int,
+        view: int = 0,
     ) -> np.ndarray: ...
 
 class Pipeline:
@@ -77,14 +96,9 @@ class Pipeline:
         parts: tuple[np.ndarray, ...],
         labels: np.ndarray,
         *,
-        transforms: Transforms | None,
-        dtype: str,
-        scale: float,
-        bias: float,
+        program: Program,
         image_shape: tuple[int, ...],
         array_dtype: np.dtype,
-        label_dtype: str,
-        n_classes: int,
         rows: int,
         threads: int,
         prefetch: int,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._checks import Suggesting, checked_dtype, checked_flag, checked_integer, hinting
-from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Transforms
+from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Program
 from ._dataset.arrays import check_row
 from ._loader import options
 from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, start
@@ -259,12 +259,17 @@ class Loader(Suggesting):
             )
         return compiled
 
-    def _core_transforms(self) -> Transforms | None:
-        """Return the transforms that run in the core, if there are any."""
-        compiled = self._compiled
-        if compiled is None or not (compiled.transforms or compiled.mix):
-            return None
-        return Transforms(compiled, *self.dataset.images.shape[1:])
+    def _program(self) -> Program:
+        """Return what the core makes of the dataset's images and labels."""
+        return Program(
+            self._compiled,
+            *self.dataset.images.shape[1:],
+            dtype=self.dtype,
+            scale=self.scale,
+            bias=self.bias,
+            label_dtype=self.label_dtype,
+            n_classes=len(self.dataset.classes),
+        )
 
     def augment_preview(self, index: int, n: int) -> np.ndarray:
         """Return image `index` as an unshuffled loader augments it.
@@ -291,11 +296,10 @@ class Loader(Suggesting):
         row = checked_integer("index", index, -(2**63), 2**63 - 1)
         check_row(row, size)
         image = self.dataset.images[row]
-        transforms = self._core_transforms()
-        if transforms is None:
-            return np.repeat(image[None], n, axis=0)
         epochs, position = range(n), row % size
-        return transforms.run(image, seed=self.seed, epochs=epochs, position=position)
+        return self._program().run(
+            image, seed=self.seed, epochs=epochs, position=position
+        )
 
     def show(
         self,
@@ -344,7 +348,7 @@ class Loader(Suggesting):
         return self._compiled is not None and bool(self._compiled.functions)
 
     def _new_pipeline(self) -> Pipeline:
-        return new_pipeline(self, self._core_transforms(), self._slots)
+        return new_pipeline(self, self._slots)
 
     @property
     def slot_nbytes(self) -> int:

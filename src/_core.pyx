@@ -151,7 +151,7 @@ cdef int raise_later(void *error) except -1 with gil:
 
 include "binding/files.pxi"
 include "binding/pixels.pxi"
-include "binding/transforms.pxi"
+include "binding/programs.pxi"
 include "binding/batches.pxi"
 
 fm_faults_setup(notify_reader)

@@ -86,16 +86,21 @@ cdef extern from "faults.h" nogil:
     const char *fm_faults_report(const void *begin, size_t nbytes)
     const char *fm_faults_next()
 
-cdef extern from "order.h" nogil:
-    const uint64_t FM_ORDER_MAX_N
-    const uint64_t FM_ORDER_MAX_BLOCK
-    struct fm_order:
-        pass
-    ctypedef void fm_order_fn(const fm_order *order, uint64_t begin, size_t count,
-                              uint64_t *out) noexcept
-    void fm_order_init(fm_order *order, uint64_t n, int shuffle, uint64_t block,
-                       uint64_t seed, uint32_t epoch)
-    fm_order_fn *fm_order_select(fm_cpu_level level)
+cdef extern from "blocks.h" nogil:
+    const uint64_t FM_BLOCKS_MAX_SIZE
+
+cdef extern from "sampler.h" nogil:
+    const uint64_t FM_SAMPLER_MAX_N
+    enum fm_sampler_kind:
+        FM_SAMPLER_PLAIN
+        FM_SAMPLER_PERMUTED
+        FM_SAMPLER_BLOCKS
+    struct fm_sampler:
+        uint64_t n_positions
+    void fm_sampler_init(fm_sampler *sampler, fm_sampler_kind kind, uint64_t n,
+                         uint64_t block, uint64_t seed, uint32_t epoch)
+    void fm_sampler_find(const fm_sampler *sampler, uint64_t begin, size_t count,
+                         fm_cpu_level level, uint64_t *out)
 
 cdef extern from "convert.h" nogil:
     enum fm_dtype:
@@ -134,7 +139,7 @@ cdef extern from "augment/filter.h" nogil:
 
 # Parameters of transforms. fmnist_fast/augment makes dicts with these keys, and Cython
 # converts them to structs.
-cdef extern from "augment/steps.h" nogil:
+cdef extern from "augment/transform.h" nogil:
     struct fm_range:
         double low
         double high
@@ -207,32 +212,29 @@ cdef extern from "augment/steps.h" nogil:
     struct fm_cutout:
         uint64_t size
         uint8_t value
-    ctypedef void fm_user_fn(uint8_t *pixels, int64_t height, int64_t width,
-                             const uint32_t *random, void *data) noexcept
     struct fm_user:
-        fm_user_fn *function
-        void *data
-    enum fm_step_kind:
-        FM_STEP_GROUP
-        FM_STEP_CHOICE
-        FM_STEP_CROP
-        FM_STEP_FLIP
-        FM_STEP_AFFINE
-        FM_STEP_ELASTIC
-        FM_STEP_RESIZE
-        FM_STEP_RESIZED_CROP
-        FM_STEP_TONE
-        FM_STEP_JITTER
-        FM_STEP_BLUR
-        FM_STEP_SHARPNESS
-        FM_STEP_NOISE
-        FM_STEP_ERASING
-        FM_STEP_CUTOUT
-        FM_STEP_USER
-    struct fm_step:
-        fm_step_kind kind
+        uint32_t number
+    enum fm_transform_kind:
+        FM_TRANSFORM_GROUP
+        FM_TRANSFORM_CHOICE
+        FM_TRANSFORM_CROP
+        FM_TRANSFORM_FLIP
+        FM_TRANSFORM_AFFINE
+        FM_TRANSFORM_ELASTIC
+        FM_TRANSFORM_RESIZE
+        FM_TRANSFORM_RESIZED_CROP
+        FM_TRANSFORM_TONE
+        FM_TRANSFORM_JITTER
+        FM_TRANSFORM_BLUR
+        FM_TRANSFORM_SHARPNESS
+        FM_TRANSFORM_NOISE
+        FM_TRANSFORM_ERASING
+        FM_TRANSFORM_CUTOUT
+        FM_TRANSFORM_USER
+    struct fm_transform:
+        fm_transform_kind kind
+        uint32_t n_inner
         uint64_t threshold
-        size_t n_inner
         uint64_t until
         fm_crop crop
         fm_flip flip
@@ -248,19 +250,6 @@ cdef extern from "augment/steps.h" nogil:
         fm_erasing erasing
         fm_cutout cutout
         fm_user user
-    struct fm_steps:
-        const fm_step *steps
-        size_t n_steps
-        size_t height
-        size_t width
-        size_t out_height
-        size_t out_width
-    void fm_steps_select(fm_steps *steps, fm_cpu_level level)
-    uint64_t fm_steps_memory_nbytes(const fm_steps *steps)
-    const uint8_t *fm_steps_run(const fm_steps *steps, uint64_t seed, uint32_t epoch,
-                                uint64_t position, uint64_t sample,
-                                const uint8_t *image, int alone, const void *ahead,
-                                size_t lane, void *memory)
 
 cdef extern from "augment/mix.h" nogil:
     enum:
@@ -285,12 +274,73 @@ cdef extern from "parts.h" nogil:
         const uint8_t *const *images
         size_t image_nbytes
 
-cdef extern from "batch.h" nogil:
+cdef extern from "source.h" nogil:
     enum fm_label_dtype:
         FM_LABEL_UINT8
         FM_LABEL_INT32
         FM_LABEL_INT64
         FM_LABEL_ONEHOT
+    struct fm_source:
+        fm_parts images
+        const void *labels
+        fm_label_dtype label_dtype
+    uint64_t fm_source_count(const fm_source *source)
+
+cdef extern from "program.h" nogil:
+    enum:
+        FM_PROGRAM_MAX_TRANSFORMS
+        FM_PROGRAM_MAX_VIEWS
+        FM_PROGRAM_MAX_CHANNELS
+    struct fm_shape:
+        uint32_t height
+        uint32_t width
+        uint32_t channels
+    struct fm_program:
+        fm_shape in_shape "in"
+        fm_shape out
+        fm_dtype dtype
+        fm_label_dtype label_dtype
+        uint64_t n_classes
+        float scale[FM_PROGRAM_MAX_CHANNELS]
+        float bias[FM_PROGRAM_MAX_CHANNELS]
+        uint32_t n_transforms
+        fm_mix mix
+        uint32_t max_ops
+    size_t fm_program_nbytes(uint32_t n_transforms)
+    const fm_transform *fm_program_transforms(const fm_program *program)
+    uint32_t fm_program_operation(uint32_t view, uint32_t transform)
+    void fm_program_prepare(fm_program *program)
+    ctypedef void fm_function_fn(uint8_t *pixels, int64_t height, int64_t width,
+                                 const uint32_t *random, void *data) noexcept
+    struct fm_function:
+        fm_function_fn *call
+        void *data
+    struct fm_kernels:
+        pass
+    void fm_program_select(const fm_program *program, uint64_t n_rows,
+                           fm_cpu_level level, const fm_function *functions,
+                           fm_kernels *out)
+
+cdef extern from "plan.h" nogil:
+    struct fm_key:
+        uint64_t seed
+        uint32_t epoch
+        uint32_t view
+        uint64_t position
+    struct fm_op:
+        pass
+    struct fm_row:
+        pass
+    void fm_plan_row(const fm_program *program, const fm_key *key, uint64_t index,
+                     const void *ahead, size_t lane, fm_op *ops, fm_row *row)
+
+cdef extern from "fill.h" nogil:
+    uint64_t fm_fill_memory_nbytes(const fm_program *program)
+    const uint8_t *fm_fill_row(const fm_program *program, const fm_kernels *kernels,
+                               const fm_row *row, const uint8_t *image, int alone,
+                               void *memory)
+
+cdef extern from "batching.h" nogil:
     enum fm_last:
         FM_LAST_SHORT
         FM_LAST_DROP
@@ -303,34 +353,34 @@ cdef extern from "batch.h" nogil:
         uint64_t world
         fm_last last
     uint64_t fm_batching_count(const fm_batching *batching)
+
+cdef extern from "record.h" nogil:
+    enum fm_field:
+        FM_FIELD_IMAGES
+        FM_FIELD_LABELS
+    struct fm_record:
+        uint64_t rows
+        uint64_t nbytes
+    uint8_t *fm_record_row(const fm_record *record, fm_field field, uint64_t row,
+                           uint8_t *memory)
+
+cdef extern from "batch.h" nogil:
+    struct fm_job:
+        fm_source source
+        const fm_program *program
+        fm_record record
     struct fm_epoch:
-        fm_order order
+        fm_sampler sampler
         uint64_t seed
         uint32_t number
-    struct fm_plan:
-        fm_parts parts
-        const void *labels
-        size_t n_pixels
-        const fm_steps *steps
-        const fm_mix *mix
-        fm_label_dtype labels_in
-        fm_label_dtype labels_out
-        size_t n_classes
-        fm_dtype dtype
-        float scale
-        float bias
-    void fm_plan_select(fm_plan *plan, size_t n_rows, fm_cpu_level level)
+    fm_status fm_batch_prepare(fm_job *job, uint64_t rows, fm_cpu_level level,
+                               const fm_function *functions)
 
 cdef extern from "slots.h" nogil:
     enum:
         FM_SLOT_ALIGNMENT
     struct fm_slot:
-        uint8_t *images
-        uint8_t *labels
-    struct fm_slot_layout:
-        uint64_t rows
-        uint64_t nbytes
-    fm_status fm_slots_layout(const fm_plan *plan, uint64_t rows, fm_slot_layout *out)
+        uint8_t *memory
 
 cdef extern from "thread.h" nogil:
     enum:
@@ -343,8 +393,7 @@ cdef extern from "pipeline.h" nogil:
         uint64_t ticket, n_taken, n_lent, slots_nbytes
         bint is_running, is_over, is_closed
         int n_threads
-    fm_pipeline *fm_pipeline_new(const fm_plan *plan, const fm_slot_layout *layout,
-                                 int n_threads, uint64_t prefetch,
+    fm_pipeline *fm_pipeline_new(const fm_job *job, int n_threads, uint64_t prefetch,
                                  void *const *memories, uint64_t n_memories)
     fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_epoch *epoch,
                                 const fm_batching *batching, uint64_t *ticket)

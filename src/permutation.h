@@ -30,6 +30,12 @@ struct fm_permutation {
 /* Positions that are permuted together. Their two arrays of 1 KiB stay in L1. */
 #define FM_PERMUTATION_BLOCK 256
 
+/* Return how many of the next `count` positions are permuted together. */
+static inline size_t fm_permutation_at_once(size_t count)
+{
+    return count < FM_PERMUTATION_BLOCK ? count : FM_PERMUTATION_BLOCK;
+}
+
 /* Smaller sides mix badly in eight rounds. */
 #define FM_PERMUTATION_MIN_SIDE 16
 

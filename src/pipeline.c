@@ -19,6 +19,7 @@
 
 #include "faults.h"
 #include "floats.h"
+#include "integer.h"
 #include "thread.h"
 
 /* About 10 us of work for one core. */
@@ -48,7 +49,7 @@ struct filler {
 };
 
 struct fm_pipeline {
-    struct fm_plan plan;
+    struct fm_job job;
     uint64_t window;    /* most batches that are claimed or ready, but not taken */
     uint64_t group;     /* small batches claimed at once */
     uint64_t unit_rows; /* rows of a large batch claimed at once */
@@ -79,7 +80,7 @@ struct fm_pipeline {
     uint64_t taken;        /* all batches before this number were lent */
     uint64_t claimed;      /* all batches before this number were claimed whole */
     uint64_t claimed_rows; /* rows of batch `claimed` that were claimed */
-    size_t n_faults;       /* faults of mapped files until the plan was last checked */
+    size_t n_faults;       /* faults of mapped files until the source was last checked */
 
     struct fm_slots slots;
     struct fm_slot **ring; /* batch i >= taken has the slot at i % window */
@@ -99,11 +100,6 @@ struct claim {
     uint64_t row, n_rows;
 };
 
-static uint64_t min_u64(uint64_t x, uint64_t y)
-{
-    return x < y ? x : y;
-}
-
 /* ---- claiming and filling ------------------------------------------------------ */
 
 static int can_claim(const struct fm_pipeline *p)
@@ -111,7 +107,7 @@ static int can_claim(const struct fm_pipeline *p)
     if (!p->running || p->claimed == p->n_batches)
         return 0;
     uint64_t room = p->window - (p->claimed - p->taken);
-    return p->claimed_rows > 0 || room >= min_u64(p->group, p->n_batches - p->claimed);
+    return p->claimed_rows > 0 || room >= fm_integer_min(p->group, p->n_batches - p->claimed);
 }
 
 /* With the mutex held: claim the next piece for thread number `filler`.
@@ -127,7 +123,7 @@ static struct claim claim_next(struct fm_pipeline *p, int filler)
             slot->units_left = (batch_rows + p->unit_rows - 1) / p->unit_rows;
             p->ring[p->claimed % p->window] = slot;
         }
-        claim.n_rows = min_u64(p->unit_rows, batch_rows - claim.row);
+        claim.n_rows = fm_integer_min(p->unit_rows, batch_rows - claim.row);
         p->claimed_rows += claim.n_rows;
         if (p->claimed_rows == batch_rows) {
             p->claimed++;
@@ -135,7 +131,7 @@ static struct claim claim_next(struct fm_pipeline *p, int filler)
         }
         return claim;
     }
-    claim.n_batches = min_u64(p->group, p->n_batches - p->claimed);
+    claim.n_batches = fm_integer_min(p->group, p->n_batches - p->claimed);
     for (uint64_t i = 0; i < claim.n_batches; i++) {
         struct fm_slot *slot = fm_slots_pop(&p->slots, filler);
         slot->units_left = 1;
@@ -153,18 +149,14 @@ static void fill(const struct fm_pipeline *p, const struct claim *claim, int par
     fm_faults_begin();
     for (uint64_t i = 0; i < claim->n_batches; i++) {
         const struct fm_slot *slot = p->ring[(claim->batch + i) % p->window];
-        uint64_t global_begin, global_n_rows, begin, n_rows, row = claim->row;
-        fm_batching_global(&p->batching, claim->batch + i, &global_begin,
-                           &global_n_rows);
-        fm_batching_rows(&p->batching, claim->batch + i, &begin, &n_rows);
-        if (row == 0)
-            fm_batch_read_ahead(&p->plan, &p->epoch, &p->batching, claim->batch + i);
-        if (claim->n_rows)
-            n_rows = claim->n_rows;
-        fm_batch_fill(&p->plan, &p->epoch, global_begin, global_n_rows, begin + row,
-                      (size_t)n_rows, memory,
-                      slot->images + row * fm_plan_image_nbytes(&p->plan),
-                      slot->labels + row * fm_plan_label_nbytes(&p->plan));
+        const uint64_t batch = claim->batch + i;
+        uint64_t begin, n_rows = claim->n_rows;
+        if (n_rows == 0)
+            fm_batching_rows(&p->batching, batch, &begin, &n_rows);
+        if (claim->row == 0)
+            fm_batch_read_ahead(&p->job, &p->epoch, &p->batching, batch);
+        fm_batch_fill(&p->job, &p->epoch, &p->batching, batch, claim->row, n_rows,
+                      memory, slot->memory);
     }
     fm_faults_end();
     fm_floats_end(&caller);
@@ -288,33 +280,32 @@ static void free_parts(struct fm_pipeline *p)
     free(p);
 }
 
-struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
-                                    const struct fm_slot_layout *layout, int n_threads,
+struct fm_pipeline *fm_pipeline_new(const struct fm_job *job, int n_threads,
                                     uint64_t prefetch, void *const *memories,
                                     uint64_t n_memories)
 {
     struct fm_pipeline *p = calloc(1, sizeof *p);
     if (p == NULL)
         return NULL;
-    p->plan = *plan;
-    p->slots.layout = *layout;
-    uint64_t batch_nbytes = layout->nbytes;
+    p->job = *job;
+    p->slots.slot_nbytes = job->record.nbytes;
+    uint64_t batch_nbytes = job->record.nbytes;
     if (batch_nbytes < FM_PAGE_NBYTES) /* the least that a slot takes */
         batch_nbytes = FM_PAGE_NBYTES;
     p->group = batch_nbytes < UNIT_NBYTES ? UNIT_NBYTES / batch_nbytes : 1;
     /* Equal pieces of at least a unit: a thread would have to wait for a remainder. */
     uint64_t n_units = batch_nbytes > UNIT_NBYTES ? batch_nbytes / UNIT_NBYTES : 1;
-    p->unit_rows = (layout->rows + n_units - 1) / n_units;
+    p->unit_rows = (job->record.rows + n_units - 1) / n_units;
     uint64_t ahead_nbytes = 2 * UNIT_NBYTES * (uint64_t)n_threads;
     p->window = (ahead_nbytes + batch_nbytes - 1) / batch_nbytes;
     if (p->window < prefetch || n_memories)
         p->window = prefetch;
-    p->group = min_u64(p->group, (p->window + 1) / 2);
+    p->group = fm_integer_min(p->group, (p->window + 1) / 2);
     p->n_threads = n_threads;
     p->workers = calloc((size_t)n_threads, sizeof *p->workers);
     p->ring = calloc((size_t)p->window, sizeof *p->ring);
     p->unused = calloc((size_t)n_threads, sizeof *p->unused);
-    p->memory_nbytes = align_up(fm_plan_memory_nbytes(plan));
+    p->memory_nbytes = align_up(fm_batch_scratch_nbytes(job));
     const size_t n_parts = 2 * (size_t)n_threads;
     p->fillers = calloc(n_parts, sizeof *p->fillers);
     if (p->memory_nbytes && p->memory_nbytes <= SIZE_MAX / n_parts)
@@ -397,7 +388,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
         p->n_batches = fm_batching_count(batching);
         p->taken = p->claimed = 0;
         p->is_over = 0;
-        status = fm_slots_reserve(&p->slots, min_u64(p->window, p->n_batches));
+        status = fm_slots_reserve(&p->slots, fm_integer_min(p->window, p->n_batches));
     }
     if (status == FM_OK) {
         start_threads(p);
@@ -413,7 +404,7 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
                            uint64_t *index, uint64_t *n_rows)
 {
     p->slots.n_lent++; /* the workers lose this slot, so add one if they need it */
-    uint64_t n_needed = min_u64(p->window, p->n_batches - p->taken - 1);
+    uint64_t n_needed = fm_integer_min(p->window, p->n_batches - p->taken - 1);
     enum fm_status status = fm_slots_reserve(&p->slots, n_needed);
     if (status != FM_OK) {
         p->slots.n_lent--;
@@ -439,7 +430,7 @@ static int is_damaged(struct fm_pipeline *p)
     const size_t n_faults = fm_faults_count();
     if (n_faults == p->n_faults)
         return 0;
-    if (fm_plan_is_damaged(&p->plan))
+    if (fm_source_is_damaged(&p->job.source))
         return 1;
     p->n_faults = n_faults;
     return 0;
@@ -606,7 +597,7 @@ void fm_pipeline_inspect(struct fm_pipeline *p, struct fm_pipeline_state *out)
     out->is_closed = p->phase != OPEN;
     out->n_threads = p->n_started;
     out->n_lent = p->slots.n_lent;
-    out->slots_nbytes = p->slots.n_slots * p->slots.layout.nbytes;
+    out->slots_nbytes = p->slots.n_slots * p->slots.slot_nbytes;
     if (!is_forked)
         fm_mutex_unlock(&p->mutex);
 }

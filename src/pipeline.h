@@ -15,19 +15,19 @@
 #ifndef FM_PIPELINE_H
 #define FM_PIPELINE_H
 
+#include "batch.h"
 #include "slots.h"
 
 struct fm_pipeline;
 
 /* Return a pipeline that has no threads and no slots yet, or NULL without memory.
-   `plan` is copied; its arrays must outlive the pipeline. At least `prefetch` batches
+   `job` is copied; its arrays must outlive the pipeline. At least `prefetch` batches
    are kept ready. When batches are small, more are kept, so that every thread has work.
    With n_memories > 0, the slots lie in these memories only (fm_slots_supply), and
    exactly `prefetch` batches are kept ready.
    Not checked: n_threads and prefetch are at least 1; prefetch < n_memories if that is
    not 0. */
-struct fm_pipeline *fm_pipeline_new(const struct fm_plan *plan,
-                                    const struct fm_slot_layout *layout, int n_threads,
+struct fm_pipeline *fm_pipeline_new(const struct fm_job *job, int n_threads,
                                     uint64_t prefetch, void *const *memories,
                                     uint64_t n_memories);
 
@@ -43,7 +43,7 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
 /* Lend the next batch of the epoch, which is number *index, counted from 0. Wait about
    `wait_ms` milliseconds at most.
    Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
-   FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_PIPELINE_DAMAGED (fm_plan_is_damaged),
+   FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_PIPELINE_DAMAGED (fm_source_is_damaged),
    FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch is lost if the result is not FM_OK. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
@@ -62,7 +62,7 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *pipeline);
 
 /* Close the pipeline and free it. Slots that are lent, and what fm_pipeline_give needs,
    stay until the last of them is given back. A thread that is filling frees nothing,
-   and gets FM_PIPELINE_FILLING. Then the plan's arrays must stay for good. */
+   and gets FM_PIPELINE_FILLING. Then the job's arrays must stay for good. */
 enum fm_status fm_pipeline_free(struct fm_pipeline *pipeline);
 
 /* A pipeline at one moment. */

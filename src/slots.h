@@ -1,43 +1,32 @@
-/* Slots. Each is the memory of one batch: the images, padding to a multiple of 256
-   bytes, and the labels. Free slots are in a list, most recently returned first.
-   Nothing here is safe to call from two threads at once. */
+/* Slots. Each is the memory of one batch (record.h). Free slots are in a list, most
+   recently returned first. Nothing here is safe to call from two threads at once. */
 #ifndef FM_SLOTS_H
 #define FM_SLOTS_H
 
-#include "batch.h"
+#include <stddef.h>
+#include <stdint.h>
+
 #include "status.h"
 
 #define FM_PAGE_NBYTES 4096 /* alignment of slots, and so the least they take */
 #define FM_SLOT_ALIGNMENT 64 /* alignment of supplied slots: a cache line */
 
 struct fm_slot {
-    uint8_t *images;
-    uint8_t *labels;
+    uint8_t *memory;
     struct fm_slot *next_free;
     int filler;          /* thread that filled it last and may have it in its cache */
     uint64_t units_left; /* pieces of work still to do until it is ready */
 };
 
-struct fm_slot_layout {
-    uint64_t rows;          /* rows of the largest batch */
-    uint64_t labels_offset; /* where the labels start */
-    uint64_t nbytes;
-};
-
 struct fm_slots {
-    struct fm_slot_layout layout;
+    uint64_t slot_nbytes;
     int are_supplied; /* the memory is the caller's, and no slots can be added */
     struct fm_slot *free_list;
     uint64_t n_slots, n_lent;
 };
 
-/* Compute the layout of slots for `rows` rows. Return FM_OK, or FM_NO_MEMORY if they,
-   or the memory that a thread needs to augment, don't fit into the address space. */
-enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
-                               struct fm_slot_layout *out);
-
 /* Add a slot in memory of the caller. Return FM_OK or FM_NO_MEMORY.
-   Not checked: memory has layout.nbytes bytes, from a multiple of FM_SLOT_ALIGNMENT
+   Not checked: memory has slot_nbytes bytes, from a multiple of FM_SLOT_ALIGNMENT
    on. */
 enum fm_status fm_slots_supply(struct fm_slots *slots, void *memory);
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import Batches, Pipeline, Transforms, begin_exit, default_floats
+from .._core import Batches, Pipeline, begin_exit, default_floats
 from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
 
@@ -146,9 +146,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @default_floats  # the core rounds the scale and the bias
-def new_pipeline(
-    loader: Any, transforms: Transforms | None, slots: Sequence[np.ndarray]
-) -> Pipeline:
+def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
     """Return a new pipeline, with threads and slots, for the batches of a Loader."""
     images, labels = loader.dataset.images, loader.dataset.labels
     n_rows = loader.batch_size
@@ -157,14 +155,9 @@ def new_pipeline(
     return Pipeline(
         parts_of(images),
         labels,
-        transforms=transforms,
-        dtype=loader.dtype,
-        scale=loader.scale,
-        bias=loader.bias,
+        program=loader._program(),
         image_shape=image_shape(loader.image_sides, loader.layout),
         array_dtype=array_dtype(loader.dtype),
-        label_dtype=loader.label_dtype,
-        n_classes=len(loader.dataset.classes),
         rows=n_rows,
         threads=loader.threads,
         prefetch=loader.prefetch,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from .._core import MAX_MIX_KINDS, default_floats
+from .._core import MAX_MIX_KINDS, MAX_TRANSFORMS, default_floats
 from ._arguments import is_sequence
 from ._flat import FlatTransform, cumulative_thresholds
 from ._transform import (
@@ -79,7 +79,7 @@ def compile_transforms(
         An element of `augment` is neither a transform nor a function.
     ValueError
         `augment` is an empty list or an unknown recipe, or its elements are in the
-        wrong order. Also raised for more than one mix or more than 65,000 core
+        wrong order. Also raised for more than one mix or more than 1,024 core
         transforms, and for a transform that does not fit the images or the classes.
     """
     items = _items(augment, height, width)
@@ -100,7 +100,8 @@ def compile_transforms(
             f"augment must have at most one mix, got {' and '.join(map(_name, mixes))}."
             "\nPass RandomChoice([...]) to draw one of several mixes."
         )
-    transforms, height, width = compile_all(images, height, width)
+    most = MAX_TRANSFORMS - len(mixes)  # a mix counts as one
+    transforms, height, width = compile_all(images, height, width, most)
     mix = _compile_mix(mixes[0], n_classes) if mixes else None
     return Compiled(
         tuple(transforms), mix, tuple(functions), height, width, tuple(items)

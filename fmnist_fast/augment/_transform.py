@@ -12,14 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from .._checks import check_keywords
-from .._core import MAX_WARP_SIDE, default_floats
+from .._core import MAX_TRANSFORMS, MAX_WARP_SIDE, default_floats
 from ._arguments import MAX_SIDE, SHARED, Check, is_sequence
 from ._flat import Fields, Flat, FlatTransform
 
 Self = TypeVar("Self", bound="Transform")
-# The number of a core transform takes 16 bits of the random numbers' counter, which
-# hold at most 65,535. Two more numbers are used by the order and by a mix.
-MAX_FLAT_TRANSFORMS = 65_000
 
 
 def pair(value: object) -> tuple[Any, Any]:
@@ -143,15 +140,17 @@ def flatten(items: Sequence[Any]) -> Iterator[Any]:
         yield from flatten(item.transforms) if is_list else (item,)
 
 
-def compile_all(items: Sequence[Transform], height: int, width: int) -> Flat:
-    """Return the core transforms of all items, and the size after them."""
+def compile_all(
+    items: Sequence[Transform], height: int, width: int, most: int = MAX_TRANSFORMS
+) -> Flat:
+    """Return the core transforms of all items, at most `most`, and the size after."""
     out = []
     for item in items:
         transforms, height, width = item._compile(height, width)
         out += transforms
-        if len(out) > MAX_FLAT_TRANSFORMS:
+        if len(out) > most:
             raise ValueError(
-                f"augment must have at most {MAX_FLAT_TRANSFORMS:,} core transforms, "
+                f"augment must have at most {most:,} core transforms, "
                 f"got {len(out):,} or more"
             )
     return out, height, width

@@ -1,4 +1,4 @@
-"""Transforms made of transforms: lists, groups and choices (src/augment/steps.h)."""
+"""Transforms made of transforms: lists, groups and choices (src/program.h)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CFunction, which calls a C function of the user (src/augment/steps.h)."""
+"""CFunction, which calls a C function of the user (src/program.h)."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ FM_LEVELS(displace,
           (fields, height, along, scale_x, scale_y, out));
 
 void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
-                      const struct fm_elastic *elastic, struct fm_draws *draws,
+                      const struct fm_elastic *elastic, const uint32_t key[2],
                       enum fm_cpu_level level, void *restrict work,
                       uint8_t *restrict out)
 {
@@ -207,9 +207,6 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
     const size_t across = align_up(height), along = align_up(width);
     float *fields = (float *)((uint8_t *)work + fm_quads_nbytes(height, width));
     float *buffers[2] = {fields, fields + (size_t)fields_count(height, width)};
-    uint32_t key[2];
-    key[0] = fm_draws_word(draws);
-    key[1] = fm_draws_word(draws);
     fill_noise_levels[level](key, fm_words_select(level), width, across, buffers[0]);
     smooth(buffers, width, 2 * across, elastic->sigma_x, level);
     /* Padding columns are still unset. They become lanes whose results are ignored. */

@@ -39,7 +39,7 @@ uint64_t fm_elastic_work_nbytes(size_t height, size_t width);
    out[i] = (s + (in[i - r - 1] + in[i + r + 1]) * edge) * scale.
    Not checked: sides are at most FM_QUADS_MAX_SIDE; out does not overlap in. */
 void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
-                      const struct fm_elastic *elastic, struct fm_draws *draws,
+                      const struct fm_elastic *elastic, const uint32_t key[2],
                       enum fm_cpu_level level, void *restrict work,
                       uint8_t *restrict out);
 

@@ -75,11 +75,8 @@ FM_LEVELS(noise,
           (in, n, mean, sigma, key, field, out));
 
 void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *parameters,
-                    struct fm_draws *draws, enum fm_cpu_level level, uint8_t *out)
+                    const uint32_t key[2], enum fm_cpu_level level, uint8_t *out)
 {
-    uint32_t key[2];
-    key[0] = fm_draws_word(draws);
-    key[1] = fm_draws_word(draws);
     noise_levels[level](in, n, (float)(255.0 * parameters->mean),
                         (float)(255.0 * parameters->sigma), key,
                         fm_words_select(level), out);

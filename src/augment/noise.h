@@ -19,6 +19,6 @@ struct fm_noise {
    Pixel 16 j + i of chunk c gets the normal in the place of word 16 j + i (words.h).
    Not checked: in and out are the same, or do not overlap. */
 void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *noise,
-                    struct fm_draws *draws, enum fm_cpu_level level, uint8_t *out);
+                    const uint32_t key[2], enum fm_cpu_level level, uint8_t *out);
 
 #endif

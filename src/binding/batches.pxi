@@ -1,13 +1,13 @@
 # Pipelines, and iterators over their batches. Part of _core.pyx.
 
-DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
-          "uint8": FM_UINT8}
-LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
-                "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
 LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
 MAX_EPOCH = UINT32_MAX  # the epoch is one word of the counter of the random numbers
-MAX_SHUFFLE_BLOCK = FM_ORDER_MAX_BLOCK
+MAX_SHUFFLE_BLOCK = FM_BLOCKS_MAX_SIZE
 SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
+# Dtypes of the arrays that show labels.
+cdef dict LABEL_ARRAYS = {
+    code: np.float32 if name == "onehot" else name
+    for name, code in LABEL_DTYPES.items()}
 # Not in comprehensions: without memory, Cython 3.3.1 releases an item of them twice.
 address_of = operator.attrgetter("ctypes.data")
 
@@ -24,22 +24,14 @@ cdef class Pipeline:
         Images, at least one array; each is C-contiguous uint8 of shape
         ``(its rows, height, width)``.
     labels : ndarray
-        Labels of all parts: C-contiguous uint8, int32 or int64. All of them fit
-        `label_dtype`.
-    transforms : Transforms or None
-        The augmentation.
-    dtype : str
-        Data type of the images in a batch, a key of DTYPES.
-    scale, bias : float
-        Pixels become ``pixel * scale + bias``.
+        Labels of all parts: C-contiguous uint8, int32 or int64. All of them fit the
+        label_dtype of the program.
+    program : Program
+        What is made from the images and labels.
     image_shape : tuple of int
         Shape of a batch of images, without the number of rows.
     array_dtype : numpy dtype
         Dtype of the arrays that show the images.
-    label_dtype : str
-        Data type of the labels in a batch, a key of LABEL_DTYPES.
-    n_classes : int
-        Width of a one-hot row.
     rows : int
         Rows of the largest batch.
     threads : int
@@ -51,10 +43,10 @@ cdef class Pipeline:
         the memory.
     """
     cdef fm_pipeline *pipeline
-    cdef fm_slot_layout layout
+    cdef fm_record record
     cdef object parts, begins, addresses, labels, slots  # kept alive: used by the core
     cdef uint64_t n
-    cdef Transforms transforms
+    cdef Program program
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef int threads, image_ndim, label_ndim
     cdef cnp.npy_intp[4] image_shape  # without the rows, as label_shape
@@ -63,53 +55,53 @@ cdef class Pipeline:
     cdef object __weakref__
 
     def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
-                  Transforms transforms, str dtype, double scale, double bias,
-                  tuple image_shape, array_dtype, str label_dtype, size_t n_classes,
+                  Program program not None, tuple image_shape, array_dtype,
                   uint64_t rows, int threads, uint64_t prefetch, slots):
-        cdef fm_plan plan
-        cdef cnp.ndarray addresses, begins
-        self.parts, self.labels, self.transforms = parts, labels, transforms
-        self.array_dtype, self.threads = array_dtype, threads
-        self.label_array_dtype = np.dtype(
-            np.float32 if label_dtype == "onehot" else label_dtype)
-        self.image_ndim = 1 + len(image_shape)
-        for i, side in enumerate(image_shape):
-            self.image_shape[1 + i] = side
-        self.label_ndim = 2 if label_dtype == "onehot" else 1
-        self.label_shape[1] = n_classes
-
-        begins = np.cumsum([0, *map(len, parts)], dtype=np.uint64)
-        addresses = np.array([*map(address_of, parts)], dtype=np.uintp)
-        self.begins, self.addresses, self.n = begins, addresses, begins[len(parts)]
-        _, height, width = parts[0].shape
-        plan.parts = fm_parts(len(parts), <uint64_t *>cnp.PyArray_DATA(begins),
-                              <const uint8_t **>cnp.PyArray_DATA(addresses),
-                              height * width)
-        plan.labels = cnp.PyArray_DATA(labels)
-        plan.n_pixels, plan.steps, plan.mix = plan.parts.image_nbytes, NULL, NULL
-        if transforms is not None:
-            plan.n_pixels = transforms.steps.out_height * transforms.steps.out_width
-            plan.steps = &transforms.steps
-            if transforms.mix.n_kinds:
-                plan.mix = &transforms.mix
-        plan.labels_in = LABEL_DTYPES[labels.dtype.name]
-        plan.labels_out = LABEL_DTYPES[label_dtype]
-        plan.n_classes = n_classes
-        plan.dtype = DTYPES[dtype]
-        plan.scale, plan.bias = <float>scale, <float>bias
-        fm_plan_select(&plan, rows, cpu_level())
-        check(fm_slots_layout(&plan, rows, &self.layout))
+        cdef fm_job job
+        self.parts, self.labels, self.program = parts, labels, program
+        self.threads, self.slots = threads, slots
+        self.set_arrays(image_shape, array_dtype)
+        self.set_source(&job.source)
+        job.program = program.program
+        check(fm_batch_prepare(&job, rows, cpu_level(), program.functions))
+        self.record = job.record
         for i, slot in enumerate(slots):
-            if slot.nbytes < self.layout.nbytes:
-                raise ValueError(f"slots[{i}] must have at least {self.layout.nbytes} "
+            if slot.nbytes < self.record.nbytes:
+                raise ValueError(f"slots[{i}] must have at least {self.record.nbytes} "
                                  f"bytes, got {slot.nbytes}")
-        self.slots = slots
-        addresses = np.array([*map(address_of, slots)], dtype=np.uintp)
-        self.pipeline = fm_pipeline_new(&plan, &self.layout, threads, prefetch,
+        cdef cnp.ndarray addresses = np.array([*map(address_of, slots)], dtype=np.uintp)
+        self.pipeline = fm_pipeline_new(&job, threads, prefetch,
                                         <void **>cnp.PyArray_DATA(addresses),
                                         len(slots))
         if self.pipeline == NULL:
             check(FM_NO_MEMORY)
+
+    cdef int set_arrays(self, tuple image_shape, array_dtype) except -1:
+        """Set the dtypes and shapes of the arrays that show a batch."""
+        cdef bint is_onehot = self.program.program.label_dtype == FM_LABEL_ONEHOT
+        self.array_dtype = array_dtype
+        self.image_ndim = 1 + len(image_shape)
+        for i, side in enumerate(image_shape):
+            self.image_shape[1 + i] = side
+        self.label_array_dtype = np.dtype(
+            LABEL_ARRAYS[self.program.program.label_dtype])
+        self.label_ndim = 2 if is_onehot else 1
+        self.label_shape[1] = self.program.program.n_classes
+        return 0
+
+    cdef int set_source(self, fm_source *source) except -1:
+        cdef cnp.ndarray begins, addresses
+        begins = np.cumsum([0, *map(len, self.parts)], dtype=np.uint64)
+        addresses = np.array([*map(address_of, self.parts)], dtype=np.uintp)
+        self.begins, self.addresses = begins, addresses
+        _, height, width = self.parts[0].shape
+        source.images = fm_parts(len(self.parts), <uint64_t *>cnp.PyArray_DATA(begins),
+                                 <const uint8_t **>cnp.PyArray_DATA(addresses),
+                                 height * width)
+        source.labels = cnp.PyArray_DATA(self.labels)
+        source.label_dtype = LABEL_DTYPES[self.labels.dtype.name]
+        self.n = fm_source_count(source)
+        return 0
 
     def __del__(self):
         """Join the threads before anything that they read is freed.
@@ -130,7 +122,7 @@ cdef class Pipeline:
                 status = fm_pipeline_free(self.pipeline)
         if status != FM_OK:  # this is a worker, and the system refused a thread
             Py_INCREF((self.parts, self.begins, self.addresses, self.labels,
-                       self.transforms, self.slots))
+                       self.program, self.slots))
 
     def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
               uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
@@ -143,9 +135,12 @@ cdef class Pipeline:
         cdef fm_status status
         cdef uint64_t n = self.n
         cdef fm_last last = LASTS[drop_last]
+        cdef fm_sampler_kind kind = FM_SAMPLER_PLAIN
+        if shuffle:
+            kind = FM_SAMPLER_BLOCKS if block else FM_SAMPLER_PERMUTED
         if (batch_size if last == FM_LAST_WRAP else min(n, batch_size)) > \
-                self.layout.rows:
-            raise ValueError(f"batch_size must be at most {self.layout.rows}, the rows "
+                self.record.rows:
+            raise ValueError(f"batch_size must be at most {self.record.rows}, the rows "
                              f"of a slot, got {batch_size}")
         cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
                                                 last)
@@ -155,7 +150,7 @@ cdef class Pipeline:
         end_daemon_thread()
         with nogil:
             new_epoch.seed, new_epoch.number = seed, epoch
-            fm_order_init(&new_epoch.order, n, shuffle, block, seed, epoch)
+            fm_sampler_init(&new_epoch.sampler, kind, n, block, seed, epoch)
             status = fm_pipeline_start(self.pipeline, &new_epoch, &batching,
                                        &batches.ticket)
         check(status)
@@ -217,7 +212,7 @@ cdef class Pipeline:
     @property
     def slot_nbytes(self):
         """Return the bytes of one slot."""
-        return self.layout.nbytes
+        return self.record.nbytes
 
     @property
     def n_lent(self):
@@ -234,10 +229,11 @@ cdef class Pipeline:
         cdef cnp.npy_intp[4] image_shape = self.image_shape
         cdef cnp.npy_intp[2] label_shape = self.label_shape
         image_shape[0] = label_shape[0] = n_rows
+        cdef uint8_t *memory = lease.slot.memory
         return (lease.array(self.array_dtype, self.image_ndim, image_shape,
-                            lease.slot.images),
+                            fm_record_row(&self.record, FM_FIELD_IMAGES, 0, memory)),
                 lease.array(self.label_array_dtype, self.label_ndim, label_shape,
-                            lease.slot.labels))
+                            fm_record_row(&self.record, FM_FIELD_LABELS, 0, memory)))
 
 
 @cython.final

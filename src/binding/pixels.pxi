@@ -48,20 +48,21 @@ def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None,
     ``range(n)``. `block` is the `shuffle_block` of Loader, and 0 stands for none.
     """
     end = n if end is None else end
-    if not 0 <= begin <= end <= n <= FM_ORDER_MAX_N:
+    if not 0 <= begin <= end <= n <= FM_SAMPLER_MAX_N:
         raise ValueError("begin, end and n must satisfy 0 <= begin <= end <= n <= "
                          f"2**62, got begin={begin}, end={end}, n={n}")
-    if block > FM_ORDER_MAX_BLOCK:
+    if block > FM_BLOCKS_MAX_SIZE:
         raise ValueError(f"block must be at most 2**40, got {block}")
     cdef cnp.ndarray out = np.empty(end - begin, dtype=np.uint64)
     cdef uint64_t *start = <uint64_t *>cnp.PyArray_DATA(out)
     cdef uint64_t first = begin
     cdef size_t count = end - begin
-    cdef fm_order epoch_order
-    cdef fm_order_fn *fill = fm_order_select(cpu_level())
+    cdef fm_sampler sampler
+    cdef fm_sampler_kind kind = FM_SAMPLER_BLOCKS if block else FM_SAMPLER_PERMUTED
+    cdef fm_cpu_level level = cpu_level()
     with nogil:
-        fm_order_init(&epoch_order, n, 1, block, seed, epoch)
-        fill(&epoch_order, first, count, start)
+        fm_sampler_init(&sampler, kind, n, block, seed, epoch)
+        fm_sampler_find(&sampler, first, count, level, start)
     return out
 
 

@@ -1,0 +1,92 @@
+/* Planning a row: the random numbers and the control flow of its transforms become a
+   list of operations, which fill.h carries out. Planning reads no pixels.
+
+   Crops, flips and painted boxes are one operation where they follow each other, and so
+   are affine maps. The image is then copied or resampled once. */
+#ifndef FM_PLAN_H
+#define FM_PLAN_H
+
+#include "program.h"
+
+/* What the random numbers of a row depend on. `position` is not beside `seed`: they
+   would be loaded at once, and that load waits for their two stores. */
+struct fm_key {
+    uint64_t seed;
+    uint32_t epoch, view;
+    uint64_t position;
+};
+
+enum fm_op_kind {
+    FM_OP_CUT = 0,       /* copy a crop, flip it, paint a box */
+    FM_OP_WARP = 1,      /* an affine map */
+    FM_OP_TONE = 2,      /* new gray levels; some depend on the pixels */
+    FM_OP_RESIZE = 3,    /* resize a box */
+    FM_OP_ELASTIC = 4,
+    FM_OP_BLUR = 5,
+    FM_OP_SHARPNESS = 6,
+    FM_OP_NOISE = 7,
+    FM_OP_ERASE = 8,     /* fill a box with random bytes */
+    FM_OP_USER = 9,      /* call a function of the user */
+};
+
+struct fm_op_warp {
+    struct fm_map map;
+    enum fm_interpolation interpolation;
+    uint8_t fill;
+};
+
+struct fm_op_tone {
+    enum fm_tone_kind kind;
+    double value;
+};
+
+struct fm_op_erase {
+    struct fm_box box;
+    uint32_t key[2]; /* of the random bytes: see fm_erase_random */
+};
+
+/* An operation: what one or several transforms do to an image, with all that they drew.
+   Parameters that are not drawn are those of `transform`, the first of them. */
+struct fm_op {
+    enum fm_op_kind kind;
+    uint32_t transform;
+    union {
+        struct fm_cut cut;
+        struct fm_op_warp warp;
+        struct fm_op_tone tone;
+        struct fm_box box;   /* to resize */
+        double amount;       /* sigma of a blur, or factor of a sharpening */
+        uint32_t key[2];     /* of the random words of an elastic warp, or of noise */
+        struct fm_op_erase erase;
+        uint32_t random[4];  /* for the user's function */
+    };
+};
+
+/* The first draws of the first transforms, for FM_WORDS_LANES rows at once. Transforms
+   that take more than four words get two draws, all others get one. If all transforms
+   together are one cut, the operations of every row are here, too. For crop + flip the
+   walk through the list took as long as copying the crop. */
+struct fm_ahead {
+    uint32_t words[FM_PROGRAM_AHEAD][2 * FM_WORDS_CHUNK];
+    struct fm_op cuts[FM_WORDS_LANES];
+    uint8_t n_ops[FM_WORDS_LANES];
+};
+
+/* Make the first draws of FM_WORDS_LANES rows, at the positions from key->position on. */
+void fm_plan_ahead(const struct fm_program *program, const struct fm_kernels *kernels,
+                   const struct fm_key *key, struct fm_ahead *out);
+
+/* Plan one row. index: the number of its sample in the source.
+   ahead: the result of fm_plan_ahead for FM_WORDS_LANES rows, of which this is number
+   `lane`, or NULL.
+   ops: memory for program->max_ops operations. *row: the operations, in `ops` or `ahead`.
+   In numpy: tests/reference_plan.py. */
+struct fm_row {
+    const struct fm_op *ops;
+    uint32_t n_ops;
+};
+void fm_plan_row(const struct fm_program *program, const struct fm_key *key,
+                 uint64_t index, const struct fm_ahead *ahead, size_t lane,
+                 struct fm_op *ops, struct fm_row *row);
+
+#endif

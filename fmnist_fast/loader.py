@@ -34,7 +34,7 @@ class Loader(Suggesting):
     batch_size : int in 1..2**40, default 256
         Rows of a batch on one rank. The last batch may have fewer: see `drop_last`.
     shuffle : bool, default False
-        Whether each epoch has its own random order, a keyed permutation (src/order.h).
+        Whether each epoch has its own random order, a keyed permutation (src/sampler.h).
     shuffle_block : int in 1..2**40, optional
         Rows of a block, for files larger than memory (docs/files.md). The blocks are
         shuffled, then the rows in each group of up to 64 blocks. Requires `shuffle`.

@@ -88,7 +88,8 @@ void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
 
 /* ---- rows ------------------------------------------------------------------------ */
 
-/* What the rows of one call have in common, and what is known of up to BLOCK of them. */
+/* What the rows of one call have in common, and what is known of at most BLOCK of
+   them. */
 struct rows {
     const struct fm_job *job;
     const struct fm_epoch *epoch;
@@ -207,11 +208,12 @@ void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
     rows.scratch = (uint8_t *)scratch;
     for (const uint64_t end = row + n_rows; row < end; row += BLOCK) {
         const size_t n = (size_t)fm_integer_min(end - row, BLOCK);
+        uint8_t *images = fm_record_row(&job->record, FM_FIELD_IMAGES, row, memory);
         void *labels = fm_record_row(&job->record, FM_FIELD_LABELS, row, memory);
         rows.begin = begin + row;
         fm_sampler_find(&epoch->sampler, rows.begin, n, job->kernels.level,
                         rows.indices);
-        fill_images(&rows, n, fm_record_row(&job->record, FM_FIELD_IMAGES, row, memory));
+        fill_images(&rows, n, images);
         fm_labels_fill(&job->source, rows.indices, n, program->label_dtype,
                        program->n_classes, labels);
         if (program->mix.n_kinds)

@@ -1,6 +1,6 @@
-/* Filling the rows of a batch. Each row runs through sampler -> source -> plan -> fill ->
-   convert before the next row, so that it stays in the L1 cache from its source to its
-   final data type. */
+/* Filling the rows of a batch. Each row runs through sampler -> source -> plan -> fill
+   -> convert before the next row, so that it stays in the L1 cache from its source to
+   its final data type. */
 #ifndef FM_BATCH_H
 #define FM_BATCH_H
 

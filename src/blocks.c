@@ -74,8 +74,8 @@ FM_INLINE void group_init(const struct fm_blocks *blocks, uint64_t number,
     group->end = fm_blocks_group_begin(blocks, number + 1);
     group->first = block_at(blocks, group->begin);
     group->n_blocks = (size_t)(block_at(blocks, group->end - 1) - group->first + 1);
-    /* blocks->whole numbers the blocks without the short one, so subtract it if it comes
-       earlier. */
+    /* blocks->whole numbers the blocks without the short one, so subtract it if it
+       comes earlier. */
     const uint64_t begin = group->first - (group->first > blocks->short_place);
     const uint64_t left = blocks->whole.n - begin;
     const size_t n_whole = left < group->n_blocks ? (size_t)left : group->n_blocks;

@@ -62,7 +62,9 @@ static int is_whole(const struct fm_cut *cut, const struct canvas *canvas)
    buffer to the other. */
 static void fill_cut(struct canvas *canvas, const struct fm_cut *cut)
 {
-    if (is_whole(cut, canvas) && (is_own(canvas) || cut->hole.height == 0)) {
+    if (is_whole(cut, canvas) && cut->hole.height == 0)
+        return;
+    if (is_whole(cut, canvas) && is_own(canvas)) {
         fm_crop_paint(&cut->hole, cut->hole_value, cut->width,
                       (uint8_t *)canvas->pixels);
         return;

@@ -80,7 +80,7 @@ struct fm_pipeline {
     uint64_t taken;        /* all batches before this number were lent */
     uint64_t claimed;      /* all batches before this number were claimed whole */
     uint64_t claimed_rows; /* rows of batch `claimed` that were claimed */
-    size_t n_faults;       /* faults of mapped files until the source was last checked */
+    size_t n_faults; /* faults of mapped files until the source was last checked */
 
     struct fm_slots slots;
     struct fm_slot **ring; /* batch i >= taken has the slot at i % window */
@@ -107,7 +107,8 @@ static int can_claim(const struct fm_pipeline *p)
     if (!p->running || p->claimed == p->n_batches)
         return 0;
     uint64_t room = p->window - (p->claimed - p->taken);
-    return p->claimed_rows > 0 || room >= fm_integer_min(p->group, p->n_batches - p->claimed);
+    return p->claimed_rows > 0 ||
+           room >= fm_integer_min(p->group, p->n_batches - p->claimed);
 }
 
 /* With the mutex held: claim the next piece for thread number `filler`.

@@ -32,8 +32,8 @@ static struct fm_op *last(const struct planner *planner, enum fm_op_kind kind)
 /* ---- crops, flips and painted boxes --------------------------------------------- */
 
 /* Set a cut to the whole image. Members are set one by one: copying a struct waits for
-   what was just stored in smaller pieces. The wait was 28 % of the walk through the list
-   for crop + flip. */
+   what was just stored in smaller pieces. For crop + flip the wait was 28 % of the walk
+   through the list. */
 FM_INLINE void set_whole(struct fm_cut *cut, size_t height, size_t width)
 {
     cut->top = cut->left = 0;
@@ -340,8 +340,15 @@ void fm_plan_row(const struct fm_program *program, const struct fm_key *key,
         row->n_ops = ahead->n_ops[lane];
         return;
     }
-    struct planner planner = {.program = program, .key = key, .index = index,
-                              .ahead = ahead, .lane = lane, .ops = ops};
+    struct planner planner = {.program = program,
+                              .key = key,
+                              .index = index,
+                              .ahead = ahead,
+                              .lane = lane,
+                              .ops = ops,
+                              .n_ops = 0,
+                              .cut_height = 0,
+                              .cut_width = 0};
     uint32_t chosen = 0; /* the last group that a choice took */
     for (uint32_t i = 0; i < program->n_transforms;) {
         const struct fm_transform *transform = &all[i];

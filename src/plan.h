@@ -72,14 +72,16 @@ struct fm_ahead {
     uint8_t n_ops[FM_WORDS_LANES];
 };
 
-/* Make the first draws of FM_WORDS_LANES rows, at the positions from key->position on. */
+/* Make the first draws of FM_WORDS_LANES rows, at the positions from key->position
+   on. */
 void fm_plan_ahead(const struct fm_program *program, const struct fm_kernels *kernels,
                    const struct fm_key *key, struct fm_ahead *out);
 
 /* Plan one row. index: the number of its sample in the source.
    ahead: the result of fm_plan_ahead for FM_WORDS_LANES rows, of which this is number
    `lane`, or NULL.
-   ops: memory for program->max_ops operations. *row: the operations, in `ops` or `ahead`.
+   ops: memory for program->max_ops operations. *row: the operations, which lie in `ops`
+   or in `ahead`.
    In numpy: tests/reference_plan.py. */
 struct fm_row {
     const struct fm_op *ops;

@@ -49,8 +49,8 @@ fm_program_transforms(const struct fm_program *program)
     return (const struct fm_transform *)(program + 1);
 }
 
-/* Return the number of the operation that a transform draws as, in a view. The mix draws
-   as the transform after the last one, in view 0. */
+/* Return the number of the operation that a transform draws as, in a view. The mix
+   draws as the transform after the last one, in view 0. */
 static inline uint32_t fm_program_operation(uint32_t view, uint32_t transform)
 {
     return FM_DRAW_AUGMENT + view * FM_PROGRAM_MAX_TRANSFORMS + transform;

@@ -1,4 +1,5 @@
-/* The record: named fields of a batch, each an array of rows, in one piece of memory. */
+/* The record: the named fields of a batch, each an array of rows, in one piece of
+   memory. */
 #ifndef FM_RECORD_H
 #define FM_RECORD_H
 
@@ -8,7 +9,7 @@
 
 enum fm_field { FM_FIELD_IMAGES = 0, FM_FIELD_LABELS = 1, FM_N_FIELDS = 2 };
 
-/* Fields begin at multiples of this, so that framework's kernels find them aligned. */
+/* Fields begin at multiples of this from the start of the memory. */
 #define FM_RECORD_ALIGNMENT 256
 
 struct fm_record_field {
@@ -22,9 +23,9 @@ struct fm_record {
     struct fm_record_field fields[FM_N_FIELDS];
 };
 
-/* Lay out the fields of a batch of `rows` rows, one after the other. row_nbytes: bytes of
-   one row of each field. Return FM_OK, or FM_NO_MEMORY if they don't fit into the address
-   space. */
+/* Lay out the fields of a batch of `rows` rows, one after the other. row_nbytes: bytes
+   of one row of each field. Return FM_OK, or FM_NO_MEMORY if they don't fit into the
+   address space. */
 enum fm_status fm_record_init(struct fm_record *record, uint64_t rows,
                               const uint64_t row_nbytes[FM_N_FIELDS]);
 

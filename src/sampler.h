@@ -1,5 +1,5 @@
-/* The sampler: the index at each position of an epoch. Indices are computed, not stored,
-   so that seeking, resuming and sharding cost O(1). */
+/* The sampler: the index at each position of an epoch. Indices are computed, not
+   stored, so that seeking, resuming and sharding cost O(1). */
 #ifndef FM_SAMPLER_H
 #define FM_SAMPLER_H
 

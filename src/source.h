@@ -44,7 +44,8 @@ static inline int64_t fm_source_label(const struct fm_source *source, uint64_t i
     }
 }
 
-/* Return whether images or labels lie in a mapped file that is damaged; see faults.h. */
+/* Return whether images or labels lie in a mapped file that is damaged; see
+   faults.h. */
 int fm_source_is_damaged(const struct fm_source *source);
 
 #endif

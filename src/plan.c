@@ -96,10 +96,12 @@ static void plan_flip(struct planner *planner, uint32_t i, const struct fm_flip 
         cut->flip_x ^= 1;
 }
 
+/* Paint a box. If none fits, the cut is still there, and separates affine maps. */
 static void plan_erasing(struct planner *planner, uint32_t i,
                          const struct fm_transform *transform, struct fm_draws *draws)
 {
     const struct fm_erasing *erasing = &transform->erasing;
+    struct fm_cut *cut = open_cut(planner, i);
     struct fm_box box;
     if (!fm_erase_draw(erasing, transform->height, transform->width, draws, &box))
         return;
@@ -109,7 +111,6 @@ static void plan_erasing(struct planner *planner, uint32_t i,
         erase->key[0] = fm_draws_word(draws);
         erase->key[1] = fm_draws_word(draws);
     } else {
-        struct fm_cut *cut = open_cut(planner, i);
         cut->hole = box;
         cut->hole_value = erasing->value;
     }

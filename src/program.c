@@ -94,7 +94,8 @@ void fm_program_prepare(struct fm_program *program)
         program->work_nbytes = fm_integer_max(program->work_nbytes, work_nbytes);
         program->max_nbytes = fm_integer_max(program->max_nbytes,
                                              (uint64_t)shape.height * shape.width);
-        program->max_ops += all[i].kind == FM_TRANSFORM_JITTER ? 2 : 1;
+        program->max_ops += 1 + (all[i].kind == FM_TRANSFORM_JITTER ||
+                                 all[i].kind == FM_TRANSFORM_ERASING);
     }
     program->is_cut = is_cut(program);
 }

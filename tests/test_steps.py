@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
-import reference_steps
+import reference_sampler
 from helpers.against_reference import RAW, SEED, dataset_of, same, wanted
 from helpers.transform_cases import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_draws import Key
 
 import fmnist_fast as ff
 from fmnist_fast.augment import compile_transforms
@@ -55,7 +56,7 @@ UNCHANGED |= {"erasing nothing", "erasing too much", "posterize 8"}
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_all_cases_change_images_except_those_that_should_not(kind):
     dataset, cases = case(kind, 28, 28)
-    order = reference.order_array(len(dataset), SEED, 3).astype(int)
+    order = reference_sampler.permuted(len(dataset), SEED, 3).astype(int)
     for name, (_, want) in cases.items():
         is_unchanged = np.array_equal(want[0][0], dataset.images[order])
         assert is_unchanged == (name in UNCHANGED), name
@@ -142,7 +143,7 @@ def test_alternating_flip_flips_each_image_in_every_second_epoch(small):
     for epoch in range(4):
         batches = list(loader)
         assert same(batches, wanted(dataset, transforms, epoch=epoch, **options))
-        order = reference.order_array(50, 1, epoch).astype(int)
+        order = reference_sampler.permuted(50, 1, epoch).astype(int)
         flipped = dataset.images[order][:, :, ::-1]
         is_flipped = (batches[0][0] == flipped).all(axis=(1, 2))
         flips.append(is_flipped[np.argsort(order)])
@@ -227,7 +228,7 @@ def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
     core = ff._core.Transforms(compiled, 300, 300)
     for position, image in enumerate(images):
         got = core.run(image, seed=1, epochs=[0], position=position)[0]
-        want = reference_steps.run(compiled, image, 1, 0, position, position)
+        want = reference.augmented(compiled, image, Key(1, 0, position), position)
         assert np.array_equal(got, want)
 
 

@@ -68,14 +68,14 @@ def words_of(key, n):
 class Key(NamedTuple):
     """The numbers from which the random numbers of a row follow.
 
-    A sample may be augmented in up to 64 ways, its views. They draw as different
+    A row may be augmented in up to 63 ways, its views. They draw as different
     operations: transform i of view v is operation 1 + 1024 v + i.
     """
 
     seed: int
     epoch: int
-    position: int  # of the row in the epoch, before indices repeat in a wrapped batch
-    view: int = 0
+    position: int  # of the row in the epoch; in a wrapped batch it may exceed the last
+    view: int = 0  # 0..62
 
     def draws(self, transform):
         """Return the stream of a transform, given its number in the flat list."""

@@ -72,9 +72,8 @@ def fixed(v):
 def source_points(m, height, width):
     """Return the source point of every output pixel, as integer arrays x and y.
 
-    The affine map has the coefficients m (`Warp` in reference_operations.py).
-
-    Points are in units of 2**-16 pixel, measured from the middle of the top left pixel.
+    The affine map has the coefficients m (`Warp` in reference_operations.py). Points
+    are in units of 2**-16 pixel, measured from the middle of the top left pixel.
     The point of the first pixel and the coefficients are each rounded to such units,
     and the points are exact sums of them. The twin of struct fm_lattice
     (src/augment/quads.h).
@@ -126,7 +125,7 @@ def reflected(i, n):
     """Return the index in [0, n) of item `i` of a row that is mirrored at both ends.
 
     The items at the ends are not repeated: -1 is item 1, and n is item n - 2. `i` may
-    be any number of mirrors away.
+    be any number of mirrors away. The twin of fm_integer_reflect (src/integer.h).
     """
     if n == 1:
         return 0

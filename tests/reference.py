@@ -13,7 +13,8 @@ way:
 - reference_mix.py: MixUp and CutMix
 - reference_convert.py, reference_labels.py: pixels and labels in their data types
 
-The twins of two parsers are in reference_files.py and reference_photos.py.
+Apart from batches, reference_files.py parses files, and reference_photos.py finds the
+edges of a photo.
 
 Each function was written from the comments in the C headers and from the sources that
 they name (papers, RFCs, specifications). None was written from the C code, so that a

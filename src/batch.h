@@ -49,7 +49,7 @@ void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
    augmented with the random numbers of p.
    scratch: uint8 (fm_batch_scratch_nbytes,), from a multiple of 64 on; memory: uint8
    (job->record.nbytes,), the batch.
-   In numpy: tests/reference.py, batch.
+   In numpy: tests/reference.py, epoch.
    Not checked: every index is in the source, labels fit the program's label_dtype, and
    labels are one-hot where samples are mixed. */
 void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,

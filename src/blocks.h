@@ -40,7 +40,7 @@ void fm_blocks_init(struct fm_blocks *blocks, uint64_t n, uint64_t size, uint64_
                     uint32_t epoch);
 
 /* Set out[i] to the index at position begin + i. out: uint64 (count,).
-   In numpy: order[begin:begin + count]; see block_order in tests/reference_sampler.py.
+   In numpy: order[begin:begin + count]; see in_blocks in tests/reference_sampler.py.
    Not checked: begin + count <= n. */
 void fm_blocks_find(const struct fm_blocks *blocks, uint64_t begin, size_t count,
                     enum fm_cpu_level level, uint64_t *restrict out);

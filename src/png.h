@@ -12,7 +12,7 @@
    row is its filter type; out: uint8 (height, width).
    Return FM_OK, or FM_PNG_BAD_FILTER if a filter type is not 0 to 4. The content of
    `out` is then undefined.
-   In numpy: tests/reference.py, png_unfilter.
+   In numpy: tests/reference_files.py, png_unfilter.
    Not checked: the arrays have these sizes and don't overlap. */
 enum fm_status fm_png_unfilter(const uint8_t *restrict filtered, size_t height,
                                size_t width, uint8_t *restrict out);

@@ -1,20 +1,19 @@
-"""Random numbers of the order and of transforms, in slow, obvious Python.
+"""Random words, and the numbers that transforms draw from them.
 
 Philox gives words of 32 random bits. Everything else is made of such words with + - * /
 and square roots, which IEEE 754 defines to the last bit. The order of these operations
-is therefore part of each definition here: the core must give the same bits.
-
-The code was written from the comments in src/augment/*.h alone, never from the C code.
-A Python float stands for a double of C. A number of numpy is a float32 where no other
-type is named.
+is therefore part of each definition here: the core must give the same bits. A Python
+float stands for a double of C.
 """
 
 import math
-import struct
+from typing import NamedTuple
 
 import numpy as np
+from reference_real import real_exp, real_log, real_sin_cos
 
 MASK = 0xFFFFFFFF
+MAX_TRANSFORMS = 1024  # of one view
 
 
 def philox(counter, key):
@@ -44,73 +43,44 @@ def draw(seed, epoch, position, operation, draw):
 
     The key is the seed. The counter holds the position in words 0 and 1, the epoch in
     word 2, and the operation and the draw in the upper and lower half of word 3.
-    Operation 0 is the order of the epoch, and operation i + 1 is core transform i. The
-    twin of fm_rng_draw (src/rng.h).
+    Operation 0 is the order of the epoch, and all others are transforms (see `Key`).
+    The twin of fm_rng_draw (src/rng.h).
     """
     counter = (position & MASK, position >> 32, epoch, operation << 16 | draw)
     return philox(counter, (seed & MASK, seed >> 32))
 
 
-def fm_round(x):
-    """Return the nearest integer as a float, for halves the even one."""
-    return float(round(x))
+def words_of(key, n):
+    """Return n random words for the pixels of an image, uint32 of shape (n,).
 
-
-def polynomial(c, x):
-    """Return c[0] + c[1] x + c[2] x**2 + ..., as fm_polynomial rounds it.
-
-    Even and odd powers are summed separately, each by Horner's rule in x**2.
+    They are a Philox stream of their own key of two words. It consists of chunks of 64
+    words. In chunk c, word 16 * j + i is word j of Philox for the counter 16 * c + i.
+    The twin of fm_words_fn (src/augment/words.h).
     """
-    even = odd = 0.0
-    for a in c[::2][::-1]:
-        even = even * (x * x) + a
-    for a in c[1::2][::-1]:
-        odd = odd * (x * x) + a
-    return even + x * odd
+    chunks = np.arange(-(-n // 64), dtype=np.uint64)
+    counter = 16 * chunks[:, None] + np.arange(16, dtype=np.uint64)
+    mask, zero = np.uint64(MASK), np.zeros_like(counter)
+    low, high = counter & mask, counter >> np.uint64(32)
+    words = philox((low, high, zero, zero), key)
+    return np.stack(words, axis=1).reshape(-1)[:n].astype(np.uint32)
 
 
-def fm_exp(x):
-    """Return exp(x), for -700 <= x <= 700.
+class Key(NamedTuple):
+    """The numbers from which the random numbers of a row follow.
 
-    x is k ln 2 + r, where r is at most ln(2) / 2 in size. ln 2 is subtracted in two
-    parts, of which the first has so few bits that its product with k is exact. exp(r)
-    is the sum of 14 terms of the Taylor series.
+    A row may be augmented in up to 63 ways, its views. They draw as different
+    operations: transform i of view v is operation 1 + 1024 v + i.
     """
-    k = fm_round(x * float.fromhex("0x1.71547652b82fep0"))
-    r = x - k * float.fromhex("0x1.62e42fefa38p-1")
-    r -= k * float.fromhex("0x1.ef35793c7673p-45")
-    total = polynomial([1.0 / math.factorial(n) for n in range(14)], r)
-    return total * 2.0 ** int(k)
 
+    seed: int
+    epoch: int
+    position: int  # of the row in the epoch; in a wrapped batch it may exceed the last
+    view: int = 0  # 0..62
 
-def fm_log(x):
-    """Return the natural logarithm of a normal number x > 0.
-
-    x is 2**k m, where m lies in [sqrt(1/2), sqrt(2)). 0x3FE6A09E667F3BCD has the bits
-    of sqrt(1/2). ln m is 2 artanh(s) for s = (m - 1) / (m + 1), by 11 terms of the
-    series.
-    """
-    (bits,) = struct.unpack("<q", struct.pack("<d", x))
-    k = (bits - 0x3FE6A09E667F3BCD) >> 52
-    (m,) = struct.unpack("<d", struct.pack("<q", bits - (k << 52)))
-    s = (m - 1.0) / (m + 1.0)
-    total = polynomial([1.0 / n for n in range(1, 22, 2)], s * s)
-    return float(k) * float.fromhex("0x1.62e42fefa39efp-1") + 2.0 * s * total
-
-
-def fm_sin_cos(degrees):
-    """Return sine and cosine of an angle in degrees, for an angle below 2**40 in size.
-
-    Quarter turns are subtracted exactly. 9 terms of each Taylor series give sine and
-    cosine of the rest, which is at most 45 degrees.
-    """
-    quarters = fm_round(degrees / 90.0)
-    x = (degrees - quarters * 90.0) * float.fromhex("0x1.1df46a2529d39p-6")
-    signs = [(-1.0) ** n for n in range(9)]
-    of_sine = [sign / math.factorial(2 * n + 1) for n, sign in enumerate(signs)]
-    of_cosine = [sign / math.factorial(2 * n) for n, sign in enumerate(signs)]
-    s, c = x * polynomial(of_sine, x * x), polynomial(of_cosine, x * x)
-    return [(s, c), (c, -s), (-s, -c), (-c, s)][int(quarters) & 3]
+    def draws(self, transform):
+        """Return the stream of a transform, given its number in the flat list."""
+        operation = 1 + MAX_TRANSFORMS * self.view + transform
+        return Draws(self.seed, self.epoch, self.position, operation)
 
 
 class Draws:
@@ -119,26 +89,30 @@ class Draws:
     Its methods make numbers of the words. The stream has the words of draw 0, then of
     draw 1, 2, ... Every method reads the next words of the stream. A line "Words:" in
     the C headers says in which order a transform reads its numbers. The twin of struct
-    fm_draws (src/augment/draw.h).
+    fm_draws (src/augment/draws.h).
 
     Parameters
     ----------
     seed, epoch, position : int
         As in `draw`.
     operation : int
-        Number of the transform in the flat list, counted from 1.
+        Number of the transform, as in `Key`.
     """
 
     def __init__(self, seed, epoch, position, operation):
-        self.key = seed, epoch, position, operation
+        self.stream = seed, epoch, position, operation
         self.n_taken = 0
 
     def word(self):
         """Return the next word, an integer in [0, 2**32)."""
         i, self.n_taken = self.n_taken, self.n_taken + 1
         if i % 4 == 0:
-            self.words = draw(*self.key, i // 4)
+            self.words = draw(*self.stream, i // 4)
         return self.words[i % 4]
+
+    def key(self):
+        """Return the key of random words for all pixels, from two words."""
+        return self.word(), self.word()
 
     def coin(self, p):
         """Return True with probability p, from one word."""
@@ -155,9 +129,10 @@ class Draws:
     def range(self, limits):
         """Return a number of a range, from one word and one more for a random sign.
 
-        `limits` has the fields of struct fm_range (src/augment/draw.h). With `n_levels`
-        above 1 it is one of `n_levels` equally spaced values from `low` to `high`.
-        Otherwise it is uniform. With `random_sign` half of the numbers are negated.
+        `limits` has the fields of struct fm_range (src/augment/draws.h). With
+        `n_levels` above 1 it is one of `n_levels` equally spaced values from `low` to
+        `high`. Otherwise it is uniform. With `random_sign` half of the numbers are
+        negated.
         """
         low, high = limits["low"], limits["high"]
         if limits["n_levels"] > 1:
@@ -174,8 +149,8 @@ class Draws:
     def normal(self):
         """Return a standard normal number by Box and Muller (1958), from two words."""
         u = self.unit()
-        _, cosine = fm_sin_cos(self.word() * (360.0 * 2.0**-32))
-        return math.sqrt(-2.0 * fm_log(u)) * cosine
+        _, cosine = real_sin_cos(self.word() * (360.0 * 2.0**-32))
+        return math.sqrt(-2.0 * real_log(u)) * cosine
 
     def log_gamma(self, shape):
         """Return the logarithm of a gamma number of the given shape.
@@ -186,7 +161,7 @@ class Draws:
         """
         log_power = 0.0
         if shape < 1:
-            log_power = fm_log(self.unit()) / shape
+            log_power = real_log(self.unit()) / shape
             shape += 1.0
         d = shape - 1.0 / 3.0
         c = 1.0 / math.sqrt(9.0 * d)
@@ -194,10 +169,10 @@ class Draws:
             x = self.normal()
             t = 1.0 + c * x
             v = t * t * t
-            log_u = fm_log(self.unit())
-            if v > 0 and log_u < ((0.5 * x * x + d) - d * v) + d * fm_log(v):
+            log_u = real_log(self.unit())
+            if v > 0 and log_u < ((0.5 * x * x + d) - d * v) + d * real_log(v):
                 break
-        return (fm_log(d) + fm_log(v if v > 0 else 1.0)) + log_power
+        return (real_log(d) + real_log(v if v > 0 else 1.0)) + log_power
 
     def beta(self, alpha):
         """Return a number of the distribution Beta(alpha, alpha).
@@ -206,18 +181,4 @@ class Draws:
         fm_draws_beta (src/augment/mix.h).
         """
         first, second = self.log_gamma(alpha), self.log_gamma(alpha)
-        return 1.0 / (1.0 + fm_exp(min(max(second - first, -700.0), 700.0)))
-
-    def field(self, n):
-        """Return the first n words of a field, uint32 of shape (n,).
-
-        A field is a Philox stream of its key, which is the next two words. It consists
-        of chunks of 64 words. In chunk c, word 16 * j + i is word j of Philox for the
-        counter 16 * c + i. The twin of fm_field_fn (src/augment/field.h).
-        """
-        chunks = np.arange(-(-n // 64), dtype=np.uint64)
-        counter = 16 * chunks[:, None] + np.arange(16, dtype=np.uint64)
-        mask, zero = np.uint64(MASK), np.zeros_like(counter)
-        low, high = counter & mask, counter >> np.uint64(32)
-        words = philox((low, high, zero, zero), (self.word(), self.word()))
-        return np.stack(words, axis=1).reshape(-1)[:n].astype(np.uint32)
+        return 1.0 / (1.0 + real_exp(min(max(second - first, -700.0), 700.0)))

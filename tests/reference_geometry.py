@@ -1,8 +1,7 @@
-"""Transforms that move pixels, in slow, obvious Python, exact to the bit.
+"""Operations that move pixels, in slow, obvious Python, exact to the bit.
 
-A function `f(image, transform, draws)` returns the transformed image. `image` is uint8
-(height, width), `transform` has the fields of the C struct as attributes, and `draws`
-is a `reference_draws.Draws` whose coin has been read.
+A function `f(image, operation)` returns the changed image. `image` is uint8 (height,
+width), and `operation` is a tuple of reference_operations.py.
 
 The code was written from the comments in src/augment/*.h alone, never from the C code.
 A Python float stands for a double of C. A number of numpy is a float32 where no other
@@ -10,14 +9,12 @@ type is named.
 """
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
-from reference_draws import fm_exp, fm_sin_cos
+from reference_draws import words_of
+from reference_operations import EDGE, NEAREST, REFLECT, SYMMETRIC
 
 F = np.float32
-NEAREST = 0  # of enum fm_interpolation; all other values are bilinear
-CONSTANT, EDGE, REFLECT, SYMMETRIC = range(4)  # enum fm_padding_mode
 
 
 # ---- crops and flips ----------------------------------------------------------------
@@ -48,78 +45,20 @@ def take(image, rows, columns, fill):
     return np.where(inside, image[rows * inside, columns * inside], np.uint8(fill))
 
 
-def crop(image, transform, draws):
-    """Return a crop of the padded image, at a random place.
+def cut(image, operation):
+    """Return a rectangle of the padded image, flipped if the operation says so.
 
-    The twin of struct fm_crop and fm_window_fn (src/augment/window.h).
+    The twin of struct fm_cut (src/augment/crop.h).
     """
     height, width = image.shape
-    top = transform.top + draws.below(transform.n_tops)
-    left = transform.left + draws.below(transform.n_lefts)
-    mode = transform.mode
-    rows = [source_index(top + y, height, mode) for y in range(transform.height)]
-    columns = [source_index(left + x, width, mode) for x in range(transform.width)]
-    return take(image, np.array(rows)[:, None], np.array(columns), transform.fill)
-
-
-def flip(image, transform, draws):
-    """Return the image upside down if `vertical` is set, or its mirror image."""
-    return image[::-1] if transform.vertical else image[:, ::-1]
+    top, left, n_rows, n_columns, mode, fill, flip_y, flip_x = operation
+    rows = np.array([source_index(top + y, height, mode) for y in range(n_rows)])
+    columns = np.array([source_index(left + x, width, mode) for x in range(n_columns)])
+    rows, columns = rows[:: -1 if flip_y else 1], columns[:: -1 if flip_x else 1]
+    return take(image, rows[:, None], columns, fill)
 
 
 # ---- warps --------------------------------------------------------------------------
-
-
-def affine_map(transform, draws):
-    """Return the six coefficients m of the map from output to source.
-
-    Both points are measured from the center of the image, in pixels:
-
-        x' = m[0] x + m[1] y + m[2]
-        y' = m[3] x + m[4] y + m[5]
-
-    The image is rotated, scaled and sheared about a center, then moved by whole pixels.
-    m is the inverse of these changes, as in torchvision.transforms.v2.RandomAffine. The
-    twin of fm_affine_draw (src/augment/warp.h).
-    """
-    angle = draws.range(transform.angle)
-    if transform.counter_clockwise:
-        angle = -angle
-    integer = math.trunc if transform.truncate else round
-    tx = float(integer(draws.range(transform.translate_x)))
-    ty = float(integer(draws.range(transform.translate_y)))
-    scale = draws.range(transform.scale)
-    tangents = [draws.range(transform.shear_x), draws.range(transform.shear_y)]
-    if not transform.shear_tangent:
-        sines = [fm_sin_cos(shear) for shear in tangents]
-        tangents = [sine / cosine for sine, cosine in sines]
-    tan_x, tan_y = tangents
-    sine, cosine = fm_sin_cos(angle)
-    a = cosine + sine * tan_y
-    b = -a * tan_x - sine
-    c = sine - cosine * tan_y
-    d = -c * tan_x + cosine
-    m = [d / scale, -b / scale, 0.0, -c / scale, a / scale, 0.0]
-    cx, cy = transform.center_x, transform.center_y
-    m[2] = m[0] * (-cx - tx) + m[1] * (-cy - ty) + cx
-    m[5] = m[3] * (-cx - tx) + m[4] * (-cy - ty) + cy
-    return m
-
-
-def compose(f, s):
-    """Return the map of f(s(p)): the image is changed by `f` first and by `s` second.
-
-    `f` comes last in the formula because maps go from output to source. The twin of
-    fm_map_compose (src/augment/warp.h).
-    """
-    return [
-        f[0] * s[0] + f[1] * s[3],
-        f[0] * s[1] + f[1] * s[4],
-        (f[0] * s[2] + f[1] * s[5]) + f[2],
-        f[3] * s[0] + f[4] * s[3],
-        f[3] * s[1] + f[4] * s[4],
-        (f[3] * s[2] + f[4] * s[5]) + f[5],
-    ]
 
 
 def fixed(v):
@@ -133,7 +72,8 @@ def fixed(v):
 def source_points(m, height, width):
     """Return the source point of every output pixel, as integer arrays x and y.
 
-    Points are in units of 2**-16 pixel, measured from the middle of the top left pixel.
+    The affine map has the coefficients m (`Warp` in reference_operations.py). Points
+    are in units of 2**-16 pixel, measured from the middle of the top left pixel.
     The point of the first pixel and the coefficients are each rounded to such units,
     and the points are exact sums of them. The twin of struct fm_lattice
     (src/augment/quads.h).
@@ -172,11 +112,12 @@ def sample_at(image, x, y, interpolation, fill):
     return ((top * (128 - fy) + bottom * fy + 8192) >> 14).astype(np.uint8)
 
 
-def warp(image, m, interpolation, fill):
-    """Return the image warped by the map `m`, in the same size.
+def warp(image, operation):
+    """Return the image warped by an affine map, in the same size.
 
     The twin of fm_warp_affine (src/augment/warp.h).
     """
+    m, interpolation, fill = operation
     return sample_at(image, *source_points(m, *image.shape), interpolation, fill)
 
 
@@ -184,7 +125,7 @@ def reflected(i, n):
     """Return the index in [0, n) of item `i` of a row that is mirrored at both ends.
 
     The items at the ends are not repeated: -1 is item 1, and n is item n - 2. `i` may
-    be any number of mirrors away.
+    be any number of mirrors away. The twin of fm_integer_reflect (src/integer.h).
     """
     if n == 1:
         return 0
@@ -227,17 +168,17 @@ def extended_box(rows, sigma):
     return out
 
 
-def elastic_noise(draws, height, width):
+def elastic_noise(key, height, width):
     """Yield the white noise of dx, then of dy, float32 of shape (width, height).
 
-    A byte b of the field of words gives the noise (2 b - 255) / 256. The pixels are
+    A byte b of the words of `key` gives the noise (2 b - 255) / 256. The pixels are
     laid out column by column, and each column is padded to a multiple of 32 pixels. In
     a chunk of 64 words, byte 0 is dx of 64 pixels and byte 1 dx of the next 64. Bytes 2
     and 3 are dy of the same pixels (struct fm_elastic in src/augment/elastic.h).
     """
     across = -(-height // 32) * 32
     n = -(-width * across // 128)
-    words = draws.field(64 * n).reshape(n, 1, 64)
+    words = words_of(key, 64 * n).reshape(n, 1, 64)
     both = [words >> shift & 0xFF for shift in (0, 8, 16, 24)]
     for first in (0, 2):
         field = np.concatenate(both[first : first + 2], axis=1).reshape(-1)
@@ -269,21 +210,21 @@ def displacement(field, alpha, sigma_x, sigma_y):
     return np.trunc(np.clip(field, F(-(2**29)), F(2**29))).astype(np.int64)
 
 
-def elastic(image, transform, draws):
+def elastic(image, operation):
     """Return the image with every source point displaced by smooth noise.
 
     The twin of fm_elastic_apply (src/augment/elastic.h).
     """
     height, width = image.shape
-    sigmas = transform.sigma_x, transform.sigma_y
-    alphas = transform.alpha_x, transform.alpha_y
     dx, dy = (
-        displacement(noise, alpha, *sigmas)
-        for noise, alpha in zip(elastic_noise(draws, height, width), alphas)
+        displacement(noise, alpha, *operation.sigma)
+        for noise, alpha in zip(
+            elastic_noise(operation.key, height, width), operation.alpha
+        )
     )
     y, x = np.ogrid[:height, :width]
     x, y = (x << 16) + dx, (y << 16) + dy
-    return sample_at(image, x, y, transform.interpolation, transform.fill)
+    return sample_at(image, x, y, operation.interpolation, operation.fill)
 
 
 # ---- resizing -----------------------------------------------------------------------
@@ -327,46 +268,15 @@ def to_pixels(x):
     return np.clip(np.trunc(x + F(0.5)), 0, 255).astype(np.uint8)
 
 
-def resize(image, transform, draws=None):
-    """Return the image in another size, resampled vertically first.
+def resize(image, operation):
+    """Return a box of the image in another size, resampled vertically first.
 
     The twin of fm_resample (src/augment/resample.h).
     """
-    height, width = image.shape
-    if transform.interpolation == NEAREST:
-        rows = np.arange(transform.height) * height // transform.height
-        return image[rows][:, np.arange(transform.width) * width // transform.width]
-    rows = resampled_rows(image.astype(F), transform.height, transform.antialias)
-    return to_pixels(resampled_rows(rows.T, transform.width, transform.antialias).T)
-
-
-def try_box(transform, draws, height, width):
-    """Return both sides of one try of a random box, which may not fit the image.
-
-    The area is uniform, `scale` as a fraction of the image. The aspect ratio, first
-    side over second side, is log-uniform. A resized crop takes the width first, and
-    erasing takes the height first.
-    """
-    area = draws.range(transform.scale) * (height * width)
-    aspect = fm_exp(draws.range(transform.log_ratio))
-    return round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-
-
-def resized_crop(image, transform, draws):
-    """Return a random box of the image, resized to one size.
-
-    After ten tries that do not fit, the box has the fallback size and lies in the
-    center. The twin of fm_resized_crop_draw and fm_resample (src/augment/resample.h).
-    """
-    height, width = image.shape
-    for _ in range(10):
-        w, h = try_box(transform, draws, height, width)
-        if 0 < w <= width and 0 < h <= height:
-            top = draws.below(height - h + 1)
-            left = draws.below(width - w + 1)
-            break
-    else:
-        h, w = transform.fallback_height, transform.fallback_width
-        top, left = (height - h) // 2, (width - w) // 2
-    box = image[top : top + h, left : left + w]
-    return resize(box, SimpleNamespace(**transform.resize))
+    (top, left, height, width), n_rows, n_columns, interpolation, antialias = operation
+    image = image[top : top + height, left : left + width]
+    if interpolation == NEAREST:
+        rows = np.arange(n_rows) * height // n_rows
+        return image[rows][:, np.arange(n_columns) * width // n_columns]
+    rows = resampled_rows(image.astype(F), n_rows, antialias)
+    return to_pixels(resampled_rows(rows.T, n_columns, antialias).T)

@@ -1,6 +1,6 @@
-"""Transforms that change pixel values, in slow, obvious Python, exact to the bit.
+"""Operations that change pixel values, in slow, obvious Python, exact to the bit.
 
-Functions take (image, transform, draws) as in reference_geometry.py.
+Functions take (image, operation) as in reference_geometry.py.
 
 The code was written from the comments in src/augment/*.h alone, never from the C code.
 A Python float stands for a double of C. A number of numpy is a float32 where no other
@@ -11,12 +11,17 @@ import ctypes
 import math
 
 import numpy as np
-from reference_draws import draw, fm_exp
-from reference_geometry import F, reflected, to_pixels, try_box
-
-# enum fm_tone_kind in src/augment/tone.h
-INVERT, POSTERIZE, SOLARIZE, BRIGHTNESS, CONTRAST, AUTOCONTRAST, EQUALIZE = range(7)
-
+from reference_draws import words_of
+from reference_geometry import F, reflected, to_pixels
+from reference_operations import (
+    AUTOCONTRAST,
+    BRIGHTNESS,
+    CONTRAST,
+    INVERT,
+    POSTERIZE,
+    SOLARIZE,
+)
+from reference_real import real_exp
 
 # ---- tone ---------------------------------------------------------------------------
 
@@ -61,26 +66,12 @@ def tone_table(kind, value, image):
     return np.minimum(255, levels).astype(np.uint8)
 
 
-def tone(image, transform, draws):
-    """Return the image with a random tone table applied.
+def tone(image, operation):
+    """Return the image with every gray level changed.
 
-    The twin of struct fm_tone and fm_tone_apply (src/augment/tone.h).
+    The twin of fm_tone_apply (src/augment/tone.h).
     """
-    return tone_table(transform.kind, draws.range(transform.value), image)[image]
-
-
-def jitter(image, transform, draws):
-    """Return the image with random brightness and contrast, in random order.
-
-    The twin of struct fm_jitter (src/augment/tone.h).
-    """
-    contrast_first = draws.word() >> 31
-    brightness = BRIGHTNESS, draws.range(transform.brightness)
-    contrast = CONTRAST, draws.range(transform.contrast)
-    both = (contrast, brightness) if contrast_first else (brightness, contrast)
-    for kind, value in both:
-        image = tone_table(kind, value, image)[image]
-    return image
+    return tone_table(*operation, image)[image]
 
 
 # ---- neighborhood and noise ---------------------------------------------------------
@@ -90,11 +81,11 @@ def gaussian(size, sigma):
     """Return the float32 weights of a Gaussian kernel of odd size, whose sum is 1.
 
     They are computed and normalized in double precision. Exponents below -700 count as
-    -700, because fm_exp takes no smaller number.
+    -700, because real_exp takes no smaller number.
     """
     radius = size // 2
     weights = [
-        fm_exp(max(-700.0, -((k - radius) ** 2) / (2.0 * sigma * sigma)))
+        real_exp(max(-700.0, -((k - radius) ** 2) / (2.0 * sigma * sigma)))
         for k in range(size)
     ]
     total = 0.0
@@ -118,25 +109,24 @@ def correlated_rows(rows, weights):
     return total
 
 
-def blur(image, transform, draws):
-    """Return the image blurred by a Gaussian of random width, along y and then along x.
+def blur(image, operation):
+    """Return the image blurred by a Gaussian, along y and then along x.
 
     The twin of fm_blur_apply (src/augment/filter.h).
     """
-    sigma = draws.range(transform.sigma)
-    rows = correlated_rows(image.astype(F), gaussian(transform.size_y, sigma))
-    return to_pixels(correlated_rows(rows.T, gaussian(transform.size_x, sigma)).T)
+    size_y, size_x, sigma = operation
+    rows = correlated_rows(image.astype(F), gaussian(size_y, sigma))
+    return to_pixels(correlated_rows(rows.T, gaussian(size_x, sigma)).T)
 
 
-def sharpness(image, transform, draws):
-    """Return the image smoothed or sharpened by a random factor.
+def sharpness(image, operation):
+    """Return the image smoothed or sharpened by a factor.
 
     Factor 0 smooths, factor 1 changes nothing, and factor 2 sharpens. The smooth image
     is the rounded mean of 3 x 3 pixels, in which the middle one has the weight 5. The
     outermost pixels stay, and so do images with a side of 1 or 2. The twin of
     fm_sharpness_apply (src/augment/filter.h).
     """
-    factor = draws.range(transform.factor)
     height, width = image.shape
     if height <= 2 or width <= 2:
         return image
@@ -147,7 +137,7 @@ def sharpness(image, transform, draws):
             total = total + v[y : height - 2 + y, x : width - 2 + x]
     smooth = (total + 6) // 13  # 13 is odd, so no quotient is a half
     out, v = image.copy(), v[1:-1, 1:-1]
-    change = (smooth - v).astype(F) * F(1 - factor)
+    change = (smooth - v).astype(F) * F(1 - operation.factor)
     out[1:-1, 1:-1] = truncated(v.astype(F) + change)
     return out
 
@@ -167,9 +157,9 @@ def normals(words):
     and 1 make two normal numbers by Box and Muller (1958), and so do rows 2 and 3.
 
     Word a gives the radius. Its upper 23 bits w make u = (2 w + 1) / 2**24, and ln u is
-    computed as in fm_log, with 5 terms of the series. Word b gives the angle. Its upper
-    23 bits make an angle of at most 45 degrees to either side, bit 0 swaps sine and
-    cosine, and bit 1 negates the cosine. The twin of the normals in fm_noise_apply
+    computed as in real_log, with 5 terms of the series. Word b gives the angle. Its
+    upper 23 bits make an angle of at most 45 degrees to either side, bit 0 swaps sine
+    and cosine, and bit 1 negates the cosine. The twin of the normals in fm_noise_apply
     (src/augment/noise.h).
 
     Parameters
@@ -201,13 +191,14 @@ def normals(words):
     return out.reshape(-1)
 
 
-def noise(image, transform, draws):
+def noise(image, operation):
     """Return the image with a normal number added to every pixel.
 
     The twin of fm_noise_apply (src/augment/noise.h).
     """
-    n = normals(draws.field(-(-image.size // 64) * 64))[: image.size]
-    added = F(255 * transform.mean) + F(255 * transform.sigma) * n
+    key, mean, sigma = operation
+    n = normals(words_of(key, -(-image.size // 64) * 64))[: image.size]
+    added = F(255 * mean) + F(255 * sigma) * n
     x = image.ravel().astype(F) + added
     return to_pixels(np.clip(x, F(0), F(255))).reshape(image.shape)
 
@@ -215,57 +206,40 @@ def noise(image, transform, draws):
 # ---- rectangles ---------------------------------------------------------------------
 
 
-def erasing(image, transform, draws):
-    """Return the image with a random box painted over.
-
-    The box gets one value or, with `random`, the bytes of a field of words. It is
-    smaller than the image in both directions. After ten tries that do not fit, nothing
-    is painted. The twin of fm_erasing_draw and fm_erase_random (src/augment/erase.h).
-    """
-    height, width = image.shape
+def paint(image, operation):
+    """Return the image with a box of one value."""
+    (top, left, height, width), value = operation
     image = image.copy()
-    for _ in range(10):
-        h, w = try_box(transform, draws, height, width)
-        if h < height and w < width:
-            top = draws.below(height - h + 1)
-            left = draws.below(width - w + 1)
-            box = image[top : top + h, left : left + w]
-            if transform.random:
-                field = draws.field(-(-box.size // 4))
-                pixels = field.astype("<u4").view(np.uint8)[: box.size]
-                box[:] = pixels.reshape(box.shape)
-            else:
-                box[:] = transform.value
-            break
+    image[top : top + height, left : left + width] = value
     return image
 
 
-def cutout(image, transform, draws):
-    """Return the image with a square painted over, clipped at the edges.
+def paint_random(image, operation):
+    """Return the image with a box of random bytes, row by row.
 
-    The square has `size` pixels around a random pixel of the image. The twin of
-    fm_cutout_draw (src/augment/erase.h).
+    The twin of fm_erase_random (src/augment/erase.h).
     """
-    height, width = image.shape
-    top = draws.below(height) - transform.size // 2
-    left = draws.below(width) - transform.size // 2
+    (top, left, height, width), key = operation
+    n = height * width
+    values = words_of(key, -(-n // 4)).astype("<u4").view(np.uint8)[:n]
     image = image.copy()
-    rows = slice(max(top, 0), max(top + transform.size, 0))
-    image[rows, max(left, 0) : max(left + transform.size, 0)] = transform.value
+    image[top : top + height, left : left + width] = values.reshape(height, width)
     return image
 
 
-def user(image, transform, draws):
-    """Return the image after the C function at the address `transform.function`.
+# ---- functions of users -------------------------------------------------------------
 
-    The function changes a copy in place. Its four random words are draw 1 of the
-    transform. The twin of fm_user_fn (src/augment/steps.h).
+
+def user(image, operation):
+    """Return the image after a C function has changed a copy in place.
+
+    The twin of fm_function_fn (src/program.h).
     """
     pixels, words = ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_uint32)
     types = pixels, ctypes.c_int64, ctypes.c_int64, words, ctypes.c_void_p
-    function = ctypes.CFUNCTYPE(None, *types)(transform.function)
+    function = ctypes.CFUNCTYPE(None, *types)(operation.function)
     image = np.ascontiguousarray(image).copy()
-    random = np.array(draw(*draws.key, 1), dtype=np.uint32)
+    random = np.array(operation.random, dtype=np.uint32)
     pointers = image.ctypes.data_as(pixels), random.ctypes.data_as(words)
-    function(pointers[0], *image.shape, pointers[1], transform.data or None)
+    function(pointers[0], *image.shape, pointers[1], operation.data or None)
     return image

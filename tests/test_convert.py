@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-import reference
+import reference_convert
 
 import fmnist_fast as ff
 from fmnist_fast._core import DTYPES
@@ -27,8 +27,8 @@ def bits(array):
 
 
 def expected(images, dtype, normalize):
-    return reference.convert(
-        images, dtype, *reference.scale_and_bias(normalize, images)
+    return reference_convert.convert(
+        images, dtype, *reference_convert.scale_and_bias(normalize, images)
     )
 
 

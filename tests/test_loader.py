@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-import reference
+import reference_sampler
 from helpers.batches import same, wanted
 
 import fmnist_fast as ff
@@ -197,7 +197,7 @@ def test_pixels_beyond_4_gigabytes(tmp_path):
 
     shuffled = ff.Loader(dataset, 500, dtype="uint8", shuffle=True, seed=1)
     x, y = next(iter(shuffled))
-    order = reference.order(n, 1, 0, 0, 500).astype(np.int64)
+    order = reference_sampler.permuted(n, 1, 0, 0, 500).astype(np.int64)
     assert np.array_equal(y, labels[order])
     assert np.array_equal(x[:, 0], images[order])
 

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-import reference
+import reference_sampler
 from helpers.batches import same, wanted
 
 import fmnist_fast as ff
@@ -136,7 +136,7 @@ def test_a_wrapping_epoch_resumed_with_another_world_repeats_its_beginning(odd):
         assert [len(y) for y in rest[-1]] == [25] * 4
         assert after.epoch == 1
     together = [y for parts in zip(*rest) for part in parts for y in part]
-    order = reference.order(517, 0, 0).tolist()
+    order = reference_sampler.permuted(517, 0, 0).tolist()
     assert together == order[240:] + order[:23] and first == order[:30]
 
 

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-import reference
+import reference_files
 
 from fmnist_fast import FormatError, _core
 from fmnist_fast._io.png import read_png, write_png
@@ -52,7 +52,7 @@ def test_filters_equal_reference(size, filter_):
     filtered = rng.integers(0, 256, (height, 1 + width), np.uint8)
     filtered[:, 0] = rng.integers(0, 5, height) if filter_ == "mixed" else filter_
     got = read_png(png_of(filtered.tobytes(), width), "a")
-    assert np.array_equal(got, reference.png_unfilter(filtered, height, width))
+    assert np.array_equal(got, reference_files.png_unfilter(filtered, height, width))
 
 
 @pytest.mark.parametrize("filter_", [5, 255])

@@ -1,4 +1,4 @@
-"""Transforms of the reference, compared with numpy, Pillow and Python's floats."""
+"""Numbers and pixels of the reference, compared with numpy, Pillow and math."""
 
 import itertools
 import math
@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 import reference_draws
 import reference_geometry
+import reference_operations as operations
 import reference_pixels
-import reference_steps
+import reference_real
+import reference_transforms
 from helpers.against_reference import dataset_of
 from PIL import Image, ImageOps
-
-
-def transformed(image, name, /, **parameters):
-    draws = reference_draws.Draws(1, 2, 3, 4)
-    return reference_steps.TRANSFORMS[name](image, SimpleNamespace(**parameters), draws)
+from reference_fill import fill
 
 
 def always(value):
@@ -25,22 +23,22 @@ def always(value):
 
 def test_functions_of_real_numbers_are_exact_to_1e_14():
     for x in np.linspace(-700, 700, 2001).tolist():
-        assert math.isclose(reference_draws.fm_real_exp(x), math.exp(x), rel_tol=1e-14)
+        assert math.isclose(reference_real.real_exp(x), math.exp(x), rel_tol=1e-14)
     for x in (10 ** np.linspace(-300, 300, 2001)).tolist():
         want = math.log(x)
-        assert abs(reference_draws.fm_real_log(x) - want) < 1e-14 * max(1, abs(want))
+        assert abs(reference_real.real_log(x) - want) < 1e-14 * max(1, abs(want))
     for x in np.linspace(-721, 721, 2001).tolist():
-        sine, cosine = reference_draws.fm_real_sin_cos(x)
+        sine, cosine = reference_real.real_sin_cos(x)
         assert abs(sine - math.sin(math.radians(x))) < 1e-14
         assert abs(cosine - math.cos(math.radians(x))) < 1e-14
-    assert [reference_draws.fm_real_sin_cos(90.0 * k) for k in range(4)] == [
+    assert [reference_real.real_sin_cos(90.0 * k) for k in range(4)] == [
         (0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0)
     ]  # fmt: skip
 
 
-def test_fields_are_the_words_of_their_counters():
+def test_words_of_pixels_are_those_of_their_counters():
     draws = reference_draws.Draws(1, 2, 3, 4)
-    words = draws.field(200)
+    words = reference_draws.words_of(draws.key(), 200)
     key = reference_draws.draw(1, 2, 3, 4, 0)[:2]
     for c, j, i in itertools.product(range(3), range(4), range(16)):
         assert (
@@ -51,7 +49,8 @@ def test_fields_are_the_words_of_their_counters():
 
 def test_normal_and_beta_numbers_have_their_moments():
     draws = reference_draws.Draws(5, 0, 0, 1)
-    pixels = reference_pixels.normals(draws.field(2**16)).astype(float)
+    words = reference_draws.words_of(draws.key(), 2**16)
+    pixels = reference_pixels.normals(words).astype(float)
     doubles = np.array([draws.normal() for _ in range(4000)])
     for numbers in (pixels, doubles):
         error = 5 / math.sqrt(len(numbers))
@@ -68,16 +67,8 @@ def test_normal_and_beta_numbers_have_their_moments():
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
 def test_crops_of_the_reference_equal_numpy(mode):
     image = dataset_of(6, 9, 4).images[0]
-    sides = {
-        "top": -5,
-        "left": -5,
-        "n_tops": 1,
-        "n_lefts": 1,
-        "height": 16,
-        "width": 19,
-    }
     number = ["constant", "edge", "reflect", "symmetric"].index(mode)
-    got = transformed(image, "crop", **sides, mode=number, fill=0)
+    got = fill([operations.Cut(-5, -5, 16, 19, number)], image)
     assert np.array_equal(got, np.pad(image, 5, mode=mode))
 
 
@@ -85,16 +76,14 @@ def test_tones_of_the_reference_equal_pillow():
     for image in dataset_of(20, 30, 4).images:
         photo = Image.fromarray(image)
         for kind, value, want in [
-            (reference_pixels.INVERT, 0, ImageOps.invert(photo)),
-            (reference_pixels.POSTERIZE, 3, ImageOps.posterize(photo, 3)),
-            (reference_pixels.SOLARIZE, 99, ImageOps.solarize(photo, 99)),
-            (reference_pixels.EQUALIZE, 0, ImageOps.equalize(photo)),
+            (operations.INVERT, 0, ImageOps.invert(photo)),
+            (operations.POSTERIZE, 3, ImageOps.posterize(photo, 3)),
+            (operations.SOLARIZE, 99, ImageOps.solarize(photo, 99)),
+            (operations.EQUALIZE, 0, ImageOps.equalize(photo)),
         ]:
-            got = transformed(image, "tone", kind=kind, value=always(value))
+            got = fill([operations.Tone(kind, value)], image)
             assert np.array_equal(got, want), kind
-        got = transformed(
-            image, "tone", kind=reference_pixels.AUTOCONTRAST, value=always(0)
-        ).astype(int)
+        got = fill([operations.Tone(operations.AUTOCONTRAST, 0)], image).astype(int)
         assert abs(got - np.array(ImageOps.autocontrast(photo))).max() <= 1
 
 
@@ -102,8 +91,8 @@ def test_tones_of_the_reference_equal_pillow():
 def test_resizing_of_the_reference_equals_pillow(height, width):
     image = dataset_of(20, 30, 4).images[0]
     want = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    options = {"height": height, "width": width, "interpolation": 1, "antialias": 1}
-    got = transformed(image, "resize", **options).astype(int)
+    resize = operations.Resize((0, 0, 20, 30), height, width, 1, 1)
+    got = fill([resize], image).astype(int)
     assert abs(got - np.array(want)).max() <= 1
 
 
@@ -115,10 +104,11 @@ def test_rotation_of_the_reference_by_quarters_is_exact():
     for quarters in range(-2, 4):
         fields = {"angle": always(90.0 * quarters), "scale": always(1.0)}
         fields |= parts | switches | {"counter_clockwise": 1}
+        draws = reference_draws.Draws(1, 2, 3, 4)
         transform = SimpleNamespace(**fields)
-        m = reference_geometry.affine_map(transform, reference_draws.Draws(1, 2, 3, 4))
+        m = reference_transforms.affine_map(transform, draws)
         for interpolation in (0, 1):
-            got = reference_geometry.warp(image, m, interpolation, 0)
+            got = fill([operations.Warp(m, interpolation, 0)], image)
             assert np.array_equal(got, np.rot90(image, quarters))
 
 

@@ -1,7 +1,7 @@
 """Transforms give the images of torchvision's functions for the same parameters.
 
 The parameters come from a range with one value, or from the draws of the reference.
-tests/test_steps.py shows that the core draws the same numbers.
+tests/test_program.py shows that the core draws the same numbers.
 
 Copies of pixels are equal, and so are tones except contrast. Contrast, resized images,
 blur and sharpness are within one gray level, and warps within two. Bilinear weights
@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 import pytest
+from reference_draws import words_of
 
 import fmnist_fast as ff
 from fmnist_fast.augment import Transform
@@ -112,7 +113,7 @@ def test_erasing_is_equal(images, scale, ratio, value):
         n_erased += 1
         v = torch.tensor(value if value != "random" else 0, dtype=torch.uint8)
         if value == "random":
-            noise = draws.field(-(-h * w // 4)).view(np.uint8)[: h * w]
+            noise = words_of(draws.key(), -(-h * w // 4)).view(np.uint8)[: h * w]
             v = torch.from_numpy(noise.reshape(1, h, w))
         return F.erase(image, top, left, h, w, v)
 

@@ -179,7 +179,7 @@ ELASTIC = [(50.0, 5.0), (90.0, 4.0), ((20.0, 60.0), (2.0, 5.0)), (8.0, 0.0)]
 
 def displacement_of(transform, shape, i):
     """Return the displacement of image i in pixels, float64 (height, width, 2)."""
-    noise = reference_geometry.elastic_noise(draws_of(i), *shape)
+    noise = reference_geometry.elastic_noise(draws_of(i).key(), *shape)
     fields = [
         reference_geometry.displacement(field, alpha, *transform.sigma)
         for field, alpha in zip(noise, transform.alpha)

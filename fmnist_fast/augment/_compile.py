@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from .._core import MAX_MIX_KINDS, MAX_TRANSFORMS, default_floats
+from .._core import MAX_MIX_KINDS, default_floats
 from ._arguments import is_sequence
 from ._flat import FlatTransform, cumulative_thresholds
 from ._transform import (
@@ -100,8 +100,7 @@ def compile_transforms(
             f"augment must have at most one mix, got {' and '.join(map(_name, mixes))}."
             "\nPass RandomChoice([...]) to draw one of several mixes."
         )
-    most = MAX_TRANSFORMS - len(mixes)  # a mix counts as one
-    transforms, height, width = compile_all(images, height, width, most)
+    transforms, height, width = compile_all(images, height, width, len(mixes))
     mix = _compile_mix(mixes[0], n_classes) if mixes else None
     return Compiled(
         tuple(transforms), mix, tuple(functions), height, width, tuple(items)

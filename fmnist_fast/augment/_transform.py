@@ -141,16 +141,20 @@ def flatten(items: Sequence[Any]) -> Iterator[Any]:
 
 
 def compile_all(
-    items: Sequence[Transform], height: int, width: int, most: int = MAX_TRANSFORMS
+    items: Sequence[Transform], height: int, width: int, n_mixes: int = 0
 ) -> Flat:
-    """Return the core transforms of all items, at most `most`, and the size after."""
+    """Return the core transforms of all items, and the size after them.
+
+    Each of the `n_mixes` mixes that follow counts as a core transform.
+    """
+    most, mixes = MAX_TRANSFORMS - n_mixes, " and a mix" if n_mixes else ""
     out = []
     for item in items:
         transforms, height, width = item._compile(height, width)
         out += transforms
         if len(out) > most:
             raise ValueError(
-                f"augment must have at most {most:,} core transforms, "
+                f"augment must have at most {most:,} core transforms{mixes}, "
                 f"got {len(out):,} or more"
             )
     return out, height, width

@@ -157,6 +157,8 @@ cdef class Program:
         if (image.shape[0], image.shape[1]) != (shape.height, shape.width):
             raise ValueError(f"image must have shape ({shape.height}, {shape.width}), "
                              f"got ({image.shape[0]}, {image.shape[1]})")
+        if view >= FM_PROGRAM_MAX_VIEWS:
+            raise ValueError(f"view must be below {FM_PROGRAM_MAX_VIEWS}, got {view}")
         cdef fm_kernels kernels
         cdef fm_row row
         cdef fm_key key

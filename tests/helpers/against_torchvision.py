@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference_draws
 import reference_geometry
+import reference_transforms
 import torch
 
 import fmnist_fast as ff
@@ -66,7 +67,7 @@ class Draws(reference_draws.Draws):
     def word(self):
         """Return the next word of the stream."""
         i, self.n_taken = self.n_taken, self.n_taken + 1
-        return _core.draw(*self.key, i // 4)[i % 4]
+        return _core.draw(*self.stream, i // 4)[i % 4]
 
 
 def draws_of(i, operation=1):
@@ -98,7 +99,7 @@ def tied(transform, shape, i=0):
 
 def tied_map(fields, draws, shape):
     """Return where the nearest pixel is ambiguous, for an affine map that is drawn."""
-    m = reference_geometry.affine_map(SimpleNamespace(**fields), draws)
+    m = reference_transforms.affine_map(SimpleNamespace(**fields), draws)
     x, y = reference_geometry.source_points(m, *shape)
     return (abs(x % 65536 - 32768) < 64) | (abs(y % 65536 - 32768) < 64)
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
-import reference_steps
+import reference_sampler
 from helpers.against_reference import RAW, SEED, dataset_of, same, wanted
 from helpers.transform_cases import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_draws import Key
 
 import fmnist_fast as ff
 from fmnist_fast.augment import compile_transforms
@@ -55,7 +56,7 @@ UNCHANGED |= {"erasing nothing", "erasing too much", "posterize 8"}
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_all_cases_change_images_except_those_that_should_not(kind):
     dataset, cases = case(kind, 28, 28)
-    order = reference.order_array(len(dataset), SEED, 3).astype(int)
+    order = reference_sampler.permuted(len(dataset), SEED, 3).astype(int)
     for name, (_, want) in cases.items():
         is_unchanged = np.array_equal(want[0][0], dataset.images[order])
         assert is_unchanged == (name in UNCHANGED), name
@@ -142,7 +143,7 @@ def test_alternating_flip_flips_each_image_in_every_second_epoch(small):
     for epoch in range(4):
         batches = list(loader)
         assert same(batches, wanted(dataset, transforms, epoch=epoch, **options))
-        order = reference.order_array(50, 1, epoch).astype(int)
+        order = reference_sampler.permuted(50, 1, epoch).astype(int)
         flipped = dataset.images[order][:, :, ::-1]
         is_flipped = (batches[0][0] == flipped).all(axis=(1, 2))
         flips.append(is_flipped[np.argsort(order)])
@@ -224,14 +225,36 @@ def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
     transforms = [ff.RandomChoice([ff.Resize(4), ff.Compose(second)])]
     images = np.random.default_rng(0).integers(0, 256, (8, 300, 300), np.uint8)
     compiled = compile_transforms(transforms, 300, 300, 10)
-    core = ff._core.Transforms(compiled, 300, 300)
+    core = ff._core.Program(compiled, 300, 300)
     for position, image in enumerate(images):
         got = core.run(image, seed=1, epochs=[0], position=position)[0]
-        want = reference_steps.run(compiled, image, 1, 0, position, position)
+        want = reference.augmented(compiled, image, Key(1, 0, position), position)
         assert np.array_equal(got, want)
 
 
 def test_an_image_of_another_size_is_refused():
-    core = ff._core.Transforms(compile_transforms([ff.RandomInvert()], 5, 7, 10), 5, 7)
+    core = ff._core.Program(compile_transforms([ff.RandomInvert()], 5, 7, 10), 5, 7)
     with pytest.raises(ValueError, match=r"must have shape \(5, 7\), got \(7, 5\)"):
         core.run(np.zeros((7, 5), np.uint8), seed=0, epochs=[0], position=0)
+
+
+def test_views_draw_apart_and_equal_the_reference(cpu_level):
+    """View 0 has the images of today's loaders."""
+    kinds = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip(), ff.RandomErasing()]
+    compiled = compile_transforms([*kinds, ff.GaussianNoise()], 28, 28, 10)
+    core = ff._core.Program(compiled, 28, 28)
+    image = dataset_of(28, 28, 1).images[0]
+    views = []
+    for view in (0, 1, 2, ff._core.MAX_VIEWS - 1):
+        key = Key(1, 5, 7, view)
+        got = core.run(image, seed=1, epochs=[5], position=7, view=view)[0]
+        assert np.array_equal(got, reference.augmented(compiled, image, key, 7))
+        views.append(got.tobytes())
+    assert len(set(views)) == 4
+    assert core.run(image, seed=1, epochs=[5], position=7)[0].tobytes() == views[0]
+
+
+def test_too_high_a_view_is_refused():
+    core = ff._core.Program(None, 5, 7)
+    with pytest.raises(ValueError, match="view must be below 63, got 63"):
+        core.run(np.zeros((5, 7), np.uint8), seed=0, epochs=[0], position=0, view=63)

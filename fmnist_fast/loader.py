@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._checks import Suggesting, checked_dtype, checked_flag, checked_integer, hinting
-from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Program
+from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline
 from ._dataset.arrays import check_row
 from ._loader import options
-from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, start
+from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, new_program, start
 from ._loader.progress import Place, Progress, checked_state, state_at
 from .dataset import Dataset
 
@@ -34,7 +34,7 @@ class Loader(Suggesting):
     batch_size : int in 1..2**40, default 256
         Rows of a batch on one rank. The last batch may have fewer: see `drop_last`.
     shuffle : bool, default False
-        Whether each epoch has its own random order, a keyed permutation (src/sampler.h).
+        Whether each epoch has its own order, a keyed permutation (src/sampler.h).
     shuffle_block : int in 1..2**40, optional
         Rows of a block, for files larger than memory (docs/files.md). The blocks are
         shuffled, then the rows in each group of up to 64 blocks. Requires `shuffle`.
@@ -259,18 +259,6 @@ class Loader(Suggesting):
             )
         return compiled
 
-    def _program(self) -> Program:
-        """Return what the core makes of the dataset's images and labels."""
-        return Program(
-            self._compiled,
-            *self.dataset.images.shape[1:],
-            dtype=self.dtype,
-            scale=self.scale,
-            bias=self.bias,
-            label_dtype=self.label_dtype,
-            n_classes=len(self.dataset.classes),
-        )
-
     def augment_preview(self, index: int, n: int) -> np.ndarray:
         """Return image `index` as an unshuffled loader augments it.
 
@@ -297,9 +285,8 @@ class Loader(Suggesting):
         check_row(row, size)
         image = self.dataset.images[row]
         epochs, position = range(n), row % size
-        return self._program().run(
-            image, seed=self.seed, epochs=epochs, position=position
-        )
+        program = new_program(self)
+        return program.run(image, seed=self.seed, epochs=epochs, position=position)
 
     def show(
         self,

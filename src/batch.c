@@ -88,7 +88,7 @@ void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
 
 /* ---- rows ------------------------------------------------------------------------ */
 
-/* What the rows of one call have in common, and what is known of at most BLOCK of
+/* The inputs that the rows of one call share, and the state of at most BLOCK of
    them. */
 struct rows {
     const struct fm_job *job;

@@ -8,8 +8,8 @@
 
 #include "program.h"
 
-/* What the random numbers of a row depend on. `position` is not beside `seed`: they
-   would be loaded at once, and that load waits for their two stores. */
+/* The numbers from which the random numbers of a row follow. `position` is not beside
+   `seed`: they would be loaded at once, and that load waits for their two stores. */
 struct fm_key {
     uint64_t seed;
     uint32_t epoch, view;

@@ -10,7 +10,8 @@
 #include "convert.h"
 #include "source.h"
 
-#define FM_PROGRAM_MAX_TRANSFORMS 1024 /* the mix counts as one */
+/* A mix counts as one. */
+#define FM_PROGRAM_MAX_TRANSFORMS 1024
 #define FM_PROGRAM_MAX_VIEWS 63
 #define FM_PROGRAM_MAX_CHANNELS 4
 
@@ -84,7 +85,7 @@ struct fm_function {
     void *data;
 };
 
-/* What this machine runs programs with: an instruction set, its kernels, and the
+/* The means of this machine to run programs: an instruction set, its kernels, and the
    functions of the user. */
 struct fm_kernels {
     enum fm_cpu_level level;

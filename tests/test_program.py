@@ -243,7 +243,7 @@ def test_views_draw_apart_and_equal_the_reference(cpu_level):
     kinds = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip(), ff.RandomErasing()]
     compiled = compile_transforms([*kinds, ff.GaussianNoise()], 28, 28, 10)
     core = ff._core.Program(compiled, 28, 28)
-    image = dataset_of(28, 28, 1).images[0]
+    image = dataset_of(28, 28, 4).images[0]
     views = []
     for view in (0, 1, 2, ff._core.MAX_VIEWS - 1):
         key = Key(1, 5, 7, view)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import Batches, Pipeline, begin_exit, default_floats
+from .._core import Batches, Pipeline, Program, begin_exit, default_floats
 from .._dataset.arrays import parts_of
 from .options import array_dtype, image_shape
 
@@ -146,6 +146,19 @@ if hasattr(os, "register_at_fork"):
 
 
 @default_floats  # the core rounds the scale and the bias
+def new_program(loader: Any) -> Program:
+    """Return the program that makes the batches of a Loader from its dataset."""
+    return Program(
+        loader._compiled,
+        *loader.dataset.images.shape[1:],
+        dtype=loader.dtype,
+        scale=loader.scale,
+        bias=loader.bias,
+        label_dtype=loader.label_dtype,
+        n_classes=len(loader.dataset.classes),
+    )
+
+
 def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
     """Return a new pipeline, with threads and slots, for the batches of a Loader."""
     images, labels = loader.dataset.images, loader.dataset.labels
@@ -155,7 +168,7 @@ def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
     return Pipeline(
         parts_of(images),
         labels,
-        program=loader._program(),
+        program=new_program(loader),
         image_shape=image_shape(loader.image_sides, loader.layout),
         array_dtype=array_dtype(loader.dtype),
         rows=n_rows,

@@ -27,7 +27,7 @@ cdef class Pipeline:
         Labels of all parts: C-contiguous uint8, int32 or int64. All of them fit the
         label_dtype of the program.
     program : Program
-        What is made from the images and labels.
+        Transforms and data types of the batches.
     image_shape : tuple of int
         Shape of a batch of images, without the number of rows.
     array_dtype : numpy dtype

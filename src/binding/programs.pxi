@@ -70,7 +70,7 @@ cdef int set_transform(fm_transform *transform, str kind, double p,
 
 @cython.no_gc_clear  # threads of a Pipeline run it
 cdef class Program:
-    """What makes the rows of a batch from samples: transforms, a mix, data types.
+    """The way from samples to rows of a batch: transforms, a mix, data types.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ cdef class Program:
             self.set_mix(compiled.mix)
         fm_program_prepare(program)
 
-    cdef int set_transforms(self, tuple transforms) except -1:
+    cdef int set_transforms(self, transforms) except -1:
         cdef fm_transform *all = <fm_transform *>fm_program_transforms(self.program)
         cdef uint32_t n_functions = 0
         for i, (kind, p, fields) in enumerate(transforms):

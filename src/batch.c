@@ -60,7 +60,7 @@ static void read_group(const struct fm_job *job, const struct fm_blocks *blocks,
         return;
     const size_t n_runs = fm_blocks_runs(blocks, group, runs);
     for (size_t i = first; i < last && i < n_runs; i++)
-        fm_parts_will_need(&job->source.images, runs[i].begin, runs[i].end);
+        fm_source_will_need(&job->source, runs[i].begin, runs[i].end);
 }
 
 void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
@@ -126,7 +126,7 @@ static const uint8_t *augmented(const struct rows *rows, uint64_t position,
                                .view = 0, .position = position};
     uint8_t *memory = rows->scratch + mixed_nbytes(program);
     struct fm_op *ops = (struct fm_op *)(memory + fm_fill_memory_nbytes(program));
-    const int alone = fm_parts_at_edge(&job->source.images, index, FM_CROP_AROUND);
+    const int alone = fm_source_is_at_edge(&job->source, index, FM_CROP_AROUND);
     struct fm_row row;
     fm_plan_row(program, &key, index, ahead, lane, ops, &row);
     return fm_fill_row(program, &job->kernels, &row, image, alone, memory);
@@ -149,7 +149,7 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
     const enum fm_cpu_level level = job->kernels.level;
     fm_sampler_find(&rows->epoch->sampler, other, 1, level, &rows->partners[i]);
     memcpy(rows->scratch, pixels, fm_program_row_pixels(job->program));
-    const uint8_t *image = fm_parts_image(&job->source.images, rows->partners[i]);
+    const uint8_t *image = fm_source_image(&job->source, rows->partners[i]);
     pixels = augmented(rows, other, rows->partners[i], image, NULL, 0);
     fm_mix_apply(&mixture, pixels, shape->height, shape->width, level, rows->scratch);
     return rows->scratch;

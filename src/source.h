@@ -19,19 +19,39 @@ struct fm_source {
     enum fm_label_dtype label_dtype; /* not FM_LABEL_ONEHOT */
 };
 
-/* Return the number of images. */
+/* Return the number of images. Indices in all functions below are less than this. */
 static inline uint64_t fm_source_count(const struct fm_source *source)
 {
     return source->images.begins[source->images.n_parts];
 }
 
-/* Set images[i] to the pixels of indices[i]. indices, images: (count,).
-   Not checked: every index is below fm_source_count(source). */
+/* Return the pixels of `index`. */
+static inline const uint8_t *fm_source_image(const struct fm_source *source,
+                                             uint64_t index)
+{
+    return fm_parts_image(&source->images, index);
+}
+
+/* Set images[i] to the pixels of indices[i]. indices, images: (count,). */
 void fm_source_find(const struct fm_source *source, const uint64_t *indices,
                     size_t count, const uint8_t **images);
 
-/* Return the label of `index`.
-   Not checked: index < fm_source_count(source). */
+/* Return whether less than `nbytes` may be read before the pixels of `index`, or less
+   than `nbytes` behind them. */
+static inline int fm_source_is_at_edge(const struct fm_source *source, uint64_t index,
+                                       size_t nbytes)
+{
+    return fm_parts_at_edge(&source->images, index, nbytes);
+}
+
+/* Ask the system to read the images of a run of indices ahead. */
+static inline void fm_source_will_need(const struct fm_source *source,
+                                       uint64_t begin, uint64_t end)
+{
+    fm_parts_will_need(&source->images, begin, end);
+}
+
+/* Return the label of `index`. */
 static inline int64_t fm_source_label(const struct fm_source *source, uint64_t index)
 {
     switch (source->label_dtype) {

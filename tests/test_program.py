@@ -239,9 +239,10 @@ def test_an_image_of_another_size_is_refused():
 
 
 def test_views_draw_apart_and_equal_the_reference(cpu_level):
-    """View 0 has the images of today's loaders."""
-    kinds = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip(), ff.RandomErasing()]
-    compiled = compile_transforms([*kinds, ff.GaussianNoise()], 28, 28, 10)
+    """Without a view, the images are those of view 0."""
+    crop, flip = ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()
+    transforms = [crop, flip, ff.RandomErasing(), ff.GaussianNoise()]
+    compiled = compile_transforms(transforms, 28, 28, 10)
     core = ff._core.Program(compiled, 28, 28)
     image = dataset_of(28, 28, 4).images[0]
     views = []

@@ -11,8 +11,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "batch convert faults filemap gzip idx order parts photos pipeline png slots"
-KERNELS += " stats"
+KERNELS = "batch convert faults filemap gzip idx order parts photos pipeline png pool"
+KERNELS += " slots stats window"
 AUGMENT = "crop elastic erase filter mix noise quads resample steps tone warp words"
 
 NO_COMPILER = """building fmnist_fast requires {}.

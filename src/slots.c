@@ -43,7 +43,7 @@ enum fm_status fm_slots_layout(const struct fm_plan *plan, uint64_t rows,
     return FM_OK;
 }
 
-void *fm_memory_new(size_t nbytes)
+void *fm_slots_memory_new(size_t nbytes)
 {
 #ifdef _WIN32
     return _aligned_malloc(nbytes, FM_PAGE_NBYTES);
@@ -60,7 +60,7 @@ void *fm_memory_new(size_t nbytes)
 #endif
 }
 
-void fm_memory_free(void *memory)
+void fm_slots_memory_free(void *memory)
 {
 #ifdef _WIN32
     _aligned_free(memory);
@@ -71,10 +71,10 @@ void fm_memory_free(void *memory)
 
 static enum fm_status add_slot(struct fm_slots *slots, void *memory)
 {
-    struct fm_slot *slot = calloc(1, sizeof *slot);
+    struct fm_slot *slot = (struct fm_slot *)calloc(1, sizeof *slot);
     if (slot == NULL)
         return FM_NO_MEMORY;
-    slot->images = memory;
+    slot->images = (uint8_t *)memory;
     slot->labels = slot->images + slots->layout.labels_offset;
     slot->filler = -1;
     fm_slots_push(slots, slot);
@@ -93,12 +93,12 @@ enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n)
     while (slots->n_slots - slots->n_lent < n) {
         if (slots->are_supplied)
             return FM_SLOTS_IN_USE;
-        void *memory = fm_memory_new((size_t)slots->layout.nbytes);
+        void *memory = fm_slots_memory_new((size_t)slots->layout.nbytes);
         if (memory == NULL)
             return FM_NO_MEMORY;
         enum fm_status status = add_slot(slots, memory);
         if (status != FM_OK) {
-            fm_memory_free(memory);
+            fm_slots_memory_free(memory);
             return status;
         }
     }
@@ -127,7 +127,7 @@ void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot)
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot)
 {
     if (!slots->are_supplied)
-        fm_memory_free(slot->images);
+        fm_slots_memory_free(slot->images);
     free(slot);
     slots->n_slots--;
 }

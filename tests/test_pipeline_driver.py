@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 DRIVER = ROOT / "tests" / "helpers" / "pipeline_driver.c"
 PIPELINE = ROOT / "src" / "pipeline.c"
 OTHERS = [ROOT / "src" / f"{name}.c" for name in "batch convert faults filemap".split()]
-OTHERS += [ROOT / "src" / f"{name}.c" for name in "order parts slots".split()]
+OTHERS += [ROOT / "src" / f"{name}.c" for name in "order parts pool slots".split()]
+OTHERS += [ROOT / "src" / "window.c"]
 OTHERS += sorted((ROOT / "src" / "augment").glob("*.c"))
 FLAGS = ["-std=c11", "-O0", "-g", "-ffp-contract=off", "-Wall", "-Wextra", "-Wshadow"]
 BUILDS = {

@@ -12,7 +12,7 @@ SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
 address_of = operator.attrgetter("ctypes.data")
 
 
-@cython.no_gc_clear  # threads read the arrays until __dealloc__ has joined them
+@cython.no_gc_clear  # workers read the arrays until __dealloc__ has stopped them
 cdef class Pipeline:
     """Worker threads and slots for one dataset and one set of options.
 
@@ -112,7 +112,7 @@ cdef class Pipeline:
             check(FM_NO_MEMORY)
 
     def __del__(self):
-        """Join the threads before anything that they read is freed.
+        """Stop the workers before anything that they read is freed.
 
         This is C code. Python code would run signal handlers, and Ctrl-C would be lost.
         """
@@ -175,7 +175,7 @@ cdef class Pipeline:
         return 0
 
     def close(self):
-        """Join the threads. Batches that are still held stay valid."""
+        """Stop the workers. Batches that are still held stay valid."""
         cdef fm_status status
         with nogil:
             status = fm_pipeline_close(self.pipeline)

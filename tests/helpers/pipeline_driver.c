@@ -1,4 +1,4 @@
-/* A program that uses src/pipeline.c from several threads, without Python. Built with
+/* A program that uses pipelines from several threads, without Python. Built with
    sanitizers, it finds races and wrong accesses (tests/test_pipeline_driver.py).
 
        pipeline_driver ROUNDS
@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "faults.h"
 #include "filemap.h"
 #include "pipeline.h"
+#include "pool.h"
 #include "thread.h"
 
 #define N_IMAGES 1000
@@ -121,14 +123,15 @@ static enum fm_status take_batches(struct consumer *c, int most)
 
 FM_THREAD_MAIN(take_all, argument)
 {
-    CHECK(take_batches(argument, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
+    struct consumer *c = (struct consumer *)argument;
+    CHECK(take_batches(c, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
     FM_THREAD_RETURN;
 }
 
 /* Start epochs that other threads end, and take some of their batches. */
 FM_THREAD_MAIN(start_many, argument)
 {
-    struct consumer *c = argument;
+    struct consumer *c = (struct consumer *)argument;
     for (int i = 0; i < c->n_rounds; i++) {
         CHECK(start(c->pipeline, c->batch_size, &c->ticket) == FM_OK);
         take_batches(c, i % 7);
@@ -140,7 +143,7 @@ FM_THREAD_MAIN(start_many, argument)
 
 FM_THREAD_MAIN(close_it, argument)
 {
-    struct consumer *c = argument;
+    struct consumer *c = (struct consumer *)argument;
     struct fm_pipeline_state state;
     take_batches(c, 2);
     fm_pipeline_close(c->pipeline);
@@ -224,7 +227,7 @@ static void test_closes_from_many_threads(uint64_t batch_size)
 
 FM_THREAD_MAIN(give_back, argument)
 {
-    void **both = argument;
+    void **both = (void **)argument;
     fm_pipeline_give(both[0], both[1]);
     FM_THREAD_RETURN;
 }
@@ -257,6 +260,105 @@ static void test_slots_outlive_the_pipeline(void)
         check_batch(lent[i][1], (uint64_t)i * 10, 10);
         give_back(lent[i]);
     }
+}
+
+/* Make, start and free pipelines, each of which shares the pool with those of other
+   threads. Some are the last ones for a moment, and join the threads. */
+FM_THREAD_MAIN(use_many, argument)
+{
+    const int n_rounds = ((struct consumer *)argument)->n_rounds;
+    for (int i = 0; i < n_rounds; i++) {
+        const uint64_t batch_size = i % 3 == 0 ? 900 : i % 3 == 1 ? 16 : 1;
+        struct consumer c = {.pipeline = new_pipeline(batch_size, 1 + i % 4),
+                             .batch_size = batch_size};
+        CHECK(start(c.pipeline, batch_size, &c.ticket) == FM_OK);
+        if (i % 4 == 0)
+            CHECK(take_batches(&c, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
+        else
+            take_batches(&c, i % 5);
+        if (i % 5 == 0)
+            fm_pipeline_cancel(c.pipeline, c.ticket);
+        if (i % 7 == 0)
+            CHECK(start(c.pipeline, batch_size, &c.ticket) == FM_OK);
+        fm_pipeline_free(c.pipeline);
+    }
+    FM_THREAD_RETURN;
+}
+
+/* Take batches from several pipelines in turns, in one thread. */
+static void take_in_turns(int n_rounds)
+{
+    struct consumer c[3];
+    for (int i = 0; i < 3; i++) {
+        const struct consumer model = {.pipeline = new_pipeline(16, 1 + i),
+                                       .batch_size = 16};
+        c[i] = model;
+    }
+    for (int round = 0; round < n_rounds; round++) {
+        for (int i = 0; i < 3; i++) {
+            CHECK(start(c[i].pipeline, 16, &c[i].ticket) == FM_OK);
+            c[i].n_rows = 0;
+        }
+        for (int k = 0; k <= N_IMAGES / 16; k++)
+            for (int i = 0; i < 3; i++)
+                CHECK(take_batches(&c[i], 1) == FM_OK);
+        for (int i = 0; i < 3; i++)
+            CHECK(c[i].n_rows == N_IMAGES);
+    }
+    for (int i = 0; i < 3; i++)
+        fm_pipeline_free(c[i].pipeline);
+}
+
+/* In a child, the parent's pipelines are useless, and new ones get threads. */
+static void use_in_child(struct consumer *parents)
+{
+    uint64_t ticket;
+    struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
+    CHECK(start(parents->pipeline, 16, &ticket) == FM_PIPELINE_FORKED);
+    fm_pipeline_cancel(parents->pipeline, parents->ticket);
+    fm_pipeline_free(parents->pipeline);
+#ifndef __SANITIZE_THREAD__ /* ThreadSanitizer has no threads in a forked child */
+    CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+    CHECK(take_batches(&c, N_IMAGES) == FM_PIPELINE_FINISHED && c.n_rows == N_IMAGES);
+#endif
+    fm_pipeline_free(c.pipeline);
+}
+
+/* Fork while workers fill, and while other threads use the pool. */
+FM_THREAD_MAIN(fork_many, argument)
+{
+    const int n_rounds = ((struct consumer *)argument)->n_rounds;
+    for (int i = 0; i < n_rounds; i++) {
+        int status;
+        struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
+        CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+        take_batches(&c, i % 4);
+        const pid_t child = fork();
+        if (child == 0) {
+            use_in_child(&c);
+            _exit(0);
+        }
+        CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+        CHECK(take_batches(&c, N_IMAGES) == FM_PIPELINE_FINISHED);
+        CHECK(c.n_rows == N_IMAGES);
+        fm_pipeline_free(c.pipeline);
+    }
+    FM_THREAD_RETURN;
+}
+
+static void test_pipelines_share_the_pool(int n_rounds)
+{
+    const struct consumer model = {.n_rounds = n_rounds};
+    take_in_turns(n_rounds);
+    run(use_many, &model, 1);
+    run(use_many, &model, 4);
+    if (FM_THREADS) /* otherwise a child may go on with its parent's pipelines */
+        run(fork_many, &model, 1);
+    fm_pool_acquire();
+    CHECK(fm_pool_start(3) == (FM_THREADS ? 3 : 0));
+    CHECK(fm_pool_start(2) == (FM_THREADS ? 2 : 0));
+    run(use_many, &model, 3);
+    fm_pool_release();
 }
 
 FM_THREAD_MAIN(take_until_damage, argument)
@@ -314,6 +416,7 @@ int main(int argc, char **argv)
         test_closes_from_many_threads(i % 2 ? 16 : 900);
         test_slots_outlive_the_pipeline();
     }
+    test_pipelines_share_the_pool(2 * n_rounds);
     for (int i = 0; i < 3 * n_rounds; i++)
         test_batches_have_no_zeros(i % 2 ? 16 : 200, 1 + i % 3, 1 + i % 4, i % 5 < 2);
     return 0;

@@ -281,7 +281,7 @@ static void start_threads(struct fm_pipeline *p)
     if (!p->uses_pool)
         fm_pool_acquire();
     p->uses_pool = 1;
-    p->n_available = fm_pool_start(p->n_threads);
+    p->n_available = fm_pool_start(p->n_threads, p->client.scratch_nbytes);
 }
 
 enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *epoch,

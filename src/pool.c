@@ -6,26 +6,35 @@
 
 #include "pool.h"
 
-#include <stdint.h>
+#include <string.h>
 
 #include "cpu.h"
 #include "slots.h"
 #include "thread.h"
 
+struct scratch {
+    void *memory;
+    size_t nbytes;
+};
+
+/* A worker never allocates or frees memory. The first time, the C library would reserve
+   64 MiB of addresses for its thread. */
 struct worker {
     int number; /* from 1 */
     fm_thread thread;
-    void *scratch; /* it grows, and stays until the thread ends */
-    size_t scratch_nbytes;
+    size_t scratch_nbytes;  /* of the larger one; guarded by `use` */
+    struct scratch scratch; /* in use by the worker */
+    struct scratch other;   /* larger scratch to change to, or what was in use before */
 };
 
 static struct fm_pool {
-    fm_thread_mutex use; /* guards these three */
+    fm_thread_mutex use; /* guards the next four */
     int n_users;
     int n_threads;
+    size_t scratch_nbytes; /* the most that was asked for */
     struct worker workers[FM_POOL_MAX_THREADS];
 
-    fm_thread_mutex mutex; /* guards the following */
+    fm_thread_mutex mutex; /* guards the others, and scratch of workers */
     fm_thread_cond work;   /* for workers: there are requests, or the pool ends */
     struct fm_pool_client *first, *last; /* clients that have requests */
     int n_requests;
@@ -40,6 +49,7 @@ static unsigned n_forks;
 static void reset(void)
 {
     pool.n_users = pool.n_threads = 0;
+    pool.scratch_nbytes = 0;
     pool.first = pool.last = NULL;
     pool.n_requests = pool.n_sleeping = pool.is_ending = 0;
     FM_CPU_STORE(pool.is_short, 0);
@@ -135,18 +145,16 @@ static struct fm_pool_client *pop_request(void)
 
 /* ---- workers -------------------------------------------------------------------- */
 
-/* Return scratch of at least `nbytes` bytes, or NULL if memory is short. */
+/* With the mutex held: return the worker's scratch, or NULL if it has less than `nbytes`
+   bytes. */
 static void *scratch_of(struct worker *worker, size_t nbytes)
 {
-    if (worker->scratch_nbytes < nbytes) {
-        void *scratch = fm_slots_memory_new(nbytes);
-        if (scratch == NULL)
-            return NULL;
-        fm_slots_memory_free(worker->scratch);
-        worker->scratch = scratch;
-        worker->scratch_nbytes = nbytes;
+    if (worker->other.nbytes > worker->scratch.nbytes) {
+        const struct scratch smaller = worker->scratch;
+        worker->scratch = worker->other;
+        worker->other = smaller;
     }
-    return worker->scratch;
+    return worker->scratch.nbytes < nbytes ? NULL : worker->scratch.memory;
 }
 
 /* The loop of a worker: serve requests until the pool ends. */
@@ -162,9 +170,9 @@ static void serve(struct worker *worker)
         if (pool.n_requests == 0)
             break;
         struct fm_pool_client *client = pop_request();
+        void *scratch = scratch_of(worker, client->scratch_nbytes);
         fm_thread_unlock(&pool.mutex);
-        client->work(client, worker->number,
-                     scratch_of(worker, client->scratch_nbytes));
+        client->work(client, worker->number, scratch);
         fm_thread_lock(&pool.mutex);
     }
     fm_thread_unlock(&pool.mutex);
@@ -183,18 +191,46 @@ void fm_pool_acquire(void)
     fm_thread_unlock(&pool.use);
 }
 
-int fm_pool_start(int n_threads)
+/* With `use` held: start a thread, and return whether the system did. */
+static int start_thread(void)
+{
+    struct worker *worker = &pool.workers[pool.n_threads];
+    memset(worker, 0, sizeof *worker);
+    worker->number = pool.n_threads + 1;
+    if (!fm_thread_start(&worker->thread, worker_main, worker))
+        return 0;
+    pool.n_threads++;
+    return 1;
+}
+
+/* With `use` held: let a worker have enough scratch from its next request on. If memory
+   is short, the next epoch tries again. */
+static void reserve_scratch(struct worker *worker)
+{
+    struct scratch larger = {.memory = NULL, .nbytes = pool.scratch_nbytes};
+    if (worker->scratch_nbytes >= larger.nbytes)
+        return;
+    larger.memory = fm_slots_memory_new(larger.nbytes);
+    if (larger.memory == NULL)
+        return;
+    worker->scratch_nbytes = larger.nbytes;
+    fm_thread_lock(&pool.mutex);
+    void *unused = worker->other.memory;
+    worker->other = larger;
+    fm_thread_unlock(&pool.mutex);
+    fm_slots_memory_free(unused);
+}
+
+int fm_pool_start(int n_threads, size_t scratch_nbytes)
 {
     fm_thread_lock(&pool.use);
-    while (pool.n_threads < n_threads && pool.n_threads < FM_POOL_MAX_THREADS) {
-        struct worker *worker = &pool.workers[pool.n_threads];
-        worker->number = pool.n_threads + 1;
-        worker->scratch = NULL;
-        worker->scratch_nbytes = 0;
-        if (!fm_thread_start(&worker->thread, worker_main, worker))
+    if (pool.scratch_nbytes < scratch_nbytes)
+        pool.scratch_nbytes = scratch_nbytes;
+    while (pool.n_threads < n_threads && pool.n_threads < FM_POOL_MAX_THREADS)
+        if (!start_thread())
             break;
-        pool.n_threads++;
-    }
+    for (int i = 0; i < pool.n_threads; i++)
+        reserve_scratch(&pool.workers[i]);
     const int n_started = pool.n_threads < n_threads ? pool.n_threads : n_threads;
     fm_thread_unlock(&pool.use);
     return n_started;
@@ -210,8 +246,10 @@ static void join_all(void)
     while (pool.n_threads > 0) {
         struct worker *worker = &pool.workers[--pool.n_threads];
         fm_thread_join(worker->thread);
-        fm_slots_memory_free(worker->scratch);
+        fm_slots_memory_free(worker->scratch.memory);
+        fm_slots_memory_free(worker->other.memory);
     }
+    pool.scratch_nbytes = 0;
     pool.is_ending = 0;
 }
 

@@ -15,9 +15,9 @@
    request. */
 struct fm_pool_client {
     /* Do some of the work, in the thread of worker number `worker`, 1 or more. The
-       scratch belongs to the worker. It is NULL if its memory is short. */
+       scratch belongs to the worker. It is NULL if the worker has less than needed. */
     void (*work)(struct fm_pool_client *client, int worker, void *scratch);
-    size_t scratch_nbytes; /* that `work` needs */
+    size_t scratch_nbytes; /* bytes of scratch that `work` needs */
     struct fm_pool_client *next; /* in the queue of clients that have requests */
     int n_requests;
 };
@@ -38,10 +38,11 @@ void fm_pool_acquire(void);
    one, and never joins itself. */
 void fm_pool_release(void);
 
-/* Start the threads that are missing for `n_threads` to work at once. Return how many
-   of these there are: the system may refuse some. Threads start between acquire and
-   release only. */
-int fm_pool_start(int n_threads);
+/* Start the threads that are missing for `n_threads` to work at once, and get scratch
+   of `scratch_nbytes` bytes for all threads. Return how many of the n_threads there
+   are: the system may refuse some, and scratch too.
+   Not checked: this is called between acquire and release. */
+int fm_pool_start(int n_threads, size_t scratch_nbytes);
 
 /* Ask for one more call of client->work, and wake a worker if one sleeps. */
 void fm_pool_request(struct fm_pool_client *client);

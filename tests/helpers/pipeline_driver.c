@@ -355,8 +355,8 @@ static void test_pipelines_share_the_pool(int n_rounds)
     if (FM_THREADS) /* otherwise a child may go on with its parent's pipelines */
         run(fork_many, &model, 1);
     fm_pool_acquire();
-    CHECK(fm_pool_start(3) == (FM_THREADS ? 3 : 0));
-    CHECK(fm_pool_start(2) == (FM_THREADS ? 2 : 0));
+    CHECK(fm_pool_start(3, 100) == (FM_THREADS ? 3 : 0));
+    CHECK(fm_pool_start(2, 5000) == (FM_THREADS ? 2 : 0));
     run(use_many, &model, 3);
     fm_pool_release();
 }

@@ -14,7 +14,6 @@
 
 #include <stdlib.h>
 
-#include "faults.h"
 #include "pool.h"
 #include "thread.h"
 #include "window.h"
@@ -35,11 +34,6 @@ enum phase { OPEN, CLOSING, CLOSED };
 struct filler {
     fm_thread_id thread;
     struct filler *next;
-};
-
-/* Scratch that no consumer is using, in that memory. */
-struct unused {
-    struct unused *next;
 };
 
 struct fm_pipeline {
@@ -65,8 +59,6 @@ struct fm_pipeline {
     uint64_t ticket;    /* number of starts, which identifies the epoch */
     int is_over;        /* a consumer was told that all batches are taken */
     int is_interrupted; /* the epoch was running when the pipeline was closed */
-    size_t n_faults;    /* faults of mapped files until the plan was last checked */
-    struct unused *unused; /* scratch for consumers */
 };
 
 /* ---- filling -------------------------------------------------------------------- */
@@ -152,58 +144,6 @@ static void work(struct fm_pool_client *client, int worker, void *scratch)
         fm_thread_wake_all(&p->quiet);
     }
     fm_thread_unlock(&p->mutex);
-}
-
-/* ---- scratch of consumers ------------------------------------------------------- */
-
-static void push_scratch(struct fm_pipeline *p, void *scratch)
-{
-    struct unused *unused = (struct unused *)scratch;
-    unused->next = p->unused;
-    p->unused = unused;
-}
-
-/* Return scratch for a consumer, or NULL if memory is short. */
-static void *pop_scratch(struct fm_pipeline *p)
-{
-    struct unused *unused = p->unused;
-    if (unused == NULL)
-        return fm_slots_memory_new(p->client.scratch_nbytes);
-    p->unused = unused->next;
-    return unused;
-}
-
-static void free_scratch(struct fm_pipeline *p)
-{
-    while (p->unused)
-        fm_slots_memory_free(pop_scratch(p));
-}
-
-/* With the mutex held: fill a piece in a consumer. Return 0 if none can be claimed, if
-   enough threads are filling, or if only they have scratch. */
-static int fill_in_consumer(struct fm_pipeline *p)
-{
-    void *scratch = NULL;
-    if (!fm_window_can_claim(&p->window) || p->n_active >= p->n_threads)
-        return 0;
-    if (p->client.scratch_nbytes && (scratch = pop_scratch(p)) == NULL)
-        return 0;
-    fill_next(p, CONSUMER, scratch);
-    if (scratch)
-        push_scratch(p, scratch);
-    return 1;
-}
-
-/* With the mutex held: get memory for one consumer. */
-static enum fm_status reserve_scratch(struct fm_pipeline *p)
-{
-    if (p->client.scratch_nbytes == 0)
-        return FM_OK;
-    void *scratch = pop_scratch(p);
-    if (scratch == NULL)
-        return FM_NO_MEMORY;
-    push_scratch(p, scratch);
-    return FM_OK;
 }
 
 /* ---- beginning and ending ------------------------------------------------------- */
@@ -300,8 +240,6 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
         p->is_over = 0;
         status = fm_window_start(&p->window, epoch, batching);
     }
-    if (status == FM_OK)
-        status = reserve_scratch(p);
     if (status == FM_OK) {
         start_threads(p);
         p->window.is_running = 1;
@@ -353,8 +291,7 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *p)
     }
     if (p->phase == OPEN) {
         leave_pool(p);
-        free_scratch(p);
-        fm_slots_drop_free(&p->window.slots);
+        fm_window_close(&p->window);
         p->phase = CLOSED;
         fm_thread_wake_all(&p->quiet);
     }
@@ -382,20 +319,6 @@ enum fm_status fm_pipeline_free(struct fm_pipeline *p)
 
 /* ---- taking and giving ---------------------------------------------------------- */
 
-/* With the mutex held: return whether a ready batch may have zeros in place of a part
-   of a file. The thread that filled it has held the mutex since, so that its faults are
-   in the count. */
-static int is_damaged(struct fm_pipeline *p)
-{
-    const size_t n_faults = fm_faults_count();
-    if (n_faults == p->n_faults)
-        return 0;
-    if (fm_plan_is_damaged(&p->window.plan))
-        return 1;
-    p->n_faults = n_faults;
-    return 0;
-}
-
 /* Return whether the epoch of `ticket` gives batches. */
 static int is_running(const struct fm_pipeline *p, uint64_t ticket)
 {
@@ -411,6 +334,19 @@ static enum fm_status take_status(const struct fm_pipeline *p, uint64_t ticket)
     if (p->window.taken == p->window.n_batches)
         return FM_PIPELINE_FINISHED;
     return fm_window_is_ready(&p->window) ? FM_OK : FM_PIPELINE_WAITING;
+}
+
+/* With the mutex held: fill a piece in a consumer. Return 0 if none can be claimed, if
+   enough threads are filling, or if only they have scratch. */
+static int fill_in_consumer(struct fm_pipeline *p)
+{
+    void *scratch = NULL;
+    if (!fm_window_can_claim(&p->window) || p->n_active >= p->n_threads ||
+        !fm_window_pop_scratch(&p->window, &scratch))
+        return 0;
+    fill_next(p, CONSUMER, scratch);
+    fm_window_push_scratch(&p->window, scratch);
+    return 1;
 }
 
 /* With the mutex held: fill, then check again, and finally sleep until the next batch
@@ -465,8 +401,10 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
     enum fm_status status = take_status(p, ticket);
     if (status == FM_PIPELINE_WAITING)
         status = is_filling(p) ? FM_PIPELINE_FILLING : await(p, ticket, wait_ms);
-    if (status == FM_OK)
-        status = is_damaged(p) ? FM_PIPELINE_DAMAGED : lend(p, slot, index, n_rows);
+    if (status == FM_OK && fm_window_is_damaged(&p->window))
+        status = FM_PIPELINE_DAMAGED;
+    else if (status == FM_OK)
+        status = lend(p, slot, index, n_rows);
     if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
         p->is_over = 1;
     p->left_us = fm_thread_clock_us();

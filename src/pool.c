@@ -145,8 +145,8 @@ static struct fm_pool_client *pop_request(void)
 
 /* ---- workers -------------------------------------------------------------------- */
 
-/* With the mutex held: return the worker's scratch, or NULL if it has less than `nbytes`
-   bytes. */
+/* With the mutex held: return the worker's scratch, or NULL if it has less than
+   `nbytes` bytes. */
 static void *scratch_of(struct worker *worker, size_t nbytes)
 {
     if (worker->other.nbytes > worker->scratch.nbytes) {

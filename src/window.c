@@ -47,9 +47,19 @@ enum fm_status fm_window_init(struct fm_window *w, const struct fm_plan *plan,
     return w->ring ? FM_OK : FM_NO_MEMORY;
 }
 
+void fm_window_close(struct fm_window *w)
+{
+    while (w->scratch) {
+        struct fm_window_scratch *scratch = w->scratch;
+        w->scratch = scratch->next;
+        fm_slots_memory_free(scratch);
+    }
+    fm_slots_drop_free(&w->slots);
+}
+
 void fm_window_destroy(struct fm_window *w)
 {
-    fm_slots_drop_free(&w->slots);
+    fm_window_close(w);
     free(w->ring);
 }
 
@@ -60,6 +70,10 @@ enum fm_status fm_window_start(struct fm_window *w, const struct fm_epoch *epoch
     w->batching = *batching;
     w->n_batches = fm_batching_count(batching);
     w->taken = w->claimed = 0;
+    void *scratch;
+    if (!fm_window_pop_scratch(w, &scratch))
+        return FM_NO_MEMORY;
+    fm_window_push_scratch(w, scratch);
     return fm_slots_reserve(&w->slots, fm_integer_min(w->size, w->n_batches));
 }
 
@@ -70,6 +84,25 @@ void fm_window_drop(struct fm_window *w)
         fm_slots_push(&w->slots, w->ring[i % w->size]);
     w->claimed = w->taken;
     w->claimed_rows = 0;
+}
+
+int fm_window_pop_scratch(struct fm_window *w, void **scratch)
+{
+    *scratch = w->scratch;
+    if (w->scratch)
+        w->scratch = w->scratch->next;
+    else if (w->scratch_nbytes)
+        *scratch = fm_slots_memory_new(w->scratch_nbytes);
+    return *scratch != NULL || w->scratch_nbytes == 0;
+}
+
+void fm_window_push_scratch(struct fm_window *w, void *scratch)
+{
+    if (scratch == NULL)
+        return;
+    struct fm_window_scratch *unused = (struct fm_window_scratch *)scratch;
+    unused->next = w->scratch;
+    w->scratch = unused;
 }
 
 /* ---- pieces --------------------------------------------------------------------- */
@@ -145,6 +178,19 @@ void fm_window_finish(struct fm_window *w, const struct fm_window_piece *piece)
 }
 
 /* ---- lending -------------------------------------------------------------------- */
+
+/* The thread that filled a ready batch has held the mutex since, so that its faults are
+   in the count. */
+int fm_window_is_damaged(struct fm_window *w)
+{
+    const size_t n_faults = fm_faults_count();
+    if (n_faults == w->n_faults)
+        return 0;
+    if (fm_plan_is_damaged(&w->plan))
+        return 1;
+    w->n_faults = n_faults;
+    return 0;
+}
 
 enum fm_status fm_window_lend(struct fm_window *w, struct fm_slot **slot,
                               uint64_t *index, uint64_t *n_rows)

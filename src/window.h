@@ -13,6 +13,11 @@
 #include "integer.h"
 #include "slots.h"
 
+/* Scratch that is in no use, in that memory. */
+struct fm_window_scratch {
+    struct fm_window_scratch *next;
+};
+
 struct fm_window {
     struct fm_plan plan;
     uint64_t size;      /* most batches that are claimed or ready, but not taken */
@@ -30,6 +35,8 @@ struct fm_window {
 
     struct fm_slots slots;
     struct fm_slot **ring; /* batch i >= taken has the slot at i % size */
+    struct fm_window_scratch *scratch; /* for consumers, that none is using */
+    size_t n_faults; /* faults of mapped files until the plan was last checked */
 };
 
 /* A piece of work: whole batches if n_rows is 0, otherwise n_rows rows of one batch. */
@@ -45,11 +52,14 @@ enum fm_status fm_window_init(struct fm_window *window, const struct fm_plan *pl
                               uint64_t prefetch, void *const *memories,
                               uint64_t n_memories);
 
-/* Free the ring and the slots that are not lent. */
+/* Close the window and free the ring. */
 void fm_window_destroy(struct fm_window *window);
 
-/* Prepare an epoch, and get the slots that it needs. Return FM_OK, FM_NO_MEMORY or
-   FM_SLOTS_IN_USE.
+/* Free what only filling needs: scratch, and the slots in the free list. */
+void fm_window_close(struct fm_window *window);
+
+/* Prepare an epoch, and get the slots that it needs, and scratch for a consumer. Return
+   FM_OK, FM_NO_MEMORY or FM_SLOTS_IN_USE.
    Not checked: fm_window_drop was called after the epoch before. */
 enum fm_status fm_window_start(struct fm_window *window, const struct fm_epoch *epoch,
                                const struct fm_batching *batching);
@@ -67,8 +77,16 @@ struct fm_window_piece fm_window_claim(struct fm_window *window, int filler);
 void fm_window_fill(const struct fm_window *window, const struct fm_window_piece *piece,
                     void *scratch);
 
+/* Set *scratch to memory in which a consumer can fill, or to NULL if none is needed.
+   Return 0 if memory is short. */
+int fm_window_pop_scratch(struct fm_window *window, void **scratch);
+void fm_window_push_scratch(struct fm_window *window, void *scratch);
+
 /* Note that a piece is filled. */
 void fm_window_finish(struct fm_window *window, const struct fm_window_piece *piece);
+
+/* Return whether a ready batch may have zeros in place of a part of a file. */
+int fm_window_is_damaged(struct fm_window *window);
 
 /* Lend the next batch, which is number *index. Return FM_OK, FM_NO_MEMORY or
    FM_SLOTS_IN_USE.

@@ -174,7 +174,7 @@ class Slow:
 
 def test_a_long_epoch_does_not_keep_the_workers(small):
     """A worker serves the other loader after a piece of the first one's work."""
-    long, short = Slow(0.02), Slow(0)
+    long, short = Slow(0.005), Slow(0)
     options = {"threads": 1, "prefetch": 400, "dtype": "uint8"}
     subset = small.select(range(400))
     long_loader = ff.Loader(subset, 1, augment=[ff.CFunction(long.callback)], **options)

@@ -105,9 +105,10 @@ void fm_pool_request(struct fm_pool_client *client)
         append(client);
     pool.n_requests++;
     note_shortage();
-    if (pool.n_requests <= pool.n_sleeping)
-        fm_thread_wake_one(&pool.work);
+    const int has_sleeper = pool.n_requests <= pool.n_sleeping;
     fm_thread_unlock(&pool.mutex);
+    if (has_sleeper) /* with the mutex held, the worker would sleep again to get it */
+        fm_thread_wake_one(&pool.work);
 }
 
 int fm_pool_withdraw(struct fm_pool_client *client)

@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 from helpers.native import USER_FUNCTION, n_threads, needs_linux
 from helpers.scripts import run_script

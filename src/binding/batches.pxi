@@ -78,7 +78,7 @@ cdef class Pipeline:
         self.label_ndim = 2 if label_dtype == "onehot" else 1
         self.label_shape[1] = n_classes
 
-        begins = np.cumsum([0, *map(len, parts)], dtype=np.uint64)
+        begins = np.array([0, *accumulate(map(len, parts))], dtype=np.uint64)
         addresses = np.array([*map(address_of, parts)], dtype=np.uintp)
         self.begins, self.addresses, self.n = begins, addresses, begins[len(parts)]
         _, height, width = parts[0].shape

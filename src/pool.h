@@ -11,8 +11,8 @@
 
 #define FM_POOL_MAX_THREADS 256
 
-/* What requests workers. The first two members are set by its owner, before the first
-   request. */
+/* A part of whatever requests workers. Its owner sets the first two members before the
+   first request. */
 struct fm_pool_client {
     /* Do some of the work, in the thread of worker number `worker`, 1 or more. The
        scratch belongs to the worker. It is NULL if the worker has less than needed. */

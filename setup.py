@@ -11,8 +11,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "batch batching blocks convert faults fill filemap gzip idx labels parts photos"
-KERNELS += " pipeline plan png program record sampler slots source stats"
+KERNELS = "batch batching blocks convert faults fill filemap gzip idx labels parts"
+KERNELS += " photos pipeline plan png pool program record sampler slots source stats window"
 AUGMENT = "crop elastic erase filter mix noise quads resample tone warp words"
 
 NO_COMPILER = """building fmnist_fast requires {}.

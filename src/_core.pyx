@@ -20,6 +20,7 @@ import operator
 import os
 import threading
 import warnings
+from itertools import accumulate
 
 import numpy as np
 

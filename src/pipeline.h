@@ -1,7 +1,8 @@
-/* Worker threads that fill batches ahead of the consumer.
+/* Batches that workers fill ahead of the consumer.
 
-   A pipeline owns its threads and its slots. A slot is free, being filled, ready, or
-   lent to the consumer. The pipeline doesn't touch a lent slot until it is given back.
+   A pipeline owns its slots, and requests its workers from the pool of the process
+   (pool.h). A slot is free, being filled, ready, or lent to the consumer. The pipeline
+   doesn't touch a lent slot until it is given back.
 
    fm_pipeline_start begins an epoch. fm_pipeline_take lends its batches in order.
    fm_pipeline_give takes a batch back, in any order and from any thread.
@@ -20,7 +21,8 @@
 
 struct fm_pipeline;
 
-/* Return a pipeline that has no threads and no slots yet, or NULL without memory.
+/* Return a pipeline that has no slots yet, or NULL without memory. At most n_threads
+   workers and consumers fill its batches at the same time.
    `job` is copied; its arrays must outlive the pipeline. At least `prefetch` batches
    are kept ready. When batches are small, more are kept, so that every thread has work.
    With n_memories > 0, the slots lie in these memories only (fm_slots_supply), and
@@ -52,12 +54,13 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
 /* Take a lent slot back. */
 void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
 
-/* Stop filling batches of this epoch. Threads and slots stay for the next epoch. */
+/* Stop filling batches of this epoch. The slots stay for the next epoch. */
 void fm_pipeline_cancel(struct fm_pipeline *pipeline, uint64_t ticket);
 
-/* Join the threads and free the slots that are not lent. A closed pipeline can't start
-   again. Every call returns FM_OK after the threads are joined. A thread that is
-   filling only stops the epoch, and gets FM_PIPELINE_FILLING. */
+/* Wait until no worker is left, and free the slots that are not lent. The last pipeline
+   of the process joins the threads. A closed pipeline can't start again. Every call
+   returns FM_OK after that. A thread that is filling only stops the epoch, and gets
+   FM_PIPELINE_FILLING. */
 enum fm_status fm_pipeline_close(struct fm_pipeline *pipeline);
 
 /* Close the pipeline and free it. Slots that are lent, and what fm_pipeline_give needs,
@@ -74,7 +77,7 @@ struct fm_pipeline_state {
     int is_running;        /* whether the newest epoch may give more batches */
     int is_over;           /* whether a consumer was told that all were lent */
     int is_closed;
-    int n_threads; /* workers that were started */
+    int n_threads; /* workers that the newest epoch may have */
 };
 
 /* Fill *out. In a forked child it stays as it was at the fork. */
@@ -83,7 +86,7 @@ void fm_pipeline_inspect(struct fm_pipeline *pipeline, struct fm_pipeline_state 
 /* Return the number of batches that are kept ready. */
 uint64_t fm_pipeline_window(const struct fm_pipeline *pipeline);
 
-/* Return whether this process is a forked child of the one that owns the threads. */
+/* Return whether this process is a forked child of the one that has the workers. */
 int fm_pipeline_forked(const struct fm_pipeline *pipeline);
 
 /* Call this once per process, before the first pipeline. */

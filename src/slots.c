@@ -17,7 +17,7 @@
 #define N_LOOKS 16
 #define HUGE_PAGE_NBYTES ((size_t)2 << 20)
 
-void *fm_memory_new(size_t nbytes)
+void *fm_slots_memory_new(size_t nbytes)
 {
 #ifdef _WIN32
     return _aligned_malloc(nbytes, FM_PAGE_NBYTES);
@@ -34,7 +34,7 @@ void *fm_memory_new(size_t nbytes)
 #endif
 }
 
-void fm_memory_free(void *memory)
+void fm_slots_memory_free(void *memory)
 {
 #ifdef _WIN32
     _aligned_free(memory);
@@ -66,12 +66,12 @@ enum fm_status fm_slots_reserve(struct fm_slots *slots, uint64_t n)
     while (slots->n_slots - slots->n_lent < n) {
         if (slots->are_supplied)
             return FM_SLOTS_IN_USE;
-        void *memory = fm_memory_new((size_t)slots->slot_nbytes);
+        void *memory = fm_slots_memory_new((size_t)slots->slot_nbytes);
         if (memory == NULL)
             return FM_NO_MEMORY;
         enum fm_status status = add_slot(slots, memory);
         if (status != FM_OK) {
-            fm_memory_free(memory);
+            fm_slots_memory_free(memory);
             return status;
         }
     }
@@ -100,7 +100,7 @@ void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot)
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot)
 {
     if (!slots->are_supplied)
-        fm_memory_free(slot->memory);
+        fm_slots_memory_free(slot->memory);
     free(slot);
     slots->n_slots--;
 }

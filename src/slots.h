@@ -43,8 +43,8 @@ struct fm_slot *fm_slots_pop(struct fm_slots *slots, int filler);
 void fm_slots_push(struct fm_slots *slots, struct fm_slot *slot);
 
 /* Return memory that starts at a multiple of FM_PAGE_NBYTES, or NULL if it is short. */
-void *fm_memory_new(size_t nbytes);
-void fm_memory_free(void *memory);
+void *fm_slots_memory_new(size_t nbytes);
+void fm_slots_memory_free(void *memory);
 
 /* Free a slot that is not in the free list; or all slots in the free list. */
 void fm_slots_drop(struct fm_slots *slots, struct fm_slot *slot);

@@ -15,23 +15,23 @@
 #endif
 
 /* A worker needs less than 32 KiB, and C functions of the user may need more. The
-   default of 8 MiB fills the address space where a process has many loaders. */
-#define FM_STACK_NBYTES ((size_t)512 << 10)
+   default of 8 MiB takes 2 GiB of addresses for 256 threads. */
+#define FM_THREAD_STACK_NBYTES ((size_t)512 << 10)
 
 #if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
 #include <immintrin.h>
-#define FM_PAUSE() _mm_pause()
+#define FM_THREAD_PAUSE() _mm_pause()
 #elif defined(__aarch64__) && defined(__GNUC__)
-#define FM_PAUSE() __asm__ volatile("yield")
+#define FM_THREAD_PAUSE() __asm__ volatile("yield")
 #else
-#define FM_PAUSE() ((void)0)
+#define FM_THREAD_PAUSE() ((void)0)
 #endif
 
 /* Do nothing for about a microsecond. */
-static inline void fm_pause_us(void)
+static inline void fm_thread_pause_us(void)
 {
     for (int i = 0; i < 25; i++)
-        FM_PAUSE();
+        FM_THREAD_PAUSE();
 }
 
 #ifdef _WIN32
@@ -42,8 +42,8 @@ static inline void fm_pause_us(void)
 
 typedef HANDLE fm_thread;
 typedef DWORD fm_thread_id;
-typedef SRWLOCK fm_mutex;
-typedef CONDITION_VARIABLE fm_cond;
+typedef SRWLOCK fm_thread_mutex;
+typedef CONDITION_VARIABLE fm_thread_cond;
 
 #define FM_THREAD_MAIN(name, argument) static unsigned __stdcall name(void *argument)
 #define FM_THREAD_RETURN return 0
@@ -52,7 +52,8 @@ typedef unsigned(__stdcall *fm_thread_main)(void *argument);
 static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
                                   void *argument)
 {
-    *thread = (HANDLE)_beginthreadex(NULL, (unsigned)FM_STACK_NBYTES, main, argument,
+    *thread = (HANDLE)_beginthreadex(NULL, (unsigned)FM_THREAD_STACK_NBYTES, main,
+                                     argument,
                                      STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     return *thread != NULL;
 }
@@ -67,29 +68,52 @@ static inline void fm_thread_join(fm_thread thread)
 static inline fm_thread_id fm_thread_self(void) { return GetCurrentThreadId(); }
 static inline int fm_thread_is(fm_thread_id id) { return id == GetCurrentThreadId(); }
 
-static inline void fm_mutex_init(fm_mutex *mutex) { InitializeSRWLock(mutex); }
-static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
-static inline void fm_mutex_lock(fm_mutex *mutex) { AcquireSRWLockExclusive(mutex); }
-static inline void fm_mutex_unlock(fm_mutex *mutex) { ReleaseSRWLockExclusive(mutex); }
+static inline void fm_thread_mutex_init(fm_thread_mutex *mutex)
+{
+    InitializeSRWLock(mutex);
+}
 
-static inline void fm_cond_init(fm_cond *cond) { InitializeConditionVariable(cond); }
-static inline void fm_cond_destroy(fm_cond *cond) { (void)cond; }
-static inline void fm_cond_wake_one(fm_cond *cond) { WakeConditionVariable(cond); }
-static inline void fm_cond_wake_all(fm_cond *cond) { WakeAllConditionVariable(cond); }
+static inline void fm_thread_mutex_destroy(fm_thread_mutex *mutex) { (void)mutex; }
+static inline void fm_thread_lock(fm_thread_mutex *mutex)
+{
+    AcquireSRWLockExclusive(mutex);
+}
 
-static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
+static inline void fm_thread_unlock(fm_thread_mutex *mutex)
+{
+    ReleaseSRWLockExclusive(mutex);
+}
+
+static inline void fm_thread_cond_init(fm_thread_cond *cond)
+{
+    InitializeConditionVariable(cond);
+}
+
+static inline void fm_thread_cond_destroy(fm_thread_cond *cond) { (void)cond; }
+static inline void fm_thread_wake_one(fm_thread_cond *cond)
+{
+    WakeConditionVariable(cond);
+}
+
+static inline void fm_thread_wake_all(fm_thread_cond *cond)
+{
+    WakeAllConditionVariable(cond);
+}
+
+static inline void fm_thread_wait(fm_thread_cond *cond, fm_thread_mutex *mutex)
 {
     SleepConditionVariableSRW(cond, mutex, INFINITE, 0);
 }
 
 /* Return 0 when `ms` milliseconds have passed. It may also return 1 for no reason. */
-static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+static inline int fm_thread_wait_ms(fm_thread_cond *cond, fm_thread_mutex *mutex,
+                                    unsigned ms)
 {
     return SleepConditionVariableSRW(cond, mutex, ms, 0) != 0;
 }
 
 /* Return the microseconds since a fixed moment. */
-static inline uint64_t fm_clock_us(void)
+static inline uint64_t fm_thread_clock_us(void)
 {
     LARGE_INTEGER ticks, per_second;
     QueryPerformanceCounter(&ticks);
@@ -97,9 +121,8 @@ static inline uint64_t fm_clock_us(void)
     return (uint64_t)((double)ticks.QuadPart * 1e6 / (double)per_second.QuadPart);
 }
 
-/* Return the number of forks between fm_fork_watch and this process. */
-static inline unsigned fm_fork_count(void) { return 0; }
-static inline void fm_fork_watch(void) {}
+/* Call `child` in each forked child, before fork returns there. */
+static inline void fm_thread_at_fork(void (*child)(void)) { (void)child; }
 
 #elif FM_THREADS
 
@@ -109,8 +132,8 @@ static inline void fm_fork_watch(void) {}
 #include <time.h>
 
 typedef pthread_t fm_thread, fm_thread_id;
-typedef pthread_mutex_t fm_mutex;
-typedef pthread_cond_t fm_cond;
+typedef pthread_mutex_t fm_thread_mutex;
+typedef pthread_cond_t fm_thread_cond;
 
 #define FM_THREAD_MAIN(name, argument) static void *name(void *argument)
 #define FM_THREAD_RETURN return NULL
@@ -130,7 +153,7 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
         sigdelset(&blocked, faults[i]);
     if (pthread_attr_init(&attributes) != 0)
         return 0;
-    pthread_attr_setstacksize(&attributes, FM_STACK_NBYTES);
+    pthread_attr_setstacksize(&attributes, FM_THREAD_STACK_NBYTES);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int failed = pthread_create(thread, &attributes, main, argument);
     if (failed == EINVAL) /* too small for the program's thread-local variables */
@@ -149,36 +172,62 @@ static inline int fm_thread_is(fm_thread_id id)
     return pthread_equal(id, pthread_self());
 }
 
-static inline void fm_mutex_init(fm_mutex *mutex) { pthread_mutex_init(mutex, NULL); }
-static inline void fm_mutex_destroy(fm_mutex *mutex) { pthread_mutex_destroy(mutex); }
-static inline void fm_mutex_unlock(fm_mutex *mutex) { pthread_mutex_unlock(mutex); }
+static inline void fm_thread_mutex_init(fm_thread_mutex *mutex)
+{
+    pthread_mutex_init(mutex, NULL);
+}
+
+static inline void fm_thread_mutex_destroy(fm_thread_mutex *mutex)
+{
+    pthread_mutex_destroy(mutex);
+}
+
+static inline void fm_thread_unlock(fm_thread_mutex *mutex)
+{
+    pthread_mutex_unlock(mutex);
+}
 
 /* A mutex is held for less than a microsecond, and to sleep and be woken takes 30 us.
    So spin briefly before sleeping. SRW locks do the same by themselves. */
-static inline void fm_mutex_lock(fm_mutex *mutex)
+static inline void fm_thread_lock(fm_thread_mutex *mutex)
 {
     for (int i = 0; i < 100; i++) {
         if (pthread_mutex_trylock(mutex) == 0)
             return;
-        FM_PAUSE();
+        FM_THREAD_PAUSE();
     }
     pthread_mutex_lock(mutex);
 }
 
-static inline void fm_cond_destroy(fm_cond *cond) { pthread_cond_destroy(cond); }
-static inline void fm_cond_wake_one(fm_cond *cond) { pthread_cond_signal(cond); }
-static inline void fm_cond_wake_all(fm_cond *cond) { pthread_cond_broadcast(cond); }
+static inline void fm_thread_cond_destroy(fm_thread_cond *cond)
+{
+    pthread_cond_destroy(cond);
+}
 
-static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
+static inline void fm_thread_wake_one(fm_thread_cond *cond)
+{
+    pthread_cond_signal(cond);
+}
+
+static inline void fm_thread_wake_all(fm_thread_cond *cond)
+{
+    pthread_cond_broadcast(cond);
+}
+
+static inline void fm_thread_wait(fm_thread_cond *cond, fm_thread_mutex *mutex)
 {
     pthread_cond_wait(cond, mutex);
 }
 
 #ifdef __APPLE__
 
-static inline void fm_cond_init(fm_cond *cond) { pthread_cond_init(cond, NULL); }
+static inline void fm_thread_cond_init(fm_thread_cond *cond)
+{
+    pthread_cond_init(cond, NULL);
+}
 
-static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+static inline int fm_thread_wait_ms(fm_thread_cond *cond, fm_thread_mutex *mutex,
+                                    unsigned ms)
 {
     struct timespec wait = {ms / 1000, (long)(ms % 1000) * 1000000};
     return pthread_cond_timedwait_relative_np(cond, mutex, &wait) != ETIMEDOUT;
@@ -188,7 +237,7 @@ static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 
 /* Use the monotonic clock, so that a change of the system's time neither prolongs nor
    shortens a wait. */
-static inline void fm_cond_init(fm_cond *cond)
+static inline void fm_thread_cond_init(fm_thread_cond *cond)
 {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -197,7 +246,8 @@ static inline void fm_cond_init(fm_cond *cond)
     pthread_condattr_destroy(&attributes);
 }
 
-static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+static inline int fm_thread_wait_ms(fm_thread_cond *cond, fm_thread_mutex *mutex,
+                                    unsigned ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -212,15 +262,14 @@ static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
 
 #endif
 
-static unsigned fm_forks;
-
-static inline void fm_fork_seen(void) { fm_forks++; }
-static inline unsigned fm_fork_count(void) { return fm_forks; }
-static inline void fm_fork_watch(void) { pthread_atfork(NULL, NULL, fm_fork_seen); }
+static inline void fm_thread_at_fork(void (*child)(void))
+{
+    pthread_atfork(NULL, NULL, child);
+}
 
 #else
 
-typedef char fm_thread, fm_thread_id, fm_mutex, fm_cond;
+typedef char fm_thread, fm_thread_id, fm_thread_mutex, fm_thread_cond;
 
 #define FM_THREAD_MAIN(name, argument) static void *name(void *argument)
 #define FM_THREAD_RETURN return NULL
@@ -236,29 +285,29 @@ static inline int fm_thread_start(fm_thread *thread, fm_thread_main main,
 static inline void fm_thread_join(fm_thread thread) { (void)thread; }
 static inline fm_thread_id fm_thread_self(void) { return 0; }
 static inline int fm_thread_is(fm_thread_id id) { return id == 0; }
-static inline void fm_mutex_init(fm_mutex *mutex) { (void)mutex; }
-static inline void fm_mutex_destroy(fm_mutex *mutex) { (void)mutex; }
-static inline void fm_mutex_lock(fm_mutex *mutex) { (void)mutex; }
-static inline void fm_mutex_unlock(fm_mutex *mutex) { (void)mutex; }
-static inline void fm_cond_init(fm_cond *cond) { (void)cond; }
-static inline void fm_cond_destroy(fm_cond *cond) { (void)cond; }
-static inline void fm_cond_wake_one(fm_cond *cond) { (void)cond; }
-static inline void fm_cond_wake_all(fm_cond *cond) { (void)cond; }
+static inline void fm_thread_mutex_init(fm_thread_mutex *mutex) { (void)mutex; }
+static inline void fm_thread_mutex_destroy(fm_thread_mutex *mutex) { (void)mutex; }
+static inline void fm_thread_lock(fm_thread_mutex *mutex) { (void)mutex; }
+static inline void fm_thread_unlock(fm_thread_mutex *mutex) { (void)mutex; }
+static inline void fm_thread_cond_init(fm_thread_cond *cond) { (void)cond; }
+static inline void fm_thread_cond_destroy(fm_thread_cond *cond) { (void)cond; }
+static inline void fm_thread_wake_one(fm_thread_cond *cond) { (void)cond; }
+static inline void fm_thread_wake_all(fm_thread_cond *cond) { (void)cond; }
 
 /* A single thread has nothing to wait for, and never does. */
-static inline void fm_cond_wait(fm_cond *cond, fm_mutex *mutex)
+static inline void fm_thread_wait(fm_thread_cond *cond, fm_thread_mutex *mutex)
 {
     (void)cond, (void)mutex;
 }
 
-static inline int fm_cond_wait_ms(fm_cond *cond, fm_mutex *mutex, unsigned ms)
+static inline int fm_thread_wait_ms(fm_thread_cond *cond, fm_thread_mutex *mutex,
+                                    unsigned ms)
 {
     (void)cond, (void)mutex, (void)ms;
     return 0;
 }
 
-static inline unsigned fm_fork_count(void) { return 0; }
-static inline void fm_fork_watch(void) {}
+static inline void fm_thread_at_fork(void (*child)(void)) { (void)child; }
 
 #endif
 
@@ -267,7 +316,7 @@ static inline void fm_fork_watch(void) {}
 #include <time.h>
 
 /* Return the microseconds since a fixed moment. */
-static inline uint64_t fm_clock_us(void)
+static inline uint64_t fm_thread_clock_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -12,9 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DRIVER = ROOT / "tests" / "helpers" / "pipeline_driver.c"
 PIPELINE = ROOT / "src" / "pipeline.c"
-OTHERS = [ROOT / "src" / f"{name}.c" for name in "batch convert faults filemap".split()]
-OTHERS += [ROOT / "src" / f"{name}.c" for name in "order parts slots".split()]
-OTHERS += sorted((ROOT / "src" / "augment").glob("*.c"))
+OTHERS = sorted({*(ROOT / "src").rglob("*.c")} - {PIPELINE})
 FLAGS = ["-std=c11", "-O0", "-g", "-ffp-contract=off", "-Wall", "-Wextra", "-Wshadow"]
 BUILDS = {
     "threads": ["-fsanitize=thread"],

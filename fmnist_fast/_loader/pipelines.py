@@ -89,7 +89,7 @@ class Pipelines:
             self._batches = reference
 
     def close(self) -> None:
-        """Join the threads of all pipelines."""
+        """Stop the workers of all pipelines."""
         with self.lock:
             pipelines = [self.newest, *(older() for older in self._older)]
         for pipeline in pipelines:

@@ -266,7 +266,7 @@ class Adapter(Suggesting):
         return self._array(images)
 
     def close(self) -> None:
-        """Join the worker threads. Iterators in use then raise RuntimeError.
+        """Stop the workers. Iterators in use then raise RuntimeError.
 
         A loader for a CUDA device also waits until the device has read all batches.
         """

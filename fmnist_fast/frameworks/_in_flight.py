@@ -236,7 +236,7 @@ class InFlight:
         return buffer
 
     def close(self) -> None:
-        """Join the worker threads, and wait until the device has read all batches."""
+        """Stop the workers, and wait until the device has read all batches."""
         self.loader.close()
         with self._lock:
             for buffer in self._ring:

@@ -12,7 +12,7 @@ cdef dict LABEL_ARRAYS = {
 address_of = operator.attrgetter("ctypes.data")
 
 
-@cython.no_gc_clear  # threads read the arrays until __dealloc__ has joined them
+@cython.no_gc_clear  # workers read the arrays until __dealloc__ has stopped them
 cdef class Pipeline:
     """Worker threads and slots for one dataset and one set of options.
 
@@ -91,7 +91,7 @@ cdef class Pipeline:
 
     cdef int set_source(self, fm_source *source) except -1:
         cdef cnp.ndarray begins, addresses
-        begins = np.cumsum([0, *map(len, self.parts)], dtype=np.uint64)
+        begins = np.array([0, *accumulate(map(len, self.parts))], dtype=np.uint64)
         addresses = np.array([*map(address_of, self.parts)], dtype=np.uintp)
         self.begins, self.addresses = begins, addresses
         _, height, width = self.parts[0].shape
@@ -104,7 +104,7 @@ cdef class Pipeline:
         return 0
 
     def __del__(self):
-        """Join the threads before anything that they read is freed.
+        """Stop the workers before anything that they read is freed.
 
         This is C code. Python code would run signal handlers, and Ctrl-C would be lost.
         """
@@ -170,7 +170,7 @@ cdef class Pipeline:
         return 0
 
     def close(self):
-        """Join the threads. Batches that are still held stay valid."""
+        """Stop the workers. Batches that are still held stay valid."""
         cdef fm_status status
         with nogil:
             status = fm_pipeline_close(self.pipeline)

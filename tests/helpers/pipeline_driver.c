@@ -1,4 +1,4 @@
-/* A program that uses src/pipeline.c from several threads, without Python. Built with
+/* A program that uses pipelines from several threads, without Python. Built with
    sanitizers, it finds races and wrong accesses (tests/test_pipeline_driver.py).
 
        pipeline_driver ROUNDS
@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "faults.h"
 #include "filemap.h"
 #include "pipeline.h"
+#include "pool.h"
 #include "thread.h"
 
 #define N_IMAGES 1000
@@ -38,6 +40,13 @@ const char *__tsan_default_suppressions(void)
     return "race:give_zeros\nrace:rearm\n";
 }
 
+/* It needs a long history to know by which function the bytes were written. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "history_size=7";
+}
+
 static uint8_t images[N_IMAGES * IMAGE_NBYTES];
 static int32_t labels[N_IMAGES];
 static uint64_t begins[2] = {0, N_IMAGES};
@@ -52,20 +61,45 @@ static void fill_dataset(void)
     }
 }
 
+/* A program that inverts images twice, once in a group, so that they stay the same. */
+#define N_TRANSFORMS 3
+static uint64_t program[1024];
+
+/* Make the program somewhere else, copy its bytes, and overwrite the original. A pointer
+   in the program would then point to nothing. */
+static void make_program(void)
+{
+    const size_t nbytes = fm_program_nbytes(N_TRANSFORMS);
+    struct fm_program *original = (struct fm_program *)calloc(1, nbytes);
+    CHECK(original != NULL && nbytes <= sizeof program);
+    struct fm_transform *transforms = (struct fm_transform *)(original + 1);
+    for (int i = 0; i < N_TRANSFORMS; i++) {
+        transforms[i].kind = i == 0 ? FM_TRANSFORM_GROUP : FM_TRANSFORM_TONE;
+        transforms[i].n_inner = i == 0;
+        transforms[i].threshold = (uint64_t)1 << 32;
+        if (i > 0)
+            transforms[i].tone.kind = FM_TONE_INVERT;
+    }
+    original->in.height = original->in.width = 28;
+    original->in.channels = 1;
+    original->out = original->in;
+    original->dtype = FM_UINT8;
+    original->label_dtype = FM_LABEL_INT64;
+    original->n_transforms = N_TRANSFORMS;
+    fm_program_prepare(original);
+    memcpy(program, original, nbytes);
+    memset(original, 0xFF, nbytes);
+    free(original);
+}
+
 static struct fm_pipeline *new_pipeline(uint64_t batch_size, int n_threads)
 {
-    struct fm_plan plan = {.parts = {1, begins, parts, IMAGE_NBYTES},
-                           .labels = labels,
-                           .n_pixels = IMAGE_NBYTES,
-                           .labels_in = FM_LABEL_INT32,
-                           .labels_out = FM_LABEL_INT64,
-                           .n_classes = N_IMAGES,
-                           .dtype = FM_UINT8,
-                           .scale = 1.0f};
-    struct fm_slot_layout layout;
-    fm_plan_select(&plan, (size_t)batch_size, fm_cpu_detect());
-    CHECK(fm_slots_layout(&plan, batch_size, &layout) == FM_OK);
-    struct fm_pipeline *p = fm_pipeline_new(&plan, &layout, n_threads, 4, NULL, 0);
+    struct fm_job job = {.source = {.images = {1, begins, parts, IMAGE_NBYTES},
+                                    .labels = labels,
+                                    .label_dtype = FM_LABEL_INT32},
+                         .program = (const struct fm_program *)program};
+    CHECK(fm_batch_prepare(&job, batch_size, fm_cpu_detect(), NULL) == FM_OK);
+    struct fm_pipeline *p = fm_pipeline_new(&job, n_threads, 4, NULL, 0);
     CHECK(p != NULL);
     return p;
 }
@@ -75,19 +109,23 @@ static enum fm_status start(struct fm_pipeline *p, uint64_t batch_size,
 {
     struct fm_epoch epoch = {.seed = 0, .number = 0};
     const struct fm_batching batching = {0, N_IMAGES, batch_size, 0, 1, FM_LAST_SHORT};
-    fm_order_init(&epoch.order, N_IMAGES, 0, 0, 0, 0);
+    fm_sampler_init(&epoch.sampler, FM_SAMPLER_PLAIN, N_IMAGES, 0, 0, 0);
     return fm_pipeline_start(p, &epoch, &batching, ticket);
 }
 
-static void check_batch(const struct fm_slot *slot, uint64_t first, uint64_t n_rows)
+static void check_batch(const struct fm_slot *slot, uint64_t batch_size, uint64_t first,
+                        uint64_t n_rows)
 {
+    const uint64_t row_nbytes[FM_N_FIELDS] = {IMAGE_NBYTES, 8};
+    struct fm_record record;
+    CHECK(fm_record_init(&record, batch_size, row_nbytes) == FM_OK);
     for (uint64_t i = 0; i < n_rows; i++) {
         int64_t label;
-        memcpy(&label, slot->labels + 8 * i, 8);
+        memcpy(&label, fm_record_row(&record, FM_FIELD_LABELS, i, slot->memory), 8);
         CHECK(label == (int64_t)(first + i));
     }
-    CHECK(memcmp(slot->images, images + first * IMAGE_NBYTES,
-                 (size_t)n_rows * IMAGE_NBYTES) == 0);
+    CHECK(memcmp(fm_record_row(&record, FM_FIELD_IMAGES, 0, slot->memory),
+                 images + first * IMAGE_NBYTES, (size_t)n_rows * IMAGE_NBYTES) == 0);
 }
 
 /* A consumer: the epoch from which it takes batches, and its rows so far. */
@@ -112,7 +150,7 @@ static enum fm_status take_batches(struct consumer *c, int most)
         while (status == FM_PIPELINE_WAITING);
         if (status != FM_OK)
             return status;
-        check_batch(slot, index * c->batch_size, n_rows);
+        check_batch(slot, c->batch_size, index * c->batch_size, n_rows);
         c->n_rows += n_rows;
         fm_pipeline_give(c->pipeline, slot);
     }
@@ -121,14 +159,15 @@ static enum fm_status take_batches(struct consumer *c, int most)
 
 FM_THREAD_MAIN(take_all, argument)
 {
-    CHECK(take_batches(argument, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
+    struct consumer *c = (struct consumer *)argument;
+    CHECK(take_batches(c, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
     FM_THREAD_RETURN;
 }
 
 /* Start epochs that other threads end, and take some of their batches. */
 FM_THREAD_MAIN(start_many, argument)
 {
-    struct consumer *c = argument;
+    struct consumer *c = (struct consumer *)argument;
     for (int i = 0; i < c->n_rounds; i++) {
         CHECK(start(c->pipeline, c->batch_size, &c->ticket) == FM_OK);
         take_batches(c, i % 7);
@@ -140,7 +179,7 @@ FM_THREAD_MAIN(start_many, argument)
 
 FM_THREAD_MAIN(close_it, argument)
 {
-    struct consumer *c = argument;
+    struct consumer *c = (struct consumer *)argument;
     struct fm_pipeline_state state;
     take_batches(c, 2);
     fm_pipeline_close(c->pipeline);
@@ -224,7 +263,7 @@ static void test_closes_from_many_threads(uint64_t batch_size)
 
 FM_THREAD_MAIN(give_back, argument)
 {
-    void **both = argument;
+    void **both = (void **)argument;
     fm_pipeline_give(both[0], both[1]);
     FM_THREAD_RETURN;
 }
@@ -254,9 +293,108 @@ static void test_slots_outlive_the_pipeline(void)
     for (int i = 0; i < n_started; i++)
         fm_thread_join(threads[i]);
     for (int i = n_started; i < 4; i++) {
-        check_batch(lent[i][1], (uint64_t)i * 10, 10);
+        check_batch(lent[i][1], 10, (uint64_t)i * 10, 10);
         give_back(lent[i]);
     }
+}
+
+/* Make, start and free pipelines, each of which shares the pool with those of other
+   threads. Some are the last ones for a moment, and join the threads. */
+FM_THREAD_MAIN(use_many, argument)
+{
+    const int n_rounds = ((struct consumer *)argument)->n_rounds;
+    for (int i = 0; i < n_rounds; i++) {
+        const uint64_t batch_size = i % 3 == 0 ? 900 : i % 3 == 1 ? 16 : 1;
+        struct consumer c = {.pipeline = new_pipeline(batch_size, 1 + i % 4),
+                             .batch_size = batch_size};
+        CHECK(start(c.pipeline, batch_size, &c.ticket) == FM_OK);
+        if (i % 4 == 0)
+            CHECK(take_batches(&c, N_IMAGES + 1) == FM_PIPELINE_FINISHED);
+        else
+            take_batches(&c, i % 5);
+        if (i % 5 == 0)
+            fm_pipeline_cancel(c.pipeline, c.ticket);
+        if (i % 7 == 0)
+            CHECK(start(c.pipeline, batch_size, &c.ticket) == FM_OK);
+        fm_pipeline_free(c.pipeline);
+    }
+    FM_THREAD_RETURN;
+}
+
+/* Take batches from several pipelines in turns, in one thread. */
+static void take_in_turns(int n_rounds)
+{
+    struct consumer c[3];
+    for (int i = 0; i < 3; i++) {
+        const struct consumer model = {.pipeline = new_pipeline(16, 1 + i),
+                                       .batch_size = 16};
+        c[i] = model;
+    }
+    for (int round = 0; round < n_rounds; round++) {
+        for (int i = 0; i < 3; i++) {
+            CHECK(start(c[i].pipeline, 16, &c[i].ticket) == FM_OK);
+            c[i].n_rows = 0;
+        }
+        for (int k = 0; k <= N_IMAGES / 16; k++)
+            for (int i = 0; i < 3; i++)
+                CHECK(take_batches(&c[i], 1) == FM_OK);
+        for (int i = 0; i < 3; i++)
+            CHECK(c[i].n_rows == N_IMAGES);
+    }
+    for (int i = 0; i < 3; i++)
+        fm_pipeline_free(c[i].pipeline);
+}
+
+/* In a child, the parent's pipelines are useless, and new ones get threads. */
+static void use_in_child(struct consumer *parents)
+{
+    uint64_t ticket;
+    struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
+    CHECK(start(parents->pipeline, 16, &ticket) == FM_PIPELINE_FORKED);
+    fm_pipeline_cancel(parents->pipeline, parents->ticket);
+    fm_pipeline_free(parents->pipeline);
+#ifndef __SANITIZE_THREAD__ /* ThreadSanitizer has no threads in a forked child */
+    CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+    CHECK(take_batches(&c, N_IMAGES) == FM_PIPELINE_FINISHED && c.n_rows == N_IMAGES);
+#endif
+    fm_pipeline_free(c.pipeline);
+}
+
+/* Fork while workers fill, and while other threads use the pool. */
+FM_THREAD_MAIN(fork_many, argument)
+{
+    const int n_rounds = ((struct consumer *)argument)->n_rounds;
+    for (int i = 0; i < n_rounds; i++) {
+        int status;
+        struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
+        CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+        take_batches(&c, i % 4);
+        const pid_t child = fork();
+        if (child == 0) {
+            use_in_child(&c);
+            _exit(0);
+        }
+        CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+        CHECK(take_batches(&c, N_IMAGES) == FM_PIPELINE_FINISHED);
+        CHECK(c.n_rows == N_IMAGES);
+        fm_pipeline_free(c.pipeline);
+    }
+    FM_THREAD_RETURN;
+}
+
+static void test_pipelines_share_the_pool(int n_rounds)
+{
+    const struct consumer model = {.n_rounds = n_rounds};
+    take_in_turns(n_rounds);
+    run(use_many, &model, 1);
+    run(use_many, &model, 4);
+    if (FM_THREADS) /* otherwise a child may go on with its parent's pipelines */
+        run(fork_many, &model, 1);
+    fm_pool_acquire();
+    CHECK(fm_pool_start(3, 100) == (FM_THREADS ? 3 : 0));
+    CHECK(fm_pool_start(2, 5000) == (FM_THREADS ? 2 : 0));
+    run(use_many, &model, 3);
+    fm_pool_release();
 }
 
 FM_THREAD_MAIN(take_until_damage, argument)
@@ -301,6 +439,7 @@ int main(int argc, char **argv)
     fm_pipeline_setup();
     fm_faults_setup(NULL);
     fill_dataset();
+    make_program();
     for (int n_threads = 1; n_threads <= 3; n_threads++)
         for (int n_consumers = 1; n_consumers <= MAX_THREADS; n_consumers *= 2) {
             test_each_batch_is_taken_once(1, n_threads, n_consumers, n_rounds / 10);
@@ -314,6 +453,7 @@ int main(int argc, char **argv)
         test_closes_from_many_threads(i % 2 ? 16 : 900);
         test_slots_outlive_the_pipeline();
     }
+    test_pipelines_share_the_pool(2 * n_rounds);
     for (int i = 0; i < 3 * n_rounds; i++)
         test_batches_have_no_zeros(i % 2 ? 16 : 200, 1 + i % 3, 1 + i % 4, i % 5 < 2);
     return 0;

@@ -13,7 +13,8 @@ from setuptools.errors import BaseError, CCompilerError, CompileError
 
 KERNELS = "batch convert faults filemap gzip idx order parts photos pipeline png slots"
 KERNELS += " stats"
-AUGMENT = "crop elastic erase filter mix noise quads resample steps tone warp words"
+AUGMENT = "crop elastic erase filter mix noise points quads resample steps tone warp"
+AUGMENT += " words"
 
 NO_COMPILER = """building fmnist_fast requires {}.
 Install a C compiler and Python's headers, then run the same command again:

@@ -12,7 +12,7 @@ static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
 }
 
 void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
-                     uint8_t *pixels)
+                   uint8_t *pixels)
 {
     pixels += box->top * width + box->left;
     for (size_t row = 0; row < box->height; row++)

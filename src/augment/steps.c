@@ -318,7 +318,8 @@ static void cutout(struct canvas *canvas, const struct fm_cutout *step,
 {
     struct fm_box box;
     begin_window(canvas);
-    fm_erase_draw_cutout(step, canvas->window.height, canvas->window.width, draws, &box);
+    fm_erase_draw_cutout(step, canvas->window.height, canvas->window.width, draws,
+                         &box);
     erase(canvas, &box, step->value);
 }
 

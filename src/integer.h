@@ -28,14 +28,11 @@ FM_INLINE int64_t fm_integer_clip(int64_t x, int64_t low, int64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Reflect index i into a side of n pixels, without repeating the edge pixel. */
-FM_INLINE size_t fm_integer_reflect(int64_t i, int64_t n)
+/* Reflect index i into [0, n), without repeating the first or the last index.
+   Not checked: -n < i < 2 n - 1. */
+FM_INLINE int64_t fm_integer_reflect(int64_t i, int64_t n)
 {
-    const int64_t period = 2 * (n - 1);
-    i = i < 0 ? -i : i;
-    if (i > period) /* rare, and a division is slow */
-        i = n > 1 ? i % period : 0;
-    return (size_t)(i < n ? i : period - i);
+    return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i;
 }
 
 #endif

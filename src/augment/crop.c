@@ -47,7 +47,7 @@ FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
     }
 }
 
-/* Copy a crop of any size and padding. */
+/* Copy a crop of any size and padding, as fm_crop_fn does. */
 FM_INLINE void copy(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_cut *cut, uint8_t *restrict out)
 {
@@ -72,6 +72,11 @@ FM_INLINE void copy(const uint8_t *restrict in, size_t height, size_t width,
     }
     fm_crop_paint(&cut->hole, cut->hole_value, cut->width, out);
 }
+
+FM_LEVELS(copy,
+          (const uint8_t *restrict in, size_t height, size_t width,
+           const struct fm_cut *cut, uint8_t *restrict out),
+          (in, height, width, cut, out));
 
 #if FM_X86_LEVELS
 
@@ -190,13 +195,13 @@ static void copy_narrow(const uint8_t *restrict in, size_t height, size_t width,
 }
 
 FM_TARGET_AVX2
-FM_INLINE void copy_avx2(const uint8_t *restrict in, size_t height, size_t width,
+FM_INLINE void crop_avx2(const uint8_t *restrict in, size_t height, size_t width,
                          const struct fm_cut *cut, uint8_t *restrict out)
 {
     if (cut->width <= LANES && cut->mode == FM_PAD_CONSTANT)
         copy_narrow(in, height, width, cut, out);
     else
-        copy(in, height, width, cut, out);
+        copy_levels[FM_CPU_AVX2](in, height, width, cut, out);
 }
 
 #endif
@@ -204,7 +209,8 @@ FM_INLINE void copy_avx2(const uint8_t *restrict in, size_t height, size_t width
 FM_LEVELS_OF(crop,
              (const uint8_t *restrict in, size_t height, size_t width,
               const struct fm_cut *cut, uint8_t *restrict out),
-             (in, height, width, cut, out), copy, copy_avx2, copy_avx2);
+             (in, height, width, cut, out), copy_levels[FM_CPU_BASELINE], crop_avx2,
+             crop_avx2);
 
 fm_crop_fn *fm_crop_select(enum fm_cpu_level level)
 {

@@ -78,6 +78,16 @@ FM_LEVELS(fill_noise,
 
 #define SUMS (LANES / FM_LANES_COUNT)
 
+/* Return the row that lies at row i of n, reflected as often as it takes. */
+FM_INLINE size_t row_at(int64_t i, int64_t n)
+{
+    const int64_t period = 2 * (n - 1);
+    i = i < 0 ? -i : i;
+    if (i > period) /* rare, and a division is slow */
+        i = n > 1 ? i % period : 0;
+    return (size_t)fm_integer_reflect(i, n);
+}
+
 /* Filter columns. in, out: float32 (n, n_lanes), rows stride_of(n_lanes / 2) apart.
    Four sums are kept at once, because each sum waits for its own previous value.
    In numpy: one pass of the filter in elastic.h, along axis 0.
@@ -89,20 +99,19 @@ FM_INLINE void box_columns(const float *restrict in, size_t n, size_t n_lanes,
     const int64_t r = box.radius, side = (int64_t)n;
     const size_t stride = stride_of(n_lanes / 2);
     for (size_t lane = 0; lane < n_lanes; lane += LANES) {
-        const float *from = in + lane;
         fm_lanes sums[SUMS];
         for (int k = 0; k < SUMS; k++)
             sums[k] = zero;
         for (int64_t i = -1 - r; i < r; i++) {
-            const float *row = from + fm_integer_reflect(i, side) * stride;
+            const float *row = in + lane + row_at(i, side) * stride;
             for (int k = 0; k < SUMS; k++)
                 sums[k] =
                     fm_lanes_add(sums[k], fm_lanes_load(row + k * FM_LANES_COUNT));
         }
         for (int64_t i = 0; i < side; i++) {
-            const float *first = from + fm_integer_reflect(i - r - 1, side) * stride;
-            const float *last = from + fm_integer_reflect(i + r, side) * stride;
-            const float *next = from + fm_integer_reflect(i + r + 1, side) * stride;
+            const float *first = in + lane + row_at(i - r - 1, side) * stride;
+            const float *last = in + lane + row_at(i + r, side) * stride;
+            const float *next = in + lane + row_at(i + r + 1, side) * stride;
             float *to = out + lane + (size_t)i * stride;
             for (int k = 0; k < SUMS; k++) {
                 const int at = k * FM_LANES_COUNT;
@@ -191,6 +200,6 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
     int32_t *places = (int32_t *)rows[1];
     displace_levels[level](rows[0], height, along, (float)(elastic->alpha_x / 2 * ONE),
                            (float)(elastic->alpha_y / 2 * ONE), places);
-    for (size_t y = 0; y < height; y++, places += stride_of(along))
-        fm_points_read(&quads, places, places + along, width, out + y * width);
+    fm_points_read(&quads, places, places + along, stride_of(along), height, width,
+                   out);
 }

@@ -6,10 +6,12 @@
 /* ---- points ---------------------------------------------------------------------- */
 
 FM_INLINE void read_points(const struct fm_quads *quads, const int32_t *restrict x,
-                           const int32_t *restrict y, size_t n, uint8_t *restrict out)
+                           const int32_t *restrict y, size_t stride, size_t n_rows,
+                           size_t width, uint8_t *restrict out)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = fm_quads_pixel(quads, x[i], y[i]);
+    for (size_t row = 0; row < n_rows; row++, x += stride, y += stride, out += width)
+        for (size_t i = 0; i < width; i++)
+            out[i] = fm_quads_pixel(quads, x[i], y[i]);
 }
 
 #if FM_X86_LEVELS
@@ -81,36 +83,41 @@ static inline void store_sixteen(__m256i a, __m256i b, uint8_t *out)
     _mm_storeu_si128((__m128i *)out, bytes);
 }
 
+/* Sixteen points at once. A store may run into the next row, which is written later. */
 FM_TARGET_AVX2
 FM_INLINE void read_points_avx2(const struct fm_quads *quads, const int32_t *restrict x,
-                                const int32_t *restrict y, size_t n,
-                                uint8_t *restrict out)
+                                const int32_t *restrict y, size_t stride, size_t n_rows,
+                                size_t width, uint8_t *restrict out)
 {
     const struct reader reader = reader_of(quads);
-    for (size_t i = 0; i < n; i += 16) {
-        __m256i eights[2];
-        for (int k = 0; k < 2; k++) {
-            const __m256i *xs = (const __m256i *)(x + i + 8 * k);
-            const __m256i *ys = (const __m256i *)(y + i + 8 * k);
-            eights[k] = read_eight(
-                &reader, _mm256_add_epi32(_mm256_loadu_si256(xs), reader.half),
-                _mm256_add_epi32(_mm256_loadu_si256(ys), reader.half));
+    for (size_t row = 0; row < n_rows; row++, x += stride, y += stride, out += width)
+        for (size_t i = 0; i < width; i += 16) {
+            __m256i eights[2];
+            for (int k = 0; k < 2; k++) {
+                const __m256i *xs = (const __m256i *)(x + i + 8 * k);
+                const __m256i *ys = (const __m256i *)(y + i + 8 * k);
+                eights[k] = read_eight(
+                    &reader, _mm256_add_epi32(_mm256_loadu_si256(xs), reader.half),
+                    _mm256_add_epi32(_mm256_loadu_si256(ys), reader.half));
+            }
+            store_sixteen(eights[0], eights[1], out + i);
         }
-        store_sixteen(eights[0], eights[1], out + i);
-    }
 }
 
 #endif
 
 FM_LEVELS_OF(read_points,
              (const struct fm_quads *quads, const int32_t *restrict x,
-              const int32_t *restrict y, size_t n, uint8_t *restrict out),
-             (quads, x, y, n, out), read_points, read_points_avx2, read_points_avx2);
+              const int32_t *restrict y, size_t stride, size_t n_rows, size_t width,
+              uint8_t *restrict out),
+             (quads, x, y, stride, n_rows, width, out), read_points, read_points_avx2,
+             read_points_avx2);
 
 void fm_points_read(const struct fm_quads *quads, const int32_t *restrict x,
-                    const int32_t *restrict y, size_t n, uint8_t *restrict out)
+                    const int32_t *restrict y, size_t stride, size_t n_rows,
+                    size_t width, uint8_t *restrict out)
 {
-    read_points_levels[quads->level](quads, x, y, n, out);
+    read_points_levels[quads->level](quads, x, y, stride, n_rows, width, out);
 }
 
 /* ---- lattices -------------------------------------------------------------------- */
@@ -133,7 +140,7 @@ static void read_row(const struct fm_quads *quads, const struct fm_lattice *at,
     int32_t *xs = work, *ys = work + width;
     fill_places(at->x, at->column_x, quads->max_x, width, xs);
     fill_places(at->y, at->column_y, quads->max_y, width, ys);
-    fm_points_read(quads, xs, ys, width, out);
+    fm_points_read(quads, xs, ys, width, 1, width, out);
 }
 
 FM_INLINE void read_lattice(const struct fm_quads *quads, struct fm_lattice at,
@@ -160,9 +167,9 @@ static int is_near(int64_t first, int64_t column, size_t n)
 /* Read the points (x + i * column_x, y + i * column_y) of a row, sixteen at once. Up to
    15 more are read and written. */
 FM_TARGET_AVX2
-static void read_row_avx2(const struct reader *shared, int32_t x, int32_t y,
-                          int32_t column_x, int32_t column_y, size_t n,
-                          uint8_t *restrict out)
+FM_INLINE void read_row_avx2(const struct reader *shared, int32_t x, int32_t y,
+                             int32_t column_x, int32_t column_y, size_t n,
+                             uint8_t *restrict out)
 {
     const struct reader reader = *shared;
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -4,13 +4,15 @@
 
 #include "quads.h"
 
-/* Read n points. x, y: int32 (n,), in fixed point; out: uint8 (n,). Up to 15 more
-   points are read, whatever their values, and as many pixels are written.
-   In numpy: out[i] = the source at (x[i], y[i]), clipped to the fill around it; see
+/* Read rows of points. x, y: int32 (n_rows, width), in fixed point, rows `stride` apart;
+   out: uint8 (n_rows, width). Up to 15 more points of a row are read, whatever their
+   values, and as many pixels are written.
+   In numpy: out = the source at (x, y), clipped to the fill around it; see
    tests/reference_geometry.py.
    Not checked: room for the 15 more points and pixels. */
 void fm_points_read(const struct fm_quads *quads, const int32_t *restrict x,
-                    const int32_t *restrict y, size_t n, uint8_t *restrict out);
+                    const int32_t *restrict y, size_t stride, size_t n_rows,
+                    size_t width, uint8_t *restrict out);
 
 /* A lattice of points, one for each output pixel. */
 struct fm_lattice {

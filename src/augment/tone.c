@@ -59,8 +59,12 @@ FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256
     while (brightest > 0 && counts[0][brightest] == 0)
         brightest--;
     const uint64_t n_each = (n - counts[0][brightest]) / 255;
-    for (int v = 0; v < 256; v++)
-        table[v] = fm_tone_equalize(v, below[v], n_each);
+    const double half = (double)(n_each / 2) + 0.5;
+    const double inverse = 1.0 / (double)(n_each ? n_each : 1);
+    for (int v = 0; v < 256; v++) {
+        const double level = fm_tone_equalize(below[v], half, inverse);
+        table[v] = (uint8_t)(n_each ? (int32_t)level : v);
+    }
 }
 
 FM_INLINE void make_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,

@@ -72,16 +72,15 @@ FM_INLINE uint8_t fm_tone_autocontrast(int v, int low, int high)
     return low < high ? fm_tone_cut((float)(v - low) / scale) : (uint8_t)v;
 }
 
-/* n_below: pixels of the image below v. n_each: pixels for each gray level of a flat
-   histogram; 0 changes nothing.
+/* n_below: pixels of the image below the gray level. n_each: pixels for each gray level
+   of a flat histogram; half: n_each / 2 as an integer, + 0.5; inverse: 1 / n_each.
    The value is (n_below + n_each / 2) / n_each without a division. The added half keeps
-   the product farther from integers than its rounding errors reach. */
-FM_INLINE uint8_t fm_tone_equalize(int v, uint32_t n_below, uint64_t n_each)
+   the product farther from integers than its rounding errors reach. The caller truncates
+   it: vectors clip doubles faster than what was truncated. */
+FM_INLINE double fm_tone_equalize(uint32_t n_below, double half, double inverse)
 {
-    const double half = (double)(n_each / 2) + 0.5;
-    const double inverse = 1.0 / (double)(n_each ? n_each : 1);
     const double level = ((double)n_below + half) * inverse;
-    return (uint8_t)(n_each ? (int32_t)(level > 255.0 ? 255.0 : level) : v);
+    return level > 255.0 ? 255.0 : level;
 }
 
 /* Return whether the table depends on the image. If it does, all earlier transforms

@@ -1,7 +1,7 @@
 """The core is written in the part of C that is also C++.
 
-Compilers for devices take C++, and the kernels are to be the same there. Files that need
-the operating system stay in C.
+Compilers for devices take C++, and the kernels are to be the same there. Files that
+need the operating system stay in C.
 """
 
 import shutil

@@ -73,7 +73,8 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
         float *const row = rows + y * stride;
         for (size_t k = 0; k < size_y; k++) {
             int64_t from = (int64_t)(y + k) - (int64_t)(size_y / 2);
-            sources[k] = image + (size_t)fm_integer_reflect(from, (int64_t)height) * width;
+            from = fm_integer_reflect(from, (int64_t)height);
+            sources[k] = image + (size_t)from * width;
         }
         for (size_t x = 0; x < width; x += LANES) {
             fm_lanes sum = {0};

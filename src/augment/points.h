@@ -4,9 +4,9 @@
 
 #include "quads.h"
 
-/* Read rows of points. x, y: int32 (n_rows, width), in fixed point, rows `stride` apart;
-   out: uint8 (n_rows, width). Up to 15 more points of a row are read, whatever their
-   values, and as many pixels are written.
+/* Read rows of points. x, y: int32 (n_rows, width), in fixed point, rows `stride`
+   apart; out: uint8 (n_rows, width). Up to 15 more points of a row are read, whatever
+   their values, and as many pixels are written.
    In numpy: out = the source at (x, y), clipped to the fill around it; see
    tests/reference_geometry.py.
    Not checked: room for the 15 more points and pixels. */

@@ -75,8 +75,8 @@ FM_INLINE uint8_t fm_tone_autocontrast(int v, int low, int high)
 /* n_below: pixels of the image below the gray level. n_each: pixels for each gray level
    of a flat histogram; half: n_each / 2 as an integer, + 0.5; inverse: 1 / n_each.
    The value is (n_below + n_each / 2) / n_each without a division. The added half keeps
-   the product farther from integers than its rounding errors reach. The caller truncates
-   it: vectors clip doubles faster than what was truncated. */
+   the product farther from integers than its rounding errors reach. The caller
+   truncates the value: vectors do this faster after clipping than before. */
 FM_INLINE double fm_tone_equalize(uint32_t n_below, double half, double inverse)
 {
     const double level = ((double)n_below + half) * inverse;

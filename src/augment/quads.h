@@ -14,8 +14,8 @@ enum fm_interpolation { FM_NEAREST = 0, FM_BILINEAR = 1 };
 /* One pixel, in the fixed-point coordinates of points: 16 bits are the fraction. */
 #define FM_QUADS_ONE 65536
 
-/* What is added to a coordinate before it is cut to the nearest pixel, or to the 7 bits
-   of its weight. */
+/* One of these is added to a coordinate before it is cut, to the nearest pixel or to
+   the 7 bits of its weight. */
 #define FM_QUADS_HALF_PIXEL (FM_QUADS_ONE / 2)
 #define FM_QUADS_HALF_WEIGHT (1 << 8)
 

@@ -3,8 +3,8 @@
 #include "crop.h"
 
 /* Return the source row that output row `row` is copied from, or NULL for fill. */
-static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
-                                 const struct fm_cut *cut, size_t row)
+FM_INLINE const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
+                                    const struct fm_cut *cut, size_t row)
 {
     int64_t y = cut->flip_y ? (int64_t)(cut->height - 1 - row) : (int64_t)row;
     y = fm_crop_source_index(cut->top + y, (int64_t)height, cut->mode);

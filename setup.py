@@ -12,8 +12,9 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
 KERNELS = "batch batching blocks convert faults fill filemap gzip idx labels parts"
-KERNELS += " photos pipeline plan png pool program record sampler slots source stats window"
-AUGMENT = "crop elastic erase filter mix noise quads resample tone warp words"
+KERNELS += " photos pipeline plan png pool program record sampler slots source stats"
+KERNELS += " window"
+AUGMENT = "crop elastic erase filter mix noise points quads resample tone warp words"
 
 NO_COMPILER = """building fmnist_fast requires {}.
 Install a C compiler and Python's headers, then run the same command again:

@@ -1,15 +1,8 @@
-/* Pixel conversion; see convert.h. Each output type has a body, which is compiled for
-   each instruction set or written by hand for one.
+/* Pixel conversion; see convert.h. Each data type has bodies, which are compiled for an
+   instruction set or written by hand for it.
    The build turns off the contraction of a * b + c into one rounding, so that all of
-   them give the same bits. Without F16C, rounding to float16 uses the encoding of IEEE
-   754: add half a unit to the significand, and let the carry reach the exponent. */
+   them give the same bits. */
 #include "convert.h"
-
-#include <string.h>
-
-#if FM_X86_LEVELS
-#include <immintrin.h>
-#endif
 
 FM_INLINE void to_float32(const uint8_t *restrict in, size_t n, float scale, float bias,
                           float *restrict out)
@@ -18,46 +11,18 @@ FM_INLINE void to_float32(const uint8_t *restrict in, size_t n, float scale, flo
         out[i] = (float)in[i] * scale + bias;
 }
 
-FM_INLINE uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-FM_INLINE uint16_t bfloat16_of(float x)
-{
-    uint32_t bits = bits_of(x);
-    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1)) >> 16);
-}
-
 FM_INLINE void to_bfloat16(const uint8_t *restrict in, size_t n, float scale,
                            float bias, uint16_t *restrict out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = bfloat16_of((float)in[i] * scale + bias);
-}
-
-/* Compute all three cases and choose one, so that loops stay vector code. */
-FM_INLINE uint16_t float16_of(float x)
-{
-    uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
-    /* At least 2**-14: change the exponent's bias from 127 to 15, round off 13 bits. */
-    uint32_t half = (size - 0x38000000u + 0x0FFFu + (size >> 13 & 1)) >> 13;
-    /* Below 2**-14 (subnormal): adding 0.5 leaves units of 2**-24 in the low bits. */
-    float magnitude;
-    memcpy(&magnitude, &size, sizeof magnitude);
-    uint32_t subnormal = bits_of(magnitude + 0.5f) - 0x3F000000u;
-    half = size < 0x38800000u ? subnormal : half;
-    half = size >= 0x47800000u ? 0x7C00u : half; /* at least 65536: infinity */
-    return (uint16_t)(sign | half);
+        out[i] = fm_convert_bfloat16((float)in[i] * scale + bias);
 }
 
 FM_INLINE void to_float16(const uint8_t *restrict in, size_t n, float scale, float bias,
                           uint16_t *restrict out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = float16_of((float)in[i] * scale + bias);
+        out[i] = fm_convert_float16((float)in[i] * scale + bias);
 }
 
 FM_INLINE void to_uint8(const uint8_t *restrict in, size_t n, float scale, float bias,
@@ -99,7 +64,7 @@ FM_INLINE void to_float32_avx512(const uint8_t *restrict in, size_t n, float sca
     to_float32_avx2(in + i, n - i, scale, bias, out + i);
 }
 
-/* F16C rounds eight values in one instruction; float16_of takes fifteen. */
+/* F16C rounds eight values in one instruction, and fm_convert_float16 takes fifteen. */
 FM_TARGET_AVX2
 FM_INLINE void to_float16_f16c(const uint8_t *restrict in, size_t n, float scale,
                                float bias, uint16_t *restrict out)
@@ -116,8 +81,9 @@ FM_INLINE void to_float16_f16c(const uint8_t *restrict in, size_t n, float scale
     to_float16(in + i, n - i, scale, bias, out + i);
 }
 
+/* Convert eight pixels, as fm_convert_bfloat16 does, into 32-bit lanes. */
 FM_TARGET_AVX2
-FM_INLINE __m256i bfloat16_words(const uint8_t *in, __m256 scales, __m256 biases)
+FM_INLINE __m256i bfloat16_lanes(const uint8_t *in, __m256 scales, __m256 biases)
 {
     __m256 x = _mm256_cvtepi32_ps(
         _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)in)));
@@ -137,8 +103,8 @@ FM_INLINE void to_bfloat16_avx2(const uint8_t *restrict in, size_t n, float scal
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         __m256i packed =
-            _mm256_packus_epi32(bfloat16_words(in + i, scales, biases),
-                                bfloat16_words(in + i + 8, scales, biases));
+            _mm256_packus_epi32(bfloat16_lanes(in + i, scales, biases),
+                                bfloat16_lanes(in + i + 8, scales, biases));
         /* Packing interleaved the 128-bit halves of both vectors. */
         packed = _mm256_permute4x64_epi64(packed, 0xD8);
         _mm256_storeu_si256((__m256i *)(out + i), packed);
@@ -163,16 +129,20 @@ FM_INLINE void to_float32_streaming(const uint8_t *restrict in, size_t n, float 
 
 #endif
 
-/* A kernel converts one cache line of pixels at a time, and prefetches one line of the
-   row `ahead` before each. Prefetching all lines at once fills the processor's queue of
+/* Pixels are converted one cache line at a time, and one line of the row `ahead` is
+   prefetched before each. Prefetching all lines at once fills the processor's queue of
    misses, and the stores wait in it. An epoch of Fashion-MNIST by two threads took 1.25
-   times as long that way. */
+   times as long that way. This defines the body `name` that calls `body` for each
+   line. */
 #define LINE ((size_t)64)
-#define KERNEL(name, target, type, body)                                              \
-    target static void name(const uint8_t *restrict in, size_t n, float scale,        \
-                            float bias, const uint8_t *ahead, void *restrict out)     \
+#define PARAMETERS                                                                    \
+    (const uint8_t *restrict in, size_t n, float scale, float bias,                   \
+     const uint8_t *ahead, void *restrict out)
+#define ARGUMENTS (in, n, scale, bias, ahead, out)
+#define BY_LINES(target, name, type, body)                                            \
+    target FM_INLINE void name PARAMETERS                                             \
     {                                                                                 \
-        type *pixels = out;                                                           \
+        type *pixels = (type *)out;                                                   \
         size_t i = 0;                                                                 \
         for (; i + LINE <= n; i += LINE) {                                            \
             FM_PREFETCH(ahead + i % FM_CONVERT_AHEAD);                                \
@@ -182,66 +152,53 @@ FM_INLINE void to_float32_streaming(const uint8_t *restrict in, size_t n, float 
         body(in + i, n - i, scale, bias, pixels + i);                                 \
     }
 
-KERNEL(float32_baseline, , float, to_float32)
-KERNEL(float16_baseline, , uint16_t, to_float16)
-KERNEL(bfloat16_baseline, , uint16_t, to_bfloat16)
-KERNEL(uint8_baseline, , uint8_t, to_uint8)
-
+BY_LINES(, float32, float, to_float32)
+BY_LINES(, float16, uint16_t, to_float16)
+BY_LINES(, bfloat16, uint16_t, to_bfloat16)
+BY_LINES(, uint8, uint8_t, to_uint8)
 #if FM_X86_LEVELS
+BY_LINES(FM_TARGET_AVX2, float32_avx2, float, to_float32_avx2)
+BY_LINES(FM_TARGET_AVX512, float32_avx512, float, to_float32_avx512)
+BY_LINES(FM_TARGET_AVX2, float32_streaming, float, to_float32_streaming)
+BY_LINES(FM_TARGET_AVX2, float16_f16c, uint16_t, to_float16_f16c)
+BY_LINES(FM_TARGET_AVX2, bfloat16_avx2, uint16_t, to_bfloat16_avx2)
+#endif
 
-KERNEL(float32_avx2, FM_TARGET_AVX2, float, to_float32_avx2)
-KERNEL(float32_avx512, FM_TARGET_AVX512, float, to_float32_avx512)
-KERNEL(float32_streaming, FM_TARGET_AVX2, float, to_float32_streaming)
-KERNEL(float16_f16c, FM_TARGET_AVX2, uint16_t, to_float16_f16c)
-KERNEL(bfloat16_avx2, FM_TARGET_AVX2, uint16_t, to_bfloat16_avx2)
-KERNEL(bfloat16_avx512, FM_TARGET_AVX512, uint16_t, to_bfloat16)
-KERNEL(uint8_avx2, FM_TARGET_AVX2, uint8_t, to_uint8)
+FM_LEVELS_OF(float32, PARAMETERS, ARGUMENTS, float32, float32_avx2, float32_avx512);
+FM_LEVELS_OF(float16, PARAMETERS, ARGUMENTS, float16, float16_f16c, float16_f16c);
+FM_LEVELS_OF(bfloat16, PARAMETERS, ARGUMENTS, bfloat16, bfloat16_avx2, bfloat16);
+FM_LEVELS(uint8, PARAMETERS, ARGUMENTS);
+
+fm_convert_fn *fm_convert_select(enum fm_dtype dtype, enum fm_cpu_level level)
+{
+    switch (dtype) {
+    case FM_FLOAT32:
+        return float32_levels[level];
+    case FM_FLOAT16:
+        return float16_levels[level];
+    case FM_BFLOAT16:
+        return bfloat16_levels[level];
+    default:
+        return uint8_levels[level];
+    }
+}
+
+FM_LEVELS_OF(streaming, PARAMETERS, ARGUMENTS, float32, float32_streaming,
+             float32_streaming);
 
 fm_convert_fn *fm_convert_select_streaming(enum fm_dtype dtype, size_t n,
                                            enum fm_cpu_level level)
 {
     if (dtype != FM_FLOAT32 || n % 8 != 0 || level < FM_CPU_AVX2)
         return NULL;
-    return float32_streaming;
+    return streaming_levels[level];
 }
 
 void fm_convert_fence(void)
 {
+#if FM_X86_LEVELS
     _mm_sfence();
-}
-
-static fm_convert_fn *const kernels[4][3] = {
-    [FM_FLOAT32] = {float32_baseline, float32_avx2, float32_avx512},
-    [FM_FLOAT16] = {float16_baseline, float16_f16c, float16_f16c},
-    [FM_BFLOAT16] = {bfloat16_baseline, bfloat16_avx2, bfloat16_avx512},
-    [FM_UINT8] = {uint8_baseline, uint8_avx2, uint8_avx2},
-};
-
-#else
-
-fm_convert_fn *fm_convert_select_streaming(enum fm_dtype dtype, size_t n,
-                                           enum fm_cpu_level level)
-{
-    (void)dtype, (void)n, (void)level;
-    return NULL;
-}
-
-void fm_convert_fence(void)
-{
-}
-
-static fm_convert_fn *const kernels[4][3] = {
-    [FM_FLOAT32] = {float32_baseline, float32_baseline, float32_baseline},
-    [FM_FLOAT16] = {float16_baseline, float16_baseline, float16_baseline},
-    [FM_BFLOAT16] = {bfloat16_baseline, bfloat16_baseline, bfloat16_baseline},
-    [FM_UINT8] = {uint8_baseline, uint8_baseline, uint8_baseline},
-};
-
 #endif
-
-fm_convert_fn *fm_convert_select(enum fm_dtype dtype, enum fm_cpu_level level)
-{
-    return kernels[dtype][level];
 }
 
 size_t fm_convert_item_nbytes(enum fm_dtype dtype)

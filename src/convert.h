@@ -5,11 +5,45 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cpu.h"
-#include "floats.h"
 
 enum fm_dtype { FM_FLOAT32 = 0, FM_FLOAT16 = 1, FM_BFLOAT16 = 2, FM_UINT8 = 3 };
+
+FM_INLINE uint32_t fm_convert_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* Return x as bfloat16, rounded to nearest even. By the encoding of IEEE 754, half a
+   unit is added to the significand, and the carry reaches the exponent.
+   Not checked: x is not NaN. */
+FM_INLINE uint16_t fm_convert_bfloat16(float x)
+{
+    const uint32_t bits = fm_convert_bits(x);
+    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1)) >> 16);
+}
+
+/* Return x as float16, rounded to nearest even. All three cases are computed and one is
+   chosen, so that loops stay vector code.
+   Not checked: x is not NaN. */
+FM_INLINE uint16_t fm_convert_float16(float x)
+{
+    const uint32_t bits = fm_convert_bits(x), sign = bits >> 16 & 0x8000u;
+    const uint32_t size = bits & 0x7FFFFFFFu;
+    /* At least 2**-14: change the exponent's bias from 127 to 15, round off 13 bits. */
+    uint32_t half = (size - 0x38000000u + 0x0FFFu + (size >> 13 & 1)) >> 13;
+    /* Below 2**-14 (subnormal): adding 0.5 leaves units of 2**-24 in the low bits. */
+    float magnitude;
+    memcpy(&magnitude, &size, sizeof magnitude);
+    const uint32_t subnormal = fm_convert_bits(magnitude + 0.5f) - 0x3F000000u;
+    half = size < 0x38800000u ? subnormal : half;
+    half = size >= 0x47800000u ? 0x7C00u : half; /* at least 65536: infinity */
+    return (uint16_t)(sign | half);
+}
 
 /* Bytes of a row that are prefetched. The processor's own prefetcher finds the rest of
    a larger row. */

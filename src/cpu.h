@@ -1,9 +1,12 @@
 /* Instruction sets: detection, and the macros that compile a kernel for each of them.
-   A kernel is one always-inlined body and one wrapper for each level, so that a single
-   binary holds all levels. Compilers without target attributes (MSVC) and other
-   processors get only the baseline, which includes NEON on arm64. */
+   A kernel is a table of three functions, name_levels[level], so that a single binary
+   holds all levels. Each function consists of a body, which is inlined. Compilers
+   without target attributes (MSVC) and other processors get only the baseline, which
+   includes NEON on arm64. */
 #ifndef FM_CPU_H
 #define FM_CPU_H
+
+#include "floats.h" /* before the intrinsics, whose floats it also covers */
 
 enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 
@@ -19,30 +22,38 @@ enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 #define FM_PREFETCH(address) ((void)(address))
 #endif
 
+#ifndef FM_X86_LEVELS /* the tests set it to 0 to compile the other machines' code */
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define FM_X86_LEVELS 1
-#define FM_TARGET_AVX2 __attribute__((target("avx2,f16c")))
-#define FM_TARGET_AVX512 \
-    __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512vl")))
 #else
 #define FM_X86_LEVELS 0
 #endif
-
-/* Define the table name_levels[level] of a kernel, from its always-inlined body `name`.
-   `params` are the body's parameters and `args` their names, both in parentheses. */
-#if FM_X86_LEVELS
-#define FM_LEVELS(name, params, args)                                                 \
-    static void name##_baseline params { name args; }                                 \
-    FM_TARGET_AVX2 static void name##_avx2 params { name args; }                      \
-    FM_TARGET_AVX512 static void name##_avx512 params { name args; }                  \
-    static void(*const name##_levels[3]) params = {name##_baseline, name##_avx2,      \
-                                                   name##_avx512}
-#else
-#define FM_LEVELS(name, params, args)                                                 \
-    static void name##_baseline params { name args; }                                 \
-    static void(*const name##_levels[3]) params = {name##_baseline, name##_baseline,  \
-                                                   name##_baseline}
 #endif
+
+/* Define the table name_levels[level] from one body for each level. `params` are the
+   parameters of all bodies and `args` their names, both in parentheses. A body is an
+   FM_INLINE function. One with intrinsics stands between #if FM_X86_LEVELS and #endif,
+   begins with FM_TARGET_AVX2 or FM_TARGET_AVX512, and may serve any higher level. */
+#if FM_X86_LEVELS
+#include <immintrin.h>
+#define FM_TARGET_AVX2 __attribute__((target("avx2,f16c")))
+#define FM_TARGET_AVX512 \
+    __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512vl")))
+#define FM_LEVELS_OF(name, params, args, baseline, avx2, avx512)                      \
+    static void name##_for_baseline params { baseline args; }                         \
+    FM_TARGET_AVX2 static void name##_for_avx2 params { avx2 args; }                  \
+    FM_TARGET_AVX512 static void name##_for_avx512 params { avx512 args; }            \
+    static void(*const name##_levels[3]) params = {                                   \
+        name##_for_baseline, name##_for_avx2, name##_for_avx512}
+#else
+#define FM_LEVELS_OF(name, params, args, baseline, avx2, avx512)                      \
+    static void name##_for_baseline params { baseline args; }                         \
+    static void(*const name##_levels[3]) params = {                                   \
+        name##_for_baseline, name##_for_baseline, name##_for_baseline}
+#endif
+
+/* Define the table name_levels[level] from the body `name`, compiled three times. */
+#define FM_LEVELS(name, params, args) FM_LEVELS_OF(name, params, args, name, name, name)
 
 /* Return the highest level that this processor and operating system can run. */
 static inline enum fm_cpu_level fm_cpu_detect(void)

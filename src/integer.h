@@ -5,25 +5,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu.h"
+
 /* Return the next multiple of `alignment` that is at least n. */
-static inline uint64_t fm_integer_align_up(uint64_t n, uint64_t alignment)
+FM_INLINE uint64_t fm_integer_align_up(uint64_t n, uint64_t alignment)
 {
     return (n + alignment - 1) / alignment * alignment;
 }
 
-static inline uint64_t fm_integer_min(uint64_t x, uint64_t y)
+FM_INLINE uint64_t fm_integer_min(uint64_t x, uint64_t y)
 {
     return x < y ? x : y;
 }
 
-static inline uint64_t fm_integer_max(uint64_t x, uint64_t y)
+FM_INLINE uint64_t fm_integer_max(uint64_t x, uint64_t y)
 {
     return x > y ? x : y;
 }
 
-static inline int64_t fm_integer_clip(int64_t x, int64_t low, int64_t high)
+FM_INLINE int64_t fm_integer_clip(int64_t x, int64_t low, int64_t high)
 {
     return x < low ? low : x > high ? high : x;
+}
+
+/* Reflect index i into [0, n), without repeating the first or the last index.
+   Not checked: -n < i < 2 n - 1. */
+FM_INLINE int64_t fm_integer_reflect(int64_t i, int64_t n)
+{
+    return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i;
 }
 
 #endif

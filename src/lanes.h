@@ -19,7 +19,6 @@ typedef float fm_lanes __attribute__((vector_size(4 * FM_LANES_COUNT)));
 typedef float fm_lanes_memory
     __attribute__((vector_size(4 * FM_LANES_COUNT), aligned(4), may_alias));
 
-#define fm_lanes_zero() ((fm_lanes){0})
 #define fm_lanes_load(from) ((fm_lanes) * (const fm_lanes_memory *)(from))
 #define fm_lanes_store(to, x) ((void)(*(fm_lanes_memory *)(to) = (x)))
 #define fm_lanes_add(x, y) ((x) + (y))
@@ -31,12 +30,6 @@ typedef float fm_lanes_memory
 typedef struct {
     float at[FM_LANES_COUNT];
 } fm_lanes;
-
-FM_INLINE fm_lanes fm_lanes_zero(void)
-{
-    fm_lanes out = {{0}};
-    return out;
-}
 
 FM_INLINE fm_lanes fm_lanes_load(const float *from)
 {

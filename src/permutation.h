@@ -40,7 +40,7 @@ static inline size_t fm_permutation_at_once(size_t count)
 #define FM_PERMUTATION_MIN_SIDE 16
 
 /* Return the square root of n, rounded up. */
-static inline uint64_t ceil_sqrt(uint64_t n)
+static inline uint64_t fm_permutation_ceil_sqrt(uint64_t n)
 {
     uint64_t root = 0;
     for (int bit = 31; bit >= 0; bit--) {
@@ -53,7 +53,7 @@ static inline uint64_t ceil_sqrt(uint64_t n)
 
 /* Return the smallest even side of at least `side`. With an odd side, every addition
    modulo the side is an even permutation, so every order would be even too. */
-static inline uint32_t even_side(uint64_t side)
+static inline uint32_t fm_permutation_even_side(uint64_t side)
 {
     if (side < FM_PERMUTATION_MIN_SIDE)
         side = FM_PERMUTATION_MIN_SIDE;
@@ -67,8 +67,9 @@ static inline void fm_permutation_init(struct fm_permutation *permutation, uint6
                                        uint64_t position)
 {
     permutation->n = n;
-    permutation->a = even_side(ceil_sqrt(n));
-    permutation->b = even_side((n + permutation->a - 1) / permutation->a);
+    permutation->a = fm_permutation_even_side(fm_permutation_ceil_sqrt(n));
+    const uint64_t quotient = (n + permutation->a - 1) / permutation->a;
+    permutation->b = fm_permutation_even_side(quotient);
     for (uint32_t i = 0; i < FM_PERMUTATION_ROUNDS; i += 4)
         fm_rng_draw(seed, epoch, position, FM_DRAW_ORDER, i / 4, permutation->keys + i);
 }
@@ -80,7 +81,8 @@ static inline void fm_permutation_init(struct fm_permutation *permutation, uint6
    product.
    Source: C. Wellons, "hash-prospector", lowbias32; D. Lemire, "Fast random integer
    generation in an interval", ACM TOMACS 29, 2019. */
-FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side, int wide)
+FM_INLINE uint32_t fm_permutation_round(uint32_t x, uint32_t key, uint32_t side,
+                                        int wide)
 {
     x ^= key;
     x ^= x >> 16;
@@ -91,7 +93,7 @@ FM_INLINE uint32_t round_value(uint32_t x, uint32_t key, uint32_t side, int wide
 }
 
 /* Return x + y modulo side, for x, y < side, within 32 bits. */
-FM_INLINE uint32_t add_modulo(uint32_t x, uint32_t y, uint32_t side)
+FM_INLINE uint32_t fm_permutation_add_modulo(uint32_t x, uint32_t y, uint32_t side)
 {
     uint32_t room = side - y;
     return x >= room ? x - room : x + y;
@@ -99,33 +101,36 @@ FM_INLINE uint32_t add_modulo(uint32_t x, uint32_t y, uint32_t side)
 
 /* Run the network once over `count` pairs, two rounds at a time, so that the inner loop
    is plain vector code. */
-FM_INLINE void permute_rounds(const struct fm_permutation *p, uint32_t *restrict left,
-                              uint32_t *restrict right, size_t count, int wide)
+FM_INLINE void fm_permutation_run(const struct fm_permutation *p,
+                                  uint32_t *restrict left, uint32_t *restrict right,
+                                  size_t count, int wide)
 {
     const uint32_t a = p->a, b = p->b;
     for (int round = 0; round < FM_PERMUTATION_ROUNDS; round += 2) {
         const uint32_t key0 = p->keys[round], key1 = p->keys[round + 1];
         for (size_t i = 0; i < count; i++) {
-            uint32_t x = add_modulo(left[i], round_value(right[i], key0, a, wide), a);
-            left[i] = x;
-            right[i] = add_modulo(right[i], round_value(x, key1, b, wide), b);
+            uint32_t x = fm_permutation_round(right[i], key0, a, wide);
+            left[i] = fm_permutation_add_modulo(left[i], x, a);
+            x = fm_permutation_round(left[i], key1, b, wide);
+            right[i] = fm_permutation_add_modulo(right[i], x, b);
         }
     }
 }
 
-FM_INLINE void permute_pairs(const struct fm_permutation *p, uint32_t *restrict left,
-                             uint32_t *restrict right, size_t count)
+FM_INLINE void fm_permutation_run_pairs(const struct fm_permutation *p,
+                                        uint32_t *restrict left,
+                                        uint32_t *restrict right, size_t count)
 {
     if (p->a <= 65536 && p->b <= 65536)
-        permute_rounds(p, left, right, count, 0);
+        fm_permutation_run(p, left, right, count, 0);
     else
-        permute_rounds(p, left, right, count, 1);
+        fm_permutation_run(p, left, right, count, 1);
 }
 
 /* Set left[i], right[i] to (begin + i) % a, (begin + i) / a. Counting costs less than
    dividing, and a run in which only `left` changes is vector code. */
-FM_INLINE void split_positions(uint64_t begin, size_t count, uint32_t a,
-                               uint32_t *restrict left, uint32_t *restrict right)
+FM_INLINE void fm_permutation_split(uint64_t begin, size_t count, uint32_t a,
+                                    uint32_t *restrict left, uint32_t *restrict right)
 {
     uint32_t quotient = (uint32_t)(begin / a), remainder = (uint32_t)(begin % a);
     for (size_t i = 0; i < count; quotient++, remainder = 0) {
@@ -146,8 +151,8 @@ FM_INLINE void fm_permutation_fill(const struct fm_permutation *p, uint64_t begi
 {
     uint32_t left[FM_PERMUTATION_BLOCK], right[FM_PERMUTATION_BLOCK];
     const uint32_t a = p->a;
-    split_positions(begin, count, a, left, right);
-    permute_pairs(p, left, right, count);
+    fm_permutation_split(begin, count, a, left, right);
+    fm_permutation_run_pairs(p, left, right, count);
     int outside = 0;
     for (size_t i = 0; i < count; i++) {
         out[i] = (uint64_t)right[i] * a + left[i];
@@ -156,7 +161,7 @@ FM_INLINE void fm_permutation_fill(const struct fm_permutation *p, uint64_t begi
     for (size_t i = 0; outside && i < count; i++) { /* cycle walking */
         while (out[i] >= p->n) {
             uint32_t l = (uint32_t)(out[i] % a), r = (uint32_t)(out[i] / a);
-            permute_pairs(p, &l, &r, 1);
+            fm_permutation_run_pairs(p, &l, &r, 1);
             out[i] = (uint64_t)r * a + l;
         }
     }

@@ -20,7 +20,7 @@ static uint8_t paeth(int left, int above, int corner)
 
 /* Return the filter's prediction for pixel `x`. Pixels outside the image count as 0;
    `above` is NULL in the first row. */
-static uint8_t foretold(int filter, const uint8_t *above, const uint8_t *row, size_t x)
+static uint8_t predicted(int filter, const uint8_t *above, const uint8_t *row, size_t x)
 {
     int left = x ? row[x - 1] : 0;
     int up = above ? above[x] : 0;
@@ -51,7 +51,7 @@ enum fm_status fm_png_unfilter(const uint8_t *restrict filtered, size_t height,
             continue;
         }
         for (size_t x = 0; x < width; x++)
-            row[x] = (uint8_t)(source[x] + foretold(filter, above, row, x));
+            row[x] = (uint8_t)(source[x] + predicted(filter, above, row, x));
     }
     return FM_OK;
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "cpu.h"
-#include "floats.h"
 
 /* Round to the nearest integer, and halves to the even one, for |x| < 2**51. A double
    near 1.5 * 2**52 has no bits for a fraction, so that the addition rounds. */
@@ -22,8 +21,8 @@ static inline double fm_real_round(double x)
 /* Return the largest integer that is not above x, for |x| < 2**62. */
 static inline int64_t fm_real_floor(double x)
 {
-    int64_t cut = (int64_t)x;
-    return cut - ((double)cut > x);
+    int64_t whole = (int64_t)x;
+    return whole - ((double)whole > x);
 }
 
 /* Return 2**exponent, for exponents of normal doubles (-1022 ... 1023). */

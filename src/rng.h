@@ -22,7 +22,7 @@ enum fm_operation { FM_DRAW_ORDER = 0, FM_DRAW_AUGMENT = 1 };
 
 /* Apply one of the ten rounds to a counter of four words. */
 static inline void fm_rng_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
-                                   uint32_t *c3, uint32_t k0, uint32_t k1)
+                                uint32_t *c3, uint32_t k0, uint32_t k1)
 {
     uint64_t p0 = (uint64_t)FM_PHILOX_FACTOR_0 * *c0;
     uint64_t p1 = (uint64_t)FM_PHILOX_FACTOR_1 * *c2;

@@ -76,7 +76,7 @@ def source_points(m, height, width):
     are in units of 2**-16 pixel, measured from the middle of the top left pixel.
     The point of the first pixel and the coefficients are each rounded to such units,
     and the points are exact sums of them. The twin of struct fm_lattice
-    (src/augment/quads.h).
+    (src/augment/points.h).
     """
     cx, cy = (width - 1) / 2, (height - 1) / 2
     y, x = np.ogrid[:height, :width]
@@ -94,8 +94,8 @@ def sample_at(image, x, y, interpolation, fill):
     Points are in units of 2**-16 pixel. They are clipped to one pixel outside the
     image, where all pixels are `fill`. For the nearest pixel, points are rounded,
     halves up. For bilinear interpolation, points are rounded to 1/128 pixel, and four
-    pixels are weighted by 7 bits in each direction. The twin of fm_quads_read
-    (src/augment/quads.h).
+    pixels are weighted by 7 bits in each direction. The twin of fm_points_read
+    (src/augment/points.h).
     """
     height, width = image.shape
     x, y = np.clip(x, -65536, width << 16), np.clip(y, -65536, height << 16)

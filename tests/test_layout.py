@@ -362,6 +362,48 @@ def test_an_init_with_code_is_found(plant, code):
     assert plant(layout.inits_with_code, path, LAZY_AUGMENT) == []
 
 
+HEADER = """
+/* int comment(void); */
+#define FM_LATE(x) \\
+    static int other(void)
+#define fm_tone_first(x) ((x)[0])
+typedef void fm_other_fn(int n);
+enum fm_status fm_tone_check(const uint8_t *pixels,
+                             size_t n);
+FM_TARGET_AVX2
+FM_INLINE uint8_t fm_tone_cut(float x)
+{
+    return cut(x);
+}
+"""
+MISNAMED = {
+    "void fill(int n);": 1,
+    "static inline int fm_tones_cut(float x)\n{\n}": 1,
+    "FM_TARGET_AVX2\nFM_INLINE int\ncut(float x,\n        int n)\n{\n}": 3,
+    "const uint8_t *fm_tone(void);": 1,
+    "#define cut(x) ((x) < 0 ? 0 : (x))": 1,
+}
+
+
+@pytest.mark.parametrize("text", MISNAMED)
+def test_a_misnamed_function_is_found(plant, text):
+    path = "src/augment/tone.h"
+    assert plant(layout.misnamed_functions, path, HEADER) == []
+    (fault,) = plant(layout.misnamed_functions, path, text + HEADER)
+    assert re.match(rf"{path}:{MISNAMED[text]}: .* start with fm_tone_, got", fault)
+
+
+def test_only_static_functions_have_any_name(plant):
+    check, path = layout.misnamed_functions, "src/tone.c"
+    assert plant(check, path, "static void fill(int n)\n{\n}") == []
+    assert plant(check, path, "FM_INLINE void fill(int n)\n{\n}") == []
+    (fault,) = plant(check, path, "\nvoid fill(int n)\n{\n}")
+    assert fault == (
+        f"{path}:2: the name of a function must start with fm_tone_, got fill. Rename "
+        "it, or make it static."
+    )
+
+
 def test_figures(plant, checkout):
     plant(layout.too_long, "fmnist_fast/_io/lock.py", "from . import files")
     figures = layout.figures(Package(checkout))

@@ -2,44 +2,17 @@
    numpy.pad. */
 #include "crop.h"
 
-#if FM_X86_LEVELS
-#include <immintrin.h>
-#endif
-
-/* Return the source index that `mode` puts at index i of a side of n pixels, or -1 for
-   fill. */
-static int64_t source_index(int64_t i, int64_t n, enum fm_padding_mode mode)
-{
-    if (0 <= i && i < n)
-        return i;
-    switch (mode) {
-    case FM_PAD_EDGE:
-        return i < 0 ? 0 : n - 1;
-    case FM_PAD_REFLECT:
-        return i < 0 ? -i : 2 * (n - 1) - i;
-    case FM_PAD_SYMMETRIC:
-        return i < 0 ? -1 - i : 2 * n - 1 - i;
-    default:
-        return -1;
-    }
-}
-
-static int64_t clip(int64_t x, int64_t low, int64_t high)
-{
-    return x < low ? low : x > high ? high : x;
-}
-
 /* Return the source row that output row `row` is copied from, or NULL for fill. */
-static const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
-                                 const struct fm_cut *window, size_t row)
+FM_INLINE const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
+                                    const struct fm_cut *cut, size_t row)
 {
-    int64_t y = window->flip_y ? (int64_t)(window->height - 1 - row) : (int64_t)row;
-    y = source_index(window->top + y, (int64_t)height, window->mode);
+    int64_t y = cut->flip_y ? (int64_t)(cut->height - 1 - row) : (int64_t)row;
+    y = fm_crop_source_index(cut->top + y, (int64_t)height, cut->mode);
     return y < 0 ? NULL : in + (size_t)y * width;
 }
 
 void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
-                     uint8_t *pixels)
+                   uint8_t *pixels)
 {
     pixels += box->top * width + box->left;
     for (size_t row = 0; row < box->height; row++)
@@ -49,22 +22,22 @@ void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
 /* Copy one row, whose columns [begin, end) lie in the source before a flip. The columns
    outside are padding, one at a time. */
 FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
-                        const struct fm_cut *window, int64_t begin, int64_t end,
+                        const struct fm_cut *cut, int64_t begin, int64_t end,
                         uint8_t *restrict out)
 {
-    const int64_t n = (int64_t)window->width, left = window->left;
+    const int64_t n = (int64_t)cut->width, left = cut->left;
     for (int64_t x = 0; x < n; x = x == begin - 1 ? end : x + 1) {
         if (x == begin && begin < end) {
             x = end;
             if (x == n)
                 break;
         }
-        int64_t i = source_index(left + x, (int64_t)width, window->mode);
-        out[window->flip_x ? n - 1 - x : x] = i < 0 ? window->fill : source[i];
+        int64_t i = fm_crop_source_index(left + x, (int64_t)width, cut->mode);
+        out[cut->flip_x ? n - 1 - x : x] = i < 0 ? cut->fill : source[i];
     }
     if (begin == end)
         return;
-    if (!window->flip_x) {
+    if (!cut->flip_x) {
         memcpy(out + begin, source + left + begin, (size_t)(end - begin));
     } else {
         const uint8_t *last = source + left + end - 1;
@@ -74,36 +47,36 @@ FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
     }
 }
 
-/* Copy a crop of any size and padding: fm_crop_fn for each instruction set. */
-FM_INLINE void copy_window(const uint8_t *restrict in, size_t height, size_t width,
-                           const struct fm_cut *window, uint8_t *restrict out)
+/* Copy a crop of any size and padding, as fm_crop_fn does. */
+FM_INLINE void copy(const uint8_t *restrict in, size_t height, size_t width,
+                    const struct fm_cut *cut, uint8_t *restrict out)
 {
-    const int64_t n = (int64_t)window->width;
-    const int64_t begin = clip(-window->left, 0, n);
-    const int64_t end = clip((int64_t)width - window->left, begin, n);
-    const int is_part = window->top >= 0 &&
-                        window->top + (int64_t)window->height <= (int64_t)height;
-    if (is_part && n == (int64_t)width && begin == 0 && end == n && !window->flip_y &&
-        !window->flip_x) { /* whole rows, unchanged */
-        memcpy(out, in + (size_t)window->top * width, window->height * width);
-        fm_crop_paint(&window->hole, window->hole_value, width, out);
+    const int64_t n = (int64_t)cut->width;
+    const int64_t begin = fm_integer_clip(-cut->left, 0, n);
+    const int64_t end = fm_integer_clip((int64_t)width - cut->left, begin, n);
+    const int is_part =
+        cut->top >= 0 && cut->top + (int64_t)cut->height <= (int64_t)height;
+    if (is_part && n == (int64_t)width && begin == 0 && end == n && !cut->flip_y &&
+        !cut->flip_x) { /* whole rows, unchanged */
+        memcpy(out, in + (size_t)cut->top * width, cut->height * width);
+        fm_crop_paint(&cut->hole, cut->hole_value, width, out);
         return;
     }
-    for (size_t row = 0; row < window->height; row++) {
-        const uint8_t *source = source_row(in, height, width, window, row);
-        uint8_t *to = out + row * window->width;
+    for (size_t row = 0; row < cut->height; row++) {
+        const uint8_t *source = source_row(in, height, width, cut, row);
+        uint8_t *to = out + row * cut->width;
         if (source == NULL)
-            memset(to, window->fill, window->width);
+            memset(to, cut->fill, cut->width);
         else
-            copy_row(source, width, window, begin, end, to);
+            copy_row(source, width, cut, begin, end, to);
     }
-    fm_crop_paint(&window->hole, window->hole_value, window->width, out);
+    fm_crop_paint(&cut->hole, cut->hole_value, cut->width, out);
 }
 
-FM_LEVELS(copy_window,
+FM_LEVELS(copy,
           (const uint8_t *restrict in, size_t height, size_t width,
-           const struct fm_cut *window, uint8_t *restrict out),
-          (in, height, width, window, out));
+           const struct fm_cut *cut, uint8_t *restrict out),
+          (in, height, width, cut, out));
 
 #if FM_X86_LEVELS
 
@@ -118,8 +91,8 @@ static __m256i lanes_between(int64_t begin, int64_t end)
     const __m256i lane = _mm256_setr_epi8(
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
         22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
-    const __m256i from = _mm256_set1_epi8((char)(clip(begin, 0, LANES) - 1));
-    const __m256i to = _mm256_set1_epi8((char)clip(end, 0, LANES));
+    const __m256i from = _mm256_set1_epi8((char)(fm_integer_clip(begin, 0, LANES) - 1));
+    const __m256i to = _mm256_set1_epi8((char)fm_integer_clip(end, 0, LANES));
     return _mm256_and_si256(_mm256_cmpgt_epi8(lane, from), _mm256_cmpgt_epi8(to, lane));
 }
 
@@ -128,7 +101,7 @@ static __m256i lanes_between(int64_t begin, int64_t end)
 struct narrow {
     const uint8_t *source; /* lane 0 of row 0 of the source */
     int64_t height, width; /* source size */
-    int64_t first, step;   /* first row of the source; +1 or -1 to the next */
+    int64_t first, stride; /* first row of the source; +1 or -1 to the next */
     int64_t n;             /* pixels in a row of the crop */
     int flip_x;
     __m256i inside, fill, value;
@@ -161,14 +134,14 @@ FM_INLINE void narrow_rows(const struct narrow *narrow, const struct narrow_hole
         _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
     /* Rows [from, to) exist in the source. */
     const int64_t last = rows.height - 1, end = (int64_t)n_rows;
-    int64_t from = rows.step > 0 ? -rows.first : rows.first - last;
-    int64_t to = rows.step > 0 ? last - rows.first + 1 : rows.first + 1;
-    from = clip(from, 0, end);
-    to = clip(to, from, end);
+    int64_t from = rows.stride > 0 ? -rows.first : rows.first - last;
+    int64_t to = rows.stride > 0 ? last - rows.first + 1 : rows.first + 1;
+    from = fm_integer_clip(from, 0, end);
+    to = fm_integer_clip(to, from, end);
     for (int64_t row = 0; row < from; row++)
         store_row(&rows, hole, row, rows.fill, out);
     for (int64_t row = from; row < to; row++) {
-        const int64_t y = rows.first + rows.step * row;
+        const int64_t y = rows.first + rows.stride * row;
         const uint8_t *source = rows.source + y * rows.width;
         __m256i pixels = _mm256_loadu_si256((const __m256i *)source);
         pixels = _mm256_blendv_epi8(rows.fill, pixels, rows.inside);
@@ -182,60 +155,64 @@ FM_INLINE void narrow_rows(const struct narrow *narrow, const struct narrow_hole
 }
 
 FM_TARGET_AVX2
-static void window_narrow(const uint8_t *restrict in, size_t height, size_t width,
-                          const struct fm_cut *window, uint8_t *restrict out)
+static void copy_narrow(const uint8_t *restrict in, size_t height, size_t width,
+                        const struct fm_cut *cut, uint8_t *restrict out)
 {
-    const struct fm_box *const box = &window->hole;
-    const int64_t n = (int64_t)window->width, n_rows = (int64_t)window->height;
+    const struct fm_box *const box = &cut->hole;
+    const int64_t n = (int64_t)cut->width, n_rows = (int64_t)cut->height;
     const int64_t side = (int64_t)width;
     /* With flip_x the lanes are reversed, so that lane 31 must hold the last column of
        the crop. A crop beside the source has nothing to read: the mask is empty, and
        the load is moved to column 0. */
-    int64_t column = window->left + (window->flip_x ? n - LANES : 0);
-    column = clip(column, -LANES, side);
+    int64_t column = cut->left + (cut->flip_x ? n - LANES : 0);
+    column = fm_integer_clip(column, -LANES, side);
     const __m256i inside = lanes_between(-column, side - column);
     if (column == -LANES || column == side)
         column = 0;
-    const struct narrow rows = {in + column,
-                                (int64_t)height,
-                                side,
-                                window->top + (window->flip_y ? n_rows - 1 : 0),
-                                window->flip_y ? -1 : 1,
-                                n,
-                                window->flip_x,
-                                inside,
-                                _mm256_set1_epi8((char)window->fill),
-                                _mm256_set1_epi8((char)window->hole_value)};
+    const struct narrow rows = {
+        .source = in + column,
+        .height = (int64_t)height,
+        .width = side,
+        .first = cut->top + (cut->flip_y ? n_rows - 1 : 0),
+        .stride = cut->flip_y ? -1 : 1,
+        .n = n,
+        .flip_x = cut->flip_x,
+        .inside = inside,
+        .fill = _mm256_set1_epi8((char)cut->fill),
+        .value = _mm256_set1_epi8((char)cut->hole_value),
+    };
     if (box->height == 0) {
-        narrow_rows(&rows, NULL, window->height, out);
+        narrow_rows(&rows, NULL, cut->height, out);
         return;
     }
+    const int64_t left = (int64_t)box->left, right = left + (int64_t)box->width;
     const struct narrow_hole hole = {
-        box->top, box->height,
-        {_mm256_setzero_si256(), lanes_between((int64_t)box->left,
-                                               (int64_t)(box->left + box->width))}};
-    narrow_rows(&rows, &hole, window->height, out);
+        .top = box->top,
+        .height = box->height,
+        .lanes = {_mm256_setzero_si256(), lanes_between(left, right)},
+    };
+    narrow_rows(&rows, &hole, cut->height, out);
 }
 
-static void window_avx2(const uint8_t *restrict in, size_t height, size_t width,
-                        const struct fm_cut *window, uint8_t *restrict out)
+FM_TARGET_AVX2
+FM_INLINE void crop_avx2(const uint8_t *restrict in, size_t height, size_t width,
+                         const struct fm_cut *cut, uint8_t *restrict out)
 {
-    if (window->width <= LANES && window->mode == FM_PAD_CONSTANT)
-        window_narrow(in, height, width, window, out);
+    if (cut->width <= LANES && cut->mode == FM_PAD_CONSTANT)
+        copy_narrow(in, height, width, cut, out);
     else
-        copy_window_levels[FM_CPU_AVX2](in, height, width, window, out);
-}
-
-fm_crop_fn *fm_crop_select(enum fm_cpu_level level)
-{
-    return level >= FM_CPU_AVX2 ? window_avx2 : copy_window_levels[level];
-}
-
-#else
-
-fm_crop_fn *fm_crop_select(enum fm_cpu_level level)
-{
-    return copy_window_levels[level];
+        copy_levels[FM_CPU_AVX2](in, height, width, cut, out);
 }
 
 #endif
+
+FM_LEVELS_OF(crop,
+             (const uint8_t *restrict in, size_t height, size_t width,
+              const struct fm_cut *cut, uint8_t *restrict out),
+             (in, height, width, cut, out), copy_levels[FM_CPU_BASELINE], crop_avx2,
+             crop_avx2);
+
+fm_crop_fn *fm_crop_select(enum fm_cpu_level level)
+{
+    return crop_levels[level];
+}

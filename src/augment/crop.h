@@ -3,8 +3,10 @@
 #ifndef FM_AUGMENT_CROP_H
 #define FM_AUGMENT_CROP_H
 
-#include "draws.h"
 #include <stddef.h>
+
+#include "../integer.h"
+#include "draws.h"
 
 enum fm_padding_mode {
     FM_PAD_CONSTANT = 0,
@@ -48,18 +50,37 @@ struct fm_flip {
     int vertical, alternating;
 };
 
+/* Return the source index that `mode` puts at index i of a side of n pixels, or -1 for
+   fill.
+   Not checked: reflect reaches over an edge by less than n, symmetric by at most n. */
+FM_INLINE int64_t fm_crop_source_index(int64_t i, int64_t n, enum fm_padding_mode mode)
+{
+    if (0 <= i && i < n)
+        return i;
+    switch (mode) {
+    case FM_PAD_EDGE:
+        return i < 0 ? 0 : n - 1;
+    case FM_PAD_REFLECT:
+        return i < 0 ? -i : 2 * (n - 1) - i;
+    case FM_PAD_SYMMETRIC:
+        return i < 0 ? -1 - i : 2 * n - 1 - i;
+    default:
+        return -1;
+    }
+}
+
 /* Bytes before and after an image that whole vectors read and ignore. A load of 32
    bytes that includes one pixel reaches at most 31 bytes beyond it. */
 #define FM_CROP_AROUND 31
 
 /* Copy a crop. in: uint8 (height, width), around which FM_CROP_AROUND bytes may be
-   read; out: uint8 (window->height, window->width), with room for 31 bytes after it.
+   read; out: uint8 (cut->height, cut->width), with room for 31 bytes after it.
    In numpy: out = np.pad(in, ..., mode)[rows, columns], reversed for a flip; out[hole]
    = hole_value.
    Not checked: reflect reaches over an edge by less than the side, symmetric by at most
    the side; the hole lies in the crop; out does not overlap in. */
 typedef void fm_crop_fn(const uint8_t *restrict in, size_t height, size_t width,
-                          const struct fm_cut *window, uint8_t *restrict out);
+                        const struct fm_cut *cut, uint8_t *restrict out);
 
 /* Return the kernel for an instruction set. */
 fm_crop_fn *fm_crop_select(enum fm_cpu_level level);
@@ -68,6 +89,6 @@ fm_crop_fn *fm_crop_select(enum fm_cpu_level level);
    In numpy: pixels[box] = value.
    Not checked: the box lies in the image. */
 void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
-                     uint8_t *pixels);
+                   uint8_t *pixels);
 
 #endif

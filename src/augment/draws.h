@@ -2,7 +2,7 @@
    Philox words (rng.h). Each transform reads one stream of words per sample: the four
    words of draw 0, then of draw 1, 2, ... of the seed, the epoch, the position and its
    own operation. A line "Words:" at the struct of a transform lists the words that it
-   reads, in this order. Word 0 is the coin, which decides whether the transform runs. */
+   reads, in this order. Word 0 is the coin: it decides whether the transform runs. */
 #ifndef FM_AUGMENT_DRAWS_H
 #define FM_AUGMENT_DRAWS_H
 

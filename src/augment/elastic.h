@@ -5,20 +5,19 @@
 #define FM_AUGMENT_ELASTIC_H
 
 #include "draws.h"
-#include "quads.h"
+#include "points.h"
 
 /* Displacements are white noise of 256 levels, (2 b - 255) / 256 for a byte b, smoothed
    by a Gaussian and multiplied by alpha / 2. The Gaussian has a standard deviation of
-   sigma_x pixels along x and of sigma_y pixels along y, for both fields dx and dy. It
-   consists of FM_ELASTIC_PASSES extended box filters in a row, whose cost is the same
-   for every sigma: Gwosdek et al., "Theoretical foundations of Gaussian convolution by
-   extended box filtering", SSVM 2011. The filters reflect at the edges.
+   sigma_x pixels along x and of sigma_y pixels along y, for both dx and dy. It consists
+   of FM_ELASTIC_PASSES extended box filters in a row, whose cost is the same for every
+   sigma: Gwosdek et al., "Theoretical foundations of Gaussian convolution by extended
+   box filtering", SSVM 2011. The filters reflect at the edges.
    Words: coin, and two that are the key of the noise (words.h).
    The noise is laid out column by column, and each column is padded to a multiple of
    FM_ELASTIC_LANES pixels. Pixel p is in column p / padded height and in row p % padded
-   height. In the words of chunk c of the field, byte 0 is dx of pixels 128 c +
-   (0 ... 63), and byte 1 is dx of the next 64 pixels. Bytes 2 and 3 are dy of the same
-   pixels. */
+   height. In chunk c of the noise's words, byte 0 is dx of pixels 128 c + (0 ... 63),
+   and byte 1 is dx of the next 64 pixels. Bytes 2 and 3 are dy of the same pixels. */
 #define FM_ELASTIC_PASSES 3
 #define FM_ELASTIC_LANES 32
 struct fm_elastic {
@@ -26,6 +25,43 @@ struct fm_elastic {
     enum fm_interpolation interpolation;
     uint8_t fill;
 };
+
+/* An extended box filter: the mean of 2 r + 1 neighbors, and of the next neighbor on
+   each side with weight `edge`. */
+struct fm_elastic_box {
+    int64_t radius;
+    float edge, scale;
+};
+
+/* Return the filter whose FM_ELASTIC_PASSES passes smooth by sigma (Gwosdek et al.). */
+static inline struct fm_elastic_box fm_elastic_find_box(double sigma)
+{
+    const double v = sigma * sigma / FM_ELASTIC_PASSES;
+    const double r = (double)fm_real_floor(0.5 * sqrt(12.0 * v + 1.0) - 0.5);
+    const double edge = (2.0 * r + 1.0) * (r * (r + 1.0) - 3.0 * v) /
+                        (6.0 * (v - (r + 1.0) * (r + 1.0)));
+    const struct fm_elastic_box box = {
+        .radius = (int64_t)r,
+        .edge = (float)edge,
+        .scale = (float)(1.0 / (2.0 * r + 1.0 + 2.0 * edge)),
+    };
+    return box;
+}
+
+/* Return the white noise of a byte. */
+FM_INLINE float fm_elastic_noise(uint32_t byte)
+{
+    return (float)(int32_t)byte * 0x1p-7f - 255.0f / 256.0f;
+}
+
+/* Return coordinate i, displaced by d pixels / 65536 and truncated, in fixed point. The
+   displacement is clipped so that the sum fits 32 bits: the largest side is 2**30. */
+FM_INLINE int32_t fm_elastic_displace(int32_t i, float d)
+{
+    const float bound = (float)(1 << 29);
+    d = d < -bound ? -bound : d;
+    return i * FM_QUADS_ONE + (int32_t)(d > bound ? bound : d);
+}
 
 /* Return the bytes that fm_elastic_apply needs at `work`. */
 uint64_t fm_elastic_work_nbytes(size_t height, size_t width);

@@ -10,8 +10,8 @@
    ratio height / width, log-uniform. It is smaller than the image in both directions.
    After ten tries that do not fit, nothing is painted.
    Words: coin; for each try the scale, the log ratio, and, if it fits, the top and the
-   left; then, with `random`, two that are the key of the pixels. Byte b of word i of
-   the field is pixel 4 i + b of the rectangle (words.h). */
+   left; then, with `random`, two that are the key of the pixels. Byte b of word i
+   is pixel 4 i + b of the rectangle (words.h). */
 struct fm_erasing {
     struct fm_range scale, log_ratio;
     int random;
@@ -29,13 +29,14 @@ struct fm_cutout {
 
 /* Draw the box to paint. Return 0 if none of the tries fits. */
 int fm_erase_draw(const struct fm_erasing *erasing, size_t height, size_t width,
-                    struct fm_draws *draws, struct fm_box *out);
+                  struct fm_draws *draws, struct fm_box *out);
+
 /* Draw the box to paint. */
 void fm_erase_draw_cutout(const struct fm_cutout *cutout, size_t height, size_t width,
-                    struct fm_draws *draws, struct fm_box *out);
+                          struct fm_draws *draws, struct fm_box *out);
 
 /* Paint the box in place with random bytes. pixels: uint8, rows of `width` pixels.
-   In numpy: pixels[box] = field(key).astype("<u4").view(uint8)[:box.size], row by row.
+   In numpy: pixels[box] = words(key).astype("<u4").view(uint8)[:box.size], row by row.
    Not checked: the box lies in the image. */
 void fm_erase_random(const struct fm_box *box, const uint32_t key[2], size_t width,
                      enum fm_cpu_level level, uint8_t *pixels);

@@ -7,30 +7,24 @@
 
 #define LANES FM_LANES_COUNT
 
-static size_t align_up(size_t n, size_t alignment)
+static size_t padded(size_t n)
 {
-    return (n + alignment - 1) / alignment * alignment;
+    return (size_t)fm_integer_align_up(n, LANES);
 }
 
 /* Return the floats from one row to the next where each row has its reflections around
    it. The first pixel of a row is at a multiple of LANES. */
 static size_t reflecting_stride(size_t width, size_t half)
 {
-    return 2 * align_up(half, LANES) + align_up(width, LANES);
+    return 2 * padded(half) + padded(width);
 }
 
 uint64_t fm_filter_work_nbytes(size_t height, size_t width)
 {
-    const size_t half = width < FM_BLUR_MAX_SIZE / 2 ? width : FM_BLUR_MAX_SIZE / 2;
+    const size_t half = (size_t)fm_integer_min(width, FM_BLUR_MAX_SIZE / 2);
     /* The image as floats, later the means; then rows with their reflections. */
-    return 4 * ((uint64_t)align_up(height * width, LANES) + LANES +
+    return 4 * ((uint64_t)padded(height * width) + LANES +
                 (uint64_t)height * reflecting_stride(width, half));
-}
-
-/* Reflect index i into a side of n pixels, for -n < i < 2 n - 1. */
-static size_t reflected(int64_t i, int64_t n)
-{
-    return (size_t)(i < 0 ? -i : i < n ? i : 2 * (n - 1) - i);
 }
 
 /* Weights below this are left out. A product of two other weights and a pixel is then a
@@ -45,10 +39,8 @@ static size_t gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE
 {
     double values[FM_BLUR_MAX_SIZE], total = 0.0;
     for (size_t k = 0; k < size; k++) {
-        double x = (double)k - (double)(size / 2);
-        double power = -(x * x) / (2.0 * sigma * sigma);
-        values[k] = k > size / 2 ? values[size - 1 - k]
-                                 : fm_real_exp(power < -700.0 ? -700.0 : power);
+        const double x = (double)k - (double)(size / 2);
+        values[k] = k > size / 2 ? values[size - 1 - k] : fm_filter_gaussian(x, sigma);
         total += values[k];
     }
     size_t begin = 0;
@@ -71,7 +63,7 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
 {
     const size_t n = height * width, half = size_x / 2;
     const size_t stride = reflecting_stride(width, half);
-    float *const rows = image + align_up(n, LANES) + LANES + align_up(half, LANES);
+    float *const rows = image + padded(n) + LANES + padded(half);
     for (size_t i = 0; i < n; i++)
         image[i] = in[i];
     for (size_t i = n; i < n + LANES; i++)
@@ -81,10 +73,11 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
         float *const row = rows + y * stride;
         for (size_t k = 0; k < size_y; k++) {
             int64_t from = (int64_t)(y + k) - (int64_t)(size_y / 2);
-            sources[k] = image + reflected(from, (int64_t)height) * width;
+            from = fm_integer_reflect(from, (int64_t)height);
+            sources[k] = image + (size_t)from * width;
         }
         for (size_t x = 0; x < width; x += LANES) {
-            fm_lanes sum = fm_lanes_zero();
+            fm_lanes sum = {0};
             for (size_t k = 0; k < size_y; k++) {
                 fm_lanes source = fm_lanes_load(sources[k] + x);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, down[k]));
@@ -99,17 +92,15 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
     float *const means = image; /* the pixels are not needed any more */
     for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x += LANES) {
-            fm_lanes sum = fm_lanes_zero();
+            fm_lanes sum = {0};
             for (size_t k = 0; k < size_x; k++) {
                 fm_lanes source = fm_lanes_load(rows + y * stride - half + x + k);
                 sum = fm_lanes_add(sum, fm_lanes_scale(source, across[k]));
             }
             fm_lanes_store(means + y * width + x, sum);
         }
-    for (size_t i = 0; i < n; i++) {
-        float mean = means[i] + 0.5f;
-        out[i] = (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = fm_filter_round(means[i]);
 }
 
 /* Blur, with the usual sizes as constants for the compiler. */
@@ -132,8 +123,8 @@ FM_LEVELS(correlate,
           (in, height, width, across, size_x, down, size_y, image, out));
 
 void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
-                   const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
-                   void *restrict work, uint8_t *restrict out)
+                    const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
+                    void *restrict work, uint8_t *restrict out)
 {
     float across[FM_BLUR_MAX_SIZE], down[FM_BLUR_MAX_SIZE];
     const size_t size_x = gaussian(blur->size_x, sigma, across);
@@ -142,7 +133,8 @@ void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
         memcpy(down, across, size_x * sizeof *down);
     else
         size_y = gaussian(blur->size_y, sigma, down);
-    correlate_levels[level](in, height, width, across, size_x, down, size_y, work, out);
+    correlate_levels[level](in, height, width, across, size_x, down, size_y,
+                            (float *)work, out);
 }
 
 /* Sharpen or smooth. in, out: uint8 (height, width); rest: 1 - factor.
@@ -156,18 +148,10 @@ FM_INLINE void sharpen(const uint8_t *restrict in, size_t height, size_t width,
     /* One run covers everything from the first to the last inner pixel, because it is
        longer than any row. The outermost pixels get their values back below. */
     const size_t begin = width + 1, end = (height - 1) * width - 1;
-    for (size_t i = begin; i < end; i++) { /* 16-bit sums: twice as many lanes */
-        const uint8_t *above = in + i - width, *row = in + i, *below = in + i + width;
-        uint16_t sum = (uint16_t)(above[-1] + above[0] + above[1]);
-        sum = (uint16_t)(sum + row[-1] + 5 * row[0] + row[1]);
-        sum = (uint16_t)(sum + below[-1] + below[0] + below[1]);
-        out[i] = (uint8_t)((uint16_t)(2 * sum + 13) / 26);
-    }
-    for (size_t i = begin; i < end; i++) {
-        float pixel = in[i], sharp = pixel + ((float)out[i] - pixel) * rest;
-        sharp = sharp < 0.0f ? 0.0f : sharp;
-        out[i] = (uint8_t)(int32_t)(sharp > 255.0f ? 255.0f : sharp);
-    }
+    for (size_t i = begin; i < end; i++)
+        out[i] = fm_filter_smooth(in + i - width, in + i, in + i + width);
+    for (size_t i = begin; i < end; i++)
+        out[i] = fm_filter_sharp(in[i], out[i], rest);
     for (size_t y = 1; y + 1 < height; y++) {
         out[y * width] = in[y * width];
         out[y * width + width - 1] = in[y * width + width - 1];
@@ -180,7 +164,7 @@ FM_LEVELS(sharpen,
           (in, height, width, rest, out));
 
 void fm_filter_sharpen(const uint8_t *restrict in, size_t height, size_t width,
-                        double factor, enum fm_cpu_level level, uint8_t *restrict out)
+                       double factor, enum fm_cpu_level level, uint8_t *restrict out)
 {
     sharpen_levels[level](in, height, width, (float)(1.0 - factor), out);
 }

@@ -3,8 +3,10 @@
 #ifndef FM_AUGMENT_FILTER_H
 #define FM_AUGMENT_FILTER_H
 
-#include "draws.h"
 #include <stddef.h>
+
+#include "../integer.h"
+#include "draws.h"
 
 #define FM_BLUR_MAX_SIZE 255
 
@@ -22,6 +24,39 @@ struct fm_sharpness {
     struct fm_range factor;
 };
 
+/* Return the weight of a Gaussian at distance x, before the weights are normalized. */
+static inline double fm_filter_gaussian(double x, double sigma)
+{
+    const double power = -(x * x) / (2.0 * sigma * sigma);
+    return fm_real_exp(power < -700.0 ? -700.0 : power);
+}
+
+/* Return the pixel that a blurred gray level becomes: rounded, at most 255. */
+FM_INLINE uint8_t fm_filter_round(float mean)
+{
+    mean = mean + 0.5f;
+    return (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
+}
+
+/* Return the rounded mean over 3 x 3 pixels with weight 5 in the middle, from pointers
+   to the middle of each row. The sums have 16 bits, for twice as many lanes. */
+FM_INLINE uint8_t fm_filter_smooth(const uint8_t *above, const uint8_t *row,
+                                   const uint8_t *below)
+{
+    uint16_t sum = (uint16_t)(above[-1] + above[0] + above[1]);
+    sum = (uint16_t)(sum + row[-1] + 5 * row[0] + row[1]);
+    sum = (uint16_t)(sum + below[-1] + below[0] + below[1]);
+    return (uint8_t)((uint16_t)(2 * sum + 13) / 26);
+}
+
+/* Return a sharper pixel from it and its smooth mean; rest: 1 - factor. */
+FM_INLINE uint8_t fm_filter_sharp(uint8_t pixel, uint8_t smooth, float rest)
+{
+    float sharp = (float)pixel + ((float)smooth - (float)pixel) * rest;
+    sharp = sharp < 0.0f ? 0.0f : sharp;
+    return (uint8_t)(int32_t)(sharp > 255.0f ? 255.0f : sharp);
+}
+
 /* Return the bytes that fm_filter_blur needs at `work`. */
 uint64_t fm_filter_work_nbytes(size_t height, size_t width);
 
@@ -32,8 +67,8 @@ uint64_t fm_filter_work_nbytes(size_t height, size_t width);
    truncated.
    Not checked: kernel sizes, as above; sigma > 0; out does not overlap in. */
 void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
-                   const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
-                   void *restrict work, uint8_t *restrict out);
+                    const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
+                    void *restrict work, uint8_t *restrict out);
 
 /* Sharpen or smooth. in, out: uint8 (height, width).
    In numpy: v + (smooth - v) * float32(1 - factor), clipped to 0..255 and truncated,
@@ -41,6 +76,6 @@ void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
    outermost pixels stay, and so do images with a side of 1 or 2.
    Not checked: out does not overlap in. */
 void fm_filter_sharpen(const uint8_t *restrict in, size_t height, size_t width,
-                        double factor, enum fm_cpu_level level, uint8_t *restrict out);
+                       double factor, enum fm_cpu_level level, uint8_t *restrict out);
 
 #endif

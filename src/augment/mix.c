@@ -44,13 +44,14 @@ static void draw_box(struct fm_draws *draws, double lam, size_t height, size_t w
     const double r = 0.5 * sqrt(1.0 - lam);
     const int64_t half_width = (int64_t)(r * (double)width);
     const int64_t half_height = (int64_t)(r * (double)height);
-    const int64_t left = x > half_width ? x - half_width : 0;
-    const int64_t top = y > half_height ? y - half_height : 0;
-    int64_t right = x + half_width, bottom = y + half_height;
-    right = right < (int64_t)width ? right : (int64_t)width;
-    bottom = bottom < (int64_t)height ? bottom : (int64_t)height;
-    out->box = (struct fm_box){(size_t)top, (size_t)left, (size_t)(bottom - top),
-                               (size_t)(right - left)};
+    const int64_t left = fm_integer_clip(x - half_width, 0, x);
+    const int64_t top = fm_integer_clip(y - half_height, 0, y);
+    const int64_t right = fm_integer_clip(x + half_width, x, (int64_t)width);
+    const int64_t bottom = fm_integer_clip(y + half_height, y, (int64_t)height);
+    out->box.top = (size_t)top;
+    out->box.left = (size_t)left;
+    out->box.height = (size_t)(bottom - top);
+    out->box.width = (size_t)(right - left);
     double area = (double)(out->box.height * out->box.width);
     out->share = (float)(1.0 - area / (double)(width * height));
 }
@@ -86,10 +87,8 @@ FM_INLINE void blend(const uint8_t *restrict partner, size_t n, float share,
                      uint8_t *restrict pixels)
 {
     const float rest = 1.0f - share;
-    for (size_t i = 0; i < n; i++) {
-        float x = share * (float)pixels[i] + rest * (float)partner[i];
-        pixels[i] = (uint8_t)(int32_t)(x + 0.5f);
-    }
+    for (size_t i = 0; i < n; i++)
+        pixels[i] = fm_mix_blend(pixels[i], partner[i], share, rest);
 }
 
 FM_LEVELS(blend,

@@ -45,6 +45,13 @@ void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
                  uint64_t position, uint64_t index, uint64_t n_rows, size_t height,
                  size_t width, struct fm_mixture *out);
 
+/* Return the pixel of MixUp: the weighted mean of two, rounded; rest: 1 - share. */
+FM_INLINE uint8_t fm_mix_blend(uint8_t pixel, uint8_t partner, float share, float rest)
+{
+    const float x = share * (float)pixel + rest * (float)partner;
+    return (uint8_t)(int32_t)(x + 0.5f);
+}
+
 /* Mix in place. pixels, partner: uint8 (height, width).
    In numpy: MixUp share * pixels + (1 - share) * partner, in float32, + 0.5, truncated;
    CutMix pixels[box] = partner[box].

@@ -1,18 +1,23 @@
-/* A source image prepared for warps, and reading it at points between its pixels. For
-   every point, the four pixels around it are in one 32-bit word, a quad, so that an
-   output pixel takes one load. Outside the source all pixels are `fill`. */
+/* A source image prepared for warps. For every point between its pixels, the four
+   pixels around the point are in one 32-bit word, a quad, so that an output pixel takes
+   one load. Outside the source all pixels are `fill`. */
 #ifndef FM_AUGMENT_QUADS_H
 #define FM_AUGMENT_QUADS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../cpu.h"
+#include "../integer.h"
 
 enum fm_interpolation { FM_NEAREST = 0, FM_BILINEAR = 1 };
 
 /* One pixel, in the fixed-point coordinates of points: 16 bits are the fraction. */
 #define FM_QUADS_ONE 65536
+
+/* One of these is added to a coordinate before it is cut, to the nearest pixel or to
+   the 7 bits of its weight. */
+#define FM_QUADS_HALF_PIXEL (FM_QUADS_ONE / 2)
+#define FM_QUADS_HALF_WEIGHT (1 << 8)
 
 /* A prepared source. From the lowest byte on, quad (y, x) holds the pixels (y, x), (y,
    x + 1), (y + 1, x) and (y + 1, x + 1), each xor 128. */
@@ -22,13 +27,6 @@ struct fm_quads {
     int32_t max_x, max_y;  /* width and height, in fixed point */
     int nearest;
     enum fm_cpu_level level;
-};
-
-/* A lattice of points, one for each output pixel. */
-struct fm_lattice {
-    int64_t x, y;           /* the first point */
-    int64_t row_x, row_y;   /* from row to row */
-    int64_t step_x, step_y; /* from column to column */
 };
 
 /* Return the bytes that fm_quads_make needs at `work`. The number is a multiple of
@@ -46,20 +44,36 @@ struct fm_quads fm_quads_make(const uint8_t *restrict in, size_t height, size_t 
                               enum fm_interpolation interpolation, uint8_t fill,
                               enum fm_cpu_level level, uint8_t *restrict work);
 
-/* Read n points. x, y: int32 (n,), in fixed point; out: uint8 (n,). Up to 15 more
-   points are read, whatever their values, and as many pixels are written.
-   In numpy: out[i] = the source at (x[i], y[i]), clipped to the fill around it; see
-   tests/reference_geometry.py.
-   Not checked: room for the 15 more points and pixels. */
-void fm_quads_read(const struct fm_quads *quads, const int32_t *restrict x,
-                   const int32_t *restrict y, size_t n, uint8_t *restrict out);
+/* Return a point's coordinate along one axis, clipped to -1..max pixels and rounded.
+   One pixel is added, which keeps shifts off negative numbers. The quad's number along
+   the axis, plus one, is in bits 16 and up, and the weight is in bits 9 to 15. */
+FM_INLINE uint32_t fm_quads_round(int32_t x, int32_t max, int nearest)
+{
+    x = (int32_t)fm_integer_clip(x, -FM_QUADS_ONE, max);
+    x = nearest ? (x + FM_QUADS_HALF_PIXEL) & ~(FM_QUADS_ONE - 1)
+                : x + FM_QUADS_HALF_WEIGHT;
+    return (uint32_t)(x + FM_QUADS_ONE);
+}
 
-/* Read the points of a lattice. out: uint8 (n_rows, width), with room for 15 bytes
-   after it; work: int32 (2, width + 15), for coordinates.
-   In numpy: fm_quads_read with x = at.x + at.row_x * row + at.step_x * column, y alike.
-   Not checked: room for the 15 more pixels. */
-void fm_quads_read_lattice(const struct fm_quads *quads, struct fm_lattice at,
-                           size_t n_rows, size_t width, int32_t *restrict work,
-                           uint8_t *restrict out);
+/* Return the pixel at weights wx and wy, 0..127 of 128, between the four pixels of a
+   quad: the mean of its rows, a b and c d, rounded once. */
+FM_INLINE uint8_t fm_quads_mix(uint8_t a, uint8_t b, uint8_t c, uint8_t d, int32_t wx,
+                               int32_t wy)
+{
+    const int32_t top = a * (128 - wx) + b * wx, bottom = c * (128 - wx) + d * wx;
+    return (uint8_t)((top * (128 - wy) + bottom * wy + 8192) >> 14);
+}
+
+/* Return the pixel at point (x, y), in fixed point. */
+FM_INLINE uint8_t fm_quads_pixel(const struct fm_quads *quads, int32_t x, int32_t y)
+{
+    const uint32_t ux = fm_quads_round(x, quads->max_x, quads->nearest);
+    const uint32_t uy = fm_quads_round(y, quads->max_y, quads->nearest);
+    const uint32_t quad =
+        quads->words[(uy >> 16) * quads->stride + (ux >> 16)] ^ 0x80808080u;
+    return fm_quads_mix((uint8_t)quad, (uint8_t)(quad >> 8), (uint8_t)(quad >> 16),
+                        (uint8_t)(quad >> 24), (int32_t)(ux >> 9 & 127),
+                        (int32_t)(uy >> 9 & 127));
+}
 
 #endif

@@ -4,10 +4,6 @@
 #include "../lanes.h"
 #include "transpose.h"
 
-#if FM_X86_LEVELS
-#include <immintrin.h>
-#endif
-
 #define N_TRIES 10 /* as in torchvision's RandomResizedCrop */
 
 _Static_assert(FM_TRANSPOSE_SIDE % FM_LANES_COUNT == 0, "rows are whole vectors");
@@ -28,9 +24,9 @@ static double support_of(size_t n_in, size_t n_out, int antialias)
     return antialias && scale > 1.0 ? scale : 1.0;
 }
 
-static size_t align_up(size_t n)
+static size_t padded(size_t side)
 {
-    return (n + FM_TRANSPOSE_SIDE - 1) / FM_TRANSPOSE_SIDE * FM_TRANSPOSE_SIDE;
+    return (size_t)fm_integer_align_up(side, FM_TRANSPOSE_SIDE);
 }
 
 /* Return how many pixels an interval of twice the support can hold. It is 2 when
@@ -49,10 +45,10 @@ static uint64_t axis_nbytes(size_t n_in, size_t n_out)
 uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
                                  size_t out_width)
 {
-    const uint64_t columns = align_up(width), rows = align_up(out_height);
+    const uint64_t columns = padded(width), rows = padded(out_height);
     /* Both axes; the image, and the results of the passes (see weigh). */
     return axis_nbytes(height, out_height) + axis_nbytes(width, out_width) +
-           4 * (columns * (height + rows) + rows * (columns + align_up(out_width)));
+           4 * (columns * (height + rows) + rows * (columns + padded(out_width)));
 }
 
 /* Compute the weights of one axis. begins: int32 (n_out,); totals: float32 (n_out,),
@@ -66,19 +62,15 @@ FM_INLINE void fill_weights(size_t n_in, size_t n_out, size_t n_taps, double sup
     const double scale = (double)n_in / (double)n_out, inverse = 1.0 / support;
     const int32_t n = (int32_t)n_in;
     for (size_t i = 0; i < n_out; i++) {
-        double first = ((double)(int32_t)i + 0.5) * scale - support + 0.5;
-        begins[i] = (int32_t)(first < 0.0 ? 0.0 : first);
+        begins[i] = fm_resample_begin(fm_resample_center(i, scale), support);
         totals[i] = 0.0f;
     }
     for (int32_t k = 0; k < (int32_t)n_taps; k++)
         for (size_t i = 0; i < n_out; i++) {
-            const double center = ((double)(int32_t)i + 0.5) * scale;
-            const double x = (double)(begins[i] + k) + 0.5 - center;
-            double height = 1.0 - fabs(x) * inverse;
-            height = height < 0.0 ? 0.0 : height;
-            height = begins[i] + k < n ? height : 0.0;
-            totals[i] += (float)height;
-            weights[(size_t)k * n_out + i] = (float)height;
+            const double center = fm_resample_center(i, scale);
+            const float height = fm_resample_weight(begins[i] + k, n, center, inverse);
+            totals[i] += height;
+            weights[(size_t)k * n_out + i] = height;
         }
     for (size_t i = 0; i < n_out; i++)
         totals[i] = 1.0f / totals[i];
@@ -112,10 +104,10 @@ static void nearest(const uint8_t *restrict in, size_t width, const struct fm_bo
                     const struct fm_resize *resize, uint8_t *restrict out)
 {
     for (size_t y = 0; y < resize->height; y++, out += resize->width) {
-        const size_t from = (size_t)((uint64_t)y * box->height / resize->height);
+        const size_t from = fm_resample_nearest(y, box->height, resize->height);
         const uint8_t *row = in + (box->top + from) * width + box->left;
         for (size_t x = 0; x < resize->width; x++)
-            out[x] = row[(size_t)((uint64_t)x * box->width / resize->width)];
+            out[x] = row[fm_resample_nearest(x, box->width, resize->width)];
     }
 }
 
@@ -171,14 +163,12 @@ FM_LEVELS(spread,
 /* Round to pixels, and turn columns into rows. in: float32 (n_columns, stride), both
    sides padded to multiples of FM_TRANSPOSE_SIDE; out: uint8 (n_rows, n_columns).
    In numpy: minimum(in[:n_columns, :n_rows].T + 0.5, 255), truncated. */
-static void gather_any(const float *restrict in, size_t stride, size_t n_rows,
-                       size_t n_columns, uint8_t *restrict out)
+FM_INLINE void gather(const float *restrict in, size_t stride, size_t n_rows,
+                      size_t n_columns, uint8_t *restrict out)
 {
     for (size_t y = 0; y < n_rows; y++)
-        for (size_t x = 0; x < n_columns; x++) {
-            float mean = in[x * stride + y] + 0.5f;
-            out[y * n_columns + x] = (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
-        }
+        for (size_t x = 0; x < n_columns; x++)
+            out[y * n_columns + x] = fm_resample_round(in[x * stride + y]);
 }
 
 #if FM_X86_LEVELS
@@ -186,12 +176,12 @@ static void gather_any(const float *restrict in, size_t stride, size_t n_rows,
 /* Eight columns at once, from the last to the first. A store that runs over the end of
    a row overwrites the first columns of the next row, which are written later. */
 FM_TARGET_AVX2
-static void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
-                        size_t n_columns, uint8_t *restrict out)
+FM_INLINE void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
+                           size_t n_columns, uint8_t *restrict out)
 {
     const __m256 half = _mm256_set1_ps(0.5f), most = _mm256_set1_ps(255.0f);
     for (size_t y = 0; y < n_rows; y += 8)
-        for (size_t x = align_up(n_columns); x > 0;) {
+        for (size_t x = padded(n_columns); x > 0;) {
             __m256 rows[8];
             x -= 8;
             for (size_t i = 0; i < 8; i++)
@@ -210,6 +200,11 @@ static void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
 
 #endif
 
+FM_LEVELS_OF(gather,
+             (const float *restrict in, size_t stride, size_t n_rows, size_t n_columns,
+              uint8_t *restrict out),
+             (in, stride, n_rows, n_columns, out), gather, gather_avx2, gather_avx2);
+
 /* Resize by weights: a pass down the columns, a transpose, a second pass, and back. */
 static void weigh(const uint8_t *restrict in, size_t width, const struct fm_box *box,
                   const struct axis *rows, const struct axis *columns,
@@ -217,35 +212,30 @@ static void weigh(const uint8_t *restrict in, size_t width, const struct fm_box 
                   uint8_t *restrict out)
 {
     const size_t height = rows->n_out, n_out = columns->n_out;
-    const size_t stride = align_up(box->width), turned = align_up(height);
+    const size_t stride = padded(box->width), turned = padded(height);
     float *down = memory + box->height * stride, *across = down + turned * stride;
     float *both = across + stride * turned;
     spread_levels[level](in, width, box, stride, memory);
     weigh_columns_levels[level](memory, stride, rows, down);
     memset(down + height * stride, 0, (turned - height) * stride * sizeof *down);
     /* Rows become columns, so that the second pass is the same as the first. */
-    fm_transpose(down, stride, turned, stride, turned, level, across);
+    fm_transpose_levels[level](down, stride, turned, stride, turned, across);
     weigh_columns_levels[level](across, turned, columns, both);
-    memset(both + n_out * turned, 0, (align_up(n_out) - n_out) * turned * sizeof *both);
-#if FM_X86_LEVELS
-    if (level >= FM_CPU_AVX2) {
-        gather_avx2(both, turned, height, n_out, out);
-        return;
-    }
-#endif
-    gather_any(both, turned, height, n_out, out);
+    memset(both + n_out * turned, 0, (padded(n_out) - n_out) * turned * sizeof *both);
+    gather_levels[level](both, turned, height, n_out, out);
 }
 
-void fm_resample_apply(const uint8_t *restrict in, size_t width, const struct fm_box *box,
-                 const struct fm_resize *resize, enum fm_cpu_level level,
-                 void *restrict work, uint8_t *restrict out)
+void fm_resample_apply(const uint8_t *restrict in, size_t width,
+                       const struct fm_box *box, const struct fm_resize *resize,
+                       enum fm_cpu_level level, void *restrict work,
+                       uint8_t *restrict out)
 {
     struct axis rows, columns;
     if (resize->interpolation == FM_NEAREST) {
         nearest(in, width, box, resize, out);
         return;
     }
-    uint8_t *memory = work;
+    uint8_t *memory = (uint8_t *)work;
     memory = axis_init(&rows, box->height, resize->height, resize->antialias, level,
                        memory);
     columns = rows;
@@ -255,8 +245,8 @@ void fm_resample_apply(const uint8_t *restrict in, size_t width, const struct fm
     weigh(in, width, box, &rows, &columns, level, (float *)memory, out);
 }
 
-void fm_resample_draw(const struct fm_resized_crop *crop, size_t height,
-                          size_t width, struct fm_draws *draws, struct fm_box *out)
+void fm_resample_draw(const struct fm_resized_crop *crop, size_t height, size_t width,
+                      struct fm_draws *draws, struct fm_box *out)
 {
     const double n_pixels = (double)(height * width);
     for (int i = 0; i < N_TRIES; i++) {

@@ -6,8 +6,8 @@
 #ifndef FM_AUGMENT_RESAMPLE_H
 #define FM_AUGMENT_RESAMPLE_H
 
-#include "quads.h"
 #include "crop.h"
+#include "quads.h"
 
 /* Words: coin. */
 struct fm_resize {
@@ -29,8 +29,44 @@ struct fm_resized_crop {
 };
 
 /* Draw the box to resize. */
-void fm_resample_draw(const struct fm_resized_crop *crop, size_t height,
-                          size_t width, struct fm_draws *draws, struct fm_box *out);
+void fm_resample_draw(const struct fm_resized_crop *crop, size_t height, size_t width,
+                      struct fm_draws *draws, struct fm_box *out);
+
+/* Return the center of output pixel i, in input pixels; scale: n_in / n_out. */
+FM_INLINE double fm_resample_center(size_t i, double scale)
+{
+    return ((double)(int32_t)i + 0.5) * scale;
+}
+
+/* Return the first input pixel that an output pixel covers. */
+FM_INLINE int32_t fm_resample_begin(double center, double support)
+{
+    const double first = center - support + 0.5;
+    return (int32_t)(first < 0.0 ? 0.0 : first);
+}
+
+/* Return the height of the triangle at input pixel i of n; inverse: 1 / support. It is
+   the weight of the pixel, before the weights are normalized. */
+FM_INLINE float fm_resample_weight(int32_t i, int32_t n, double center, double inverse)
+{
+    const double x = (double)i + 0.5 - center;
+    double height = 1.0 - fabs(x) * inverse;
+    height = height < 0.0 ? 0.0 : height;
+    return (float)(i < n ? height : 0.0);
+}
+
+/* Return the pixel that a weighted mean becomes: rounded, at most 255. */
+FM_INLINE uint8_t fm_resample_round(float mean)
+{
+    mean = mean + 0.5f;
+    return (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
+}
+
+/* Return the input pixel that is nearest to output pixel i. */
+FM_INLINE size_t fm_resample_nearest(size_t i, size_t n_in, size_t n_out)
+{
+    return (size_t)((uint64_t)i * n_in / n_out);
+}
 
 /* Return the bytes that fm_resample_apply needs at `work` for any box of an image. */
 uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
@@ -43,8 +79,9 @@ uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
    triangle, rounded to float32, times 1 / the float32 sum of these heights from left to
    right. Nearest: in[box][y * box.height // out.height, x * box.width // out.width].
    Not checked: the box is not empty and lies in the image; out does not overlap in. */
-void fm_resample_apply(const uint8_t *restrict in, size_t width, const struct fm_box *box,
-                 const struct fm_resize *resize, enum fm_cpu_level level,
-                 void *restrict work, uint8_t *restrict out);
+void fm_resample_apply(const uint8_t *restrict in, size_t width,
+                       const struct fm_box *box, const struct fm_resize *resize,
+                       enum fm_cpu_level level, void *restrict work,
+                       uint8_t *restrict out);
 
 #endif

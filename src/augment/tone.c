@@ -1,7 +1,9 @@
 /* Tables of gray levels, declared in tone.h. The arithmetic, float32 truncated at the
    end, is that of torchvision.transforms.v2.functional on uint8 images. Contrast
-   differs: see contrast_table. */
+   differs: see fm_tone_contrast. */
 #include "tone.h"
+
+#include "../integer.h"
 
 int fm_tone_needs_pixels(enum fm_tone_kind kind)
 {
@@ -9,22 +11,13 @@ int fm_tone_needs_pixels(enum fm_tone_kind kind)
            kind == FM_TONE_EQUALIZE;
 }
 
-/* Clip to 0..255 and truncate. */
-FM_INLINE uint8_t cut(float x)
-{
-    x = x < 0.0f ? 0.0f : x;
-    return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
-}
-
-/* Differences from the mean are multiplied, so that images of one gray level keep it.
-   The sum factor * v + (1 - factor) * mean would often be just below it. */
 FM_INLINE void contrast_table(float factor, const uint8_t *pixels, size_t n,
                               uint8_t table[256])
 {
     uint64_t sum = 0;
     /* Sums of 32 bits vectorize, and 2**16 pixels fit one. */
     for (size_t begin = 0; begin < n; begin += 1 << 16) {
-        const size_t count = n - begin < 1 << 16 ? n - begin : 1 << 16;
+        const size_t count = (size_t)fm_integer_min(n - begin, 1 << 16);
         uint32_t part = 0;
         for (size_t i = 0; i < count; i++)
             part += pixels[begin + i];
@@ -32,7 +25,7 @@ FM_INLINE void contrast_table(float factor, const uint8_t *pixels, size_t n,
     }
     const float mean = (float)((double)sum / (double)n);
     for (int v = 0; v < 256; v++)
-        table[v] = cut(mean + ((float)v - mean) * factor);
+        table[v] = fm_tone_contrast(v, factor, mean);
 }
 
 FM_INLINE void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table[256])
@@ -42,9 +35,8 @@ FM_INLINE void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table
         low = pixels[i] < low ? pixels[i] : low;
         high = pixels[i] > high ? pixels[i] : high;
     }
-    float scale = low < high ? (float)(high - low) * (1.0f / 255.0f) : 1.0f;
     for (int v = 0; v < 256; v++)
-        table[v] = low < high ? cut((float)(v - low) / scale) : (uint8_t)v;
+        table[v] = fm_tone_autocontrast(v, low, high);
 }
 
 FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256])
@@ -66,15 +58,12 @@ FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256
     int brightest = 255;
     while (brightest > 0 && counts[0][brightest] == 0)
         brightest--;
-    const uint64_t step = (n - counts[0][brightest]) / 255;
-    /* (below + step / 2) / step without a division. The added half keeps the product
-       farther from integers than its rounding errors reach. */
-    const double half = (double)(step / 2) + 0.5;
-    const double inverse = 1.0 / (double)(step ? step : 1);
+    const uint64_t n_each = (n - counts[0][brightest]) / 255;
+    const double half = (double)(n_each / 2) + 0.5;
+    const double inverse = 1.0 / (double)(n_each ? n_each : 1);
     for (int v = 0; v < 256; v++) {
-        double level = ((double)below[v] + half) * inverse;
-        level = level > 255.0 ? 255.0 : level;
-        table[v] = (uint8_t)(step ? (int32_t)level : v);
+        const double level = fm_tone_equalize(below[v], half, inverse);
+        table[v] = (uint8_t)(n_each ? (int32_t)level : v);
     }
 }
 
@@ -85,19 +74,19 @@ FM_INLINE void make_table(enum fm_tone_kind kind, double value, const uint8_t *p
     switch (kind) {
     case FM_TONE_INVERT:
         for (int v = 0; v < 256; v++)
-            table[v] = (uint8_t)(255 - v);
+            table[v] = fm_tone_invert(v);
         break;
     case FM_TONE_POSTERIZE:
         for (int v = 0; v < 256; v++)
-            table[v] = (uint8_t)(v & (256 - (1 << (8 - bits))));
+            table[v] = fm_tone_posterize(v, bits);
         break;
     case FM_TONE_SOLARIZE:
         for (int v = 0; v < 256; v++)
-            table[v] = (uint8_t)(v >= value ? 255 - v : v);
+            table[v] = fm_tone_solarize(v, value);
         break;
     case FM_TONE_BRIGHTNESS:
         for (int v = 0; v < 256; v++)
-            table[v] = cut((float)v * (float)value);
+            table[v] = fm_tone_brighten(v, (float)value);
         break;
     case FM_TONE_CONTRAST:
         contrast_table((float)value, pixels, n, table);

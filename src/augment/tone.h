@@ -4,8 +4,9 @@
 #ifndef FM_AUGMENT_TONE_H
 #define FM_AUGMENT_TONE_H
 
-#include "draws.h"
 #include <stddef.h>
+
+#include "draws.h"
 
 enum fm_tone_kind {
     FM_TONE_INVERT = 0,
@@ -28,6 +29,59 @@ struct fm_tone {
 struct fm_jitter {
     struct fm_range brightness, contrast; /* 1..1 changes nothing */
 };
+
+/* Return the gray level of x, clipped to 0..255 and truncated. */
+FM_INLINE uint8_t fm_tone_cut(float x)
+{
+    x = x < 0.0f ? 0.0f : x;
+    return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
+}
+
+/* The new value of gray level v, by each kind of transform. */
+FM_INLINE uint8_t fm_tone_invert(int v)
+{
+    return (uint8_t)(255 - v);
+}
+
+FM_INLINE uint8_t fm_tone_posterize(int v, int bits)
+{
+    return (uint8_t)(v & (256 - (1 << (8 - bits))));
+}
+
+FM_INLINE uint8_t fm_tone_solarize(int v, double value)
+{
+    return (uint8_t)(v >= value ? 255 - v : v);
+}
+
+FM_INLINE uint8_t fm_tone_brighten(int v, float factor)
+{
+    return fm_tone_cut((float)v * factor);
+}
+
+/* The difference from the image's mean is multiplied, so that images of one gray level
+   keep it. The sum factor * v + (1 - factor) * mean would often be just below it. */
+FM_INLINE uint8_t fm_tone_contrast(int v, float factor, float mean)
+{
+    return fm_tone_cut(mean + ((float)v - mean) * factor);
+}
+
+/* low, high: the darkest and the brightest gray level of the image. */
+FM_INLINE uint8_t fm_tone_autocontrast(int v, int low, int high)
+{
+    const float scale = low < high ? (float)(high - low) * (1.0f / 255.0f) : 1.0f;
+    return low < high ? fm_tone_cut((float)(v - low) / scale) : (uint8_t)v;
+}
+
+/* n_below: pixels of the image below the gray level. n_each: pixels for each gray level
+   of a flat histogram; half: n_each / 2 as an integer, + 0.5; inverse: 1 / n_each.
+   The value is (n_below + n_each / 2) / n_each without a division. The added half keeps
+   the product farther from integers than its rounding errors reach. The caller
+   truncates the value: vectors do this faster after clipping than before. */
+FM_INLINE double fm_tone_equalize(uint32_t n_below, double half, double inverse)
+{
+    const double level = ((double)n_below + half) * inverse;
+    return level > 255.0 ? 255.0 : level;
+}
 
 /* Return whether the table depends on the image. If it does, all earlier transforms
    must have been applied to the pixels. */

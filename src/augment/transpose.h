@@ -5,13 +5,22 @@
 #include <stddef.h>
 
 #include "../cpu.h"
-#include "../floats.h"
-
-#if FM_X86_LEVELS
-#include <immintrin.h>
-#endif
 
 #define FM_TRANSPOSE_SIDE 8
+
+/* Transpose. in: float32 (n_rows, n_columns), rows in_stride apart; out: float32
+   (n_columns, n_rows), rows out_stride apart.
+   In numpy: out = in.T.
+   Not checked: both sides are multiples of FM_TRANSPOSE_SIDE; out does not overlap
+   in. */
+FM_INLINE void fm_transpose_floats(const float *restrict in, size_t in_stride,
+                                   size_t n_rows, size_t n_columns, size_t out_stride,
+                                   float *restrict out)
+{
+    for (size_t x = 0; x < n_columns; x++)
+        for (size_t y = 0; y < n_rows; y++)
+            out[x * out_stride + y] = in[y * in_stride + x];
+}
 
 #if FM_X86_LEVELS
 
@@ -37,9 +46,9 @@ static inline void fm_transpose_rows_avx2(__m256 rows[8])
 }
 
 FM_TARGET_AVX2
-static inline void fm_transpose_avx2(const float *restrict in, size_t in_stride,
-                                     size_t n_rows, size_t n_columns,
-                                     size_t out_stride, float *restrict out)
+FM_INLINE void fm_transpose_floats_avx2(const float *restrict in, size_t in_stride,
+                                        size_t n_rows, size_t n_columns,
+                                        size_t out_stride, float *restrict out)
 {
     for (size_t y = 0; y < n_rows; y += 8)
         for (size_t x = 0; x < n_columns; x += 8) {
@@ -54,25 +63,10 @@ static inline void fm_transpose_avx2(const float *restrict in, size_t in_stride,
 
 #endif
 
-/* Transpose. in: float32 (n_rows, n_columns), rows in_stride apart; out: float32
-   (n_columns, n_rows), rows out_stride apart.
-   In numpy: out = in.T.
-   Not checked: both sides are multiples of FM_TRANSPOSE_SIDE; out does not overlap
-   in. */
-static inline void fm_transpose(const float *restrict in, size_t in_stride,
-                                size_t n_rows, size_t n_columns, size_t out_stride,
-                                enum fm_cpu_level level, float *restrict out)
-{
-#if FM_X86_LEVELS
-    if (level >= FM_CPU_AVX2) {
-        fm_transpose_avx2(in, in_stride, n_rows, n_columns, out_stride, out);
-        return;
-    }
-#endif
-    (void)level;
-    for (size_t x = 0; x < n_columns; x++)
-        for (size_t y = 0; y < n_rows; y++)
-            out[x * out_stride + y] = in[y * in_stride + x];
-}
+FM_LEVELS_OF(fm_transpose,
+             (const float *restrict in, size_t in_stride, size_t n_rows,
+              size_t n_columns, size_t out_stride, float *restrict out),
+             (in, in_stride, n_rows, n_columns, out_stride, out), fm_transpose_floats,
+             fm_transpose_floats_avx2, fm_transpose_floats_avx2);
 
 #endif

@@ -14,7 +14,7 @@ static double tangent_of(double value, int is_tangent)
 }
 
 void fm_warp_draw(const struct fm_affine *affine, struct fm_draws *draws,
-                    struct fm_map *out)
+                  struct fm_map *out)
 {
     double angle = fm_draws_range(draws, &affine->angle);
     double tx = fm_draws_range(draws, &affine->translate_x);
@@ -42,21 +42,24 @@ void fm_warp_draw(const struct fm_affine *affine, struct fm_draws *draws,
 }
 
 void fm_warp_compose(const struct fm_map *first, const struct fm_map *second,
-                    struct fm_map *out)
+                     struct fm_map *out)
 {
     const double *f = first->m, *s = second->m;
-    struct fm_map map = {{f[0] * s[0] + f[1] * s[3], f[0] * s[1] + f[1] * s[4],
-                          f[0] * s[2] + f[1] * s[5] + f[2], f[3] * s[0] + f[4] * s[3],
-                          f[3] * s[1] + f[4] * s[4], f[3] * s[2] + f[4] * s[5] + f[5]}};
+    struct fm_map map; /* `out` may be one of the two */
+    for (int i = 0; i < 6; i += 3) {
+        map.m[i] = f[i] * s[0] + f[i + 1] * s[3];
+        map.m[i + 1] = f[i] * s[1] + f[i + 1] * s[4];
+        map.m[i + 2] = f[i] * s[2] + f[i + 1] * s[5] + f[i + 2];
+    }
     *out = map;
 }
 
-/* Round to fixed point, within +-2**45. */
+/* Round to fixed point, within +-2**45. NaN becomes -2**45. */
 static int64_t fixed_point(double x)
 {
     const double most = 0x1p45;
     x = x * ONE + 0.5;
-    return fm_real_floor(x > -most ? (x < most ? x : most) : -most); /* NaN becomes -most */
+    return fm_real_floor(x > -most ? (x < most ? x : most) : -most);
 }
 
 uint64_t fm_warp_work_nbytes(size_t height, size_t width)
@@ -65,20 +68,23 @@ uint64_t fm_warp_work_nbytes(size_t height, size_t width)
 }
 
 void fm_warp_apply(const uint8_t *restrict in, size_t height, size_t width,
-                    const struct fm_map *map, enum fm_interpolation interpolation,
-                    uint8_t fill, enum fm_cpu_level level, void *restrict work,
-                    uint8_t *restrict out)
+                   const struct fm_map *map, enum fm_interpolation interpolation,
+                   uint8_t fill, enum fm_cpu_level level, void *restrict work,
+                   uint8_t *restrict out)
 {
+    uint8_t *memory = (uint8_t *)work;
     const struct fm_quads quads =
-        fm_quads_make(in, height, width, interpolation, fill, level, work);
-    int32_t *places = (int32_t *)((uint8_t *)work + fm_quads_nbytes(height, width));
+        fm_quads_make(in, height, width, interpolation, fill, level, memory);
+    int32_t *places = (int32_t *)(memory + fm_quads_nbytes(height, width));
     const double *m = map->m;
     const double cx = ((double)width - 1) / 2, cy = ((double)height - 1) / 2;
-    const struct fm_lattice at = {fixed_point(m[0] * -cx + m[1] * -cy + m[2] + cx),
-                                  fixed_point(m[3] * -cx + m[4] * -cy + m[5] + cy),
-                                  fixed_point(m[1]),
-                                  fixed_point(m[4]),
-                                  fixed_point(m[0]),
-                                  fixed_point(m[3])};
-    fm_quads_read_lattice(&quads, at, height, width, places, out);
+    const struct fm_lattice at = {
+        .x = fixed_point(m[0] * -cx + m[1] * -cy + m[2] + cx),
+        .y = fixed_point(m[3] * -cx + m[4] * -cy + m[5] + cy),
+        .row_x = fixed_point(m[1]),
+        .row_y = fixed_point(m[4]),
+        .column_x = fixed_point(m[0]),
+        .column_y = fixed_point(m[3]),
+    };
+    fm_points_read_lattice(&quads, at, height, width, places, out);
 }

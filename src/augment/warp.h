@@ -11,7 +11,7 @@
 #define FM_AUGMENT_WARP_H
 
 #include "draws.h"
-#include "quads.h"
+#include "points.h"
 
 /* A map from output to source, both measured from the center of the image, in pixels:
    x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y + m[5]. */
@@ -36,12 +36,12 @@ struct fm_affine {
 
 /* Draw the map of an affine transform, whose coin has been read. */
 void fm_warp_draw(const struct fm_affine *affine, struct fm_draws *draws,
-                    struct fm_map *out);
+                  struct fm_map *out);
 
 /* Compose two maps: `first` changes the image first, and `second` changes the result.
    In numpy: out(p) = first(second(p)), because maps go from output to source. */
 void fm_warp_compose(const struct fm_map *first, const struct fm_map *second,
-                    struct fm_map *out);
+                     struct fm_map *out);
 
 /* Return the bytes that fm_warp_apply needs at `work`. */
 uint64_t fm_warp_work_nbytes(size_t height, size_t width);
@@ -53,8 +53,8 @@ uint64_t fm_warp_work_nbytes(size_t height, size_t width);
    tests/reference_geometry.py.
    Not checked: sides are at most FM_QUADS_MAX_SIDE; out does not overlap in. */
 void fm_warp_apply(const uint8_t *restrict in, size_t height, size_t width,
-                    const struct fm_map *map, enum fm_interpolation interpolation,
-                    uint8_t fill, enum fm_cpu_level level, void *restrict work,
-                    uint8_t *restrict out);
+                   const struct fm_map *map, enum fm_interpolation interpolation,
+                   uint8_t fill, enum fm_cpu_level level, void *restrict work,
+                   uint8_t *restrict out);
 
 #endif

@@ -1,15 +1,11 @@
 /* Random words for every pixel, declared in words.h, by Philox4x32-10 (rng.h). */
 #include "words.h"
 
-#if FM_X86_LEVELS
-#include <immintrin.h>
-#endif
-
 #define N_COUNTERS 16 /* one chunk of 64 words */
 
 /* Run the ten rounds on sixteen counters, in place; key (k0, k1). Word j of counter i
    is out[16 * j + i]. */
-static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
+FM_INLINE void rounds(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < N_COUNTERS; i++)
@@ -18,36 +14,6 @@ static void rounds_any(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
         k1 += FM_PHILOX_KEY_1;
     }
 }
-
-/* Set sixteen counters: their first two words count up from `first`. */
-FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
-                             uint32_t out[FM_WORDS_CHUNK])
-{
-    for (uint32_t i = 0; i < N_COUNTERS; i++) {
-        out[i] = (uint32_t)(first + i);
-        out[16 + i] = (uint32_t)((first + i) >> 32);
-        out[32 + i] = c2;
-        out[48 + i] = c3;
-    }
-}
-
-/* Define both kernels of words.h from the ten rounds for one instruction set. */
-#define FIELD(level, target, rounds)                                                  \
-    target static void field_##level(const uint32_t key[2], uint64_t chunk,           \
-                                     uint32_t out[FM_WORDS_CHUNK])                    \
-    {                                                                                 \
-        fill_counters(N_COUNTERS * chunk, 0, 0, out);                                 \
-        rounds(key[0], key[1], out);                                                  \
-    }                                                                                 \
-    target static void draws_##level(uint64_t seed, uint32_t epoch,                   \
-                                     uint64_t position, uint32_t operation,           \
-                                     uint32_t draw, uint32_t out[FM_WORDS_CHUNK])     \
-    {                                                                                 \
-        fill_counters(position, epoch, operation << 16 | draw, out);                  \
-        rounds((uint32_t)seed, (uint32_t)(seed >> 32), out);                          \
-    }
-
-FIELD(any, , rounds_any)
 
 #if FM_X86_LEVELS
 
@@ -63,7 +29,7 @@ static inline void multiply(__m256i x, uint32_t factor, __m256i *high, __m256i *
 }
 
 FM_TARGET_AVX2
-static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
+FM_INLINE void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     __m256i c[2][4]; /* two times eight counters */
     for (int i = 0; i < 2; i++)
@@ -92,7 +58,7 @@ static void rounds_avx2(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 /* Each word of a counter takes 64 bits here. Multiplications ignore the upper half, so
    that no word has to be moved back into place between rounds. */
 FM_TARGET_AVX512
-static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
+FM_INLINE void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     const __m512i factor_0 = _mm512_set1_epi64(FM_PHILOX_FACTOR_0);
     const __m512i factor_1 = _mm512_set1_epi64(FM_PHILOX_FACTOR_1);
@@ -122,33 +88,58 @@ static void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK]
                                 _mm512_cvtepi64_epi32(c[i][j]));
 }
 
-FIELD(avx2, FM_TARGET_AVX2, rounds_avx2)
-FIELD(avx512, FM_TARGET_AVX512, rounds_avx512)
-
-fm_words_fn *fm_words_select(enum fm_cpu_level level)
-{
-    static fm_words_fn *const levels[3] = {field_any, field_avx2, field_avx512};
-    return levels[level];
-}
-
-fm_words_draws_fn *fm_words_draws_select(enum fm_cpu_level level)
-{
-    static fm_words_draws_fn *const levels[3] = {draws_any, draws_avx2, draws_avx512};
-    return levels[level];
-}
-
-#else
-
-fm_words_fn *fm_words_select(enum fm_cpu_level level)
-{
-    (void)level;
-    return field_any;
-}
-
-fm_words_draws_fn *fm_words_draws_select(enum fm_cpu_level level)
-{
-    (void)level;
-    return draws_any;
-}
-
 #endif
+
+/* Set sixteen counters: their first two words count up from `first`. */
+FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
+                             uint32_t out[FM_WORDS_CHUNK])
+{
+    for (uint32_t i = 0; i < N_COUNTERS; i++) {
+        out[i] = (uint32_t)(first + i);
+        out[16 + i] = (uint32_t)((first + i) >> 32);
+        out[32 + i] = c2;
+        out[48 + i] = c3;
+    }
+}
+
+/* Define the bodies of both kernels from the ten rounds for one instruction set. */
+#define BODIES(target, words, draws, rounds)                                          \
+    target FM_INLINE void words(const uint32_t key[2], uint64_t chunk,                \
+                                uint32_t out[FM_WORDS_CHUNK])                         \
+    {                                                                                 \
+        fill_counters(N_COUNTERS * chunk, 0, 0, out);                                 \
+        rounds(key[0], key[1], out);                                                  \
+    }                                                                                 \
+    target FM_INLINE void draws(uint64_t seed, uint32_t epoch, uint64_t position,     \
+                                uint32_t operation, uint32_t draw,                    \
+                                uint32_t out[FM_WORDS_CHUNK])                         \
+    {                                                                                 \
+        fill_counters(position, epoch, operation << 16 | draw, out);                  \
+        rounds((uint32_t)seed, (uint32_t)(seed >> 32), out);                          \
+    }
+
+BODIES(, fill_words, fill_draws, rounds)
+#if FM_X86_LEVELS
+BODIES(FM_TARGET_AVX2, fill_words_avx2, fill_draws_avx2, rounds_avx2)
+BODIES(FM_TARGET_AVX512, fill_words_avx512, fill_draws_avx512, rounds_avx512)
+#endif
+
+FM_LEVELS_OF(fill_words,
+             (const uint32_t key[2], uint64_t chunk, uint32_t out[FM_WORDS_CHUNK]),
+             (key, chunk, out), fill_words, fill_words_avx2, fill_words_avx512);
+
+FM_LEVELS_OF(fill_draws,
+             (uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
+              uint32_t draw, uint32_t out[FM_WORDS_CHUNK]),
+             (seed, epoch, position, operation, draw, out), fill_draws,
+             fill_draws_avx2, fill_draws_avx512);
+
+fm_words_fn *fm_words_select(enum fm_cpu_level level)
+{
+    return fill_words_levels[level];
+}
+
+fm_words_draws_fn *fm_words_draws_select(enum fm_cpu_level level)
+{
+    return fill_draws_levels[level];
+}

@@ -1,17 +1,17 @@
 /* Random words for every pixel, by Philox (rng.h). An image may need more words than
-   the 2**16 draws of a sample's stream hold. Each field is therefore a separate stream,
+   the 2**16 draws of a sample's stream hold. They are therefore a stream of their own,
    whose key is two words of the sample's stream. */
 #ifndef FM_AUGMENT_WORDS_H
 #define FM_AUGMENT_WORDS_H
 
 #include "draws.h"
 
-/* A field consists of chunks of 64 words. */
+/* The words are made in chunks of 64. */
 #define FM_WORDS_CHUNK 64
 
 /* Fill one chunk. key: uint32 (2,); out: uint32 (64,).
    In numpy: out[16 * j + i] = word j of Philox for the counter 16 * chunk + i.
-   Word n of a field is word n % 64 of chunk n / 64. */
+   Word n of the stream is word n % 64 of chunk n / 64. */
 typedef void fm_words_fn(const uint32_t key[2], uint64_t chunk,
                          uint32_t out[FM_WORDS_CHUNK]);
 

@@ -232,6 +232,41 @@ def inits_with_code(package: Package) -> Iterator[str]:
                     )
 
 
+def misnamed_functions(package: Package) -> Iterator[str]:
+    """Find C functions that are seen outside of their file under another name.
+
+    They are the functions of headers, and all functions that are not static. Macros
+    that look like functions follow the same rule.
+    """
+    for path in files_of(package.root, "src", ".c", ".h"):
+        text = (package.root / path).read_text(encoding="utf-8")
+        for line, specifiers, name in _c_functions(text):
+            is_static = {"static", "FM_INLINE"} & set(specifiers.split())
+            if path.suffix == ".c" and is_static:
+                continue
+            if not re.match(rf"fm_{path.stem}_[a-z]", name):
+                yield (
+                    f"{path}:{line}: the name of a function must start with "
+                    f"fm_{path.stem}_, got {name}. Rename it, or make it static."
+                )
+
+
+def _c_functions(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, specifiers and name of the functions of a C file, in that order."""
+
+    def blank(match: re.Match[str]) -> str:
+        return "\n" * match[0].count("\n")
+
+    text = re.sub(r"/\*.*?\*/", blank, text, flags=re.DOTALL)
+    for match in re.finditer(r"^#define ([a-z]\w*)\(", text, re.M):
+        yield text.count("\n", 0, match.start()) + 1, "macro", match[1]
+    text = re.sub(r"^#(?:.*\\\n)*.*", blank, text, flags=re.M)
+    pattern = r"^((?:\w+[ \n*]+)+)(\w+)\([^;{}]*\)\s*[{;]"
+    for match in re.finditer(pattern, text, re.M):
+        if "typedef" not in match[1].split():
+            yield text.count("\n", 0, match.start(2)) + 1, match[1], match[2]
+
+
 CHECKS = (
     upward_imports,
     import_cycles,
@@ -242,6 +277,7 @@ CHECKS = (
     imports_from_outside,
     too_long,
     inits_with_code,
+    misnamed_functions,
 )
 
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* The purpose of a draw. The value is part of the counter, so that two uses of the same
-   seed, epoch and position never see the same words. Transform i of the core's flat
-   list draws as FM_DRAW_AUGMENT + i. */
+   seed, epoch and position never see the same words. Transforms have the values from
+   FM_DRAW_AUGMENT on (fm_program_operation). */
 enum fm_operation { FM_DRAW_ORDER = 0, FM_DRAW_AUGMENT = 1 };
 
 /* Each round multiplies two words of the counter by these factors. */

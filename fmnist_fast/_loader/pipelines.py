@@ -160,7 +160,7 @@ def new_program(loader: Any) -> Program:
 
 
 def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
-    """Return a new pipeline, with threads and slots, for the batches of a Loader."""
+    """Return a new pipeline for the batches of a Loader."""
     images, labels = loader.dataset.images, loader.dataset.labels
     n_rows = loader.batch_size
     if loader.drop_last != "wrap":

@@ -14,7 +14,7 @@ address_of = operator.attrgetter("ctypes.data")
 
 @cython.no_gc_clear  # workers read the arrays until __dealloc__ has stopped them
 cdef class Pipeline:
-    """Worker threads and slots for one dataset and one set of options.
+    """Batches of one dataset and one set of options, filled ahead by workers.
 
     The caller (loader.py) has checked all arguments.
 
@@ -35,7 +35,7 @@ cdef class Pipeline:
     rows : int
         Rows of the largest batch.
     threads : int
-        Number of worker threads, at least 1.
+        Most workers at once, at least 1.
     prefetch : int
         Batches to keep ready, at least 1.
     slots : sequence of ndarray
@@ -201,7 +201,7 @@ cdef class Pipeline:
 
     @property
     def forked(self):
-        """Return whether this process is a forked child of the one with the threads."""
+        """Return whether this process is a forked child of the one that made this."""
         return fm_pipeline_forked(self.pipeline)
 
     @property

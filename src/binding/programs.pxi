@@ -68,7 +68,7 @@ cdef int set_transform(fm_transform *transform, str kind, double p,
     return 0
 
 
-@cython.no_gc_clear  # threads of a Pipeline run it
+@cython.no_gc_clear  # workers run it
 cdef class Program:
     """The way from samples to rows of a batch: transforms, a mix, data types.
 

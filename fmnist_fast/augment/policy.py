@@ -122,7 +122,7 @@ class RandAugment(_Policy):
         An argument has a wrong type.
     ValueError
         An argument is outside its range. `Loader` raises it for images with a side
-        above 16384 pixels.
+        above 16384 pixels, and for lists with more than 32 operations.
 
     Notes
     -----

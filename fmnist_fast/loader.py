@@ -405,7 +405,7 @@ class Loader(Suggesting):
     def close(self) -> None:
         """Stop the workers. Iterators in use then raise RuntimeError.
 
-        Batches that were handed out stay valid. The last loader joins the threads.
+        Batches that were handed out stay valid. The threads end with the last loader.
         """
         self._pipelines.close()
 

@@ -178,7 +178,7 @@ class Draws:
         """Return a number of the distribution Beta(alpha, alpha).
 
         It is the share of the first of two gamma numbers in their sum. The twin of
-        fm_draws_beta (src/augment/mix.h).
+        fm_mix_draw_beta (src/augment/mix.h).
         """
         first, second = self.log_gamma(alpha), self.log_gamma(alpha)
         return 1.0 / (1.0 + real_exp(min(max(second - first, -700.0), 700.0)))

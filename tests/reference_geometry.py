@@ -115,7 +115,7 @@ def sample_at(image, x, y, interpolation, fill):
 def warp(image, operation):
     """Return the image warped by an affine map, in the same size.
 
-    The twin of fm_warp_affine (src/augment/warp.h).
+    The twin of fm_warp_apply (src/augment/warp.h).
     """
     m, interpolation, fill = operation
     return sample_at(image, *source_points(m, *image.shape), interpolation, fill)
@@ -237,7 +237,7 @@ def triangle(n_in, n_out, antialias):
     follow a triangle around the middle of the output. Its half width is 1 input pixel,
     or n_in / n_out with `antialias` when the row shrinks. Pixels outside the row have
     no weight, and the weights are divided by their sum. The twin of the weights of
-    fm_resample (src/augment/resample.h).
+    fm_resample_apply (src/augment/resample.h).
     """
     scale = n_in / n_out
     support = scale if antialias and scale > 1 else 1.0
@@ -271,7 +271,7 @@ def to_pixels(x):
 def resize(image, operation):
     """Return a box of the image in another size, resampled vertically first.
 
-    The twin of fm_resample (src/augment/resample.h).
+    The twin of fm_resample_apply (src/augment/resample.h).
     """
     (top, left, height, width), n_rows, n_columns, interpolation, antialias = operation
     image = image[top : top + height, left : left + width]

@@ -112,7 +112,7 @@ def correlated_rows(rows, weights):
 def blur(image, operation):
     """Return the image blurred by a Gaussian, along y and then along x.
 
-    The twin of fm_blur_apply (src/augment/filter.h).
+    The twin of fm_filter_blur (src/augment/filter.h).
     """
     size_y, size_x, sigma = operation
     rows = correlated_rows(image.astype(F), gaussian(size_y, sigma))
@@ -125,7 +125,7 @@ def sharpness(image, operation):
     Factor 0 smooths, factor 1 changes nothing, and factor 2 sharpens. The smooth image
     is the rounded mean of 3 x 3 pixels, in which the middle one has the weight 5. The
     outermost pixels stay, and so do images with a side of 1 or 2. The twin of
-    fm_sharpness_apply (src/augment/filter.h).
+    fm_filter_sharpen (src/augment/filter.h).
     """
     height, width = image.shape
     if height <= 2 or width <= 2:

@@ -111,7 +111,7 @@ def composed(f, s):
     """Return the map of f(s(p)): the image is changed by `f` first and by `s` second.
 
     `f` comes last in the formula because maps go from output to source. The twin of
-    fm_map_compose (src/augment/warp.h).
+    fm_warp_compose (src/augment/warp.h).
     """
     return (
         f[0] * s[0] + f[1] * s[3],

@@ -63,7 +63,7 @@ def affine_map(transform, draws):
 
     The image is rotated, scaled and sheared about a center, then moved by whole pixels.
     The map is the inverse of these changes, as in torchvision.transforms.v2's
-    RandomAffine. The twin of fm_affine_draw (src/augment/warp.h).
+    RandomAffine. The twin of fm_warp_draw (src/augment/warp.h).
     """
     angle = draws.range(transform.angle)
     if transform.counter_clockwise:
@@ -117,7 +117,7 @@ def resized_crop(transform, draws, shape):
     """Yield a random box of the image, resized to one size.
 
     After ten tries that do not fit, the box has the fallback size and lies in the
-    center. The twin of fm_resized_crop_draw (src/augment/resample.h).
+    center. The twin of fm_resample_draw (src/augment/resample.h).
     """
     height, width = shape
     for _ in range(10):
@@ -188,7 +188,7 @@ def erasing(transform, draws, shape):
     """Yield a random box to paint with one value or, with `random`, random bytes.
 
     It is smaller than the image in both directions. After ten tries that do not fit,
-    an empty box is painted. The twin of fm_erasing_draw (src/augment/erase.h).
+    an empty box is painted. The twin of fm_erase_draw (src/augment/erase.h).
     """
     height, width = shape
     for _ in range(10):
@@ -208,8 +208,8 @@ def erasing(transform, draws, shape):
 def cutout(transform, draws, shape):
     """Yield a square to paint, clipped at the edges of the image.
 
-    It has `size` pixels around a random pixel of the image. The twin of fm_cutout_draw
-    (src/augment/erase.h).
+    It has `size` pixels around a random pixel of the image. The twin of
+    fm_erase_draw_cutout (src/augment/erase.h).
     """
     ends = []
     for side in shape:

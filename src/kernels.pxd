@@ -34,11 +34,8 @@ cdef extern from "floats.h" nogil:
     void fm_floats_end(const fm_floats *caller)
 
 cdef extern from "rng.h" nogil:
-    enum fm_operation:
-        FM_DRAW_ORDER
-        FM_DRAW_AUGMENT
     void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
-                     fm_operation operation, uint32_t draw, uint32_t *out)
+                     uint32_t operation, uint32_t draw, uint32_t *out)
 
 cdef extern from "idx.h" nogil:
     const int FM_IDX_MAX_NDIM
@@ -150,8 +147,8 @@ cdef extern from "augment/transform.h" nogil:
         int64_t left
         uint64_t n_tops
         uint64_t n_lefts
-        size_t height
-        size_t width
+        uint32_t height
+        uint32_t width
         int mode
         uint8_t fill
     struct fm_flip:
@@ -179,15 +176,15 @@ cdef extern from "augment/transform.h" nogil:
         int interpolation
         uint8_t fill
     struct fm_resize:
-        size_t height
-        size_t width
+        uint32_t height
+        uint32_t width
         int interpolation
         int antialias
     struct fm_resized_crop:
         fm_range scale
         fm_range log_ratio
-        size_t fallback_height
-        size_t fallback_width
+        uint32_t fallback_height
+        uint32_t fallback_width
         fm_resize resize
     struct fm_tone:
         int kind
@@ -196,8 +193,8 @@ cdef extern from "augment/transform.h" nogil:
         fm_range brightness
         fm_range contrast
     struct fm_blur:
-        size_t size_x
-        size_t size_y
+        uint32_t size_x
+        uint32_t size_y
         fm_range sigma
     struct fm_sharpness:
         fm_range factor
@@ -264,7 +261,7 @@ cdef extern from "augment/mix.h" nogil:
     struct fm_mix:
         uint32_t operation
         uint64_t threshold
-        size_t n_kinds
+        uint32_t n_kinds
         fm_mix_part kinds[FM_MIX_MAX_KINDS]
 
 cdef extern from "parts.h" nogil:
@@ -329,10 +326,12 @@ cdef extern from "plan.h" nogil:
         uint64_t position
     struct fm_op:
         pass
+    struct fm_ahead:
+        pass
     struct fm_row:
         pass
     void fm_plan_row(const fm_program *program, const fm_key *key, uint64_t index,
-                     const void *ahead, size_t lane, fm_op *ops, fm_row *row)
+                     const fm_ahead *ahead, size_t lane, fm_op *ops, fm_row *row)
 
 cdef extern from "fill.h" nogil:
     uint64_t fm_fill_memory_nbytes(const fm_program *program)

@@ -38,7 +38,7 @@ struct fm_cut {
 struct fm_crop {
     int64_t top, left;
     uint64_t n_tops, n_lefts;
-    size_t height, width;
+    uint32_t height, width;
     enum fm_padding_mode mode;
     uint8_t fill;
 };

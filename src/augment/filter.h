@@ -14,7 +14,7 @@
    side. Edges are reflected, without repeating the edge pixel.
    Words: coin, sigma. */
 struct fm_blur {
-    size_t size_x, size_y;
+    uint32_t size_x, size_y;
     struct fm_range sigma;
 };
 

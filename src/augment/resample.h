@@ -11,7 +11,7 @@
 
 /* Words: coin. */
 struct fm_resize {
-    size_t height, width; /* output size */
+    uint32_t height, width; /* output size */
     enum fm_interpolation interpolation;
     int antialias;
 };
@@ -24,7 +24,7 @@ struct fm_resize {
    left. */
 struct fm_resized_crop {
     struct fm_range scale, log_ratio;
-    size_t fallback_height, fallback_width;
+    uint32_t fallback_height, fallback_width;
     struct fm_resize resize;
 };
 

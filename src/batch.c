@@ -108,8 +108,7 @@ struct rows {
 static void prefetch(const struct fm_source *source, const uint8_t *image, size_t begin)
 {
     const size_t image_nbytes = source->images.image_nbytes;
-    const size_t nbytes = image_nbytes < FM_CONVERT_AHEAD ? image_nbytes
-                                                          : FM_CONVERT_AHEAD;
+    const size_t nbytes = (size_t)fm_integer_min(image_nbytes, FM_CONVERT_AHEAD);
     for (size_t i = begin; i < nbytes; i += CACHE_LINE)
         FM_PREFETCH(image + i);
     FM_PREFETCH(image + nbytes - 1);

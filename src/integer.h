@@ -2,7 +2,6 @@
 #ifndef FM_INTEGER_H
 #define FM_INTEGER_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "cpu.h"

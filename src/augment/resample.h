@@ -55,13 +55,6 @@ FM_INLINE float fm_resample_weight(int32_t i, int32_t n, double center, double i
     return (float)(i < n ? height : 0.0);
 }
 
-/* Return the pixel that a weighted mean becomes: rounded, at most 255. */
-FM_INLINE uint8_t fm_resample_round(float mean)
-{
-    mean = mean + 0.5f;
-    return (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
-}
-
 /* Return the input pixel that is nearest to output pixel i. */
 FM_INLINE size_t fm_resample_nearest(size_t i, size_t n_in, size_t n_out)
 {

@@ -334,10 +334,10 @@ cdef extern from "plan.h" nogil:
                      const fm_ahead *ahead, size_t lane, fm_op *ops, fm_row *row)
 
 cdef extern from "fill.h" nogil:
-    uint64_t fm_fill_memory_nbytes(const fm_program *program)
+    uint64_t fm_fill_scratch_nbytes(const fm_program *program)
     const uint8_t *fm_fill_row(const fm_program *program, const fm_kernels *kernels,
-                               const fm_row *row, const uint8_t *image, int alone,
-                               void *memory)
+                               const fm_row *row, const uint8_t *image, int is_at_edge,
+                               void *scratch)
 
 cdef extern from "batching.h" nogil:
     enum fm_last:

@@ -1,7 +1,7 @@
 /* Functions of real numbers with the same bits on every machine: rounding, gray levels,
-   exponential, logarithm, sine and cosine. They use only + - * / and square roots, which IEEE 754
-   defines to the last bit. The functions of the C library differ between systems, and
-   the images would differ with them. */
+   exponential, logarithm, sine and cosine. They use only + - * / and square roots,
+   which IEEE 754 defines to the last bit. The functions of the C library differ between
+   systems, and the images would differ with them. */
 #ifndef FM_REAL_H
 #define FM_REAL_H
 

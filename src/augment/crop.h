@@ -45,7 +45,7 @@ struct fm_crop {
 
 /* Words: coin. With `alternating` there is no coin, and a sample is flipped in every
    second epoch. The first such epoch is 0 if the highest bit of word 0 of (epoch 0,
-   position `sample`) is 1, and 1 otherwise. `sample` is its row in the dataset. */
+   position = its index) is 1, and 1 otherwise. */
 struct fm_flip {
     int vertical, alternating;
 };

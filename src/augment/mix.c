@@ -57,12 +57,12 @@ static void draw_box(struct fm_draws *draws, double lam, size_t height, size_t w
 }
 
 void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
-                 uint64_t position, uint64_t index, uint64_t n_rows, size_t height,
+                 uint64_t position, uint64_t row, uint64_t n_rows, size_t height,
                  size_t width, struct fm_mixture *out)
 {
     struct fm_draws draws;
     memset(out, 0, sizeof *out);
-    out->partner = index;
+    out->partner = row;
     out->share = 1.0f;
     fm_draws_begin(&draws, seed, epoch, position, mix->operation);
     if (!fm_draws_coin(&draws, mix->threshold) || n_rows == 1)
@@ -73,7 +73,7 @@ void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
         i++;
     out->kind = mix->kinds[i].kind;
     out->partner = fm_draws_below(&draws, n_rows - 1);
-    out->partner += out->partner >= index;
+    out->partner += out->partner >= row;
     const double lam = fm_mix_draw_beta(&draws, mix->kinds[i].alpha);
     if (out->kind == FM_MIXUP)
         out->share = (float)lam;

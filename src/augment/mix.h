@@ -40,9 +40,9 @@ struct fm_mixture {
    uniform (1) until a try is accepted. */
 double fm_mix_draw_beta(struct fm_draws *draws, double alpha);
 
-/* Draw how the sample in row `index` of a global batch of n_rows is mixed. */
+/* Draw how the sample in row `row` of a global batch of n_rows is mixed. */
 void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
-                 uint64_t position, uint64_t index, uint64_t n_rows, size_t height,
+                 uint64_t position, uint64_t row, uint64_t n_rows, size_t height,
                  size_t width, struct fm_mixture *out);
 
 /* Return the pixel of MixUp: the weighted mean of two, rounded; rest: 1 - share. */

@@ -18,17 +18,15 @@ TONE_KINDS = {
     "contrast": FM_TONE_CONTRAST, "autocontrast": FM_TONE_AUTOCONTRAST,
     "equalize": FM_TONE_EQUALIZE}
 MIX_KINDS = {"mixup": FM_MIXUP, "cutmix": FM_CUTMIX}
-MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
-MAX_MIX_KINDS = FM_MIX_MAX_KINDS
-MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
-
-
 DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
           "uint8": FM_UINT8}
 LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
                 "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
+MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
+MAX_MIX_KINDS = FM_MIX_MAX_KINDS
 MAX_TRANSFORMS = FM_PROGRAM_MAX_TRANSFORMS
 MAX_VIEWS = FM_PROGRAM_MAX_VIEWS
+MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
 cdef int set_transform(fm_transform *transform, str kind, double p,
@@ -166,10 +164,10 @@ cdef class Program:
         cdef const uint8_t *pixels
         cdef cnp.npy_intp[2] sides = [program.out.height, program.out.width]
         cdef cnp.ndarray ops = np.empty(program.max_ops * sizeof(fm_op), np.uint8)
-        cdef cnp.ndarray memory = np.empty(fm_fill_memory_nbytes(program) + 64,
-                                           np.uint8)
+        cdef cnp.ndarray scratch = np.empty(fm_fill_scratch_nbytes(program) + 64,
+                                            np.uint8)
         cdef fm_op *ops_start = <fm_op *>cnp.PyArray_DATA(ops)
-        cdef uintptr_t address = <uintptr_t>cnp.PyArray_DATA(memory)
+        cdef uintptr_t address = <uintptr_t>cnp.PyArray_DATA(scratch)
         cdef void *aligned = <void *>((address + 63) // 64 * 64)
         fm_program_select(program, 1, cpu_level(), self.functions, &kernels)
         key.seed, key.view, key.position = seed, view, position

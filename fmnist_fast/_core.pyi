@@ -1,4 +1,4 @@
-"""Types of the compiled core, which is src/_core.pyx."""
+"""Types of the compiled core, which is src/_core.pyx with src/binding/."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeVar

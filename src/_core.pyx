@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The binding between the Python package and the C kernels.
 
-Only this file knows both sides. Every function checks its arguments, takes pointers,
-calls a kernel without the GIL, checks the status and returns.
+Only this file and its parts in binding/ know both sides. Every function checks its
+arguments, takes pointers, calls a kernel without the GIL, checks the status and
+returns.
 """
 cimport cython
 cimport numpy as cnp

@@ -1,27 +1,19 @@
-# Declarations of the C types, constants and functions that _core.pyx uses.
+# Declarations of the C types, constants and functions that _core.pyx and
+# its parts in binding/ use.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "status.h" nogil:
     enum fm_status:
         FM_OK
-        FM_IDX_NO_HEADER
-        FM_IDX_BAD_MAGIC
-        FM_IDX_BAD_TYPE
-        FM_IDX_TOO_LARGE
-        FM_PNG_BAD_FILTER
         FM_PIPELINE_WAITING
         FM_PIPELINE_FINISHED
-        FM_PIPELINE_CLOSED
-        FM_PIPELINE_FORKED
         FM_PIPELINE_DAMAGED
         FM_NO_MEMORY
     const char *fm_status_message(fm_status status)
 
 cdef extern from "cpu.h" nogil:
     enum fm_cpu_level:
-        FM_CPU_BASELINE
-        FM_CPU_AVX2
-        FM_CPU_AVX512
+        pass
     ctypedef int fm_cpu_shared
     fm_cpu_level fm_cpu_detect()
     int FM_CPU_LOAD(fm_cpu_shared shared)

@@ -101,14 +101,16 @@ cdef class Program:
             raise MemoryError(f"there is not enough memory for {n_transforms} "
                               "transforms")
         cdef fm_program *program = self.program
-        program.in_shape = program.out = fm_shape(height, width, 1)
+        program.in_shape = program.out = fm_shape(height=height, width=width,
+                                                  channels=1)
         program.dtype = DTYPES[dtype]
         program.label_dtype, program.n_classes = LABEL_DTYPES[label_dtype], n_classes
         for i in range(FM_PROGRAM_MAX_CHANNELS):
             program.scale[i], program.bias[i] = <float>scale, <float>bias
         program.n_transforms = n_transforms
         if compiled is not None:
-            program.out = fm_shape(compiled.height, compiled.width, 1)
+            program.out = fm_shape(height=compiled.height, width=compiled.width,
+                                   channels=1)
             self.set_transforms(compiled.transforms)
             self.set_mix(compiled.mix)
         fm_program_prepare(program)
@@ -121,8 +123,8 @@ cdef class Program:
             if kind == "user":
                 all[i].user.number = n_functions
                 self.functions[n_functions] = fm_function(
-                    <fm_function_fn *><uintptr_t>fields["function"],
-                    <void *><uintptr_t>fields["data"])
+                    call=<fm_function_fn *><uintptr_t>fields["function"],
+                    data=<void *><uintptr_t>fields["data"])
                 n_functions += 1
         return 0
 
@@ -135,7 +137,7 @@ cdef class Program:
         out.threshold = <uint64_t>(<double>p * 4294967296.0)
         out.n_kinds = len(fields["kinds"])
         for i, (kind, alpha, until) in enumerate(fields["kinds"]):
-            out.kinds[i] = fm_mix_part(kind, alpha, until)
+            out.kinds[i] = fm_mix_part(kind=kind, alpha=alpha, until=until)
         return 0
 
     def __dealloc__(self):

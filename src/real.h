@@ -26,7 +26,7 @@ static inline int64_t fm_real_floor(double x)
 }
 
 /* Return the gray level of x, clipped to 0..255 and truncated. */
-FM_INLINE uint8_t fm_real_cut_gray(float x)
+FM_INLINE uint8_t fm_real_truncate_gray(float x)
 {
     x = x < 0.0f ? 0.0f : x;
     return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);

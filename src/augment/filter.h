@@ -45,7 +45,7 @@ FM_INLINE uint8_t fm_filter_smooth(const uint8_t *above, const uint8_t *row,
 /* Return a sharper pixel from it and its smooth mean; rest: 1 - factor. */
 FM_INLINE uint8_t fm_filter_sharp(uint8_t pixel, uint8_t smooth, float rest)
 {
-    return fm_real_cut_gray((float)pixel + ((float)smooth - (float)pixel) * rest);
+    return fm_real_truncate_gray((float)pixel + ((float)smooth - (float)pixel) * rest);
 }
 
 /* Return the bytes that fm_filter_blur needs at `work`. */

@@ -48,21 +48,21 @@ FM_INLINE uint8_t fm_tone_solarize(int v, double value)
 
 FM_INLINE uint8_t fm_tone_brighten(int v, float factor)
 {
-    return fm_real_cut_gray((float)v * factor);
+    return fm_real_truncate_gray((float)v * factor);
 }
 
 /* The difference from the image's mean is multiplied, so that images of one gray level
    keep it. The sum factor * v + (1 - factor) * mean would often be just below it. */
 FM_INLINE uint8_t fm_tone_contrast(int v, float factor, float mean)
 {
-    return fm_real_cut_gray(mean + ((float)v - mean) * factor);
+    return fm_real_truncate_gray(mean + ((float)v - mean) * factor);
 }
 
 /* low, high: the darkest and the brightest gray level of the image. */
 FM_INLINE uint8_t fm_tone_autocontrast(int v, int low, int high)
 {
     const float scale = low < high ? (float)(high - low) * (1.0f / 255.0f) : 1.0f;
-    return low < high ? fm_real_cut_gray((float)(v - low) / scale) : (uint8_t)v;
+    return low < high ? fm_real_truncate_gray((float)(v - low) / scale) : (uint8_t)v;
 }
 
 /* n_below: pixels of the image below the gray level. n_each: pixels for each gray level

@@ -13,8 +13,8 @@
 
 /* ---- memory ---------------------------------------------------------------------- */
 
-/* A thread's scratch memory: an image to mix in, the memory to fill a row in, and the
-   operations of a row. */
+/* A thread's scratch: an image to mix in, the scratch to fill a row in, and the
+   operations of a row. This returns the bytes of the first. */
 static uint64_t mixed_nbytes(const struct fm_program *program)
 {
     if (program->mix.n_kinds == 0)
@@ -27,7 +27,7 @@ uint64_t fm_batch_scratch_nbytes(const struct fm_job *job)
     const struct fm_program *program = job->program;
     if (!fm_program_augments(program))
         return 0;
-    return mixed_nbytes(program) + fm_fill_memory_nbytes(program) +
+    return mixed_nbytes(program) + fm_fill_scratch_nbytes(program) +
            program->max_ops * sizeof(struct fm_op);
 }
 
@@ -107,12 +107,20 @@ struct rows {
    line, so its last byte is prefetched as well. */
 static void prefetch(const struct fm_source *source, const uint8_t *image, size_t begin)
 {
-    const size_t image_nbytes = source->images.image_nbytes;
-    const size_t nbytes = image_nbytes < FM_CONVERT_AHEAD ? image_nbytes
-                                                          : FM_CONVERT_AHEAD;
+    const size_t image_nbytes = fm_source_image_nbytes(source);
+    const size_t nbytes = (size_t)fm_integer_min(image_nbytes, FM_CONVERT_AHEAD);
     for (size_t i = begin; i < nbytes; i += CACHE_LINE)
         FM_PREFETCH(image + i);
     FM_PREFETCH(image + nbytes - 1);
+}
+
+FM_INLINE struct fm_key key_at(const struct rows *rows, uint64_t position)
+{
+    const struct fm_key key = {.seed = rows->epoch->seed,
+                               .epoch = rows->epoch->number,
+                               .view = 0,
+                               .position = position};
+    return key;
 }
 
 /* Return the augmented pixels of the sample at `position`. ahead: as in fm_plan_row. */
@@ -122,14 +130,13 @@ static const uint8_t *augmented(const struct rows *rows, uint64_t position,
 {
     const struct fm_job *job = rows->job;
     const struct fm_program *program = job->program;
-    const struct fm_key key = {.seed = rows->epoch->seed, .epoch = rows->epoch->number,
-                               .view = 0, .position = position};
-    uint8_t *memory = rows->scratch + mixed_nbytes(program);
-    struct fm_op *ops = (struct fm_op *)(memory + fm_fill_memory_nbytes(program));
-    const int alone = fm_source_is_at_edge(&job->source, index, FM_CROP_AROUND);
+    const struct fm_key key = key_at(rows, position);
+    uint8_t *scratch = rows->scratch + mixed_nbytes(program);
+    struct fm_op *ops = (struct fm_op *)(scratch + fm_fill_scratch_nbytes(program));
+    const int is_at_edge = fm_source_is_at_edge(&job->source, index, FM_CROP_AROUND);
     struct fm_row row;
     fm_plan_row(program, &key, index, ahead, lane, ops, &row);
-    return fm_fill_row(program, &job->kernels, &row, image, alone, memory);
+    return fm_fill_row(program, &job->kernels, &row, image, is_at_edge, scratch);
 }
 
 /* Mix row i, whose own pixels are given. Return its pixels, and note its partner. */
@@ -156,7 +163,7 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
 }
 
 /* Return the pixels of row i before they are converted. They lie in the source if
-   nothing changes them, and otherwise in the scratch memory. */
+   nothing changes them, and otherwise in the scratch. */
 FM_INLINE const uint8_t *row_pixels(struct rows *rows, size_t i)
 {
     const struct fm_job *job = rows->job;
@@ -164,10 +171,7 @@ FM_INLINE const uint8_t *row_pixels(struct rows *rows, size_t i)
     if (!fm_program_augments(job->program))
         return rows->images[i];
     if (lane == 0) {
-        const struct fm_key key = {.seed = rows->epoch->seed,
-                                   .epoch = rows->epoch->number,
-                                   .view = 0,
-                                   .position = rows->begin + i};
+        const struct fm_key key = key_at(rows, rows->begin + i);
         fm_plan_ahead(job->program, &job->kernels, &key, &rows->ahead);
     }
     const uint8_t *pixels = augmented(rows, rows->begin + i, rows->indices[i],

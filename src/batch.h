@@ -26,12 +26,12 @@ struct fm_epoch {
 
 /* Choose the kernels and lay out the record, for batches of at most `rows` rows. The
    source and the program are given. Return FM_OK, or FM_NO_MEMORY if a batch, or the
-   memory that a thread needs, doesn't fit into the address space. */
+   scratch of a thread, doesn't fit into the address space. */
 enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
                                 enum fm_cpu_level level,
                                 const struct fm_function *functions);
 
-/* Return the bytes of memory that a thread needs; 0 if nothing is augmented. */
+/* Return the bytes of scratch that a thread needs; 0 if nothing is augmented. */
 uint64_t fm_batch_scratch_nbytes(const struct fm_job *job);
 
 /* Ask the system to read ahead from mapped files. Call this before this rank's batch

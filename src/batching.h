@@ -11,8 +11,8 @@ enum fm_last {
     FM_LAST_SHORT = 0, /* it stays short: shards differ by at most one row, and a rank
                           whose shard would be empty has one batch less */
     FM_LAST_DROP = 1,  /* it is left out */
-    FM_LAST_WRAP = 2   /* it is filled up: position `end` + i has the sample of position
-                          i % `end` */
+    FM_LAST_WRAP = 2   /* it is filled up with positions from `end` on, where the
+                          sampler starts over */
 };
 
 /* The batches of one rank. */

@@ -23,7 +23,7 @@ void fm_blocks_init(struct fm_blocks *blocks, uint64_t n, uint64_t size, uint64_
 uint64_t fm_blocks_group_begin(const struct fm_blocks *blocks, uint64_t group)
 {
     const uint64_t rest = blocks->n % blocks->n_groups;
-    return blocks->n / blocks->n_groups * group + (group < rest ? group : rest);
+    return blocks->n / blocks->n_groups * group + fm_integer_min(group, rest);
 }
 
 uint64_t fm_blocks_group_at(const struct fm_blocks *blocks, uint64_t position)
@@ -77,9 +77,8 @@ FM_INLINE void group_init(const struct fm_blocks *blocks, uint64_t number,
     /* blocks->whole numbers the blocks without the short one, so subtract it if it
        comes earlier. */
     const uint64_t begin = group->first - (group->first > blocks->short_place);
-    const uint64_t left = blocks->whole.n - begin;
-    const size_t n_whole = left < group->n_blocks ? (size_t)left : group->n_blocks;
-    fm_permutation_fill(&blocks->whole, begin, n_whole, shuffled);
+    const uint64_t n_whole = fm_integer_min(group->n_blocks, blocks->whole.n - begin);
+    fm_permutation_fill(&blocks->whole, begin, (size_t)n_whole, shuffled);
     for (size_t i = 0, whole = 0; i < group->n_blocks; i++) {
         const uint64_t number_of = group->first + i;
         const int is_short = number_of == blocks->short_place;
@@ -105,10 +104,10 @@ size_t fm_blocks_runs(const struct fm_blocks *blocks, uint64_t number,
     group_init(blocks, number, &group);
     for (uint64_t place = group.begin; place < group.end; n_runs++) {
         const uint64_t block_end = block_begin(blocks, block_at(blocks, place) + 1);
-        const uint64_t end = block_end < group.end ? block_end : group.end;
+        const uint64_t end = fm_integer_min(block_end, group.end);
         const uint64_t index = index_at(blocks, &group, place);
         const uint64_t room = blocks->n - index; /* up to the end of the circle */
-        const uint64_t length = end - place < room ? end - place : room;
+        const uint64_t length = fm_integer_min(end - place, room);
         out[n_runs].begin = index;
         out[n_runs].end = index + length;
         place += length;
@@ -128,9 +127,8 @@ FM_INLINE void find(const struct fm_blocks *blocks, uint64_t begin, size_t count
         group_init(blocks, number, &group);
         fm_permutation_init(&inner, group.end - group.begin, blocks->seed,
                             blocks->epoch, 1 + number);
-        const uint64_t left = group.end - (begin + done);
-        const size_t until = left < count - done ? done + (size_t)left : count;
-        while (done < until) {
+        const uint64_t left = fm_integer_min(group.end - (begin + done), count - done);
+        for (const size_t until = done + (size_t)left; done < until;) {
             const size_t n = fm_permutation_at_once(until - done);
             fm_permutation_fill(&inner, begin + done - group.begin, n, out + done);
             for (size_t i = done; i < done + n; i++)

@@ -22,7 +22,7 @@ static uint64_t buffer_nbytes(const struct fm_program *program)
     return fm_integer_align_up(program->max_nbytes + SLACK, 64);
 }
 
-uint64_t fm_fill_memory_nbytes(const struct fm_program *program)
+uint64_t fm_fill_scratch_nbytes(const struct fm_program *program)
 {
     return SLACK + 2 * buffer_nbytes(program) +
            fm_integer_align_up(program->work_nbytes, 64);
@@ -186,7 +186,7 @@ static uint32_t fill_op(struct canvas *canvas, const struct fm_op *op, uint32_t 
 
 const uint8_t *fm_fill_row(const struct fm_program *program,
                            const struct fm_kernels *kernels, const struct fm_row *row,
-                           const uint8_t *image, int alone, void *memory)
+                           const uint8_t *image, int is_at_edge, void *scratch)
 {
     struct canvas canvas;
     if (row->n_ops == 0)
@@ -196,10 +196,10 @@ const uint8_t *fm_fill_row(const struct fm_program *program,
     canvas.pixels = image;
     canvas.height = program->in.height;
     canvas.width = program->in.width;
-    canvas.buffers[0] = (uint8_t *)memory + SLACK;
+    canvas.buffers[0] = (uint8_t *)scratch + SLACK;
     canvas.buffers[1] = canvas.buffers[0] + (size_t)buffer_nbytes(program);
     canvas.work = canvas.buffers[1] + (size_t)buffer_nbytes(program);
-    if (alone)
+    if (is_at_edge)
         canvas.pixels =
             (uint8_t *)memcpy(canvas.buffers[1], image, canvas.height * canvas.width);
     for (uint32_t i = 0; i < row->n_ops;)

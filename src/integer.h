@@ -2,7 +2,6 @@
 #ifndef FM_INTEGER_H
 #define FM_INTEGER_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "cpu.h"
@@ -28,11 +27,20 @@ FM_INLINE int64_t fm_integer_clip(int64_t x, int64_t low, int64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Reflect index i into [0, n), without repeating the first or the last index.
+/* Mirror index i, which is outside [0, n), at the end that it is beyond. The first and
+   the last index are not repeated: -1 becomes 1, and n becomes n - 2.
+   Not checked: -n < i < 2 n - 1. */
+FM_INLINE int64_t fm_integer_mirror(int64_t i, int64_t n)
+{
+    return i < 0 ? -i : 2 * (n - 1) - i;
+}
+
+/* Reflect index i into [0, n): mirror it if it is outside. As an unsigned number, a
+   negative index is above n, too.
    Not checked: -n < i < 2 n - 1. */
 FM_INLINE int64_t fm_integer_reflect(int64_t i, int64_t n)
 {
-    return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i;
+    return (uint64_t)i < (uint64_t)n ? i : fm_integer_mirror(i, n);
 }
 
 #endif

@@ -1,27 +1,19 @@
-# Declarations of the C types, constants and functions that _core.pyx uses.
+# Declarations of the C types, constants and functions that _core.pyx and
+# its parts in binding/ use.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "status.h" nogil:
     enum fm_status:
         FM_OK
-        FM_IDX_NO_HEADER
-        FM_IDX_BAD_MAGIC
-        FM_IDX_BAD_TYPE
-        FM_IDX_TOO_LARGE
-        FM_PNG_BAD_FILTER
         FM_PIPELINE_WAITING
         FM_PIPELINE_FINISHED
-        FM_PIPELINE_CLOSED
-        FM_PIPELINE_FORKED
         FM_PIPELINE_DAMAGED
         FM_NO_MEMORY
     const char *fm_status_message(fm_status status)
 
 cdef extern from "cpu.h" nogil:
     enum fm_cpu_level:
-        FM_CPU_BASELINE
-        FM_CPU_AVX2
-        FM_CPU_AVX512
+        pass
     ctypedef int fm_cpu_shared
     fm_cpu_level fm_cpu_detect()
     int FM_CPU_LOAD(fm_cpu_shared shared)
@@ -34,11 +26,8 @@ cdef extern from "floats.h" nogil:
     void fm_floats_end(const fm_floats *caller)
 
 cdef extern from "rng.h" nogil:
-    enum fm_operation:
-        FM_DRAW_ORDER
-        FM_DRAW_AUGMENT
     void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
-                     fm_operation operation, uint32_t draw, uint32_t *out)
+                     uint32_t operation, uint32_t draw, uint32_t *out)
 
 cdef extern from "idx.h" nogil:
     const int FM_IDX_MAX_NDIM
@@ -150,8 +139,8 @@ cdef extern from "augment/transform.h" nogil:
         int64_t left
         uint64_t n_tops
         uint64_t n_lefts
-        size_t height
-        size_t width
+        uint32_t height
+        uint32_t width
         int mode
         uint8_t fill
     struct fm_flip:
@@ -179,15 +168,15 @@ cdef extern from "augment/transform.h" nogil:
         int interpolation
         uint8_t fill
     struct fm_resize:
-        size_t height
-        size_t width
+        uint32_t height
+        uint32_t width
         int interpolation
         int antialias
     struct fm_resized_crop:
         fm_range scale
         fm_range log_ratio
-        size_t fallback_height
-        size_t fallback_width
+        uint32_t fallback_height
+        uint32_t fallback_width
         fm_resize resize
     struct fm_tone:
         int kind
@@ -196,8 +185,8 @@ cdef extern from "augment/transform.h" nogil:
         fm_range brightness
         fm_range contrast
     struct fm_blur:
-        size_t size_x
-        size_t size_y
+        uint32_t size_x
+        uint32_t size_y
         fm_range sigma
     struct fm_sharpness:
         fm_range factor
@@ -264,7 +253,7 @@ cdef extern from "augment/mix.h" nogil:
     struct fm_mix:
         uint32_t operation
         uint64_t threshold
-        size_t n_kinds
+        uint32_t n_kinds
         fm_mix_part kinds[FM_MIX_MAX_KINDS]
 
 cdef extern from "parts.h" nogil:
@@ -329,16 +318,18 @@ cdef extern from "plan.h" nogil:
         uint64_t position
     struct fm_op:
         pass
+    struct fm_ahead:
+        pass
     struct fm_row:
         pass
     void fm_plan_row(const fm_program *program, const fm_key *key, uint64_t index,
-                     const void *ahead, size_t lane, fm_op *ops, fm_row *row)
+                     const fm_ahead *ahead, size_t lane, fm_op *ops, fm_row *row)
 
 cdef extern from "fill.h" nogil:
-    uint64_t fm_fill_memory_nbytes(const fm_program *program)
+    uint64_t fm_fill_scratch_nbytes(const fm_program *program)
     const uint8_t *fm_fill_row(const fm_program *program, const fm_kernels *kernels,
-                               const fm_row *row, const uint8_t *image, int alone,
-                               void *memory)
+                               const fm_row *row, const uint8_t *image, int is_at_edge,
+                               void *scratch)
 
 cdef extern from "batching.h" nogil:
     enum fm_last:

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "integer.h"
 #include "rng.h"
 
 /* Tests of positions, pairs, neighbors, cycles and parity can't tell eight rounds of
@@ -33,7 +34,7 @@ struct fm_permutation {
 /* Return how many of the next `count` positions are permuted together. */
 static inline size_t fm_permutation_at_once(size_t count)
 {
-    return count < FM_PERMUTATION_BLOCK ? count : FM_PERMUTATION_BLOCK;
+    return (size_t)fm_integer_min(count, FM_PERMUTATION_BLOCK);
 }
 
 /* Smaller sides mix badly in eight rounds. */
@@ -134,7 +135,7 @@ FM_INLINE void fm_permutation_split(uint64_t begin, size_t count, uint32_t a,
 {
     uint32_t quotient = (uint32_t)(begin / a), remainder = (uint32_t)(begin % a);
     for (size_t i = 0; i < count; quotient++, remainder = 0) {
-        size_t run = a - remainder < count - i ? a - remainder : count - i;
+        const size_t run = (size_t)fm_integer_min(a - remainder, count - i);
         for (size_t j = 0; j < run; j++) {
             left[i + j] = remainder + (uint32_t)j;
             right[i + j] = quotient;

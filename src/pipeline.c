@@ -7,7 +7,8 @@
    workers are only woken when half of the window is free.
 
    A pipeline outlives fm_pipeline_free while slots are lent, so that an array can keep
-   its slot without keeping what the pipeline reads: see Lease in _core.pyx. */
+   its slot without keeping what the pipeline reads: see Lease in
+   binding/batches.pxi. */
 #define _GNU_SOURCE /* pthread_condattr_setclock */
 
 #include "pipeline.h"

@@ -191,8 +191,7 @@ static void plan_words(struct planner *planner, uint32_t i, enum fm_op_kind kind
 
 static void plan_user(struct planner *planner, uint32_t i, const struct fm_draws *draws)
 {
-    fm_rng_draw(draws->seed, draws->epoch, draws->position,
-                (enum fm_operation)draws->operation, 1,
+    fm_rng_draw(draws->seed, draws->epoch, draws->position, draws->operation, 1,
                 add(planner, FM_OP_USER, i)->random);
 }
 

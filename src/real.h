@@ -1,7 +1,7 @@
-/* Functions of real numbers with the same bits on every machine: rounding, exponential,
-   logarithm, sine and cosine. They use only + - * / and square roots, which IEEE 754
-   defines to the last bit. The functions of the C library differ between systems, and
-   the images would differ with them. */
+/* Functions of real numbers with the same bits on every machine: rounding, gray levels,
+   exponential, logarithm, sine and cosine. They use only + - * / and square roots,
+   which IEEE 754 defines to the last bit. The functions of the C library differ between
+   systems, and the images would differ with them. */
 #ifndef FM_REAL_H
 #define FM_REAL_H
 
@@ -23,6 +23,20 @@ static inline int64_t fm_real_floor(double x)
 {
     int64_t whole = (int64_t)x;
     return whole - ((double)whole > x);
+}
+
+/* Return the gray level of x, clipped to 0..255 and truncated. */
+FM_INLINE uint8_t fm_real_truncate_gray(float x)
+{
+    x = x < 0.0f ? 0.0f : x;
+    return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
+}
+
+/* Return the gray level of x >= 0, rounded, at most 255. */
+FM_INLINE uint8_t fm_real_round_gray(float x)
+{
+    x = x + 0.5f;
+    return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
 }
 
 /* Return 2**exponent, for exponents of normal doubles (-1022 ... 1023). */

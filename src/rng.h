@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* The purpose of a draw. The value is part of the counter, so that two uses of the same
-   seed, epoch and position never see the same words. Transforms have the values from
-   FM_DRAW_AUGMENT on (fm_program_operation). */
+   seed, epoch and position never see the same words. Transforms draw as the numbers
+   from FM_DRAW_AUGMENT on: see fm_program_operation (program.h). */
 enum fm_operation { FM_DRAW_ORDER = 0, FM_DRAW_AUGMENT = 1 };
 
 /* Each round multiplies two words of the counter by these factors. */
@@ -38,14 +38,14 @@ static inline void fm_rng_round(uint32_t *c0, uint32_t *c1, uint32_t *c2,
    In numpy: tests/reference_draws.py, draw.
    Not checked: operation and draw are below 2**16. */
 static inline void fm_rng_draw(uint64_t seed, uint32_t epoch, uint64_t position,
-                               enum fm_operation operation, uint32_t draw,
+                               uint32_t operation, uint32_t draw,
                                uint32_t out[4])
 {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     out[0] = (uint32_t)position;
     out[1] = (uint32_t)(position >> 32);
     out[2] = epoch;
-    out[3] = ((uint32_t)operation << 16) | (draw & 0xFFFFu);
+    out[3] = (operation << 16) | (draw & 0xFFFFu);
     for (int round = 0; round < 10; round++) {
         fm_rng_round(&out[0], &out[1], &out[2], &out[3], k0, k1);
         k0 += FM_PHILOX_KEY_0;

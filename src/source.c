@@ -13,7 +13,7 @@ void fm_source_find(const struct fm_source *source, const uint64_t *indices,
         return;
     }
     for (size_t i = 0; i < count; i++)
-        images[i] = fm_parts_image(parts, indices[i]);
+        images[i] = fm_source_image(source, indices[i]);
 }
 
 int fm_source_is_damaged(const struct fm_source *source)

@@ -25,6 +25,12 @@ static inline uint64_t fm_source_count(const struct fm_source *source)
     return source->images.begins[source->images.n_parts];
 }
 
+/* Return the bytes of an image. */
+static inline size_t fm_source_image_nbytes(const struct fm_source *source)
+{
+    return source->images.image_nbytes;
+}
+
 /* Return the pixels of `index`. */
 static inline const uint8_t *fm_source_image(const struct fm_source *source,
                                              uint64_t index)

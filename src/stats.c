@@ -41,7 +41,7 @@ FM_INLINE void sum_pixels_avx2(const uint8_t *restrict pixels, size_t n,
     __m256i sums = zero, squares = zero;
     size_t i = 0;
     while (n - i >= 32) {
-        size_t end = n - i < BLOCK ? n : i + BLOCK;
+        const size_t end = i + (size_t)fm_integer_min(n - i, BLOCK);
         __m256i block = zero;
         for (; end - i >= 32; i += 32) {
             __m256i x = _mm256_loadu_si256((const __m256i *)(pixels + i));

@@ -229,7 +229,8 @@ static inline void fm_thread_cond_init(fm_thread_cond *cond)
 static inline int fm_thread_wait_ms(fm_thread_cond *cond, fm_thread_mutex *mutex,
                                     unsigned ms)
 {
-    struct timespec wait = {ms / 1000, (long)(ms % 1000) * 1000000};
+    struct timespec wait = {.tv_sec = ms / 1000,
+                            .tv_nsec = (long)(ms % 1000) * 1000000};
     return pthread_cond_timedwait_relative_np(cond, mutex, &wait) != ETIMEDOUT;
 }
 

@@ -85,7 +85,7 @@ def epoch(
     program = augment or SimpleNamespace(
         transforms=(), mix=None, height=height, width=width
     )
-    indices = reference_sampler.indices(n, seed, epoch, shuffle, shuffle_block)
+    order = reference_sampler.indices(n, seed, epoch, shuffle, shuffle_block)
     scale, bias = scale_and_bias(normalize, images)
     batches = []
     for positions in global_batches(position, n, batch_size * world, drop_last):
@@ -93,10 +93,10 @@ def epoch(
         if not rows:
             continue
         keys = [Key(seed, epoch, at) for at in positions]
-        samples = indices[np.array(positions) % n].astype(np.int64)  # of all ranks
-        pixels, mixtures = augmented_rows(program, images, samples, keys, rows)
+        indices = order[np.array(positions) % n].astype(np.int64)  # of all ranks
+        pixels, mixtures = augmented_rows(program, images, indices, keys, rows)
         x = arranged(convert(pixels, dtype, scale, bias), layout)
-        y = batch_labels(labels[samples], label_dtype, n_classes, rows, mixtures)
+        y = batch_labels(labels[indices], label_dtype, n_classes, rows, mixtures)
         batches.append((x, y))
     return batches
 
@@ -143,15 +143,15 @@ def augmented_rows(program, images, indices, keys, rows):
     """
 
     @functools.cache
-    def alone(row):
+    def unmixed(row):
         index = int(indices[row])
         return augmented(program, images[index], keys[row], index)
 
     mixtures = [mixture(program, keys[row], row, len(indices)) for row in rows]
     pixels = [
-        alone(row)
+        unmixed(row)
         if drawn.partner == row
-        else mixed(alone(row), alone(drawn.partner), drawn)
+        else mixed(unmixed(row), unmixed(drawn.partner), drawn)
         for row, drawn in zip(rows, mixtures)
     ]
     return np.stack(pixels), mixtures

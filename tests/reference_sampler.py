@@ -114,7 +114,7 @@ def _round_value(x, key, side, wide):
     The mixing function is lowbias32 of C. Wellons' hash-prospector, without its last
     shift. The high half of a product takes the place of a remainder (D. Lemire, "Fast
     random integer generation in an interval", 2019). Without `wide`, only the upper 16
-    bits enter the product. The twin of round_value (src/permutation.h).
+    bits enter the product. The twin of fm_permutation_round (src/permutation.h).
     """
     x = x ^ key
     x ^= x >> 16

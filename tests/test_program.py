@@ -5,6 +5,7 @@ They are compared for each instruction set, and for images of many sizes.
 
 import ctypes
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -259,3 +260,17 @@ def test_too_high_a_view_is_refused():
     core = ff._core.Program(None, 5, 7)
     with pytest.raises(ValueError, match="view must be below 63, got 63"):
         core.run(np.zeros((5, 7), np.uint8), seed=0, epochs=[0], position=0, view=63)
+
+
+def test_the_bytes_of_a_program_mean_the_same_on_a_device():
+    """Its structs have no pointers, and no type whose size depends on the machine."""
+    headers = (Path(__file__).parents[1] / "src").rglob("*.h")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in headers)
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    bodies = dict(re.findall(r"^struct (\w+) \{\n(.*?)^\};", text, re.M | re.S))
+    left, done = ["fm_program", "fm_transform"], set()
+    while left:
+        done.add(name := left.pop())
+        assert not re.findall(r"\*|\w*size_t|\w*ptr\w*|\blong\b", bodies[name]), name
+        left += set(re.findall(r"struct (\w+)", bodies[name])) - done
+    assert {"fm_mix", "fm_shape", "fm_range", "fm_resize"} < done

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,8 @@ import reference_transforms
 from helpers.against_reference import dataset_of
 from PIL import Image, ImageOps
 from reference_fill import fill
+
+ROOT = Path(__file__).parents[1]
 
 
 def always(value):
@@ -122,3 +126,19 @@ def test_extended_boxes_have_the_variance_of_the_gaussian():
         x = np.arange(-side, side + 1)
         assert abs(row.sum() - 1) < 1e-5
         assert abs((row[:, 0] * x**2).sum() / sigma**2 - 1) < 1e-3
+
+
+def test_the_reference_names_functions_of_the_c_headers():
+    for path in sorted((ROOT / "tests").glob("reference*.py")):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for name, header in re.findall(r"(?:(fm_\w+) \()?(src/[\w/]+\.h)", text):
+            words = re.findall(r"\w+", (ROOT / header).read_text(encoding="utf-8"))
+            assert not name or name in words, f"{path.name}: {name}"
+
+
+def test_the_c_headers_name_functions_of_the_reference():
+    for path in sorted((ROOT / "src").rglob("*.h")):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for name, function in re.findall(r"(tests/\w+\.py)(?:, (\w+)\.)?", text):
+            words = re.findall(r"def (\w+)", (ROOT / name).read_text(encoding="utf-8"))
+            assert not function or function in words, f"{path.name}: {function}"

@@ -38,7 +38,7 @@ struct fm_cut {
 struct fm_crop {
     int64_t top, left;
     uint64_t n_tops, n_lefts;
-    size_t height, width;
+    uint32_t height, width;
     enum fm_padding_mode mode;
     uint8_t fill;
 };
@@ -61,7 +61,7 @@ FM_INLINE int64_t fm_crop_source_index(int64_t i, int64_t n, enum fm_padding_mod
     case FM_PAD_EDGE:
         return i < 0 ? 0 : n - 1;
     case FM_PAD_REFLECT:
-        return i < 0 ? -i : 2 * (n - 1) - i;
+        return fm_integer_mirror(i, n);
     case FM_PAD_SYMMETRIC:
         return i < 0 ? -1 - i : 2 * n - 1 - i;
     default:

@@ -49,8 +49,8 @@ static inline uint32_t fm_draws_word(struct fm_draws *draws)
     if (i < draws->n_known)
         return draws->known[i * FM_DRAWS_STRIDE];
     if (i % 4 == 0)
-        fm_rng_draw(draws->seed, draws->epoch, draws->position,
-                    (enum fm_operation)draws->operation, i / 4, draws->words);
+        fm_rng_draw(draws->seed, draws->epoch, draws->position, draws->operation, i / 4,
+                    draws->words);
     return draws->words[i % 4];
 }
 

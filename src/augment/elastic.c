@@ -194,9 +194,9 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
         fm_transpose_levels[level](columns[0] + i * across, stride_of(across), along,
                                    across, stride_of(along), rows[0] + i * along);
     smooth(rows, height, 2 * along, elastic->sigma_y, level);
-    int32_t *places = (int32_t *)rows[1];
+    int32_t *points = (int32_t *)rows[1];
     displace_levels[level](rows[0], height, along, (float)(elastic->alpha_x / 2 * ONE),
-                           (float)(elastic->alpha_y / 2 * ONE), places);
-    fm_points_read(&quads, places, places + along, stride_of(along), height, width,
+                           (float)(elastic->alpha_y / 2 * ONE), points);
+    fm_points_read(&quads, points, points + along, stride_of(along), height, width,
                    out);
 }

@@ -100,7 +100,7 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
             fm_lanes_store(means + y * width + x, sum);
         }
     for (size_t i = 0; i < n; i++)
-        out[i] = fm_filter_round(means[i]);
+        out[i] = fm_real_round_gray(means[i]);
 }
 
 /* Blur, with the usual sizes as constants for the compiler. */

@@ -14,7 +14,7 @@
    side. Edges are reflected, without repeating the edge pixel.
    Words: coin, sigma. */
 struct fm_blur {
-    size_t size_x, size_y;
+    uint32_t size_x, size_y;
     struct fm_range sigma;
 };
 
@@ -31,13 +31,6 @@ static inline double fm_filter_gaussian(double x, double sigma)
     return fm_real_exp(power < -700.0 ? -700.0 : power);
 }
 
-/* Return the pixel that a blurred gray level becomes: rounded, at most 255. */
-FM_INLINE uint8_t fm_filter_round(float mean)
-{
-    mean = mean + 0.5f;
-    return (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
-}
-
 /* Return the rounded mean over 3 x 3 pixels with weight 5 in the middle, from pointers
    to the middle of each row. The sums have 16 bits, for twice as many lanes. */
 FM_INLINE uint8_t fm_filter_smooth(const uint8_t *above, const uint8_t *row,
@@ -52,9 +45,7 @@ FM_INLINE uint8_t fm_filter_smooth(const uint8_t *above, const uint8_t *row,
 /* Return a sharper pixel from it and its smooth mean; rest: 1 - factor. */
 FM_INLINE uint8_t fm_filter_sharp(uint8_t pixel, uint8_t smooth, float rest)
 {
-    float sharp = (float)pixel + ((float)smooth - (float)pixel) * rest;
-    sharp = sharp < 0.0f ? 0.0f : sharp;
-    return (uint8_t)(int32_t)(sharp > 255.0f ? 255.0f : sharp);
+    return fm_real_truncate_gray((float)pixel + ((float)smooth - (float)pixel) * rest);
 }
 
 /* Return the bytes that fm_filter_blur needs at `work`. */

@@ -68,7 +68,7 @@ void fm_mix_draw(const struct fm_mix *mix, uint64_t seed, uint32_t epoch,
     if (!fm_draws_coin(&draws, mix->threshold) || n_rows == 1)
         return;
     const uint32_t pick = fm_draws_word(&draws);
-    size_t i = 0;
+    uint32_t i = 0;
     while (pick >= mix->kinds[i].until)
         i++;
     out->kind = mix->kinds[i].kind;

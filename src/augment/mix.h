@@ -4,7 +4,7 @@
 #ifndef FM_AUGMENT_MIX_H
 #define FM_AUGMENT_MIX_H
 
-#include "resample.h"
+#include "crop.h"
 
 #define FM_MIX_MAX_KINDS 8
 
@@ -21,7 +21,7 @@ struct fm_mix_part {
 struct fm_mix {
     uint32_t operation;
     uint64_t threshold;
-    size_t n_kinds; /* 0: no mixing */
+    uint32_t n_kinds; /* 0: no mixing */
     struct fm_mix_part kinds[FM_MIX_MAX_KINDS];
 };
 

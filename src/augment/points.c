@@ -124,12 +124,12 @@ void fm_points_read(const struct fm_quads *quads, const int32_t *restrict x,
 
 /* Set out[x] to the coordinate first + x * column, for one row and one axis. It is
    clipped here, in 64 bits, because points far outside do not fit into 32 bits. */
-static void fill_places(int64_t first, int64_t column, int64_t most, size_t width,
+static void fill_coordinates(int64_t first, int64_t column, int64_t most, size_t width,
                         int32_t *restrict out)
 {
     for (size_t x = 0; x < width; x++) {
-        const int64_t place = first + column * (int64_t)x;
-        out[x] = (int32_t)fm_integer_clip(place, -ONE, most);
+        const int64_t coordinate = first + column * (int64_t)x;
+        out[x] = (int32_t)fm_integer_clip(coordinate, -ONE, most);
     }
 }
 
@@ -138,8 +138,8 @@ static void read_row(const struct fm_quads *quads, const struct fm_lattice *at,
                      size_t width, int32_t *restrict work, uint8_t *restrict out)
 {
     int32_t *xs = work, *ys = work + width;
-    fill_places(at->x, at->column_x, quads->max_x, width, xs);
-    fill_places(at->y, at->column_y, quads->max_y, width, ys);
+    fill_coordinates(at->x, at->column_x, quads->max_x, width, xs);
+    fill_coordinates(at->y, at->column_y, quads->max_y, width, ys);
     fm_points_read(quads, xs, ys, width, 1, width, out);
 }
 

@@ -168,7 +168,7 @@ FM_INLINE void gather(const float *restrict in, size_t stride, size_t n_rows,
 {
     for (size_t y = 0; y < n_rows; y++)
         for (size_t x = 0; x < n_columns; x++)
-            out[y * n_columns + x] = fm_resample_round(in[x * stride + y]);
+            out[y * n_columns + x] = fm_real_round_gray(in[x * stride + y]);
 }
 
 #if FM_X86_LEVELS

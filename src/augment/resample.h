@@ -11,7 +11,7 @@
 
 /* Words: coin. */
 struct fm_resize {
-    size_t height, width; /* output size */
+    uint32_t height, width; /* output size */
     enum fm_interpolation interpolation;
     int antialias;
 };
@@ -24,7 +24,7 @@ struct fm_resize {
    left. */
 struct fm_resized_crop {
     struct fm_range scale, log_ratio;
-    size_t fallback_height, fallback_width;
+    uint32_t fallback_height, fallback_width;
     struct fm_resize resize;
 };
 
@@ -53,13 +53,6 @@ FM_INLINE float fm_resample_weight(int32_t i, int32_t n, double center, double i
     double height = 1.0 - fabs(x) * inverse;
     height = height < 0.0 ? 0.0 : height;
     return (float)(i < n ? height : 0.0);
-}
-
-/* Return the pixel that a weighted mean becomes: rounded, at most 255. */
-FM_INLINE uint8_t fm_resample_round(float mean)
-{
-    mean = mean + 0.5f;
-    return (uint8_t)(int32_t)(mean > 255.0f ? 255.0f : mean);
 }
 
 /* Return the input pixel that is nearest to output pixel i. */

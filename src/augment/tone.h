@@ -30,13 +30,6 @@ struct fm_jitter {
     struct fm_range brightness, contrast; /* 1..1 changes nothing */
 };
 
-/* Return the gray level of x, clipped to 0..255 and truncated. */
-FM_INLINE uint8_t fm_tone_cut(float x)
-{
-    x = x < 0.0f ? 0.0f : x;
-    return (uint8_t)(int32_t)(x > 255.0f ? 255.0f : x);
-}
-
 /* The new value of gray level v, by each kind of transform. */
 FM_INLINE uint8_t fm_tone_invert(int v)
 {
@@ -55,21 +48,21 @@ FM_INLINE uint8_t fm_tone_solarize(int v, double value)
 
 FM_INLINE uint8_t fm_tone_brighten(int v, float factor)
 {
-    return fm_tone_cut((float)v * factor);
+    return fm_real_truncate_gray((float)v * factor);
 }
 
 /* The difference from the image's mean is multiplied, so that images of one gray level
    keep it. The sum factor * v + (1 - factor) * mean would often be just below it. */
 FM_INLINE uint8_t fm_tone_contrast(int v, float factor, float mean)
 {
-    return fm_tone_cut(mean + ((float)v - mean) * factor);
+    return fm_real_truncate_gray(mean + ((float)v - mean) * factor);
 }
 
 /* low, high: the darkest and the brightest gray level of the image. */
 FM_INLINE uint8_t fm_tone_autocontrast(int v, int low, int high)
 {
     const float scale = low < high ? (float)(high - low) * (1.0f / 255.0f) : 1.0f;
-    return low < high ? fm_tone_cut((float)(v - low) / scale) : (uint8_t)v;
+    return low < high ? fm_real_truncate_gray((float)(v - low) / scale) : (uint8_t)v;
 }
 
 /* n_below: pixels of the image below the gray level. n_each: pixels for each gray level

@@ -75,7 +75,7 @@ void fm_warp_apply(const uint8_t *restrict in, size_t height, size_t width,
     uint8_t *memory = (uint8_t *)work;
     const struct fm_quads quads =
         fm_quads_make(in, height, width, interpolation, fill, level, memory);
-    int32_t *places = (int32_t *)(memory + fm_quads_nbytes(height, width));
+    int32_t *coordinates = (int32_t *)(memory + fm_quads_nbytes(height, width));
     const double *m = map->m;
     const double cx = ((double)width - 1) / 2, cy = ((double)height - 1) / 2;
     const struct fm_lattice at = {
@@ -86,5 +86,5 @@ void fm_warp_apply(const uint8_t *restrict in, size_t height, size_t width,
         .column_x = fixed_point(m[0]),
         .column_y = fixed_point(m[3]),
     };
-    fm_points_read_lattice(&quads, at, height, width, places, out);
+    fm_points_read_lattice(&quads, at, height, width, coordinates, out);
 }

@@ -16,7 +16,7 @@ address_of = operator.attrgetter("ctypes.data")
 cdef class Pipeline:
     """Batches of one dataset and one set of options, filled ahead by workers.
 
-    The caller (loader.py) has checked all arguments.
+    The caller (_loader/pipelines.py) has checked all arguments.
 
     Parameters
     ----------
@@ -95,9 +95,10 @@ cdef class Pipeline:
         addresses = np.array([*map(address_of, self.parts)], dtype=np.uintp)
         self.begins, self.addresses = begins, addresses
         _, height, width = self.parts[0].shape
-        source.images = fm_parts(len(self.parts), <uint64_t *>cnp.PyArray_DATA(begins),
-                                 <const uint8_t **>cnp.PyArray_DATA(addresses),
-                                 height * width)
+        source.images = fm_parts(n_parts=len(self.parts),
+                                 begins=<uint64_t *>cnp.PyArray_DATA(begins),
+                                 images=<const uint8_t **>cnp.PyArray_DATA(addresses),
+                                 image_nbytes=height * width)
         source.labels = cnp.PyArray_DATA(self.labels)
         source.label_dtype = LABEL_DTYPES[self.labels.dtype.name]
         self.n = fm_source_count(source)
@@ -133,24 +134,25 @@ cdef class Pipeline:
         """
         cdef fm_epoch new_epoch
         cdef fm_status status
-        cdef uint64_t n = self.n
         cdef fm_last last = LASTS[drop_last]
         cdef fm_sampler_kind kind = FM_SAMPLER_PLAIN
         if shuffle:
             kind = FM_SAMPLER_BLOCKS if block else FM_SAMPLER_PERMUTED
-        if (batch_size if last == FM_LAST_WRAP else min(n, batch_size)) > \
+        new_epoch.seed, new_epoch.number = seed, epoch
+        fm_sampler_init(&new_epoch.sampler, kind, self.n, block, seed, epoch)
+        cdef uint64_t end = new_epoch.sampler.n_positions
+        if (batch_size if last == FM_LAST_WRAP else min(end, batch_size)) > \
                 self.record.rows:
             raise ValueError(f"batch_size must be at most {self.record.rows}, the rows "
                              f"of a slot, got {batch_size}")
-        cdef fm_batching batching = fm_batching(begin, n, batch_size, rank, world,
-                                                last)
+        cdef fm_batching batching = fm_batching(begin=begin, end=end, rank=rank,
+                                                batch_size=batch_size, world=world,
+                                                last=last)
         cdef Batches batches = Batches.__new__(Batches)
         batches.pipeline, batches.owner = self, owner
         batches.n_batches = fm_batching_count(&batching)
         end_daemon_thread()
         with nogil:
-            new_epoch.seed, new_epoch.number = seed, epoch
-            fm_sampler_init(&new_epoch.sampler, kind, n, block, seed, epoch)
             status = fm_pipeline_start(self.pipeline, &new_epoch, &batching,
                                        &batches.ticket)
         check(status)

@@ -70,5 +70,5 @@ def draw(uint64_t seed, uint32_t epoch, uint64_t position, uint32_t operation,
          uint32_t draw):
     """Return the four random words of one draw, as a tuple of integers below 2**32."""
     cdef uint32_t[4] out
-    fm_rng_draw(seed, epoch, position, <fm_operation>operation, draw, out)
+    fm_rng_draw(seed, epoch, position, operation, draw, out)
     return out[0], out[1], out[2], out[3]

@@ -18,17 +18,15 @@ TONE_KINDS = {
     "contrast": FM_TONE_CONTRAST, "autocontrast": FM_TONE_AUTOCONTRAST,
     "equalize": FM_TONE_EQUALIZE}
 MIX_KINDS = {"mixup": FM_MIXUP, "cutmix": FM_CUTMIX}
-MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
-MAX_MIX_KINDS = FM_MIX_MAX_KINDS
-MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
-
-
 DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
           "uint8": FM_UINT8}
 LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
                 "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
+MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
+MAX_MIX_KINDS = FM_MIX_MAX_KINDS
 MAX_TRANSFORMS = FM_PROGRAM_MAX_TRANSFORMS
 MAX_VIEWS = FM_PROGRAM_MAX_VIEWS
+MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
 cdef int set_transform(fm_transform *transform, str kind, double p,
@@ -103,14 +101,16 @@ cdef class Program:
             raise MemoryError(f"there is not enough memory for {n_transforms} "
                               "transforms")
         cdef fm_program *program = self.program
-        program.in_shape = program.out = fm_shape(height, width, 1)
+        program.in_shape = program.out = fm_shape(height=height, width=width,
+                                                  channels=1)
         program.dtype = DTYPES[dtype]
         program.label_dtype, program.n_classes = LABEL_DTYPES[label_dtype], n_classes
         for i in range(FM_PROGRAM_MAX_CHANNELS):
             program.scale[i], program.bias[i] = <float>scale, <float>bias
         program.n_transforms = n_transforms
         if compiled is not None:
-            program.out = fm_shape(compiled.height, compiled.width, 1)
+            program.out = fm_shape(height=compiled.height, width=compiled.width,
+                                   channels=1)
             self.set_transforms(compiled.transforms)
             self.set_mix(compiled.mix)
         fm_program_prepare(program)
@@ -123,8 +123,8 @@ cdef class Program:
             if kind == "user":
                 all[i].user.number = n_functions
                 self.functions[n_functions] = fm_function(
-                    <fm_function_fn *><uintptr_t>fields["function"],
-                    <void *><uintptr_t>fields["data"])
+                    call=<fm_function_fn *><uintptr_t>fields["function"],
+                    data=<void *><uintptr_t>fields["data"])
                 n_functions += 1
         return 0
 
@@ -137,7 +137,7 @@ cdef class Program:
         out.threshold = <uint64_t>(<double>p * 4294967296.0)
         out.n_kinds = len(fields["kinds"])
         for i, (kind, alpha, until) in enumerate(fields["kinds"]):
-            out.kinds[i] = fm_mix_part(kind, alpha, until)
+            out.kinds[i] = fm_mix_part(kind=kind, alpha=alpha, until=until)
         return 0
 
     def __dealloc__(self):
@@ -166,10 +166,10 @@ cdef class Program:
         cdef const uint8_t *pixels
         cdef cnp.npy_intp[2] sides = [program.out.height, program.out.width]
         cdef cnp.ndarray ops = np.empty(program.max_ops * sizeof(fm_op), np.uint8)
-        cdef cnp.ndarray memory = np.empty(fm_fill_memory_nbytes(program) + 64,
-                                           np.uint8)
+        cdef cnp.ndarray scratch = np.empty(fm_fill_scratch_nbytes(program) + 64,
+                                            np.uint8)
         cdef fm_op *ops_start = <fm_op *>cnp.PyArray_DATA(ops)
-        cdef uintptr_t address = <uintptr_t>cnp.PyArray_DATA(memory)
+        cdef uintptr_t address = <uintptr_t>cnp.PyArray_DATA(scratch)
         cdef void *aligned = <void *>((address + 63) // 64 * 64)
         fm_program_select(program, 1, cpu_level(), self.functions, &kernels)
         key.seed, key.view, key.position = seed, view, position

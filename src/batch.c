@@ -19,7 +19,7 @@ static uint64_t mixed_nbytes(const struct fm_program *program)
 {
     if (program->mix.n_kinds == 0)
         return 0;
-    return fm_integer_align_up(fm_program_row_pixels(program), 64);
+    return fm_integer_align_up(fm_program_out_pixels(program), 64);
 }
 
 uint64_t fm_batch_scratch_nbytes(const struct fm_job *job)
@@ -37,8 +37,7 @@ enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
 {
     const struct fm_program *program = job->program;
     const uint64_t row_nbytes[FM_N_FIELDS] = {
-        (uint64_t)fm_program_row_pixels(program) *
-            fm_convert_item_nbytes(program->dtype),
+        fm_program_image_nbytes(program),
         fm_labels_row_nbytes(program->label_dtype, program->n_classes)};
     fm_program_select(program, rows, level, functions, &job->kernels);
     if (fm_batch_scratch_nbytes(job) > SIZE_MAX / 4)
@@ -155,7 +154,7 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
     const uint64_t other = rows->global_begin + mixture.partner;
     const enum fm_cpu_level level = job->kernels.level;
     fm_sampler_find(&rows->epoch->sampler, other, 1, level, &rows->partners[i]);
-    memcpy(rows->scratch, pixels, fm_program_row_pixels(job->program));
+    memcpy(rows->scratch, pixels, fm_program_out_pixels(job->program));
     const uint8_t *image = fm_source_image(&job->source, rows->partners[i]);
     pixels = augmented(rows, other, rows->partners[i], image, NULL, 0);
     fm_mix_apply(&mixture, pixels, shape->height, shape->width, level, rows->scratch);
@@ -184,7 +183,7 @@ static void fill_images(struct rows *rows, size_t n_rows, uint8_t *restrict out)
 {
     const struct fm_job *job = rows->job;
     const struct fm_program *program = job->program;
-    const size_t n_pixels = fm_program_row_pixels(program);
+    const size_t n_pixels = fm_program_out_pixels(program);
     const size_t row_nbytes = (size_t)job->record.fields[FM_FIELD_IMAGES].row_nbytes;
     fm_source_find(&job->source, rows->indices, n_rows, rows->images);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)

@@ -104,12 +104,10 @@ void fm_program_select(const struct fm_program *program, uint64_t n_rows,
                        enum fm_cpu_level level, const struct fm_function *functions,
                        struct fm_kernels *out)
 {
-    const size_t n_pixels = fm_program_row_pixels(program);
-    const uint64_t row_nbytes =
-        (uint64_t)n_pixels * fm_convert_item_nbytes(program->dtype);
     fm_convert_fn *streaming = NULL;
-    if (n_rows >= STREAMING_NBYTES / (row_nbytes | 1))
-        streaming = fm_convert_select_streaming(program->dtype, n_pixels, level);
+    if (n_rows >= STREAMING_NBYTES / (fm_program_image_nbytes(program) | 1))
+        streaming = fm_convert_select_streaming(
+            program->dtype, fm_program_out_pixels(program), level);
     out->level = level;
     out->crop = fm_crop_select(level);
     out->draws = fm_words_draws_select(level);

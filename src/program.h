@@ -63,10 +63,17 @@ static inline uint32_t fm_program_operation(uint32_t view, uint32_t transform)
    of a choice lead to the same size. */
 void fm_program_prepare(struct fm_program *program);
 
-/* Return the number of pixels in a row of a batch, with all channels. */
-static inline size_t fm_program_row_pixels(const struct fm_program *program)
+/* Return the number of pixels of an image in a batch, in one channel. */
+static inline size_t fm_program_out_pixels(const struct fm_program *program)
 {
-    return (size_t)program->out.height * program->out.width * program->out.channels;
+    return (size_t)program->out.height * program->out.width;
+}
+
+/* Return the bytes of an image in a batch, in all channels. */
+static inline uint64_t fm_program_image_nbytes(const struct fm_program *program)
+{
+    return (uint64_t)fm_program_out_pixels(program) * program->out.channels *
+           fm_convert_item_nbytes(program->dtype);
 }
 
 /* Return whether anything is done to images before they are converted. */

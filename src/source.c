@@ -8,8 +8,10 @@ void fm_source_find(const struct fm_source *source, const uint64_t *indices,
 {
     const struct fm_parts *parts = &source->images;
     if (parts->n_parts == 1) {
-        for (size_t i = 0; i < count; i++)
-            images[i] = parts->images[0] + indices[i] * parts->image_nbytes;
+        for (size_t i = 0; i < count; i++) {
+            const uint64_t row = fm_source_row(source, indices[i]);
+            images[i] = parts->images[0] + row * parts->image_nbytes;
+        }
         return;
     }
     for (size_t i = 0; i < count; i++)

@@ -25,6 +25,13 @@ static inline uint64_t fm_source_count(const struct fm_source *source)
     return source->images.begins[source->images.n_parts];
 }
 
+/* Return the row of `index` in the images and in the labels, which is the same. */
+static inline uint64_t fm_source_row(const struct fm_source *source, uint64_t index)
+{
+    (void)source;
+    return index;
+}
+
 /* Return the bytes of an image. */
 static inline size_t fm_source_image_nbytes(const struct fm_source *source)
 {
@@ -35,7 +42,7 @@ static inline size_t fm_source_image_nbytes(const struct fm_source *source)
 static inline const uint8_t *fm_source_image(const struct fm_source *source,
                                              uint64_t index)
 {
-    return fm_parts_image(&source->images, index);
+    return fm_parts_image(&source->images, fm_source_row(source, index));
 }
 
 /* Set images[i] to the pixels of indices[i]. indices, images: (count,). */
@@ -47,7 +54,7 @@ void fm_source_find(const struct fm_source *source, const uint64_t *indices,
 static inline int fm_source_is_at_edge(const struct fm_source *source, uint64_t index,
                                        size_t nbytes)
 {
-    return fm_parts_at_edge(&source->images, index, nbytes);
+    return fm_parts_at_edge(&source->images, fm_source_row(source, index), nbytes);
 }
 
 /* Ask the system to read the images of a run of indices ahead. */
@@ -60,13 +67,14 @@ static inline void fm_source_will_need(const struct fm_source *source,
 /* Return the label of `index`. */
 static inline int64_t fm_source_label(const struct fm_source *source, uint64_t index)
 {
+    const uint64_t row = fm_source_row(source, index);
     switch (source->label_dtype) {
     case FM_LABEL_UINT8:
-        return ((const uint8_t *)source->labels)[index];
+        return ((const uint8_t *)source->labels)[row];
     case FM_LABEL_INT32:
-        return ((const int32_t *)source->labels)[index];
+        return ((const int32_t *)source->labels)[row];
     default:
-        return ((const int64_t *)source->labels)[index];
+        return ((const int64_t *)source->labels)[row];
     }
 }
 

@@ -77,16 +77,18 @@ struct fm_ahead {
 void fm_plan_ahead(const struct fm_program *program, const struct fm_kernels *kernels,
                    const struct fm_key *key, struct fm_ahead *out);
 
+/* A planned row. */
+struct fm_row {
+    const struct fm_op *ops; /* (n_ops,) */
+    uint32_t n_ops;
+};
+
 /* Plan one row. index: the number of its sample in the source.
    ahead: the result of fm_plan_ahead for FM_WORDS_LANES rows, of which this is number
    `lane`, or NULL.
    ops: memory for program->max_ops operations. *row: the operations, which lie in `ops`
    or in `ahead`.
    In numpy: tests/reference_plan.py. */
-struct fm_row {
-    const struct fm_op *ops;
-    uint32_t n_ops;
-};
 void fm_plan_row(const struct fm_program *program, const struct fm_key *key,
                  uint64_t index, const struct fm_ahead *ahead, size_t lane,
                  struct fm_op *ops, struct fm_row *row);

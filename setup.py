@@ -42,8 +42,8 @@ def build_options(
     # Loops can therefore be vectorized. The results are the same.
     compile_args += ["-fno-math-errno", "-fno-trapping-math"]
     compile_args += ["-Wall", "-Wextra", "-Wshadow"]
-    # A loop that crosses a boundary of 32 bytes can take 1.5 times as long, and an epoch
-    # of crops and flips 1.07 times as long if functions begin inside a cache line.
+    # A loop that crosses a boundary of 32 bytes can take 1.5 times as long. An epoch of
+    # crops and flips takes 1.07 times as long if functions begin inside a cache line.
     # Without these flags, every change of the core moves other code there.
     compile_args += ["-falign-loops=32", "-falign-functions=64"]
     # 32-bit compilers use the x87 by default, which rounds to 80 bits.

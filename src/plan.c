@@ -158,12 +158,12 @@ static void plan_jitter(struct planner *planner, uint32_t i,
     const int contrast_first = fm_draws_word(draws) >> 31;
     const double brightness = fm_draws_range(draws, &jitter->brightness);
     const double contrast = fm_draws_range(draws, &jitter->contrast);
-    for (int k = 0; k < 2; k++) {
-        if (k == contrast_first && brightness != 1.0)
-            plan_tone(planner, i, FM_TONE_BRIGHTNESS, brightness);
-        if (k != contrast_first && contrast != 1.0)
-            plan_tone(planner, i, FM_TONE_CONTRAST, contrast);
-    }
+    if (contrast_first && contrast != 1.0)
+        plan_tone(planner, i, FM_TONE_CONTRAST, contrast);
+    if (brightness != 1.0)
+        plan_tone(planner, i, FM_TONE_BRIGHTNESS, brightness);
+    if (!contrast_first && contrast != 1.0)
+        plan_tone(planner, i, FM_TONE_CONTRAST, contrast);
 }
 
 static void plan_resize(struct planner *planner, uint32_t i,

@@ -84,6 +84,8 @@ void fm_program_prepare(struct fm_program *program)
     program->max_ops = 0;
     program->work_nbytes = 0;
     program->max_nbytes = (uint64_t)shape.height * shape.width;
+    for (uint32_t i = 0; i < program->n_transforms; i++)
+        all[i].is_alternative = 0; /* until its choice is placed */
     for (uint32_t i = 0; i < program->n_transforms; i++) {
         if (all[i].is_alternative) { /* all of them start from the same size */
             shape.height = all[i].height;

@@ -233,6 +233,18 @@ def test_every_alternative_of_a_choice_gets_the_memory_it_needs():
         assert np.array_equal(got, want)
 
 
+def test_a_row_has_room_for_the_most_operations():
+    """Jitter and random bytes are two operations each, and nothing joins them."""
+    jitter, erasing = ff.ColorJitter(0.1, 0.1), ff.RandomErasing(1.0, value="random")
+    compiled = compile_transforms([jitter, erasing] * 512, 9, 14, 10)
+    core = ff._core.Program(compiled, 9, 14)
+    image = dataset_of(9, 14, 4).images[0]
+    for epoch in range(3):
+        got = core.run(image, seed=1, epochs=[epoch], position=0)[0]
+        want = reference.augmented(compiled, image, Key(1, epoch, 0), 0)
+        assert np.array_equal(got, want)
+
+
 def test_an_image_of_another_size_is_refused():
     core = ff._core.Program(compile_transforms([ff.RandomInvert()], 5, 7, 10), 5, 7)
     with pytest.raises(ValueError, match=r"must have shape \(5, 7\), got \(7, 5\)"):

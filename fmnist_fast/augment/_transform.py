@@ -155,6 +155,8 @@ def compile_all(
         if len(out) > most:
             raise ValueError(
                 f"augment must have at most {most:,} core transforms{mixes}, "
-                f"got {len(out):,} or more"
+                f"got {len(out):,} or more.\n"
+                "Most transforms are one core transform. Each operation of RandAugment "
+                "and each TrivialAugmentWide are 32."
             )
     return out, height, width

@@ -105,7 +105,7 @@ class RandAugment(_Policy):
 
     Parameters
     ----------
-    num_ops : int in 0..1000, default 2
+    num_ops : int in 0..32, default 2
         Number of operations, which are drawn and applied one after the other.
     magnitude : int in 0..num_magnitude_bins-1, default 9
         Strength of the operations.
@@ -138,7 +138,7 @@ class RandAugment(_Policy):
     interpolation: str = "nearest"
     fill: int | None = None
     _shear, _degrees, _factor, _bits = 0.3, 30.0, 0.9, 4
-    _checks = {"num_ops": integer(0, 1000)}
+    _checks = {"num_ops": integer(0, 32)}  # each is 32 core transforms, of 1,024
 
     def __post_init__(self) -> None:
         """Check `magnitude` last, because its limit is another argument."""

@@ -71,10 +71,11 @@ class Loader(Suggesting):
         the k-th batch of one process with ``batch_size * world`` rows. "env" asks the
         launcher of the process (docs/processes.md).
     threads : int in 1..256, optional
-        Most workers at once, from threads that all loaders share. The default is the
-        number of cores that this process may use, at most 4, or at most 8 with
-        `augment`. A container's quota counts. If the system refuses some, the others or
-        the consumer fill the same batches, and a RuntimeWarning says so.
+        Most workers at once. All loaders share the process's threads, which are as many
+        as the largest `threads` of them. They end with the last loader that iterated.
+        The default is the number of cores that this process may use, at most 4, or at
+        most 8 with `augment`. A container's quota counts. If the system refuses some,
+        the others or the consumer fill the same batches, and a RuntimeWarning says so.
     prefetch : int in 1..65536, default 4
         Batches to keep ready. More small ones are kept, to wake threads less often.
     slots : sequence of arrays or buffers, optional
@@ -405,7 +406,8 @@ class Loader(Suggesting):
     def close(self) -> None:
         """Stop the workers. Iterators in use then raise RuntimeError.
 
-        Batches that were handed out stay valid. The threads end with the last loader.
+        Batches that were handed out stay valid. The threads are joined as soon as every
+        loader that has iterated is closed or dropped.
         """
         self._pipelines.close()
 

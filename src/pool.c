@@ -192,18 +192,6 @@ void fm_pool_acquire(void)
     fm_thread_unlock(&pool.use);
 }
 
-/* With `use` held: start a thread, and return whether the system did. */
-static int start_thread(void)
-{
-    struct worker *worker = &pool.workers[pool.n_threads];
-    memset(worker, 0, sizeof *worker);
-    worker->number = pool.n_threads + 1;
-    if (!fm_thread_start(&worker->thread, worker_main, worker))
-        return 0;
-    pool.n_threads++;
-    return 1;
-}
-
 /* With `use` held: let a worker have enough scratch from its next request on. If memory
    is short, the next epoch tries again. */
 static void reserve_scratch(struct worker *worker)
@@ -220,6 +208,21 @@ static void reserve_scratch(struct worker *worker)
     worker->other = larger;
     fm_thread_unlock(&pool.mutex);
     fm_slots_memory_free(unused);
+}
+
+/* With `use` held: start a thread, and return whether the system did. */
+static int start_thread(void)
+{
+    struct worker *worker = &pool.workers[pool.n_threads];
+    memset(worker, 0, sizeof *worker);
+    worker->number = pool.n_threads + 1;
+    reserve_scratch(worker); /* first, because a request may wait for the thread */
+    if (!fm_thread_start(&worker->thread, worker_main, worker)) {
+        fm_slots_memory_free(worker->other.memory);
+        return 0;
+    }
+    pool.n_threads++;
+    return 1;
 }
 
 int fm_pool_start(int n_threads, size_t scratch_nbytes)

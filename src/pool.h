@@ -39,8 +39,9 @@ void fm_pool_acquire(void);
 void fm_pool_release(void);
 
 /* Start the threads that are missing for `n_threads` to work at once, and get scratch
-   of `scratch_nbytes` bytes for all threads. Return how many of the n_threads there
-   are: the system may refuse some, and scratch too.
+   of `scratch_nbytes` bytes for all threads, since any of them may serve any request.
+   Return how many of the n_threads there are: the system may refuse some, and scratch
+   too.
    Not checked: this is called between acquire and release. */
 int fm_pool_start(int n_threads, size_t scratch_nbytes);
 

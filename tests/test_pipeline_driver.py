@@ -15,6 +15,7 @@ PIPELINE = ROOT / "src" / "pipeline.c"
 OTHERS = sorted({*(ROOT / "src").rglob("*.c")} - {PIPELINE})
 FLAGS = ["-std=c11", "-O0", "-g", "-ffp-contract=off", "-Wall", "-Wextra", "-Wshadow"]
 BUILDS = {
+    "plain": [],
     "threads": ["-fsanitize=thread"],
     "addresses": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     "without threads": ["-DFM_THREADS=0"],

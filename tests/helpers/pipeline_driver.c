@@ -349,19 +349,20 @@ static void take_in_turns(int n_rounds)
         fm_pipeline_free(c[i].pipeline);
 }
 
-/* In a child, the parent's pipelines are useless, and new ones get threads. */
+/* In a child, the parent's pipelines are useless, and new ones get threads. Not under
+   sanitizers: their own locks may stay locked in a child that allocates memory. */
 static void use_in_child(struct consumer *parents)
 {
     uint64_t ticket;
-    struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
     CHECK(start(parents->pipeline, 16, &ticket) == FM_PIPELINE_FORKED);
     fm_pipeline_cancel(parents->pipeline, parents->ticket);
     fm_pipeline_free(parents->pipeline);
-#ifndef __SANITIZE_THREAD__ /* ThreadSanitizer has no threads in a forked child */
+#if !defined __SANITIZE_THREAD__ && !defined __SANITIZE_ADDRESS__
+    struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
     CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
     CHECK(take_batches(&c, N_IMAGES) == FM_PIPELINE_FINISHED && c.n_rows == N_IMAGES);
-#endif
     fm_pipeline_free(c.pipeline);
+#endif
 }
 
 /* Without threads, a child may go on with its parent's pipelines. AddressSanitizer's
@@ -393,6 +394,45 @@ FM_THREAD_MAIN(fork_many, argument)
         fm_pipeline_free(c.pipeline);
     }
     FM_THREAD_RETURN;
+}
+
+/* A client of the pool, and its requests that are not yet served. */
+struct counter {
+    struct fm_pool_client client; /* the first member: count() casts it back */
+    fm_thread_mutex mutex;
+    fm_thread_cond none_left;
+    int n_left;
+};
+
+static void count(struct fm_pool_client *client, int worker, void *scratch)
+{
+    struct counter *counter = (struct counter *)client;
+    CHECK(worker > 0 && scratch != NULL);
+    fm_thread_lock(&counter->mutex);
+    if (--counter->n_left == 0)
+        fm_thread_wake_all(&counter->none_left);
+    fm_thread_unlock(&counter->mutex);
+}
+
+/* Threads start while requests wait, and have scratch for the first of them. */
+static void test_threads_start_with_scratch(int n_requests)
+{
+    struct counter c = {.client = {.work = count, .scratch_nbytes = 5000},
+                        .n_left = n_requests};
+    fm_thread_mutex_init(&c.mutex);
+    fm_thread_cond_init(&c.none_left);
+    fm_pool_acquire();
+    CHECK(fm_pool_start(1, c.client.scratch_nbytes) == 1);
+    for (int i = 0; i < n_requests; i++)
+        fm_pool_request(&c.client);
+    fm_pool_start(MAX_THREADS, c.client.scratch_nbytes);
+    fm_thread_lock(&c.mutex);
+    while (c.n_left > 0)
+        fm_thread_wait(&c.none_left, &c.mutex);
+    fm_thread_unlock(&c.mutex);
+    fm_pool_release();
+    fm_thread_mutex_destroy(&c.mutex);
+    fm_thread_cond_destroy(&c.none_left);
 }
 
 static void test_pipelines_share_the_pool(int n_rounds)
@@ -467,6 +507,8 @@ int main(int argc, char **argv)
         test_slots_outlive_the_pipeline();
     }
     test_pipelines_share_the_pool(2 * n_rounds);
+    for (int i = 0; FM_THREADS && i < n_rounds; i++)
+        test_threads_start_with_scratch(5000);
     for (int i = 0; i < 3 * n_rounds; i++)
         test_batches_have_no_zeros(i % 2 ? 16 : 200, 1 + i % 3, 1 + i % 4, i % 5 < 2);
     return 0;

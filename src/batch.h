@@ -11,9 +11,9 @@
 
 /* Everything that filling a row depends on, except the epoch. */
 struct fm_job {
-    struct fm_source source;
-    const struct fm_program *program;
     struct fm_record record;
+    const struct fm_program *program;
+    struct fm_source source;
     struct fm_kernels kernels;
 };
 

@@ -37,29 +37,29 @@ struct filler {
     struct filler *next;
 };
 
+/* Members that change with every batch are not on a cache line of the window's job,
+   which threads read for every row. There they made an epoch 2 % longer. */
 struct fm_pipeline {
     struct fm_pool_client client; /* the first member: work() casts it back */
     fm_thread_mutex mutex;
     fm_thread_cond ready; /* for the consumer: the next batch is ready, or closed */
-    fm_thread_cond quiet; /* for cancel: no thread is filling; for close: no worker is
-                             left, or CLOSED */
-    int n_threads;        /* most threads that may fill at once */
-    int n_available;      /* workers that the system allowed of these */
-    int n_workers;        /* requested, or in work() */
+    fm_thread_cond quiet; /* no thread is filling, no worker is left, or CLOSED */
     struct filler *fillers; /* threads that are filling */
-    int n_active;         /* their number */
-    int n_waiting;        /* consumers asleep */
-    int eager;            /* the consumer counts as one of the threads that fill */
-    uint64_t left_us;     /* when the consumer last left */
-    enum phase phase;     /* CLOSED: no worker comes any more */
-    int uses_pool;        /* from the first start on */
-    int is_abandoned;     /* the owner is gone, and only lent slots remain */
-    unsigned fork_count;  /* fm_pool_fork_count of the process that it belongs to */
-
+    int n_active;           /* their number */
+    int n_workers;          /* requested, or in work() */
+    int n_waiting;          /* consumers asleep */
+    int eager;        /* the consumer counts as one of the threads that fill */
+    uint64_t left_us; /* when the consumer last left */
+    int n_threads;       /* most threads that may fill at once */
+    int n_available;     /* workers that the system allowed of these */
+    enum phase phase;    /* CLOSED: no worker comes any more */
+    int uses_pool;       /* from the first start on */
+    int is_abandoned;    /* the owner is gone, and only lent slots remain */
+    unsigned fork_count; /* fm_pool_fork_count of the process that it belongs to */
+    uint64_t ticket;     /* number of starts, which identifies the epoch */
+    int is_over;         /* a consumer was told that all batches are taken */
+    int is_interrupted;  /* the epoch was running when the pipeline was closed */
     struct fm_window window;
-    uint64_t ticket;    /* number of starts, which identifies the epoch */
-    int is_over;        /* a consumer was told that all batches are taken */
-    int is_interrupted; /* the epoch was running when the pipeline was closed */
 };
 
 /* ---- filling -------------------------------------------------------------------- */

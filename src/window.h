@@ -21,13 +21,13 @@ struct fm_window_scratch {
 
 struct fm_window {
     struct fm_job job;
+    struct fm_epoch epoch; /* doesn't change while a thread is filling */
+    struct fm_batching batching;
     uint64_t size;      /* most batches that are claimed or ready, but not taken */
     uint64_t group;     /* small batches claimed at once */
     uint64_t unit_rows; /* rows of a large batch claimed at once */
     size_t scratch_nbytes; /* memory that a thread needs to fill a piece */
 
-    struct fm_epoch epoch; /* doesn't change while a thread is filling */
-    struct fm_batching batching;
     int is_running; /* pieces may be claimed */
     uint64_t n_batches;
     uint64_t taken;        /* all batches before this number were lent */

@@ -209,7 +209,8 @@ void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
     rows.job = job;
     rows.epoch = epoch;
     rows.scratch = (uint8_t *)scratch;
-    for (const uint64_t end = row + n_rows; row < end; row += BLOCK) {
+    const uint64_t end = fm_integer_min(row + n_rows, batch_rows);
+    for (; row < end; row += BLOCK) {
         const size_t n = (size_t)fm_integer_min(end - row, BLOCK);
         uint8_t *images = fm_record_row(&job->record, FM_FIELD_IMAGES, row, memory);
         void *labels = fm_record_row(&job->record, FM_FIELD_LABELS, row, memory);

@@ -44,9 +44,9 @@ uint64_t fm_batch_scratch_nbytes(const struct fm_job *job);
 void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
                          const struct fm_batching *batching, uint64_t batch);
 
-/* Fill the rows [row, row + n_rows) of this rank's batch number `batch`. A position p
-   from the sampler's n_positions on has the sample of position p % n_positions, but is
-   augmented with the random numbers of p.
+/* Fill at most n_rows rows, from `row` on, of this rank's batch number `batch`. A
+   position p from the sampler's n_positions on has the sample of position
+   p % n_positions, but is augmented with the random numbers of p.
    scratch: uint8 (fm_batch_scratch_nbytes,), from a multiple of 64 on; memory: uint8
    (job->record.nbytes,), the batch.
    In numpy: tests/reference.py, epoch.

@@ -389,7 +389,7 @@ cdef extern from "pipeline.h" nogil:
     fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_epoch *epoch,
                                 const fm_batching *batching, uint64_t *ticket)
     fm_status fm_pipeline_take(fm_pipeline *pipeline, uint64_t ticket, unsigned wait_ms,
-                               fm_slot **slot, uint64_t *index, uint64_t *n_rows)
+                               fm_slot **slot, uint64_t *batch, uint64_t *n_rows)
     void fm_pipeline_give(fm_pipeline *pipeline, fm_slot *slot)
     void fm_pipeline_cancel(fm_pipeline *pipeline, uint64_t ticket)
     fm_status fm_pipeline_close(fm_pipeline *pipeline)

@@ -377,9 +377,9 @@ static enum fm_status await(struct fm_pipeline *p, uint64_t ticket, unsigned wai
 
 /* With the mutex held and the next batch ready: lend it to the consumer. */
 static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
-                           uint64_t *index, uint64_t *n_rows)
+                           uint64_t *batch, uint64_t *n_rows)
 {
-    const enum fm_status status = fm_window_lend(&p->window, slot, index, n_rows);
+    const enum fm_status status = fm_window_lend(&p->window, slot, batch, n_rows);
     if (status != FM_OK)
         return status;
     wake_worker(p);
@@ -392,7 +392,7 @@ static enum fm_status lend(struct fm_pipeline *p, struct fm_slot **slot,
 
 enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
-                                uint64_t *index, uint64_t *n_rows)
+                                uint64_t *batch, uint64_t *n_rows)
 {
     if (fm_pipeline_forked(p)) /* nothing changes is_running any more */
         return is_running(p, ticket) ? FM_PIPELINE_FORKED : FM_PIPELINE_FINISHED;
@@ -404,7 +404,7 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
     if (status == FM_OK && fm_window_is_damaged(&p->window))
         status = FM_PIPELINE_DAMAGED;
     else if (status == FM_OK)
-        status = lend(p, slot, index, n_rows);
+        status = lend(p, slot, batch, n_rows);
     if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
         p->is_over = 1;
     p->left_us = fm_thread_clock_us();

@@ -42,14 +42,14 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *pipeline,
                                  const struct fm_epoch *epoch,
                                  const struct fm_batching *batching, uint64_t *ticket);
 
-/* Lend the next batch of the epoch, which is number *index, counted from 0. Wait about
+/* Lend the next batch of the epoch, which is number *batch, counted from 0. Wait about
    `wait_ms` milliseconds at most.
    Return FM_OK, FM_PIPELINE_WAITING, FM_PIPELINE_FINISHED, FM_PIPELINE_CLOSED,
    FM_PIPELINE_FORKED, FM_PIPELINE_FILLING, FM_PIPELINE_DAMAGED (fm_source_is_damaged),
    FM_NO_MEMORY or FM_SLOTS_IN_USE. No batch is lost if the result is not FM_OK. */
 enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
-                                uint64_t *index, uint64_t *n_rows);
+                                uint64_t *batch, uint64_t *n_rows);
 
 /* Take a lent slot back. */
 void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);

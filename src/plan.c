@@ -25,8 +25,17 @@ static struct fm_op *add(struct planner *planner, enum fm_op_kind kind,
 /* Return the last operation if it is of `kind`, or NULL. */
 static struct fm_op *last(const struct planner *planner, enum fm_op_kind kind)
 {
-    struct fm_op *op = planner->ops + planner->n_ops - 1;
-    return planner->n_ops > 0 && op->kind == kind ? op : NULL;
+    if (planner->n_ops == 0)
+        return NULL;
+    struct fm_op *op = &planner->ops[planner->n_ops - 1];
+    return op->kind == kind ? op : NULL;
+}
+
+/* Draw the key of random words. */
+static void draw_key(struct fm_draws *draws, uint32_t key[2])
+{
+    key[0] = fm_draws_word(draws);
+    key[1] = fm_draws_word(draws);
 }
 
 /* ---- crops, flips and painted boxes --------------------------------------------- */
@@ -108,8 +117,7 @@ static void plan_erasing(struct planner *planner, uint32_t i,
     if (erasing->random) {
         struct fm_op_erase *erase = &add(planner, FM_OP_ERASE, i)->erase;
         erase->box = box;
-        erase->key[0] = fm_draws_word(draws);
-        erase->key[1] = fm_draws_word(draws);
+        draw_key(draws, erase->key);
     } else {
         cut->hole = box;
         cut->hole_value = erasing->value;
@@ -180,15 +188,6 @@ static void plan_resize(struct planner *planner, uint32_t i,
     box->width = transform->width;
 }
 
-/* Plan an operation that draws the key of random words. */
-static void plan_words(struct planner *planner, uint32_t i, enum fm_op_kind kind,
-                       struct fm_draws *draws)
-{
-    struct fm_op *op = add(planner, kind, i);
-    op->key[0] = fm_draws_word(draws);
-    op->key[1] = fm_draws_word(draws);
-}
-
 static void plan_user(struct planner *planner, uint32_t i, const struct fm_draws *draws)
 {
     fm_rng_draw(draws->seed, draws->epoch, draws->position, draws->operation, 1,
@@ -212,7 +211,7 @@ static void plan_transform(struct planner *planner, uint32_t i,
         plan_affine(planner, i, &transform->affine, draws);
         break;
     case FM_TRANSFORM_ELASTIC:
-        plan_words(planner, i, FM_OP_ELASTIC, draws);
+        draw_key(draws, add(planner, FM_OP_ELASTIC, i)->key);
         break;
     case FM_TRANSFORM_RESIZE:
     case FM_TRANSFORM_RESIZED_CROP:
@@ -234,7 +233,7 @@ static void plan_transform(struct planner *planner, uint32_t i,
             fm_draws_range(draws, &transform->sharpness.factor);
         break;
     case FM_TRANSFORM_NOISE:
-        plan_words(planner, i, FM_OP_NOISE, draws);
+        draw_key(draws, add(planner, FM_OP_NOISE, i)->key);
         break;
     case FM_TRANSFORM_ERASING:
         plan_erasing(planner, i, transform, draws);

@@ -133,7 +133,8 @@ struct fm_window_piece fm_window_claim(struct fm_window *w, int filler)
         return claim_rows(w, filler);
     const uint64_t n_batches = fm_integer_min(w->group, w->n_batches - w->claimed);
     const struct fm_window_piece piece = {
-        .batch = w->claimed, .n_batches = n_batches, .row = 0, .n_rows = 0};
+        .batch = w->claimed, .n_batches = n_batches, .row = 0,
+        .n_rows = w->job.record.rows};
     for (uint64_t i = 0; i < n_batches; i++) {
         struct fm_slot *slot = fm_slots_pop(&w->slots, filler);
         slot->units_left = 1;
@@ -150,13 +151,10 @@ void fm_window_fill(const struct fm_window *w, const struct fm_window_piece *pie
     fm_faults_begin();
     for (uint64_t i = 0; i < piece->n_batches; i++) {
         const uint64_t batch = piece->batch + i;
-        uint64_t begin, n_rows = piece->n_rows;
-        if (n_rows == 0) /* all of them */
-            fm_batching_rows(&w->batching, batch, &begin, &n_rows);
         if (piece->row == 0)
             fm_batch_read_ahead(&w->job, &w->epoch, &w->batching, batch);
-        fm_batch_fill(&w->job, &w->epoch, &w->batching, batch, piece->row, n_rows,
-                      scratch, w->ring[batch % w->size]->memory);
+        fm_batch_fill(&w->job, &w->epoch, &w->batching, batch, piece->row,
+                      piece->n_rows, scratch, w->ring[batch % w->size]->memory);
     }
     fm_faults_end();
     fm_floats_end(&caller);
@@ -184,7 +182,7 @@ int fm_window_is_damaged(struct fm_window *w)
 }
 
 enum fm_status fm_window_lend(struct fm_window *w, struct fm_slot **slot,
-                              uint64_t *index, uint64_t *n_rows)
+                              uint64_t *batch, uint64_t *n_rows)
 {
     w->slots.n_lent++; /* the threads lose this slot, so add one if they need it */
     const uint64_t n_left = w->n_batches - w->taken - 1;
@@ -197,7 +195,7 @@ enum fm_status fm_window_lend(struct fm_window *w, struct fm_slot **slot,
     uint64_t begin;
     fm_batching_rows(&w->batching, w->taken, &begin, n_rows);
     *slot = w->ring[w->taken % w->size];
-    *index = w->taken++;
+    *batch = w->taken++;
     return FM_OK;
 }
 

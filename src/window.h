@@ -40,7 +40,7 @@ struct fm_window {
     size_t n_faults; /* faults of mapped files until the source was last checked */
 };
 
-/* A piece of work: whole batches if n_rows is 0, otherwise n_rows rows of one batch. */
+/* A piece of work: at most n_rows rows, from `row` on, of each batch. */
 struct fm_window_piece {
     uint64_t batch, n_batches;
     uint64_t row, n_rows;
@@ -88,11 +88,11 @@ void fm_window_finish(struct fm_window *window, const struct fm_window_piece *pi
 /* Return whether a ready batch may have zeros in place of a part of a file. */
 int fm_window_is_damaged(struct fm_window *window);
 
-/* Lend the next batch, which is number *index. Return FM_OK, FM_NO_MEMORY or
+/* Lend the next batch, which is number *batch. Return FM_OK, FM_NO_MEMORY or
    FM_SLOTS_IN_USE.
    Not checked: fm_window_is_ready(window). */
 enum fm_status fm_window_lend(struct fm_window *window, struct fm_slot **slot,
-                              uint64_t *index, uint64_t *n_rows);
+                              uint64_t *batch, uint64_t *n_rows);
 
 /* Take a lent slot back. It is freed if `is_closed`, or if too many are free. */
 void fm_window_give(struct fm_window *window, struct fm_slot *slot, int is_closed);

@@ -297,8 +297,8 @@ cdef class Batches:
                         "Copy or pickle the loader, or save loader.state_dict().")
 
     def __next__(self):
-        cdef uint64_t index
-        return self.next_batch(&index)
+        cdef uint64_t number
+        return self.next_batch(&number)
 
     def take(self):
         """Return the number of the next batch in this epoch, and the batch.
@@ -306,11 +306,11 @@ cdef class Batches:
         Numbers count from 0 at the start of this iterator. Without another batch, raise
         StopIteration.
         """
-        cdef uint64_t index
-        batch = self.next_batch(&index)
-        return index, batch
+        cdef uint64_t number
+        batch = self.next_batch(&number)
+        return number, batch
 
-    cdef object next_batch(self, uint64_t *index):
+    cdef object next_batch(self, uint64_t *number):
         cdef Pipeline pipeline = self.pipeline
         cdef Lease lease = Lease.__new__(Lease)  # first: a slot needs an owner
         cdef uint64_t n_rows = 0
@@ -321,7 +321,7 @@ cdef class Batches:
         while True:
             with nogil:
                 status = fm_pipeline_take(lease.pipeline, self.ticket, 50, &lease.slot,
-                                          index, &n_rows)
+                                          number, &n_rows)
             if status == FM_OK:
                 return pipeline.batch(lease, n_rows)
             if status == FM_PIPELINE_FINISHED:

@@ -70,14 +70,14 @@ static void test_slots_outlive_the_pipeline(void)
 {
     struct fm_pipeline *p = new_pipeline(10, 2);
     void *lent[4][2];
-    uint64_t ticket, index, n_rows;
+    uint64_t ticket, batch, n_rows;
     fm_thread threads[4];
     CHECK(start(p, 10, &ticket) == FM_OK);
     for (int i = 0; i < 4; i++) {
         struct fm_slot *slot;
         enum fm_status status;
         do
-            status = fm_pipeline_take(p, ticket, WAIT_MS, &slot, &index, &n_rows);
+            status = fm_pipeline_take(p, ticket, WAIT_MS, &slot, &batch, &n_rows);
         while (status == FM_PIPELINE_WAITING);
         CHECK(status == FM_OK);
         lent[i][0] = p;

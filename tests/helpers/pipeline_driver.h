@@ -143,16 +143,16 @@ struct consumer {
 static enum fm_status take_batches(struct consumer *c, int most)
 {
     struct fm_slot *slot;
-    uint64_t index, n_rows;
+    uint64_t batch, n_rows;
     enum fm_status status = FM_OK;
     for (int i = 0; i < most; i++) {
         do
-            status = fm_pipeline_take(c->pipeline, c->ticket, WAIT_MS, &slot, &index,
+            status = fm_pipeline_take(c->pipeline, c->ticket, WAIT_MS, &slot, &batch,
                                       &n_rows);
         while (status == FM_PIPELINE_WAITING);
         if (status != FM_OK)
             return status;
-        check_batch(slot, c->batch_size, index * c->batch_size, n_rows);
+        check_batch(slot, c->batch_size, batch * c->batch_size, n_rows);
         c->n_rows += n_rows;
         fm_pipeline_give(c->pipeline, slot);
     }

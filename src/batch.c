@@ -93,7 +93,9 @@ struct rows {
     const struct fm_job *job;
     const struct fm_epoch *epoch;
     uint64_t global_begin, global_n_rows; /* positions of the global batch */
+    uint8_t *mixed;     /* the three parts of the scratch, set once for all rows */
     uint8_t *scratch;
+    struct fm_op *ops; /* NULL: nothing is augmented */
     uint64_t begin; /* position of row 0 */
     uint64_t indices[BLOCK];
     const uint8_t *images[BLOCK]; /* their pixels in the source */
@@ -102,12 +104,22 @@ struct rows {
     struct fm_ahead ahead;        /* draws in advance, for FM_WORDS_LANES rows */
 };
 
-/* Prefetch an image from byte `begin` to FM_CONVERT_AHEAD. It need not start at a cache
-   line, so its last byte is prefetched as well. */
-static void prefetch(const struct fm_source *source, const uint8_t *image, size_t begin)
+/* Divide the scratch. */
+static void set_scratch(struct rows *rows, uint8_t *scratch)
 {
-    const size_t image_nbytes = fm_source_image_nbytes(source);
-    const size_t nbytes = (size_t)fm_integer_min(image_nbytes, FM_CONVERT_AHEAD);
+    const struct fm_program *program = rows->job->program;
+    rows->ops = NULL;
+    if (!fm_program_augments(program))
+        return;
+    rows->mixed = scratch;
+    rows->scratch = rows->mixed + mixed_nbytes(program);
+    rows->ops = (struct fm_op *)(rows->scratch + fm_fill_scratch_nbytes(program));
+}
+
+/* Prefetch the bytes [begin, nbytes) of an image. It need not start at a cache line, so
+   its last byte is prefetched as well. */
+static void prefetch(const uint8_t *image, size_t begin, size_t nbytes)
+{
     for (size_t i = begin; i < nbytes; i += CACHE_LINE)
         FM_PREFETCH(image + i);
     FM_PREFETCH(image + nbytes - 1);
@@ -130,12 +142,10 @@ static const uint8_t *augmented(const struct rows *rows, uint64_t position,
     const struct fm_job *job = rows->job;
     const struct fm_program *program = job->program;
     const struct fm_key key = key_at(rows, position);
-    uint8_t *scratch = rows->scratch + mixed_nbytes(program);
-    struct fm_op *ops = (struct fm_op *)(scratch + fm_fill_scratch_nbytes(program));
     const int is_at_edge = fm_source_is_at_edge(&job->source, index, FM_CROP_AROUND);
     struct fm_row row;
-    fm_plan_row(program, &key, index, ahead, lane, ops, &row);
-    return fm_fill_row(program, &job->kernels, &row, image, is_at_edge, scratch);
+    fm_plan_row(program, &key, index, ahead, lane, rows->ops, &row);
+    return fm_fill_row(program, &job->kernels, &row, image, is_at_edge, rows->scratch);
 }
 
 /* Mix row i, whose own pixels are given. Return its pixels, and note its partner. */
@@ -154,11 +164,11 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
     const uint64_t other = rows->global_begin + mixture.partner;
     const enum fm_cpu_level level = job->kernels.level;
     fm_sampler_find(&rows->epoch->sampler, other, 1, level, &rows->partners[i]);
-    memcpy(rows->scratch, pixels, fm_program_out_pixels(job->program));
+    memcpy(rows->mixed, pixels, fm_program_out_pixels(job->program));
     const uint8_t *image = fm_source_image(&job->source, rows->partners[i]);
     pixels = augmented(rows, other, rows->partners[i], image, NULL, 0);
-    fm_mix_apply(&mixture, pixels, shape->height, shape->width, level, rows->scratch);
-    return rows->scratch;
+    fm_mix_apply(&mixture, pixels, shape->height, shape->width, level, rows->mixed);
+    return rows->mixed;
 }
 
 /* Return the pixels of row i before they are converted. They lie in the source if
@@ -167,7 +177,7 @@ FM_INLINE const uint8_t *row_pixels(struct rows *rows, size_t i)
 {
     const struct fm_job *job = rows->job;
     const size_t lane = i % FM_WORDS_LANES;
-    if (!fm_program_augments(job->program))
+    if (rows->ops == NULL)
         return rows->images[i];
     if (lane == 0) {
         const struct fm_key key = key_at(rows, rows->begin + i);
@@ -182,18 +192,21 @@ FM_INLINE const uint8_t *row_pixels(struct rows *rows, size_t i)
 static void fill_images(struct rows *rows, size_t n_rows, uint8_t *restrict out)
 {
     const struct fm_job *job = rows->job;
-    const struct fm_program *program = job->program;
-    const size_t n_pixels = fm_program_out_pixels(program);
+    fm_convert_fn *const convert = job->kernels.convert;
+    const size_t n_pixels = fm_program_out_pixels(job->program);
+    const float scale = job->program->scale[0], bias = job->program->bias[0];
     const size_t row_nbytes = (size_t)job->record.fields[FM_FIELD_IMAGES].row_nbytes;
+    const size_t ahead_nbytes = (size_t)fm_integer_min(
+        fm_source_image_nbytes(&job->source), FM_CONVERT_AHEAD);
     fm_source_find(&job->source, rows->indices, n_rows, rows->images);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)
-        prefetch(&job->source, rows->images[i], 0);
+        prefetch(rows->images[i], 0, ahead_nbytes);
     for (size_t i = 0; i < n_rows; i++) {
         const size_t next = i + PREFETCH_ROWS < n_rows ? i + PREFETCH_ROWS : i;
         const uint8_t *ahead = rows->images[next];
-        job->kernels.convert(row_pixels(rows, i), n_pixels, program->scale[0],
-                             program->bias[0], ahead, out + i * row_nbytes);
-        prefetch(&job->source, ahead, n_pixels); /* the rest, after convert */
+        convert(row_pixels(rows, i), n_pixels, scale, bias, ahead,
+                out + i * row_nbytes);
+        prefetch(ahead, n_pixels, ahead_nbytes); /* the rest, after convert */
     }
 }
 
@@ -208,7 +221,7 @@ void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
     fm_batching_global(batching, batch, &rows.global_begin, &rows.global_n_rows);
     rows.job = job;
     rows.epoch = epoch;
-    rows.scratch = (uint8_t *)scratch;
+    set_scratch(&rows, (uint8_t *)scratch);
     const uint64_t end = fm_integer_min(row + n_rows, batch_rows);
     for (; row < end; row += BLOCK) {
         const size_t n = (size_t)fm_integer_min(end - row, BLOCK);

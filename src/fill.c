@@ -62,9 +62,7 @@ static int is_whole(const struct fm_cut *cut, const struct canvas *canvas)
    buffer to the other. */
 static void fill_cut(struct canvas *canvas, const struct fm_cut *cut)
 {
-    if (is_whole(cut, canvas) && cut->hole.height == 0)
-        return;
-    if (is_whole(cut, canvas) && is_own(canvas)) {
+    if (cut->hole.height > 0 && is_own(canvas) && is_whole(cut, canvas)) {
         fm_crop_paint(&cut->hole, cut->hole_value, cut->width,
                       (uint8_t *)canvas->pixels);
         return;

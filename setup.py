@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "batch batching blocks convert faults fill filemap gzip idx labels parts"
+KERNELS = "batch blocks convert faults fill filemap gzip idx labels parts"
 KERNELS += " photos pipeline plan png pool program record sampler slots source stats"
 KERNELS += " window"
 AUGMENT = "crop elastic erase filter mix noise points quads resample tone warp words"

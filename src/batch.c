@@ -22,9 +22,8 @@ static uint64_t mixed_nbytes(const struct fm_program *program)
     return fm_integer_align_up(fm_program_out_pixels(program), 64);
 }
 
-uint64_t fm_batch_scratch_nbytes(const struct fm_job *job)
+static uint64_t scratch_nbytes(const struct fm_program *program)
 {
-    const struct fm_program *program = job->program;
     if (!fm_program_augments(program))
         return 0;
     return mixed_nbytes(program) + fm_fill_scratch_nbytes(program) +
@@ -40,7 +39,9 @@ enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
         fm_program_image_nbytes(program),
         fm_labels_row_nbytes(program->label_dtype, program->n_classes)};
     fm_program_select(program, rows, level, functions, &job->kernels);
-    if (fm_batch_scratch_nbytes(job) > SIZE_MAX / 4)
+    job->fill = fm_batch_fill;
+    job->scratch_nbytes = scratch_nbytes(program);
+    if (job->scratch_nbytes > SIZE_MAX / 4)
         return FM_NO_MEMORY;
     return fm_record_init(&job->record, rows, row_nbytes);
 }
@@ -93,10 +94,9 @@ struct rows {
     const struct fm_job *job;
     const struct fm_epoch *epoch;
     uint64_t global_begin, global_n_rows; /* positions of the global batch */
-    uint8_t *mixed;     /* the three parts of the scratch, set once for all rows */
-    uint8_t *scratch;
-    struct fm_op *ops; /* NULL: nothing is augmented */
-    uint64_t begin; /* position of row 0 */
+    uint8_t *mixed, *scratch; /* parts of the scratch, as are the operations */
+    struct fm_op *ops;        /* NULL: nothing is augmented */
+    uint64_t begin;           /* position of row 0 */
     uint64_t indices[BLOCK];
     const uint8_t *images[BLOCK]; /* their pixels in the source */
     uint64_t partners[BLOCK];     /* indices that they are mixed with */
@@ -104,7 +104,7 @@ struct rows {
     struct fm_ahead ahead;        /* draws in advance, for FM_WORDS_LANES rows */
 };
 
-/* Divide the scratch. */
+/* Divide the scratch, once for all rows. */
 static void set_scratch(struct rows *rows, uint8_t *scratch)
 {
     const struct fm_program *program = rows->job->program;

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "integer.h"
+
 /* How the last global batch of an epoch is treated if it is short. */
 enum fm_last {
     FM_LAST_SHORT = 0, /* it stays short: shards differ by at most one row, and a rank
@@ -24,16 +26,51 @@ struct fm_batching {
 };
 
 /* Return the number of batches of this rank. */
-uint64_t fm_batching_count(const struct fm_batching *batching);
+static inline uint64_t fm_batching_count(const struct fm_batching *batching)
+{
+    uint64_t n = batching->end - batching->begin;
+    uint64_t stride = batching->batch_size * batching->world;
+    uint64_t rest = n % stride;
+    switch (batching->last) {
+    case FM_LAST_SHORT:
+        return n / stride + (rest > batching->rank);
+    case FM_LAST_DROP:
+        return n / stride;
+    case FM_LAST_WRAP:
+        return n / stride + (rest > 0);
+    }
+    return 0;
+}
 
-/* Get the positions [*begin, *begin + *n_rows) of this rank's batch number `batch`.
+/* Get the positions [*begin, *begin + *n_rows) of the global batch number `batch`.
    Not checked: batch < fm_batching_count(batching). */
-void fm_batching_rows(const struct fm_batching *batching, uint64_t batch,
-                      uint64_t *begin, uint64_t *n_rows);
+static inline void fm_batching_global(const struct fm_batching *batching,
+                                      uint64_t batch, uint64_t *begin, uint64_t *n_rows)
+{
+    uint64_t stride = batching->batch_size * batching->world;
+    *begin = batching->begin + batch * stride;
+    *n_rows = stride;
+    if (batching->last != FM_LAST_WRAP)
+        *n_rows = fm_integer_min(stride, batching->end - *begin);
+}
 
-/* Get the positions of the whole global batch number `batch`.
+/* Return where the shard of `rank` begins among `n` rows. The first n % world shards
+   have one row more. */
+static inline uint64_t fm_batching_shard_begin(uint64_t n, uint64_t rank,
+                                               uint64_t world)
+{
+    return n / world * rank + fm_integer_min(n % world, rank);
+}
+
+/* Get the positions of this rank's batch number `batch`.
    Not checked: batch < fm_batching_count(batching). */
-void fm_batching_global(const struct fm_batching *batching, uint64_t batch,
-                        uint64_t *begin, uint64_t *n_rows);
+static inline void fm_batching_rows(const struct fm_batching *batching, uint64_t batch,
+                                    uint64_t *begin, uint64_t *n_rows)
+{
+    uint64_t rank = batching->rank, world = batching->world, first, n;
+    fm_batching_global(batching, batch, &first, &n);
+    *begin = first + fm_batching_shard_begin(n, rank, world);
+    *n_rows = first + fm_batching_shard_begin(n, rank + 1, world) - *begin;
+}
 
 #endif

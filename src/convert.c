@@ -8,21 +8,21 @@ FM_INLINE void to_float32(const uint8_t *restrict in, size_t n, float scale, flo
                           float *restrict out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = (float)in[i] * scale + bias;
+        fm_convert_pixel(FM_FLOAT32, in[i], scale, bias, i, out);
 }
 
 FM_INLINE void to_bfloat16(const uint8_t *restrict in, size_t n, float scale,
                            float bias, uint16_t *restrict out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = fm_convert_bfloat16((float)in[i] * scale + bias);
+        fm_convert_pixel(FM_BFLOAT16, in[i], scale, bias, i, out);
 }
 
 FM_INLINE void to_float16(const uint8_t *restrict in, size_t n, float scale, float bias,
                           uint16_t *restrict out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = fm_convert_float16((float)in[i] * scale + bias);
+        fm_convert_pixel(FM_FLOAT16, in[i], scale, bias, i, out);
 }
 
 FM_INLINE void to_uint8(const uint8_t *restrict in, size_t n, float scale, float bias,
@@ -199,10 +199,4 @@ void fm_convert_fence(void)
 #if FM_X86_LEVELS
     _mm_sfence();
 #endif
-}
-
-size_t fm_convert_item_nbytes(enum fm_dtype dtype)
-{
-    static const size_t item_nbytes[4] = {4, 2, 2, 1};
-    return item_nbytes[dtype];
 }

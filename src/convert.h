@@ -45,6 +45,28 @@ FM_INLINE uint16_t fm_convert_float16(float x)
     return (uint16_t)(sign | half);
 }
 
+/* Write a pixel as item i of `out`, which is of data type `dtype`.
+   In numpy: see fm_convert_fn. */
+FM_INLINE void fm_convert_pixel(enum fm_dtype dtype, uint8_t pixel, float scale,
+                                float bias, size_t i, void *out)
+{
+    const float x = (float)pixel * scale + bias;
+    switch (dtype) {
+    case FM_FLOAT32:
+        ((float *)out)[i] = x;
+        break;
+    case FM_FLOAT16:
+        ((uint16_t *)out)[i] = fm_convert_float16(x);
+        break;
+    case FM_BFLOAT16:
+        ((uint16_t *)out)[i] = fm_convert_bfloat16(x);
+        break;
+    case FM_UINT8:
+        ((uint8_t *)out)[i] = pixel;
+        break;
+    }
+}
+
 /* Bytes of a row that are prefetched. The processor's own prefetcher finds the rest of
    a larger row. */
 #define FM_CONVERT_AHEAD ((size_t)1024)
@@ -70,6 +92,17 @@ fm_convert_fn *fm_convert_select_streaming(enum fm_dtype dtype, size_t n,
 void fm_convert_fence(void);
 
 /* Return the bytes of one item. */
-size_t fm_convert_item_nbytes(enum fm_dtype dtype);
+static inline size_t fm_convert_item_nbytes(enum fm_dtype dtype)
+{
+    switch (dtype) {
+    case FM_FLOAT32:
+        return 4;
+    case FM_FLOAT16:
+    case FM_BFLOAT16:
+        return 2;
+    default:
+        return 1;
+    }
+}
 
 #endif

@@ -22,6 +22,10 @@ enum fm_cpu_level { FM_CPU_BASELINE = 0, FM_CPU_AVX2 = 1, FM_CPU_AVX512 = 2 };
 #define FM_PREFETCH(address) ((void)(address))
 #endif
 
+/* Compilers for devices call such a function. Inlined in many places, it would make the
+   code larger and its caller need more registers. */
+#define FM_CALLED
+
 #ifndef FM_X86_LEVELS /* the tests set it to 0 to compile the other machines' code */
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define FM_X86_LEVELS 1

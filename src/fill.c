@@ -74,35 +74,30 @@ static void fill_cut(struct canvas *canvas, const struct fm_cut *cut)
     canvas->width = cut->width;
 }
 
-/* Look the pixels up in a table that all tone operations from ops[0] on give together.
-   One that depends on the pixels starts another table. Return the number of
-   operations. */
+/* Look pixels up in the table of the first tone operations of n. Return how many these
+   are. */
 static uint32_t fill_tones(struct canvas *canvas, const struct fm_op *ops, uint32_t n)
 {
     const enum fm_cpu_level level = canvas->kernels->level;
     const size_t n_pixels = canvas->height * canvas->width;
     uint8_t table[256], next[256];
+    const uint32_t n_ops = fm_plan_count_tones(ops, n);
     uint8_t *out = other_buffer(canvas);
-    uint32_t i = 1;
     fm_tone_table(ops[0].tone.kind, ops[0].tone.value, canvas->pixels, n_pixels, level,
                   table);
-    for (; i < n && ops[i].kind == FM_OP_TONE; i++) {
-        if (fm_tone_needs_pixels(ops[i].tone.kind))
-            break;
+    for (uint32_t i = 1; i < n_ops; i++) {
         fm_tone_table(ops[i].tone.kind, ops[i].tone.value, NULL, 0, level, next);
         fm_tone_apply(table, sizeof table, next, table);
     }
     fm_tone_apply(canvas->pixels, n_pixels, table, out);
     canvas->pixels = out;
-    return i;
+    return n_ops;
 }
 
 static void fill_resize(struct canvas *canvas, const struct fm_op *op,
                         const struct fm_transform *transform)
 {
-    const struct fm_resize *resize = transform->kind == FM_TRANSFORM_RESIZE
-                                         ? &transform->resize
-                                         : &transform->resized_crop.resize;
+    const struct fm_resize *resize = fm_transform_resize(transform);
     uint8_t *out = other_buffer(canvas);
     fm_resample_apply(canvas->pixels, canvas->width, &op->box, resize,
                       canvas->kernels->level, canvas->work, out);

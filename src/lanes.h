@@ -1,5 +1,5 @@
-/* Vectors of eight floats, for loops that keep sums in registers. Compilers unroll such
-   loops over arrays into single floats instead. GCC and clang turn these vectors into
+/* Vectors of floats, for loops that keep sums in registers. Compilers unroll such loops
+   over arrays into single floats instead. GCC and clang turn these vectors into
    the ones of the instruction set that a function is compiled for.
    Source: GCC manual, "Vector Extensions". */
 #ifndef FM_LANES_H
@@ -10,9 +10,22 @@
 #include "cpu.h"
 #include "floats.h"
 
+/* Devices compute with single floats, in many threads: see device/machine.h. */
+#ifndef FM_LANES_COUNT
 #define FM_LANES_COUNT 8
+#endif
 
-#if defined(__GNUC__) || defined(__clang__)
+#if FM_LANES_COUNT == 1
+
+typedef float fm_lanes;
+
+#define fm_lanes_load(from) (*(from))
+#define fm_lanes_store(to, x) ((void)(*(to) = (x)))
+#define fm_lanes_add(x, y) ((x) + (y))
+#define fm_lanes_sub(x, y) ((x) - (y))
+#define fm_lanes_scale(x, factor) ((x) * (factor))
+
+#elif defined(__GNUC__) || defined(__clang__)
 
 typedef float fm_lanes __attribute__((vector_size(4 * FM_LANES_COUNT)));
 /* The same vector in memory, at any address of a float. */
@@ -65,5 +78,8 @@ FM_INLINE fm_lanes fm_lanes_scale(fm_lanes x, float factor)
 }
 
 #endif
+
+/* Return sum + x * weight, with two roundings. */
+#define fm_lanes_weigh(sum, x, weight) fm_lanes_add(sum, fm_lanes_scale(x, weight))
 
 #endif

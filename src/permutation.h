@@ -144,6 +144,21 @@ FM_INLINE void fm_permutation_split(uint64_t begin, size_t count, uint32_t a,
     }
 }
 
+/* Return the value that `position` is mapped to. A value outside [0, n) is mapped again
+   until it is inside: this is cycle walking.
+   In numpy: permutation[position].
+   Not checked: position < n, or `position` is such a value outside. */
+FM_INLINE uint64_t fm_permutation_at(const struct fm_permutation *p, uint64_t position)
+{
+    do {
+        uint32_t left = (uint32_t)(position % p->a);
+        uint32_t right = (uint32_t)(position / p->a);
+        fm_permutation_run_pairs(p, &left, &right, 1);
+        position = (uint64_t)right * p->a + left;
+    } while (position >= p->n);
+    return position;
+}
+
 /* Set out[i] to the value that begin + i is mapped to. out: uint64 (count,).
    In numpy: permutation[begin:begin + count].
    Not checked: count <= FM_PERMUTATION_BLOCK, begin + count <= n. */
@@ -159,13 +174,9 @@ FM_INLINE void fm_permutation_fill(const struct fm_permutation *p, uint64_t begi
         out[i] = (uint64_t)right[i] * a + left[i];
         outside |= out[i] >= p->n;
     }
-    for (size_t i = 0; outside && i < count; i++) { /* cycle walking */
-        while (out[i] >= p->n) {
-            uint32_t l = (uint32_t)(out[i] % a), r = (uint32_t)(out[i] / a);
-            fm_permutation_run_pairs(p, &l, &r, 1);
-            out[i] = (uint64_t)r * a + l;
-        }
-    }
+    for (size_t i = 0; outside && i < count; i++)
+        if (out[i] >= p->n)
+            out[i] = fm_permutation_at(p, out[i]);
 }
 
 #endif

@@ -62,6 +62,17 @@ struct fm_op {
     };
 };
 
+/* Return how many of n operations give one table of gray levels together: the first,
+   and the tone operations that follow and need no pixels. */
+static inline uint32_t fm_plan_count_tones(const struct fm_op *ops, uint32_t n)
+{
+    uint32_t i = 1;
+    while (i < n && ops[i].kind == FM_OP_TONE &&
+           !fm_tone_needs_pixels(ops[i].tone.kind))
+        i++;
+    return i;
+}
+
 /* The first draws of the first transforms, for FM_WORDS_LANES rows at once. Transforms
    that take more than four words get two draws, all others get one. If all transforms
    together are one cut, the operations of every row are here, too. For crop + flip the

@@ -38,15 +38,15 @@ static void place(struct fm_transform *all, uint32_t i, const struct fm_shape *s
 static uint64_t follow(const struct fm_transform *transform, struct fm_shape *shape)
 {
     const size_t height = shape->height, width = shape->width;
-    const struct fm_resize *resize = &transform->resize;
+    const struct fm_resize *resize;
     switch (transform->kind) {
     case FM_TRANSFORM_CROP:
         shape->height = (uint32_t)transform->crop.height;
         shape->width = (uint32_t)transform->crop.width;
         return 0;
-    case FM_TRANSFORM_RESIZED_CROP:
-        resize = &transform->resized_crop.resize; /* fall through */
     case FM_TRANSFORM_RESIZE:
+    case FM_TRANSFORM_RESIZED_CROP:
+        resize = fm_transform_resize(transform);
         shape->height = (uint32_t)resize->height;
         shape->width = (uint32_t)resize->width;
         return fm_resample_work_nbytes(height, width, resize->height, resize->width);

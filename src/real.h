@@ -64,7 +64,7 @@ FM_INLINE double fm_real_polynomial(const double *c, int n, double x)
 
 /* Return exp(x) for |x| <= 700, to 3 units in the last place. x is k ln 2 + r with
    |r| <= ln(2) / 2, where the Taylor series needs 14 terms. */
-static inline double fm_real_exp(double x)
+static FM_CALLED inline double fm_real_exp(double x)
 {
     static const double c[14] = {1.0,           1.0,            1.0 / 2,
                                  1.0 / 6,       1.0 / 24,       1.0 / 120,
@@ -78,7 +78,7 @@ static inline double fm_real_exp(double x)
 
 /* Return ln(x) for normal x > 0, to 3e-16 of max(1, |ln x|). x is 2**k m with m in
    [sqrt(1/2), sqrt(2)), and ln m = 2 artanh((m - 1) / (m + 1)) by its series. */
-static inline double fm_real_log(double x)
+static FM_CALLED inline double fm_real_log(double x)
 {
     static const double c[11] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,
                                  1.0 / 9,  1.0 / 11, 1.0 / 13, 1.0 / 15,
@@ -96,7 +96,8 @@ static inline double fm_real_log(double x)
 
 /* Compute sine and cosine of an angle in degrees, |degrees| < 2**40, to 3e-16. Quarter
    turns are subtracted exactly. Taylor series compute the rest, up to 45 degrees. */
-static inline void fm_real_sin_cos(double degrees, double *sine, double *cosine)
+static FM_CALLED inline void fm_real_sin_cos(double degrees, double *sine,
+                                             double *cosine)
 {
     static const double of_sine[9] = {1.0,
                                       -1.0 / 6,

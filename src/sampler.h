@@ -21,6 +21,13 @@ struct fm_sampler {
     struct fm_blocks blocks;           /* if BLOCKS */
 };
 
+/* The values that all rows of an epoch share. */
+struct fm_epoch {
+    struct fm_sampler sampler;
+    uint64_t seed;
+    uint32_t number;
+};
+
 /* Prepare the sampler of one epoch of the indices [0, n). Each of the kinds above has
    every index once, so that n_positions is n, too. `block` is the size of a block.
    Not checked: n <= FM_SAMPLER_MAX_N, 0 < block <= FM_BLOCKS_MAX_SIZE if BLOCKS. */
@@ -33,5 +40,18 @@ void fm_sampler_init(struct fm_sampler *sampler, enum fm_sampler_kind kind, uint
    Not checked: n_positions > 0 if count > 0. */
 void fm_sampler_find(const struct fm_sampler *sampler, uint64_t begin, size_t count,
                      enum fm_cpu_level level, uint64_t *restrict out);
+
+/* Return the index at `position`. After the last position, the epoch starts over.
+   In numpy: order[position % n_positions].
+   Not checked: kind is not FM_SAMPLER_BLOCKS; n_positions > 0. */
+static inline uint64_t fm_sampler_at(const struct fm_sampler *sampler,
+                                     uint64_t position)
+{
+    const uint64_t n = sampler->n_positions;
+    const uint64_t first = position < n ? position : position % n;
+    if (sampler->kind == FM_SAMPLER_PLAIN)
+        return first;
+    return fm_permutation_at(&sampler->permutation, first);
+}
 
 #endif

@@ -2,15 +2,6 @@
    numpy.pad. */
 #include "crop.h"
 
-/* Return the source row that output row `row` is copied from, or NULL for fill. */
-FM_INLINE const uint8_t *source_row(const uint8_t *in, size_t height, size_t width,
-                                    const struct fm_cut *cut, size_t row)
-{
-    int64_t y = cut->flip_y ? (int64_t)(cut->height - 1 - row) : (int64_t)row;
-    y = fm_crop_source_index(cut->top + y, (int64_t)height, cut->mode);
-    return y < 0 ? NULL : in + (size_t)y * width;
-}
-
 void fm_crop_paint(const struct fm_box *box, uint8_t value, size_t width,
                    uint8_t *pixels)
 {
@@ -33,7 +24,7 @@ FM_INLINE void copy_row(const uint8_t *restrict source, size_t width,
                 break;
         }
         int64_t i = fm_crop_source_index(left + x, (int64_t)width, cut->mode);
-        out[cut->flip_x ? n - 1 - x : x] = i < 0 ? cut->fill : source[i];
+        out[fm_crop_flip(x, n, cut->flip_x)] = i < 0 ? cut->fill : source[i];
     }
     if (begin == end)
         return;
@@ -63,12 +54,12 @@ FM_INLINE void copy(const uint8_t *restrict in, size_t height, size_t width,
         return;
     }
     for (size_t row = 0; row < cut->height; row++) {
-        const uint8_t *source = source_row(in, height, width, cut, row);
+        const int64_t from = fm_crop_source_row(cut, height, row);
         uint8_t *to = out + row * cut->width;
-        if (source == NULL)
+        if (from < 0)
             memset(to, cut->fill, cut->width);
         else
-            copy_row(source, width, cut, begin, end, to);
+            copy_row(in + (size_t)from * width, width, cut, begin, end, to);
     }
     fm_crop_paint(&cut->hole, cut->hole_value, cut->width, out);
 }

@@ -20,6 +20,13 @@ struct fm_box {
     size_t top, left, height, width;
 };
 
+/* Return whether pixel (y, x) is in a box. Before the box, the difference of unsigned
+   numbers is above any size. */
+FM_INLINE int fm_crop_is_in(const struct fm_box *box, size_t y, size_t x)
+{
+    return y - box->top < box->height && x - box->left < box->width;
+}
+
 /* A crop: a rectangle of an image, which may reach over its edges into the padding.
    After that it may be flipped, and then it may have a hole: a box filled with one
    value. Height 0 means no hole. */
@@ -67,6 +74,34 @@ FM_INLINE int64_t fm_crop_source_index(int64_t i, int64_t n, enum fm_padding_mod
     default:
         return -1;
     }
+}
+
+/* Return the index that comes to i of n in a flip: a flip is its own inverse. */
+FM_INLINE int64_t fm_crop_flip(int64_t i, int64_t n, int flip)
+{
+    return flip ? n - 1 - i : i;
+}
+
+/* Return the row of a source of `height` rows that row y of a crop is copied from, or
+   -1 for fill. */
+FM_INLINE int64_t fm_crop_source_row(const struct fm_cut *cut, size_t height, size_t y)
+{
+    const int64_t from = fm_crop_flip((int64_t)y, (int64_t)cut->height, cut->flip_y);
+    return fm_crop_source_index(cut->top + from, (int64_t)height, cut->mode);
+}
+
+/* Return pixel (y, x) of a crop. in: uint8 (height, width).
+   In numpy: out[y, x], see fm_crop_fn.
+   Not checked: as there. */
+FM_INLINE uint8_t fm_crop_pixel(const uint8_t *in, size_t height, size_t width,
+                                const struct fm_cut *cut, size_t y, size_t x)
+{
+    if (fm_crop_is_in(&cut->hole, y, x))
+        return cut->hole_value;
+    const int64_t row = fm_crop_source_row(cut, height, y);
+    int64_t column = fm_crop_flip((int64_t)x, (int64_t)cut->width, cut->flip_x);
+    column = fm_crop_source_index(cut->left + column, (int64_t)width, cut->mode);
+    return row < 0 || column < 0 ? cut->fill : in[(size_t)row * width + (size_t)column];
 }
 
 /* Bytes before and after an image that whole vectors read and ignore. A load of 32

@@ -43,7 +43,7 @@ static inline void fm_draws_begin(struct fm_draws *draws, uint64_t seed, uint32_
 }
 
 /* Return the next word of the stream. */
-static inline uint32_t fm_draws_word(struct fm_draws *draws)
+static FM_CALLED inline uint32_t fm_draws_word(struct fm_draws *draws)
 {
     uint32_t i = draws->n_taken++;
     if (i < draws->n_known)

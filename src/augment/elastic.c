@@ -3,15 +3,13 @@
    so that one pass filters both. */
 #include "elastic.h"
 
-#include "../lanes.h"
 #include "transpose.h"
-#include "words.h"
 
-#define ONE FM_QUADS_ONE
 #define LANES FM_ELASTIC_LANES
 _Static_assert(LANES % FM_TRANSPOSE_SIDE == 0 && LANES % FM_LANES_COUNT == 0 &&
                    FM_WORDS_CHUNK % LANES == 0,
                "rows are whole vectors, and whole parts of chunks");
+_Static_assert(LANES / FM_LANES_COUNT <= FM_ELASTIC_MAX_SUMS, "sums have room");
 
 static size_t padded(size_t side)
 {
@@ -76,54 +74,16 @@ FM_LEVELS(fill_noise,
 
 /* ---- smoothing ----------------------------------------------------------------- */
 
-#define SUMS (LANES / FM_LANES_COUNT)
-
-/* Return the row that lies at row i of n, reflected as often as it takes. */
-FM_INLINE size_t row_at(int64_t i, int64_t n)
-{
-    const int64_t period = 2 * (n - 1);
-    i = i < 0 ? -i : i;
-    if (i > period) /* rare, and a division is slow */
-        i = n > 1 ? i % period : 0;
-    return (size_t)fm_integer_reflect(i, n);
-}
-
 /* Filter columns. in, out: float32 (n, n_lanes), rows stride_of(n_lanes / 2) apart.
-   Four sums are kept at once, because each sum waits for its own previous value.
    In numpy: one pass of the filter in elastic.h, along axis 0.
    Not checked: n_lanes is a multiple of LANES. */
 FM_INLINE void box_columns(const float *restrict in, size_t n, size_t n_lanes,
                            struct fm_elastic_box box, float *restrict out)
 {
-    const fm_lanes zero = {0};
-    const int64_t r = box.radius, side = (int64_t)n;
     const size_t stride = stride_of(n_lanes / 2);
-    for (size_t lane = 0; lane < n_lanes; lane += LANES) {
-        fm_lanes sums[SUMS];
-        for (int k = 0; k < SUMS; k++)
-            sums[k] = zero;
-        for (int64_t i = -1 - r; i < r; i++) {
-            const float *row = in + lane + row_at(i, side) * stride;
-            for (int k = 0; k < SUMS; k++)
-                sums[k] =
-                    fm_lanes_add(sums[k], fm_lanes_load(row + k * FM_LANES_COUNT));
-        }
-        for (int64_t i = 0; i < side; i++) {
-            const float *first = in + lane + row_at(i - r - 1, side) * stride;
-            const float *last = in + lane + row_at(i + r, side) * stride;
-            const float *next = in + lane + row_at(i + r + 1, side) * stride;
-            float *to = out + lane + (size_t)i * stride;
-            for (int k = 0; k < SUMS; k++) {
-                const int at = k * FM_LANES_COUNT;
-                fm_lanes before = fm_lanes_load(first + at);
-                fm_lanes edges = fm_lanes_add(before, fm_lanes_load(next + at));
-                sums[k] = fm_lanes_add(
-                    sums[k], fm_lanes_sub(fm_lanes_load(last + at), before));
-                fm_lanes sum = fm_lanes_add(sums[k], fm_lanes_scale(edges, box.edge));
-                fm_lanes_store(to + at, fm_lanes_scale(sum, box.scale));
-            }
-        }
-    }
+    for (size_t lane = 0; lane < n_lanes; lane += LANES)
+        fm_elastic_smooth(in + lane, n, stride, LANES / FM_LANES_COUNT, box,
+                          out + lane);
 }
 
 FM_LEVELS(box_columns,
@@ -151,7 +111,7 @@ static void smooth(float *buffers[2], size_t n, size_t n_lanes, double sigma,
 
 /* Add displacements to the coordinates of the pixels. in: float32, out: int32, both
    (height, 2 * along) with rows stride_of(along) apart, x in their first half.
-   In numpy: x * ONE + trunc(clip(dx * scale_x, -2**29, 2**29)); the same for y.
+   In numpy: x * FM_QUADS_ONE + trunc(clip(dx * scale_x, -2**29, 2**29)); y alike.
    Not checked: along is a multiple of LANES. */
 FM_INLINE void displace(const float *restrict in, size_t height, size_t along,
                         float scale_x, float scale_y, int32_t *restrict out)
@@ -195,8 +155,8 @@ void fm_elastic_apply(const uint8_t *restrict in, size_t height, size_t width,
                                    across, stride_of(along), rows[0] + i * along);
     smooth(rows, height, 2 * along, elastic->sigma_y, level);
     int32_t *points = (int32_t *)rows[1];
-    displace_levels[level](rows[0], height, along, (float)(elastic->alpha_x / 2 * ONE),
-                           (float)(elastic->alpha_y / 2 * ONE), points);
+    displace_levels[level](rows[0], height, along, fm_elastic_scale(elastic->alpha_x),
+                           fm_elastic_scale(elastic->alpha_y), points);
     fm_points_read(&quads, points, points + along, stride_of(along), height, width,
                    out);
 }

@@ -4,8 +4,10 @@
 #ifndef FM_AUGMENT_ELASTIC_H
 #define FM_AUGMENT_ELASTIC_H
 
+#include "../lanes.h"
 #include "draws.h"
 #include "points.h"
+#include "words.h"
 
 /* Displacements are white noise of 256 levels, (2 b - 255) / 256 for a byte b, smoothed
    by a Gaussian and multiplied by alpha / 2. The Gaussian has a standard deviation of
@@ -48,10 +50,71 @@ static inline struct fm_elastic_box fm_elastic_find_box(double sigma)
     return box;
 }
 
+/* Return the row that lies at row i of n, reflected as often as it takes. */
+FM_INLINE size_t fm_elastic_row(int64_t i, int64_t n)
+{
+    const int64_t period = n > 1 ? 2 * (n - 1) : 1;
+    i = i < 0 ? -i : i;
+    if (i >= period) /* rare, and a division is slow */
+        i %= period;
+    return (size_t)fm_integer_reflect(i, n);
+}
+
+#define FM_ELASTIC_MAX_SUMS 4
+
+/* Run one pass of the filter down the columns of a strip: n rows, `stride` apart, of
+   n_sums vectors side by side. This many sums are kept at once, because each sum waits
+   for its own previous value. For the compiler, n_sums should be a constant.
+   In numpy: one pass of the filter in fm_elastic_apply, along axis 0.
+   Not checked: n_sums <= FM_ELASTIC_MAX_SUMS; out does not overlap in. */
+FM_INLINE void fm_elastic_smooth(const float *in, size_t n, size_t stride, int n_sums,
+                                 struct fm_elastic_box box, float *out)
+{
+    const fm_lanes zero = {0};
+    const int64_t r = box.radius, side = (int64_t)n;
+    fm_lanes sums[FM_ELASTIC_MAX_SUMS];
+    for (int k = 0; k < n_sums; k++)
+        sums[k] = zero;
+    for (int64_t i = -1 - r; i < r; i++) {
+        const float *row = in + fm_elastic_row(i, side) * stride;
+        for (int k = 0; k < n_sums; k++)
+            sums[k] = fm_lanes_add(sums[k], fm_lanes_load(row + k * FM_LANES_COUNT));
+    }
+    const float *last = in + fm_elastic_row(r, side) * stride;
+    for (int64_t i = 0; i < side; i++) {
+        const float *first = in + fm_elastic_row(i - r - 1, side) * stride;
+        const float *next = in + fm_elastic_row(i + r + 1, side) * stride;
+        float *to = out + (size_t)i * stride;
+        for (int k = 0; k < n_sums; k++) {
+            const int at = k * FM_LANES_COUNT;
+            fm_lanes before = fm_lanes_load(first + at);
+            fm_lanes edges = fm_lanes_add(before, fm_lanes_load(next + at));
+            sums[k] =
+                fm_lanes_add(sums[k], fm_lanes_sub(fm_lanes_load(last + at), before));
+            fm_lanes sum = fm_lanes_weigh(sums[k], edges, box.edge);
+            fm_lanes_store(to + at, fm_lanes_scale(sum, box.scale));
+        }
+        last = next;
+    }
+}
+
+/* Return the pixel whose dx is byte 0 or 1 of word n, and whose dy is byte 2 or 3. */
+FM_INLINE uint32_t fm_elastic_pixel(uint32_t n, uint32_t byte)
+{
+    const uint32_t chunk = n / FM_WORDS_CHUNK, i = n % FM_WORDS_CHUNK;
+    return (2 * chunk + byte) * FM_WORDS_CHUNK + i;
+}
+
 /* Return the white noise of a byte. */
 FM_INLINE float fm_elastic_noise(uint32_t byte)
 {
     return (float)(int32_t)byte * 0x1p-7f - 255.0f / 256.0f;
+}
+
+/* Return the factor from smooth noise to displacements, in pixels / 65536. */
+FM_INLINE float fm_elastic_scale(double alpha)
+{
+    return (float)(alpha / 2 * FM_QUADS_ONE);
 }
 
 /* Return coordinate i, displaced by d pixels / 65536 and truncated, in fixed point. The

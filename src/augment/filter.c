@@ -27,30 +27,6 @@ uint64_t fm_filter_work_nbytes(size_t height, size_t width)
                 (uint64_t)height * reflecting_stride(width, half));
 }
 
-/* Weights below this are left out. A product of two other weights and a pixel is then a
-   normal float: at least 2**-126. Denormal products made a blur of size 23 and sigma
-   0.7 take twice as long. All that is left out is below 255 * 255 * 2**-63 < 2e-14 gray
-   levels in each direction. */
-#define LEAST_WEIGHT 0x1p-63
-
-/* Compute the `size` weights of a Gaussian, which sum to one. Return how many are left
-   without the smallest ones at both ends. */
-static size_t gaussian(size_t size, double sigma, float weights[FM_BLUR_MAX_SIZE])
-{
-    double values[FM_BLUR_MAX_SIZE], total = 0.0;
-    for (size_t k = 0; k < size; k++) {
-        const double x = (double)k - (double)(size / 2);
-        values[k] = k > size / 2 ? values[size - 1 - k] : fm_filter_gaussian(x, sigma);
-        total += values[k];
-    }
-    size_t begin = 0;
-    while (begin < size / 2 && values[begin] / total < LEAST_WEIGHT)
-        begin++;
-    for (size_t k = begin; k < size - begin; k++)
-        weights[k - begin] = (float)(values[k] / total);
-    return size - 2 * begin;
-}
-
 /* Blur with a kernel of size_y weights `down` and size_x weights `across`. in, out:
    uint8 (height, width); image: float32, the work memory.
    All columns are filtered before all rows. A load that does not match a recent store
@@ -80,7 +56,7 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
             fm_lanes sum = {0};
             for (size_t k = 0; k < size_y; k++) {
                 fm_lanes source = fm_lanes_load(sources[k] + x);
-                sum = fm_lanes_add(sum, fm_lanes_scale(source, down[k]));
+                sum = fm_lanes_weigh(sum, source, down[k]);
             }
             fm_lanes_store(row + x, sum);
         }
@@ -95,7 +71,7 @@ FM_INLINE void correlate_sizes(const uint8_t *restrict in, size_t height, size_t
             fm_lanes sum = {0};
             for (size_t k = 0; k < size_x; k++) {
                 fm_lanes source = fm_lanes_load(rows + y * stride - half + x + k);
-                sum = fm_lanes_add(sum, fm_lanes_scale(source, across[k]));
+                sum = fm_lanes_weigh(sum, source, across[k]);
             }
             fm_lanes_store(means + y * width + x, sum);
         }
@@ -126,13 +102,14 @@ void fm_filter_blur(const uint8_t *restrict in, size_t height, size_t width,
                     const struct fm_blur *blur, double sigma, enum fm_cpu_level level,
                     void *restrict work, uint8_t *restrict out)
 {
+    double values[FM_BLUR_MAX_SIZE];
     float across[FM_BLUR_MAX_SIZE], down[FM_BLUR_MAX_SIZE];
-    const size_t size_x = gaussian(blur->size_x, sigma, across);
+    const size_t size_x = fm_filter_weights(blur->size_x, sigma, values, across);
     size_t size_y = size_x;
     if (blur->size_y == blur->size_x)
         memcpy(down, across, size_x * sizeof *down);
     else
-        size_y = gaussian(blur->size_y, sigma, down);
+        size_y = fm_filter_weights(blur->size_y, sigma, values, down);
     correlate_levels[level](in, height, width, across, size_x, down, size_y,
                             (float *)work, out);
 }

@@ -31,6 +31,32 @@ static inline double fm_filter_gaussian(double x, double sigma)
     return fm_real_exp(power < -700.0 ? -700.0 : power);
 }
 
+/* Weights below this are left out. A product of two other weights and a pixel is then a
+   normal float: at least 2**-126. Denormal products made a blur of size 23 and sigma
+   0.7 take twice as long. All that is left out is below 255 * 255 * 2**-63 < 2e-14 gray
+   levels in each direction. */
+#define FM_FILTER_LEAST_WEIGHT 0x1p-63
+
+/* Compute the `size` weights of a Gaussian, which sum to one. Return how many are left
+   without the smallest ones at both ends. values: float64 (size,), for the work;
+   weights: float32 (size,). */
+static inline size_t fm_filter_weights(size_t size, double sigma, double *values,
+                                       float *weights)
+{
+    double total = 0.0;
+    for (size_t k = 0; k < size; k++) {
+        const double x = (double)k - (double)(size / 2);
+        values[k] = k > size / 2 ? values[size - 1 - k] : fm_filter_gaussian(x, sigma);
+        total += values[k];
+    }
+    size_t begin = 0;
+    while (begin < size / 2 && values[begin] / total < FM_FILTER_LEAST_WEIGHT)
+        begin++;
+    for (size_t k = begin; k < size - begin; k++)
+        weights[k - begin] = (float)(values[k] / total);
+    return size - 2 * begin;
+}
+
 /* Return the rounded mean over 3 x 3 pixels with weight 5 in the middle, from pointers
    to the middle of each row. The sums have 16 bits, for twice as many lanes. */
 FM_INLINE uint8_t fm_filter_smooth(const uint8_t *above, const uint8_t *row,

@@ -34,6 +34,6 @@ FM_LEVELS(add,
 void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *noise,
                     const uint32_t key[2], enum fm_cpu_level level, uint8_t *out)
 {
-    add_levels[level](in, n, (float)(255.0 * noise->mean),
-                      (float)(255.0 * noise->sigma), key, fm_words_select(level), out);
+    add_levels[level](in, n, fm_noise_levels(noise->mean),
+                      fm_noise_levels(noise->sigma), key, fm_words_select(level), out);
 }

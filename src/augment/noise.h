@@ -14,6 +14,12 @@ struct fm_noise {
     double mean, sigma;
 };
 
+/* Return a fraction of 255 as a difference of gray levels. */
+FM_INLINE float fm_noise_levels(double fraction)
+{
+    return (float)(255.0 * fraction);
+}
+
 /* Return ln(u) for u = m * 2**-24, m odd and below 2**24, to 2e-7 of max(1, |ln u|).
    The method is that of fm_real_log, with five terms of the series. */
 FM_INLINE float fm_noise_log(uint32_t word)

@@ -122,15 +122,12 @@ void fm_points_read(const struct fm_quads *quads, const int32_t *restrict x,
 
 /* ---- lattices -------------------------------------------------------------------- */
 
-/* Set out[x] to the coordinate first + x * column, for one row and one axis. It is
-   clipped here, in 64 bits, because points far outside do not fit into 32 bits. */
-static void fill_coordinates(int64_t first, int64_t column, int64_t most, size_t width,
-                        int32_t *restrict out)
+/* Set out[x] to coordinate x of a row, along one axis. */
+static void fill_coordinates(int64_t first, int64_t column, int32_t most, size_t width,
+                             int32_t *restrict out)
 {
-    for (size_t x = 0; x < width; x++) {
-        const int64_t coordinate = first + column * (int64_t)x;
-        out[x] = (int32_t)fm_integer_clip(coordinate, -ONE, most);
-    }
+    for (size_t x = 0; x < width; x++)
+        out[x] = fm_points_coordinate(first, column, x, most);
 }
 
 /* Read the first row of a lattice, whatever its coordinates. */

@@ -21,6 +21,16 @@ struct fm_lattice {
     int64_t column_x, column_y; /* from column to column */
 };
 
+/* Return coordinate first + step * i of a lattice, clipped to at least one pixel before
+   the image and at most `most`. It is clipped in 64 bits, because points far outside do
+   not fit into 32 bits. */
+FM_INLINE int32_t fm_points_coordinate(int64_t first, int64_t step, size_t i,
+                                       int32_t most)
+{
+    const int64_t coordinate = first + step * (int64_t)i;
+    return (int32_t)fm_integer_clip(coordinate, -FM_QUADS_ONE, most);
+}
+
 /* Read the points of a lattice. out: uint8 (n_rows, width), with room for 15 bytes
    after it; work: int32 (2, width + 15), for coordinates.
    In numpy: fm_points_read with x = at.x + at.row_x * row + at.column_x * column, y

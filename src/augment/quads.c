@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define ONE FM_QUADS_ONE
-
 static uint64_t words_nbytes(size_t height, size_t width)
 {
     return fm_integer_align_up(4 * ((uint64_t)(height + 2) * (width + 2) + 16), 64);
@@ -38,11 +36,9 @@ FM_INLINE void fill_words(const uint8_t *restrict edged, size_t height, size_t w
 {
     for (size_t y = 0; y < height + 2; y++, words += width + 2) {
         const uint8_t *top = edged + y * (width + 3), *bottom = top + width + 3;
-        for (size_t x = 0; x < width + 2; x++) {
-            uint32_t quad = (uint32_t)top[x] | (uint32_t)top[x + 1] << 8 |
-                            (uint32_t)bottom[x] << 16 | (uint32_t)bottom[x + 1] << 24;
-            words[x] = quad ^ 0x80808080u;
-        }
+        for (size_t x = 0; x < width + 2; x++)
+            words[x] = fm_quads_pack(top[x], top[x + 1], bottom[x], bottom[x + 1]) ^
+                       0x80808080u;
     }
 }
 
@@ -95,8 +91,8 @@ struct fm_quads fm_quads_make(const uint8_t *restrict in, size_t height, size_t 
     const struct fm_quads quads = {
         .words = words,
         .stride = width + 2,
-        .max_x = (int32_t)(width * ONE),
-        .max_y = (int32_t)(height * ONE),
+        .max_x = fm_quads_most(width),
+        .max_y = fm_quads_most(height),
         .nearest = interpolation == FM_NEAREST,
         .level = level,
     };

@@ -35,6 +35,18 @@ uint64_t fm_quads_nbytes(size_t height, size_t width);
 
 #define FM_QUADS_MAX_SIDE 16384 /* coordinates must fit 32 bits */
 
+/* Return the largest coordinate along a side, to which points are clipped. */
+FM_INLINE int32_t fm_quads_most(size_t side)
+{
+    return (int32_t)(side * FM_QUADS_ONE);
+}
+
+/* Return the quad of pixels a b above c d, without the xor. */
+FM_INLINE uint32_t fm_quads_pack(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+    return (uint32_t)a | (uint32_t)b << 8 | (uint32_t)c << 16 | (uint32_t)d << 24;
+}
+
 /* Prepare a source. in: uint8 (height, width), which is not read after this call; work:
    fm_quads_nbytes bytes, which the result points into.
    In numpy: p = uint32(np.pad(in, (1, 2), constant_values=fill) ^ 128); words =
@@ -64,6 +76,15 @@ FM_INLINE uint8_t fm_quads_mix(uint8_t a, uint8_t b, uint8_t c, uint8_t d, int32
     return (uint8_t)((top * (128 - wy) + bottom * wy + 8192) >> 14);
 }
 
+/* Return the pixel at rounded coordinates (fm_quads_round) in a quad whose bytes are
+   pixels, without the xor. */
+FM_INLINE uint8_t fm_quads_mix_at(uint32_t quad, uint32_t ux, uint32_t uy)
+{
+    return fm_quads_mix((uint8_t)quad, (uint8_t)(quad >> 8), (uint8_t)(quad >> 16),
+                        (uint8_t)(quad >> 24), (int32_t)(ux >> 9 & 127),
+                        (int32_t)(uy >> 9 & 127));
+}
+
 /* Return the pixel at point (x, y), in fixed point. */
 FM_INLINE uint8_t fm_quads_pixel(const struct fm_quads *quads, int32_t x, int32_t y)
 {
@@ -71,9 +92,32 @@ FM_INLINE uint8_t fm_quads_pixel(const struct fm_quads *quads, int32_t x, int32_
     const uint32_t uy = fm_quads_round(y, quads->max_y, quads->nearest);
     const uint32_t quad =
         quads->words[(uy >> 16) * quads->stride + (ux >> 16)] ^ 0x80808080u;
-    return fm_quads_mix((uint8_t)quad, (uint8_t)(quad >> 8), (uint8_t)(quad >> 16),
-                        (uint8_t)(quad >> 24), (int32_t)(ux >> 9 & 127),
-                        (int32_t)(uy >> 9 & 127));
+    return fm_quads_mix_at(quad, ux, uy);
+}
+
+/* Return pixel (y, x) of an image, or `fill` outside it. */
+FM_INLINE uint8_t fm_quads_source(const uint8_t *in, size_t height, size_t width,
+                                  uint8_t fill, size_t y, size_t x)
+{
+    return y < height && x < width ? in[y * width + x] : fill;
+}
+
+/* Return the pixel at point (x, y), in fixed point, of an image that is not prepared.
+   in: uint8 (height, width).
+   Not checked: sides are at most FM_QUADS_MAX_SIDE. */
+FM_INLINE uint8_t fm_quads_pixel_of(const uint8_t *in, size_t height, size_t width,
+                                    uint8_t fill, int nearest, int32_t x, int32_t y)
+{
+    const uint32_t ux = fm_quads_round(x, fm_quads_most(width), nearest);
+    const uint32_t uy = fm_quads_round(y, fm_quads_most(height), nearest);
+    /* Index -1 becomes the largest size_t, which is outside, too. */
+    const size_t left = (size_t)(ux >> 16) - 1, top = (size_t)(uy >> 16) - 1;
+    const uint32_t quad =
+        fm_quads_pack(fm_quads_source(in, height, width, fill, top, left),
+                      fm_quads_source(in, height, width, fill, top, left + 1),
+                      fm_quads_source(in, height, width, fill, top + 1, left),
+                      fm_quads_source(in, height, width, fill, top + 1, left + 1));
+    return fm_quads_mix_at(quad, ux, uy);
 }
 
 #endif

@@ -1,10 +1,7 @@
 /* Resizing, declared in resample.h, as torchvision's resize does on tensors. */
 #include "resample.h"
 
-#include "../lanes.h"
 #include "transpose.h"
-
-#define N_TRIES 10 /* as in torchvision's RandomResizedCrop */
 
 _Static_assert(FM_TRANSPOSE_SIDE % FM_LANES_COUNT == 0, "rows are whole vectors");
 
@@ -17,29 +14,15 @@ struct axis {
     float *weights;
 };
 
-/* Return half the width of the triangle, in input pixels. */
-static double support_of(size_t n_in, size_t n_out, int antialias)
-{
-    double scale = (double)n_in / (double)n_out;
-    return antialias && scale > 1.0 ? scale : 1.0;
-}
-
 static size_t padded(size_t side)
 {
     return (size_t)fm_integer_align_up(side, FM_TRANSPOSE_SIDE);
 }
 
-/* Return how many pixels an interval of twice the support can hold. It is 2 when
-   enlarging. */
-static size_t n_taps_of(size_t n_in, size_t n_out, int antialias)
-{
-    return (size_t)ceil(2.0 * support_of(n_in, n_out, antialias));
-}
-
 /* Return the bytes of begins, weights, and the sums of weights. */
 static uint64_t axis_nbytes(size_t n_in, size_t n_out)
 {
-    return 4 * (uint64_t)n_out * (2 + n_taps_of(n_in, n_out, 1));
+    return 4 * (uint64_t)n_out * (2 + fm_resample_n_taps(n_in, n_out, 1));
 }
 
 uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
@@ -89,13 +72,13 @@ static uint8_t *axis_init(struct axis *axis, size_t n_in, size_t n_out, int anti
                           enum fm_cpu_level level, uint8_t *memory)
 {
     float *totals = (float *)memory;
-    axis->n_taps = n_taps_of(n_in, n_out, antialias);
+    axis->n_taps = fm_resample_n_taps(n_in, n_out, antialias);
     axis->n_out = n_out;
     axis->begins = (int32_t *)(totals + n_out);
     axis->weights = (float *)(axis->begins + n_out);
     fill_weights_levels[level](n_in, n_out, axis->n_taps,
-                               support_of(n_in, n_out, antialias), axis->begins, totals,
-                               axis->weights);
+                               fm_resample_support(n_in, n_out, antialias),
+                               axis->begins, totals, axis->weights);
     return (uint8_t *)(axis->weights + n_out * axis->n_taps);
 }
 
@@ -120,18 +103,9 @@ FM_INLINE void weigh_columns(const float *restrict in, size_t stride,
 {
     for (size_t i = 0; i < axis->n_out; i++, out += stride) {
         const float *row = in + (size_t)axis->begins[i] * stride;
-        for (size_t x = 0; x < stride; x += FM_LANES_COUNT) {
-            const float *from = row + x;
-            fm_lanes sum = fm_lanes_scale(fm_lanes_load(from), axis->weights[i]);
-            for (size_t k = 1; k < axis->n_taps; k++) {
-                const float weight = axis->weights[k * axis->n_out + i];
-                if (weight == 0.0f) /* such a row may not exist */
-                    break;
-                from += stride;
-                sum = fm_lanes_add(sum, fm_lanes_scale(fm_lanes_load(from), weight));
-            }
-            fm_lanes_store(out + x, sum);
-        }
+        for (size_t x = 0; x < stride; x += FM_LANES_COUNT)
+            fm_resample_sum(row + x, stride, axis->weights + i, axis->n_out,
+                            axis->n_taps, out + x);
     }
 }
 
@@ -243,26 +217,4 @@ void fm_resample_apply(const uint8_t *restrict in, size_t width,
         memory = axis_init(&columns, box->width, resize->width, resize->antialias,
                            level, memory);
     weigh(in, width, box, &rows, &columns, level, (float *)memory, out);
-}
-
-void fm_resample_draw(const struct fm_resized_crop *crop, size_t height, size_t width,
-                      struct fm_draws *draws, struct fm_box *out)
-{
-    const double n_pixels = (double)(height * width);
-    for (int i = 0; i < N_TRIES; i++) {
-        double area = fm_draws_range(draws, &crop->scale) * n_pixels;
-        double aspect = fm_real_exp(fm_draws_range(draws, &crop->log_ratio));
-        out->width = (size_t)fm_real_round(sqrt(area * aspect));
-        out->height = (size_t)fm_real_round(sqrt(area / aspect));
-        if (0 < out->width && out->width <= width && 0 < out->height &&
-            out->height <= height) {
-            out->top = fm_draws_below(draws, height - out->height + 1);
-            out->left = fm_draws_below(draws, width - out->width + 1);
-            return;
-        }
-    }
-    out->height = crop->fallback_height;
-    out->width = crop->fallback_width;
-    out->top = (height - out->height) / 2;
-    out->left = (width - out->width) / 2;
 }

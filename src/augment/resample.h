@@ -6,6 +6,7 @@
 #ifndef FM_AUGMENT_RESAMPLE_H
 #define FM_AUGMENT_RESAMPLE_H
 
+#include "../lanes.h"
 #include "crop.h"
 #include "quads.h"
 
@@ -28,9 +29,45 @@ struct fm_resized_crop {
     struct fm_resize resize;
 };
 
+#define FM_RESAMPLE_TRIES 10 /* as in torchvision's RandomResizedCrop */
+
 /* Draw the box to resize. */
-void fm_resample_draw(const struct fm_resized_crop *crop, size_t height, size_t width,
-                      struct fm_draws *draws, struct fm_box *out);
+static inline void fm_resample_draw(const struct fm_resized_crop *crop, size_t height,
+                                    size_t width, struct fm_draws *draws,
+                                    struct fm_box *out)
+{
+    const double n_pixels = (double)(height * width);
+    for (int i = 0; i < FM_RESAMPLE_TRIES; i++) {
+        double area = fm_draws_range(draws, &crop->scale) * n_pixels;
+        double aspect = fm_real_exp(fm_draws_range(draws, &crop->log_ratio));
+        out->width = (size_t)fm_real_round(sqrt(area * aspect));
+        out->height = (size_t)fm_real_round(sqrt(area / aspect));
+        if (0 < out->width && out->width <= width && 0 < out->height &&
+            out->height <= height) {
+            out->top = fm_draws_below(draws, height - out->height + 1);
+            out->left = fm_draws_below(draws, width - out->width + 1);
+            return;
+        }
+    }
+    out->height = crop->fallback_height;
+    out->width = crop->fallback_width;
+    out->top = (height - out->height) / 2;
+    out->left = (width - out->width) / 2;
+}
+
+/* Return half the width of the triangle, in input pixels. */
+static inline double fm_resample_support(size_t n_in, size_t n_out, int antialias)
+{
+    double scale = (double)n_in / (double)n_out;
+    return antialias && scale > 1.0 ? scale : 1.0;
+}
+
+/* Return how many pixels an interval of twice the support can hold. It is 2 when
+   enlarging. */
+static inline size_t fm_resample_n_taps(size_t n_in, size_t n_out, int antialias)
+{
+    return (size_t)ceil(2.0 * fm_resample_support(n_in, n_out, antialias));
+}
 
 /* Return the center of output pixel i, in input pixels; scale: n_in / n_out. */
 FM_INLINE double fm_resample_center(size_t i, double scale)
@@ -53,6 +90,25 @@ FM_INLINE float fm_resample_weight(int32_t i, int32_t n, double center, double i
     double height = 1.0 - fabs(x) * inverse;
     height = height < 0.0 ? 0.0 : height;
     return (float)(i < n ? height : 0.0);
+}
+
+/* Compute the weighted sums of FM_LANES_COUNT columns of n_taps rows, which are
+   `stride` apart. Weight k is weights[k * step].
+   In numpy: out = weights @ rows, in float32, summed from the first weight to the last.
+   The sum ends before a weight of 0: such a row may not exist.
+   Not checked: n_taps > 0. */
+FM_INLINE void fm_resample_sum(const float *from, size_t stride, const float *weights,
+                               size_t step, size_t n_taps, float *out)
+{
+    fm_lanes sum = fm_lanes_scale(fm_lanes_load(from), weights[0]);
+    for (size_t k = 1; k < n_taps; k++) {
+        const float weight = weights[k * step];
+        if (weight == 0.0f)
+            break;
+        from += stride;
+        sum = fm_lanes_weigh(sum, fm_lanes_load(from), weight);
+    }
+    fm_lanes_store(out, sum);
 }
 
 /* Return the input pixel that is nearest to output pixel i. */

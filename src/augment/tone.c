@@ -5,14 +5,17 @@
 
 #include "../integer.h"
 
-int fm_tone_needs_pixels(enum fm_tone_kind kind)
+/* Fill a table by one kind, which is known when this is inlined. below: uint32 (256,),
+   the pixels below each gray level, or NULL for any kind but equalize. */
+FM_INLINE void fill_table(enum fm_tone_kind kind, const struct fm_tone_values *values,
+                          const uint32_t *below, uint8_t table[256])
 {
-    return kind == FM_TONE_CONTRAST || kind == FM_TONE_AUTOCONTRAST ||
-           kind == FM_TONE_EQUALIZE;
+    for (int v = 0; v < 256; v++)
+        table[v] = fm_tone_level(kind, v, values, below ? below[v] : 0);
 }
 
-FM_INLINE void contrast_table(float factor, const uint8_t *pixels, size_t n,
-                              uint8_t table[256])
+FM_INLINE void contrast_table(struct fm_tone_values *values, const uint8_t *pixels,
+                              size_t n, uint8_t table[256])
 {
     uint64_t sum = 0;
     /* Sums of 32 bits vectorize, and 2**16 pixels fit one. */
@@ -23,23 +26,25 @@ FM_INLINE void contrast_table(float factor, const uint8_t *pixels, size_t n,
             part += pixels[begin + i];
         sum += part;
     }
-    const float mean = (float)((double)sum / (double)n);
-    for (int v = 0; v < 256; v++)
-        table[v] = fm_tone_contrast(v, factor, mean);
+    fm_tone_set_mean(values, sum, n);
+    fill_table(FM_TONE_CONTRAST, values, NULL, table);
 }
 
-FM_INLINE void autocontrast_table(const uint8_t *pixels, size_t n, uint8_t table[256])
+FM_INLINE void autocontrast_table(struct fm_tone_values *values, const uint8_t *pixels,
+                                  size_t n, uint8_t table[256])
 {
     uint8_t low = 255, high = 0;
     for (size_t i = 0; i < n; i++) {
         low = pixels[i] < low ? pixels[i] : low;
         high = pixels[i] > high ? pixels[i] : high;
     }
-    for (int v = 0; v < 256; v++)
-        table[v] = fm_tone_autocontrast(v, low, high);
+    values->low = low;
+    values->high = high;
+    fill_table(FM_TONE_AUTOCONTRAST, values, NULL, table);
 }
 
-FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256])
+FM_INLINE void equalize_table(struct fm_tone_values *values, const uint8_t *pixels,
+                              size_t n, uint8_t table[256])
 {
     /* Four histograms, so that equal neighbors do not wait for each other. */
     uint32_t counts[4][256] = {{0}}, below[256], n_below = 0;
@@ -55,47 +60,36 @@ FM_INLINE void equalize_table(const uint8_t *pixels, size_t n, uint8_t table[256
         below[v] = n_below;
         n_below += counts[0][v];
     }
-    int brightest = 255;
-    while (brightest > 0 && counts[0][brightest] == 0)
-        brightest--;
-    const uint64_t n_each = (n - counts[0][brightest]) / 255;
-    const double half = (double)(n_each / 2) + 0.5;
-    const double inverse = 1.0 / (double)(n_each ? n_each : 1);
-    for (int v = 0; v < 256; v++) {
-        const double level = fm_tone_equalize(below[v], half, inverse);
-        table[v] = (uint8_t)(n_each ? (int32_t)level : v);
-    }
+    fm_tone_set_darker(values, n - counts[0][fm_tone_find_brightest(counts[0])]);
+    fill_table(FM_TONE_EQUALIZE, values, below, table);
 }
 
 FM_INLINE void make_table(enum fm_tone_kind kind, double value, const uint8_t *pixels,
                           size_t n, uint8_t table[256])
 {
-    const int bits = (int)fm_real_round(value);
+    struct fm_tone_values values;
+    fm_tone_set_value(&values, value);
     switch (kind) {
     case FM_TONE_INVERT:
-        for (int v = 0; v < 256; v++)
-            table[v] = fm_tone_invert(v);
+        fill_table(FM_TONE_INVERT, &values, NULL, table);
         break;
     case FM_TONE_POSTERIZE:
-        for (int v = 0; v < 256; v++)
-            table[v] = fm_tone_posterize(v, bits);
+        fill_table(FM_TONE_POSTERIZE, &values, NULL, table);
         break;
     case FM_TONE_SOLARIZE:
-        for (int v = 0; v < 256; v++)
-            table[v] = fm_tone_solarize(v, value);
+        fill_table(FM_TONE_SOLARIZE, &values, NULL, table);
         break;
     case FM_TONE_BRIGHTNESS:
-        for (int v = 0; v < 256; v++)
-            table[v] = fm_tone_brighten(v, (float)value);
+        fill_table(FM_TONE_BRIGHTNESS, &values, NULL, table);
         break;
     case FM_TONE_CONTRAST:
-        contrast_table((float)value, pixels, n, table);
+        contrast_table(&values, pixels, n, table);
         break;
     case FM_TONE_AUTOCONTRAST:
-        autocontrast_table(pixels, n, table);
+        autocontrast_table(&values, pixels, n, table);
         break;
     case FM_TONE_EQUALIZE:
-        equalize_table(pixels, n, table);
+        equalize_table(&values, pixels, n, table);
         break;
     }
 }

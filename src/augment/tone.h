@@ -76,9 +76,99 @@ FM_INLINE double fm_tone_equalize(uint32_t n_below, double half, double inverse)
     return level > 255.0 ? 255.0 : level;
 }
 
+/* Numbers that a table needs for all gray levels. */
+struct fm_tone_values {
+    double value;    /* as drawn */
+    int bits;        /* the value, rounded to an integer */
+    float factor;    /* the value in float32 */
+    float mean;      /* contrast: of the image's pixels */
+    int low, high;   /* autocontrast: the darkest and the brightest of them */
+    uint64_t n_each; /* equalize: see fm_tone_equalize; 0: levels stay */
+    double half, inverse;
+};
+
+/* Set the members that follow from the value, and the others to 0. */
+FM_INLINE void fm_tone_set_value(struct fm_tone_values *values, double value)
+{
+    memset(values, 0, sizeof *values);
+    values->value = value;
+    values->bits = (int)fm_real_round(value);
+    values->factor = (float)value;
+}
+
+/* Set the mean of n > 0 pixels from their sum. */
+FM_INLINE void fm_tone_set_mean(struct fm_tone_values *values, uint64_t sum, uint64_t n)
+{
+    values->mean = (float)((double)sum / (double)n);
+}
+
+/* Set the members of equalize. n_darker: pixels below the brightest gray level. */
+FM_INLINE void fm_tone_set_darker(struct fm_tone_values *values, uint64_t n_darker)
+{
+    values->n_each = n_darker / 255;
+    values->half = (double)(values->n_each / 2) + 0.5;
+    values->inverse = 1.0 / (double)(values->n_each ? values->n_each : 1);
+}
+
+/* Return the brightest gray level of a histogram. */
+static inline int fm_tone_find_brightest(const uint32_t counts[256])
+{
+    int v = 255;
+    while (v > 0 && counts[v] == 0)
+        v--;
+    return v;
+}
+
+/* Set all members that depend on the image from its histogram.
+   Not checked: counts sum to 1 ... 2**32 - 1. */
+static inline void fm_tone_measure(const uint32_t counts[256],
+                                   struct fm_tone_values *values)
+{
+    uint64_t n = 0, sum = 0;
+    for (uint32_t v = 0; v < 256; v++) {
+        n += counts[v];
+        sum += (uint64_t)counts[v] * v;
+    }
+    values->low = 0;
+    while (values->low < 255 && counts[values->low] == 0)
+        values->low++;
+    values->high = fm_tone_find_brightest(counts);
+    fm_tone_set_mean(values, sum, n);
+    fm_tone_set_darker(values, n - counts[values->high]);
+}
+
+/* Return the new value of gray level v by any kind. n_below: pixels below the gray
+   level, for equalize. */
+FM_INLINE uint8_t fm_tone_level(enum fm_tone_kind kind, int v,
+                                const struct fm_tone_values *values, uint32_t n_below)
+{
+    switch (kind) {
+    case FM_TONE_INVERT:
+        return fm_tone_invert(v);
+    case FM_TONE_POSTERIZE:
+        return fm_tone_posterize(v, values->bits);
+    case FM_TONE_SOLARIZE:
+        return fm_tone_solarize(v, values->value);
+    case FM_TONE_BRIGHTNESS:
+        return fm_tone_brighten(v, values->factor);
+    case FM_TONE_CONTRAST:
+        return fm_tone_contrast(v, values->factor, values->mean);
+    case FM_TONE_AUTOCONTRAST:
+        return fm_tone_autocontrast(v, values->low, values->high);
+    default: {
+        const double level = fm_tone_equalize(n_below, values->half, values->inverse);
+        return (uint8_t)(values->n_each ? (int32_t)level : v);
+    }
+    }
+}
+
 /* Return whether the table depends on the image. If it does, all earlier transforms
    must have been applied to the pixels. */
-int fm_tone_needs_pixels(enum fm_tone_kind kind);
+static inline int fm_tone_needs_pixels(enum fm_tone_kind kind)
+{
+    return kind == FM_TONE_CONTRAST || kind == FM_TONE_AUTOCONTRAST ||
+           kind == FM_TONE_EQUALIZE;
+}
 
 /* Compute the table of one transform. pixels: uint8 (n,), or NULL if the table does not
    depend on them; table: uint8 (256,).

@@ -63,4 +63,12 @@ struct fm_transform {
     int is_alternative;     /* a group in a choice */
 };
 
+/* Return the parameters of a resize, whether or not a box is drawn first. */
+static inline const struct fm_resize *
+fm_transform_resize(const struct fm_transform *transform)
+{
+    return transform->kind == FM_TRANSFORM_RESIZE ? &transform->resize
+                                                  : &transform->resized_crop.resize;
+}
+
 #endif

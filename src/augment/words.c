@@ -1,14 +1,12 @@
 /* Random words for every pixel, declared in words.h, by Philox4x32-10 (rng.h). */
 #include "words.h"
 
-#define N_COUNTERS 16 /* one chunk of 64 words */
-
 /* Run the ten rounds on sixteen counters, in place; key (k0, k1). Word j of counter i
    is out[16 * j + i]. */
 FM_INLINE void rounds(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHUNK])
 {
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < N_COUNTERS; i++)
+        for (int i = 0; i < FM_WORDS_COUNTERS; i++)
             fm_rng_round(&out[i], &out[16 + i], &out[32 + i], &out[48 + i], k0, k1);
         k0 += FM_PHILOX_KEY_0;
         k1 += FM_PHILOX_KEY_1;
@@ -94,7 +92,7 @@ FM_INLINE void rounds_avx512(uint32_t k0, uint32_t k1, uint32_t out[FM_WORDS_CHU
 FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
                              uint32_t out[FM_WORDS_CHUNK])
 {
-    for (uint32_t i = 0; i < N_COUNTERS; i++) {
+    for (uint32_t i = 0; i < FM_WORDS_COUNTERS; i++) {
         out[i] = (uint32_t)(first + i);
         out[16 + i] = (uint32_t)((first + i) >> 32);
         out[32 + i] = c2;
@@ -107,7 +105,7 @@ FM_INLINE void fill_counters(uint64_t first, uint32_t c2, uint32_t c3,
     target FM_INLINE void words(const uint32_t key[2], uint64_t chunk,                \
                                 uint32_t out[FM_WORDS_CHUNK])                         \
     {                                                                                 \
-        fill_counters(N_COUNTERS * chunk, 0, 0, out);                                 \
+        fill_counters(FM_WORDS_COUNTERS * chunk, 0, 0, out);                          \
         rounds(key[0], key[1], out);                                                  \
     }                                                                                 \
     target FM_INLINE void draws(uint64_t seed, uint32_t epoch, uint64_t position,     \

@@ -11,10 +11,10 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "batch blocks convert faults fill filemap gzip idx labels parts"
-KERNELS += " photos pipeline plan png pool program record sampler slots source stats"
-KERNELS += " window"
+KERNELS = "batch blocks convert faults fill filemap gzip idx labels parts photos"
+KERNELS += " pipeline plan png pool program record sampler slots source stats window"
 AUGMENT = "crop elastic erase filter mix noise points quads resample tone warp words"
+DEVICE = "canvas device host planes"
 
 NO_COMPILER = """building fmnist_fast requires {}.
 Install a C compiler and Python's headers, then run the same command again:
@@ -54,8 +54,42 @@ def build_options(
     return compile_args, ["-pthread"] if has_pthread else []
 
 
+def join(path: Path, defined: set[str]) -> str:
+    """Return the text of a file of src/, with the files that it includes.
+
+    Compilers for devices take one text, without headers of the system. A header is left
+    out if its guard is in `defined`, to which the macros of all other files are added.
+    """
+    text = re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)
+    guard = re.match(r"\s*#ifndef (\w+)\n#define \1\n", text)
+    if guard and guard[1] in defined:
+        return ""
+    defined.update(re.findall(r"^#define (\w+)", text, re.MULTILINE))
+    text = re.sub("#include <.*>", "", text)
+    text = re.sub(
+        '#include "(.*)"', lambda match: join(path.parent / match[1], defined), text
+    )
+    return re.sub(r"\s*\n", "\n", text)
+
+
+def beside(core: str) -> Path:
+    """Return the path of the joined source, in the package of the native core."""
+    return Path(core).parent / "_device" / "kernels.cu"
+
+
 class BuildCore(build_ext):
     """Build with the options for the compiler in use, which may be gcc on Windows."""
+
+    def run(self) -> None:
+        super().run()
+        joined = beside(self.get_ext_fullpath("fmnist_fast._core"))
+        joined.parent.mkdir(exist_ok=True)
+        joined.write_bytes(join(Path("src/device/kernels.cu"), set()).encode())
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """Return the files of an editable install that lie in the source tree."""
+        core = super().get_output_mapping()
+        return core | {str(beside(x)): str(beside(y)) for x, y in core.items()}
 
     def build_extensions(self) -> None:
         if not self.can_compile("#include <Python.h>"):
@@ -88,6 +122,7 @@ class BuildCore(build_ext):
 
 sources = [f"src/{name}.c" for name in KERNELS.split()]
 sources += [f"src/augment/{name}.c" for name in AUGMENT.split()]
+sources += [f"src/device/{name}.c" for name in DEVICE.split()]
 included = sorted(str(p) for end in ("h", "pxi") for p in Path("src").rglob(f"*.{end}"))
 
 setup(

@@ -17,6 +17,7 @@ MAX_BLUR_SIZE: int
 MAX_MIX_KINDS: int
 MAX_TRANSFORMS: int
 MAX_VIEWS: int
+MAX_SHARED_NBYTES: int
 MAX_WARP_SIDE: int
 DTYPES: dict[str, int]
 IDX_MAX_NDIM: int
@@ -80,6 +81,9 @@ class Program:
     ) -> None: ...
     @property
     def compiled(self) -> Any: ...
+    def tobytes(self) -> bytes: ...
+    @property
+    def shared_nbytes(self) -> int: ...
     def run(
         self,
         image: np.ndarray,
@@ -103,6 +107,7 @@ class Pipeline:
         threads: int,
         prefetch: int,
         slots: Sequence[np.ndarray],
+        resident: bool,
     ) -> None: ...
     def start(
         self,

@@ -121,6 +121,7 @@ class Loader(Suggesting):
     """
 
     _table = "Loader attribute"
+    _is_resident = False  # whether the kernels of devices fill the batches
 
     @hinting()
     def __init__(
@@ -190,7 +191,7 @@ class Loader(Suggesting):
 
     def _replace(self, **changes: Any) -> Loader:
         """Return a copy that differs only in `changes`, not in the global batches."""
-        copy = Loader(self.dataset, **self._options() | changes)
+        copy = type(self)(self.dataset, **self._options() | changes)
         copy._normalized_as = self._normalized_as
         with self._pipelines.lock:
             copy._progress = self._progress.copy()

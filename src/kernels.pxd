@@ -86,6 +86,10 @@ cdef extern from "sampler.h" nogil:
         FM_SAMPLER_BLOCKS
     struct fm_sampler:
         uint64_t n_positions
+    struct fm_epoch:
+        fm_sampler sampler
+        uint64_t seed
+        uint32_t number
     void fm_sampler_init(fm_sampler *sampler, fm_sampler_kind kind, uint64_t n,
                          uint64_t block, uint64_t seed, uint32_t epoch)
     void fm_sampler_find(const fm_sampler *sampler, uint64_t begin, size_t count,
@@ -360,12 +364,16 @@ cdef extern from "batch.h" nogil:
         fm_source source
         const fm_program *program
         fm_record record
-    struct fm_epoch:
-        fm_sampler sampler
-        uint64_t seed
-        uint32_t number
     fm_status fm_batch_prepare(fm_job *job, uint64_t rows, fm_cpu_level level,
                                const fm_function *functions)
+
+cdef extern from "device/device.h" nogil:
+    enum:
+        FM_DEVICE_SHARED_NBYTES
+    uint64_t fm_device_shared_nbytes(const fm_program *program)
+
+cdef extern from "device/host.h" nogil:
+    fm_status fm_host_prepare(fm_job *job, uint64_t rows)
 
 cdef extern from "slots.h" nogil:
     enum:

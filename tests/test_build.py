@@ -1,4 +1,4 @@
-"""setup.py chooses the compiler's options, and floats.h refuses harmful ones."""
+"""setup.py chooses options and joins files. floats.h refuses harmful options."""
 
 import os
 import re
@@ -11,6 +11,8 @@ import types
 from pathlib import Path
 
 import pytest
+
+from fmnist_fast._device.source import joined_source
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -63,6 +65,15 @@ class BuildExtension:
 
     def build_extensions(self):
         self.extensions[0].built = True
+
+    def run(self):
+        self.build_extensions()
+
+    def get_ext_fullpath(self, name):
+        return str(self.package / f"{name.rpartition('.')[2]}.so")
+
+    def get_output_mapping(self):
+        return {"build/fmnist_fast/_core.so": "fmnist_fast/_core.so"}
 
 
 SSE = ["-msse2", "-mfpmath=sse"]
@@ -169,6 +180,120 @@ def test_the_last_lines_of_a_build_say_what_to_install(tmp_path, kind):
     )
     names = ["Debian, Ubuntu", "Fedora", "macOS", "Windows", "visualstudio"]
     assert all(name in line for name, line in zip(names, systems, strict=True))
+
+
+# ---- the source of devices --------------------------------------------------------
+
+FILES = {
+    "kernels.cu": """/* Comment */
+#include "machine.h"
+
+#include "up/a.h" /* with "b.h"
+    and #include "c.h" */
+#include <stdlib.h>
+#include "b.h"
+int x; /* one */ int y = 4 / 2;   /* two */
+
+
+    int z;
+""",
+    "machine.h": """#ifndef FM_MACHINE_H
+#define FM_MACHINE_H
+#ifdef DEVICE
+#define FM_CPU_H
+#else
+#include "cpu.h"
+#endif
+#endif
+""",
+    "cpu.h": """/* Text */
+#ifndef FM_CPU_H
+#define FM_CPU_H
+#include "missing.h"
+#endif
+""",
+    "up/a.h": '#ifndef FM_A_H\n#define FM_A_H\n#include "../b.h"\nint a;\n#endif\n',
+    "b.h": '#ifndef FM_B_H\n#define FM_B_H\n#include "cpu.h"\nint b;\n#endif',
+}
+JOINED = """
+#ifndef FM_MACHINE_H
+#define FM_MACHINE_H
+#ifdef DEVICE
+#define FM_CPU_H
+#else
+#endif
+#endif
+#ifndef FM_A_H
+#define FM_A_H
+#ifndef FM_B_H
+#define FM_B_H
+int b;
+#endif
+int a;
+#endif
+int x;  int y = 4 / 2;
+    int z;
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with FILES."""
+    (tmp_path / "up").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_each_header_is_joined_once_without_comments(script, folder):
+    """Headers that machine.h replaces are left out, with all that they include."""
+    assert script["join"](folder / "kernels.cu", set()) == JOINED
+    header = "#ifndef FM_CPU_H\n#define FM_CPU_H\n#include <stdio.h>\n#endif\n"
+    (folder / "cpu.h").write_text(header)
+    assert "FM_CPU_H" in script["join"](folder / "b.h", set())
+    assert "FM_CPU_H" not in script["join"](folder / "b.h", {"FM_CPU_H"})
+
+
+def test_a_missing_file_is_named(script, folder):
+    (folder / "b.h").unlink()
+    with pytest.raises(FileNotFoundError, match=r"up.\.\..b\.h"):
+        script["join"](folder / "kernels.cu", set())
+
+
+def test_a_build_writes_the_joined_source(script, tmp_path):
+    command = script["BuildCore"]("unix", "linux-x86_64")
+    command.package = tmp_path
+    command.run()
+    path = tmp_path / "_device" / "kernels.cu"
+    joined = script["join"](ROOT / "src/device/kernels.cu", set())
+    assert path.read_bytes() == joined.encode() and command.extensions[0].built
+    path.write_text("older")
+    command.run()
+    assert path.read_bytes() == joined.encode()
+
+
+def test_editable_installs_have_the_joined_source(script):
+    """In strict mode, they have links to the files that commands name."""
+    outputs = script["BuildCore"]("unix", "linux-x86_64").get_output_mapping()
+    core, made, *others = map(Path, (*outputs, *outputs.values()))
+    kernels = Path("fmnist_fast/_device/kernels.cu")
+    assert core.name == "_core.so" and made == "build" / kernels
+    assert others == [Path("fmnist_fast/_core.so"), kernels]
+
+
+def test_the_package_has_the_joined_source(script):
+    joined = script["join"](ROOT / "src/device/kernels.cu", set())
+    assert joined_source() == joined
+    assert joined.count("void fm_device_fill(") == 2  # declared and defined
+    assert not re.search(r"^#include|/\*|\n\n|[ \t]$", joined, re.MULTILINE)
+    for guard in ("FM_CPU_H", "FM_FLOATS_H"):
+        assert joined.count(guard) == 1
+
+
+def test_only_machine_h_asks_for_the_machine():
+    files = [path for end in ("c", "h", "cu") for path in SOURCE.rglob(f"*.{end}")]
+    asking = [path.name for path in files if "__CUDA" in path.read_text("utf-8")]
+    assert asking == ["machine.h"]
 
 
 # ---- floats.h ---------------------------------------------------------------------

@@ -26,6 +26,7 @@ MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
 MAX_MIX_KINDS = FM_MIX_MAX_KINDS
 MAX_TRANSFORMS = FM_PROGRAM_MAX_TRANSFORMS
 MAX_VIEWS = FM_PROGRAM_MAX_VIEWS
+MAX_SHARED_NBYTES = FM_DEVICE_SHARED_NBYTES
 MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
@@ -143,6 +144,19 @@ cdef class Program:
     def __dealloc__(self):
         free(self.program)
         free(self.functions)
+
+    def tobytes(self):
+        """Return the program as bytes, which other machines can run: see program.h."""
+        cdef const char *first = <const char *>self.program
+        return first[:fm_program_nbytes(self.program.n_transforms)]
+
+    @property
+    def shared_nbytes(self):
+        """Return the bytes of shared memory in which a device fills a row.
+
+        Devices can run the program if these are at most MAX_SHARED_NBYTES.
+        """
+        return fm_device_shared_nbytes(self.program)
 
     def run(self, const uint8_t[:, ::1] image not None, *, uint64_t seed, epochs,
             uint64_t position, uint32_t view=0):

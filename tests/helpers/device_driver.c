@@ -1,0 +1,168 @@
+/* Fills the rows of a case with the kernels of devices. A thread block has real threads
+   here, so that ThreadSanitizer sees what they share.
+
+   use: device_driver CASE OUT THREADS [WITHOUT]
+
+   With WITHOUT, threads don't wait at this barrier, counted from 0 in each row. The
+   number of barriers of the row that has the most of them is printed. */
+#define _GNU_SOURCE /* pthread_barrier_t */
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/device.h"
+#include "labels.h"
+
+#define MAX_THREADS 64
+
+/* With one barrier for all waits, a thread could leave it after another one had entered
+   it again. To ThreadSanitizer, the first would then have seen all that the other did
+   meanwhile. */
+#define N_BARRIERS 4
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+/* A case: this header, the program's bytes, the images, and their labels as int64. */
+struct header {
+    uint64_t program_nbytes, n_images, seed, epoch;
+    uint64_t batch_size, rank, world, last, begin; /* of the epoch's batching */
+    uint64_t n_rows;                               /* of this rank */
+};
+
+static struct header header;
+static struct fm_program *program;
+static struct fm_source source;
+static uint64_t begins[2];
+static const uint8_t *parts[1];
+static struct fm_launch launch;
+static uint8_t *rows, *shared, *images, *labels;
+static uint64_t label_nbytes, shared_nbytes;
+static pthread_barrier_t barriers[N_BARRIERS];
+static uint64_t n_threads, without = UINT64_MAX;
+static uint8_t unset = 0xFF; /* bytes of shared memory before each row: floats are NaN */
+
+struct thread {
+    pthread_t id;
+    uint32_t number;
+    uint64_t n_waits, most_waits; /* in this row, in any row */
+};
+
+static void wait(void *argument)
+{
+    struct thread *thread = (struct thread *)argument;
+    const uint64_t number = thread->n_waits++;
+    if (number != without)
+        pthread_barrier_wait(&barriers[number % (N_BARRIERS - 1)]);
+}
+
+static void *run(void *argument)
+{
+    struct thread *thread = (struct thread *)argument;
+    const struct fm_thread_block block = {.thread = thread->number,
+                                          .n_threads = (uint32_t)n_threads,
+                                          .wait = wait,
+                                          .threads = thread};
+    for (uint64_t i = 0; i < header.n_rows; i++) {
+        thread->n_waits = 0;
+        fm_device_fill(&block, program, &source, rows, i, shared, images, labels);
+        if (thread->n_waits > thread->most_waits)
+            thread->most_waits = thread->n_waits;
+        pthread_barrier_wait(&barriers[N_BARRIERS - 1]);
+        FM_EACH(&block, k, shared_nbytes)
+            shared[k] = unset;
+        /* On a device, the next thread block has shared memory of its own. */
+        pthread_barrier_wait(&barriers[N_BARRIERS - 1]);
+    }
+    return NULL;
+}
+
+/* Return `nbytes` of a file. */
+static void *read_bytes(FILE *file, size_t nbytes)
+{
+    void *bytes = aligned_alloc(64, (nbytes + 64) / 64 * 64);
+    CHECK(bytes && fread(bytes, 1, nbytes, file) == nbytes);
+    return bytes;
+}
+
+static void read_case(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    CHECK(file && fread(&header, sizeof header, 1, file) == 1);
+    program = (struct fm_program *)read_bytes(file, header.program_nbytes);
+    const size_t n = header.n_images;
+    begins[1] = n;
+    source.images.n_parts = 1;
+    source.images.begins = begins;
+    source.images.images = parts;
+    source.images.image_nbytes = (size_t)program->in.height * program->in.width;
+    parts[0] = (const uint8_t *)read_bytes(file, n * source.images.image_nbytes);
+    source.labels = read_bytes(file, 8 * n);
+    source.label_dtype = FM_LABEL_INT64;
+    fclose(file);
+}
+
+/* Plan an epoch, shuffled, as one launch. */
+static void plan(void)
+{
+    fm_sampler_init(&launch.epoch.sampler, FM_SAMPLER_PERMUTED, header.n_images, 0,
+                    header.seed, (uint32_t)header.epoch);
+    launch.epoch.seed = header.seed;
+    launch.epoch.number = (uint32_t)header.epoch;
+    launch.batching.begin = header.begin;
+    launch.batching.end = header.n_images;
+    launch.batching.batch_size = header.batch_size;
+    launch.batching.rank = header.rank;
+    launch.batching.world = header.world;
+    launch.batching.last = (enum fm_last)header.last;
+    launch.n_rows = header.n_rows;
+    rows = (uint8_t *)malloc(header.n_rows * fm_device_row_nbytes(program));
+    CHECK(rows);
+    for (uint64_t i = 0; i < header.n_rows; i++)
+        fm_device_plan(program, &launch, i, rows);
+}
+
+int main(int n_arguments, char **arguments)
+{
+    struct thread threads[MAX_THREADS];
+    memset(threads, 0, sizeof threads);
+    CHECK(n_arguments >= 4);
+    read_case(arguments[1]);
+    n_threads = (uint64_t)atoi(arguments[3]);
+    if (n_arguments > 4) {
+        without = (uint64_t)atoi(arguments[4]);
+        unset = 0; /* threads that don't wait may take them for an index */
+    }
+    CHECK(0 < n_threads && n_threads <= MAX_THREADS);
+    plan();
+    label_nbytes = fm_labels_row_nbytes(program->label_dtype, program->n_classes);
+    const size_t images_nbytes = header.n_rows * fm_program_image_nbytes(program);
+    images = (uint8_t *)calloc(1, images_nbytes);
+    labels = (uint8_t *)calloc(header.n_rows, label_nbytes);
+    /* Not a byte more, so that AddressSanitizer sees what is beyond. */
+    shared_nbytes = fm_device_shared_nbytes(program);
+    shared = (uint8_t *)aligned_alloc(16, shared_nbytes);
+    CHECK(images && labels && shared);
+    memset(shared, unset, shared_nbytes);
+    for (int i = 0; i < N_BARRIERS; i++)
+        CHECK(pthread_barrier_init(&barriers[i], NULL, (unsigned)n_threads) == 0);
+    for (uint32_t i = 0; i < n_threads; i++) {
+        threads[i].number = i;
+        CHECK(pthread_create(&threads[i].id, NULL, run, &threads[i]) == 0);
+    }
+    for (uint32_t i = 0; i < n_threads; i++)
+        CHECK(pthread_join(threads[i].id, NULL) == 0);
+    FILE *file = fopen(arguments[2], "wb");
+    CHECK(file && fwrite(images, 1, images_nbytes, file) == images_nbytes);
+    CHECK(fwrite(labels, label_nbytes, header.n_rows, file) == header.n_rows);
+    fclose(file);
+    printf("%llu\n", (unsigned long long)threads[0].most_waits);
+    return 0;
+}

@@ -282,6 +282,33 @@ def _gains(figures: dict) -> str:
     return "\n".join([*lines, "", _wrapped(_measured_training([part]))])
 
 
+def _kernels(figures: dict) -> str:
+    result = figures["device_kernels"]
+    made = result["architectures"]
+    seconds = [about["seconds"] for about in made.values()]
+    sizes = [about["cubin bytes"] / 1000 for about in made.values()]
+    text = (
+        f"The joined source has {result['source bytes'] / 1000:.0f} KB. NVRTC "
+        f"{result['nvrtc']} makes {min(sizes):.0f} to {max(sizes):.0f} KB of it for an "
+        f"architecture, in {min(seconds):.1f} to {max(seconds):.1f} s."
+    )
+    rows = [f"{n / 1000:.1f} KB for {name}" for name, n in result["row bytes"].items()]
+    text += (
+        " A thread block of `fm_kernels_fill` gets shared memory at its launch. For "
+        f"28x28 pixels, these are {', '.join(rows)}."
+    )
+    columns = ("registers", "stack", "spill stores", "spill loads", "shared")
+    lines = [f"| architecture | kernel | {' | '.join(columns)} |", "|---" * 7 + "|"]
+    for name, about in made.items():
+        for kernel, values in about["kernels"].items():
+            numbers = " | ".join(str(values[column]) for column in columns)
+            lines.append(f"| {name} | `{kernel}` | {numbers} |")
+    measured = (
+        f"Measured by `python tests/helpers/device_kernels.py`. {_machines([result])}"
+    )
+    return "\n".join([_wrapped(text), "", *lines, "", _wrapped(measured)])
+
+
 # ---- what these share -------------------------------------------------------------
 
 
@@ -334,6 +361,7 @@ def _wrapped(text: str, indent: int = 0) -> str:
 
 BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
     "README.md": {"comparison": _comparison, "gain": _gain, "parts": _parts},
+    "CONTRIBUTING.md": {"kernels": _kernels},
     "docs/augmentation.md": {"transforms": _transforms},
     "docs/dataset.md": {"rows": _rows},
     "docs/files.md": {"files": _files},

@@ -193,7 +193,24 @@ def figures(result, parts):
             "gain": {"cnn": cnn, "mlp": cnn | {"torchvision": 18.4, "saved": 0.5}},
         }.items()
     }
-    return {"comparison": result, "parts": parts, "training": training}
+    names = ("registers", "stack", "spill stores", "spill loads", "shared")
+    made = {"seconds": 1.5, "cubin bytes": 200_400}
+    kernels = {
+        "machine": MACHINE,
+        "nvrtc": "13.0",
+        "source bytes": 99_600,
+        "row bytes": {"crops": 2848, "blurs": 9000},
+        "architectures": {
+            "sm_75": made | {"kernels": {"fill": dict(zip(names, range(5)))}},
+            "sm_90": made | {"seconds": 2, "kernels": {}},
+        },
+    }
+    return {
+        "comparison": result,
+        "parts": parts,
+        "training": training,
+        "device_kernels": kernels,
+    }
 
 
 @pytest.fixture
@@ -229,6 +246,12 @@ def test_publish_writes_figures_and_charts(figures, curves, tree, capsys):
     assert "| `train_torch.py --seeds 3` | 93.50 ± 0.20% | 45.0 | 0.2% |" in (
         tree / "docs" / "training.md"
     ).read_text(encoding="utf-8")
+    page = " ".join((tree / "CONTRIBUTING.md").read_text().split())
+    assert "has 100 KB. NVRTC 13.0 makes 200 to 200 KB of it" in page
+    assert "For 28x28 pixels, these are 2.8 KB for crops, 9.0 KB for blurs." in page
+    assert (
+        "in 1.5 to 2.0 s." in page and "| sm_75 | `fill` | 0 | 1 | 2 | 3 | 4 |" in page
+    )
     publish.publish(figures, tree)  # again, and without curves
     assert (tree / "README.md").read_text() == readme
 

@@ -81,7 +81,7 @@ def test_fixed_buffers_refuse_a_short_batch_of_a_resumed_epoch(small, make, posi
 
 
 def test_fixed_buffers_need_batches_of_one_size(small, monkeypatch):
-    monkeypatch.setattr(adapter, "_checked_device", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr(adapter, "_checked_device", lambda *_: torch.device("cuda", 0))
     with pytest.raises(ValueError, match="1000 images are not a multiple of 64"):
         TorchLoader(small, fixed_buffers=True, device="cuda", **OPTIONS)
 

@@ -11,7 +11,7 @@ import pytest
 from helpers.dataset_files import write_synthetic
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"(?:<!-- (.+?) -->\n)?```python\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- ([^\n]+) -->\n)?```python\n(.*?)```", re.DOTALL)
 # Packages that a page needs. docs/dataset.md is a doctest, in tests/test_readme.py, and
 # tests/test_moving_in.py runs docs/from-*.md.
 PACKAGES = {

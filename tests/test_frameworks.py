@@ -18,6 +18,7 @@ RECIPES = {
 }
 PACKAGES = {
     "PyTorch": "torch",
+    "Resident on the device": "torch",
     "Lightning": None,  # the test itself checks for it
     "JAX": "jax",
     "tf.data": "tensorflow",

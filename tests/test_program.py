@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import reference
 import reference_sampler
+from helpers import any_transforms
 from helpers.against_reference import RAW, SEED, dataset_of, same, wanted
 from helpers.transform_cases import KINDS
 from hypothesis import given, settings
@@ -157,57 +158,8 @@ def test_alternating_flip_flips_each_image_in_every_second_epoch(small):
 # ---- any transforms in any order ----------------------------------------------------
 
 
-def any_transform():
-    """Return a strategy for transforms, which may be nested or change the size."""
-    level, share = st.integers(0, 255), st.floats(0, 1, width=16)
-    mode, sides = st.sampled_from(["nearest", "bilinear"]), st.integers(8, 40)
-    same_size = st.one_of(
-        st.builds(ff.RandomHorizontalFlip, share),
-        st.builds(ff.RandomVerticalFlip, share),
-        st.builds(
-            ff.RandomRotation, st.integers(0, 180), interpolation=mode, fill=level
-        ),
-        st.builds(
-            ff.RandomAffine,
-            st.integers(0, 90),
-            translate=st.tuples(share, share),
-            interpolation=mode,
-            fill=st.sampled_from([0, 9]),
-        ),
-        st.builds(ff.ElasticTransform, st.floats(0, 99), st.floats(0.1, 9)),
-        st.builds(ff.ColorJitter, share, share),
-        st.builds(ff.RandomInvert, share),
-        st.builds(ff.RandomPosterize, st.integers(1, 8), share),
-        st.builds(ff.RandomSolarize, level, share),
-        st.builds(ff.RandomAutocontrast, share),
-        st.builds(ff.RandomEqualize, share),
-        st.builds(ff.GaussianBlur, st.sampled_from([1, 3, 9])),
-        st.builds(ff.RandomAdjustSharpness, st.floats(0, 9), share),
-        st.builds(ff.GaussianNoise, sigma=st.floats(0, 1)),
-        st.builds(ff.RandomErasing, share, value=level | st.just("random")),
-        st.builds(ff.Cutout, st.integers(1, 12)),
-    )
-    groups = st.recursive(
-        same_size,
-        lambda transform: st.one_of(
-            st.builds(
-                ff.RandomApply, st.lists(transform, min_size=1, max_size=3), share
-            ),
-            st.builds(ff.RandomChoice, st.lists(transform, min_size=1, max_size=3)),
-        ),
-        max_leaves=5,
-    )
-    other_size = st.one_of(
-        st.builds(ff.Resize, st.tuples(sides, sides), interpolation=mode),
-        st.builds(ff.RandomResizedCrop, st.tuples(sides, sides)),
-        st.builds(ff.Pad, st.integers(0, 9), fill=level),
-        st.builds(ff.RandomCrop, st.just(8)),
-    )
-    return groups | other_size
-
-
 @given(
-    st.lists(st.deferred(any_transform), min_size=1, max_size=7),
+    any_transforms.transforms(11, 14),
     st.integers(0, 2**64 - 1),
     st.integers(0, 2**32 - 2),
 )

@@ -1,5 +1,6 @@
 """TorchLoader on the CPU: tensors with the bytes of a Loader, in every process."""
 
+import copy
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.late_device import Device, torch_loader
 
 import fmnist_fast as ff
 
@@ -200,6 +202,97 @@ def test_workers_that_cannot_share_a_batch_are_refused(small, monkeypatch):
     loader.device = torch.device("cuda", 0)
     with pytest.raises(RuntimeError, match="can't run in a worker of a DataLoader"):
         iter(loader)
+
+
+# ---- by the kernels of devices ------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_resident_tensors_have_the_bytes_of_a_loader(small, dtype, channels_last):
+    options = OPTIONS | {"dtype": dtype, "augment": "strong"}
+    options["channels_last"] = channels_last
+    resident, plain = (TorchLoader(small, resident=r, **options) for r in (True, False))
+    assert resident.resident is True and plain.resident is False
+    assert repr(resident).endswith("device='cpu', resident=True)")
+    for (x, y), (want_x, want_y) in zip(resident, plain, strict=True):
+        assert x.dtype == want_x.dtype and x.stride() == want_x.stride()
+        assert bits(x) == bits(want_x) and bits(y) == bits(want_y)
+
+
+def test_resident_tensors_share_the_memory_of_the_batch(small):
+    resident = TorchLoader(small, resident=True, dtype="uint8", label_dtype="uint8")
+    x, y = next(iter(resident))
+    n_pixels = -(-x.nbytes // 256) * 256  # labels follow the images in the slot
+    assert y.data_ptr() == x.data_ptr() + n_pixels
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_copies_of_a_resident_loader_are_resident(small, copied):
+    loader = TorchLoader(small, resident=True, **OPTIONS)
+    twin = copied(loader)
+    twin = pickle.loads(twin) if isinstance(twin, bytes) else twin
+    assert twin.resident and type(twin.loader) is type(loader.loader)
+    assert type(twin.loader) is not ff.Loader
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_resident_loaders_in_the_workers_of_a_dataloader(small, n_workers):
+    options = OPTIONS | {"resident": True, "augment": "standard"}
+    runs = [
+        list(
+            torch.utils.data.DataLoader(
+                TorchLoader(small, **options | {"resident": resident}),
+                batch_size=None,
+                num_workers=n_workers,
+            )
+        )
+        for resident in (True, False)
+    ]
+    for (x, y), (want_x, want_y) in zip(*runs, strict=True):
+        assert torch.equal(x, want_x) and torch.equal(y, want_y)
+
+
+def test_states_of_resident_and_pinned_loaders(small):
+    device = Device()
+    options = OPTIONS | {"augment": "standard"}
+    resident = TorchLoader(small, resident=True, **options)
+    pinned, want = torch_loader(device)(small, **options), list(resident)
+    for run, other in ((resident, pinned), (pinned, resident)):
+        run.set_epoch(0)
+        batches = iter(run)
+        for k in range(len(want)):
+            other.load_state_dict(run.state_dict())
+            x, y = next(iter(other))
+            assert torch.equal(x, want[k][0]) and torch.equal(y, want[k][1])
+            next(batches)
+        batches.close()
+    assert not device.faults
+
+
+def test_resident_loaders_that_are_refused(small):
+    with pytest.raises(TypeError, match="resident must be True or False, got 1"):
+        TorchLoader(small, resident=1)
+    for device in ("cuda", "cuda:3"):  # whether or not there is one
+        with pytest.raises(
+            ValueError,
+            match=rf"^resident=True requires device='cpu' so far, got '{device}'\.\n"
+            r"With resident=False, batches are copied to the device\.$",
+        ):
+            TorchLoader(small, device=device, resident=True)
+    with pytest.raises(ValueError, match="fixed_buffers=True requires a CUDA"):
+        TorchLoader(small, fixed_buffers=True, resident=True)
+    with pytest.raises(ValueError, match="resident=True requires shuffle_block=None"):
+        TorchLoader(small, shuffle=True, shuffle_block=8, resident=True)
+
+
+def test_loader_says_who_takes_resident(small):
+    with pytest.raises(
+        TypeError,
+        match=r"unexpected keyword argument 'resident'\.\nUse TorchLoader, which takes "
+        r"it with device='cpu'\.",
+    ):
+        ff.Loader(small, resident=True)
 
 
 # ---- bad input ----------------------------------------------------------------------

@@ -136,9 +136,11 @@ class Adapter(Suggesting):
     _shown: tuple[str, ...] = ()  # attributes of the adapter that its repr shows
     _feed: Any = None  # what sends the batches of `loader` to a device
 
-    def __init__(self, dataset: Dataset, **options: Any) -> None:
+    def __init__(
+        self, dataset: Dataset, kind: type[Loader] = Loader, /, **options: Any
+    ) -> None:
         super().__init__()  # an adapter may also derive from a class of its framework
-        self.loader = Loader(dataset, **options)
+        self.loader = kind(dataset, **options)
         # An adapter may replace `loader` by one that returns bytes. This loader keeps
         # the normalization of the consumer's batches, which `show` undoes.
         self._numpy_loader = self.loader

@@ -17,6 +17,7 @@ from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, AdapterIterator, importing
 from ._passes import MAX_WORKERS, Passes
+from ._resident import ResidentLoader
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
@@ -58,6 +59,11 @@ class TorchLoader(Adapter, IterableDataset):
         Whether every batch is written to the same two tensors, as a captured CUDA graph
         requires. It requires a CUDA device and batches of one size: pass `drop_last`,
         or a batch size that divides the number of images. Copy a batch to keep it.
+    resident : bool, default False
+        Whether the kernels of devices fill the batches, with the same bytes. It
+        requires device "cpu" so far, where they run as plain C: slow, and meant for
+        tests and debugging. It excludes `shuffle_block`, functions in `augment`, and
+        images that are too large for the shared memory of a device.
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
         augment, drop_last, shard, threads, prefetch.
@@ -68,7 +74,7 @@ class TorchLoader(Adapter, IterableDataset):
         Loader that fills the batches. For a CUDA device, its pixels are uint8.
     device : torch.device
         Device of the tensors, with its index.
-    channels_last, fixed_buffers : bool
+    channels_last, fixed_buffers, resident : bool
         The arguments as given.
 
     Raises
@@ -121,9 +127,11 @@ class TorchLoader(Adapter, IterableDataset):
         dtype: str | torch.dtype = "float32",
         label_dtype: str | torch.dtype = "int64",
         fixed_buffers: bool = False,
+        resident: bool = False,
         **options: Any,
     ) -> None:
-        self.device = _checked_device(device)
+        self.resident = checked_flag("resident", resident)
+        self.device = _checked_device(device, self.resident)
         self.channels_last = checked_flag("channels_last", channels_last)
         self.fixed_buffers = checked_flag("fixed_buffers", fixed_buffers)
         if self.channels_last:
@@ -139,7 +147,8 @@ class TorchLoader(Adapter, IterableDataset):
                 f"{str(self.device)!r}"
             )
         options |= {"dtype": dtype, "label_dtype": label_dtype}
-        super().__init__(dataset, batch_size=batch_size, **options)
+        kind = ResidentLoader if self.resident else Loader
+        super().__init__(dataset, kind, batch_size=batch_size, **options)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
         self._newest: AdapterIterator | None = None  # only in a worker
         self._passes = Passes()
@@ -244,7 +253,8 @@ class TorchLoader(Adapter, IterableDataset):
 
     def __repr__(self) -> str:
         """Return the class, the loader and the device as text."""
-        return f"TorchLoader({self.loader!r}, device={str(self.device)!r})"
+        resident = ", resident=True" * self.resident
+        return f"TorchLoader({self.loader!r}, device={str(self.device)!r}{resident})"
 
 
 class _EpochSampler(Sampler[int]):
@@ -264,7 +274,7 @@ class _SequentialSampler(_EpochSampler, SequentialSampler):
     """Sampler of a loader without `shuffle`, which Lightning's overfitting requires."""
 
 
-def _checked_device(device: str | torch.device) -> torch.device:
+def _checked_device(device: str | torch.device, resident: bool) -> torch.device:
     checked = None
     with suppress(RuntimeError, TypeError):
         checked = torch.device(device)
@@ -275,6 +285,11 @@ def _checked_device(device: str | torch.device) -> torch.device:
         )
     if checked.type == "cpu":
         return checked
+    if resident:
+        raise ValueError(
+            f"resident=True requires device='cpu' so far, got {str(checked)!r}.\n"
+            "With resident=False, batches are copied to the device."
+        )
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = checked.index
     if index is None:

@@ -1,6 +1,6 @@
 /* Vectors of floats, for loops that keep sums in registers. Compilers unroll such loops
-   over arrays into single floats instead. GCC and clang turn these vectors into
-   the ones of the instruction set that a function is compiled for.
+   over arrays into single floats instead. GCC and clang turn these vectors into those
+   of the instruction set that a function is compiled for.
    Source: GCC manual, "Vector Extensions". */
 #ifndef FM_LANES_H
 #define FM_LANES_H

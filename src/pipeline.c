@@ -48,17 +48,17 @@ struct fm_pipeline {
     int n_active;           /* their number */
     int n_workers;          /* requested, or in work() */
     int n_waiting;          /* consumers asleep */
-    int eager;        /* the consumer counts as one of the threads that fill */
-    uint64_t left_us; /* when the consumer last left */
-    int n_threads;       /* most threads that may fill at once */
-    int n_available;     /* workers that the system allowed of these */
-    enum phase phase;    /* CLOSED: no worker comes any more */
-    int uses_pool;       /* from the first start on */
-    int is_abandoned;    /* the owner is gone, and only lent slots remain */
-    unsigned fork_count; /* fm_pool_fork_count of the process that it belongs to */
-    uint64_t ticket;     /* number of starts, which identifies the epoch */
-    int is_over;         /* a consumer was told that all batches are taken */
-    int is_interrupted;  /* the epoch was running when the pipeline was closed */
+    int eager;              /* the consumer counts as one of the threads that fill */
+    uint64_t left_us;       /* when the consumer last left */
+    int n_threads;          /* most threads that may fill at once */
+    int n_available;        /* workers that the system allowed of these */
+    enum phase phase;       /* CLOSED: no worker comes any more */
+    int uses_pool;          /* from the first start on */
+    int is_abandoned;       /* the owner is gone, and only lent slots remain */
+    unsigned fork_count;    /* fm_pool_fork_count of the process that it belongs to */
+    uint64_t ticket;        /* number of starts, which identifies the epoch */
+    int is_over;            /* a consumer was told that all batches are taken */
+    int is_interrupted;     /* the epoch was running when the pipeline was closed */
     struct fm_window window;
 };
 

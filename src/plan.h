@@ -88,7 +88,7 @@ struct fm_ahead {
 void fm_plan_ahead(const struct fm_program *program, const struct fm_kernels *kernels,
                    const struct fm_key *key, struct fm_ahead *out);
 
-/* A planned row. */
+/* The operations of one sample of a row. */
 struct fm_row {
     const struct fm_op *ops;
     uint32_t n_ops;

@@ -20,9 +20,9 @@ extern "C" __global__ void fm_kernels_plan(const struct fm_program *program,
 }
 
 /* Fill the rows of a launch. Thread blocks: launch->n_rows, of at most 256 threads,
-   with fm_device_shared_nbytes bytes of shared memory. Two of them must fit one
-   multiprocessor. Without the 2, NVRTC takes 80 registers for sm_120 and spills
-   others. */
+   with fm_device_shared_nbytes bytes of shared memory. The bound of two thread blocks
+   on a multiprocessor allows 128 registers. Without it, NVRTC takes 80 for sm_120, and
+   spills the rest. */
 extern "C" __global__ void __launch_bounds__(256, 2)
     fm_kernels_fill(const struct fm_program *program, const struct fm_source *source,
                     const uint8_t *rows, uint8_t *images, uint8_t *labels)

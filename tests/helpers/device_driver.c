@@ -8,11 +8,10 @@
 #define _GNU_SOURCE /* pthread_barrier_t */
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "device/device.h"
+#include "driver_check.h"
 #include "labels.h"
 
 #define MAX_THREADS 64
@@ -21,14 +20,6 @@
    it again. To ThreadSanitizer, the first would then have seen all that the other did
    meanwhile. */
 #define N_BARRIERS 4
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 /* A case: this header, the program's bytes, the images, and their labels as int64. */
 struct header {

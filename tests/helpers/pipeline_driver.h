@@ -4,12 +4,11 @@
 
 #define _GNU_SOURCE /* for thread.h */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "driver_check.h"
 #include "faults.h"
 #include "filemap.h"
 #include "pipeline.h"
@@ -21,14 +20,6 @@
 #define MAX_THREADS 8
 #define WAIT_MS 20
 #define PAGES_NBYTES 81920 /* whole pages of 4 or 16 KiB */
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 /* To ThreadSanitizer, mmap is a write. In faults.c, other threads may read meanwhile:
    they get the old bytes, a fault, or zeros. */

@@ -23,7 +23,9 @@ DTYPES: dict[str, int]
 IDX_MAX_NDIM: int
 IDX_TYPES: dict[str, int]
 LABEL_DTYPES: dict[str, int]
+KERNELS: dict[str, int]
 LASTS: dict[bool | str, int]
+LAUNCH_NBYTES: int
 MAX_EPOCH: int
 MAX_SHUFFLE_BLOCK: int
 SLOT_ALIGNMENT: int
@@ -84,6 +86,10 @@ class Program:
     def tobytes(self) -> bytes: ...
     @property
     def shared_nbytes(self) -> int: ...
+    @property
+    def only_cuts(self) -> bool: ...
+    @property
+    def row_nbytes(self) -> int: ...
     def run(
         self,
         image: np.ndarray,
@@ -107,7 +113,6 @@ class Pipeline:
         threads: int,
         prefetch: int,
         slots: Sequence[np.ndarray],
-        resident: bool,
     ) -> None: ...
     def start(
         self,
@@ -149,3 +154,16 @@ class Batches(Iterator[tuple[np.ndarray, np.ndarray]]):
     def close(self) -> None: ...
     @property
     def closed(self) -> bool: ...
+
+def source_bytes(
+    address: int,
+    n: int,
+    image_nbytes: int,
+    images: int,
+    label_dtype: str,
+    labels: int,
+) -> bytes: ...
+def launch_place(launch: np.ndarray) -> tuple[int, int]: ...
+def launch_on_host(
+    name: str, n_blocks: int, shared_nbytes: int, *arguments: int
+) -> None: ...

@@ -121,7 +121,6 @@ class Loader(Suggesting):
     """
 
     _table = "Loader attribute"
-    _is_resident = False  # whether the kernels of devices fill the batches
 
     @hinting()
     def __init__(

@@ -13,6 +13,7 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from kernels cimport *
 
@@ -155,6 +156,7 @@ include "binding/files.pxi"
 include "binding/pixels.pxi"
 include "binding/programs.pxi"
 include "binding/batches.pxi"
+include "binding/devices.pxi"
 
 fm_faults_setup(notify_reader)
 fm_pipeline_setup()

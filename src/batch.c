@@ -22,8 +22,9 @@ static uint64_t mixed_nbytes(const struct fm_program *program)
     return fm_integer_align_up(fm_program_out_pixels(program), 64);
 }
 
-static uint64_t scratch_nbytes(const struct fm_program *program)
+uint64_t fm_batch_scratch_nbytes(const struct fm_job *job)
 {
+    const struct fm_program *program = job->program;
     if (!fm_program_augments(program))
         return 0;
     return mixed_nbytes(program) + fm_fill_scratch_nbytes(program) +
@@ -39,9 +40,7 @@ enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
         fm_program_image_nbytes(program),
         fm_labels_row_nbytes(program->label_dtype, program->n_classes)};
     fm_program_select(program, rows, level, functions, &job->kernels);
-    job->fill = fm_batch_fill;
-    job->scratch_nbytes = scratch_nbytes(program);
-    if (job->scratch_nbytes > SIZE_MAX / 4)
+    if (fm_batch_scratch_nbytes(job) > SIZE_MAX / 4)
         return FM_NO_MEMORY;
     return fm_record_init(&job->record, rows, row_nbytes);
 }

@@ -9,38 +9,23 @@
 #include "record.h"
 #include "sampler.h"
 
-struct fm_job;
-
-/* Fill at most n_rows rows, from `row` on, of this rank's batch number `batch`.
-   scratch: uint8 (job->scratch_nbytes,), from a multiple of 64 on; memory: uint8
-   (job->record.nbytes,), the batch. A position p from the sampler's n_positions on has
-   the sample of position p % n_positions, and is augmented by the random numbers of
-   p.
-   In numpy: tests/reference.py, epoch.
-   Not checked: every index is in the source, labels fit the program's label_dtype, and
-   labels are one-hot where samples are mixed. */
-typedef void fm_batch_fill_fn(const struct fm_job *job, const struct fm_epoch *epoch,
-                              const struct fm_batching *batching, uint64_t batch,
-                              uint64_t row, uint64_t n_rows, void *scratch,
-                              uint8_t *memory);
-
 /* Everything that filling a row depends on, except the epoch. */
 struct fm_job {
     struct fm_record record;
     const struct fm_program *program;
     struct fm_source source;
     struct fm_kernels kernels;
-    fm_batch_fill_fn *fill;  /* fm_batch_fill, or the kernels of devices (host.h) */
-    uint64_t scratch_nbytes; /* of a thread; 0: none */
 };
 
-/* Choose the kernels and lay out the record, for batches of at most `rows` rows that
-   fm_batch_fill fills. The source and the program are given. Return FM_OK, or
-   FM_NO_MEMORY if a batch, or the scratch of a thread, doesn't fit into the address
-   space. */
+/* Choose the kernels and lay out the record, for batches of at most `rows` rows. The
+   source and the program are given. Return FM_OK, or FM_NO_MEMORY if a batch, or the
+   scratch of a thread, doesn't fit into the address space. */
 enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
                                 enum fm_cpu_level level,
                                 const struct fm_function *functions);
+
+/* Return the bytes of scratch that a thread needs; 0 if nothing is augmented. */
+uint64_t fm_batch_scratch_nbytes(const struct fm_job *job);
 
 /* Ask the system to read ahead from mapped files. Call this before this rank's batch
    number `batch` is filled. Without blocks in the order, it does nothing.
@@ -52,7 +37,16 @@ enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
 void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
                          const struct fm_batching *batching, uint64_t batch);
 
-/* Fill rows by job->kernels. */
-fm_batch_fill_fn fm_batch_fill;
+/* Fill at most n_rows rows, from `row` on, of this rank's batch number `batch`. A
+   position p from the sampler's n_positions on has the sample of position
+   p % n_positions, but is augmented with the random numbers of p.
+   scratch: uint8 (fm_batch_scratch_nbytes,), from a multiple of 64 on; memory: uint8
+   (job->record.nbytes,), the batch.
+   In numpy: tests/reference.py, epoch.
+   Not checked: every index is in the source, labels fit the program's label_dtype, and
+   labels are one-hot where samples are mixed. */
+void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
+                   const struct fm_batching *batching, uint64_t batch, uint64_t row,
+                   uint64_t n_rows, void *scratch, uint8_t *memory);
 
 #endif

@@ -348,6 +348,8 @@ cdef extern from "batching.h" nogil:
         uint64_t world
         fm_last last
     uint64_t fm_batching_count(const fm_batching *batching)
+    void fm_batching_global(const fm_batching *batching, uint64_t batch,
+                            uint64_t *begin, uint64_t *n_rows)
 
 cdef extern from "record.h" nogil:
     enum fm_field:
@@ -370,10 +372,23 @@ cdef extern from "batch.h" nogil:
 cdef extern from "device/device.h" nogil:
     enum:
         FM_DEVICE_SHARED_NBYTES
+    struct fm_launch:
+        fm_epoch epoch
+        fm_batching batching
+        uint64_t batch
+    uint64_t fm_device_row_nbytes(const fm_program *program)
     uint64_t fm_device_shared_nbytes(const fm_program *program)
+    bint fm_device_only_cuts(const fm_program *program)
 
 cdef extern from "device/host.h" nogil:
-    fm_status fm_host_prepare(fm_job *job, uint64_t rows)
+    enum fm_host_kernel:
+        FM_HOST_START
+        FM_HOST_ADVANCE
+        FM_HOST_PLAN
+        FM_HOST_FILL
+        FM_HOST_CUT
+    void fm_host_launch(fm_host_kernel kernel, uint64_t n_blocks,
+                        const uint64_t *arguments, uint8_t *shared)
 
 cdef extern from "slots.h" nogil:
     enum:

@@ -6,18 +6,9 @@
 void fm_sampler_init(struct fm_sampler *sampler, enum fm_sampler_kind kind, uint64_t n,
                      uint64_t block, uint64_t seed, uint32_t epoch)
 {
-    sampler->kind = kind;
-    sampler->n_positions = n;
-    switch (kind) {
-    case FM_SAMPLER_PLAIN:
-        break;
-    case FM_SAMPLER_PERMUTED:
-        fm_permutation_init(&sampler->permutation, n, seed, epoch, 0);
-        break;
-    case FM_SAMPLER_BLOCKS:
+    fm_sampler_init_unblocked(sampler, kind, n, seed, epoch);
+    if (kind == FM_SAMPLER_BLOCKS)
         fm_blocks_init(&sampler->blocks, n, block, seed, epoch);
-        break;
-    }
 }
 
 FM_INLINE void count_up(uint64_t begin, size_t count, uint64_t *restrict out)

@@ -34,6 +34,17 @@ struct fm_epoch {
 void fm_sampler_init(struct fm_sampler *sampler, enum fm_sampler_kind kind, uint64_t n,
                      uint64_t block, uint64_t seed, uint32_t epoch);
 
+/* Prepare a sampler as fm_sampler_init does, of a kind without blocks. */
+static inline void fm_sampler_init_unblocked(struct fm_sampler *sampler,
+                                             enum fm_sampler_kind kind, uint64_t n,
+                                             uint64_t seed, uint32_t epoch)
+{
+    sampler->kind = kind;
+    sampler->n_positions = n;
+    if (kind == FM_SAMPLER_PERMUTED)
+        fm_permutation_init(&sampler->permutation, n, seed, epoch, 0);
+}
+
 /* Set out[i] to the index at position begin + i. After the last position, the epoch
    starts over. out: uint64 (count,).
    In numpy: order[arange(begin, begin + count) % n_positions].

@@ -36,7 +36,7 @@ enum fm_status fm_window_init(struct fm_window *w, const struct fm_job *job,
                               uint64_t n_memories)
 {
     w->job = *job;
-    w->scratch_nbytes = (size_t)job->scratch_nbytes;
+    w->scratch_nbytes = (size_t)fm_batch_scratch_nbytes(job);
     w->slots.slot_nbytes = job->record.nbytes;
     for (uint64_t i = 0; i < n_memories; i++)
         if (fm_slots_supply(&w->slots, memories[i]) != FM_OK)
@@ -153,8 +153,8 @@ void fm_window_fill(const struct fm_window *w, const struct fm_window_piece *pie
         const uint64_t batch = piece->batch + i;
         if (piece->row == 0)
             fm_batch_read_ahead(&w->job, &w->epoch, &w->batching, batch);
-        w->job.fill(&w->job, &w->epoch, &w->batching, batch, piece->row, piece->n_rows,
-                    scratch, w->ring[batch % w->size]->memory);
+        fm_batch_fill(&w->job, &w->epoch, &w->batching, batch, piece->row,
+                      piece->n_rows, scratch, w->ring[batch % w->size]->memory);
     }
     fm_faults_end();
     fm_floats_end(&caller);

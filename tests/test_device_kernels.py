@@ -10,9 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import nvrtc
-from helpers.device_kernels import FILL, MOST_STACK, faults, figures
+from helpers.device_kernels import CUT, FILL, MOST_STACK, faults, figures
 
+from benchmarks.gpu import nvrtc
+from fmnist_fast._core import KERNELS
 from fmnist_fast._device.source import ARCHITECTURES, OPTIONS, joined_source
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -48,8 +49,17 @@ def test_kernels_have_no_fault(compiled, architecture):
     assert faults(made.ptx, made.log) == []
     assert re.search(rf"^\.target {architecture}$", made.ptx, re.MULTILINE)
     kernels = figures(made.log)
-    assert kernels.keys() == {FILL, "fm_kernels_plan"}
+    assert kernels.keys() == {f"fm_kernels_{name}" for name in KERNELS}
     assert all(values["registers"] > 0 for values in kernels.values())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_many_thread_blocks_of_cuts_fit_on_a_multiprocessor(compiled, architecture):
+    """It has 65,536 registers, and a warp of 32 threads gets a multiple of 256."""
+    values = figures(compiled(architecture).log)[CUT]
+    assert values["stack"] == values["shared"] == values["barriers"] == 0
+    most = 1024 if architecture == "sm_75" else 1536  # threads on a multiprocessor
+    assert 65536 // (-(-values["registers"] // 8) * 8) >= most
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

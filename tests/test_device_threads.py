@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[1]
 DRIVER = ROOT / "tests" / "helpers" / "device_driver.c"
 FLAGS = ["-std=c11", "-O1", "-g", "-ffp-contract=off", "-pthread"]
 FLAGS += ["-Wall", "-Wextra", "-Wshadow"]
-# One build has the vectors of devices, and the other one those of _core.
+# One build has the vectors and numbers of devices, and the other one those of _core.
 BUILDS = {
-    "threads": ["-fsanitize=thread", "-DFM_LANES_COUNT=1"],
+    "threads": ["-fsanitize=thread", "-DFM_LANES_COUNT=1", "-DFM_CROP_PLACE=int32_t"],
     "addresses": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
 }
 HEIGHT, WIDTH = 13, 18
@@ -74,7 +74,7 @@ def loader_of(augment, n_images=6, **options):
     return ff.Loader(dataset, shuffle=True, augment=augment, **options)
 
 
-def run(driver, loader, folder, n_threads=N_THREADS, without=None):
+def run(driver, loader, folder, n_threads=N_THREADS, without=None, kernel="fill"):
     """Fill the rest of a loader's epoch. Return the process and what it wrote."""
     with copy.copy(loader) as counting:
         n_rows = sum(len(labels) for _, labels in counting)
@@ -87,7 +87,8 @@ def run(driver, loader, folder, n_threads=N_THREADS, without=None):
     labels = np.asarray(dataset.labels, np.int64).tobytes()
     images = np.asarray(dataset.images).tobytes()
     case.write_bytes(struct.pack("=10Q", *header) + program + images + labels)
-    command = [driver, case, out, n_threads, *([] if without is None else [without])]
+    command = [driver, case, out, kernel, n_threads]
+    command += [] if without is None else [without]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True)
     return done, out.read_bytes() if out.exists() else b""
 
@@ -109,9 +110,10 @@ CASES = {
 @pytest.mark.parametrize("augment", CASES.values(), ids=CASES)
 def test_threads_make_the_batches_of_loader(drivers, build, augment, tmp_path):
     loader = loader_of(augment)
-    done, bytes_made = run(drivers / build, loader, tmp_path)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    assert bytes_made == expected(loader)
+    for kernel in ["fill", "cut"][: 1 + new_program(loader).only_cuts]:
+        done, bytes_made = run(drivers / build, loader, tmp_path, kernel=kernel)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        assert bytes_made == expected(loader)
 
 
 @pytest.mark.parametrize("drop_last", [False, True, "wrap"])
@@ -143,6 +145,17 @@ def test_any_number_of_threads_makes_the_same_batches(drivers, n_threads, tmp_pa
     done, bytes_made = run(drivers / "threads", loader, tmp_path, n_threads)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert bytes_made == expected(loader)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 17, 18, 37, 64])
+@pytest.mark.parametrize("build", BUILDS)
+def test_any_number_of_threads_makes_the_same_cuts(drivers, build, n_threads, tmp_path):
+    for augment in (None, "standard", CASES["crop, crop"]):
+        loader = loader_of(augment)
+        made = run(drivers / build, loader, tmp_path, n_threads, kernel="cut")
+        assert made[0].returncode == 0 and not made[0].stderr, made[0].stderr
+        assert made[0].stdout == "0\n"  # barriers
+        assert made[1] == expected(loader)
 
 
 BEFORE_A_FLIP = [[transform, FLIP] for transform in EVERYTHING[:-1]]

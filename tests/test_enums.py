@@ -13,6 +13,7 @@ ENUM = re.compile(r"enum (\w+) \{(.*?)\}", re.DOTALL)
 EXPORTS = {
     "fm_cpu_level": ("FM_CPU_", {n: i for i, n in enumerate(_core.CPU_LEVELS)}),
     "fm_dtype": ("FM_", _core.DTYPES),
+    "fm_host_kernel": ("FM_HOST_", _core.KERNELS),
     "fm_interpolation": ("FM_", _core.INTERPOLATIONS),
     "fm_label_dtype": ("FM_LABEL_", _core.LABEL_DTYPES),
     "fm_mix_kind": ("FM_", _core.MIX_KINDS),

@@ -8,7 +8,6 @@ import ctypes
 import functools
 import pickle
 import re
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from hypothesis import given, settings
 
 import fmnist_fast as ff
 from fmnist_fast._core import MAX_SHARED_NBYTES
-from fmnist_fast._loader import pipelines
+from fmnist_fast._device.batches import ChunkPipeline
 from fmnist_fast.frameworks import _resident
 from fmnist_fast.frameworks._resident import ResidentLoader
 
@@ -227,23 +226,12 @@ def test_iterators_at_once_have_epochs_of_their_own(odd):
     ],
 )
 def test_copies_are_filled_by_the_same_kernels(odd, copied):
-    new_pipeline = pipelines.Pipeline
-    with patch.object(pipelines, "Pipeline", side_effect=new_pipeline) as made:
-        resident = ResidentLoader(odd, **OPTIONS)
-        next(iter(resident))
-        twin = copied(resident)
-        assert type(twin) is ResidentLoader and twin.epoch == 1
-        assert same(list(twin), list(resident))
-        list(ff.Loader(odd, **OPTIONS))
-    assert [call.kwargs["resident"] for call in made.call_args_list] == [1, 1, 0]
-
-
-def test_supplied_slots(odd):
-    slots = [np.empty(1 << 16, np.uint8) for _ in range(4)]
-    slots = [slot[-slot.ctypes.data % 64 :][: 1 << 15] for slot in slots]
-    resident = ResidentLoader(odd, prefetch=2, slots=slots, **OPTIONS)
-    got = [(x.copy(), y.copy()) for x, y in resident]
-    assert same(got, list(ff.Loader(odd, **OPTIONS)))
+    resident = ResidentLoader(odd, **OPTIONS)
+    next(iter(resident))
+    twin = copied(resident)
+    assert type(twin) is ResidentLoader and twin.epoch == 1
+    assert same(list(twin), list(resident))
+    assert type(twin._pipeline) is ChunkPipeline
 
 
 def test_previews_and_pictures(small):
@@ -312,6 +300,17 @@ def test_blocks_are_refused(odd):
         match=rf"^resident=True requires shuffle_block=None, got 4{ADVICE}$",
     ):
         ResidentLoader(odd, shuffle=True, shuffle_block=4)
+
+
+def test_slots_are_refused(odd):
+    slots = [np.empty(1 << 16, np.uint8) for _ in range(6)]
+    slots = [slot[-slot.ctypes.data % 64 :] for slot in slots]
+    with pytest.raises(AttributeError, match=r"resident=True has no slots"):
+        ResidentLoader(odd).slot_nbytes  # noqa: B018
+    with pytest.raises(
+        ValueError, match=rf"^resident=True requires slots=None, got 6 slots{ADVICE}$"
+    ):
+        ResidentLoader(odd, slots=slots)
 
 
 def test_large_images_are_refused(odd):

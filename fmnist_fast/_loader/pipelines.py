@@ -175,7 +175,6 @@ def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
         threads=loader.threads,
         prefetch=loader.prefetch,
         slots=slots,
-        resident=loader._is_resident,
     )
 
 

@@ -1,20 +1,39 @@
-"""A loader whose batches the kernels of devices fill, as plain C on this machine."""
+"""Loaders whose batches the kernels of a device make from pixels in its memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Literal
 
-from .._core import MAX_SHARED_NBYTES
+from .._checks import checked_flag, checked_integer
+from .._core import MAX_EPOCH, MAX_SHARED_NBYTES
+from .._device.batches import ChunkPipeline, Filler
+from .._device.machine import Machine
 from .._loader.pipelines import new_program
+from .._loader.progress import Place, checked_state, state_at
 from ..augment import CFunction, Transform
+from ..dataset import Dataset
 from ..loader import Loader
 
 _ADVICE = "With resident=False, this loader works."
 
 
 class ResidentLoader(Loader):
-    """Loader that fills its batches as a device does, with the same bytes.
+    """Loader whose batches a machine makes, with the bytes of `Loader`.
+
+    Batches are arrays of the machine's framework. The options `threads` and `prefetch`
+    have no effect.
+
+    Parameters
+    ----------
+    dataset, batch_size
+        As for `Loader`.
+    machine : Machine, optional
+        Machine whose kernels make the batches. The default is this process, in which
+        they run as plain C: slow, and meant for tests and debugging.
+    **options
+        Keyword arguments of `Loader`, except `slots`.
 
     Raises
     ------
@@ -22,15 +41,251 @@ class ResidentLoader(Loader):
         An argument has a wrong type, as for `Loader`.
     ValueError
         An argument has a wrong value, as for `Loader`; `augment` has Python or C
-        functions; `shuffle_block` is given; or the images are too large for the shared
-        memory of a device.
+        functions; `shuffle_block` or `slots` are given; or the images are too large for
+        the shared memory of a device.
+    MemoryError
+        The dataset does not fit into the machine's memory.
     """
 
-    _is_resident = True
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 256,
+        *,
+        machine: Machine | None = None,
+        **options: Any,
+    ) -> None:
+        self._machine = machine or Machine()
+        super().__init__(dataset, batch_size, **options)
 
     def _reset(self) -> None:
         _check(self)
         super()._reset()
+        with self._pipelines.lock:  # an error of the machine comes now
+            self._pipelines.idle(self._new_pipeline)
+
+    def _replace(self, **changes: Any) -> Loader:
+        return super()._replace(machine=self._machine, **changes)
+
+    def _new_pipeline(self) -> Any:
+        return ChunkPipeline(self, self._machine)
+
+    @property
+    def slot_nbytes(self) -> int:
+        """Raise AttributeError, because there are no slots."""
+        raise AttributeError("a loader with resident=True has no slots")
+
+
+class FixedBuffersLoader(ResidentLoader):
+    """Resident loader that makes each batch in the same two arrays.
+
+    The position is in the machine's memory, and the kernels advance it. So a CUDA graph
+    that has captured `fill` can be replayed through whole epochs.
+
+    Attributes
+    ----------
+    buffers : tuple of two arrays
+        Images and labels of the newest batch.
+
+    Raises
+    ------
+    ValueError
+        An argument has a wrong value, as for `ResidentLoader`, or the last batch of an
+        epoch would be short.
+    """
+
+    def _reset(self) -> None:
+        _check(self)
+        check_equal_batches(self)
+        Loader._reset(self)
+        if len(self) == 0:
+            raise ValueError(
+                "fixed_buffers=True requires a dataset that has a batch, got "
+                f"{len(self.dataset)} images"
+            )
+        self._filler = Filler(self, self._machine, self.batch_size)
+        with self._machine.on_device():
+            memory = self._filler.empty(self.batch_size)
+        self._filler.arrays += memory
+        self._buffers = next(self._machine.split(*memory, self.batch_size))
+        self._n_iterators = 0
+        self._go_to(self._progress.next_begin())
+
+    @property
+    def buffers(self) -> tuple[Any, Any]:
+        """Return the two arrays of every batch: images and labels."""
+        return self._buffers
+
+    def fill(self) -> tuple[Any, Any]:
+        """Make the next batch in `buffers` on the current stream, and return them.
+
+        After the last batch of an epoch, the next epoch begins. A CUDA graph can
+        capture this.
+        """
+        with self._pipelines.lock, self._machine.on_device():
+            self._filler.fill(*self._buffers, advance=True)
+            return self._buffers
+
+    def _go_to(self, place: Place, seed: int | None = None) -> None:
+        """Let the next batch be the first one from a place on, with another seed."""
+        epoch, position = place
+        begin = place if self._n_batches(position) else (epoch + 1, 0)
+        checked_integer("epoch", begin[0], 0, MAX_EPOCH)
+        if self._machine.is_capturing():
+            raise RuntimeError(
+                "the epoch can't be set while the stream captures a CUDA graph.\n"
+                "Set it before the capture, or between replays."
+            )
+        with self._machine.on_device():
+            self._filler.begin(self.seed if seed is None else seed, *begin)
+        self._begin = begin
+
+    def _place(self) -> Place | None:
+        """Return the place of the next batch, or None if it is where `_go_to` went."""
+        if self._machine.is_capturing():
+            raise RuntimeError(
+                "the position can't be read while the stream captures a CUDA graph"
+            )
+        place = self._filler.place()
+        return None if place == self._begin else place
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Return an iterator over the batches of the next epoch.
+
+        It ends the iterators before, which then raise RuntimeError.
+        """
+        with self._pipelines.lock:
+            self._n_iterators += 1
+            if self._progress.pop_is_empty():
+                return self._filled(0, self._n_iterators)
+            place, begin = self._place(), self._progress.next_begin()
+            if place is not None:
+                begin = (place[0] + 1, 0) if place[1] else place
+                self._progress.go_to(begin)
+            elif begin != self._begin:  # the end of an epoch, from a state
+                self._progress.go_to(self._begin)
+                return self._filled(0, self._n_iterators)
+            if begin != place:
+                self._go_to(begin)
+            n_batches = self._n_batches(begin[1])
+            return self._filled(n_batches, self._n_iterators)
+
+    def _filled(self, n_batches: int, number: int) -> Iterator[tuple[Any, Any]]:
+        for _ in range(n_batches):
+            with self._pipelines.lock:
+                if self._n_iterators != number:
+                    raise RuntimeError(
+                        "this iterator was ended by a newer one, or by close().\n"
+                        "A loader with fixed_buffers=True has one iterator at a time."
+                    )
+                batch = self.fill()
+            yield batch
+
+    @property
+    def epoch(self) -> int:
+        """Return the epoch of the next batch. The host waits for the device."""
+        return (self._place() or self._progress.where())[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next batch be the first one of an epoch, as for `Loader`."""
+        epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
+        with self._pipelines.lock:
+            if self._place() is not None:
+                self._progress.go_to((epoch, 0))
+            self._progress.set_epoch(epoch)
+            self._go_to(self._progress.next_begin())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the next batch, after waiting for the device."""
+        with self._pipelines.lock:
+            return state_at(self._place() or self._progress.where(), self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next batch be the one at which a state was taken, with its seed."""
+        seed, begin = checked_state(state, self.state_dict())
+        check_equal_batches(self, begin[1])
+        with self._pipelines.lock:
+            self._go_to(begin, seed)  # an error changes nothing
+            self._seed = seed
+            self._progress.load(begin)
+
+    def close(self) -> None:
+        """End the iterator in use."""
+        self._n_iterators += 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the options and the place where the next loop begins, for a copy."""
+        state = super().__getstate__()
+        place = self._place()
+        if place is not None:
+            state["_progress"].go_to((place[0] + 1, 0) if place[1] else place)
+        for name in ("_filler", "_buffers"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy, with buffers of its own."""
+        super().__setstate__(state)
+        self._go_to(self._progress.next_begin())
+
+
+def checked_resident(resident: Any) -> Literal[True, False, "auto"]:
+    """Return a valid `resident`, or raise an error."""
+    if not isinstance(resident, str):
+        return checked_flag("resident", resident)
+    if resident != "auto":
+        raise ValueError(f"resident must be True, False or 'auto', got {resident!r}")
+    return "auto"
+
+
+def new_loader(
+    resident: Literal[True, False, "auto"],
+    machine: Callable[[], Machine],
+    fixed_buffers: bool,
+    dataset: Dataset,
+    **options: Any,
+) -> Loader:
+    """Return a new loader for an adapter, which is resident if it is to be.
+
+    With "auto", it is resident where the dataset takes less than a quarter of the
+    device's free memory, and nothing forbids it.
+    """
+    kind = FixedBuffersLoader if fixed_buffers else ResidentLoader
+    if resident == "auto":
+        with suppress(Exception):  # of cuda-core too, or of a wrong option
+            device = machine()
+            with device.on_device():
+                memory = device.free_nbytes()
+            if memory is not None and 4 * dataset.images.nbytes < memory[0]:
+                return kind(dataset, machine=device, **options)
+    elif resident:
+        return kind(dataset, machine=machine(), **options)
+    return Loader(dataset, **options)
+
+
+def resident_with_buffers(loader: Loader, name: str) -> FixedBuffersLoader:
+    """Return a loader with the attribute `name`, which others don't have."""
+    if not isinstance(loader, FixedBuffersLoader):
+        raise AttributeError(f"{name} requires resident=True and fixed_buffers=True")
+    return loader
+
+
+def as_they_are(batches: Iterable[Any]) -> Iterable[Any]:
+    """Return batches that need no conversion.
+
+    Unlike a generator, their iterator goes on after an error, such as one of memory.
+    """
+    return batches
+
+
+def check_equal_batches(loader: Loader, position: int = 0) -> None:
+    """Raise ValueError if a batch from `position` on would be short."""
+    n, rows = len(loader.dataset) - position, loader.batch_size * loader.world
+    if not loader.drop_last and n % rows:
+        raise ValueError(
+            f"fixed_buffers=True requires batches of one size, but {n} images are not "
+            f"a multiple of {rows}.\nPass drop_last=True or drop_last='wrap'."
+        )
 
 
 def _check(loader: Loader) -> None:
@@ -45,6 +300,11 @@ def _check(loader: Loader) -> None:
         raise ValueError(
             "resident=True requires shuffle_block=None, got "
             f"{loader.shuffle_block}.\n{_ADVICE}"
+        )
+    if loader._slots:
+        raise ValueError(
+            f"resident=True requires slots=None, got {len(loader._slots)} slots.\n"
+            f"{_ADVICE}"
         )
     nbytes = new_program(loader).shared_nbytes
     if nbytes > MAX_SHARED_NBYTES:

@@ -54,7 +54,8 @@ FM_INLINE void copy(const uint8_t *restrict in, size_t height, size_t width,
         return;
     }
     for (size_t row = 0; row < cut->height; row++) {
-        const int64_t from = fm_crop_source_row(cut, height, row);
+        const int64_t from =
+            fm_crop_source_row(cut, (int64_t)height, (int64_t)row);
         uint8_t *to = out + row * cut->width;
         if (from < 0)
             memset(to, cut->fill, cut->width);

@@ -129,7 +129,7 @@ FM_INLINE uint8_t fm_mix_blend(uint8_t pixel, uint8_t partner, float share, floa
 
 /* Return pixel (y, x) of a mixed image from those of the sample and of its partner. */
 FM_INLINE uint8_t fm_mix_pixel(const struct fm_mixture *mixture, uint8_t pixel,
-                               uint8_t partner, size_t y, size_t x)
+                               uint8_t partner, uint32_t y, uint32_t x)
 {
     if (mixture->kind == FM_MIXUP)
         return fm_mix_blend(pixel, partner, mixture->share, 1.0f - mixture->share);

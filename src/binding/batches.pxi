@@ -41,9 +41,6 @@ cdef class Pipeline:
     slots : sequence of ndarray
         Writable, aligned arrays to keep batches in. If it is empty, the system provides
         the memory.
-    resident : bool
-        Whether the kernels of devices fill the batches, which is slow on this machine.
-        The program must be one that they can run: see `shared_nbytes`.
     """
     cdef fm_pipeline *pipeline
     cdef fm_record record
@@ -59,17 +56,14 @@ cdef class Pipeline:
 
     def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
                   Program program not None, tuple image_shape, array_dtype,
-                  uint64_t rows, int threads, uint64_t prefetch, slots, bint resident):
+                  uint64_t rows, int threads, uint64_t prefetch, slots):
         cdef fm_job job
         self.parts, self.labels, self.program = parts, labels, program
         self.threads, self.slots = threads, slots
         self.set_arrays(image_shape, array_dtype)
         self.set_source(&job.source)
         job.program = program.program
-        if resident:
-            check(fm_host_prepare(&job, rows))
-        else:
-            check(fm_batch_prepare(&job, rows, cpu_level(), program.functions))
+        check(fm_batch_prepare(&job, rows, cpu_level(), program.functions))
         self.record = job.record
         for i, slot in enumerate(slots):
             if slot.nbytes < self.record.nbytes:

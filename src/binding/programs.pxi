@@ -26,7 +26,6 @@ MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
 MAX_MIX_KINDS = FM_MIX_MAX_KINDS
 MAX_TRANSFORMS = FM_PROGRAM_MAX_TRANSFORMS
 MAX_VIEWS = FM_PROGRAM_MAX_VIEWS
-MAX_SHARED_NBYTES = FM_DEVICE_SHARED_NBYTES
 MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
 
 
@@ -157,6 +156,16 @@ cdef class Program:
         Devices can run the program if these are at most MAX_SHARED_NBYTES.
         """
         return fm_device_shared_nbytes(self.program)
+
+    @property
+    def only_cuts(self):
+        """Return whether kernel "cut" can make the rows: it is faster than "fill"."""
+        return fm_device_only_cuts(self.program)
+
+    @property
+    def row_nbytes(self):
+        """Return the bytes of a row that a device has planned."""
+        return fm_device_row_nbytes(self.program)
 
     def run(self, const uint8_t[:, ::1] image not None, *, uint64_t seed, epochs,
             uint64_t position, uint32_t view=0):

@@ -1,4 +1,6 @@
-/* Operations on the image that a thread block shares; see canvas.h. */
+/* Operations on the image that a thread block shares; see canvas.h. Loops that write
+   pixels read copies of what they need. To the compiler, a written byte may be one of
+   the canvas, which would be read again for each pixel. */
 #include "canvas.h"
 
 #include "../augment/words.h"
@@ -8,25 +10,29 @@
 void fm_canvas_cut(struct fm_canvas *canvas, const struct fm_cut *cut)
 {
     uint8_t *out = fm_canvas_other(canvas);
+    const uint8_t *in = canvas->pixels;
+    const uint32_t in_height = canvas->height, in_width = canvas->width;
+    const struct fm_cut copy = *cut;
     const uint32_t height = (uint32_t)cut->height, width = (uint32_t)cut->width;
     FM_EACH(canvas->block, i, height * width)
-        out[i] = fm_crop_pixel(canvas->pixels, canvas->height, canvas->width, cut,
-                               i / width, i % width);
+        out[i] = fm_crop_pixel(in, in_height, in_width, &copy, i / width, i % width);
     fm_canvas_replace(canvas, out, height, width);
 }
 
 void fm_canvas_warp(struct fm_canvas *canvas, const struct fm_op_warp *warp)
 {
     uint8_t *out = fm_canvas_other(canvas);
+    const uint8_t *in = canvas->pixels;
     const uint32_t height = canvas->height, width = canvas->width;
+    const int is_nearest = warp->interpolation == FM_NEAREST;
+    const uint8_t fill = warp->fill;
     const int32_t max_x = fm_quads_most(width), max_y = fm_quads_most(height);
     const struct fm_lattice at = fm_warp_lattice(&warp->map, height, width);
     FM_EACH(canvas->block, i, height * width) {
         const int64_t y = i / width;
         const uint32_t x = i % width;
         out[i] = fm_quads_pixel_of(
-            canvas->pixels, height, width, warp->fill,
-            warp->interpolation == FM_NEAREST,
+            in, height, width, fill, is_nearest,
             fm_points_coordinate(at.x + at.row_x * y, at.column_x, x, max_x),
             fm_points_coordinate(at.y + at.row_y * y, at.column_y, x, max_y));
     }
@@ -59,7 +65,8 @@ uint32_t fm_canvas_tone(struct fm_canvas *canvas, const struct fm_op *ops, uint3
 {
     const enum fm_tone_kind first = ops[0].tone.kind;
     const uint32_t n_ops = fm_plan_count_tones(ops, n);
-    uint8_t *out = fm_canvas_other(canvas);
+    uint8_t *out = fm_canvas_other(canvas), *table = canvas->table;
+    const uint8_t *in = canvas->pixels;
     struct fm_tone_values values;
     fm_tone_set_value(&values, ops[0].tone.value);
     if (fm_tone_needs_pixels(first)) {
@@ -75,11 +82,11 @@ uint32_t fm_canvas_tone(struct fm_canvas *canvas, const struct fm_op *ops, uint3
             fm_tone_set_value(&next, tone->value);
             level = fm_tone_level(tone->kind, level, &next, 0);
         }
-        canvas->table[v] = level;
+        table[v] = level;
     }
     fm_machine_wait(canvas->block);
     FM_EACH(canvas->block, i, canvas->height * canvas->width)
-        out[i] = canvas->table[canvas->pixels[i]];
+        out[i] = table[in[i]];
     fm_canvas_replace(canvas, out, canvas->height, canvas->width);
     return n_ops;
 }
@@ -90,10 +97,11 @@ void fm_canvas_sharpen(struct fm_canvas *canvas, double factor)
 {
     uint8_t *out = fm_canvas_other(canvas);
     const uint32_t height = canvas->height, width = canvas->width;
+    const uint8_t *pixels = canvas->pixels;
     const float rest = (float)(1.0 - factor);
     FM_EACH(canvas->block, i, height * width) {
         const uint32_t y = i / width, x = i % width;
-        const uint8_t *in = canvas->pixels + i;
+        const uint8_t *in = pixels + i;
         out[i] = *in;
         if (0 < y && y + 1 < height && 0 < x && x + 1 < width)
             out[i] = fm_filter_sharp(
@@ -114,6 +122,7 @@ void fm_canvas_add_noise(struct fm_canvas *canvas, const struct fm_noise *noise,
                          const uint32_t key[2])
 {
     uint8_t *out = fm_canvas_other(canvas);
+    const uint8_t *in = canvas->pixels;
     const uint32_t n = canvas->height * canvas->width;
     const float mean = fm_noise_levels(noise->mean);
     const float sigma = fm_noise_levels(noise->sigma);
@@ -126,7 +135,7 @@ void fm_canvas_add_noise(struct fm_canvas *canvas, const struct fm_noise *noise,
         for (uint32_t j = 0; j < 4; j++) {
             const uint32_t i = (uint32_t)fm_words_place(counter, j);
             if (i < n)
-                out[i] = fm_noise_add(canvas->pixels[i], mean, sigma, normals[j]);
+                out[i] = fm_noise_add(in[i], mean, sigma, normals[j]);
         }
     }
     fm_canvas_replace(canvas, out, canvas->height, canvas->width);
@@ -137,7 +146,8 @@ void fm_canvas_erase(struct fm_canvas *canvas, const struct fm_box *box,
 {
     uint8_t *pixels = (uint8_t *)canvas->pixels;
     const uint32_t width = (uint32_t)box->width, n = (uint32_t)box->height * width;
-    pixels += box->top * canvas->width + box->left;
+    const uint32_t stride = canvas->width;
+    pixels += box->top * stride + box->left;
     FM_EACH(canvas->block, counter, n_counters((n + 3) / 4)) {
         uint32_t words[4];
         fm_words_counter(key, counter, words);
@@ -145,7 +155,7 @@ void fm_canvas_erase(struct fm_canvas *canvas, const struct fm_box *box,
             const uint32_t j = byte / 4;
             const uint32_t i = 4 * (uint32_t)fm_words_place(counter, j) + byte % 4;
             if (i < n)
-                pixels[i / width * canvas->width + i % width] =
+                pixels[i / width * stride + i % width] =
                     (uint8_t)(words[j] >> (byte % 4 * 8));
         }
     }

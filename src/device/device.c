@@ -1,4 +1,4 @@
-/* The two kernels of devices; see device.h. */
+/* The kernels of devices; see device.h. */
 #include "device.h"
 
 #include "../integer.h"
@@ -45,6 +45,48 @@ static uint8_t *begin_canvas(const struct fm_program *program, uint8_t *shared,
     uint8_t *mixed = canvas->table + 256;
     canvas->work = mixed + mixed_nbytes(program);
     return mixed;
+}
+
+/* ---- start and advance ----------------------------------------------------------- */
+
+static void begin_epoch(struct fm_launch *launch, enum fm_sampler_kind kind, uint64_t n,
+                        uint64_t begin)
+{
+    struct fm_epoch *epoch = &launch->epoch;
+    fm_sampler_init_unblocked(&epoch->sampler, kind, n, epoch->seed, epoch->number);
+    launch->batching.begin = begin;
+    launch->batching.end = epoch->sampler.n_positions;
+    launch->batch = launch->row = 0;
+}
+
+void fm_device_start(struct fm_launch *launch, uint64_t n, uint64_t shuffle,
+                     uint64_t seed, uint64_t epoch, uint64_t begin, uint64_t batch_size,
+                     uint64_t rank, uint64_t world, uint64_t last)
+{
+    launch->epoch.seed = seed;
+    launch->epoch.number = (uint32_t)epoch;
+    launch->batching.batch_size = batch_size;
+    launch->batching.rank = rank;
+    launch->batching.world = world;
+    launch->batching.last = (enum fm_last)last;
+    begin_epoch(launch, shuffle ? FM_SAMPLER_PERMUTED : FM_SAMPLER_PLAIN, n, begin);
+}
+
+void fm_device_advance(struct fm_launch *launch, uint64_t n_rows)
+{
+    const struct fm_batching *batching = &launch->batching;
+    const struct fm_sampler *sampler = &launch->epoch.sampler;
+    const uint64_t row = launch->row + n_rows;
+    uint64_t begin, n_in_batch = 0;
+    launch->batch += row / batching->batch_size;
+    launch->row = row % batching->batch_size;
+    if (launch->batch < fm_batching_count(batching))
+        fm_batching_rows(batching, launch->batch, &begin, &n_in_batch);
+    if (launch->row < n_in_batch)
+        return;
+    if (launch->epoch.number < UINT32_MAX)
+        launch->epoch.number++;
+    begin_epoch(launch, sampler->kind, sampler->n_positions, 0);
 }
 
 /* ---- plan ------------------------------------------------------------------------ */
@@ -151,10 +193,14 @@ static void fill_sample(struct fm_canvas *canvas, const struct fm_program *progr
         i += fill_op(canvas, program, &ops[i], row->n_ops[k] - i);
 }
 
-/* Write a label. One thread does it: most are numbers, and others few floats. */
+/* Write the label of row i. One thread does it: most are numbers, and others few
+   floats. */
 static void fill_label(const struct fm_program *program, const struct fm_source *source,
-                       const struct fm_device_row *row, void *label)
+                       const struct fm_device_row *row, uint64_t i, uint8_t *labels)
 {
+    const uint64_t nbytes =
+        fm_labels_row_nbytes(program->label_dtype, program->n_classes);
+    void *label = labels + i * nbytes;
     fm_labels_fill(source, row->indices, 1, program->label_dtype, program->n_classes,
                    label);
     if (row->n_samples > 1)
@@ -170,10 +216,10 @@ void fm_device_fill(const struct fm_thread_block *block,
     const struct fm_device_row *row = row_at(program, rows, i);
     const uint32_t n_pixels = (uint32_t)fm_program_out_pixels(program);
     const uint32_t width = program->out.width;
+    const int is_mixed = row->n_samples > 1;
+    const enum fm_dtype dtype = program->dtype;
     const float scale = program->scale[0], bias = program->bias[0];
     uint8_t *out = images + i * fm_program_image_nbytes(program);
-    uint8_t *label = labels + i * fm_labels_row_nbytes(program->label_dtype,
-                                                       program->n_classes);
     struct fm_canvas canvas;
     canvas.block = block;
     uint8_t *mixed = begin_canvas(program, shared, &canvas);
@@ -185,12 +231,143 @@ void fm_device_fill(const struct fm_thread_block *block,
         }
         fill_sample(&canvas, program, source, row, k);
     }
+    const uint8_t *pixels = canvas.pixels;
     FM_EACH(block, n, n_pixels) {
-        uint8_t pixel = canvas.pixels[n];
-        if (row->n_samples > 1)
+        uint8_t pixel = pixels[n];
+        if (is_mixed)
             pixel = fm_mix_pixel(&row->mixture, mixed[n], pixel, n / width, n % width);
-        fm_convert_pixel(program->dtype, pixel, scale, bias, n, out);
+        fm_convert_pixel(dtype, pixel, scale, bias, n, out);
     }
     if (block->thread == 0)
-        fill_label(program, source, row, label);
+        fill_label(program, source, row, i, labels);
+}
+
+/* ---- cut ------------------------------------------------------------------------- */
+
+int fm_device_only_cuts(const struct fm_program *program)
+{
+    const struct fm_transform *all = fm_program_transforms(program);
+    for (uint32_t i = 0; i < program->n_transforms; i++) {
+        switch (all[i].kind) {
+        case FM_TRANSFORM_GROUP:
+        case FM_TRANSFORM_CHOICE:
+        case FM_TRANSFORM_CROP:
+        case FM_TRANSFORM_FLIP:
+        case FM_TRANSFORM_CUTOUT:
+            break;
+        case FM_TRANSFORM_ERASING:
+            if (all[i].erasing.random)
+                return 0;
+            break;
+        default:
+            return 0;
+        }
+    }
+    return program->mix.n_kinds == 0;
+}
+
+/* Return pixel (y, x) of the image that n cuts make of another one. */
+FM_INLINE uint8_t pixel_of(const struct fm_shape *shape, const uint8_t *in,
+                           const struct fm_op *ops, uint32_t n, uint32_t y, uint32_t x)
+{
+    while (n-- > 0) {
+        const struct fm_cut *cut = &ops[n].cut;
+        const uint32_t height = n ? (uint32_t)ops[n - 1].cut.height : shape->height;
+        const uint32_t width = n ? (uint32_t)ops[n - 1].cut.width : shape->width;
+        const fm_crop_place row = fm_crop_source_row(cut, height, y);
+        const fm_crop_place column = fm_crop_source_column(cut, width, x);
+        uint8_t value;
+        if (!fm_crop_is_copied(cut, y, x, row, column, &value))
+            return value;
+        y = (uint32_t)row;
+        x = (uint32_t)column;
+    }
+    return in[y * shape->width + x];
+}
+
+/* Write the pixels of a row with any cuts. */
+static void write_cuts(const struct fm_thread_block *block,
+                       const struct fm_program *program, const uint8_t *in,
+                       const struct fm_op *ops, uint32_t n_ops, uint8_t *out)
+{
+    const uint32_t n_pixels = (uint32_t)fm_program_out_pixels(program);
+    const uint32_t width = program->out.width;
+    const struct fm_shape shape = program->in;
+    const enum fm_dtype dtype = program->dtype;
+    const float scale = program->scale[0], bias = program->bias[0];
+    FM_EACH(block, n, n_pixels) {
+        const uint8_t pixel = pixel_of(&shape, in, ops, n_ops, n / width, n % width);
+        fm_convert_pixel(dtype, pixel, scale, bias, n, out);
+    }
+}
+
+/* Write the pixels of a row with at most one cut, and constant padding. A thread takes
+   pixels of one column, and finds the column of the source once. `dtype` is known when
+   this is inlined. */
+FM_INLINE void write_cut(const struct fm_thread_block *block,
+                         const struct fm_program *program, const uint8_t *in,
+                         const struct fm_op *ops, uint32_t n_ops, enum fm_dtype dtype,
+                         uint8_t *out)
+{
+    const uint32_t in_height = program->in.height, in_width = program->in.width;
+    const uint32_t height = program->out.height, width = program->out.width;
+    const uint32_t n_columns = (uint32_t)fm_integer_min(width, block->n_threads);
+    const uint32_t n_rows = block->n_threads / n_columns;
+    const float scale = program->scale[0], bias = program->bias[0];
+    struct fm_cut cut;
+    fm_crop_set_whole(&cut, height, width);
+    if (n_ops > 0)
+        cut = ops->cut;
+    cut.height = height; /* as it is, but without a register of its own */
+    cut.width = width;
+    cut.mode = FM_PAD_CONSTANT; /* without the branches of others */
+    if (block->thread >= n_rows * n_columns)
+        return;
+    for (uint32_t x = block->thread % n_columns; x < width; x += n_columns) {
+        const fm_crop_place column = fm_crop_source_column(&cut, in_width, x);
+        for (uint32_t y = block->thread / n_columns; y < height; y += n_rows) {
+            const fm_crop_place row = fm_crop_source_row(&cut, in_height, y);
+            uint8_t pixel;
+            if (fm_crop_is_copied(&cut, y, x, row, column, &pixel))
+                pixel = in[(uint32_t)row * in_width + (uint32_t)column];
+            fm_convert_pixel(dtype, pixel, scale, bias, y * width + x, out);
+        }
+    }
+}
+
+/* Write the pixels of a row. */
+static void write_row(const struct fm_thread_block *block,
+                      const struct fm_program *program, const uint8_t *in,
+                      const struct fm_op *ops, uint32_t n_ops, uint8_t *out)
+{
+    if (n_ops > 1 || (n_ops == 1 && ops->cut.mode != FM_PAD_CONSTANT)) {
+        write_cuts(block, program, in, ops, n_ops, out);
+        return;
+    }
+    switch (program->dtype) {
+    case FM_FLOAT32:
+        write_cut(block, program, in, ops, n_ops, FM_FLOAT32, out);
+        break;
+    case FM_FLOAT16:
+        write_cut(block, program, in, ops, n_ops, FM_FLOAT16, out);
+        break;
+    case FM_BFLOAT16:
+        write_cut(block, program, in, ops, n_ops, FM_BFLOAT16, out);
+        break;
+    case FM_UINT8:
+        write_cut(block, program, in, ops, n_ops, FM_UINT8, out);
+        break;
+    }
+}
+
+void fm_device_cut(const struct fm_thread_block *block,
+                   const struct fm_program *program, const struct fm_source *source,
+                   const uint8_t *rows, uint64_t i, uint8_t *images, uint8_t *labels)
+{
+    const struct fm_device_row *row = row_at(program, rows, i);
+    const uint8_t *in = fm_source_image(source, row->indices[0]);
+    if (block->thread == 0)
+        fill_label(program, source, row, i, labels);
+    write_row(block, program, in, (const struct fm_op *)(row + 1), row->n_ops[0],
+              images + i * fm_program_image_nbytes(program));
 }

@@ -1,8 +1,11 @@
-/* The two kernels that make batches on a device, in its memory. `plan` finds the sample
-   of a row and writes the row's operations, with one thread for each row. `fill`
-   carries them out, with one thread block for each row. A launch makes the rows of one
-   batch or several. Devices compile this code through kernels.cu, and this machine runs
-   it through host.h. */
+/* The kernels that make batches on a device, in its memory. `plan` finds the sample of
+   a row and writes the row's operations, with one thread for each row. `fill` carries
+   them out, with one thread block for each row, and so does `cut`, which knows only
+   crops, flips and painted boxes. A launch makes the rows of one batch or
+   several. `start` and `advance` say which rows these are, with one thread. So the host
+   need not know the position, and a CUDA graph can be replayed through whole epochs.
+   Devices compile this code through kernels.cu, and this machine runs it through
+   host.h. */
 #ifndef FM_DEVICE_H
 #define FM_DEVICE_H
 
@@ -17,12 +20,12 @@
    Capability". */
 #define FM_DEVICE_SHARED_NBYTES 65536
 
-/* The rows of a launch: n_rows of this rank, from row number `row` of its batch number
-   `batch` on. All batches except the last one of an epoch have batch_size rows. */
+/* Where a launch begins: at row number `row` of this rank's batch number `batch`. All
+   batches except the last one of an epoch have batch_size rows. */
 struct fm_launch {
     struct fm_epoch epoch;
     struct fm_batching batching;
-    uint64_t batch, row, n_rows;
+    uint64_t batch, row;
 };
 
 /* A planned row. Behind it in memory lie program->max_ops operations, and as many for
@@ -46,8 +49,22 @@ static inline uint64_t fm_device_row_nbytes(const struct fm_program *program)
    can run the program if these are at most FM_DEVICE_SHARED_NBYTES. */
 uint64_t fm_device_shared_nbytes(const struct fm_program *program);
 
+/* Let the next launch begin at position `begin` of an epoch of n indices, with the
+   batches of a struct fm_batching. Its `last` is a value of enum fm_last. All values
+   have 64 bits because they are arguments of a kernel.
+   Not checked: as in sampler.h and batching.h; the rank has a batch in every epoch, and
+   one from `begin` on. */
+void fm_device_start(struct fm_launch *launch, uint64_t n, uint64_t shuffle,
+                     uint64_t seed, uint64_t epoch, uint64_t begin, uint64_t batch_size,
+                     uint64_t rank, uint64_t world, uint64_t last);
+
+/* Let the next launch begin n_rows rows of this rank later. After the last row of an
+   epoch, it begins with the next epoch. Epoch 2**32 - 1 is followed by itself.
+   Not checked: the epoch has these rows. */
+void fm_device_advance(struct fm_launch *launch, uint64_t n_rows);
+
 /* Plan row i of a launch. rows: fm_device_row_nbytes bytes for each row of the launch.
-   Not checked: i < launch->n_rows; the sampler has no blocks. */
+   Not checked: the epoch has the row. */
 void fm_device_plan(const struct fm_program *program, const struct fm_launch *launch,
                     uint64_t i, uint8_t *rows);
 
@@ -55,11 +72,21 @@ void fm_device_plan(const struct fm_program *program, const struct fm_launch *la
    a multiple of 16 on, for this block; images, labels: of the whole launch, with the
    data types of the program.
    In numpy: the rows of tests/reference.py, epoch.
-   Not checked: as for fm_batch_fill_fn (batch.h); the program has no functions of the
+   Not checked: as for fm_batch_fill (batch.h); the program has no functions of the
    user. */
 void fm_device_fill(const struct fm_thread_block *block,
                     const struct fm_program *program, const struct fm_source *source,
                     const uint8_t *rows, uint64_t i, uint8_t *shared, uint8_t *images,
                     uint8_t *labels);
+
+/* Return whether all operations of all rows are cuts, and no rows are mixed. */
+int fm_device_only_cuts(const struct fm_program *program);
+
+/* Fill row i of a launch, as fm_device_fill does, without memory that threads share. A
+   pixel is looked up in the source, so that no image lies between two operations.
+   Not checked: as there; fm_device_only_cuts is true for the program. */
+void fm_device_cut(const struct fm_thread_block *block,
+                   const struct fm_program *program, const struct fm_source *source,
+                   const uint8_t *rows, uint64_t i, uint8_t *images, uint8_t *labels);
 
 #endif

@@ -1,54 +1,60 @@
 /* The kernels of devices on this machine; see host.h. */
 #include "host.h"
 
-#include "../integer.h"
-#include "../labels.h"
-#include "device.h"
-
-#define LAUNCH_ROWS 16 /* whose plans take scratch at once */
-
-/* Return the bytes of the shared memory, such that aligned rows may follow. */
-static uint64_t shared_nbytes(const struct fm_program *program)
+static uint8_t *pointer(uint64_t argument)
 {
-    return fm_integer_align_up(fm_device_shared_nbytes(program), 64);
+    return (uint8_t *)(uintptr_t)argument;
 }
 
-/* Fill rows as fm_batch_fill_fn says. The scratch is the shared memory of a thread
-   block, then the planned rows of a launch. */
-static void fill(const struct fm_job *job, const struct fm_epoch *epoch,
-                 const struct fm_batching *batching, uint64_t batch, uint64_t row,
-                 uint64_t n_rows, void *scratch, uint8_t *memory)
+static void plan(const uint64_t *a)
 {
-    const struct fm_program *program = job->program;
-    const struct fm_record *record = &job->record;
-    const struct fm_thread_block block = {
-        .thread = 0, .n_threads = 1, .wait = NULL, .threads = NULL};
-    struct fm_launch launch;
-    uint8_t *shared = (uint8_t *)scratch;
-    uint8_t *rows = shared + shared_nbytes(program);
-    uint64_t begin, batch_rows;
-    fm_batching_rows(batching, batch, &begin, &batch_rows);
-    const uint64_t end = fm_integer_min(row + n_rows, batch_rows);
-    launch.epoch = *epoch;
-    launch.batching = *batching;
-    launch.batch = batch;
-    for (launch.row = row; launch.row < end; launch.row += LAUNCH_ROWS) {
-        uint8_t *images = fm_record_row(record, FM_FIELD_IMAGES, launch.row, memory);
-        uint8_t *labels = fm_record_row(record, FM_FIELD_LABELS, launch.row, memory);
-        launch.n_rows = fm_integer_min(LAUNCH_ROWS, end - launch.row);
-        for (uint64_t i = 0; i < launch.n_rows; i++)
-            fm_device_plan(program, &launch, i, rows);
-        for (uint64_t i = 0; i < launch.n_rows; i++)
-            fm_device_fill(&block, program, &job->source, rows, i, shared, images,
-                           labels);
+    const struct fm_program *program = (const struct fm_program *)pointer(a[0]);
+    const struct fm_launch *launch = (const struct fm_launch *)pointer(a[1]);
+    for (uint64_t i = 0; i < a[2]; i++)
+        fm_device_plan(program, launch, i, pointer(a[3]));
+}
+
+static const struct fm_thread_block block = {
+    .thread = 0, .n_threads = 1, .wait = NULL, .threads = NULL};
+
+static void fill(uint64_t n_blocks, const uint64_t *a, uint8_t *shared)
+{
+    const struct fm_program *program = (const struct fm_program *)pointer(a[0]);
+    const struct fm_source *source = (const struct fm_source *)pointer(a[1]);
+    for (uint64_t i = 0; i < n_blocks; i++)
+        fm_device_fill(&block, program, source, pointer(a[2]), i, shared, pointer(a[3]),
+                       pointer(a[4]));
+}
+
+static void cut(uint64_t n_blocks, const uint64_t *a)
+{
+    const struct fm_program *program = (const struct fm_program *)pointer(a[0]);
+    const struct fm_source *source = (const struct fm_source *)pointer(a[1]);
+    for (uint64_t i = 0; i < n_blocks; i++)
+        fm_device_cut(&block, program, source, pointer(a[2]), i, pointer(a[3]),
+                      pointer(a[4]));
+}
+
+void fm_host_launch(enum fm_host_kernel kernel, uint64_t n_blocks,
+                    const uint64_t *arguments, uint8_t *shared)
+{
+    const uint64_t *a = arguments;
+    struct fm_launch *launch = (struct fm_launch *)pointer(a[0]);
+    switch (kernel) {
+    case FM_HOST_START:
+        fm_device_start(launch, a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9]);
+        break;
+    case FM_HOST_ADVANCE:
+        fm_device_advance(launch, a[1]);
+        break;
+    case FM_HOST_PLAN:
+        plan(a);
+        break;
+    case FM_HOST_FILL:
+        fill(n_blocks, a, shared);
+        break;
+    case FM_HOST_CUT:
+        cut(n_blocks, a);
+        break;
     }
-}
-
-enum fm_status fm_host_prepare(struct fm_job *job, uint64_t rows)
-{
-    const enum fm_status status = fm_batch_prepare(job, rows, FM_CPU_BASELINE, NULL);
-    job->fill = fill;
-    job->scratch_nbytes = shared_nbytes(job->program) +
-                          LAUNCH_ROWS * fm_device_row_nbytes(job->program);
-    return status;
 }

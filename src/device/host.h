@@ -1,14 +1,23 @@
-/* The kernels of devices on this machine: a loop over thread blocks of one thread. They
-   are slow, and are for tests and debugging. */
+/* The kernels of devices on this machine: loops over threads and over thread blocks of
+   one thread. They are slow, and are for tests and debugging. */
 #ifndef FM_HOST_H
 #define FM_HOST_H
 
-#include "../batch.h"
+#include "device.h"
 
-/* Lay out the record and choose the functions of a job, as fm_batch_prepare does, for
-   batches that the kernels of devices fill.
-   Not checked: the program has no functions of the user, the sampler has no blocks, and
-   fm_device_shared_nbytes is at most FM_DEVICE_SHARED_NBYTES. */
-enum fm_status fm_host_prepare(struct fm_job *job, uint64_t rows);
+enum fm_host_kernel {
+    FM_HOST_START = 0,
+    FM_HOST_ADVANCE = 1,
+    FM_HOST_PLAN = 2,
+    FM_HOST_FILL = 3,
+    FM_HOST_CUT = 4,
+};
+
+/* Run a kernel of kernels.cu. arguments: those of the kernel, pointers as numbers;
+   n_blocks: rows for FM_HOST_FILL and FM_HOST_CUT, not read for others; shared: for
+   FM_HOST_FILL, fm_device_shared_nbytes bytes from a multiple of 16 on.
+   Not checked: the arguments. */
+void fm_host_launch(enum fm_host_kernel kernel, uint64_t n_blocks,
+                    const uint64_t *arguments, uint8_t *shared);
 
 #endif

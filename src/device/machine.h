@@ -22,6 +22,7 @@ typedef int int32_t;
 typedef unsigned int uint32_t;
 typedef long long int64_t;
 typedef unsigned long long uint64_t;
+#define UINT32_MAX 0xFFFFFFFFu
 /* Headers have functions that no kernel calls. */
 #pragma nv_diag_suppress 177
 
@@ -33,6 +34,8 @@ enum fm_cpu_level : int;
 #define FM_INLINE static inline
 #define FM_CALLED __noinline__
 #define FM_LANES_COUNT 1
+/* Registers have 32 bits, and an image has less than FM_DEVICE_SHARED_NBYTES bytes. */
+#define FM_CROP_PLACE int32_t
 
 struct fm_thread_block {
     uint32_t thread, n_threads;
@@ -84,6 +87,8 @@ FM_INLINE void fm_machine_add(uint32_t *sum, uint32_t amount)
 
 /* Begin a loop over i = 0 ... n - 1 that the threads of a thread block divide. */
 #define FM_EACH(block, i, n)                                                          \
-    for (uint32_t i = (block)->thread; i < (uint32_t)(n); i += (block)->n_threads)
+    for (uint32_t i = (block)->thread, i##_end = (uint32_t)(n),                       \
+                  i##_step = (block)->n_threads;                                      \
+         i < i##_end; i += i##_step)
 
 #endif

@@ -1,10 +1,11 @@
 /* Fills the rows of a case with the kernels of devices. A thread block has real threads
    here, so that ThreadSanitizer sees what they share.
 
-   use: device_driver CASE OUT THREADS [WITHOUT]
+   use: device_driver CASE OUT KERNEL THREADS [WITHOUT]
 
-   With WITHOUT, threads don't wait at this barrier, counted from 0 in each row. The
-   number of barriers of the row that has the most of them is printed. */
+   KERNEL is "fill" or "cut". With WITHOUT, threads don't wait at this barrier, counted
+   from 0 in each row. The number of barriers of the row that has the most of them is
+   printed. */
 #define _GNU_SOURCE /* pthread_barrier_t */
 
 #include <pthread.h>
@@ -38,6 +39,7 @@ static uint8_t *rows, *shared, *images, *labels;
 static uint64_t label_nbytes, shared_nbytes;
 static pthread_barrier_t barriers[N_BARRIERS];
 static uint64_t n_threads, without = UINT64_MAX;
+static int is_cut; /* the kernel */
 static uint8_t unset = 0xFF; /* bytes of shared memory before each row: floats are NaN */
 
 struct thread {
@@ -63,7 +65,10 @@ static void *run(void *argument)
                                           .threads = thread};
     for (uint64_t i = 0; i < header.n_rows; i++) {
         thread->n_waits = 0;
-        fm_device_fill(&block, program, &source, rows, i, shared, images, labels);
+        if (is_cut)
+            fm_device_cut(&block, program, &source, rows, i, images, labels);
+        else
+            fm_device_fill(&block, program, &source, rows, i, shared, images, labels);
         if (thread->n_waits > thread->most_waits)
             thread->most_waits = thread->n_waits;
         pthread_barrier_wait(&barriers[N_BARRIERS - 1]);
@@ -103,17 +108,9 @@ static void read_case(const char *path)
 /* Plan an epoch, shuffled, as one launch. */
 static void plan(void)
 {
-    fm_sampler_init(&launch.epoch.sampler, FM_SAMPLER_PERMUTED, header.n_images, 0,
-                    header.seed, (uint32_t)header.epoch);
-    launch.epoch.seed = header.seed;
-    launch.epoch.number = (uint32_t)header.epoch;
-    launch.batching.begin = header.begin;
-    launch.batching.end = header.n_images;
-    launch.batching.batch_size = header.batch_size;
-    launch.batching.rank = header.rank;
-    launch.batching.world = header.world;
-    launch.batching.last = (enum fm_last)header.last;
-    launch.n_rows = header.n_rows;
+    fm_device_start(&launch, header.n_images, 1, header.seed, header.epoch,
+                    header.begin, header.batch_size, header.rank, header.world,
+                    header.last);
     rows = (uint8_t *)malloc(header.n_rows * fm_device_row_nbytes(program));
     CHECK(rows);
     for (uint64_t i = 0; i < header.n_rows; i++)
@@ -124,11 +121,13 @@ int main(int n_arguments, char **arguments)
 {
     struct thread threads[MAX_THREADS];
     memset(threads, 0, sizeof threads);
-    CHECK(n_arguments >= 4);
+    CHECK(n_arguments >= 5);
     read_case(arguments[1]);
-    n_threads = (uint64_t)atoi(arguments[3]);
-    if (n_arguments > 4) {
-        without = (uint64_t)atoi(arguments[4]);
+    is_cut = strcmp(arguments[3], "cut") == 0;
+    CHECK(!is_cut || fm_device_only_cuts(program));
+    n_threads = (uint64_t)atoi(arguments[4]);
+    if (n_arguments > 5) {
+        without = (uint64_t)atoi(arguments[5]);
         unset = 0; /* threads that don't wait may take them for an index */
     }
     CHECK(0 < n_threads && n_threads <= MAX_THREADS);

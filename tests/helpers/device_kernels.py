@@ -20,13 +20,13 @@ if __name__ == "__main__":
 import fmnist_fast as ff
 from benchmarks import machine
 from benchmarks.files import merge_json
+from benchmarks.gpu import nvrtc
 from fmnist_fast._core import Program
 from fmnist_fast._device.source import ARCHITECTURES, OPTIONS, joined_source
 from fmnist_fast.augment import Augment, compile_transforms
-from helpers import nvrtc
 from helpers.import_graph import cycles
 
-FILL = "fm_kernels_fill"
+FILL, CUT = "fm_kernels_fill", "fm_kernels_cut"
 AUGMENTS = {
     "crops and flips": "standard",
     "blurs of size 5": [ff.GaussianBlur(5)],
@@ -55,7 +55,7 @@ def faults(ptx: str, log: str) -> list[str]:
     """Return a line for each fault of a compilation.
 
     Faults are messages of the compiler, operations of floats that are not those of a
-    processor, recursion, a large stack, and registers that FILL spills.
+    processor, recursion, a large stack, and registers that FILL or CUT spills.
     """
     lines = [line for line in log.splitlines() if line.strip()]
     found = [line for line in lines if not re.match(r"ptxas (info  |      ) ", line)]
@@ -68,7 +68,7 @@ def faults(ptx: str, log: str) -> list[str]:
         if values["stack"] > MOST_STACK:
             found.append(f"{kernel}: {values['stack']} bytes of stack")
         spilled = values["spill stores"] + values["spill loads"]
-        if kernel == FILL and spilled:
+        if kernel in (FILL, CUT) and spilled:
             found.append(f"{kernel}: {spilled} bytes of spilled registers")
     return found
 

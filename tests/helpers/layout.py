@@ -33,7 +33,7 @@ from helpers.import_graph import (
 # The modules and packages at the top level, the lowest layer first. Each may import
 # lower layers and its own modules, but nothing else of its layer or above.
 LAYERS = (
-    ("errors", "_device", "_equivalents", "_version"),
+    ("errors", "_equivalents", "_version"),
     ("_core",),
     ("_checks",),
     ("_names",),
@@ -42,7 +42,7 @@ LAYERS = (
     ("_dataset", "_show"),
     ("dataset",),
     ("_loader", "augment", "_download"),
-    ("loader", "_load"),
+    ("_device", "loader", "_load"),
     ("frameworks", "photos", "plot", "_synthetic"),
     ("synthetic",),
     ("_cli",),

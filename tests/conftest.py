@@ -19,6 +19,7 @@ pytest_plugins = [
     "helpers.command_line",
     "helpers.compilers",
     "helpers.copies",
+    "helpers.fake_driver",
     "helpers.idx_files",
     "helpers.loopback",
 ]

@@ -166,7 +166,7 @@ _LOADER = {
     "target_transform": f'Pass label_dtype="onehot" for such labels.\n{_FUNCTION}',
     "mean std rescale scale": "Pass normalize=(mean, std), for pixels in 0..1.",
     "device": "Use an adapter: TorchLoader, JaxLoader or CupyLoader takes a device.",
-    "resident": "Use TorchLoader, which takes it with device='cpu'.",
+    "resident": "Use TorchLoader or CupyLoader, which take it.",
     "data_format channels channels_last": 'Pass layout="NCHW" or layout="NHWC".',
     "one_hot num_classes class_mode": 'Pass label_dtype="onehot".',
     "image_size target_size size": "Pass ff.Resize(32) in augment=[...].",

@@ -220,11 +220,14 @@ def test_resident_tensors_have_the_bytes_of_a_loader(small, dtype, channels_last
         assert bits(x) == bits(want_x) and bits(y) == bits(want_y)
 
 
-def test_resident_tensors_share_the_memory_of_the_batch(small):
-    resident = TorchLoader(small, resident=True, dtype="uint8", label_dtype="uint8")
-    x, y = next(iter(resident))
-    n_pixels = -(-x.nbytes // 256) * 256  # labels follow the images in the slot
-    assert y.data_ptr() == x.data_ptr() + n_pixels
+def test_resident_tensors_share_the_memory_of_a_chunk(small):
+    resident = TorchLoader(small, 64, resident=True, dtype="uint8")
+    (x, _), (u, v), *_ = resident
+    assert u.data_ptr() == x.data_ptr() + x.nbytes
+    before, labels = u.clone(), v.clone()
+    del x
+    list(resident)
+    assert torch.equal(u, before) and torch.equal(v, labels)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
@@ -271,26 +274,59 @@ def test_states_of_resident_and_pinned_loaders(small):
 
 
 def test_resident_loaders_that_are_refused(small):
-    with pytest.raises(TypeError, match="resident must be True or False, got 1"):
-        TorchLoader(small, resident=1)
-    for device in ("cuda", "cuda:3"):  # whether or not there is one
-        with pytest.raises(
-            ValueError,
-            match=rf"^resident=True requires device='cpu' so far, got '{device}'\.\n"
-            r"With resident=False, batches are copied to the device\.$",
-        ):
-            TorchLoader(small, device=device, resident=True)
-    with pytest.raises(ValueError, match="fixed_buffers=True requires a CUDA"):
-        TorchLoader(small, fixed_buffers=True, resident=True)
+    for resident in (1, np.array([True, False]), torch.ones(2)):
+        with pytest.raises(TypeError, match="resident must be True or False, got "):
+            TorchLoader(small, resident=resident)
+    with pytest.raises(
+        ValueError, match=r"^resident must be True, False or 'auto', got 'yes'$"
+    ):
+        TorchLoader(small, resident="yes")
+    with pytest.raises(
+        ValueError, match=r"device 'cuda' is not available: .* finds no"
+    ):
+        TorchLoader(small, device="cuda", resident=True)
     with pytest.raises(ValueError, match="resident=True requires shuffle_block=None"):
         TorchLoader(small, shuffle=True, shuffle_block=8, resident=True)
+
+
+@pytest.mark.parametrize(
+    "device, hip, maker",
+    [
+        ("mps", None, r"'mps' of Apple's Metal \(MPS\)"),
+        ("xpu:1", None, r"'xpu:1' of Intel \(XPU\)"),
+        ("cuda", "7.1.0", r"'cuda' of AMD \(ROCm 7\.1\.0\)"),
+    ],
+)
+def test_resident_loaders_are_for_nvidia(small, monkeypatch, device, hip, maker):
+    monkeypatch.setattr(torch.version, "hip", hip)
+    with pytest.raises(
+        ValueError,
+        match=r"^resident=True requires a CUDA device of NVIDIA, or device='cpu', got "
+        rf"{maker}\.\nPass resident=False\.$",
+    ):
+        TorchLoader(small, device=device, resident=True)
+
+
+def test_auto_is_not_resident_on_the_cpu(small):
+    loader = TorchLoader(small, resident="auto", **OPTIONS)
+    assert loader.resident is False and type(loader.loader) is ff.Loader
+
+
+def test_fill_and_buffers_of_other_loaders(small):
+    for options in ({}, {"resident": True}):
+        for name in ("fill", "buffers"):
+            with pytest.raises(
+                AttributeError,
+                match=rf"^{name} requires resident=True and fixed_buffers=True",
+            ):
+                getattr(TorchLoader(small, **options), name)()
 
 
 def test_loader_says_who_takes_resident(small):
     with pytest.raises(
         TypeError,
-        match=r"unexpected keyword argument 'resident'\.\nUse TorchLoader, which takes "
-        r"it with device='cpu'\.",
+        match=r"unexpected keyword argument 'resident'\.\nUse TorchLoader or "
+        r"CupyLoader, which take it\.",
     ):
         ff.Loader(small, resident=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import operator
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,34 +44,40 @@ class _NextEpoch:
 
     def __init__(self, loader: Iterable[Any]) -> None:
         self._loader = loader
-        self.batches: Iterator[Any] | None = None
+        self.batches: Any = None
 
     def __iter__(self) -> Iterator[Any]:
         self.batches = iter(self._loader)
         return self.batches
+
+    def close(self) -> None:
+        """End the epoch, as `close` of a generator does."""
+        self._loader = ()
+        if self.batches is not None:
+            self.batches.close()
 
 
 class AdapterIterator(itertools.chain[Any]):
     """Iterator of an adapter over one epoch, which begins with its first batch.
 
     It does not begin earlier because Lightning makes an iterator before it sets the
-    epoch. `converted` is a generator function that takes the batches of `loader` and
-    yields those of the framework. A chain iterates in C, so an epoch takes no longer
-    than with the generator alone.
+    epoch. `converted` takes the batches of `loader`, and returns them or a generator of
+    those of the framework. A chain iterates in C, so an epoch takes no longer than with
+    the generator alone.
     """
 
     _next_epoch: _NextEpoch
     _loader: Loader
-    _generator: Generator[Any]
+    _converted: Any
 
     def __new__(
-        cls, loader: Loader, converted: Callable[[Iterable[Any]], Generator[Any]]
+        cls, loader: Loader, converted: Callable[[Iterable[Any]], Iterable[Any]]
     ) -> AdapterIterator:
         next_epoch = _NextEpoch(loader)
-        generator = converted(next_epoch)
-        iterator = super().__new__(cls, generator)
+        batches = converted(next_epoch)
+        iterator = super().__new__(cls, batches)
         iterator._loader, iterator._next_epoch = loader, next_epoch
-        iterator._generator = generator
+        iterator._converted = batches
         return iterator
 
     @property
@@ -88,7 +94,7 @@ class AdapterIterator(itertools.chain[Any]):
 
     def close(self) -> None:
         """Stop filling batches of this epoch."""
-        self._generator.close()
+        self._converted.close()
 
     def __reduce__(self) -> Any:
         """Raise TypeError, as for an iterator of `Loader`."""
@@ -137,7 +143,7 @@ class Adapter(Suggesting):
     _feed: Any = None  # what sends the batches of `loader` to a device
 
     def __init__(
-        self, dataset: Dataset, kind: type[Loader] = Loader, /, **options: Any
+        self, dataset: Dataset, kind: Callable[..., Loader] = Loader, /, **options: Any
     ) -> None:
         super().__init__()  # an adapter may also derive from a class of its framework
         self.loader = kind(dataset, **options)
@@ -270,7 +276,8 @@ class Adapter(Suggesting):
     def close(self) -> None:
         """Stop the workers. Iterators in use then raise RuntimeError.
 
-        A loader for a CUDA device also waits until the device has read all batches.
+        A loader for a CUDA device also waits until the device has read all batches,
+        unless it is resident.
         """
         (self._feed or self.loader).close()
 

@@ -1,15 +1,19 @@
-"""PyTorch tensors on a CUDA device, copied from pinned slots."""
+"""PyTorch tensors on a CUDA device, copied from pinned slots or made there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 
+from .._device.cuda import CudaKernels, check_process, cuda_kernels
+from .._device.machine import Machine
 from ..loader import Loader
 from ._in_flight import InFlight
+from ._resident import check_equal_batches
 
 
 class CudaFeed(InFlight):
@@ -57,12 +61,8 @@ class CudaFeed(InFlight):
     def __init__(
         self, plain: Loader, device: torch.device, fixed_buffers: bool = False
     ) -> None:
-        n, rows = len(plain.dataset), plain.batch_size * plain.world
-        if fixed_buffers and n % rows and not plain.drop_last:
-            raise ValueError(
-                f"fixed_buffers=True requires batches of one size, but {n} images are "
-                f"not a multiple of {rows}.\nPass drop_last=True or drop_last='wrap'."
-            )
+        if fixed_buffers:
+            check_equal_batches(plain)
         super().__init__(plain, device)
         self._dtype, self._fixed_buffers = getattr(torch, plain.dtype), fixed_buffers
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -122,3 +122,94 @@ class CudaFeed(InFlight):
         self._buffers[0].copy_(images)
         self._buffers[1].copy_(labels)
         return self._buffers
+
+
+class TorchMachine(Machine):
+    """A CUDA device whose arrays are PyTorch tensors on the current stream.
+
+    Parameters
+    ----------
+    device : torch.device
+        CUDA device with its index.
+    channels_last : bool
+        Whether batches have the memory format channels_last. Arrays are then NHWC.
+    """
+
+    def __init__(self, device: torch.device, channels_last: bool) -> None:
+        self.name, self._device = str(device), device
+        self._channels_last = channels_last
+        self._kernels: CudaKernels | None = None
+
+    def __reduce__(self) -> Any:
+        """Return how to make the machine in another process."""
+        return TorchMachine, (self._device, self._channels_last)
+
+    def check(self) -> None:
+        """Load the kernels, or raise an error."""
+        with self.on_device():
+            self._kernels = cuda_kernels(self._device.index)
+
+    def on_device(self) -> AbstractContextManager[Any]:
+        """Return a context manager that makes the device the current one."""
+        check_process()
+        return torch.cuda.device(self._device)
+
+    def stream(self) -> Any:
+        """Return the current stream of PyTorch."""
+        return torch.cuda.current_stream(self._device)
+
+    def is_capturing(self) -> bool:
+        """Return whether the current stream captures a graph."""
+        with self.on_device():
+            return torch.cuda.is_current_stream_capturing()
+
+    def follow(self, stream: Any, earlier: Any, arrays: tuple[Any, ...]) -> None:
+        """Let `stream` wait for all work of `earlier`, and use its arrays."""
+        stream.wait_stream(earlier)
+        for array in arrays:
+            if array is not None:
+                array.record_stream(stream)
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
+        """Return a tensor, which training may use even if it is made in inference."""
+        with torch.inference_mode(False):
+            return torch.empty(shape, dtype=getattr(torch, dtype), device=self._device)
+
+    def address(self, array: torch.Tensor) -> int:
+        """Return the address of the first byte of a tensor."""
+        return array.data_ptr()
+
+    def write(self, array: torch.Tensor, begin: int, data: np.ndarray) -> None:
+        """Copy uint8 `data` to a uint8 tensor from `begin` on. The host waits."""
+        array[begin : begin + len(data)].copy_(torch.from_numpy(data))
+
+    def read(self, array: torch.Tensor) -> np.ndarray:
+        """Return a uint8 tensor as an array of the host, after all work."""
+        torch.cuda.synchronize(self._device)
+        return array.cpu().numpy()
+
+    def free_nbytes(self) -> tuple[int, int]:
+        """Return the free and all bytes of the device's memory."""
+        return torch.cuda.mem_get_info(self._device)
+
+    def split(
+        self, images: torch.Tensor, labels: torch.Tensor, rows: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Return an iterator over batches, `rows` rows each, that share the memory."""
+        if self._channels_last:
+            images = images.permute(0, 3, 1, 2)
+        return zip(torch.split(images, rows), torch.split(labels, rows))
+
+    def launch(
+        self,
+        name: str,
+        stream: Any,
+        n_blocks: int,
+        n_threads: int,
+        shared_nbytes: int,
+        *arguments: int,
+    ) -> None:
+        """Launch a kernel, whose arguments have 64 bits each."""
+        assert self._kernels is not None  # since `check`
+        sizes = n_blocks, n_threads, shared_nbytes
+        self._kernels.launch(name, stream.cuda_stream, *sizes, *arguments)

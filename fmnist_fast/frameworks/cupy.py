@@ -1,27 +1,37 @@
-"""CuPy arrays on a CUDA device, copied from pinned slots.
+"""CuPy arrays on a CUDA device, copied from pinned slots or made there.
 
 from fmnist_fast.frameworks.cupy import CupyLoader
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from .._checks import checked_dtype, checked_integer, hinting
+from .._checks import checked_dtype, checked_flag, checked_integer, hinting
+from .._device.cuda import check_process, cuda_kernels
+from .._device.machine import Machine
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, importing
+from ._adapter import Adapter, AdapterIterator, importing
 from ._in_flight import InFlight
+from ._resident import (
+    ResidentLoader,
+    as_they_are,
+    checked_resident,
+    new_loader,
+    resident_with_buffers,
+)
 
 _INSTALL = "pip install cupy-cuda12x, or install the package for your CUDA version"
 with importing("cupy", f"CuPy. Run: {_INSTALL}"):
     import cupy
 
-_DTYPES = ("float32", "float16", "uint8")
+_DTYPES = ("float32", "float16", "uint8")  # CuPy has no bfloat16
 
 
 class CupyLoader(Adapter):
@@ -39,8 +49,15 @@ class CupyLoader(Adapter):
     device : int in 0..2**31-1, default 0
         Number of the CUDA device.
     dtype : {"float32", "float16", "uint8"}, default "float32"
-        Data type of the images. Pixels are copied as bytes from pinned memory, and are
-        normalized and cast on the device. Transforms still run on the CPU.
+        Data type of the images. Without `resident`, pixels are copied as bytes from
+        pinned memory, and are normalized and cast on the device. Transforms then run on
+        the CPU.
+    fixed_buffers : bool, default False
+        Whether every batch is written to the same two arrays, which `buffers` returns.
+        It requires `resident`, and batches of one size.
+    resident : bool or "auto", default False
+        Whether the dataset lies in the device's memory, where kernels augment it, as
+        `TorchLoader` describes.
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
         label_dtype, augment, drop_last, shard, threads, prefetch.
@@ -48,9 +65,12 @@ class CupyLoader(Adapter):
     Attributes
     ----------
     loader : Loader
-        Loader that fills the pinned slots with uint8 pixels.
+        Loader that fills the batches. Without `resident`, its pixels are uint8, in
+        pinned slots.
     device : int
         Number of the CUDA device.
+    fixed_buffers, resident : bool
+        The arguments in use.
 
     Raises
     ------
@@ -59,19 +79,27 @@ class CupyLoader(Adapter):
     ValueError
         An argument has a wrong value, as for `Loader`; CuPy finds no such device; or
         `augment` has Python functions.
+    ImportError, RuntimeError, MemoryError
+        `resident` is True, for the reasons that `TorchLoader` names.
 
     Notes
     -----
     Determinism: The batches of `Loader` with the same options have the same values.
     On the device, float32 pixels are the same to the bit.
 
-    Thread safety: Use an iterator in one thread at a time. A new iterator ends the
-    previous one, which raises RuntimeError when it is used again.
+    Thread safety: Use an iterator in one thread at a time. Without `resident`, or with
+    `fixed_buffers`, a new iterator ends the previous one, which raises RuntimeError
+    when it is used again.
 
-    Buffers: Each batch gets new arrays. They belong to the stream that is current when
-    the batch is requested. A request waits until the device has read the batch that
-    came four batches earlier. `close`, and the deletion of the loader, wait until the
-    device has read all batches.
+    Buffers: Each batch gets new arrays, unless `fixed_buffers` is True. They belong to
+    the stream that is current when the batch is requested. Without `resident`, a
+    request waits until the device has read the batch that came four batches earlier.
+    `close`, and the deletion of the loader, then wait until the device has read all
+    batches.
+
+    Resident batches: `TorchLoader` describes them. CuPy does not know which streams use
+    an array. Keep the loader and a batch until all streams except the first have used
+    them.
 
     This adapter is tested with a stand-in for CuPy. It has not been run on a CUDA
     device yet.
@@ -87,17 +115,38 @@ class CupyLoader(Adapter):
         *,
         device: int = 0,
         dtype: str = "float32",
+        fixed_buffers: bool = False,
+        resident: Literal[True, False, "auto"] = False,
         **options: Any,
     ) -> None:
+        resident = checked_resident(resident)
         self.device = _checked_device(device)
-        dtype = checked_dtype("dtype", dtype, _DTYPES)
-        super().__init__(dataset, batch_size=batch_size, dtype=dtype, **options)
-        self._feed = _Feed(self.loader, self.device)
-        self.loader = self._feed.loader
+        self.fixed_buffers = checked_flag("fixed_buffers", fixed_buffers)
+        if self.fixed_buffers and not resident:
+            raise ValueError("fixed_buffers=True requires resident=True")
+        machine = functools.partial(CupyMachine, self.device)
+        kind = functools.partial(new_loader, resident, machine, self.fixed_buffers)
+        options |= {"dtype": checked_dtype("dtype", dtype, _DTYPES)}
+        super().__init__(dataset, kind, batch_size=batch_size, **options)
+        self.resident = isinstance(self.loader, ResidentLoader)
+        if not self.resident:
+            self._feed = _Feed(self.loader, self.device)
+            self.loader = self._feed.loader
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Return an iterator over the images and labels of the next epoch."""
-        return iter(self._feed)
+        if self._feed is not None:
+            return iter(self._feed)
+        return AdapterIterator(self.loader, as_they_are)
+
+    @property
+    def buffers(self) -> tuple[Any, Any]:
+        """Return the two arrays of every batch, as `TorchLoader.buffers` does."""
+        return resident_with_buffers(self.loader, "buffers").buffers
+
+    def fill(self) -> tuple[Any, Any]:
+        """Make the next batch in `buffers`, as `TorchLoader.fill` does."""
+        return resident_with_buffers(self.loader, "fill").fill()
 
     def _array(self, array: Any) -> np.ndarray:
         return cupy.asnumpy(array)
@@ -147,6 +196,80 @@ class _Feed(InFlight):
         return images.astype(self._dtype, copy=False), labels.copy()
 
 
+class CupyMachine(Machine):
+    """The CUDA device with number `device`, whose arrays are CuPy's."""
+
+    def __init__(self, device: int) -> None:
+        self.name, self._device = f"cuda:{device}", device
+
+    def __reduce__(self) -> Any:
+        """Return how to make the machine in another process."""
+        return CupyMachine, (self._device,)
+
+    def check(self) -> None:
+        """Load the kernels, or raise an error."""
+        with self.on_device():
+            self._kernels = cuda_kernels(self._device)
+
+    def on_device(self) -> AbstractContextManager[Any]:
+        """Return a context manager that makes the device the current one."""
+        check_process()
+        return cupy.cuda.Device(self._device)
+
+    def stream(self) -> Any:
+        """Return the device's current stream of CuPy."""
+        return cupy.cuda.get_current_stream(self._device)
+
+    def is_capturing(self) -> bool:
+        """Return whether the current stream captures a graph."""
+        with self.on_device():
+            return bool(self.stream().is_capturing())
+
+    def follow(self, stream: Any, earlier: Any, arrays: tuple[Any, ...]) -> None:
+        """Let `stream` wait for all work of `earlier`.
+
+        CuPy's memory pool does not know that `stream` uses the arrays too.
+        """
+        with self.on_device():  # the event is made there
+            stream.wait_event(earlier.record())
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """Return an array for use on the current stream."""
+        return cupy.empty(shape, dtype)
+
+    def address(self, array: Any) -> int:
+        """Return the address of the first byte of an array."""
+        return int(array.data.ptr)
+
+    def write(self, array: Any, begin: int, data: np.ndarray) -> None:
+        """Copy uint8 `data` to a uint8 array from `begin` on. The host waits."""
+        array[begin : begin + len(data)].set(data)
+        self.stream().synchronize()
+
+    def read(self, array: Any) -> np.ndarray:
+        """Return a uint8 array as an array of the host, after all work."""
+        cupy.cuda.Device(self._device).synchronize()
+        return cupy.asnumpy(array)
+
+    def free_nbytes(self) -> tuple[int, int]:
+        """Return the free and all bytes of the device's memory."""
+        return cupy.cuda.runtime.memGetInfo()
+
+    def launch(
+        self,
+        name: str,
+        stream: Any,
+        n_blocks: int,
+        n_threads: int,
+        shared_nbytes: int,
+        *arguments: int,
+    ) -> None:
+        """Launch a kernel, whose arguments have 64 bits each."""
+        self._kernels.launch(
+            name, stream.ptr, n_blocks, n_threads, shared_nbytes, *arguments
+        )
+
+
 def _checked_device(device: int) -> int:
     device = checked_integer("device", device, 0, 2**31 - 1)
     n_devices, reason = 0, ""
@@ -155,6 +278,7 @@ def _checked_device(device: int) -> int:
     except cupy.cuda.runtime.CUDARuntimeError as error:
         reason = f" ({error})"
     if device >= n_devices:
+        check_process()  # CuPy finds no device in a forked child
         devices = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
         raise ValueError(
             f"device {device} is not available: CuPy finds {devices}{reason}.\n"

@@ -6,18 +6,26 @@ from fmnist_fast.frameworks.torch import TorchLoader
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .._checks import checked_flag, hinting
+from .._device.machine import Machine
 from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, AdapterIterator, importing
 from ._passes import MAX_WORKERS, Passes
-from ._resident import ResidentLoader
+from ._resident import (
+    ResidentLoader,
+    as_they_are,
+    checked_resident,
+    new_loader,
+    resident_with_buffers,
+)
 
 with importing("torch", "PyTorch. Run: pip install torch"):
     import torch
@@ -57,13 +65,18 @@ class TorchLoader(Adapter, IterableDataset):
         float32 (n, classes).
     fixed_buffers : bool, default False
         Whether every batch is written to the same two tensors, as a captured CUDA graph
-        requires. It requires a CUDA device and batches of one size: pass `drop_last`,
-        or a batch size that divides the number of images. Copy a batch to keep it.
-    resident : bool, default False
-        Whether the kernels of devices fill the batches, with the same bytes. It
-        requires device "cpu" so far, where they run as plain C: slow, and meant for
-        tests and debugging. It excludes `shuffle_block`, functions in `augment`, and
-        images that are too large for the shared memory of a device.
+        requires. It requires a CUDA device or `resident`, and batches of one size: pass
+        `drop_last`, or a batch size that divides the number of images. Copy a batch to
+        keep it. With `resident`, `fill` makes the next batch.
+    resident : bool or "auto", default False
+        Whether the dataset lies in the memory of the device, where kernels make the
+        batches, with the same bytes and without the CPU. It requires a CUDA device of
+        NVIDIA and ``pip install "fmnist_fast[cuda]"``. With device "cpu", the kernels
+        run as plain C: slow, and meant for tests and debugging. It excludes
+        `shuffle_block`, functions in `augment`, and images that are too large for the
+        shared memory of a device. `threads` and `prefetch` have no effect. "auto" is
+        True if the dataset takes less than a quarter of the device's free memory and
+        nothing forbids it. It has not been run on a device yet.
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
         augment, drop_last, shard, threads, prefetch.
@@ -71,11 +84,12 @@ class TorchLoader(Adapter, IterableDataset):
     Attributes
     ----------
     loader : Loader
-        Loader that fills the batches. For a CUDA device, its pixels are uint8.
+        Loader that fills the batches. Its pixels are uint8 for a CUDA device without
+        `resident`.
     device : torch.device
         Device of the tensors, with its index.
     channels_last, fixed_buffers, resident : bool
-        The arguments as given.
+        The arguments in use.
 
     Raises
     ------
@@ -85,6 +99,13 @@ class TorchLoader(Adapter, IterableDataset):
         An argument has a wrong value, as for `Loader`; PyTorch finds no such device; or
         two arguments can't be combined. A CUDA device excludes Python functions in
         `augment`.
+    ImportError
+        `resident` is True, and a package for CUDA devices is missing.
+    RuntimeError
+        `resident` is True, and the driver or the device can't run the kernels, or this
+        is a forked child of a process that has used CUDA.
+    MemoryError
+        `resident` is True, and the dataset does not fit into the device's memory.
 
     Notes
     -----
@@ -92,17 +113,25 @@ class TorchLoader(Adapter, IterableDataset):
     They depend on `seed`, and ``torch.manual_seed`` has no effect on them. On a CUDA
     device, float32 pixels are the same to the bit.
 
-    Thread safety: Use an iterator in one thread at a time. On the CPU, several
-    iterators of a loader may be in use at once, and each has a different epoch. For a
-    CUDA device, a new iterator ends the previous one, which raises RuntimeError when it
-    is used again.
+    Thread safety: Use an iterator in one thread at a time. Several iterators of a
+    loader may be in use at once, and each has a different epoch. With `fixed_buffers`,
+    and for a CUDA device without `resident`, a new iterator ends the previous one,
+    which raises RuntimeError when it is used again.
 
     Buffers: A tensor on the CPU is valid as long as anything refers to it, and its
     memory is reused after that. On a CUDA device, each batch gets new tensors unless
     `fixed_buffers` is True. They belong to the stream that is current when the batch is
-    requested. A request waits until the device has read the batch that came four
-    batches earlier. `close`, and the deletion of the loader, wait until the device has
-    read all batches.
+    requested. Without `resident`, a request waits until the device has read the batch
+    that came four batches earlier, and `close`, and the deletion of the loader, wait
+    until the device has read all batches.
+
+    Resident batches: All loaders of a process and device share one copy of the dataset,
+    which is freed with the last of them. It does not follow later changes of the
+    dataset's arrays. A launch makes a chunk of about 8,192 rows, and batches are slices
+    of it. They are yours, but a batch that is kept also keeps its chunk. A request
+    never waits for the device. When another stream is current than before, it waits for
+    the work of the earlier one. While another thread captures a CUDA graph, PyTorch may
+    refuse the memory of the next chunk.
 
     Workers: In a DataLoader with ``batch_size=None`` and several workers, each worker
     yields its part of every batch. The DataLoader then yields more batches than the
@@ -127,36 +156,34 @@ class TorchLoader(Adapter, IterableDataset):
         dtype: str | torch.dtype = "float32",
         label_dtype: str | torch.dtype = "int64",
         fixed_buffers: bool = False,
-        resident: bool = False,
+        resident: Literal[True, False, "auto"] = False,
         **options: Any,
     ) -> None:
-        self.resident = checked_flag("resident", resident)
-        self.device = _checked_device(device, self.resident)
+        resident = checked_resident(resident)
+        self.device = _checked_device(device, resident)
         self.channels_last = checked_flag("channels_last", channels_last)
         self.fixed_buffers = checked_flag("fixed_buffers", fixed_buffers)
         if self.channels_last:
-            if options.get("layout", "NCHW") != "NCHW":
-                raise ValueError(
-                    "channels_last=True requires layout='NCHW', got "
-                    f"{options['layout']!r}"
-                )
-            options["layout"] = "NHWC"
-        if self.fixed_buffers and self.device.type != "cuda":
-            raise ValueError(
-                "fixed_buffers=True requires a CUDA device, got device "
-                f"{str(self.device)!r}"
-            )
+            options["layout"] = _channels_last_layout(options.get("layout", "NCHW"))
+        machine = functools.partial(_machine, self.device, self.channels_last)
+        kind = functools.partial(new_loader, resident, machine, self.fixed_buffers)
         options |= {"dtype": dtype, "label_dtype": label_dtype}
-        kind = ResidentLoader if self.resident else Loader
         super().__init__(dataset, kind, batch_size=batch_size, **options)
+        self.resident = isinstance(self.loader, ResidentLoader)
         self._is_part = False  # whether `loader` has a DataLoader worker's part
         self._newest: AdapterIterator | None = None  # only in a worker
         self._passes = Passes()
-        if self.device.type == "cuda":
+        self._buffers: Batch | None = None  # of `fill`
+        if self.device.type == "cuda" and not self.resident:
             from .cuda import CudaFeed
 
             self._feed = CudaFeed(self.loader, self.device, self.fixed_buffers)
             self.loader = self._feed.loader
+        elif self.fixed_buffers and not self.resident:
+            raise ValueError(
+                "fixed_buffers=True requires a CUDA device or resident=True, got "
+                f"device {str(self.device)!r}"
+            )
 
     @property
     def sampler(self) -> Sampler[int]:
@@ -174,12 +201,43 @@ class TorchLoader(Adapter, IterableDataset):
             self._newest = iterator
         return iterator
 
-    def _tensors(self, batches: Iterable[Any]) -> Generator[Batch]:
-        """Return a generator of the batches as tensors."""
-        if self._feed is None:
-            tensors = _on_cpu(batches, self.loader.dtype)
-        else:
+    @property
+    def buffers(self) -> Batch:
+        """Return the two tensors of every batch: images and labels.
+
+        Raises
+        ------
+        AttributeError
+            The loader has not `resident` and `fixed_buffers`.
+        """
+        if self._buffers is None:
+            loader = resident_with_buffers(self.loader, "buffers")
+            self._buffers = next(iter(self._tensors([loader.buffers])))
+        return self._buffers
+
+    def fill(self) -> Batch:
+        """Make the next batch in `buffers`, and return them.
+
+        The kernels run on the current stream, and the position is on the device. So a
+        CUDA graph can capture this call. Each replay then makes the next batch, and
+        goes on into the next epoch. The loader must live as long as the graph.
+
+        Raises
+        ------
+        AttributeError
+            The loader has not `resident` and `fixed_buffers`.
+        """
+        resident_with_buffers(self.loader, "fill").fill()
+        return self.buffers
+
+    def _tensors(self, batches: Iterable[Any]) -> Iterable[Batch]:
+        """Return the batches as tensors."""
+        if self._feed is not None:
             tensors = self._feed.sent(batches)
+        elif self.device.type == "cuda":
+            return as_they_are(batches)
+        else:
+            tensors = _on_cpu(batches, self.loader.dtype)
         if self.channels_last:
             return ((x.permute(0, 3, 1, 2), y) for x, y in tensors)
         return tensors
@@ -198,6 +256,11 @@ class TorchLoader(Adapter, IterableDataset):
                 "a TorchLoader for a CUDA device can't run in a worker of a "
                 "DataLoader.\nIterate over it without a DataLoader, or pass "
                 "device='cpu'."
+            )
+        if self.fixed_buffers:
+            raise RuntimeError(
+                "a TorchLoader with fixed_buffers=True can't run in a worker of a "
+                "DataLoader, which sends batches later.\nPass fixed_buffers=False."
             )
         if info.num_workers > MAX_WORKERS:
             raise ValueError(
@@ -236,7 +299,7 @@ class TorchLoader(Adapter, IterableDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes of a copy, which has a loader of its own."""
-        own = {"_newest": None, "_passes": copy.copy(self._passes)}
+        own = {"_newest": None, "_buffers": None, "_passes": copy.copy(self._passes)}
         return super().__getstate__() | own
 
     def _array(self, array: Any) -> np.ndarray:
@@ -274,10 +337,14 @@ class _SequentialSampler(_EpochSampler, SequentialSampler):
     """Sampler of a loader without `shuffle`, which Lightning's overfitting requires."""
 
 
-def _checked_device(device: str | torch.device, resident: bool) -> torch.device:
+def _checked_device(
+    device: str | torch.device, resident: Literal[True, False, "auto"]
+) -> torch.device:
     checked = None
     with suppress(RuntimeError, TypeError):
         checked = torch.device(device)
+    if resident is True and checked is not None:
+        _check_nvidia(checked)
     if checked is None or checked.type not in ("cpu", "cuda"):
         raise ValueError(
             f"device must be 'cpu', 'cuda' or 'cuda:N', got {device!r}.\n"
@@ -285,22 +352,50 @@ def _checked_device(device: str | torch.device, resident: bool) -> torch.device:
         )
     if checked.type == "cpu":
         return checked
-    if resident:
-        raise ValueError(
-            f"resident=True requires device='cpu' so far, got {str(checked)!r}.\n"
-            "With resident=False, batches are copied to the device."
-        )
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = checked.index
     if index is None:
         index = torch.cuda.current_device() if n_devices else 0
     if index >= n_devices:
+        from .._device.cuda import check_process
+
+        check_process()  # PyTorch finds no device in a forked child
         devices = f"only {n_devices} CUDA devices" if n_devices else "no CUDA device"
         raise ValueError(
             f"device {str(device)!r} is not available: PyTorch {torch.__version__} "
             f"finds {devices}.\nPass a device that it finds, or device='cpu'."
         )
     return torch.device("cuda", index)
+
+
+def _channels_last_layout(layout: Any) -> str:
+    """Return the layout in memory of NCHW tensors in the format channels_last."""
+    if layout != "NCHW":
+        raise ValueError(f"channels_last=True requires layout='NCHW', got {layout!r}")
+    return "NHWC"
+
+
+def _check_nvidia(device: torch.device) -> None:
+    """Raise ValueError for a device whose maker is not NVIDIA, except the CPU."""
+    others = {"mps": "Apple's Metal (MPS)", "xpu": "Intel (XPU)"}
+    maker = others.get(device.type)
+    if device.type == "cuda" and torch.version.hip is not None:
+        maker = f"AMD (ROCm {torch.version.hip})"
+    if maker is not None:
+        raise ValueError(
+            "resident=True requires a CUDA device of NVIDIA, or device='cpu', got "
+            f"{str(device)!r} of {maker}.\nPass resident=False."
+        )
+
+
+def _machine(device: torch.device, channels_last: bool) -> Machine:
+    """Return the machine that makes batches on a device."""
+    if device.type == "cpu":
+        return Machine()
+    _check_nvidia(device)
+    from .cuda import TorchMachine
+
+    return TorchMachine(device, channels_last)
 
 
 def _on_cpu(batches: Iterable[Any], dtype: str) -> Generator[Batch]:

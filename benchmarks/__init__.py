@@ -1,8 +1,8 @@
-"""Benchmarks of the parts, a comparison with other loaders, and the feeding of a GPU.
+"""Benchmarks of the parts, a comparison with other loaders, and what a GPU does.
 
     pytest benchmarks            # micro/: the bench_*.py files
     python -m benchmarks         # comparison/: other loaders
-    python -m benchmarks --gpu   # gpu_*.py: how well a CUDA device is fed
+    python -m benchmarks.gpu     # gpu/: what the loaders do on a CUDA device
 
 In the comparison, `work.py` says what to do with `data.py`. Each file in
 `comparison/contenders/` says how one library does it. Each contender runs in a process

@@ -1,7 +1,7 @@
 """Compare with other loaders on this machine: ``python -m benchmarks``.
 
-Exit codes: 0 success; 1 error; 2 wrong command line, or no CUDA device for --gpu; 130
-Ctrl-C; 141 the reader of the output has closed it.
+Exit codes: 0 success; 1 error; 2 wrong command line; 130 Ctrl-C; 141 the reader of the
+output has closed it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .comparison.comparison import Comparison, Options
 from .comparison.goals import judge
 from .comparison.tables import ratio_text, summary, work_title
 from .files import merge_json, read_figures
+from .gpu.lines import read_lines
 from .work import QUICK, WORKS
 
 PROGRAM = "python -m benchmarks"
@@ -57,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
   python -m benchmarks -o result.json           everything: about 20 minutes
   python -m benchmarks --only numpy dali --works plain crop_flip
   python -m benchmarks --scaling                threads, batch sizes, sides, numbers
-  python -m benchmarks --gpu                    how well a CUDA device is fed
+  python -m benchmarks.gpu                      what the loaders do on a CUDA device
   python -m benchmarks --training               accuracy of the examples
   python -m benchmarks --publish                tables and charts of the docs
 
@@ -121,13 +122,8 @@ def add_others(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--training",
         nargs="*",
-        choices=["accuracy", "speed", "gain"],
+        choices=["accuracy", "speed", "gain", "speedrun"],
         help="measure the examples that train instead; default: all parts",
-    )
-    parser.add_argument(
-        "--gpu",
-        action="store_true",
-        help="measure the feeding of a CUDA device instead",
     )
     parser.add_argument(
         "--images",
@@ -165,12 +161,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.publish:
         from .publish import publish
 
-        publish(read_figures(Path(arguments.publish)), TREE)
+        path = Path(arguments.publish)
+        gpu = read_lines(path.with_name("gpu.jsonl"))
+        publish(read_figures(path) | {"gpu": gpu}, TREE)
         return 0
     if arguments.output:
         read_figures(Path(arguments.output))  # an error now, not after measuring
-    if arguments.gpu:
-        return _feed_gpu(arguments)
     if arguments.scaling:
         from .comparison.scaling import measure
 
@@ -185,20 +181,6 @@ def run(arguments: argparse.Namespace) -> int:
         merge_json(Path(arguments.output), key, result)
         print(f"Written to {arguments.output}")
     return 0
-
-
-def _feed_gpu(arguments: argparse.Namespace) -> int:
-    """Run gpu_feed.py, which needs PyTorch in this environment."""
-    try:
-        from .gpu_feed import main
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError("--gpu requires PyTorch. Run pip install torch.") from None
-    words = ["--quick"] if arguments.quick else []
-    words += ["--rounds", str(arguments.rounds)] if arguments.rounds else []
-    words += ["--json", arguments.output] if arguments.output else []
-    return main(words)
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> dict:

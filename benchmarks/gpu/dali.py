@@ -1,4 +1,4 @@
-"""NVIDIA DALI as a source of batches for gpu_feed.py.
+"""NVIDIA DALI as a contender.
 
 It uses the pipeline of contenders/dali.py and DALI's iterator for PyTorch. On a CUDA
 device, DALI does all work there except gathering the rows.
@@ -10,29 +10,25 @@ import numpy as np
 import torch
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from .comparison.contenders import dali
-from .comparison.contenders.numpy import prepared
-from .data import Data
-from .usage import usable_cores
-from .work import Work
+from ..comparison.contenders import dali
+from ..comparison.contenders.numpy import prepared
+from ..data import Data
+from ..usage import usable_cores
+from ..work import Work
 
 
-class Source:
+class Contender:
     """Batches of bytes by external_source, transformed by crop_mirror_normalize.
 
     This process gathers the rows. Other processes (parallel=True) took longer in most
     cases. An epoch must run to its end, because DALI can't leave it.
     """
 
-    name = "dali"
-    workers = usable_cores()
-
-    def __init__(self, dataset, device, batch_size, dtype, augment):
+    def __init__(self, dataset, device, batch_size, augment):
         self._device = torch.device(device)
         on_gpu = self._device.type == "cuda"
         transforms = ("crop", "flip") if augment else ()
-        dtype = str(dtype).removeprefix("torch.")
-        work = Work(self.name, self.name, batch_size, dtype, transforms)
+        work = Work("dali", "DALI", batch_size, augment=transforms)
         moments = {"mean": dataset.mean, "std": dataset.std}
         data = Data(dataset.images, dataset.labels, None, **moments)
         labels = data.labels.astype(np.int64)
@@ -42,7 +38,7 @@ class Source:
             work,
             on_gpu,
             batch_size=batch_size,
-            num_threads=self.workers,
+            num_threads=usable_cores(),
             device_id=self._index() if on_gpu else None,
             prefetch_queue_depth=4,
         )

@@ -1,17 +1,16 @@
-"""FFCV as a source of batches for gpu_feed.py.
+"""FFCV as a contender.
 
 It has the settings that FFCV's documentation recommends for a GPU. The file is in the
 system's page cache. Pixels are sent as bytes from pinned memory and normalized on the
 device. Crop and flip are compiled for the CPU.
 
 FFCV fills the memory of five batches in turn, and relies on a loop that sometimes waits
-for the device. The loops of gpu_feed.py never do, so `Copies` protects the memory.
+for the device. The loops here never do, so `Copies` protects the memory.
 """
 
 import contextlib
 import dataclasses
 import io
-import multiprocessing
 import queue
 import tempfile
 from collections import deque
@@ -26,19 +25,16 @@ from ffcv.pipeline.allocation_query import AllocationQuery
 from ffcv.pipeline.operation import Operation
 from ffcv.transforms import Squeeze, ToTensor
 
-from . import work as works
-from .comparison.contenders.ffcv import CropFlip, beton
-from .data import Data
-from .usage import usable_cores
+from .. import work as works
+from ..comparison.contenders.ffcv import CropFlip, beton
+from ..data import Data
+from ..usage import usable_cores
 
 
-class Source:
-    """Batches of FFCV's Loader; its threads are the `workers`."""
+class Contender:
+    """Batches of FFCV's Loader, with a thread for each core."""
 
-    name = "ffcv"
-    workers = usable_cores()
-
-    def __init__(self, dataset, device, batch_size, dtype, augment):
+    def __init__(self, dataset, device, batch_size, augment):
         with contextlib.ExitStack() as stack:
             # FFCV changes PyTorch's number of threads.
             stack.callback(torch.set_num_threads, torch.get_num_threads())
@@ -47,17 +43,23 @@ class Source:
             data = Data(dataset.images, dataset.labels, folder, **moments)
             self._copies = Copies(torch.device(device))
             crop = [CropFlip()] if augment else []
-            finish = [] if dtype == torch.uint8 else [Normalize(data, device)]
             send = (ToTensor, self._copies.to_device)
+            with contextlib.redirect_stderr(io.StringIO()):  # hides a progress bar
+                file = beton(data, works.PADDING if augment else 0)
             self._loader = Loader(
-                str(written(data, works.PADDING if augment else 0)),
+                str(file),
                 batch_size,
                 order=ffcv.loader.OrderOption.RANDOM,
-                num_workers=self.workers,
+                num_workers=usable_cores(),
                 os_cache=True,
                 drop_last=False,
                 pipelines={
-                    "image": [NDArrayDecoder(), *crop, *(s() for s in send), *finish],
+                    "image": [
+                        NDArrayDecoder(),
+                        *crop,
+                        *(s() for s in send),
+                        Normalize(data, device),
+                    ],
                     "label": [IntDecoder(), *(s() for s in send), Squeeze(1)],
                 },
             )
@@ -80,19 +82,6 @@ class Source:
         """Release the loader, and delete FFCV's file."""
         self._loader = None
         self._resources.close()
-
-
-def written(data, padding):
-    """Write FFCV's file and return its path, after the writing process has ended.
-
-    Its CPU time therefore does not count as that of a worker.
-    """
-    before = set(multiprocessing.active_children())
-    with contextlib.redirect_stderr(io.StringIO()):  # hides a progress bar
-        file = beton(data, padding)
-    for writer in set(multiprocessing.active_children()) - before:
-        writer.join()
-    return file
 
 
 class Copies:

@@ -1,7 +1,8 @@
-"""NVRTC, the compiler of CUDA, from its wheel. It needs no device."""
+"""NVRTC, the compiler of CUDA, by ctypes. It needs no device."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import time
@@ -23,11 +24,18 @@ class CompileError(Exception):
 
 
 def load() -> ctypes.CDLL | None:
-    """Load the newest NVRTC of CUDA 12 and 13, or return None without one."""
+    """Load the newest NVRTC of CUDA 12 and 13, or return None without one.
+
+    It comes from the wheel, or without one from where the system has it.
+    """
     spec = importlib.util.find_spec("nvidia")
     folders = spec.submodule_search_locations if spec else ()
     paths = [p for f in folders for p in Path(f).glob("*/lib/libnvrtc.so.1[23]")]
-    return ctypes.CDLL(str(max(paths, key=lambda path: path.suffix))) if paths else None
+    paths.sort(key=lambda path: path.suffix, reverse=True)
+    for name in (*paths, "libnvrtc.so.13", "libnvrtc.so.12"):
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(str(name))
+    return None
 
 
 def version(nvrtc: ctypes.CDLL) -> str:
@@ -35,6 +43,15 @@ def version(nvrtc: ctypes.CDLL) -> str:
     numbers = ctypes.c_int(), ctypes.c_int()
     _check(nvrtc.nvrtcVersion(*map(ctypes.byref, numbers)))
     return ".".join(str(number.value) for number in numbers)
+
+
+def architectures(nvrtc: ctypes.CDLL) -> list[int]:
+    """Return the numbers of the architectures that it compiles for, such as 90."""
+    n = ctypes.c_int()
+    _check(nvrtc.nvrtcGetNumSupportedArchs(ctypes.byref(n)))
+    numbers = (ctypes.c_int * n.value)()
+    _check(nvrtc.nvrtcGetSupportedArchs(numbers))
+    return list(numbers)
 
 
 def compiled(nvrtc: ctypes.CDLL, source: str, *options: str) -> Compiled:

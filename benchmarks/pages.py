@@ -282,6 +282,27 @@ def _gains(figures: dict) -> str:
     return "\n".join([*lines, "", _wrapped(_measured_training([part]))])
 
 
+def _speedrun(figures: dict) -> str:
+    part = figures["training"]["speedrun"]
+    result = part["figures"]
+    rows = {
+        "threads": result["machine"]["threads"],
+        "accuracy on the test images": f"{_spread(result, 'accuracy')}%",
+        "seconds": _spread(result, "seconds"),
+        "seconds of CPU time": _spread(result, "cpu_seconds"),
+        "seconds to prepare, which do not count": _spread(result, "prepare_seconds"),
+    }
+    lines = [f"| | mean of {result['n_runs']} runs |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join([*lines, "", _wrapped(_measured_training([part]))])
+
+
+def _spread(result: dict, name: str) -> str:
+    """Return a mean with its standard deviation."""
+    deviation = result[f"{name}_deviation"]
+    return f"{result[name]:.2f} ± {deviation:.2f}"
+
+
 def _kernels(figures: dict) -> str:
     result = figures["device_kernels"]
     made = result["architectures"]
@@ -307,6 +328,34 @@ def _kernels(figures: dict) -> str:
         f"Measured by `python tests/helpers/device_kernels.py`. {_machines([result])}"
     )
     return "\n".join([_wrapped(text), "", *lines, "", _wrapped(measured)])
+
+
+def _gpu(figures: dict) -> str:
+    lines = [line for line in figures.get("gpu", ()) if line["device"] != "dry run"]
+    if not lines:
+        return "**The benchmark has not been run on a CUDA device yet.**"
+    results = {
+        (line["section"], line["name"]): line
+        for line in lines
+        if all(line.get(key) == lines[-1].get(key) for key in ("device", "code"))
+    }
+    rows: dict[str, dict[str, str]] = {}
+    for (section, name), line in results.items():
+        if section == "beside" and "ms" in line:
+            contender, _, augment = name.rpartition(" ")
+            rows.setdefault(contender, {})[augment] = f"{line['ms']:.3g}"
+    lines = ["| way | ms of an epoch, plain | with crops and flips |", "|---|---|---|"]
+    for name, ms in rows.items():
+        lines.append(f"| {name} | {ms.get('plain', '')} | {ms.get('crop_flip', '')} |")
+    lines += ["", "| goal | asked | measured |", "|---|---|---|"]
+    for goal in results.get(("summary", "summary"), {}).get("goals", ()):
+        value = goal["measured"]
+        measured = "not measured" if value is None else f"{value:.3g}"
+        lines.append(f"| {goal['goal']} | {goal['asked']} | {measured} |")
+    about = results["machine", "machine"]
+    device = f"{about['device']}, CUDA {about['driver']}, PyTorch {about['torch']}"
+    measured = f"Measured by `python -m benchmarks.gpu`. Device: {device}. "
+    return "\n".join([*lines, "", _wrapped(measured + _machines([{"machine": about}]))])
 
 
 # ---- what these share -------------------------------------------------------------
@@ -368,7 +417,8 @@ BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
     "docs/frameworks.md": {"adapters": _adapters},
     "docs/photos.md": {"photos": _photos},
     "docs/processes.md": {"processes": _processes},
-    "docs/training.md": {"gain": _gains, "training": _training},
+    "docs/speedrun.md": {"speedrun": _speedrun},
+    "docs/training.md": {"gain": _gains, "gpu": _gpu, "training": _training},
 }
 
 

@@ -54,7 +54,8 @@ def publish(figures: dict, tree: Path) -> None:
     figures : dict
         Contents of the file of figures: "comparison" with the results of
         `python -m benchmarks`, "scaling" with those of `--scaling`, "training" with
-        those of `--training`, and "parts" with those of `pytest benchmarks --figures`.
+        those of `--training`, "parts" with those of `pytest benchmarks --figures`, and
+        "gpu" with the lines of `python -m benchmarks.gpu`, if there are any.
     tree : Path
         Folder of the checkout.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import machine
 
@@ -19,7 +22,7 @@ LOADERS = {
     "torchvision": ["train_torch.py", "--loader", "torchvision", "--workers", "2"],
 }
 OTHERS = {"jax": ["train_jax.py"], "sklearn": ["train_sklearn.py"]}
-PARTS = ("accuracy", "speed", "gain")
+PARTS = ("accuracy", "speed", "gain", "speedrun")
 
 
 def measure(parts: Sequence[str], quick: bool) -> dict:
@@ -32,10 +35,16 @@ def measure(parts: Sequence[str], quick: bool) -> dict:
         other load does not change an accuracy. "speed" runs the two loaders of
         train_torch.py one after the other and needs quiet cores. "gain" trains a CNN
         and an MLP behind two loaders in turn (gain.py), and needs quiet cores too.
+        So does "speedrun", which runs speedrun.py on the CPU.
     quick : bool
         Take the options --quick and --synthetic of the programs.
     """
-    measures = {"accuracy": _accuracies, "speed": _speeds, "gain": _gain}
+    measures = {
+        "accuracy": _accuracies,
+        "speed": _speeds,
+        "gain": _gain,
+        "speedrun": _speedrun,
+    }
     return {
         part: {
             "machine": machine.describe(),
@@ -93,6 +102,15 @@ def _gain(quick: bool) -> dict[str, dict]:
     from .gain import measure  # which needs PyTorch and torchvision
 
     return measure(quick)
+
+
+def _speedrun(quick: bool) -> dict[str, Any]:
+    """Return what speedrun.py writes after its runs on the CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "result.json")
+        words = ["speedrun.py", "--device", "cpu", "--json", str(path)]
+        _finish(_start([*words, *(["--quick", "--seeds", "2"] if quick else [])]))
+        return json.loads(path.read_text("utf-8"))
 
 
 def _speed(text: str) -> dict[str, float]:

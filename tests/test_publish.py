@@ -185,12 +185,17 @@ def figures(result, parts):
     }
     speed = {"seconds": 45.0, "waiting": 0.2}
     cnn = {"torchvision": 10.6, "fmnist_fast": 9.2, "saved": 0.13}
+    names = ("accuracy", "seconds", "cpu_seconds", "prepare_seconds")
+    speedrun = {"n_runs": 20, "machine": {"threads": 2}}
+    speedrun |= {name: 90.125 for name in names}
+    speedrun |= {f"{name}_deviation": 0.5 for name in names}
     training = {
         part: {"machine": MACHINE, "quick": False, "figures": values}
         for part, values in {
             "accuracy": accuracies,
             "speed": dict.fromkeys(("fmnist_fast", "torchvision"), speed),
             "gain": {"cnn": cnn, "mlp": cnn | {"torchvision": 18.4, "saved": 0.5}},
+            "speedrun": speedrun,
         }.items()
     }
     names = ("registers", "stack", "spill stores", "spill loads", "shared")
@@ -246,6 +251,9 @@ def test_publish_writes_figures_and_charts(figures, curves, tree, capsys):
     assert "| `train_torch.py --seeds 3` | 93.50 ± 0.20% | 45.0 | 0.2% |" in (
         tree / "docs" / "training.md"
     ).read_text(encoding="utf-8")
+    page = (tree / "docs" / "speedrun.md").read_text(encoding="utf-8")
+    assert "| | mean of 20 runs |" in page and "| threads | 2 |" in page
+    assert "| accuracy on the test images | 90.12 ± 0.50% |" in page
     page = " ".join((tree / "CONTRIBUTING.md").read_text().split())
     assert "has 100 KB. NVRTC 13.0 makes 200 to 200 KB of it" in page
     assert "For 28x28 pixels, these are 2.8 KB for crops, 9.0 KB for blurs." in page
@@ -254,6 +262,33 @@ def test_publish_writes_figures_and_charts(figures, curves, tree, capsys):
     )
     publish.publish(figures, tree)  # again, and without curves
     assert (tree / "README.md").read_text() == readme
+
+
+def test_the_newest_device_is_on_the_page():
+    nothing = "**The benchmark has not been run on a CUDA device yet.**"
+    dry = {"section": "beside", "name": "a plain", "ms": 7, "device": "dry run"}
+    block = pages.BLOCKS["docs/training.md"]["gpu"]
+    assert block({}) == block({"gpu": [dry]}) == nothing
+    goals = [
+        {"goal": "a", "asked": "at most 0", "measured": 0},
+        {"goal": "b", "asked": "at least 9", "measured": None},
+    ]
+    versions = MACHINE | {"driver": "13.0", "torch": "2.11"}
+    lines = [dry, dry | {"device": "OLD"}]
+    for section, figures in (
+        ("beside", {"name": "whole epoch plain", "ms": 1.234}),
+        ("beside", {"name": "whole epoch crop_flip", "ms": 0.5}),
+        ("beside", {"name": "dali plain", "skipped": "x"}),
+        ("machine", {"name": "machine", **versions}),
+        ("summary", {"name": "summary", "goals": goals}),
+    ):
+        lines.append({"section": section, **figures, "device": "NVIDIA H100"})
+    text = block({"gpu": lines})
+    assert "| whole epoch | 1.23 | 0.5 |" in text and "| a | at most 0 | 0 |" in text
+    assert "| b | at least 9 | not measured |" in text and "| dali" not in text
+    assert "Device: NVIDIA H100, CUDA 13.0, PyTorch 2.11." in " ".join(text.split())
+    assert "OLD" not in text
+    assert "| whole epoch | 1.23 | 0.5 |" in block({"gpu": lines[:-1]})  # it was ended
 
 
 def test_publish_needs_all_figures_and_blocks(figures, tree):

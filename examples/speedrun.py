@@ -136,7 +136,7 @@ RECIPES = {
         augment=[ff.RandomCrop(28, padding=1), ff.RandomHorizontalFlip()],
         resident=True,
         batch_size=500,
-        epochs=12,
+        epochs=8,
         rate=0.1,
         muon_rate=0.05,
     ),

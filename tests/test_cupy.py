@@ -46,6 +46,10 @@ def test_bad_arguments(small, device, make):
         make(small, dtype="bfloat16")
     with pytest.raises(ValueError, match="batch_size must be in"):
         make(small, 0)
+    with pytest.raises(
+        ValueError, match=r"^fixed_buffers=True requires resident=True, got False$"
+    ):
+        make(small, fixed_buffers=True)
     with pytest.raises(TypeError, match=r"^CupyLoader\(\) got .* mean 'batch_size'"):
         make(small, batchsize=64)
     with pytest.raises(ValueError, match=r"(?s)have Python functions .* training"):

@@ -4,6 +4,7 @@ Machines here are this process, with the streams and the errors of a device.
 """
 
 import contextlib
+import copy
 import gc
 import itertools
 import os
@@ -16,6 +17,7 @@ import pytest
 from helpers.against_reference import dataset_of, same
 
 import fmnist_fast as ff
+from fmnist_fast._core import LAUNCH_NBYTES, launch_place
 from fmnist_fast._device import batches, pixels
 from fmnist_fast._device.machine import Machine
 from fmnist_fast.frameworks._resident import FixedBuffersLoader, ResidentLoader
@@ -176,11 +178,10 @@ def test_a_capture_of_fill_follows_nothing(odd, device):
     device.current, n = "graph", len(device.followed)
     assert same([loader.fill()], want[:1])
     assert device.streams[-3:] == ["graph"] * 3 and len(device.followed) == n
-    for call in (loader.state_dict, lambda: loader.epoch, lambda: iter(loader)):
+    calls = loader.state_dict, lambda: loader.epoch, lambda: iter(loader)
+    for call in (*calls, lambda: loader.set_epoch(1), lambda: copy.copy(loader)):
         with pytest.raises(RuntimeError, match="can't be read while the stream capt"):
             call()
-    with pytest.raises(RuntimeError, match=r"(?s)can't be (set|read) while the stream"):
-        loader.set_epoch(1)
     device.captures, device.current = False, "a"
     assert loader.state_dict()["position"] == 50
     assert same([loader.fill()], want[1:2])
@@ -384,3 +385,8 @@ def test_a_forked_child(odd):
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert len(list(iterator)) == 10
+
+
+def test_a_launch_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=rf"launch must have {LAUNCH_NBYTES} bytes, g"):
+        launch_place(np.zeros(LAUNCH_NBYTES - 1, np.uint8))

@@ -6,6 +6,7 @@ The stand-in is tests/helpers/fake_driver.c. No device is needed.
 import json
 import re
 import sys
+from enum import IntEnum
 from types import SimpleNamespace
 
 import pytest
@@ -342,3 +343,10 @@ new = set(sys.modules) - before
 assert not [name for name in new if name.partition(".")[0] == "cuda"]
 """)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_failed_call_of_the_driver_is_an_error():
+    code = IntEnum("CUresult", {"CUDA_SUCCESS": 0, "CUDA_ERROR_INVALID_VALUE": 1})
+    cuda._check((code.CUDA_SUCCESS,))
+    with pytest.raises(RuntimeError, match=r"^CUDA_ERROR_INVALID_VALUE$"):
+        cuda._check((code.CUDA_ERROR_INVALID_VALUE,))

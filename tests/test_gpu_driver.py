@@ -63,3 +63,9 @@ def test_batches_without_cuda_core_have_their_bytes(folder, missing, tmp_path):
     assert launcher == ["benchmarks.gpu.driver"] * 2 and version == "13.0"
     assert n_bytes > 64 * 784 * 4 and n_differing == 0 and n_launches >= 3
     assert wrong == "cuLaunchKernelEx failed: CUDA_ERROR 1"
+
+
+def test_an_error_of_nvrtc_is_an_error():
+    nvrtc._check(0)
+    with pytest.raises(RuntimeError, match=r"^NVRTC failed with code 5$"):
+        nvrtc._check(5)

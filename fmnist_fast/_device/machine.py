@@ -70,14 +70,11 @@ class Machine:
         begins = range(0, len(labels), rows)
         return ((images[i : i + rows], labels[i : i + rows]) for i in begins)
 
-    def launch(
-        self,
-        name: str,
-        stream: Any,
-        n_blocks: int,
-        n_threads: int,
-        shared_nbytes: int,
-        *arguments: int,
-    ) -> None:
-        """Launch kernel ``fm_kernels_<name>``, whose arguments have 64 bits each."""
+    def launch(self, name: str, stream: Any, *numbers: int) -> None:
+        """Launch kernel ``fm_kernels_<name>``.
+
+        `numbers` are the thread blocks, the threads and the bytes of shared memory of a
+        thread block, and the arguments, which have 64 bits each.
+        """
+        n_blocks, _, shared_nbytes, *arguments = numbers
         launch_on_host(name, n_blocks, shared_nbytes, *arguments)

@@ -131,11 +131,6 @@ class FixedBuffersLoader(ResidentLoader):
         epoch, position = place
         begin = place if self._n_batches(position) else (epoch + 1, 0)
         checked_integer("epoch", begin[0], 0, MAX_EPOCH)
-        if self._machine.is_capturing():
-            raise RuntimeError(
-                "the epoch can't be set while the stream captures a CUDA graph.\n"
-                "Set it before the capture, or between replays."
-            )
         with self._machine.on_device():
             self._filler.begin(self.seed if seed is None else seed, *begin)
         self._begin = begin

@@ -200,16 +200,7 @@ class TorchMachine(Machine):
             images = images.permute(0, 3, 1, 2)
         return zip(torch.split(images, rows), torch.split(labels, rows))
 
-    def launch(
-        self,
-        name: str,
-        stream: Any,
-        n_blocks: int,
-        n_threads: int,
-        shared_nbytes: int,
-        *arguments: int,
-    ) -> None:
-        """Launch a kernel, whose arguments have 64 bits each."""
+    def launch(self, name: str, stream: Any, *numbers: int) -> None:
+        """Launch a kernel; see `Machine`."""
         assert self._kernels is not None  # since `check`
-        sizes = n_blocks, n_threads, shared_nbytes
-        self._kernels.launch(name, stream.cuda_stream, *sizes, *arguments)
+        self._kernels.launch(name, stream.cuda_stream, *numbers)

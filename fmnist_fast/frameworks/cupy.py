@@ -122,14 +122,16 @@ class CupyLoader(Adapter):
         resident = checked_resident(resident)
         self.device = _checked_device(device)
         self.fixed_buffers = checked_flag("fixed_buffers", fixed_buffers)
-        if self.fixed_buffers and not resident:
-            raise ValueError("fixed_buffers=True requires resident=True")
         machine = functools.partial(CupyMachine, self.device)
         kind = functools.partial(new_loader, resident, machine, self.fixed_buffers)
         options |= {"dtype": checked_dtype("dtype", dtype, _DTYPES)}
         super().__init__(dataset, kind, batch_size=batch_size, **options)
         self.resident = isinstance(self.loader, ResidentLoader)
         if not self.resident:
+            if self.fixed_buffers:
+                raise ValueError(
+                    f"fixed_buffers=True requires resident=True, got {resident!r}"
+                )
             self._feed = _Feed(self.loader, self.device)
             self.loader = self._feed.loader
 
@@ -255,19 +257,9 @@ class CupyMachine(Machine):
         """Return the free and all bytes of the device's memory."""
         return cupy.cuda.runtime.memGetInfo()
 
-    def launch(
-        self,
-        name: str,
-        stream: Any,
-        n_blocks: int,
-        n_threads: int,
-        shared_nbytes: int,
-        *arguments: int,
-    ) -> None:
-        """Launch a kernel, whose arguments have 64 bits each."""
-        self._kernels.launch(
-            name, stream.ptr, n_blocks, n_threads, shared_nbytes, *arguments
-        )
+    def launch(self, name: str, stream: Any, *numbers: int) -> None:
+        """Launch a kernel; see `Machine`."""
+        self._kernels.launch(name, stream.ptr, *numbers)
 
 
 def _checked_device(device: int) -> int:

@@ -122,6 +122,17 @@ def test_chunks_of_labels_for_many_classes(odd, monkeypatch):
     assert same(list(loader), list(ff.Loader(dataset, **options)))
 
 
+def test_large_batches_of_a_chunk_are_planned_in_parts(odd, monkeypatch, device):
+    """Each part begins where the one before has ended."""
+    monkeypatch.setattr(batches, "_MAX_NBYTES", 8_000)
+    options = OPTIONS | {"batch_size": 200, "augment": [ff.MixUp()]}
+    options["label_dtype"] = "onehot"
+    loader = ResidentLoader(odd, machine=device, **options)
+    assert 1 < loader._pipeline.filler._most_planned < 200
+    assert same(list(loader), list(ff.Loader(odd, **options)))
+    assert len(device.streams) > 3 * 3  # more than start, plan and fill of each batch
+
+
 # ---- streams ------------------------------------------------------------------------
 
 

@@ -143,20 +143,21 @@ class Suggesting:
                 raise
 
 
-def hinting(*receivers: Callable[..., Any]) -> Callable[[Function], Function]:
+def hinting(
+    *receivers: Callable[..., Any], name: str = ""
+) -> Callable[[Function], Function]:
     """Return a decorator for a function that explains arguments which don't fit.
 
     The end of the TypeError has an equivalent or the nearest keyword, or the keywords
     if too many arguments have no name. `receivers` are functions that get the
-    ``**options`` of a method. The signature stays the same.
+    ``**options`` of a method. Messages call the function `name`, by default its own
+    with that of its class. The signature stays the same.
     """
 
     def decorate(function: Function) -> Function:
         calls = (function, *receivers)
-        known = list(
-            dict.fromkeys(name for call in calls for name in _keywords_of(call))
-        )
-        owner = function.__qualname__.rpartition("<locals>.")[2]
+        known = list(dict.fromkeys(key for call in calls for key in _keywords_of(call)))
+        owner = name or function.__qualname__.rpartition("<locals>.")[2]
         n_unnamed, n_self = function.__code__.co_argcount, int("." in owner)
         owner = owner.removesuffix(".__init__")
 

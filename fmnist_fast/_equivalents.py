@@ -14,7 +14,10 @@ from typing import Any
 _THREADS = "Native threads fill the batches: pass threads=2, or leave it out."
 _SHUFFLE = "Pass shuffle=True to Loader, which shuffles all rows in each epoch."
 _SELECT = "Pass a dataset of the rows, in their order: dataset.select(rows)."
+_ORDER = "Pass the rows to Loader: order=rows, or order=function of the epoch."
+_WEIGHTS = "Pass weights to Loader: Loader(dataset, weights=weights)."
 _LOOP = "It isn't needed. Each loop over a loader is the next epoch."
+_REPEAT = f"{_LOOP}\nFor several augmentations of each row, pass repeats=k."
 _MEMORY = "It isn't needed. The images are in memory or memory-mapped."
 _AUGMENT = "Pass transforms to the loader: Loader(dataset, augment=[...])."
 _SPLIT = 'Pass the split by name: load("train") or load("test").'
@@ -77,9 +80,11 @@ _NAMES = {
     "Subset": "Use dataset.select(rows).",
     "ConcatDataset concatenate concatenate_datasets": "Use dataset.concatenate(other).",
     "random_split train_test_split": "Use dataset.split(0.9, seed=0).",
+    "KFold StratifiedKFold": "Use dataset.kfold(5, stratify=True).",
     "RandomSampler": _SHUFFLE,
-    "SequentialSampler BatchSampler": "Loader does this by default.",
-    "SubsetRandomSampler WeightedRandomSampler Sampler": _SELECT,
+    "SequentialSampler": "Loader does this by default.",
+    "WeightedRandomSampler": _WEIGHTS,
+    "Sampler SubsetRandomSampler BatchSampler": _ORDER,
     "DistributedSampler": 'Pass shard="env" to Loader.',
     "FashionMNIST fashion_mnist datasets": _LOAD_BOTH,
     "load_data load_mnist load_dataset": _LOAD_BOTH,
@@ -137,10 +142,12 @@ _LOADER = {
     ),
     "collate_fn collate": "It isn't needed. Batches are arrays already.\n"
     "A function(images, labels, rng) at the end of augment=[...] can change them.",
-    "sampler batch_sampler indices index_sampler": (
-        f"Pass shuffle=True, or a rank's share by shard=(rank, world).\n{_SELECT}\n"
+    "sampler batch_sampler index_sampler": (
+        f"{_ORDER}\n{_WEIGHTS}\n"
+        "Otherwise, pass shuffle=True, or a rank's share by shard=(rank, world).\n"
         "To set the epoch, use loader.set_epoch(epoch)."
     ),
+    "indices": _ORDER,
     "persistent_workers": "It isn't needed. The threads live as long as the loader.",
     "prefetch_factor batches_ahead prefetch_size max_queue_size": "Pass prefetch=4.",
     "worker_init_fn": "It isn't needed. All random numbers come from seed=.",
@@ -152,8 +159,10 @@ _LOADER = {
     "drop_remainder drop_last_batch": "Pass drop_last=True.",
     "buffer_size shuffle_buffer": _SHUFFLE,
     "reshuffle_each_iteration": "It isn't needed. Each epoch has its own order.",
-    "repeat num_epochs epochs count": _LOOP,
-    "order": "Pass shuffle=True, or shuffle_block=256 for blocks of rows.",
+    "repeat": _REPEAT,
+    "num_epochs epochs count": _LOOP,
+    "infinite": "Pass steps=n, for epochs of n batches.",
+    "return_index return_indices": "Pass with_index=True.",
     "os_cache cache in_memory keep_in_memory streaming recompile recache": _MEMORY,
     "pipelines": 'Pass augment=[...], dtype="float32" and normalize=(mean, std).',
     "distributed": 'Pass shard="env".',
@@ -172,13 +181,12 @@ _LOADER = {
     "image_size target_size size": "Pass ff.Resize(32) in augment=[...].",
     "color_mode": _GRAY,
     "class_weight": "Pass it to the fit method of the model.",
-    "steps_per_epoch": (
-        "Pass it to the fit method of the model. By default it is len(loader)."
-    ),
-    "sample_weight": (
-        "Derive a class from KerasLoader. The page docs/frameworks shows how."
-    ),
+    "steps_per_epoch": "Pass steps=n for epochs of n batches.",
+    "sample_weight": "Pass it to KerasLoader, with the name of a column.",
     "validation_split subset": "Divide the dataset: dataset.split(0.9).",
+}
+_DRAWS = {  # keywords only
+    "replacement num_samples": "Pass weights=..., which draws with replacement.",
 }
 _LOAD = {
     "kind mode set subset": _SPLIT,
@@ -197,9 +205,37 @@ _LOAD = {
 _DIVIDE = {
     "test_size": "Pass the share of the first part: split(1 - test_size).\n"
     "A number of rows works too: split(len(dataset) - count).",
-    "train_size size lengths": "Pass the share as fraction: split(0.9).",
+    "train_size size": "Pass the share as fraction: split(0.9).",
+    "lengths sizes fractions": "Pass them as fraction: split([0.8, 0.1, 0.1]).",
     "stratify_by_column by": "Pass stratify=True.",
     "shuffle": "It isn't needed. The rows of the parts are always drawn at random.",
+}
+_CHOOSE = {
+    "indices index": "Pass rows=[0, 5, 9].",
+    "labels label": "Pass classes=[8, 9], or their names.",
+}
+_SAMPLE = {
+    "frac fraction": "Use dataset.split(0.1, seed=0)[0].",
+    "k shots n_shots k_shot": "Pass per_class=5.",
+    "size num count": "Pass n=100.",
+    "replace weights": (
+        'A loader draws rows by their weights: Loader(dataset, weights="balanced").'
+    ),
+}
+_FOLDS = {
+    "n_splits n_folds folds": "Pass k=5.",
+    "shuffle": "It isn't needed. The rows of the folds are always drawn at random.",
+    "stratified": "Pass stratify=True.",
+}
+_CLIENTS = {
+    "num_partitions n_clients num_clients n_parts clients": "Pass n=100.",
+    "method partitioner kind beta concentration": (
+        'Use dataset.partition(100, by="dirichlet", alpha=0.5).'
+    ),
+    "num_classes_per_partition classes_per_client shards_per_client num_shards": (
+        'Use dataset.partition(100, by="classes", classes_per_part=2).'
+    ),
+    "partition_by": "It isn't needed. The labels decide.",
 }
 _KEEP = {
     "function_args fn_kwargs": "Use functools.partial(function, k=1).",
@@ -246,17 +282,18 @@ _DATASET = {
     "take head limit": "Use ds.select(range(5)).",
     "skip": "Use ds.select(slice(5, None)).",
     "tail": "Use ds.select(slice(-5, None)).",
-    "sample": "Use ds.select(rng.choice(len(ds), 5)), or ds.show(seed=0).",
-    "repeat": _LOOP,
+    "repeat": _REPEAT,
     "prefetch": "Use Loader(ds, prefetch=4).",
     "cache": _MEMORY,
     "train_test_split random_split": "Use ds.split(0.9, seed=0).",
+    "k_fold cross_validation folds": "Use ds.kfold(5, seed=0).",
     "shard": "Use Loader(ds, shard=(rank, world)), or ds.select(range(0, len(ds), 2)).",
     "set_format with_transform set_transform transforms transform target_transform": (
         f'{_AUGMENT}\nUse ds.with_format("pil") for Pillow images.'
     ),
     "to_pandas to_dataframe": (
-        "Use pandas.DataFrame(ds.images.reshape(len(ds), -1)).assign(label=ds.labels)."
+        "Use pandas.DataFrame(numpy.reshape(ds.images, (len(ds), -1)))"
+        ".assign(label=ds.labels)."
     ),
     "numpy to_numpy as_numpy_iterator samples": "Use ds.images and ds.labels.",
     "to_torch": "Use TorchLoader of fmnist_fast.frameworks.torch.",
@@ -268,7 +305,8 @@ _DATASET = {
     "describe": "Use ds.info, ds.mean, ds.std and ds.class_counts.",
     "enumerate": "Use enumerate(ds).",
     "append extend join": "Use ds.concatenate(other).",
-    "remove_columns rename_column cast_column class_encode_column add_column": (
+    "add_column": "Use ds.with_columns({name: values}).",
+    "remove_columns rename_column cast_column class_encode_column": (
         "Use Dataset.from_arrays(images, labels, classes=names)."
     ),
     "save save_to_disk": "Use write_idx(path, ds.images), and again for ds.labels.",
@@ -294,12 +332,18 @@ _EPOCHS = {
     "generator random_state": "Use loader.seed.",
 }
 _SEEDS = ("generator", "random_state", "random_seed", "rng", "key")
+_DRAWING = ("split", "sample", "kfold", "partition", "show")
+_TABLES_WITH_SEED = ("Loader", *(f"Dataset.{method}" for method in _DRAWING))
 _TABLES = {
     "fmnist_fast": {**_NAMES, **_FUNCTIONS},
     "fmnist_fast.augment": {**_NAMES, **_FUNCTIONS},
-    "Loader": _LOADER,
+    "Loader": {**_LOADER, **_DRAWS},
     "load": _LOAD,
+    "Dataset.select": _CHOOSE,
     "Dataset.split": _DIVIDE,
+    "Dataset.sample": _SAMPLE,
+    "Dataset.kfold": _FOLDS,
+    "Dataset.partition": _CLIENTS,
     "Dataset.filter": _KEEP,
     "Dataset.show": _DRAW,
     "transform": _TRANSFORM,
@@ -326,7 +370,7 @@ def equivalent(table: str, name: str, value: Any = None) -> str:
 
     `value` is that of a keyword. For a generator of random numbers it tells the seed.
     """
-    if name in _SEEDS and table in ("Loader", "Dataset.split", "Dataset.show"):
+    if name in _SEEDS and table in _TABLES_WITH_SEED:
         return seed_hint(value)
     if name == "train" and table == "load":
         return f'Pass the split by name: load("{"train" if value else "test"}").'

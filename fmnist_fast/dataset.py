@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from ._checks import checked_flag, checked_name, hinting
 from ._dataset import arrays
 from ._dataset.classes import ClassNames, checked_classes, selected_labels
-from ._dataset.columns import Columns, Pictures
+from ._dataset.columns import Extra, Pictures
+from ._dataset.images import checked_images
 from ._dataset.origin import reread
-from ._dataset.rows import first_part, joined, kept_rows, shown_rows
+from ._dataset.rows import shown_rows
+from ._dataset.selections import Selections
 from ._dataset.statistics import Source, Statistics, Whole
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _DERIVED = ("_column", "_own", "fingerprint")  # computed again in a copy
 
 
-class Dataset(Columns):
+class Dataset(Selections):
     """Grayscale images, each with one class label, and their metadata.
 
     `load`, `load_files`, `synthetic` and :meth:`from_arrays` make datasets. `mean` and
@@ -32,7 +34,8 @@ class Dataset(Columns):
     Attributes
     ----------
     images : ndarray, uint8 (n, height, width), C-contiguous
-        Images. `load_files` gives a MultiFileImages instead, which is indexed alike.
+        Images. Selections, results of `concatenate` and `load_files` have a LazyImages
+        instead, which is indexed alike. ``numpy.asarray`` makes an array of it.
     labels : ndarray, uint8, int32 or int64 (n,), each in ``range(len(classes))``
         Class number of each image.
     classes : tuple of str
@@ -43,24 +46,29 @@ class Dataset(Columns):
         Folder of the files.
     synthetic : bool
         Whether a program, such as `synthetic`, drew the images.
-    extra : dict of str to ndarray (n,)
-        More values for each image, by name; empty for most datasets.
+    extra : read-only mapping of str to ndarray (n,)
+        More values for each image, by name; empty for most datasets. `with_columns`
+        adds some.
     format : "numpy" or "pil"
         Type of the images in rows and columns: see :meth:`with_format`.
 
     Notes
     -----
-    Determinism: `split` and `show` depend only on their arguments and the rows.
+    Determinism: `split`, `kfold`, `sample`, `partition` and `show` depend only on their
+    arguments and the rows.
 
     Thread safety: A dataset doesn't change after it is made, so threads can share it.
 
     Buffers: `images` and `labels` are not copied. Arrays of `load` are read-only and
-    may be memory-mapped. Don't write to arrays while a loader reads them.
+    may be memory-mapped. Don't write to arrays while a loader reads them. A selection
+    refers to the images that it was made from, and keeps all of them in memory.
+    ``copy.deepcopy(selection)`` has only its own.
     """
 
-    extra: dict[str, np.ndarray]
+    extra: Extra
     format: str
-    _origin: tuple | None  # function and arguments that reread it on unpickling
+    # On unpickling, a function and its arguments reread a dataset with these columns.
+    _origin: tuple | None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         raise TypeError("Dataset can't be called. Use load() or from_arrays().")
@@ -83,13 +91,14 @@ class Dataset(Columns):
         classes: ClassNames | None = None,
         name: str | None = None,
         synthetic: bool = False,
+        extra: Mapping[str, Any] | None = None,
     ) -> Dataset:
         """Return a dataset of the given arrays, without a copy.
 
         Parameters
         ----------
         images : ndarray, uint8 (n, height, width), C-contiguous
-            Images, in memory or memory-mapped.
+            Images, in memory or memory-mapped, or the `images` of a dataset.
         labels : ndarray, integer (n,)
             Each in ``range(len(classes))``. Only uint8, int32 and int64 aren't copied.
         classes : sequence of str, or mapping, optional
@@ -100,6 +109,8 @@ class Dataset(Columns):
         synthetic : bool, default False
             Whether the images are drawn: titles, cards and `repr` then say so. Pass
             ``other.synthetic`` with the arrays of another dataset.
+        extra : mapping of str to array (n,), optional
+            More values for each image, by name: `Loader` takes them as `columns`.
 
         Returns
         -------
@@ -113,11 +124,12 @@ class Dataset(Columns):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string, got {name!r}")
         return cls._make(
-            arrays.checked_images(images, labels),
+            checked_images(images, labels),
             arrays.checked_labels(labels, named=classes is not None),
             checked_classes(classes),
             name=name,
             synthetic=checked_flag("synthetic", synthetic),
+            extra=arrays.checked_extra(extra, len(labels)),
         )
 
     @classmethod
@@ -131,7 +143,7 @@ class Dataset(Columns):
         split: str | None = None,
         source: str | None = None,
         synthetic: bool = False,
-        extra: dict[str, np.ndarray] | None = None,
+        extra: Mapping[str, np.ndarray] | None = None,
         origin: tuple | None = None,
         card: dict[str, Any] | None = None,
         statistics: Statistics | Source | None = None,
@@ -146,21 +158,14 @@ class Dataset(Columns):
                 "split_name": split,
                 "source": source,
                 "synthetic": synthetic,
-                "extra": extra or {},
+                "extra": Extra(extra or {}),
                 "format": "numpy",
                 "_card": card or {},
-                "_origin": origin,
+                "_origin": origin and (*origin, dict(extra or {})),
                 "_selection": None,
             },
             statistics,
         )
-
-    def _with(self, **changes: Any) -> Dataset:
-        """Return a dataset with other values, which is pickled with its arrays."""
-        return _rebuild(self._values() | {"_origin": None} | changes)
-
-    def _values(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in self.__dict__.keys() - _DERIVED}
 
     @classmethod
     def from_huggingface(
@@ -233,129 +238,26 @@ class Dataset(Columns):
         checked_name("format", format, ("numpy", "pil"))
         return _rebuild(self.__dict__ | {"format": format})
 
-    def select(self, rows: Any) -> Dataset:
-        """Return a dataset of the given rows, in the given order.
+    def with_columns(self, extra: Mapping[str, Any]) -> Dataset:
+        """Return the same dataset with more columns in `extra`, or other values there.
 
         Parameters
         ----------
-        rows : slice, range, iterable of int, or boolean mask (n,)
-            Rows to keep. Negative numbers count from the end, except in a range.
+        extra : mapping of str to array (n,)
+            Values for each row, by name. `Loader` takes them as `columns`.
 
         Returns
         -------
         Dataset
-            Its arrays are views for a slice or range of step 1, and copies otherwise.
-
-        Raises
-        ------
-        IndexError, TypeError
-            A row is out of range, or `rows` has a wrong type or shape.
-        """
-        rows = arrays.indexer(rows, len(self))
-        extra = {key: arrays.selected(array, rows) for key, array in self.extra.items()}
-        return self._with(
-            images=arrays.selected(self.images, rows),
-            labels=arrays.selected(self.labels, rows),
-            extra=extra,
-            _selection=self._selection or (),
-        )
-
-    @hinting()
-    def split(
-        self, fraction: float, *, seed: int = 0, stratify: bool = False
-    ) -> tuple[Dataset, Dataset]:
-        """Divide the rows at random into two datasets, each in the original order.
-
-        Parameters
-        ----------
-        fraction : float in (0, 1), or int in 1..n-1
-            Share of the rows in the first part, rounded, or their number. Both parts
-            must have a row, except of an empty dataset.
-        seed : int in 0..2**64-1, default 0
-            Number that decides the division.
-        stratify : bool, default False
-            Whether both parts have every class, in equal shares to within one row.
-
-        Returns
-        -------
-        tuple of two Dataset
-            Copies of the rows.
-
-        Raises
-        ------
-        TypeError, ValueError
-            An argument isn't as above, or a class has too few rows to stratify.
-        """
-        first = first_part(self, fraction, seed, stratify)
-        call = f"split({fraction}, seed={seed}{', stratify=True' * bool(stratify)})"
-        if self._selection is not None:  # the parts are not those of the whole
-            call += f" of {len(self):,}"
-        return self._part(first, f"1 of {call}"), self._part(~first, f"2 of {call}")
-
-    def _part(self, rows: np.ndarray, name: str) -> Dataset:
-        """Return the given rows as a dataset whose `repr` names this part."""
-        part = self.select(rows)
-        part.__dict__["_selection"] += (f"part {name}",)
-        return part
-
-    @hinting()
-    def filter(
-        self,
-        function: Callable[..., Any],
-        *,
-        with_indices: bool = False,
-        batched: bool = False,
-        batch_size: int | None = None,
-    ) -> Dataset:
-        """Return a copy of the rows for which `function` returns True.
-
-        Parameters
-        ----------
-        function : callable
-            Function of a row, ``ds[i]``, that returns a bool. With `batched`, function
-            of several rows, ``ds[begin:end]``, that returns a bool for each. A mask
-            needs no function: ``ds.select(ds.labels == 9)``.
-        with_indices : bool, default False
-            Whether `function` also takes the number of the row, or an array of them.
-        batched : bool, default False
-            Whether `function` takes several rows.
-        batch_size : int of at least 1, default 1000
-            Largest number of rows for a call. It requires `batched`.
-
-        Returns
-        -------
-        Dataset
-
-        Raises
-        ------
-        TypeError, ValueError
-            An argument is wrong, or `function` returns anything except bools.
-        """
-        kept = kept_rows(self, function, with_indices, batched, batch_size)
-        return self.select(kept)
-
-    def concatenate(self, *others: Dataset) -> Dataset:
-        """Return a copy of the rows of this dataset, followed by the rows of `others`.
-
-        The result keeps `name`, `split_name`, `source` and the card if all have the
-        same, and columns of `extra` that all have. It is `synthetic` if any of them is.
-        Loaders normalize parts of one dataset like that dataset, and others together.
-
-        Parameters
-        ----------
-        *others : Dataset
-            Datasets with the same classes and the same size of images.
-
-        Returns
-        -------
-        Dataset
+            It has the other columns of `extra` too. The arrays are not copied.
 
         Raises
         ------
         TypeError, ValueError
             An argument isn't as above.
         """
-        return Dataset._with(self, **joined((self, *others)))
+        columns = arrays.checked_extra(extra, len(self))
+        return _rebuild(self.__dict__ | {"extra": Extra({**self.extra, **columns})})
 
     @hinting()
     def show(
@@ -406,7 +308,7 @@ class Dataset(Columns):
         captions = [self.classes[label] for label in self.labels[shown]]
         if checked_flag("numbers", numbers):
             captions = [f"{row} {name}" for row, name in zip(shown, captions)]
-        title = f"{self.title}: {len(shown):,} of {len(self):,} images"
+        title = f"{self._heading}: {len(shown):,} of {len(self):,} images"
         return contact_sheet(
             self.images[shown], captions, columns=columns, zoom=zoom, title=title
         )
@@ -415,13 +317,25 @@ class Dataset(Columns):
         """Return the HTML for notebooks: image, name and count of each class."""
         from ._show.notebook import dataset_html
 
-        about = self.title, self.source, self.synthetic
+        about = self._heading, self.source, self.synthetic
         return dataset_html(*about, self.images, self.labels, self.classes)
+
+    def _with(self, **changes: Any) -> Dataset:
+        return _rebuild(self._values() | {"_origin": None} | changes)
+
+    def _values(self) -> dict[str, Any]:
+        """Return what a copy needs."""
+        values = self.__dict__.copy()
+        for name in _DERIVED:
+            values.pop(name, None)
+        return values
 
     def __reduce__(self) -> tuple:
         """Return the files to read again, or all values of a dataset in memory."""
         if self._origin is not None:
-            return reread, (self._origin, self.fingerprint, self.format, self.title)
+            *origin, read = self._origin
+            more = {k: v for k, v in self.extra.items() if v is not read.get(k)}
+            return reread, (origin, self.fingerprint, self.format, self.title, more)
         return _rebuild, (self._values(),)
 
 
@@ -432,5 +346,6 @@ def _rebuild(
     column = images if values["format"] == "numpy" else Pictures(images)
     dataset.__dict__.update(values, _column=column)
     if values.get("_whole") is None:
-        dataset.__dict__["_whole"] = Whole(len(images), statistics, dataset._own)
+        whole = Whole(len(images), statistics, dataset._own)
+        dataset.__dict__.update(_whole=whole, _rows=range(len(images)))
     return dataset

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from fmnist_fast import Dataset
-from fmnist_fast._dataset.images import MultiFileImages
 
 N, SIDE = 6, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, SIDE, SIDE), np.uint8)
@@ -46,7 +45,6 @@ def followed(message, **names):
         ((PIXELS / 255)[..., None], "(images[..., 0] * 255).round().astype('uint8')"),
         (PIXELS.tolist(), "numpy.asarray(images).astype('uint8')"),
         (list(PIXELS), "numpy.asarray(images)"),
-        (MultiFileImages([PIXELS]), "numpy.asarray(images)"),
         (np.repeat(PIXELS, 2, 0)[::2], "numpy.ascontiguousarray(images)"),
         (np.asfortranarray(PIXELS), "numpy.ascontiguousarray(images)"),
         (COLORS, "(images @ [0.299, 0.587, 0.114]).round().astype('uint8')"),

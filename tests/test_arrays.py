@@ -123,7 +123,7 @@ def test_names_and_marks_of_another_type(options, message):
     [
         ("image", r"\. Did you mean 'images'\?$"),
         ("class_names", r"\. Did you mean 'classes'\?$"),
-        ("x", r"\.\nIt takes images, labels, classes, name, synthetic\.$"),
+        ("x", r"\.\nIt takes images, labels, classes, name, synthetic, extra\.$"),
     ],
 )
 def test_unknown_keywords_of_arrays(name, text):

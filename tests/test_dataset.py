@@ -1,5 +1,6 @@
 """Datasets selected from others and joined, their repr, and pickles."""
 
+import copy
 import json
 import pickle
 
@@ -47,12 +48,12 @@ def test_selecting_consecutive_rows_returns_a_view(six, rows):
     ],
     ids=str,
 )
-def test_selecting_scattered_rows_copies_them(six, rows, expected_rows):
+def test_selecting_scattered_rows_copies_no_images(six, rows, expected_rows):
     selected = six.select(rows)
     assert np.array_equal(selected.images, IMAGES[expected_rows])
     assert np.array_equal(selected.labels, LABELS[expected_rows])
-    assert selected.images.flags.c_contiguous and selected.labels.flags.c_contiguous
-    assert not np.shares_memory(selected.images, IMAGES)
+    assert selected.images.parts == (IMAGES,) and selected.labels.flags.c_contiguous
+    assert not np.shares_memory(selected.labels, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,8 @@ def test_concatenate(six):
     assert np.array_equal(joined.images, IMAGES[[0, 1, 2, 3, 4, 5, 3]])
     assert joined.labels.tolist() == [*LABELS, 2]
     assert (joined.classes, joined.name) == (six.classes, "six")
-    assert not np.shares_memory(six.concatenate().images, IMAGES)
+    assert all(part is IMAGES for part in joined.images.parts)
+    assert six.concatenate().images is IMAGES
 
 
 def test_concatenate_keeps_common_metadata(six, small, small_in_files):
@@ -201,3 +203,58 @@ def test_attributes_of_a_dataset_are_read_only(name):
         delattr(dataset, name)
     with pytest.raises(AttributeError, match=f"{name} of a Dataset can't be set"):
         setattr(dataset, name, images)
+
+
+def test_extra_columns_of_arrays(odd):
+    def made(extra):
+        return ff.Dataset.from_arrays(odd.images, odd.labels, extra=extra)
+
+    whole = made({"cost": range(517), "name": ["a"] * 517})
+    assert list(whole.extra) == ["cost", "name"] and made(None).extra == {}
+    part = whole.select([5, 3])
+    assert part.extra["cost"].tolist() == [5, 3]
+    loader = ff.Loader(whole, 50, columns=["cost"])
+    assert next(iter(loader))[2].tolist() == list(range(50))
+
+
+def test_columns_are_added_to_a_dataset(odd):
+    plain = ff.Dataset.from_arrays(odd.images, odd.labels, name="a").with_format("pil")
+    mean = plain.mean
+    more = plain.with_columns({"w": range(517)}).with_columns({"v": [True] * 517})
+    assert plain.extra == {} and list(more.extra) == ["w", "v"]
+    assert more.images is plain.images and (more.title, more.mean) == ("a", mean)
+    assert more.format == "pil" and repr(more) == repr(plain)
+    assert more.with_columns({"w": [0] * 517}).extra["w"].tolist() == [0] * 517
+    part = odd.split(0.5)[0].with_columns({"w": [5] * 258})
+    assert repr(part) == repr(odd.split(0.5)[0]) and part._whole is odd._whole
+    for column in (part.select([3]), pickle.loads(pickle.dumps(part)), copy.copy(part)):
+        assert column.extra["w"].tolist() == [5] * len(column)
+    index = next(iter(ff.Loader(part, 9, columns=["w"], with_index=True)))[2]
+    assert index.tolist() == part.rows[:9].tolist()
+
+
+def test_extra_is_read_only(odd):
+    extra = odd.with_columns({"w": range(517)}).extra
+    with pytest.raises(
+        TypeError, match=r"^extra of a Dataset can't .*\.\nUse ds = ds\."
+    ):
+        extra["v"] = np.zeros(517)
+    assert list(extra) == ["w"] and repr(extra) == repr(dict(extra))
+    for again in (pickle.loads(pickle.dumps(extra)), copy.deepcopy(extra)):
+        assert list(again) == ["w"] and np.array_equal(again["w"], extra["w"])
+
+
+@pytest.mark.parametrize(
+    "extra, error, message",
+    [
+        ([1], TypeError, "extra must be a mapping of names to arrays, got list"),
+        ({5: range(517)}, TypeError, "extra must have strings as names, got 5"),
+        ({"a": 1}, ValueError, r"extra\['a'\] must have a value .* 517 .*shape \(\)"),
+        ({"a": [1, 2]}, ValueError, r"for each of the 517 rows, got shape \(2,\)"),
+    ],
+)
+def test_wrong_extra_columns(odd, extra, error, message):
+    with pytest.raises(error, match=message):
+        ff.Dataset.from_arrays(odd.images, odd.labels, extra=extra)
+    with pytest.raises(error, match=message):
+        odd.with_columns(extra)

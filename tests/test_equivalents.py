@@ -102,11 +102,50 @@ def test_a_folder_in_place_of_the_split(tmp_path):
 
 
 MODULE = """DataLoader FashionMNIST MNIST KMNIST EMNIST QMNIST datasets transforms v2
-load_data load_dataset load_mnist TensorDataset Subset random_split ConcatDataset
+load_data load_dataset load_mnist TensorDataset Subset random_split ConcatDataset KFold
 train_test_split DistributedSampler WeightedRandomSampler ImageFolder TorchLoader
 KerasLoader JaxLoader TensorFlowLoader CupyLoader download from_arrays AUTOTUNE
 concatenate concatenate_datasets ImageDataGenerator default_collate
 HorizontalFlip OneOf Rescaling Sequential RandomPerspective hflip to_tensor normalize"""
+
+
+@pytest.mark.parametrize(
+    "names, text",
+    [
+        (
+            "sampler batch_sampler indices",
+            "Pass the rows to Loader: order=rows, or ord",
+        ),
+        (
+            "repeat",
+            "It isn't needed. Each loop over a loader is the next epoch.\nFor s",
+        ),
+        ("infinite", "Pass steps=n, for epochs of n batches."),
+        ("return_index return_indices", "Pass with_index=True."),
+        ("replacement num_samples", "Pass weights=..., which draws with replacement."),
+    ],
+)
+def test_keywords_of_samplers(small, names, text):
+    for name in names.split():
+        rest = told(TypeError, lambda name=name: ff.Loader(small, **{name: 3}))
+        assert rest.startswith(text)
+
+
+@pytest.mark.parametrize(
+    "names, text",
+    [
+        (
+            "WeightedRandomSampler",
+            "Pass weights to Loader: Loader(dataset, weights=wei",
+        ),
+        ("Sampler SubsetRandomSampler BatchSampler", "Pass the rows to Loader: order="),
+        ("KFold StratifiedKFold", "Use dataset.kfold(5, stratify=True)."),
+    ],
+)
+def test_names_of_samplers(names, text):
+    for name in names.split():
+        rest = told(AttributeError, lambda name=name: getattr(ff, name))
+        assert rest.startswith(text)
 
 
 @pytest.mark.parametrize("package", [ff, augment], ids=["fmnist_fast", "augment"])
@@ -187,6 +226,13 @@ def test_attributes_of_datasets(small):
         ("split", {"fraction": 0.8, "stratify_by_column": "label"}, "Pass stratify=T"),
         ("split", {"fraction": 0.8, "random_state": 3}, "Pass seed=3."),
         ("filter", {"function": len, "num_proc": 3}, "It isn't needed."),
+        ("select", {"indices": [3]}, "Pass rows=[0, 5, 9]."),
+        ("sample", {"frac": 0.1}, "Use dataset.split(0.1, seed=0)[0]."),
+        ("sample", {"n": 3, "random_state": 3}, "Pass seed=3."),
+        ("kfold", {"n_splits": 3}, "Pass k=5."),
+        ("kfold", {"k": 3, "random_state": 3}, "Pass seed=3."),
+        ("partition", {"num_partitions": 3}, "Pass n=100."),
+        ("partition", {"n": 3, "classes_per_client": 2}, "Use dataset.partition(100, "),
         ("show", {"n": 3}, "Pass count=32."),
         ("show", {"figsize": (3, 3)}, "Pass zoom=4"),
     ],

@@ -40,6 +40,7 @@ def values(dataset):
     names |= {"loader": ff.Loader(dataset), "names": dataset.classes, "name": "Bag"}
     names |= {"rng": np.random.default_rng(0), "function": lambda *batch, k=1: batch}
     names |= {"kernel_size": 3, "epoch": 2, "rank": 0, "world": 2, "out": "data"}
+    names |= {"weights": [1] * len(dataset), "values": [1] * len(dataset)}
     names |= {"folder": "photos", "flip": ff.RandomHorizontalFlip()}
     names |= {"split": dataset.split, "load": functools.partial(bind, ff.load)}
     return names | {"convert_folder": functools.partial(bind, ff.convert_folder)}
@@ -51,11 +52,12 @@ def receiver(table, name, dataset):
         return functools.partial(ff.RandomRotation, 9)
     if name == "p":
         return ff.RandomInvert
-    if table == "Dataset.show":
-        return dataset.show
-    if table == "Dataset.split":
-        return functools.partial(dataset.split, 0.5)
-    return functools.partial(ff.Loader, dataset, shuffle=True)
+    defaults = {"split": {"fraction": 0.5}, "kfold": {"k": 5}}
+    method = table.removeprefix("Dataset.")
+    if method in ("show", "select", "split", "sample", "kfold", "partition"):
+        call = getattr(dataset, method)
+        return functools.partial(call, **defaults.get(method, {}))
+    return functools.partial(ff.Loader, dataset, shuffle=name == "shuffle_block")
 
 
 @pytest.mark.parametrize("table, text", sorted(TEXTS))

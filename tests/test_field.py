@@ -120,7 +120,7 @@ def test_case_09_names_of_data_loader(small):
     wanted = {
         "num_workers": "Native threads fill the batches: pass threads=2",
         "collate_fn": "It isn't needed. Batches are arrays already.",
-        "sampler": "dataset.select(rows)",
+        "sampler": "order=rows",
         "generator": "\nPass seed=123.",
     }
     for name, text in wanted.items():

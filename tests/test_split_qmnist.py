@@ -1,5 +1,6 @@
 """QMNIST: parts of its test files, and the extra columns of its labels."""
 
+import copy
 import pickle
 import re
 
@@ -72,6 +73,20 @@ def test_extra_columns_are_pickled(qmnist, split):
         assert np.array_equal(unpickled.images, original.images)
         for name, column in original.extra.items():
             assert np.array_equal(unpickled.extra[name], column)
+
+
+def test_pickles_have_the_columns_that_were_added(qmnist):
+    dataset = ff.load("test", qmnist[0], name="qmnist")
+    n_bytes = len(pickle.dumps(dataset))
+    ids, writers = np.arange(len(dataset), dtype=np.uint8), dataset.extra["writer_id"]
+    dataset = dataset.with_columns({"id": ids, "writer_id": writers + 1})
+    assert len(pickle.dumps(dataset)) < n_bytes + 5 * len(dataset) + 500
+    for copied in (pickle.loads(pickle.dumps(dataset)), copy.deepcopy(dataset)):
+        assert list(copied.extra) == list(dataset.extra)
+        for name, column in dataset.extra.items():
+            assert np.array_equal(copied.extra[name], column)
+        again = pickle.loads(pickle.dumps(copied.with_format("pil")))
+        assert np.array_equal(again.extra["id"], dataset.extra["id"])
 
 
 @pytest.mark.parametrize("shape", [(N,), (N, 7), (N, 9), (N, 8, 1)])

@@ -1,5 +1,6 @@
 """Statistics by which batches are normalized: whose they are, and their source."""
 
+import copy
 import gc
 import json
 import os
@@ -80,11 +81,13 @@ def test_other_datasets_are_normalized_together(odd):
     assert " 526 images" in repr(both) and " of arrays" in repr(ff.Loader(both))
 
 
-def test_a_selection_drops_the_pixels_of_the_whole(odd):
+def test_a_copy_of_a_selection_drops_the_pixels_of_the_whole(odd):
     images = odd.images.copy()
     whole = ff.Dataset.from_arrays(images, odd.labels, classes=odd.classes)
     part, alive = whole.split(0.5)[0], weakref.ref(images)
     del whole, images
+    assert alive() is part.images.parts[0]
+    part = copy.deepcopy(part)
     assert ff.Loader(part).normalize == pair_of(odd)
     gc.collect()
     assert alive() is None
@@ -93,7 +96,7 @@ def test_a_selection_drops_the_pixels_of_the_whole(odd):
 def test_known_statistics_do_not_keep_the_pixels_of_the_whole(folder):
     (folder / "dataset.json").write_text(json.dumps({"mean": 0.25, "std": 0.125}))
     whole = ff.load("train", name=folder)
-    part, alive = whole.select([1]), weakref.ref(whole.images)
+    part, alive = copy.deepcopy(whole.select([1])), weakref.ref(whole.images)
     del whole
     gc.collect()
     assert alive() is None and ff.Loader(part).mean == 0.25

@@ -96,8 +96,6 @@ def _described(value: Any) -> str:
 
 def _images_hint(images: Any, labels: Any) -> str:
     """Return what to pass in place of images, for the end of a message, or ""."""
-    if hasattr(images, "parts"):  # MultiFileImages, which may not fit in memory
-        return _pass("numpy.asarray(images)")
     try:
         text, images = _as_array(images)
     except ValueError:

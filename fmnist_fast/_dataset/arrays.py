@@ -14,25 +14,6 @@ _LABEL_DTYPES = ("uint8", "int32", "int64")
 _MAX_UNNAMED = 1 << 20  # one large label must not create gigabytes of default names
 
 
-def checked_images(images: Any, labels: Any) -> np.ndarray:
-    """Return images if they are a C-contiguous uint8 array (n, height, width).
-
-    The labels are for the error, which says what to pass.
-    """
-    is_right = (
-        isinstance(images, np.ndarray)
-        and images.dtype == np.uint8
-        and images.ndim == 3
-        and 0 not in images.shape[1:]
-        and images.flags.c_contiguous
-    )
-    if not is_right:
-        from .advice import wrong_images
-
-        raise wrong_images(images, labels)
-    return images
-
-
 def checked_labels(labels: Any, *, named: bool = True) -> np.ndarray:
     """Return labels as uint8, int32 or int64, without a copy if they have that type.
 
@@ -61,6 +42,26 @@ def checked_labels(labels: Any, *, named: bool = True) -> np.ndarray:
             f"classes=list(map(str, range({n + 1})))."
         )
     return np.ascontiguousarray(labels)
+
+
+def checked_extra(extra: Any, n: int) -> dict[str, np.ndarray]:
+    """Return a mapping of names to values of `n` rows, as arrays."""
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping):
+        raise TypeError(
+            f"extra must be a mapping of names to arrays, got {type(extra).__name__}"
+        )
+    columns = {name: np.asarray(values) for name, values in extra.items()}
+    for name, values in columns.items():
+        if not isinstance(name, str):
+            raise TypeError(f"extra must have strings as names, got {name!r}")
+        if values.shape != (n,):
+            raise ValueError(
+                f"extra[{name!r}] must have a value for each of the {n} rows, got "
+                f"shape {values.shape}"
+            )
+    return columns
 
 
 def numbered_from_1(labels: np.ndarray) -> int:
@@ -153,8 +154,13 @@ def _is_several(rows: Any) -> bool:
         return rows.ndim > 0
     if isinstance(rows, (list, slice, tuple)):
         return True
-    no_rows = isinstance(rows, (str, bytes, Set, Mapping))
-    return isinstance(rows, Iterable) and not no_rows and getattr(rows, "ndim", 1) > 0
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes, Set, Mapping)):
+        return False
+    return getattr(rows, "ndim", 1) > 0 and not _is_dataset(rows)
+
+
+def _is_dataset(rows: Any) -> bool:
+    return hasattr(type(rows), "class_counts")  # Dataset is in a layer above
 
 
 def checked_rows(rows: Any, n: int) -> np.ndarray:
@@ -164,13 +170,19 @@ def checked_rows(rows: Any, n: int) -> np.ndarray:
         row = row_number(rows)
         hint = "" if row is None else f".\nPass [{row}]."
         hint = ".\nPass sorted(rows)." if isinstance(rows, Set) else hint
+        if _is_dataset(rows):
+            hint = ".\nIt is a dataset already: pass it to Loader."
         raise TypeError(f"{must}, got {one_line(repr(rows), 40)}{hint}")
+    if isinstance(rows, range):  # before a list of many numbers
+        for row in (rows[0], rows[-1]) if rows else ():
+            check_row(row, n)
     is_ready = isinstance(rows, list) or hasattr(rows, "__array__")
     given = rows if is_ready else list(rows)
     try:
         rows = np.asarray(given)
     except ValueError:  # lists of several lengths
-        raise TypeError(f"{must}, got {one_line(repr(given), 40)}") from None
+        got = one_line(repr(given), 40)
+        raise TypeError(f"{must}, got {got}{_join_hint(given)}") from None
     if rows.size == 0 and rows.dtype != bool:
         rows = rows.astype(np.int64)
     if rows.ndim != 1 or rows.dtype.kind not in "biu":
@@ -200,14 +212,27 @@ def _rows_hint(given: Any, rows: np.ndarray) -> str:
         return '.\nIndex rows and columns one after the other: dataset[:5]["image"].'
     if rows.ndim == 2 and rows.dtype.kind in "biu" and 1 in rows.shape:
         return f".\nPass rows[{'0' if len(rows) == 1 else ':, 0'}]."  # of nonzero()
-    return ""
+    if hasattr(given, "fillna") and any(type(row) is bool for row in rows):  # of pandas
+        return ".\nFill missing values: mask.fillna(False)."
+    return _join_hint(given)
+
+
+def _join_hint(given: Any) -> str:
+    """Return what to pass in place of a list of rows of batches, or ""."""
+    is_nested = isinstance(given, list) and given and all(map(_is_several, given))
+    return ".\nPass numpy.concatenate(rows)." if is_nested else ""
 
 
 def row_numbers(rows: Any, n: int) -> np.ndarray:
-    """Return integers or a boolean mask as row numbers in 0..`n` - 1, int64."""
+    """Return integers or a boolean mask as row numbers in 0..`n` - 1, int64, a copy."""
+    if type(rows) is np.ndarray and rows.dtype == np.int64 and rows.ndim == 1:
+        if rows.size and rows.view(np.uint64).max() < n:  # no negative one: saves 2 us
+            return rows.copy()
     rows = checked_rows(rows, n)
-    rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-    return rows % max(1, n)
+    if rows.dtype == bool:
+        return np.flatnonzero(rows).astype(np.int64, copy=False)
+    rows = rows.astype(np.int64)
+    return rows % n if len(rows) and rows.min() < 0 else rows  # a division takes 2 ns
 
 
 def indexer(rows: Any, n: int) -> slice | np.ndarray:
@@ -223,14 +248,35 @@ def indexer(rows: Any, n: int) -> slice | np.ndarray:
     return np.asarray(rows, dtype=np.int64)
 
 
-def selected(images: Any, rows: Any) -> Any:
-    """Return rows of an array, C-contiguous, without a copy for consecutive rows."""
-    is_consecutive = isinstance(rows, slice) and rows.step in (None, 1)
-    if is_consecutive and not isinstance(images, np.ndarray):
-        return images.between(*rows.indices(len(images))[:2])
-    return np.ascontiguousarray(images[rows])
+def slice_or_rows(rows: Any, n: int) -> slice | np.ndarray:
+    """Return several of `n` rows as a slice of step 1, or as their numbers, int64 (n,).
+
+    The ends of the slice, and the numbers, count from 0.
+    """
+    if not isinstance(rows, (slice, range)):
+        return row_numbers(rows, n)
+    key = indexer(rows, n)
+    if not isinstance(key, slice):
+        return key
+    begin, end, step = key.indices(n)
+    if step == 1:
+        return slice(begin, max(begin, end))
+    return np.arange(begin, end, step, dtype=np.int64)
+
+
+def rows_in_whole(numbers: range | np.ndarray, rows: slice | np.ndarray) -> Any:
+    """Return the numbers, in a whole dataset, of rows of a dataset with `numbers`."""
+    if isinstance(numbers, range) and not isinstance(rows, slice):
+        begin, step = numbers.start, numbers.step
+        return rows if (begin, step) == (0, 1) else begin + step * rows
+    return numbers[rows]
 
 
 def parts_of(images: Any) -> tuple[np.ndarray, ...]:
-    """Return the arrays that hold the images: one, or one for each file."""
+    """Return the arrays that hold the images: one, or those of a LazyImages."""
     return (images,) if isinstance(images, np.ndarray) else images.parts
+
+
+def rows_of(images: Any) -> np.ndarray | None:
+    """Return the number of each image in the parts, int64 (n,), or None for all."""
+    return None if isinstance(images, np.ndarray) else images.rows

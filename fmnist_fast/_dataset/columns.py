@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core
-from .._checks import Suggesting, install_hint
-from .._io.cores import usable_cores
+from .._checks import Suggesting, install_hint, one_line
 from .._io.threads import run_together
-from .arrays import check_row, parts_of, row_or_rows
+from .arrays import check_row, row_or_rows
 from .classes import labels_of, names_of
+from .images import pieces_of, shares_of
 from .row import Row, new_row
 from .statistics import OwnStatistics, Statistics, Whole, title_of
 
@@ -21,6 +21,40 @@ if TYPE_CHECKING:
     from .known_cards import Card
 
 _FINGERPRINT_ROWS = 64
+_LONGEST_HEADING = 100  # characters
+
+
+class Extra(Mapping):
+    """Columns of `Dataset.extra` by name, which can be read and not replaced."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Keep references to the arrays."""
+        self._columns = dict(columns)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the column of a name."""
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return an iterator over the names."""
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        """Return the number of columns."""
+        return len(self._columns)
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        """Raise TypeError, which says how to add a column."""
+        raise TypeError(
+            "extra of a Dataset can't be changed.\n"
+            f"Use ds = ds.with_columns({{{name!r}: values}})."
+        )
+
+    def __repr__(self) -> str:
+        """Return the columns as a dict shows them."""
+        return repr(self._columns)
 
 
 class Columns(Suggesting):
@@ -30,17 +64,18 @@ class Columns(Suggesting):
     """
 
     _table = "Dataset attribute"
-    images: np.ndarray  # or MultiFileImages, which supports the same operations
+    images: np.ndarray  # or a LazyImages, which is indexed alike
     labels: np.ndarray
     classes: tuple[str, ...]
     name: str | None
     split_name: str | None
     source: str | None
     synthetic: bool
-    extra: dict[str, np.ndarray]
+    extra: Mapping[str, np.ndarray]
     _column: Any  # the images, or the Pictures of them
     _whole: Whole
     _card: dict[str, Any]  # the fields of a dataset.json
+    _rows: range | np.ndarray  # the number of each row in the dataset that was loaded
     _selection: tuple[str, ...] | None  # parts that it was selected from, or a whole
 
     def __len__(self) -> int:
@@ -148,6 +183,23 @@ class Columns(Suggesting):
         return labels_of(self.classes, names)
 
     @property
+    def rows(self) -> np.ndarray:
+        """Return the number of each row in the dataset that was loaded, int64 (n,).
+
+        The array is read-only. The batches of ``Loader(with_index=True)`` have these
+        numbers. So if `losses` has a number for each row of the whole dataset,
+        ``losses[part.rows]`` has those of a selection. If `concatenate` joins rows of
+        different datasets, the numbers are those of the result.
+        """
+        numbers = self._rows
+        if isinstance(numbers, range):
+            begin, end, step = numbers.start, numbers.stop, numbers.step
+            numbers = np.arange(begin, end, step, dtype=np.int64)
+        rows = numbers.view()
+        rows.flags.writeable = False
+        return rows
+
+    @property
     def class_counts(self) -> np.ndarray:
         """Return the number of rows of each class, int64 (len(classes),)."""
         return np.bincount(self.labels, minlength=len(self.classes))
@@ -185,8 +237,18 @@ class Columns(Suggesting):
 
     @property
     def title(self) -> str:
-        """Return the heading for pictures: "name/split", and "(SYNTHETIC)" if it is."""
+        """Return "name/split", and "(SYNTHETIC)" if it is."""
         return title_of(self.name, self.split_name, self.synthetic)
+
+    @property
+    def _long_title(self) -> str:
+        """Return the title, and the parts that the dataset was selected from."""
+        return ", ".join([self.title, *(self._selection or ())])
+
+    @property
+    def _heading(self) -> str:
+        """Return the heading for pictures, which tells the parts of a split apart."""
+        return one_line(self._long_title, _LONGEST_HEADING)
 
     @property
     def info(self) -> Card:
@@ -210,14 +272,13 @@ class Columns(Suggesting):
     def __repr__(self) -> str:
         """Return the title, the number and size of the images, and their folder."""
         n, height, width = self.images.shape
-        title, number = self.title, f"{n:,}"
+        number = f"{n:,}"
         if self._selection is not None:
             whole = self._whole.n_rows
-            title = ", ".join([title, *self._selection])
             number += f" {'of' if n <= whole else 'from'} {whole:,}"
         folder = f", from {self.source}" if self.source else ""
         return (
-            f"Dataset({title}: {number} images of {height}x{width} uint8, "
+            f"Dataset({self._long_title}: {number} images of {height}x{width} uint8, "
             f"{len(self.classes)} classes{folder})"
         )
 
@@ -253,19 +314,23 @@ class Columns(Suggesting):
         A Loader with ``layout="flat", normalize="unit"`` gives the same values in
         batches, for ``partial_fit`` and for datasets that are larger than memory.
         """
-        parts, (n, height, width) = parts_of(self.images), self.images.shape
-        unit = np.float32(1 / 255)
+        n, height, width = self.images.shape
         rows = np.empty((n, height * width), np.float32)
-        for part, out in zip(parts, np.split(rows, np.cumsum([*map(len, parts)]))):
-            in_out = part.reshape(out.shape), out
-            shares = zip(*(np.array_split(array, usable_cores()) for array in in_out))
-            run_together([functools.partial(_scale, a, b, unit) for a, b in shares])
+        tasks, end = [], 0
+        for share in shares_of(self.images):
+            begin, end = end, end + len(share)
+            tasks.append(functools.partial(_divide, share, rows[begin:end]))
+        run_together(tasks)
         return rows, self.labels.astype(np.int64)
 
 
-def _scale(pixels: np.ndarray, out: np.ndarray, unit: np.float32) -> None:
-    with _core.FileReads((pixels,)):
-        np.multiply(pixels, unit, out=out)
+def _divide(images: Any, out: np.ndarray) -> None:
+    """Write pixels divided by 255, float32 (n, height * width)."""
+    unit, end = np.float32(1 / 255), 0
+    for piece in pieces_of(images):
+        begin, end = end, end + len(piece)
+        with _core.FileReads((piece,)):
+            np.multiply(piece.reshape(-1, out.shape[1]), unit, out=out[begin:end])
 
 
 class Pictures(Sequence):

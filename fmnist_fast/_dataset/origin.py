@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import FormatError
@@ -14,13 +14,15 @@ _ADVICE = (
 
 
 def reread(
-    origin: tuple[Callable[..., Any], tuple[Any, ...]],
+    origin: Sequence[Any],
     fingerprint: str,
     format: str,
     title: str,
+    extra: Mapping[str, Any],
 ) -> Any:
-    """Return a pickled Dataset, read from its files.
+    """Return a pickled Dataset, read from its files, with `extra` columns.
 
+    `origin` is a function and its arguments.
     Raise FileNotFoundError if a file is missing, and FormatError if one has changed.
     """
     read, arguments = origin
@@ -42,4 +44,4 @@ def reread(
             f"pickled.\nThe fingerprint was {fingerprint}, and is "
             f"{dataset.fingerprint} now.\n{_ADVICE}"
         )
-    return dataset.with_format(format)
+    return dataset.with_columns(extra).with_format(format)

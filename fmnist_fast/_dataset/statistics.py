@@ -10,12 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import _core
-from .._io.cores import usable_cores
 from .._io.threads import run_together
-from .arrays import parts_of
+from .images import pieces_of, shares_of
 
 
 class Statistics(NamedTuple):
@@ -103,13 +100,15 @@ def title_of(name: str | None, split: str | None, synthetic: bool) -> str:
 @_core.default_floats
 def _moments(images: Any) -> tuple[float, float]:
     """Return the mean and the standard deviation of all pixels divided by 255."""
-    sums = [0, 0]
-    for part in parts_of(images):
-        shares = np.array_split(part, usable_cores())
-        tasks = [functools.partial(_core.pixel_sums, share) for share in shares]
-        for share_sums in run_together(tasks):
-            sums = [a + b for a, b in zip(sums, share_sums)]
-    return moments_of_sums(images.size, *sums)
+    tasks = [functools.partial(_sums, share) for share in shares_of(images)]
+    totals = map(sum, zip(*run_together(tasks)))
+    return moments_of_sums(images.size, *totals)
+
+
+def _sums(images: Any) -> tuple[int, int]:
+    """Return the sum of all pixels, and of their squares."""
+    sums = [_core.pixel_sums(piece) for piece in pieces_of(images)]
+    return sum(total for total, _ in sums), sum(squares for _, squares in sums)
 
 
 def moments_of_sums(n: int, total: int, squares: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ import numpy as np
 from .._dataset.arrays import checked_labels, classes_of
 from .._dataset.card import CARD_NAME, read_card, training_statistics
 from .._dataset.classes import ClassNames, checked_classes
-from .._dataset.images import MultiFileImages
+from .._dataset.images import LazyImages
 from .._io.cores import usable_cores
 from .._io.files import naming
 from .._io.paths import File, expanded, is_url, shown
@@ -72,7 +72,7 @@ def load_files(
     -------
     Dataset
         The rows of all files, in the order of the files. `Dataset.images` is a
-        `MultiFileImages`, which is indexed like an array along its first dimension.
+        `LazyImages`, which is indexed like an array along its first dimension.
         `numpy.asarray` copies it.
 
     Raises
@@ -132,7 +132,7 @@ def _load_files(
     parts = _read_all(files, classes, cache)
     not_empty = [images for images, _ in parts if len(images)]
     return Dataset._make(
-        MultiFileImages(not_empty or [parts[0][0]]),  # type: ignore[arg-type]
+        LazyImages(not_empty or [parts[0][0]]),  # type: ignore[arg-type]
         read_only(np.concatenate([labels for _, labels in parts])),
         classes,
         name=card.get("name"),

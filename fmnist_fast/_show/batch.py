@@ -27,7 +27,7 @@ def batch_sheet(
     images, labels = arrays_of(batch)
     pixels = pixels_of(images[:count], *kind)
     captions = captions_of(labels[:count], dataset.classes)
-    title = f"{dataset.title}: {len(pixels):,} of a batch of {len(images):,}"
+    title = f"{dataset._heading}: {len(pixels):,} of a batch of {len(images):,}"
     return contact_sheet(pixels, captions, columns=columns, zoom=zoom, title=title)
 
 

@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "batch blocks convert faults fill filemap gzip idx labels parts photos"
+KERNELS = "alias batch blocks convert faults fill filemap gzip idx labels parts photos"
 KERNELS += " pipeline plan png pool program record sampler slots source stats window"
 AUGMENT = "crop elastic erase filter mix noise points quads resample tone warp words"
 DEVICE = "canvas device host planes"
@@ -130,7 +130,7 @@ setup(
         Extension(
             "fmnist_fast._core",
             ["src/_core.pyx", *sources],
-            depends=["src/kernels.pxd", *included],
+            depends=["src/kernels.pxd", "src/transforms.pxd", *included],
             include_dirs=["src", numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         )

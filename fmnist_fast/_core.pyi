@@ -26,7 +26,10 @@ LABEL_DTYPES: dict[str, int]
 KERNELS: dict[str, int]
 LASTS: dict[bool | str, int]
 LAUNCH_NBYTES: int
+MAX_COLUMNS: int
 MAX_EPOCH: int
+MAX_POSITIONS: int
+SAMPLERS: dict[str, int]
 MAX_SHUFFLE_BLOCK: int
 SLOT_ALIGNMENT: int
 
@@ -100,11 +103,33 @@ class Program:
         view: int = 0,
     ) -> np.ndarray: ...
 
+class Sampling:
+    def __init__(
+        self,
+        kind: str,
+        n: int,
+        *,
+        repeats: int = 1,
+        block: int = 0,
+        table: np.ndarray | None = None,
+        epoch: int = 0,
+        capacity: int = 0,
+    ) -> None: ...
+    @property
+    def table(self) -> np.ndarray | None: ...
+    @property
+    def n_positions(self) -> int: ...
+    def tobytes(self, table: int) -> bytes: ...
+
+def alias_table(weights: np.ndarray) -> tuple[np.ndarray, int]: ...
+
 class Pipeline:
     def __init__(
         self,
         parts: tuple[np.ndarray, ...],
+        image_rows: np.ndarray | None,
         labels: np.ndarray,
+        columns: tuple[tuple[np.ndarray | None, int], ...],
         *,
         program: Program,
         image_shape: tuple[int, ...],
@@ -117,19 +142,21 @@ class Pipeline:
     def start(
         self,
         *,
-        shuffle: bool,
-        block: int,
+        sampling: Sampling,
         seed: int,
+        augment_seed: int,
         epoch: int,
         begin: int,
+        batches: int,
         batch_size: int,
         rank: int,
         world: int,
-        drop_last: bool | Literal["wrap"],
+        last: bool | Literal["wrap", "next"],
         owner: object,
     ) -> Batches: ...
     def close(self) -> None: ...
     def progress(self, ticket: int) -> tuple[int, bool] | None: ...
+    def stats(self) -> tuple[int, int, int, int, int, int]: ...
     @property
     def closed(self) -> bool: ...
     @property
@@ -143,14 +170,15 @@ class Pipeline:
     @property
     def window(self) -> int: ...
 
-class Batches(Iterator[tuple[np.ndarray, np.ndarray]]):
+class Batches(Iterator[tuple[np.ndarray, ...]]):
     @property
     def pipeline(self) -> Pipeline | None: ...
     @property
     def ticket(self) -> int: ...
-    def __next__(self) -> tuple[np.ndarray, np.ndarray]: ...
+    def __next__(self) -> tuple[np.ndarray, ...]: ...
     def __length_hint__(self) -> int: ...
-    def take(self) -> tuple[int, tuple[np.ndarray, np.ndarray]]: ...
+    def take(self) -> tuple[int, tuple[np.ndarray, ...]]: ...
+    def count_wait(self, wait_ns: int) -> None: ...
     def close(self) -> None: ...
     @property
     def closed(self) -> bool: ...
@@ -158,8 +186,10 @@ class Batches(Iterator[tuple[np.ndarray, np.ndarray]]):
 def source_bytes(
     address: int,
     n: int,
+    n_images: int,
     image_nbytes: int,
     images: int,
+    rows: int,
     label_dtype: str,
     labels: int,
 ) -> bytes: ...

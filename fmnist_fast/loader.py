@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 import numpy as np
 
-from ._checks import Suggesting, checked_dtype, checked_flag, checked_integer, hinting
-from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline
+from ._checks import checked_dtype, checked_flag, checked_integer, hinting
+from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Sampling
 from ._dataset.arrays import check_row
-from ._loader import options
+from ._loader import options, sampling
+from ._loader.options import Columns, Index, Pair, Triple
 from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, new_program, start
-from ._loader.progress import Place, Progress, checked_state, state_at
+from ._loader.places import Epochs, Place, Steps
+from ._loader.progress import Progress
+from ._loader.resumable import Resumable
+from ._loader.state import check_rows
 from .dataset import Dataset
 
 if TYPE_CHECKING:
@@ -21,11 +26,12 @@ if TYPE_CHECKING:
     from .augment import Augment, Compiled
 
 
-class Loader(Suggesting):
+class Loader(Resumable, Generic[Index, Columns]):
     """Batches of a dataset, filled by native threads ahead of the training loop.
 
     Each loop over a Loader yields the next epoch, as ``(images, labels)`` tuples of
     numpy arrays. An iterator that is dropped before its first batch uses no epoch.
+    docs/sampling.md has recipes for `weights`, `order`, `repeats` and `steps`.
 
     Parameters
     ----------
@@ -37,10 +43,30 @@ class Loader(Suggesting):
         Whether each epoch has its own order, a keyed permutation (src/sampler.h).
     shuffle_block : int in 1..2**40, optional
         Rows of a block, for files larger than memory (docs/files.md). The blocks are
-        shuffled, then the rows in each group of up to 64 blocks. Requires `shuffle`.
+        shuffled, then the rows in each group of up to 64. This requires `shuffle`.
+    weights : "balanced" or sequence of float (n,), optional
+        Probability of each row, in any unit. An epoch has n rows, drawn with
+        replacement. "balanced" makes all classes equally likely. `weights` excludes
+        `shuffle` and `order`.
+    order : sequence of int or boolean mask (n,), or function, optional
+        Rows of each epoch, some or all of them, also several times. A function takes
+        the epoch and returns them. It is called once for each epoch, and for epoch 0
+        when the loader is made. Their number must stay the same, and all ranks must get
+        the same rows. With `steps`, it takes the number of the pass over its rows, from
+        0. All passes of an epoch are requested when its iterator starts. `order`
+        excludes `shuffle` and `weights`.
+    repeats : int in 1..2**20, default 1
+        How many times each row comes, one directly after the other, with new random
+        numbers.
+    steps : int in 1..2**40, optional
+        Number of batches of an epoch, all of them full. At the end of the order, its
+        next pass follows. The next epoch begins where this one ended. `steps` excludes
+        `drop_last`.
     seed : int in 0..2**64-1, or None, default 0
         Source of all orders and random numbers. None draws a seed from the system,
         which `state_dict` saves. Several ranks must pass the same number.
+    augment_seed : int in 0..2**64-1, optional
+        Source of the random numbers of `augment`. The default is `seed`.
     dtype : {"float32", "float16", "bfloat16", "uint8"}, default "float32"
         Data type of the images, or a dtype of numpy or PyTorch. Without the package
         ml_dtypes, bfloat16 arrays are uint16 arrays that hold the same bits.
@@ -55,6 +81,13 @@ class Loader(Suggesting):
         (n, height, width) or (n, height * width).
     label_dtype : {"int64", "int32", "uint8", "onehot"}, default "int64"
         Data type of the labels. "onehot" labels are float32 of shape (n, classes).
+    with_index : bool, default False
+        Whether a third array, int64 (n,), has the number of each row in the dataset
+        that was loaded, not in a selection of it: see `Dataset.rows`. After
+        `concatenate` of different datasets, it is the row of the result.
+    columns : sequence of str, default ()
+        Columns of ``dataset.extra``, with numbers or booleans, whose values follow as
+        further arrays (n,).
     augment : transform, sequence of transforms, recipe name or None, default None
         Transforms with new random numbers for each image and epoch: see
         `fmnist_fast.augment`. Python functions may come last, and are slow. The
@@ -130,11 +163,18 @@ class Loader(Suggesting):
         *,
         shuffle: bool = False,
         shuffle_block: int | None = None,
+        weights: sampling.WeightsLike | None = None,
+        order: sampling.OrderLike | None = None,
+        repeats: int = 1,
+        steps: int | None = None,
         seed: int | None = 0,
+        augment_seed: int | None = None,
         dtype: str = "float32",
         normalize: options.NormalizeLike = "auto",
         layout: str = "NCHW",
         label_dtype: str = "int64",
+        with_index: Index = False,  # type: ignore[assignment]  # the default of Index
+        columns: Columns = (),  # type: ignore[assignment]
         augment: Augment = None,
         drop_last: options.DropLast = False,
         shard: tuple[int, int] | str | None = None,
@@ -144,24 +184,61 @@ class Loader(Suggesting):
     ) -> None:
         self.dataset = options.checked_dataset(dataset)
         self.batch_size = options.checked_batch_size(batch_size)
-        self.shuffle = checked_flag("shuffle", shuffle)
-        self.shuffle_block = options.checked_block(shuffle_block, self.shuffle)
         self.rank, self.world = options.checked_shard(shard)
+        self._set_seeds(seed, augment_seed)
+        self._set_fields(dtype, normalize, layout, label_dtype, with_index, columns)
+        self._compiled = self._compile(augment)
+        self.augment = tuple(augment) if isinstance(augment, list) else augment
+        self.drop_last = options.checked_drop_last(drop_last)
+        self.steps = options.checked_steps(steps, self.drop_last)
+        self._set_memory(threads, prefetch, slots)
+        self._set_positions(shuffle, shuffle_block, weights, order, repeats)
+        self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
+        self._reset()
+
+    def _set_seeds(self, seed: Any, augment_seed: Any) -> None:
         self._seed = options.seed_of(seed, self.world)
+        self._augment_seed = options.checked_augment_seed(augment_seed)
+
+    def _set_fields(
+        self,
+        dtype: Any,
+        normalize: Any,
+        layout: Any,
+        label_dtype: Any,
+        with_index: Any,
+        columns: Any,
+    ) -> None:
+        dataset = self.dataset
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
         normalization = options.checked_normalize(normalize, self.dtype, dataset)
         self.normalize, self.mean, self.std = normalization[:3]
         self.scale, self.bias, self._normalized_as = normalization[3:]
         self.layout = options.checked_layout(layout)
         self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
-        self._compiled = self._compile(augment)
-        self.augment = tuple(augment) if isinstance(augment, list) else augment
-        self.drop_last = options.checked_drop_last(drop_last)
-        self.threads = options.checked_threads(threads, augment)
+        self.with_index = checked_flag("with_index", with_index)
+        self._column_values = options.checked_columns(columns, dataset)
+        self.columns = tuple(self._column_values)
+
+    def _set_memory(self, threads: Any, prefetch: Any, slots: Any) -> None:
+        self.threads = options.checked_threads(threads, self.augment)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
         self._slots = options.checked_slots(slots, self.prefetch)
-        self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
-        self._reset()
+
+    def _set_positions(
+        self, shuffle: Any, shuffle_block: Any, weights: Any, order: Any, repeats: Any
+    ) -> None:
+        self.shuffle = checked_flag("shuffle", shuffle)
+        self.shuffle_block = options.checked_block(shuffle_block)
+        self.repeats = options.checked_repeats(repeats)
+        self._positions = sampling.Positions(
+            self.dataset,
+            shuffle=self.shuffle,
+            shuffle_block=self.shuffle_block,
+            weights=weights,
+            order=order,
+            repeats=self.repeats,
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Raise AttributeError for public names, which are fixed."""
@@ -170,15 +247,12 @@ class Loader(Suggesting):
             raise AttributeError(f"{name} of a Loader is fixed. {advice}")
         super().__setattr__(name, value)
 
-    @property
-    def seed(self) -> int:
-        """Return the seed in use: the one given, drawn, or loaded with a state."""
-        return self._seed
-
     def _reset(self) -> None:
-        n_global = self.batch_size * self.world
-        n_needed = n_global if self.drop_last is True else 1
-        self._progress = Progress(len(self.dataset), n_global, n_needed, (0, 0))
+        shape = self._positions.n, self.batch_size, (self.rank, self.world)
+        self._epochs = Epochs(*shape, self.drop_last)
+        if self.steps is not None:
+            self._epochs = Steps(*shape, self.steps)
+        self._progress = Progress(self._epochs, Place(0))
         self._pipelines = Pipelines(have_slots=bool(self._slots))
         if self._slots:
             self._pipelines.idle(self._new_pipeline)  # checks the size of the slots
@@ -186,12 +260,15 @@ class Loader(Suggesting):
     def _options(self) -> dict[str, Any]:
         """Return the options without slots, in the order of `__repr__`."""
         values = vars(self) | {"seed": self.seed, "shard": (self.rank, self.world)}
+        values |= {"augment_seed": self._augment_seed}
+        values |= {"weights": self._positions.weights, "order": self._positions.order}
         return {name: values[name] for name in options.NAMES}
 
-    def _replace(self, **changes: Any) -> Loader:
+    def _replace(self, **changes: Any) -> Loader[Any, Any]:
         """Return a copy that differs only in `changes`, not in the global batches."""
         copy = type(self)(self.dataset, **self._options() | changes)
         copy._normalized_as = self._normalized_as
+        copy._saved_order = self._saved_order
         with self._pipelines.lock:
             copy._progress = self._progress.copy()
         return copy
@@ -202,21 +279,24 @@ class Loader(Suggesting):
 
     def __len__(self) -> int:
         """Return the number of batches in a whole epoch, for this rank."""
-        return self._n_batches(0)
+        return self._n_batches(Place(0))
 
-    def _n_batches(self, position: int) -> int:
-        """Return how many batches this rank has from `position` on."""
-        whole, rest = divmod(len(self.dataset) - position, self.batch_size * self.world)
-        if self.drop_last == "wrap":
-            return whole + (rest > 0)
-        return whole + (rest > self.rank and not self.drop_last)
+    def _n_batches(self, place: Place) -> int:
+        """Return how many batches this rank has from `place` to its epoch's end."""
+        return self._epochs.n_batches(place)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    @overload
+    def __iter__(self: Loader[Literal[False], tuple[()]]) -> Iterator[Pair]: ...
+    @overload
+    def __iter__(self: Loader[Literal[True], tuple[()]]) -> Iterator[Triple]: ...
+    @overload
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]: ...
+    def __iter__(self) -> Iterator[Any]:
         """Return an iterator over the batches of the next epoch."""
         with self._pipelines.lock:
             if self._progress.pop_is_empty():
                 return Batches()
-            batches, seed, (epoch, position) = self._start()
+            batches, seed, place = self._start()
         if self._compiled is None or not self.has_functions:
             return batches
         from .augment._functions import ChangedBatches
@@ -225,19 +305,22 @@ class Loader(Suggesting):
             batches,
             self._compiled.functions,
             seed=seed,
-            epoch=epoch,
-            positions=(position, self.batch_size * self.world),
+            place_of=functools.partial(self._epochs.batch_position, place),
             rank=self.rank,
         )
 
     def _start(self) -> tuple[Batches, int, Place]:
         """Start an iterator. Return it with its seed, and the place where it begins."""
-        checked_integer("epoch", self._progress.next_begin()[0], 0, MAX_EPOCH)
+        begin = self._progress.next_begin()
+        checked_integer("epoch", begin.epoch, 0, MAX_EPOCH)
+        order = self._sampling(begin)
         placeholder = Placeholder()
         pipeline = self._pipelines.idle(self._new_pipeline, placeholder)
-        seed, starting = self.seed, self._progress.begin(placeholder)
+        seed, starting = self.augment_seed, self._progress.begin(placeholder)
         try:
-            batches = start(self, pipeline, seed, starting.begin)
+            if starting.begin != begin:  # a signal handler started another iterator
+                order = self._sampling(starting.begin)
+            batches = start(self, pipeline, order, starting.begin)
         except BaseException:
             placeholder.closed = True
             self._progress.give_up(starting)
@@ -245,6 +328,15 @@ class Loader(Suggesting):
         self._pipelines.lend(batches)
         self._progress.begun(starting, batches)
         return batches, seed, starting.begin
+
+    def _sampling(self, begin: Place) -> Sampling:
+        """Return the rows that an iterator gets from `begin` on, for the core."""
+        first, position = self._epochs.pass_position(begin)
+        rows = self._positions.sampling(first, self._epochs.last_pass(begin))
+        epoch, saved = self._saved_order
+        if first == epoch and position and self._n_batches(begin):
+            check_rows(saved, first, self._positions.order)
+        return rows
 
     def _compile(self, augment: Augment) -> Compiled | None:
         if augment is None:
@@ -287,11 +379,13 @@ class Loader(Suggesting):
         image = self.dataset.images[row]
         epochs, position = range(n), row % size
         program = new_program(self)
-        return program.run(image, seed=self.seed, epochs=epochs, position=position)
+        return program.run(
+            image, seed=self.augment_seed, epochs=epochs, position=position
+        )
 
     def show(
         self,
-        batch: tuple[np.ndarray, np.ndarray],
+        batch: tuple[np.ndarray, ...],
         *,
         count: int = 32,
         columns: int = 8,
@@ -320,6 +414,9 @@ class Loader(Suggesting):
         from ._show.batch import batch_sheet
 
         kind = self.layout, self.image_sides, self.scale, self.bias
+        n_fields = 2 + self.with_index + len(self.columns)
+        if isinstance(batch, (tuple, list)) and len(batch) == n_fields:
+            batch = batch[0], batch[1]
         return batch_sheet(batch, self.dataset, kind, count, columns, zoom)
 
     @property
@@ -344,95 +441,6 @@ class Loader(Suggesting):
         with self._pipelines.lock:
             newest = self._pipeline or self._pipelines.idle(self._new_pipeline)
             return newest.slot_nbytes
-
-    @property
-    def epoch(self) -> int:
-        """Return the epoch of the newest iterator, or of the next one after its end."""
-        return self._progress.where()[0]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Start the next iterator at the beginning of an epoch.
-
-        Right after `load_state_dict`, the state's epoch keeps the state's position, and
-        earlier epochs have no batches left. A loop that sets each epoch resumes too.
-
-        Parameters
-        ----------
-        epoch : int in 0..2**32-1
-            Number of the epoch.
-
-        Raises
-        ------
-        TypeError, ValueError
-            `epoch` is not an integer in its range.
-        """
-        epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
-        with self._pipelines.lock:
-            self._progress.set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state of the newest iterator.
-
-        Returns
-        -------
-        dict
-            Epoch, position, seed and fingerprint, which can be saved as JSON. The
-            position counts samples over all ranks. A run may therefore continue with
-            another number of threads, ranks or rows of a batch. While the last batch of
-            an epoch is used, the position is the number of samples.
-        """
-        with self._pipelines.lock:
-            return state_at(self._progress.where(), self)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Start the next iterator where a state was taken, with its seed.
-
-        Parameters
-        ----------
-        state : dict
-            Result of `state_dict`, of this loader or another one.
-
-        Raises
-        ------
-        TypeError, ValueError
-            An entry is missing or invalid, or differs from this loader's dataset,
-            `shuffle` or `shuffle_block`. The message names the entry.
-        """
-        seed, begin = checked_state(state, self.state_dict())
-        with self._pipelines.lock:
-            self._seed = seed
-            self._progress.load(begin)
-
-    def close(self) -> None:
-        """Stop the workers. Iterators in use then raise RuntimeError.
-
-        Batches that were handed out stay valid. The threads are joined as soon as every
-        loader that has iterated is closed or dropped.
-        """
-        self._pipelines.close()
-
-    def __enter__(self) -> Loader:
-        """Return this loader, which the end of the block closes."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Close the loader."""
-        self.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the options and the place where the next loop begins, for a copy."""
-        if self._slots:
-            raise TypeError("a Loader with slots can't be pickled. Make a new Loader.")
-        with self._pipelines.lock:
-            state = self.__dict__ | {"_progress": self._progress.copy()}
-        del state["_pipelines"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a copy, without the threads and the iterators of the original."""
-        self.__dict__.update(state)
-        self._reset()
-        self._progress = state["_progress"]
 
     def __repr__(self) -> str:
         """Return the dataset, the options, and the batches of an epoch."""

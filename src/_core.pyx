@@ -16,6 +16,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from kernels cimport *
+from transforms cimport *
 
 import functools
 import operator
@@ -153,6 +154,7 @@ cdef int raise_later(void *error) except -1 with gil:
 # ---- the parts of this file -----------------------------------------------------
 
 include "binding/files.pxi"
+include "binding/sampling.pxi"
 include "binding/pixels.pxi"
 include "binding/programs.pxi"
 include "binding/batches.pxi"

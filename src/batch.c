@@ -36,13 +36,34 @@ enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
                                 const struct fm_function *functions)
 {
     const struct fm_program *program = job->program;
-    const uint64_t row_nbytes[FM_N_FIELDS] = {
-        fm_program_image_nbytes(program),
-        fm_labels_row_nbytes(program->label_dtype, program->n_classes)};
+    const struct fm_source *source = &job->source;
+    uint64_t row_nbytes[FM_RECORD_MAX_FIELDS];
+    row_nbytes[FM_FIELD_IMAGES] = fm_program_image_nbytes(program);
+    row_nbytes[FM_FIELD_LABELS] =
+        fm_labels_row_nbytes(program->label_dtype, program->n_classes);
+    for (size_t i = 0; i < source->n_columns; i++)
+        row_nbytes[FM_FIELD_COLUMNS + i] = source->columns[i].nbytes;
     fm_program_select(program, rows, level, functions, &job->kernels);
     if (fm_batch_scratch_nbytes(job) > SIZE_MAX / 4)
         return FM_NO_MEMORY;
-    return fm_record_init(&job->record, rows, row_nbytes);
+    return fm_record_init(&job->record, rows, row_nbytes,
+                          FM_FIELD_COLUMNS + source->n_columns);
+}
+
+/* ---- epochs ---------------------------------------------------------------------- */
+
+/* Return the epoch of a position of the batches, and make *position the position in it.
+   A later epoch than the first is written to *later. */
+static const struct fm_epoch *epoch_at(const struct fm_epoch *first,
+                                       const struct fm_batching *batching,
+                                       uint64_t *position, struct fm_epoch *later)
+{
+    const uint64_t n_later = fm_epoch_find(first, batching->last, position);
+    const struct fm_epoch *epoch = fm_epoch_later_unblocked(first, n_later, later);
+    if (n_later && epoch->sampler.sampling.kind == FM_SAMPLER_BLOCKS)
+        fm_sampler_init(&later->sampler, &first->sampler.sampling, first->sampler.seed,
+                        later->number);
+    return epoch;
 }
 
 /* ---- reading ahead --------------------------------------------------------------- */
@@ -62,16 +83,10 @@ static void read_group(const struct fm_job *job, const struct fm_blocks *blocks,
         fm_source_will_need(&job->source, runs[i].begin, runs[i].end);
 }
 
-void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
-                         const struct fm_batching *batching, uint64_t batch)
+/* Ask for the indices [begin, end) of the order, and a part of the next group. */
+static void read_positions(const struct fm_job *job, const struct fm_blocks *blocks,
+                           uint64_t begin, uint64_t end, int is_first)
 {
-    const struct fm_blocks *blocks = &epoch->sampler.blocks;
-    uint64_t begin, n_rows;
-    if (epoch->sampler.kind != FM_SAMPLER_BLOCKS)
-        return;
-    fm_batching_global(batching, batch, &begin, &n_rows);
-    const int is_first = begin == batching->begin;
-    const uint64_t end = fm_integer_min(begin + n_rows, blocks->n);
     if (is_first)
         read_group(job, blocks, fm_blocks_group_at(blocks, begin), 0, 1, 1);
     while (begin < end) {
@@ -85,17 +100,43 @@ void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
     }
 }
 
+void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
+                         const struct fm_batching *batching, uint64_t batch)
+{
+    const struct fm_sampler *sampler = &epoch->sampler;
+    const uint64_t n_repeats = sampler->sampling.n_repeats;
+    uint64_t begin, n_rows;
+    if (sampler->sampling.kind != FM_SAMPLER_BLOCKS)
+        return;
+    fm_batching_global(batching, batch, &begin, &n_rows);
+    for (const uint64_t end = begin + n_rows; begin < end;) {
+        struct fm_epoch later;
+        uint64_t position = begin;
+        const struct fm_epoch *own = epoch_at(epoch, batching, &position, &later);
+        if (position >= sampler->n_positions) /* the epoch starts over */
+            return;
+        const uint64_t n = fm_integer_min(end - begin, sampler->n_positions - position);
+        const int is_first = begin == batching->begin || position == 0;
+        read_positions(job, &own->sampler.blocks, position / n_repeats,
+                       (position + n - 1) / n_repeats + 1, is_first);
+        begin += n;
+    }
+}
+
 /* ---- rows ------------------------------------------------------------------------ */
 
 /* The inputs that the rows of one call share, and the state of at most BLOCK of
    them. */
 struct rows {
     const struct fm_job *job;
-    const struct fm_epoch *epoch;
+    const struct fm_epoch *first; /* in which the batches begin */
+    const struct fm_epoch *epoch; /* of the rows */
+    const struct fm_batching *batching;
     uint64_t global_begin, global_n_rows; /* positions of the global batch */
+    uint64_t number; /* of row 0 in the global batch */
     uint8_t *mixed, *scratch; /* parts of the scratch, as are the operations */
     struct fm_op *ops;        /* NULL: nothing is augmented */
-    uint64_t begin;           /* position of row 0 */
+    uint64_t begin;           /* position of row 0 in its epoch */
     uint64_t indices[BLOCK];
     const uint8_t *images[BLOCK]; /* their pixels in the source */
     uint64_t partners[BLOCK];     /* indices that they are mixed with */
@@ -124,23 +165,24 @@ static void prefetch(const uint8_t *image, size_t begin, size_t nbytes)
     FM_PREFETCH(image + nbytes - 1);
 }
 
-FM_INLINE struct fm_key key_at(const struct rows *rows, uint64_t position)
+FM_INLINE struct fm_key key_at(const struct fm_epoch *epoch, uint64_t position)
 {
-    const struct fm_key key = {.seed = rows->epoch->seed,
-                               .epoch = rows->epoch->number,
+    const struct fm_key key = {.seed = epoch->seed,
+                               .epoch = epoch->number,
                                .view = 0,
                                .position = position};
     return key;
 }
 
-/* Return the augmented pixels of the sample at `position`. ahead: as in fm_plan_row. */
-static const uint8_t *augmented(const struct rows *rows, uint64_t position,
-                                uint64_t index, const uint8_t *image,
+/* Return the augmented pixels of the sample at `position` of an epoch. ahead: as in
+   fm_plan_row. */
+static const uint8_t *augmented(const struct rows *rows, const struct fm_epoch *epoch,
+                                uint64_t position, uint64_t index, const uint8_t *image,
                                 const struct fm_ahead *ahead, size_t lane)
 {
     const struct fm_job *job = rows->job;
     const struct fm_program *program = job->program;
-    const struct fm_key key = key_at(rows, position);
+    const struct fm_key key = key_at(epoch, position);
     const int is_at_edge = fm_source_is_at_edge(&job->source, index, FM_CROP_AROUND);
     struct fm_row row;
     fm_plan_row(program, &key, index, ahead, lane, rows->ops, &row);
@@ -152,20 +194,29 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
 {
     const struct fm_job *job = rows->job;
     const struct fm_shape *shape = &job->program->out;
-    const uint64_t position = rows->begin + i, row = position - rows->global_begin;
+    const uint64_t row = rows->number + i;
     struct fm_mixture mixture;
-    fm_mix_draw(&job->program->mix, rows->epoch->seed, rows->epoch->number, position,
-                row, rows->global_n_rows, shape->height, shape->width, &mixture);
+    struct fm_epoch later;
+    fm_mix_draw(&job->program->mix, rows->epoch->seed, rows->epoch->number,
+                rows->begin + i, row, rows->global_n_rows, shape->height, shape->width,
+                &mixture);
     rows->partners[i] = rows->indices[i];
     rows->shares[i] = mixture.share;
     if (mixture.partner == row)
         return pixels;
-    const uint64_t other = rows->global_begin + mixture.partner;
+    /* Most partners are in the epoch of the row, which need not be prepared again. */
     const enum fm_cpu_level level = job->kernels.level;
-    fm_sampler_find(&rows->epoch->sampler, other, 1, level, &rows->partners[i]);
+    const struct fm_epoch *epoch = rows->epoch;
+    uint64_t other = rows->begin + i + mixture.partner - row;
+    if (rows->batching->last == FM_LAST_NEXT &&
+        other >= rows->epoch->sampler.n_positions) {
+        other = rows->global_begin + mixture.partner;
+        epoch = epoch_at(rows->first, rows->batching, &other, &later);
+    }
+    fm_sampler_find(&epoch->sampler, other, 1, level, &rows->partners[i]);
     memcpy(rows->mixed, pixels, fm_program_out_pixels(job->program));
     const uint8_t *image = fm_source_image(&job->source, rows->partners[i]);
-    pixels = augmented(rows, other, rows->partners[i], image, NULL, 0);
+    pixels = augmented(rows, epoch, other, rows->partners[i], image, NULL, 0);
     fm_mix_apply(&mixture, pixels, shape->height, shape->width, level, rows->mixed);
     return rows->mixed;
 }
@@ -179,11 +230,12 @@ FM_INLINE const uint8_t *row_pixels(struct rows *rows, size_t i)
     if (rows->ops == NULL)
         return rows->images[i];
     if (lane == 0) {
-        const struct fm_key key = key_at(rows, rows->begin + i);
+        const struct fm_key key = key_at(rows->epoch, rows->begin + i);
         fm_plan_ahead(job->program, &job->kernels, &key, &rows->ahead);
     }
-    const uint8_t *pixels = augmented(rows, rows->begin + i, rows->indices[i],
-                                      rows->images[i], &rows->ahead, lane);
+    const uint8_t *pixels = augmented(rows, rows->epoch, rows->begin + i,
+                                      rows->indices[i], rows->images[i], &rows->ahead,
+                                      lane);
     return job->program->mix.n_kinds ? mixed(rows, i, pixels) : pixels;
 }
 
@@ -209,32 +261,50 @@ static void fill_images(struct rows *rows, size_t n_rows, uint8_t *restrict out)
     }
 }
 
+/* Fill the labels and the columns of n_rows rows, at most BLOCK, from `row` on. */
+static void fill_fields(const struct rows *rows, uint64_t row, size_t n_rows,
+                        uint8_t *memory)
+{
+    const struct fm_record *record = &rows->job->record;
+    const struct fm_program *program = rows->job->program;
+    const struct fm_source *source = &rows->job->source;
+    void *labels = fm_record_row(record, FM_FIELD_LABELS, row, memory);
+    fm_labels_fill(source, rows->indices, n_rows, program->label_dtype,
+                   program->n_classes, labels);
+    if (program->mix.n_kinds)
+        fm_labels_mix(source, rows->indices, rows->partners, rows->shares, n_rows,
+                      program->n_classes, (float *)labels);
+    for (size_t i = 0; i < source->n_columns; i++)
+        fm_source_column(&source->columns[i], rows->indices, n_rows,
+                         fm_record_row(record, FM_FIELD_COLUMNS + i, row, memory));
+}
+
 void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
                    const struct fm_batching *batching, uint64_t batch, uint64_t row,
                    uint64_t n_rows, void *scratch, uint8_t *memory)
 {
-    const struct fm_program *program = job->program;
     struct rows rows;
+    struct fm_epoch later;
     uint64_t begin, batch_rows;
     fm_batching_rows(batching, batch, &begin, &batch_rows);
     fm_batching_global(batching, batch, &rows.global_begin, &rows.global_n_rows);
     rows.job = job;
-    rows.epoch = epoch;
+    rows.first = epoch;
+    rows.batching = batching;
     set_scratch(&rows, (uint8_t *)scratch);
     const uint64_t end = fm_integer_min(row + n_rows, batch_rows);
-    for (; row < end; row += BLOCK) {
-        const size_t n = (size_t)fm_integer_min(end - row, BLOCK);
-        uint8_t *images = fm_record_row(&job->record, FM_FIELD_IMAGES, row, memory);
-        void *labels = fm_record_row(&job->record, FM_FIELD_LABELS, row, memory);
+    for (size_t n; row < end; row += n) {
+        n = (size_t)fm_integer_min(end - row, BLOCK);
         rows.begin = begin + row;
-        fm_sampler_find(&epoch->sampler, rows.begin, n, job->kernels.level,
+        rows.number = rows.begin - rows.global_begin;
+        rows.epoch = epoch_at(epoch, batching, &rows.begin, &later);
+        if (batching->last == FM_LAST_NEXT) /* the next epoch has the rest */
+            n = (size_t)fm_integer_min(n, epoch->sampler.n_positions - rows.begin);
+        fm_sampler_find(&rows.epoch->sampler, rows.begin, n, job->kernels.level,
                         rows.indices);
+        uint8_t *images = fm_record_row(&job->record, FM_FIELD_IMAGES, row, memory);
         fill_images(&rows, n, images);
-        fm_labels_fill(&job->source, rows.indices, n, program->label_dtype,
-                       program->n_classes, labels);
-        if (program->mix.n_kinds)
-            fm_labels_mix(&job->source, rows.indices, rows.partners, rows.shares, n,
-                          program->n_classes, (float *)labels);
+        fill_fields(&rows, row, n, memory);
     }
     fm_convert_fence();
 }

@@ -4,10 +4,9 @@
 #ifndef FM_BATCH_H
 #define FM_BATCH_H
 
-#include "batching.h"
+#include "epoch.h"
 #include "fill.h"
 #include "record.h"
-#include "sampler.h"
 
 /* Everything that filling a row depends on, except the epoch. */
 struct fm_job {
@@ -39,7 +38,8 @@ void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
 
 /* Fill at most n_rows rows, from `row` on, of this rank's batch number `batch`. A
    position p from the sampler's n_positions on has the sample of position
-   p % n_positions, but is augmented with the random numbers of p.
+   p % n_positions, but is augmented with the random numbers of p. With FM_LAST_NEXT,
+   both are those of a later epoch.
    scratch: uint8 (fm_batch_scratch_nbytes,), from a multiple of 64 on; memory: uint8
    (job->record.nbytes,), the batch.
    In numpy: tests/reference.py, epoch.

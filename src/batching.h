@@ -13,13 +13,15 @@ enum fm_last {
     FM_LAST_SHORT = 0, /* it stays short: shards differ by at most one row, and a rank
                           whose shard would be empty has one batch less */
     FM_LAST_DROP = 1,  /* it is left out */
-    FM_LAST_WRAP = 2   /* it is filled up with positions from `end` on, where the
+    FM_LAST_WRAP = 2,  /* it is filled up with positions from `end` on, where the
                           sampler starts over */
+    FM_LAST_NEXT = 3   /* batches go on with the positions of the next epoch, up to
+                          `end`, which no batch crosses */
 };
 
 /* The batches of one rank. */
 struct fm_batching {
-    uint64_t begin, end; /* positions of the epoch, end <= FM_SAMPLER_MAX_N */
+    uint64_t begin, end; /* positions, from 0 at the start of the epoch; end <= 2**62 */
     uint64_t batch_size; /* at least 1; batch_size * world < 2**63 */
     uint64_t rank, world;
     enum fm_last last;
@@ -35,6 +37,7 @@ static inline uint64_t fm_batching_count(const struct fm_batching *batching)
     case FM_LAST_SHORT:
         return n / stride + (rest > batching->rank);
     case FM_LAST_DROP:
+    case FM_LAST_NEXT:
         return n / stride;
     case FM_LAST_WRAP:
         return n / stride + (rest > 0);
@@ -50,7 +53,7 @@ static inline void fm_batching_global(const struct fm_batching *batching,
     uint64_t stride = batching->batch_size * batching->world;
     *begin = batching->begin + batch * stride;
     *n_rows = stride;
-    if (batching->last != FM_LAST_WRAP)
+    if (batching->last == FM_LAST_SHORT || batching->last == FM_LAST_DROP)
         *n_rows = fm_integer_min(stride, batching->end - *begin);
 }
 

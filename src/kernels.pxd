@@ -1,6 +1,8 @@
 # Declarations of the C types, constants and functions that _core.pyx and
-# its parts in binding/ use.
+# its parts in binding/ use. transforms.pxd has those of the transforms.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from transforms cimport fm_mix, fm_transform
 
 cdef extern from "status.h" nogil:
     enum fm_status:
@@ -78,22 +80,41 @@ cdef extern from "faults.h" nogil:
 cdef extern from "blocks.h" nogil:
     const uint64_t FM_BLOCKS_MAX_SIZE
 
+cdef extern from "alias.h" nogil:
+    struct fm_alias_cell:
+        pass
+    void fm_alias_init(const uint64_t *weights, uint64_t n, uint64_t capacity,
+                       uint64_t *work, fm_alias_cell *cells)
+
 cdef extern from "sampler.h" nogil:
     const uint64_t FM_SAMPLER_MAX_N
     enum fm_sampler_kind:
         FM_SAMPLER_PLAIN
         FM_SAMPLER_PERMUTED
         FM_SAMPLER_BLOCKS
+        FM_SAMPLER_LISTED
+        FM_SAMPLER_WEIGHTED
+    struct fm_sampling:
+        fm_sampler_kind kind
+        uint64_t n
+        uint64_t n_repeats
+        uint64_t block
+        const void *table
+        uint64_t list_epoch
+        uint64_t list_stride
+        uint64_t capacity
     struct fm_sampler:
         uint64_t n_positions
+    void fm_sampler_init(fm_sampler *sampler, const fm_sampling *sampling,
+                         uint64_t seed, uint32_t epoch)
+    void fm_sampler_find(const fm_sampler *sampler, uint64_t begin, size_t count,
+                         fm_cpu_level level, uint64_t *out)
+
+cdef extern from "epoch.h" nogil:
     struct fm_epoch:
         fm_sampler sampler
         uint64_t seed
         uint32_t number
-    void fm_sampler_init(fm_sampler *sampler, fm_sampler_kind kind, uint64_t n,
-                         uint64_t block, uint64_t seed, uint32_t epoch)
-    void fm_sampler_find(const fm_sampler *sampler, uint64_t begin, size_t count,
-                         fm_cpu_level level, uint64_t *out)
 
 cdef extern from "convert.h" nogil:
     enum fm_dtype:
@@ -101,164 +122,6 @@ cdef extern from "convert.h" nogil:
         FM_FLOAT16
         FM_BFLOAT16
         FM_UINT8
-
-cdef extern from "augment/crop.h" nogil:
-    enum fm_padding_mode:
-        FM_PAD_CONSTANT
-        FM_PAD_EDGE
-        FM_PAD_REFLECT
-        FM_PAD_SYMMETRIC
-
-cdef extern from "augment/quads.h" nogil:
-    enum:
-        FM_QUADS_MAX_SIDE
-    enum fm_interpolation:
-        FM_NEAREST
-        FM_BILINEAR
-
-cdef extern from "augment/tone.h" nogil:
-    enum fm_tone_kind:
-        FM_TONE_INVERT
-        FM_TONE_POSTERIZE
-        FM_TONE_SOLARIZE
-        FM_TONE_BRIGHTNESS
-        FM_TONE_CONTRAST
-        FM_TONE_AUTOCONTRAST
-        FM_TONE_EQUALIZE
-
-cdef extern from "augment/filter.h" nogil:
-    enum:
-        FM_BLUR_MAX_SIZE
-
-# Parameters of transforms. fmnist_fast/augment makes dicts with these keys, and Cython
-# converts them to structs.
-cdef extern from "augment/transform.h" nogil:
-    struct fm_range:
-        double low
-        double high
-        uint32_t n_levels
-        int random_sign
-    struct fm_crop:
-        int64_t top
-        int64_t left
-        uint64_t n_tops
-        uint64_t n_lefts
-        uint32_t height
-        uint32_t width
-        int mode
-        uint8_t fill
-    struct fm_flip:
-        int vertical
-        int alternating
-    struct fm_affine:
-        fm_range angle
-        fm_range translate_x
-        fm_range translate_y
-        fm_range scale
-        fm_range shear_x
-        fm_range shear_y
-        int counter_clockwise
-        int shear_tangent
-        int truncate
-        double center_x
-        double center_y
-        int interpolation
-        uint8_t fill
-    struct fm_elastic:
-        double alpha_x
-        double alpha_y
-        double sigma_x
-        double sigma_y
-        int interpolation
-        uint8_t fill
-    struct fm_resize:
-        uint32_t height
-        uint32_t width
-        int interpolation
-        int antialias
-    struct fm_resized_crop:
-        fm_range scale
-        fm_range log_ratio
-        uint32_t fallback_height
-        uint32_t fallback_width
-        fm_resize resize
-    struct fm_tone:
-        int kind
-        fm_range value
-    struct fm_jitter:
-        fm_range brightness
-        fm_range contrast
-    struct fm_blur:
-        uint32_t size_x
-        uint32_t size_y
-        fm_range sigma
-    struct fm_sharpness:
-        fm_range factor
-    struct fm_noise:
-        double mean
-        double sigma
-    struct fm_erasing:
-        fm_range scale
-        fm_range log_ratio
-        int random
-        uint8_t value
-    struct fm_cutout:
-        uint64_t size
-        uint8_t value
-    struct fm_user:
-        uint32_t number
-    enum fm_transform_kind:
-        FM_TRANSFORM_GROUP
-        FM_TRANSFORM_CHOICE
-        FM_TRANSFORM_CROP
-        FM_TRANSFORM_FLIP
-        FM_TRANSFORM_AFFINE
-        FM_TRANSFORM_ELASTIC
-        FM_TRANSFORM_RESIZE
-        FM_TRANSFORM_RESIZED_CROP
-        FM_TRANSFORM_TONE
-        FM_TRANSFORM_JITTER
-        FM_TRANSFORM_BLUR
-        FM_TRANSFORM_SHARPNESS
-        FM_TRANSFORM_NOISE
-        FM_TRANSFORM_ERASING
-        FM_TRANSFORM_CUTOUT
-        FM_TRANSFORM_USER
-    struct fm_transform:
-        fm_transform_kind kind
-        uint32_t n_inner
-        uint64_t threshold
-        uint64_t until
-        fm_crop crop
-        fm_flip flip
-        fm_affine affine
-        fm_elastic elastic
-        fm_resize resize
-        fm_resized_crop resized_crop
-        fm_tone tone
-        fm_jitter jitter
-        fm_blur blur
-        fm_sharpness sharpness
-        fm_noise noise
-        fm_erasing erasing
-        fm_cutout cutout
-        fm_user user
-
-cdef extern from "augment/mix.h" nogil:
-    enum:
-        FM_MIX_MAX_KINDS
-    enum fm_mix_kind:
-        FM_MIXUP
-        FM_CUTMIX
-    struct fm_mix_part:
-        fm_mix_kind kind
-        double alpha
-        uint64_t until
-    struct fm_mix:
-        uint32_t operation
-        uint64_t threshold
-        uint32_t n_kinds
-        fm_mix_part kinds[FM_MIX_MAX_KINDS]
 
 cdef extern from "parts.h" nogil:
     struct fm_parts:
@@ -273,11 +136,18 @@ cdef extern from "source.h" nogil:
         FM_LABEL_INT32
         FM_LABEL_INT64
         FM_LABEL_ONEHOT
+    struct fm_column:
+        const uint8_t *values
+        uint64_t nbytes
+        uint64_t first
     struct fm_source:
         fm_parts images
+        uint64_t n
+        const uint64_t *rows
         const void *labels
         fm_label_dtype label_dtype
-    uint64_t fm_source_count(const fm_source *source)
+        size_t n_columns
+        const fm_column *columns
 
 cdef extern from "program.h" nogil:
     enum:
@@ -340,6 +210,7 @@ cdef extern from "batching.h" nogil:
         FM_LAST_SHORT
         FM_LAST_DROP
         FM_LAST_WRAP
+        FM_LAST_NEXT
     struct fm_batching:
         uint64_t begin
         uint64_t end
@@ -355,10 +226,13 @@ cdef extern from "record.h" nogil:
     enum fm_field:
         FM_FIELD_IMAGES
         FM_FIELD_LABELS
+        FM_FIELD_COLUMNS
+    enum:
+        FM_RECORD_MAX_FIELDS
     struct fm_record:
         uint64_t rows
         uint64_t nbytes
-    uint8_t *fm_record_row(const fm_record *record, fm_field field, uint64_t row,
+    uint8_t *fm_record_row(const fm_record *record, size_t field, uint64_t row,
                            uint8_t *memory)
 
 cdef extern from "batch.h" nogil:
@@ -387,6 +261,7 @@ cdef extern from "device/host.h" nogil:
         FM_HOST_PLAN
         FM_HOST_FILL
         FM_HOST_CUT
+        FM_HOST_GATHER
     void fm_host_launch(fm_host_kernel kernel, uint64_t n_blocks,
                         const uint64_t *arguments, uint8_t *shared)
 
@@ -400,6 +275,10 @@ cdef extern from "thread.h" nogil:
     enum:
         FM_THREADS
 
+cdef extern from "times.h" nogil:
+    struct fm_times:
+        uint64_t elapsed_ns, waited_ns, late_ns, filled_ns, n_ready
+
 cdef extern from "pipeline.h" nogil:
     struct fm_pipeline:
         pass
@@ -407,12 +286,15 @@ cdef extern from "pipeline.h" nogil:
         uint64_t ticket, n_taken, n_lent, slots_nbytes
         bint is_running, is_over, is_closed
         int n_threads
+        fm_times times
     fm_pipeline *fm_pipeline_new(const fm_job *job, int n_threads, uint64_t prefetch,
                                  void *const *memories, uint64_t n_memories)
     fm_status fm_pipeline_start(fm_pipeline *pipeline, const fm_epoch *epoch,
                                 const fm_batching *batching, uint64_t *ticket)
     fm_status fm_pipeline_take(fm_pipeline *pipeline, uint64_t ticket, unsigned wait_ms,
                                fm_slot **slot, uint64_t *batch, uint64_t *n_rows)
+    void fm_pipeline_count_wait(fm_pipeline *pipeline, uint64_t ticket,
+                                uint64_t wait_ns)
     void fm_pipeline_give(fm_pipeline *pipeline, fm_slot *slot)
     void fm_pipeline_cancel(fm_pipeline *pipeline, uint64_t ticket)
     fm_status fm_pipeline_close(fm_pipeline *pipeline)

@@ -15,13 +15,14 @@
 
 #include <stdlib.h>
 
+#include "fillers.h"
 #include "pool.h"
 #include "thread.h"
 #include "window.h"
 
 /* A consumer that returns sooner than this is treated as busy-waiting (`eager` below):
    it does nothing except take batches, and counts as one of the threads that fill. */
-#define EAGER_US 30
+#define EAGER_NS 30000
 
 /* How often an eager consumer checks again, about 1 us apart, before it sleeps. */
 #define N_LOOKS 30
@@ -31,12 +32,6 @@
 
 enum phase { OPEN, CLOSING, CLOSED };
 
-/* A thread that fills a piece, on the stack of that thread. */
-struct filler {
-    fm_thread_id thread;
-    struct filler *next;
-};
-
 /* Members that change with every batch are not on a cache line of the window's job,
    which threads read for every row. There they made an epoch 2 % longer. */
 struct fm_pipeline {
@@ -44,56 +39,45 @@ struct fm_pipeline {
     fm_thread_mutex mutex;
     fm_thread_cond ready; /* for the consumer: the next batch is ready, or closed */
     fm_thread_cond quiet; /* no thread is filling, no worker is left, or CLOSED */
-    struct filler *fillers; /* threads that are filling */
-    int n_active;           /* their number */
-    int n_workers;          /* requested, or in work() */
-    int n_waiting;          /* consumers asleep */
-    int eager;              /* the consumer counts as one of the threads that fill */
-    uint64_t left_us;       /* when the consumer last left */
-    int n_threads;          /* most threads that may fill at once */
-    int n_available;        /* workers that the system allowed of these */
-    enum phase phase;       /* CLOSED: no worker comes any more */
-    int uses_pool;          /* from the first start on */
-    int is_abandoned;       /* the owner is gone, and only lent slots remain */
-    unsigned fork_count;    /* fm_pool_fork_count of the process that it belongs to */
-    uint64_t ticket;        /* number of starts, which identifies the epoch */
-    int is_over;            /* a consumer was told that all batches are taken */
-    int is_interrupted;     /* the epoch was running when the pipeline was closed */
+    struct fm_fillers active; /* threads that are filling */
+    int n_workers;            /* requested, or in work() */
+    int n_waiting;            /* consumers asleep */
+    int eager;                /* the consumer counts as one of the threads that fill */
+    struct fm_times times; /* of the newest epoch */
+    uint64_t left_ns;      /* when the consumer last left */
+    int n_threads;         /* most threads that may fill at once */
+    int n_available;       /* workers that the system allowed of these */
+    enum phase phase;      /* CLOSED: no worker comes any more */
+    int uses_pool;         /* from the first start on */
+    int is_abandoned;      /* the owner is gone, and only lent slots remain */
+    unsigned fork_count;   /* fm_pool_fork_count of the process that it belongs to */
+    uint64_t ticket;       /* number of starts, which identifies the epoch */
+    int is_over;           /* a consumer was told that all batches are taken */
+    int is_interrupted;    /* the epoch was running when the pipeline was closed */
     struct fm_window window;
 };
 
 /* ---- filling -------------------------------------------------------------------- */
 
-/* With the mutex held: return whether the current thread is filling, and so is in a C
-   function of the user. It can't wait for itself. A thread-local variable would need
-   64 MiB of addresses in each worker. */
-static int is_filling(const struct fm_pipeline *p)
-{
-    const struct filler *filler = p->fillers;
-    while (filler && !fm_thread_is(filler->thread))
-        filler = filler->next;
-    return filler != NULL;
-}
-
-/* With the mutex held, which is released while filling: claim a piece and fill it. */
-static void fill_next(struct fm_pipeline *p, int number, void *scratch)
+/* With the mutex held, which is released while filling: claim a piece and fill it. This
+   counts as filling since *now_ns, and *now_ns becomes the time at the end. */
+static void fill_next(struct fm_pipeline *p, int number, void *scratch,
+                      uint64_t *now_ns)
 {
     const struct fm_window_piece piece = fm_window_claim(&p->window, number);
-    struct filler own = {.thread = fm_thread_self(), .next = p->fillers};
-    p->fillers = &own;
-    p->n_active++;
+    struct fm_filler own;
+    fm_fillers_enter(&p->active, &own);
     fm_thread_unlock(&p->mutex);
     fm_window_fill(&p->window, &piece, scratch);
+    const uint64_t end_ns = fm_thread_clock_ns();
     fm_thread_lock(&p->mutex);
-    struct filler **link = &p->fillers;
-    while (*link != &own)
-        link = &(*link)->next;
-    *link = own.next;
-    p->n_active--;
+    p->times.filled_ns += end_ns - *now_ns;
+    *now_ns = end_ns;
+    fm_fillers_leave(&p->active, &own);
     fm_window_finish(&p->window, &piece);
     if (p->n_waiting && fm_window_is_ready(&p->window))
         fm_thread_wake_one(&p->ready);
-    if (p->n_active == 0 && !p->window.is_running)
+    if (p->active.n == 0 && !p->window.is_running)
         fm_thread_wake_all(&p->quiet);
 }
 
@@ -131,10 +115,11 @@ static void work(struct fm_pool_client *client, int worker, void *scratch)
     struct fm_pipeline *p = (struct fm_pipeline *)client;
     const int has_scratch = scratch != NULL || client->scratch_nbytes == 0;
     int is_requested = 0;
+    uint64_t now_ns = fm_thread_clock_ns();
     fm_thread_lock(&p->mutex);
     while (has_scratch && !is_requested && has_work(p)) {
         wake_worker(p);
-        fill_next(p, worker, scratch);
+        fill_next(p, worker, scratch, &now_ns);
         is_requested = fm_pool_is_short() && has_work(p);
     }
     if (is_requested) {
@@ -206,22 +191,12 @@ static int drop_epoch(struct fm_pipeline *p)
 {
     const uint64_t ticket = p->ticket;
     stop_epoch(p);
-    while (p->n_active > 0 && p->ticket == ticket)
+    while (p->active.n > 0 && p->ticket == ticket)
         fm_thread_wait(&p->quiet, &p->mutex);
     if (p->ticket != ticket)
         return 0;
     fm_window_drop(&p->window);
     return 1;
-}
-
-/* With the mutex held: have the threads of the pool started. If the system refuses
-   some, the others and the consumer do the work, and the next epoch tries again. */
-static void start_threads(struct fm_pipeline *p)
-{
-    if (!p->uses_pool)
-        fm_pool_acquire();
-    p->uses_pool = 1;
-    p->n_available = fm_pool_start(p->n_threads, p->client.scratch_nbytes);
 }
 
 enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *epoch,
@@ -230,7 +205,8 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     if (fm_pipeline_forked(p))
         return FM_PIPELINE_FORKED;
     fm_thread_lock(&p->mutex);
-    enum fm_status status = is_filling(p) ? FM_PIPELINE_FILLING : FM_OK;
+    const int is_filling = fm_fillers_has_self(&p->active);
+    enum fm_status status = is_filling ? FM_PIPELINE_FILLING : FM_OK;
     while (status == FM_OK && !drop_epoch(p))
         ;
     if (status == FM_OK && p->phase != OPEN)
@@ -238,10 +214,16 @@ enum fm_status fm_pipeline_start(struct fm_pipeline *p, const struct fm_epoch *e
     if (status == FM_OK) {
         *ticket = ++p->ticket;
         p->is_over = 0;
+        fm_times_begin(&p->times);
         status = fm_window_start(&p->window, epoch, batching);
     }
     if (status == FM_OK) {
-        start_threads(p);
+        if (!p->uses_pool)
+            fm_pool_acquire();
+        p->uses_pool = 1;
+        /* If the system refuses threads, the others and the consumer do the work, and
+           the next epoch tries again. */
+        p->n_available = fm_pool_start(p->n_threads, p->client.scratch_nbytes);
         p->window.is_running = 1;
         wake_worker(p);
     }
@@ -254,7 +236,7 @@ void fm_pipeline_cancel(struct fm_pipeline *p, uint64_t ticket)
     if (fm_pipeline_forked(p))
         return;
     fm_thread_lock(&p->mutex);
-    if (p->ticket == ticket && is_filling(p))
+    if (p->ticket == ticket && fm_fillers_has_self(&p->active))
         stop_epoch(p); /* the next start does the rest */
     else if (p->ticket == ticket)
         drop_epoch(p);
@@ -284,7 +266,7 @@ enum fm_status fm_pipeline_close(struct fm_pipeline *p)
     if (fm_pipeline_forked(p))
         return FM_OK;
     fm_thread_lock(&p->mutex);
-    if (is_filling(p)) {
+    if (fm_fillers_has_self(&p->active)) {
         stop_epoch(p);
         fm_thread_unlock(&p->mutex);
         return FM_PIPELINE_FILLING;
@@ -336,33 +318,34 @@ static enum fm_status take_status(const struct fm_pipeline *p, uint64_t ticket)
     return fm_window_is_ready(&p->window) ? FM_OK : FM_PIPELINE_WAITING;
 }
 
-/* With the mutex held: fill a piece in a consumer. Return 0 if none can be claimed, if
+/* With the mutex held: fill_next in a consumer. Return 0 if no piece can be claimed, if
    enough threads are filling, or if only they have scratch. */
-static int fill_in_consumer(struct fm_pipeline *p)
+static int fill_in_consumer(struct fm_pipeline *p, uint64_t *now_ns)
 {
     void *scratch = NULL;
-    if (!fm_window_can_claim(&p->window) || p->n_active >= p->n_threads ||
+    if (!fm_window_can_claim(&p->window) || p->active.n >= p->n_threads ||
         !fm_window_pop_scratch(&p->window, &scratch))
         return 0;
-    fill_next(p, CONSUMER, scratch);
+    fill_next(p, CONSUMER, scratch, now_ns);
     fm_window_push_scratch(&p->window, scratch);
     return 1;
 }
 
-/* With the mutex held: fill, then check again, and finally sleep until the next batch
-   is ready. */
-static enum fm_status await(struct fm_pipeline *p, uint64_t ticket, unsigned wait_ms)
+/* With the mutex held, at the time now_ns: fill, then check again, and finally sleep
+   until the next batch is ready. */
+static enum fm_status await(struct fm_pipeline *p, uint64_t ticket, unsigned wait_ms,
+                            uint64_t now_ns)
 {
     enum fm_status status = FM_PIPELINE_WAITING;
-    const uint64_t until_us = fm_thread_clock_us() + (uint64_t)wait_ms * 1000;
+    const uint64_t until_ns = now_ns + (uint64_t)wait_ms * 1000000;
     int n_looks = 0;
-    while (status == FM_PIPELINE_WAITING && fm_thread_clock_us() < until_us) {
-        const int has_filled = fill_in_consumer(p);
-        if (!has_filled && p->eager && n_looks < N_LOOKS) {
+    while (status == FM_PIPELINE_WAITING && now_ns < until_ns) {
+        const int has_filled = fill_in_consumer(p, &now_ns);
+        if (!has_filled && p->eager && n_looks++ < N_LOOKS) {
             fm_thread_unlock(&p->mutex);
             fm_thread_pause_us();
+            now_ns = fm_thread_clock_ns();
             fm_thread_lock(&p->mutex);
-            n_looks++;
         } else if (!has_filled) {
             p->n_waiting++;
             wake_worker(p);
@@ -397,19 +380,35 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *p, uint64_t ticket,
     if (fm_pipeline_forked(p)) /* nothing changes is_running any more */
         return is_running(p, ticket) ? FM_PIPELINE_FORKED : FM_PIPELINE_FINISHED;
     fm_thread_lock(&p->mutex);
-    p->eager = fm_thread_clock_us() - p->left_us < EAGER_US;
+    const uint64_t now_ns = fm_thread_clock_ns();
+    p->eager = now_ns - p->left_ns < EAGER_NS;
     enum fm_status status = take_status(p, ticket);
-    if (status == FM_PIPELINE_WAITING)
-        status = is_filling(p) ? FM_PIPELINE_FILLING : await(p, ticket, wait_ms);
+    if (status == FM_PIPELINE_WAITING) {
+        status = fm_fillers_has_self(&p->active) ? FM_PIPELINE_FILLING
+                                               : await(p, ticket, wait_ms, now_ns);
+        p->times.is_late |= is_running(p, ticket);
+    }
     if (status == FM_OK && fm_window_is_damaged(&p->window))
         status = FM_PIPELINE_DAMAGED;
     else if (status == FM_OK)
         status = lend(p, slot, batch, n_rows);
-    if (status == FM_PIPELINE_FINISHED && is_running(p, ticket))
-        p->is_over = 1;
-    p->left_us = fm_thread_clock_us();
+    p->left_ns = fm_thread_clock_ns();
+    if (is_running(p, ticket)) {
+        p->is_over |= status == FM_PIPELINE_FINISHED;
+        fm_times_add_request(&p->times, now_ns, p->left_ns, status == FM_OK);
+    }
     fm_thread_unlock(&p->mutex);
     return status;
+}
+
+void fm_pipeline_count_wait(struct fm_pipeline *p, uint64_t ticket, uint64_t wait_ns)
+{
+    if (fm_pipeline_forked(p))
+        return;
+    fm_thread_lock(&p->mutex);
+    if (p->ticket == ticket)
+        fm_times_add_wait(&p->times, wait_ns, fm_thread_clock_ns());
+    fm_thread_unlock(&p->mutex);
 }
 
 void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)
@@ -437,6 +436,7 @@ void fm_pipeline_inspect(struct fm_pipeline *p, struct fm_pipeline_state *out)
     out->is_over = p->is_over;
     out->is_closed = p->phase != OPEN;
     out->n_threads = p->n_available;
+    out->times = p->times;
     out->n_lent = p->window.slots.n_lent;
     out->slots_nbytes = p->window.slots.n_slots * p->window.slots.slot_nbytes;
     if (!is_forked)

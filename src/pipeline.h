@@ -18,6 +18,7 @@
 
 #include "batch.h"
 #include "slots.h"
+#include "times.h"
 
 struct fm_pipeline;
 
@@ -51,6 +52,10 @@ enum fm_status fm_pipeline_take(struct fm_pipeline *pipeline, uint64_t ticket,
                                 unsigned wait_ms, struct fm_slot **slot,
                                 uint64_t *batch, uint64_t *n_rows);
 
+/* Count time as waited in which a consumer changed a batch that it has taken. */
+void fm_pipeline_count_wait(struct fm_pipeline *pipeline, uint64_t ticket,
+                            uint64_t wait_ns);
+
 /* Take a lent slot back. */
 void fm_pipeline_give(struct fm_pipeline *pipeline, struct fm_slot *slot);
 
@@ -78,6 +83,7 @@ struct fm_pipeline_state {
     int is_over;           /* whether a consumer was told that all were lent */
     int is_closed;
     int n_threads; /* workers that the newest epoch may have */
+    struct fm_times times; /* of the newest epoch */
 };
 
 /* Fill *out. In a forked child it stays as it was at the fork. */

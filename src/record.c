@@ -7,11 +7,11 @@
 #define MAX_NBYTES ((uint64_t)SIZE_MAX / 4)
 
 enum fm_status fm_record_init(struct fm_record *record, uint64_t rows,
-                              const uint64_t row_nbytes[FM_N_FIELDS])
+                              const uint64_t *row_nbytes, size_t n_fields)
 {
     record->rows = rows;
     record->nbytes = 0;
-    for (int i = 0; i < FM_N_FIELDS; i++) {
+    for (size_t i = 0; i < n_fields; i++) {
         if (rows && row_nbytes[i] > MAX_NBYTES / rows)
             return FM_NO_MEMORY;
         struct fm_record_field *field = &record->fields[i];

@@ -112,13 +112,13 @@ static inline int fm_thread_wait_ms(fm_thread_cond *cond, fm_thread_mutex *mutex
     return SleepConditionVariableSRW(cond, mutex, ms, 0) != 0;
 }
 
-/* Return the microseconds since a fixed moment. */
-static inline uint64_t fm_thread_clock_us(void)
+/* Return the nanoseconds since a fixed moment. */
+static inline uint64_t fm_thread_clock_ns(void)
 {
     LARGE_INTEGER ticks, per_second;
     QueryPerformanceCounter(&ticks);
     QueryPerformanceFrequency(&per_second);
-    return (uint64_t)((double)ticks.QuadPart * 1e6 / (double)per_second.QuadPart);
+    return (uint64_t)((double)ticks.QuadPart * 1e9 / (double)per_second.QuadPart);
 }
 
 /* Call `child` in each forked child, before fork returns there. */
@@ -316,12 +316,12 @@ static inline void fm_thread_at_fork(void (*child)(void)) { (void)child; }
 
 #include <time.h>
 
-/* Return the microseconds since a fixed moment. */
-static inline uint64_t fm_thread_clock_us(void)
+/* Return the nanoseconds since a fixed moment. */
+static inline uint64_t fm_thread_clock_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 #endif

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import threading
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from .._core import LASTS, LAUNCH_NBYTES, Batches, launch_place
+from .._core import LASTS, LAUNCH_NBYTES, Batches, Sampling, launch_place
 from .._loader.options import image_shape
-from .._loader.pipelines import new_program
+from .._loader.pipelines import columns_of, new_program
+from .._loader.stats import Stopwatch
 from .machine import Machine
-from .pixels import shared_pixels
+from .pixels import copy_to, shared_pixels
 
 CHUNK_ROWS = 8192
 _MAX_NBYTES = 1 << 28  # of a chunk, and of the planned rows of a launch
@@ -29,6 +31,7 @@ class Filler:
 
     `most_rows` are made at once. The pixels of the dataset are copied to the machine's
     memory, unless another loader has done it. `arrays` are those that the kernels use.
+    Call `set_sampling` before the first `begin`.
     """
 
     def __init__(self, loader: Any, machine: Machine, most_rows: int) -> None:
@@ -45,13 +48,16 @@ class Filler:
         if program.only_cuts:
             self._making = "cut", _CUT_THREADS, 0
         self._most_planned = max(1, min(most_rows, _MAX_NBYTES // program.row_nbytes))
-        self._order = len(loader.dataset), int(loader.shuffle)
-        last = int(LASTS[loader.drop_last])
+        last = int(LASTS[loader._epochs.last])
         self._batching = loader.batch_size, loader.rank, loader.world, last
         self._image_shape = image_shape(loader.image_sides, loader.layout)
         is_onehot = loader.label_dtype == "onehot"
         self._label_shape = (len(loader.dataset.classes),) * is_onehot
         self._dtypes = loader.dtype, "float32" if is_onehot else loader.label_dtype
+        columns = columns_of(loader)
+        self._column_dtypes = [
+            "int64" if values is None else values.dtype.name for values, _ in columns
+        ]
         with machine.on_device():
             self._pixels = shared_pixels(machine, loader.dataset)
             content = np.frombuffer(bytearray(program.tobytes()), np.uint8)
@@ -62,7 +68,9 @@ class Filler:
             self._rows = machine.empty((planned_nbytes,), "uint8")
             own = self._program, self._launch, self._rows
             self.arrays: tuple[Any, ...] = *own, *self._pixels.arrays
+            self._columns = [self._on_machine(*column) for column in columns]
             self._stream = self._pixels.stream
+            self._sampling: tuple[Any, ...] = ()  # a table and a struct fm_sampling
             self.follow()
         self._addresses = tuple(map(machine.address, (*own, self._pixels.source)))
 
@@ -74,40 +82,67 @@ class Filler:
         """
         machine, stream = self._machine, self._machine.stream()
         if stream != self._stream and not machine.is_capturing():
-            machine.follow(stream, self._stream, (*self.arrays, *more))
+            machine.follow(stream, self._stream, (*self.arrays, *self._sampling, *more))
             self._stream = stream
         return stream
 
-    def empty(self, n_rows: int) -> tuple[Any, Any]:
-        """Return new memory for the images and labels of `n_rows` rows."""
-        image_dtype, label_dtype = self._dtypes
-        images = self._machine.empty((n_rows, *self._image_shape), image_dtype)
-        labels = self._machine.empty((n_rows, *self._label_shape), label_dtype)
-        return images, labels
+    def _on_machine(self, values: np.ndarray | None, first: int) -> tuple[int, ...]:
+        """Copy a column. Return its address, the bytes of a value, and the first."""
+        if values is None:
+            return 0, 8, first
+        array = copy_to(self._machine, values)
+        self.arrays += (array,)
+        return self._machine.address(array), values.itemsize, first
 
-    def begin(self, seed: int, epoch: int, position: int) -> None:
-        """Let the next rows be those from a position of an epoch on."""
-        place = seed, epoch, position
-        arguments = self._addresses[1], *self._order, *place, *self._batching
-        self._machine.launch("start", self.follow(), 1, 1, 0, *arguments)
+    def set_sampling(self, sampling: Sampling) -> None:
+        """Let the next `begin` take the rows of `sampling`."""
+        machine, address = self._machine, 0
+        table: tuple[Any, ...] = ()
+        if sampling.table is not None:
+            table = (copy_to(machine, sampling.table),)
+            address = machine.address(table[0])
+        content = np.frombuffer(bytearray(sampling.tobytes(address)), np.uint8)
+        self._sampling = *table, copy_to(machine, content)
 
-    def fill(self, images: Any, labels: Any, *, advance: bool) -> None:
+    def empty(self, n_rows: int) -> tuple[Any, ...]:
+        """Return new memory for the images, labels and columns of `n_rows` rows."""
+        empty, (image_dtype, label_dtype) = self._machine.empty, self._dtypes
+        images = empty((n_rows, *self._image_shape), image_dtype)
+        labels = empty((n_rows, *self._label_shape), label_dtype)
+        return images, labels, *(empty((n_rows,), name) for name in self._column_dtypes)
+
+    def begin(self, seeds: tuple[int, int], epoch: int, position: int) -> None:
+        """Let the next rows be those from a position of an epoch on.
+
+        `seeds` are those of the order and of the transforms.
+        """
+        order = self._machine.address(self._sampling[-1])
+        place = self._addresses[1], order, *seeds, epoch, position
+        self._machine.launch("start", self.follow(), 1, 1, 0, *place, *self._batching)
+
+    def fill(self, arrays: tuple[Any, ...], *, advance: bool) -> None:
         """Make the next rows, as many as there is memory for, on the current stream.
 
-        With `advance`, the rows after them are the next ones. Otherwise call `begin`.
+        `arrays` are those of `empty`. With `advance`, the rows after them are the next
+        ones. Otherwise call `begin`.
         """
+        images, labels, *columns = arrays
         launch, stream, n = self._machine.launch, self.follow(), len(labels)
         program, place, rows, source = self._addresses
         nbytes = images.nbytes // n, labels.nbytes // n
-        out = self._machine.address(images), self._machine.address(labels)
+        outs = self._machine.address(images), self._machine.address(labels)
         for done in range(0, n, self._most_planned):
             n_rows = min(n - done, self._most_planned)
             n_plans = -(-n_rows // _PLAN_THREADS)
             plan = program, place, n_rows, rows
             launch("plan", stream, n_plans, _PLAN_THREADS, 0, *plan)
-            make = program, source, rows, *(a + done * k for a, k in zip(out, nbytes))
+            make = program, source, rows, *(a + done * k for a, k in zip(outs, nbytes))
             kernel, n_threads, shared_nbytes = self._making
             launch(kernel, stream, n_rows, n_threads, shared_nbytes, *make)
+            for array, column in zip(columns, self._columns):
+                out = self._machine.address(array) + done * column[1]
+                gather = program, rows, n_rows, *column, out
+                launch("gather", stream, n_plans, _PLAN_THREADS, 0, *gather)
             if advance or done + n_rows < n:
                 launch("advance", stream, 1, 1, 0, place, n_rows)
 
@@ -127,24 +162,43 @@ class ChunkPipeline:
         self.lock = threading.RLock()
         self.ticket = self.n_taken = 0
         self.closed = self.is_running = self.is_over = False
+        self.watch = Stopwatch()
         self.machine, self._pid = machine, os.getpid()
-        rows = loader.batch_size
-        if loader.drop_last != "wrap":
-            rows = max(1, min(rows, len(loader.dataset)))
+        rows = loader._epochs.max_rows
         height, width = loader.image_sides
         n_values = height * width
         if loader.label_dtype == "onehot":
             n_values += len(loader.dataset.classes)
+        n_values += 2 * (loader.with_index + len(loader.columns))  # of 8 bytes
         most = min(CHUNK_ROWS, _MAX_NBYTES // (4 * n_values)) // rows
         self.chunk_batches = max(1, min(most, len(loader)))
         self.filler = Filler(loader, machine, self.chunk_batches * rows)
+        self._sampling: Sampling | None = None
 
-    def start(self, *, owner: Any, seed: int, epoch: int, begin: int, **_: Any) -> Any:
+    def start(
+        self,
+        *,
+        owner: Any,
+        sampling: Sampling,
+        seed: int,
+        augment_seed: int,
+        epoch: int,
+        begin: int,
+        batches: int,
+        **_: Any,
+    ) -> Any:
         """Begin an epoch at position `begin`, and return its iterator."""
         with self.lock:
+            if sampling is not self._sampling:
+                with self.machine.on_device():
+                    self.filler.set_sampling(sampling)
+                self._sampling = sampling
             self.ticket += 1
             self.n_taken, self.is_running, self.is_over = 0, True, False
-            return ChunkBatches(self, self.ticket, owner, seed, (epoch, begin))
+            self.watch = Stopwatch()
+            place = epoch, begin
+            seeds = seed, augment_seed
+            return ChunkBatches(self, self.ticket, owner, seeds, place, batches)
 
     def close(self) -> None:
         """End the iterator in use. Batches that are held stay valid."""
@@ -155,6 +209,10 @@ class ChunkPipeline:
         if ticket != self.ticket:
             return None
         return self.n_taken, self.is_over
+
+    def stats(self) -> tuple[int, int, int, int, int, int]:
+        """Return numbers of the newest iterator, as `Pipeline.stats` of the core."""
+        return self.watch.stats(self.n_taken)
 
     @property
     def forked(self) -> bool:
@@ -170,20 +228,20 @@ class ChunkBatches:
         pipeline: ChunkPipeline,
         ticket: int,
         owner: Any,
-        seed: int,
+        seeds: tuple[int, int],
         begin: tuple[int, int],
+        n_batches: int,
     ) -> None:
         self.pipeline, self.ticket, self._owner = pipeline, ticket, owner
-        self._seed, self._begin = seed, begin
-        self._n_batches = owner._n_batches(begin[1])
-        self._chunk: tuple[Any, Any] = (None, None)
-        self._batches: list[tuple[Any, Any]] = []  # of the chunk
+        self._seeds, self._begin, self._n_batches = seeds, begin, n_batches
+        self._chunk: tuple[Any, ...] = ()
+        self._batches: list[tuple[Any, ...]] = []  # of the chunk
         self._n_made = 0  # batches of the epoch up to the chunk's end
 
     def __iter__(self) -> ChunkBatches:
         return self
 
-    def __next__(self) -> tuple[Any, Any]:
+    def __next__(self) -> tuple[Any, ...]:
         pipeline = self.pipeline
         if pipeline.forked:  # in a child, the lock may stay locked
             self._raise_error()
@@ -192,6 +250,7 @@ class ChunkBatches:
                 raise StopIteration
             if pipeline.closed:
                 self._raise_error()
+            pipeline.watch.request_ns = perf_counter_ns()
             pipeline.filler.follow(*self._chunk)
             # A signal handler can't run between these lines, which call nothing.
             if pipeline.n_taken < self._n_made:
@@ -199,6 +258,7 @@ class ChunkBatches:
                 return self._batches[pipeline.n_taken - self._n_made - 1]
             if pipeline.n_taken < self._n_batches:
                 self._make_chunk()
+                pipeline.watch.launched()
                 return next(self)  # a signal handler may have taken batches meanwhile
             self._drop()
             pipeline.is_running, pipeline.is_over = False, True
@@ -213,7 +273,7 @@ class ChunkBatches:
 
     def _drop(self) -> None:
         """Drop the chunk. Batches that are held keep its memory."""
-        self._chunk, self._batches, self._n_made = (None, None), [], 0
+        self._chunk, self._batches, self._n_made = (), [], 0
 
     def _make_chunk(self) -> None:
         """Make the next chunk.
@@ -228,20 +288,23 @@ class ChunkBatches:
                 "Pass fixed_buffers=True, and call fill() in the captured step."
             )
         self._drop()  # its memory may be reused
-        n_global = owner.batch_size * owner.world
+        epochs, n_global = owner._epochs, owner._epochs.n_global
         epoch, position = self._begin
         position += n_taken * n_global
         n = min(pipeline.chunk_batches, self._n_batches - n_taken)
         n_rows = (n - 1) * owner.batch_size
-        n_last = len(owner.dataset) - position - (n - 1) * n_global
-        if n_last >= n_global or owner.drop_last == "wrap":
+        n_last = epochs.n_positions - position - (n - 1) * n_global
+        if n_last >= n_global or epochs.last in ("wrap", "next"):
             n_last = n_global
         n_rows += n_last // owner.world + (owner.rank < n_last % owner.world)
+        if epochs.last == "next":
+            n_later, position = divmod(position, epochs.n_positions)
+            epoch += n_later
         with pipeline.machine.on_device():
             chunk = pipeline.filler.empty(n_rows)
-            pipeline.filler.begin(self._seed, epoch, position)
-            pipeline.filler.fill(*chunk, advance=False)
-            batches = list(pipeline.machine.split(*chunk, owner.batch_size))
+            pipeline.filler.begin(self._seeds, epoch, position)
+            pipeline.filler.fill(chunk, advance=False)
+            batches = list(pipeline.machine.split(chunk, owner.batch_size))
         self._chunk, self._batches, self._n_made = chunk, batches, n_taken + n
 
     def __reduce__(self) -> Any:

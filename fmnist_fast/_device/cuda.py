@@ -15,7 +15,7 @@ import numpy as np
 
 from .compile import cubin, nvrtc_version, requiring_cuda
 
-KERNELS = ("start", "plan", "fill", "cut", "advance")
+KERNELS = ("start", "plan", "fill", "cut", "gather", "advance")
 _LEAST_CAPABILITY = (7, 5)
 _SHARED_NBYTES = 65536  # the most that a device of this capability has
 _NEWER_NVRTC = (

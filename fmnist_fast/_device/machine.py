@@ -65,10 +65,13 @@ class Machine:
         """Return the free and all bytes of the device's memory, if it has its own."""
         return None
 
-    def split(self, images: Any, labels: Any, rows: int) -> Iterator[tuple[Any, Any]]:
-        """Return an iterator over batches, `rows` rows each, that share the memory."""
-        begins = range(0, len(labels), rows)
-        return ((images[i : i + rows], labels[i : i + rows]) for i in begins)
+    def split(self, arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
+        """Return an iterator over batches, `rows` rows each, that share the memory.
+
+        `arrays` are images, labels and columns.
+        """
+        begins = range(0, len(arrays[1]), rows)
+        return (tuple(array[i : i + rows] for array in arrays) for i in begins)
 
     def launch(self, name: str, stream: Any, *numbers: int) -> None:
         """Launch kernel ``fm_kernels_<name>``.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,9 +18,27 @@ from .._checks import (
     checked_seed,
     one_line,
 )
-from .._core import LABEL_DTYPES, MAX_SHUFFLE_BLOCK, SLOT_ALIGNMENT, default_floats
+from .._core import (
+    LABEL_DTYPES,
+    MAX_COLUMNS,
+    MAX_SHUFFLE_BLOCK,
+    SLOT_ALIGNMENT,
+    default_floats,
+)
 from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # in all versions of Python, with defaults
+
+    Index = TypeVar(
+        "Index", Literal[False], Literal[True], bool, default=Literal[False]
+    )
+    Columns = TypeVar("Columns", bound=Sequence[str], default=tuple[()])
+else:
+    from typing import TypeVar
+
+    Index, Columns = TypeVar("Index"), TypeVar("Columns")
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 DropLast = bool | Literal["wrap"]
@@ -28,10 +46,15 @@ NormalizeLike = str | Sequence[Any] | np.ndarray | Dataset | None
 Normalize = str | tuple[float, float] | None  # what is in use
 # With the mean, the std, the scale, the bias, and the title of whose they are.
 Normalization = tuple[Normalize, float, float, float, float, str]
+# Batches, without and with the indices.
+Pair = tuple[np.ndarray, np.ndarray]
+Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 MAX_ROWS = MAX_SHUFFLE_BLOCK  # in a batch
+_MAX_REPEATS = 2**20
 NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
+    *("weights", "order", "repeats", "steps", "augment_seed", "with_index", "columns"),
 )
 _NORMALIZE = (
     "'auto', 'dataset', 'unit', None, a Dataset, or a pair of numbers (mean, std)"
@@ -41,7 +64,9 @@ _USUAL: dict[str, Any] = {
     "label_dtype": "int64",
     "augment": None,
 }
-_USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4}
+_USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4, "weights": None}
+_USUAL |= {"order": None, "repeats": 1, "steps": None, "augment_seed": None}
+_USUAL |= {"with_index": False, "columns": ()}
 
 
 def checked_dataset(dataset: Any) -> Dataset:
@@ -212,13 +237,73 @@ def _scale_and_bias(
     return scale, bias
 
 
-def checked_block(block: Any, shuffle: bool) -> int | None:
-    """Check `shuffle_block`, which requires `shuffle`."""
+def checked_block(block: Any) -> int | None:
+    """Check the size of `shuffle_block`. `Positions` checks what it excludes."""
     if block is None:
         return None
-    if not shuffle:
-        raise ValueError(f"shuffle_block={block!r} requires shuffle=True")
     return checked_integer("shuffle_block", block, 1, MAX_SHUFFLE_BLOCK)
+
+
+def checked_steps(steps: Any, drop_last: DropLast) -> int | None:
+    """Check `steps`, which excludes `drop_last`."""
+    if steps is None:
+        return None
+    if drop_last:
+        raise ValueError(
+            f"steps={steps!r} and drop_last={drop_last!r} can't be combined, because "
+            "with steps every batch is full.\nLeave drop_last out."
+        )
+    return checked_integer("steps", steps, 1, MAX_ROWS)
+
+
+def checked_repeats(value: Any) -> int:
+    """Check `repeats`, the number of consecutive positions with the same row."""
+    return checked_integer("repeats", value, 1, _MAX_REPEATS)
+
+
+def checked_augment_seed(seed: Any) -> int | None:
+    """Check the seed of transforms. None stands for the seed of the order."""
+    return None if seed is None else checked_seed(seed, "augment_seed")
+
+
+def checked_columns(columns: Any, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Check the names of columns of `extra`, and return their values."""
+    if isinstance(columns, str) or not isinstance(columns, Sequence):
+        hint = ".\nLeave it out." if columns is None else ""
+        if isinstance(columns, str):
+            hint = f".\nPass columns=[{columns!r}]."
+        elif isinstance(columns, Iterable):
+            hint = ".\nPass a list."
+        raise TypeError(
+            f"columns must be a sequence of names, got {type(columns).__name__}{hint}"
+        )
+    extra = dataset.extra
+    if columns and not extra:
+        raise ValueError(
+            f"columns must be names in dataset.extra, which is empty, got {columns!r}"
+        )
+    if len(columns) > MAX_COLUMNS - 1:  # with_index takes one
+        raise ValueError(
+            f"columns must have at most {MAX_COLUMNS - 1} names, got {len(columns)}"
+        )
+    values: dict[str, np.ndarray] = {}
+    for name in columns:
+        checked_name("columns", name, extra)
+        if name in values:
+            raise ValueError(f"columns must be different names, got {name!r} twice")
+        values[name] = _checked_column(name, extra[name])
+    return values
+
+
+def _checked_column(name: str, values: np.ndarray) -> np.ndarray:
+    """Return the values of a column as a C-contiguous array of numbers."""
+    dtype = values.dtype
+    if dtype.kind not in "biuf" or not dtype.isnative or dtype.itemsize > 8:
+        raise ValueError(
+            "columns must have booleans, or numbers of at most 64 bits in the byte "
+            f"order of this machine, got {dtype} in {name!r}"
+        )
+    return np.ascontiguousarray(values)
 
 
 def checked_layout(layout: Any) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core import Batches, Pipeline, Program, begin_exit, default_floats
-from .._dataset.arrays import parts_of
+from .._core import Batches, Pipeline, Program, Sampling, begin_exit, default_floats
+from .._dataset.arrays import parts_of, rows_of
 from .options import array_dtype, image_shape
+from .places import Place
 
 _GRACE_SECONDS = 0.1
 
@@ -162,35 +163,49 @@ def new_program(loader: Any) -> Program:
 def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
     """Return a new pipeline for the batches of a Loader."""
     images, labels = loader.dataset.images, loader.dataset.labels
-    n_rows = loader.batch_size
-    if loader.drop_last != "wrap":
-        n_rows = max(1, min(n_rows, len(labels)))
     return Pipeline(
         parts_of(images),
+        rows_of(images),
         labels,
+        columns_of(loader),
         program=new_program(loader),
         image_shape=image_shape(loader.image_sides, loader.layout),
         array_dtype=array_dtype(loader.dtype),
-        rows=n_rows,
+        rows=loader._epochs.max_rows,
         threads=loader.threads,
         prefetch=loader.prefetch,
         slots=slots,
     )
 
 
-def start(
-    loader: Any, pipeline: Pipeline, seed: int, begin: tuple[int, int]
-) -> Batches:
-    """Start an epoch of a Loader at the epoch and position `begin`."""
+def columns_of(loader: Any) -> tuple[tuple[np.ndarray | None, int], ...]:
+    """Return the columns of a Loader for the core: indices, and those of `extra`.
+
+    Each is its values and 0, or None and the first of its numbers.
+    """
+    columns: list[tuple[np.ndarray | None, int]] = []
+    if loader.with_index:
+        rows = loader.dataset._rows
+        is_range = isinstance(rows, range)
+        columns.append((None, rows.start) if is_range else (rows, 0))
+    columns += [(values, 0) for values in loader._column_values.values()]
+    return tuple(columns)
+
+
+def start(loader: Any, pipeline: Pipeline, sampling: Sampling, begin: Place) -> Batches:
+    """Start an epoch of a Loader at the place `begin`."""
+    epochs = loader._epochs
+    epoch, position = epochs.pass_position(begin)
     return pipeline.start(
-        shuffle=loader.shuffle,
-        block=loader.shuffle_block or 0,
-        seed=seed,
-        epoch=begin[0],
-        begin=begin[1],
+        sampling=sampling,
+        seed=loader.seed,
+        augment_seed=loader.augment_seed,
+        epoch=epoch,
+        begin=position,
+        batches=epochs.n_batches(begin),
         batch_size=loader.batch_size,
         rank=loader.rank,
         world=loader.world,
-        drop_last=loader.drop_last,
+        last=epochs.last,
         owner=loader,
     )

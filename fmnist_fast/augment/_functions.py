@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from .._core import Batches
 
 
 @dataclass(eq=False, repr=False)
-class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
+class ChangedBatches(Iterator[tuple[np.ndarray, ...]]):
     """Batches that Python functions change, one function after the other.
+
+    Fields after the images and the labels stay as they are.
 
     All functions of a batch share one random generator, so each continues where the
     previous one stopped. The generator's key is the seed. Its counter holds the
@@ -24,14 +27,14 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
     batches: Batches
     functions: tuple[Callable[..., Any], ...]
     seed: int
-    epoch: int
-    positions: tuple[int, int]  # position of the first batch, and the increment
+    place_of: Callable[[int], tuple[int, int]]  # epoch and position of a batch
     rank: int
 
-    def __next__(self) -> tuple[np.ndarray, np.ndarray]:
-        index, (images, labels) = self.batches.take()
-        begin, increment = self.positions
-        counter = (0, begin + index * increment, self.epoch, self.rank)
+    def __next__(self) -> tuple[np.ndarray, ...]:
+        index, (images, labels, *others) = self.batches.take()
+        start = perf_counter_ns()
+        epoch, position = self.place_of(index)
+        counter = (0, position, epoch, self.rank)
         rng = np.random.Generator(np.random.Philox(counter=counter, key=self.seed))
         for function in self.functions:
             out = function(images, labels, rng)
@@ -41,7 +44,8 @@ class ChangedBatches(Iterator[tuple[np.ndarray, np.ndarray]]):
                     f"augment: {function!r} must return (images, labels), got {given}"
                 )
             images, labels = out
-        return images, labels
+        self.batches.count_wait(perf_counter_ns() - start)
+        return images, labels, *others
 
     def __length_hint__(self) -> int:
         """Return the number of batches that are left."""

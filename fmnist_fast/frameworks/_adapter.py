@@ -13,6 +13,7 @@ import numpy as np
 
 from .._checks import Suggesting
 from .._core import Batches
+from .._loader.stats import Stats
 from ..dataset import Dataset
 from ..loader import Loader
 
@@ -90,7 +91,7 @@ class AdapterIterator(itertools.chain[Any]):
         if self._next_epoch.batches is not None:
             return operator.length_hint(self._next_epoch.batches)
         begin = self._loader._progress.upcoming()
-        return 0 if begin is None else self._loader._n_batches(begin[1])
+        return 0 if begin is None else self._loader._n_batches(begin)
 
     def close(self) -> None:
         """Stop filling batches of this epoch."""
@@ -99,6 +100,24 @@ class AdapterIterator(itertools.chain[Any]):
     def __reduce__(self) -> Any:
         """Raise TypeError, as for an iterator of `Loader`."""
         return Batches().__reduce__()
+
+
+def check_columns(
+    loader: Loader, framework: str, convert: Callable[[np.ndarray], Any]
+) -> None:
+    """Raise ValueError if a framework has no data type for a column of a loader.
+
+    `convert` makes an array of the framework, or raises an error.
+    """
+    for name, values in loader._column_values.items():
+        dtype = values.dtype
+        try:
+            convert(np.empty(0, dtype))
+        except (TypeError, ValueError, BufferError):
+            raise ValueError(
+                f"columns must have data types of {framework}, got {dtype} in {name!r}"
+                ".\nConvert the column, for example to float64 or int64."
+            ) from None
 
 
 def _option(name: str) -> Any:
@@ -139,6 +158,8 @@ class Adapter(Suggesting):
     augment, drop_last = _option("augment"), _option("drop_last")
     rank, world = _option("rank"), _option("world")
     threads, prefetch = _option("threads"), _option("prefetch")
+    weights, order, repeats = _option("weights"), _option("order"), _option("repeats")
+    steps, with_index, columns = map(_option, ("steps", "with_index", "columns"))
     _shown: tuple[str, ...] = ()  # attributes of the adapter that its repr shows
     _feed: Any = None  # what sends the batches of `loader` to a device
 
@@ -159,6 +180,11 @@ class Adapter(Suggesting):
     def seed(self) -> int:
         """Return the seed in use: the one given, drawn, or loaded with a state."""
         return self.loader.seed
+
+    @property
+    def augment_seed(self) -> int:
+        """Return the seed of the transforms, which by default is `seed`."""
+        return self.loader.augment_seed
 
     @property
     def epoch(self) -> int:
@@ -212,6 +238,17 @@ class Adapter(Suggesting):
         self.loader.load_state_dict(state_dict)
         self._place_was_set()
 
+    def stats(self) -> Stats:
+        """Return how long the newest iterator waited, and threads filled batches.
+
+        Returns
+        -------
+        Stats
+            Numbers of `loader`, as from `Loader.stats`. They don't include the time
+            that a batch takes from there to the framework.
+        """
+        return self.loader.stats()
+
     def _place_was_set(self) -> None:
         """Let a derived class forget what it knows of the iterators before."""
 
@@ -239,13 +276,13 @@ class Adapter(Suggesting):
         """
         return self.loader.augment_preview(index, n)
 
-    def show(self, batch: tuple[Any, Any], **options: Any) -> PIL.Image.Image:
+    def show(self, batch: tuple[Any, ...], **options: Any) -> PIL.Image.Image:
         """Draw a batch of this loader as a contact sheet.
 
         Parameters
         ----------
-        batch : tuple of two arrays
-            Images and labels as this loader returns them.
+        batch : tuple of arrays
+            A batch as this loader returns it, or only its images and labels.
         **options
             Keyword arguments of `Loader.show`: count, columns and zoom.
 
@@ -261,8 +298,9 @@ class Adapter(Suggesting):
         TypeError, ValueError
             `batch` is not a batch of this loader, or an option has a wrong value.
         """
-        if isinstance(batch, (tuple, list)) and len(batch) == 2:
-            batch = self._image_array(batch[0]), self._array(batch[1])
+        if isinstance(batch, (tuple, list)) and len(batch) >= 2:
+            images, labels, *others = batch  # others are not shown
+            batch = self._image_array(images), self._array(labels), *others
         return self._numpy_loader.show(batch, **options)
 
     def _array(self, array: Any) -> np.ndarray:

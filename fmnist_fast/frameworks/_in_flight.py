@@ -1,8 +1,8 @@
 """Batches on their way to a device, and the memory that the device still uses.
 
-One copy sends a whole batch as it lies in its slot: pixels as bytes, and labels. Copies
-run on a stream of their own, into a ring of `IN_FLIGHT` memories on the device. The
-consumer's stream makes the arrays of the batch from there. For each batch:
+One copy sends a whole batch as it lies in its slot: pixels as bytes, labels and further
+fields. Copies run on a stream of their own, into a ring of `IN_FLIGHT` memories on the
+device. The consumer's stream makes the arrays of the batch from there. For each batch:
 
 1. The host waits until the batch that had this memory before was copied and read.
    So its slot and its memory are free, and the host is never more than `IN_FLIGHT`
@@ -121,7 +121,7 @@ class InFlight:
         self._scale, self._bias = np.float32(plain.scale), np.float32(plain.bias)
         self._n_sent = 0
         # Arrays of the newest batches. They keep the slots from being filled again.
-        self._lent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=IN_FLIGHT)
+        self._lent: deque[tuple[np.ndarray, ...]] = deque(maxlen=IN_FLIGHT)
         self._newest: Any = lambda: None  # weak reference to the loader's iterator
         # It is reentrant because a signal handler may close the loader.
         self._lock = threading.RLock()
@@ -164,18 +164,18 @@ class InFlight:
     def _device_dtype(self, dtype: np.dtype) -> Any:
         raise NotImplementedError
 
-    def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
-        """Return the consumer's images and labels, outside the memory of the copy."""
+    def _finished(self, pixels: Any, *others: Any) -> tuple[Any, ...]:
+        """Return the consumer's images and other fields, in memory of their own."""
         raise NotImplementedError
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Return an iterator over the next epoch.
 
         It ends the previous iterator when its first batch is requested.
         """
         return AdapterIterator(self.loader, self.sent)
 
-    def sent(self, loader: Iterable[Any]) -> Generator[tuple[Any, Any]]:
+    def sent(self, loader: Iterable[Any]) -> Generator[tuple[Any, ...]]:
         """Yield the batches of the next epoch of `loader` on the device."""
         batches = self._begin(loader)
         while (batch := self._next_batch(batches)) is not None:
@@ -202,7 +202,7 @@ class InFlight:
             self._newest = weakref.ref(batches)
             return batches
 
-    def _next_batch(self, batches: Any) -> tuple[Any, Any] | None:
+    def _next_batch(self, batches: Any) -> tuple[Any, ...] | None:
         """Send the next batch, and return it, or None at the end of the epoch."""
         with self._lock, self._on_device():
             buffer = self._free_buffer()
@@ -211,23 +211,24 @@ class InFlight:
                 return None
             self._n_sent += 1
             try:
-                images, labels = arrays
-                consumer = self._current_stream()
+                images, consumer = arrays[0], self._current_stream()
                 buffer.copied, buffer.read = self._stream, consumer
                 address = images.__array_interface__["data"][0]
                 self._copy(self._slots[address], buffer.memory)
                 buffer.copied = self._recorded(self._stream)
                 consumer.wait_event(buffer.copied)
-                pixels = buffer.memory[: images.nbytes].reshape(images.shape)
-                begin = labels.__array_interface__["data"][0] - address
-                numbers = buffer.memory[begin : begin + labels.nbytes]
-                numbers = numbers.view(self._device_dtype(labels.dtype))
-                batch = self._finished(pixels, numbers.reshape(labels.shape))
+                fields = [buffer.memory[: images.nbytes].reshape(images.shape)]
+                for array in arrays[1:]:
+                    begin = array.__array_interface__["data"][0] - address
+                    values = buffer.memory[begin : begin + array.nbytes]
+                    values = values.view(self._device_dtype(array.dtype))
+                    fields.append(values.reshape(array.shape))
+                batch = self._finished(*fields)
                 buffer.read = self._recorded(consumer)
                 return batch
             finally:
                 self._lent.append(arrays)  # drops the oldest, which are copied
-                del arrays, images, labels  # a traceback must not keep the slot
+                arrays = images = array = None  # a traceback must not keep the slot
 
     def _free_buffer(self) -> _Buffer:
         """Return the memory for the next batch, after the device has read it."""

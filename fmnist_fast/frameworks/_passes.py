@@ -44,6 +44,10 @@ class Passes:
             epoch = max((e for e, of in passes if of == number), default=newest + 1)
             if self._items[_place(epoch, info)] == number << 32 | epoch:
                 epoch = newest + 1
+            begin = loader._progress.next_begin()
+            if epoch > begin.epoch:  # with steps, epochs follow a loaded state
+                begin = loader._epochs.following(begin, epoch - begin.epoch)
+                loader._progress.go_to(begin)
             loader.set_epoch(epoch)
         epoch = loader.epoch
         self._items[_place(epoch, info)] = number << 32 | epoch

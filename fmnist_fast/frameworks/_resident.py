@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from time import perf_counter_ns
 from typing import Any, Literal
 
 from .._checks import checked_flag, checked_integer
 from .._core import MAX_EPOCH, MAX_SHARED_NBYTES
 from .._device.batches import ChunkPipeline, Filler
 from .._device.machine import Machine
+from .._device.pixels import machine_nbytes
 from .._loader.pipelines import new_program
-from .._loader.progress import Place, checked_state, state_at
+from .._loader.places import Place
+from .._loader.state import checked_state, state_at
+from .._loader.stats import Stats, Stopwatch, stats_of
 from ..augment import CFunction, Transform
 from ..dataset import Dataset
 from ..loader import Loader
@@ -84,8 +88,8 @@ class FixedBuffersLoader(ResidentLoader):
 
     Attributes
     ----------
-    buffers : tuple of two arrays
-        Images and labels of the newest batch.
+    buffers : tuple of arrays
+        Images, labels and further fields of the newest batch.
 
     Raises
     ------
@@ -96,8 +100,15 @@ class FixedBuffersLoader(ResidentLoader):
 
     def _reset(self) -> None:
         _check(self)
-        check_equal_batches(self)
         Loader._reset(self)
+        check_equal_batches(self, Place(0))
+        order = self._positions.order
+        if order is not None and order.is_function:
+            raise ValueError(
+                "fixed_buffers=True and a function as order can't be combined, because "
+                "the device begins epochs by itself.\nPass an array of rows as order, "
+                "or fixed_buffers=False."
+            )
         if len(self) == 0:
             raise ValueError(
                 "fixed_buffers=True requires a dataset that has a batch, got "
@@ -105,34 +116,38 @@ class FixedBuffersLoader(ResidentLoader):
             )
         self._filler = Filler(self, self._machine, self.batch_size)
         with self._machine.on_device():
+            self._filler.set_sampling(self._positions.sampling(0, 0))
             memory = self._filler.empty(self.batch_size)
         self._filler.arrays += memory
-        self._buffers = next(self._machine.split(*memory, self.batch_size))
+        self._memory = memory
+        self._buffers = next(self._machine.split(memory, self.batch_size))
         self._n_iterators = 0
+        self._watch = Stopwatch()
         self._go_to(self._progress.next_begin())
 
     @property
-    def buffers(self) -> tuple[Any, Any]:
-        """Return the two arrays of every batch: images and labels."""
+    def buffers(self) -> tuple[Any, ...]:
+        """Return the arrays of every batch: images, labels and further fields."""
         return self._buffers
 
-    def fill(self) -> tuple[Any, Any]:
+    def fill(self) -> tuple[Any, ...]:
         """Make the next batch in `buffers` on the current stream, and return them.
 
         After the last batch of an epoch, the next epoch begins. A CUDA graph can
         capture this.
         """
         with self._pipelines.lock, self._machine.on_device():
-            self._filler.fill(*self._buffers, advance=True)
+            self._filler.fill(self._memory, advance=True)
             return self._buffers
 
-    def _go_to(self, place: Place, seed: int | None = None) -> None:
-        """Let the next batch be the first one from a place on, with another seed."""
-        epoch, position = place
-        begin = place if self._n_batches(position) else (epoch + 1, 0)
-        checked_integer("epoch", begin[0], 0, MAX_EPOCH)
+    def _go_to(self, place: Place, seeds: tuple[int, int] | None = None) -> None:
+        """Let the next batch be the first one from a place on, with other seeds."""
+        epochs = self._epochs
+        begin = place if self._n_batches(place) else epochs.following(place)
+        checked_integer("epoch", begin.epoch, 0, MAX_EPOCH)
+        seeds = seeds or (self.seed, self.augment_seed)
         with self._machine.on_device():
-            self._filler.begin(self.seed if seed is None else seed, *begin)
+            self._filler.begin(seeds, *epochs.pass_position(begin))
         self._begin = begin
 
     def _place(self) -> Place | None:
@@ -141,31 +156,37 @@ class FixedBuffersLoader(ResidentLoader):
             raise RuntimeError(
                 "the position can't be read while the stream captures a CUDA graph"
             )
-        place = self._filler.place()
+        place = self._epochs.place_at(self._begin, *self._filler.place())
         return None if place == self._begin else place
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+    def _next_epoch(self, place: Place) -> Place:
+        """Return where the next epoch begins for a batch at `place`."""
+        epochs = self._epochs
+        return epochs.following(place) if epochs.is_begun(place) else place
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Return an iterator over the batches of the next epoch.
 
         It ends the iterators before, which then raise RuntimeError.
         """
         with self._pipelines.lock:
             self._n_iterators += 1
+            self._watch = Stopwatch()
             if self._progress.pop_is_empty():
                 return self._filled(0, self._n_iterators)
             place, begin = self._place(), self._progress.next_begin()
             if place is not None:
-                begin = (place[0] + 1, 0) if place[1] else place
+                begin = self._next_epoch(place)
                 self._progress.go_to(begin)
             elif begin != self._begin:  # the end of an epoch, from a state
                 self._progress.go_to(self._begin)
                 return self._filled(0, self._n_iterators)
             if begin != place:
                 self._go_to(begin)
-            n_batches = self._n_batches(begin[1])
+            n_batches = self._n_batches(begin)
             return self._filled(n_batches, self._n_iterators)
 
-    def _filled(self, n_batches: int, number: int) -> Iterator[tuple[Any, Any]]:
+    def _filled(self, n_batches: int, number: int) -> Iterator[tuple[Any, ...]]:
         for _ in range(n_batches):
             with self._pipelines.lock:
                 if self._n_iterators != number:
@@ -173,8 +194,14 @@ class FixedBuffersLoader(ResidentLoader):
                         "this iterator was ended by a newer one, or by close().\n"
                         "A loader with fixed_buffers=True has one iterator at a time."
                     )
+                self._watch.request_ns = perf_counter_ns()
                 batch = self.fill()
+                self._watch.launched()
             yield batch
+
+    def stats(self) -> Stats:
+        """Return how long the newest iterator waited, without calls of `fill`."""
+        return stats_of(self._watch)
 
     @property
     def epoch(self) -> int:
@@ -185,8 +212,9 @@ class FixedBuffersLoader(ResidentLoader):
         """Let the next batch be the first one of an epoch, as for `Loader`."""
         epoch = checked_integer("epoch", epoch, 0, MAX_EPOCH)
         with self._pipelines.lock:
-            if self._place() is not None:
-                self._progress.go_to((epoch, 0))
+            place = self._place()
+            if place is not None:
+                self._progress.go_to(self._next_epoch(place))
             self._progress.set_epoch(epoch)
             self._go_to(self._progress.next_begin())
 
@@ -197,11 +225,12 @@ class FixedBuffersLoader(ResidentLoader):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next batch be the one at which a state was taken, with its seed."""
-        seed, begin = checked_state(state, self.state_dict())
-        check_equal_batches(self, begin[1])
+        begin, seed, augment_seed = checked_state(state, self)
+        check_equal_batches(self, begin)
+        seeds = seed, seed if augment_seed is None else augment_seed
         with self._pipelines.lock:
-            self._go_to(begin, seed)  # an error changes nothing
-            self._seed = seed
+            self._go_to(begin, seeds)  # an error changes nothing
+            self._seed, self._augment_seed = seed, augment_seed
             self._progress.load(begin)
 
     def close(self) -> None:
@@ -213,8 +242,8 @@ class FixedBuffersLoader(ResidentLoader):
         state = super().__getstate__()
         place = self._place()
         if place is not None:
-            state["_progress"].go_to((place[0] + 1, 0) if place[1] else place)
-        for name in ("_filler", "_buffers"):
+            state["_progress"].go_to(self._next_epoch(place))
+        for name in ("_filler", "_memory", "_buffers"):
             del state[name]
         return state
 
@@ -251,7 +280,7 @@ def new_loader(
             device = machine()
             with device.on_device():
                 memory = device.free_nbytes()
-            if memory is not None and 4 * dataset.images.nbytes < memory[0]:
+            if memory is not None and 4 * machine_nbytes(dataset.images) < memory[0]:
                 return kind(dataset, machine=device, **options)
     elif resident:
         return kind(dataset, machine=machine(), **options)
@@ -273,10 +302,11 @@ def as_they_are(batches: Iterable[Any]) -> Iterable[Any]:
     return batches
 
 
-def check_equal_batches(loader: Loader, position: int = 0) -> None:
-    """Raise ValueError if a batch from `position` on would be short."""
-    n, rows = len(loader.dataset) - position, loader.batch_size * loader.world
-    if not loader.drop_last and n % rows:
+def check_equal_batches(loader: Loader, begin: Place) -> None:
+    """Raise ValueError if a batch from a place on would be short."""
+    rows = loader._epochs.n_global
+    n = loader._positions.n - begin.position
+    if not loader._epochs.last and n % rows:
         raise ValueError(
             f"fixed_buffers=True requires batches of one size, but {n} images are not "
             f"a multiple of {rows}.\nPass drop_last=True or drop_last='wrap'."

@@ -11,6 +11,7 @@ import torch
 
 from .._device.cuda import CudaKernels, check_process, cuda_kernels
 from .._device.machine import Machine
+from .._loader.places import Place
 from ..loader import Loader
 from ._in_flight import InFlight
 from ._resident import check_equal_batches
@@ -19,8 +20,8 @@ from ._resident import check_equal_batches
 class CudaFeed(InFlight):
     """Batches of a loader as PyTorch tensors on a CUDA device.
 
-    `TorchLoader` uses this class for a CUDA device. Each iteration yields ``(images,
-    labels)`` for the next epoch.
+    `TorchLoader` uses this class for a CUDA device. Each iteration yields the next
+    epoch's batches: images, labels, and the fields that options add.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class CudaFeed(InFlight):
     device : torch.device
         CUDA device that receives the batches.
     fixed_buffers : bool, default False
-        Whether every batch is written to the same two tensors.
+        Whether every batch is written to the same tensors.
 
     Attributes
     ----------
@@ -62,10 +63,10 @@ class CudaFeed(InFlight):
         self, plain: Loader, device: torch.device, fixed_buffers: bool = False
     ) -> None:
         if fixed_buffers:
-            check_equal_batches(plain)
+            check_equal_batches(plain, Place(0))
         super().__init__(plain, device)
         self._dtype, self._fixed_buffers = getattr(torch, plain.dtype), fixed_buffers
-        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._buffers: tuple[torch.Tensor, ...] | None = None
 
     def _on_device(self) -> AbstractContextManager[Any]:
         return torch.cuda.device(self._device)
@@ -98,8 +99,8 @@ class CudaFeed(InFlight):
         return torch.from_numpy(np.empty(0, dtype)).dtype
 
     def _finished(
-        self, pixels: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, pixels: torch.Tensor, *others: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         """Normalize and cast on the consumer's stream, into new or fixed tensors."""
         images = pixels
         if self._dtype is not torch.uint8:
@@ -107,7 +108,8 @@ class CudaFeed(InFlight):
             images = images.mul_(float(self._scale)).add_(float(self._bias))
             images = images.to(self._dtype)
         if not self._fixed_buffers:
-            return (images.clone() if images is pixels else images), labels.clone()
+            images = images.clone() if images is pixels else images
+            return images, *(values.clone() for values in others)
         rows = self.loader.batch_size
         if len(images) != rows:  # copy_ would broadcast a batch of one row to all rows
             raise RuntimeError(
@@ -118,9 +120,9 @@ class CudaFeed(InFlight):
         if self._buffers is None:
             # PyTorch does not let training change tensors of inference mode.
             with torch.inference_mode(False):
-                self._buffers = torch.empty_like(images), torch.empty_like(labels)
-        self._buffers[0].copy_(images)
-        self._buffers[1].copy_(labels)
+                self._buffers = tuple(map(torch.empty_like, (images, *others)))
+        for memory, values in zip(self._buffers, (images, *others)):
+            memory.copy_(values)
         return self._buffers
 
 
@@ -193,12 +195,13 @@ class TorchMachine(Machine):
         return torch.cuda.mem_get_info(self._device)
 
     def split(
-        self, images: torch.Tensor, labels: torch.Tensor, rows: int
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        self, arrays: tuple[torch.Tensor, ...], rows: int
+    ) -> Iterator[tuple[torch.Tensor, ...]]:
         """Return an iterator over batches, `rows` rows each, that share the memory."""
+        images, *others = arrays
         if self._channels_last:
             images = images.permute(0, 3, 1, 2)
-        return zip(torch.split(images, rows), torch.split(labels, rows))
+        return zip(*(torch.split(array, rows) for array in (images, *others)))
 
     def launch(self, name: str, stream: Any, *numbers: int) -> None:
         """Launch a kernel; see `Machine`."""

@@ -38,7 +38,8 @@ class CupyLoader(Adapter):
     """Batches of a dataset as CuPy arrays on a CUDA device.
 
     It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
-    labels)`` for one epoch, and the next iteration yields the next epoch.
+    labels)`` for one epoch, and the next iteration yields the next epoch. `with_index`
+    and `columns` add arrays of one dimension.
 
     Parameters
     ----------
@@ -53,14 +54,15 @@ class CupyLoader(Adapter):
         pinned memory, and are normalized and cast on the device. Transforms then run on
         the CPU.
     fixed_buffers : bool, default False
-        Whether every batch is written to the same two arrays, which `buffers` returns.
-        It requires `resident`, and batches of one size.
+        Whether every batch is written to the same arrays, which `buffers` returns. It
+        requires `resident`, and batches of one size.
     resident : bool or "auto", default False
         Whether the dataset lies in the device's memory, where kernels augment it, as
         `TorchLoader` describes.
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
-        label_dtype, augment, drop_last, shard, threads, prefetch.
+        label_dtype, augment, drop_last, shard, threads, prefetch, weights, order,
+        repeats, steps, augment_seed, with_index, columns.
 
     Attributes
     ----------
@@ -135,18 +137,18 @@ class CupyLoader(Adapter):
             self._feed = _Feed(self.loader, self.device)
             self.loader = self._feed.loader
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        """Return an iterator over the images and labels of the next epoch."""
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Return an iterator over the batches of the next epoch."""
         if self._feed is not None:
             return iter(self._feed)
         return AdapterIterator(self.loader, as_they_are)
 
     @property
-    def buffers(self) -> tuple[Any, Any]:
-        """Return the two arrays of every batch, as `TorchLoader.buffers` does."""
+    def buffers(self) -> tuple[Any, ...]:
+        """Return the arrays of every batch, as `TorchLoader.buffers` does."""
         return resident_with_buffers(self.loader, "buffers").buffers
 
-    def fill(self) -> tuple[Any, Any]:
+    def fill(self) -> tuple[Any, ...]:
         """Make the next batch in `buffers`, as `TorchLoader.fill` does."""
         return resident_with_buffers(self.loader, "fill").fill()
 
@@ -188,14 +190,15 @@ class _Feed(InFlight):
     def _device_dtype(self, dtype: np.dtype) -> np.dtype:
         return dtype
 
-    def _finished(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
+    def _finished(self, pixels: Any, *others: Any) -> tuple[Any, ...]:
         """Normalize and cast on the current stream, into new arrays."""
+        copies = [values.copy() for values in others]
         if self._dtype == np.uint8:
-            return pixels.copy(), labels.copy()
+            return pixels.copy(), *copies
         images = pixels.astype(np.float32)
         images *= self._scale
         images += self._bias
-        return images.astype(self._dtype, copy=False), labels.copy()
+        return images.astype(self._dtype, copy=False), *copies
 
 
 class CupyMachine(Machine):

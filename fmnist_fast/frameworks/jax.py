@@ -8,22 +8,27 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from .._checks import checked_dtype, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, AdapterIterator, importing
+from ._adapter import Adapter, AdapterIterator, check_columns, importing
 
 with importing("jax", "JAX. Run: pip install jax"):
     import jax
 
 _LABEL_DTYPES = ("int32", "uint8", "onehot")
+Batch = tuple[jax.Array, ...]
 
 
 class JaxLoader(Adapter):
     """Batches of a dataset as JAX arrays.
 
     It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
-    labels)`` for one epoch, and the next iteration yields the next epoch.
+    labels)`` for one epoch, and the next iteration yields the next epoch. `with_index`
+    and `columns` add arrays of one dimension. Unless JAX is set to 64 bits, it converts
+    indices to int32, and 64-bit columns to 32 bits.
 
     Parameters
     ----------
@@ -39,8 +44,9 @@ class JaxLoader(Adapter):
         "onehot" labels are float32 (n, classes).
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
-        layout, augment, drop_last, shard, threads, prefetch. JAX's convolutions work
-        best with layout "NHWC".
+        layout, augment, drop_last, shard, threads, prefetch, weights, order, repeats,
+        steps, augment_seed, with_index, columns. JAX's convolutions work best with
+        layout "NHWC".
 
     Attributes
     ----------
@@ -55,8 +61,9 @@ class JaxLoader(Adapter):
         `sharding` is neither a device nor a sharding, or another argument has a wrong
         type, as for `Loader`.
     ValueError
-        An argument has a wrong value, as for `Loader`, or the rows of a batch can't be
-        divided evenly among the devices of `sharding`.
+        An argument has a wrong value, as for `Loader`; the rows of a batch can't be
+        divided evenly among the devices of `sharding`; or a column has integers that
+        don't fit 32 bits.
 
     Notes
     -----
@@ -84,6 +91,8 @@ class JaxLoader(Adapter):
     ) -> None:
         labels = checked_dtype("label_dtype", label_dtype, _LABEL_DTYPES)
         super().__init__(dataset, batch_size=batch_size, label_dtype=labels, **options)
+        check_columns(self.loader, "JAX", jax.numpy.asarray)
+        _check_integers(self.loader)
         self.sharding = sharding
         if sharding is None or isinstance(sharding, jax.Device):
             return
@@ -92,9 +101,9 @@ class JaxLoader(Adapter):
                 "sharding must be a jax.Device, a jax.sharding.Sharding or None, got "
                 f"{type(sharding).__name__}"
             )
-        loader, n = self.loader, len(self.loader.dataset)
+        loader, epochs = self.loader, self.loader._epochs
         n_devices = len(sharding.device_set)
-        n_last = n % (loader.batch_size * loader.world) if not loader.drop_last else 0
+        n_last = 0 if epochs.last else epochs.n_positions % epochs.n_global
         for rows in (loader.batch_size, n_last):
             if rows % n_devices:
                 raise ValueError(
@@ -103,27 +112,27 @@ class JaxLoader(Adapter):
                     "pass drop_last=True or drop_last='wrap'."
                 )
 
-    def __iter__(self) -> Iterator[tuple[jax.Array, jax.Array]]:
-        """Return an iterator over the images and labels of the next epoch."""
+    def __iter__(self) -> Iterator[Batch]:
+        """Return an iterator over the batches of the next epoch."""
         return AdapterIterator(self.loader, self._arrays)
 
-    def _arrays(self, batches: Iterable[Any]) -> Generator[tuple[jax.Array, jax.Array]]:
+    def _arrays(self, batches: Iterable[Any]) -> Generator[Batch]:
         """Yield the batches as arrays of JAX."""
         sharding = self.sharding
         if sharding is None and jax.default_backend() == "cpu":
-            for images, labels in batches:
-                yield _copied(images, labels)
+            for batch in batches:
+                yield _copied(*batch)
             return
         devices = getattr(sharding, "device_set", [sharding] if sharding else [])
         is_cpu = any(device.platform == "cpu" for device in devices)
-        for images, labels in batches:
-            batch = (images.copy(), labels.copy()) if is_cpu else (images, labels)
-            yield jax.device_put(batch, sharding)
+        for batch in batches:
+            arrays = tuple(array.copy() for array in batch) if is_cpu else batch
+            yield jax.device_put(arrays, sharding)
 
 
 @jax.jit
-def _copied(images: Any, labels: Any) -> tuple[jax.Array, jax.Array]:
-    """Return copies of both arrays in JAX's memory.
+def _copied(*arrays: Any) -> Batch:
+    """Return copies of the arrays in JAX's memory.
 
     JAX makes the copies asynchronously and keeps the numpy arrays alive until then.
     The call into JAX takes most of the time, not the copy. A compiled function has the
@@ -131,4 +140,21 @@ def _copied(images: Any, labels: Any) -> tuple[jax.Array, jax.Array]:
     with ``jax.numpy.array``, 2.4 times with ``device_put`` and 2.1 times with DLPack,
     although the last two share numpy's memory. Numpy alone takes a third of the time.
     """
-    return jax.numpy.array(images), jax.numpy.array(labels)
+    return tuple(map(jax.numpy.array, arrays))
+
+
+def _check_integers(loader: Loader) -> None:
+    """Raise ValueError for integers that JAX would cut to 32 bits."""
+    for name in loader.columns:
+        values = np.asarray(loader.dataset.extra[name])
+        dtype = jax.dtypes.canonicalize_dtype(values.dtype)
+        if values.dtype.kind not in "iu" or dtype == values.dtype:
+            continue
+        limits = np.iinfo(dtype)
+        wrong = (values < limits.min) | (values > limits.max)
+        if wrong.any():
+            raise ValueError(
+                f"columns must have integers that fit {dtype} for JAX, got "
+                f"{values[wrong.argmax()]} in {name!r}.\nCall jax.config.update("
+                "'jax_enable_x64', True) first, or convert the column."
+            )

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._checks import checked_integer, hinting
+from .._checks import checked_integer, checked_name, hinting
+from .._loader.options import checked_dataset
+from .._loader.places import Place
+from .._loader.state import state_at
 from ..dataset import Dataset
 from ..loader import Loader
 from ._adapter import Adapter, importing
@@ -21,14 +24,14 @@ _INSTALL = "one of its backends. Run, for example: pip install keras tensorflow"
 with importing("keras", f"Keras 3 and {_INSTALL}", "tensorflow", "jax", "torch"):
     import keras
 
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = tuple[np.ndarray, ...]
 _FIXED = {"workers": 1, "use_multiprocessing": False}  # attributes of a PyDataset
 
 
 class _Pass(NamedTuple):
     """One pass of Keras over an epoch, or over the rest of one."""
 
-    start: dict[str, Any]  # state at its beginning
+    begin: Place
     requested: set[int]  # numbers that Keras has asked for
     returned: set[int]  # numbers of the batches that Keras has got
 
@@ -52,9 +55,13 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         Data type of the labels. Use the loss categorical_crossentropy for "onehot", and
         sparse_categorical_crossentropy for the other types. "onehot" labels are float32
         (n, classes).
+    sample_weight : str, optional
+        Name of a column of ``dataset.extra`` with the weight of each sample in the
+        loss. It is the third array of a batch, as float32.
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
-        augment, drop_last, shard, threads, prefetch.
+        augment, drop_last, shard, threads, prefetch, weights, order, repeats, steps,
+        augment_seed.
 
     Attributes
     ----------
@@ -62,13 +69,16 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         Loader that fills the batches.
     workers, use_multiprocessing
         Attributes of a PyDataset. They are always 1 and False.
+    sample_weight : str or None
+        The argument, as given.
 
     Raises
     ------
     TypeError
         An argument has a wrong type, as for `Loader`.
     ValueError
-        An argument has a wrong value, as for `Loader`.
+        An argument has a wrong value, as for `Loader`; `sample_weight` has numbers that
+        are not finite; or `with_index` or `columns` is given.
 
     Notes
     -----
@@ -78,12 +88,14 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     the epoch still starts with these batches afterwards. In an epoch of one or two
     batches, this first read may count as an epoch.
 
-    Steps: With `steps_per_epoch`, `fit` trains on that many batches in each epoch of
-    Keras, and goes on into the next epoch of the loader. Another `fit` begins an
-    unfinished epoch of the loader again. Such a `fit` can't be resumed at a batch.
+    Steps: With `steps`, an epoch of the loader and of Keras has that many full batches,
+    and a `fit` can be resumed at each of them. The argument `steps_per_epoch` of `fit`
+    works too: each epoch of Keras takes that many batches, and goes on into the next
+    epoch of the loader. Another `fit` begins an unfinished epoch of the loader again.
+    Such a `fit` can't be resumed at a batch.
 
-    Weights: `class_weight` works. For weights of samples, derive a class whose
-    `__getitem__` returns a third array.
+    Weights: `sample_weight` and the argument `class_weight` of `fit` change the loss.
+    Keras takes one of them. The option `weights` changes which samples come.
 
     State: After an epoch, `state_dict` is exact. In the middle of an epoch, pass it the
     number of batches that the model was trained on, because the TensorFlow backend of
@@ -109,10 +121,15 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         *,
         layout: str = "NHWC",
         label_dtype: str = "int32",
+        sample_weight: str | None = None,
         **options: Any,
     ) -> None:
         options |= {"layout": layout, "label_dtype": label_dtype}
+        _check_fields(options)
+        if sample_weight is not None:
+            options["columns"] = [_checked_weight(sample_weight, dataset)]
         super().__init__(dataset, batch_size=batch_size, **options)
+        self.sample_weight = sample_weight
         # Batches of an epoch that Keras expects, as `num_batches` last told it.
         self._announced: int | None = None
         self._is_endless = False  # whether epochs of Keras have steps_per_epoch
@@ -127,7 +144,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     def _reset_pass(self) -> None:
         """Make the next pass begin at the position of the loader."""
         # A signal handler may read the state here, so this is a single assignment.
-        self._newest = _Pass(self.loader.state_dict(), set(), set())
+        self._newest = _Pass(self.loader._progress.where(), set(), set())
         self._batches: Iterator[Batch] | None = None
 
     def __getitem__(self, index: int) -> Batch:
@@ -143,8 +160,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
 
         Returns
         -------
-        tuple of two ndarray
-            Images and labels.
+        tuple of ndarray
+            Images and labels, and the weights with `sample_weight`.
 
         Raises
         ------
@@ -166,10 +183,10 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
                 # The new pass is over the next epoch, or again over an unfinished one.
                 self._batches = None  # the next iterator can use its threads
                 if not self._is_finished():
-                    self.loader.load_state_dict(self._newest.start)
+                    self.loader._progress.load(self._newest.begin)
                 self._reset_pass()
                 self._batches = iter(self.loader)
-            start, requested, returned = self._newest
+            begin, requested, returned = self._newest
             requested.add(index)
             try:
                 batch: Batch = next(self._batches)
@@ -181,17 +198,20 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
                 ) from None
             # On a rank that has one batch less, only the end of the iterator finishes
             # the epoch.
-            if len(requested) == self.loader._n_batches(start["position"]):
+            if len(requested) == self.loader._n_batches(begin):
                 next(self._batches, None)
+            if self.sample_weight is not None:
+                images, labels, weights = batch
+                batch = images, labels, weights.astype(np.float32, copy=False)
         returned |= {index}  # unlike after a call, no signal is handled before `return`
         return batch
 
     def _is_finished(self) -> bool:
-        return self.loader.epoch != self._newest.start["epoch"]
+        return self.loader.epoch != self._newest.begin.epoch
 
     def _n_upcoming(self) -> int:
-        position = 0 if self._is_finished() else self._newest.start["position"]
-        return self.loader._n_batches(position)
+        begin = Place(0) if self._is_finished() else self._newest.begin
+        return self.loader._n_batches(begin)
 
     @property
     def num_batches(self) -> int | None:
@@ -266,7 +286,7 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         with self._lock:
             self.loader.set_epoch(epoch)
             if self.loader._progress.pop_is_empty():  # after a state of a later epoch
-                self.loader._progress.go_to((epoch, 0))
+                self.loader._progress.go_to(self.loader._epochs.first(epoch))
             self._phase = "outside"
             self._reset_pass()
 
@@ -294,8 +314,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         # The loader also counts a batch that is about to be returned. A signal handler
         # that saves a checkpoint here must not count it, because no model has seen it.
         # This takes no lock: another thread holds it while it waits for a batch.
-        start, _, returned = self._newest
-        begin, n = start["position"], len(returned)
+        place, _, returned = self._newest
+        epochs, n = self.loader._epochs, len(returned)
         if n_batches is not None:
             if self._is_endless:
                 raise ValueError(
@@ -304,12 +324,13 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
                 )
             n = checked_integer("n_batches", n_batches, 1, len(self))
         elif n == 0:
-            return dict(start)
+            return state_at(place, self.loader)
         # Keras trains no epoch of zero batches, so after the last one comes the next.
-        place = self.loader._progress.place((start["epoch"], begin), n, True)
-        if n_batches is None and n >= self.loader._n_batches(begin):
-            place = start["epoch"] + 1, 0  # no batch is left on this rank
-        return start | dict(zip(("epoch", "position"), place))
+        if n_batches is None and n >= epochs.n_batches(place):
+            place = epochs.following(place)  # no batch is left on this rank
+        else:
+            place = epochs.after(place, n, is_dropped=True)
+        return state_at(place, self.loader)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes of a copy, which begins where the next pass would."""
@@ -317,8 +338,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             state = super().__getstate__()
             loader: Loader = state["loader"]
             if not self._is_finished():
-                loader.load_state_dict(self._newest.start)
-            newest = _Pass(loader.state_dict(), set(), set())
+                loader._progress.load(self._newest.begin)
+            newest = _Pass(loader._progress.where(), set(), set())
             new = {"_newest": newest, "_batches": None, "_phase": "outside"}
             return state | new | {"_is_endless": False}
 
@@ -339,8 +360,49 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         """
         with self._lock:
             self.loader.load_state_dict(state_dict)
-            epoch, position = self.loader._progress.next_begin()
-            if position == len(self.dataset):  # Keras trains no epoch of zero batches
-                self.loader._progress.load((epoch + 1, 0))
+            progress, epochs = self.loader._progress, self.loader._epochs
+            begin = progress.next_begin()
+            if begin == epochs.end(begin):  # Keras trains no epoch of zero batches
+                progress.load(epochs.following(begin))
             self._phase = "outside"
             self._reset_pass()
+
+
+def _check_fields(options: dict[str, Any]) -> None:
+    """Raise ValueError for options that add fields, which Keras takes for weights."""
+    for name in ("with_index", "columns"):
+        if options.get(name):
+            raise ValueError(
+                f"KerasLoader can't take {name}={options[name]!r}, because Keras uses "
+                "the third array of a batch as weights of samples.\nFor weights, pass "
+                "sample_weight='NAME'. For other fields, loop over a Loader."
+            )
+
+
+def _checked_weight(name: Any, dataset: Dataset) -> str:
+    """Check the name of a column with a finite weight for each row."""
+    extra = checked_dataset(dataset).extra
+    if not isinstance(name, str):
+        raise TypeError(
+            "sample_weight must be the name of a column, got "
+            f"{type(name).__name__}.\nPut the weights into dataset.extra."
+        )
+    if not extra:
+        raise ValueError(
+            "sample_weight must be a name in dataset.extra, which is empty, got "
+            f"{name!r}"
+        )
+    values = np.asarray(extra[checked_name("sample_weight", name, extra)])
+    if values.shape != (len(dataset),) or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"sample_weight must be a column of {len(dataset)} numbers, got "
+            f"{values.dtype} {values.shape} in {name!r}"
+        )
+    wrong = ~(abs(values.astype(np.float64)) <= np.finfo(np.float32).max)  # or nan
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            "sample_weight must be a column of finite float32 numbers, got "
+            f"{values[row]} for row {row} of {name!r}"
+        )
+    return name

@@ -6,26 +6,27 @@ from fmnist_fast.frameworks.tensorflow import TensorFlowLoader
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 from .._checks import hinting
 from .._loader.options import image_shape
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, AdapterIterator, importing
+from ._adapter import Adapter, AdapterIterator, check_columns, importing
 
 with importing("tensorflow", "TensorFlow. Run: pip install tensorflow"):
     import tensorflow as tf
 
-Batch = tuple[tf.Tensor, tf.Tensor]
+Batch = tuple[tf.Tensor, ...]
+_from_dlpack = tf.experimental.dlpack.from_dlpack
 
 
 class TensorFlowLoader(Adapter):
     """Batches of a dataset as TensorFlow tensors.
 
     It works like :class:`fmnist_fast.Loader`: each iteration yields ``(images,
-    labels)`` for one epoch, and the next iteration yields the next epoch.
+    labels)`` for one epoch, and the next iteration yields the next epoch. `with_index`
+    and `columns` add tensors of one dimension.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ class TensorFlowLoader(Adapter):
         on a CPU.
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
-        label_dtype, augment, drop_last, shard, threads, prefetch.
+        label_dtype, augment, drop_last, shard, threads, prefetch, weights, order,
+        repeats, steps, augment_seed, with_index, columns.
 
     Attributes
     ----------
@@ -74,26 +76,31 @@ class TensorFlowLoader(Adapter):
         **options: Any,
     ) -> None:
         super().__init__(dataset, batch_size=batch_size, layout=layout, **options)
+        check_columns(self.loader, "TensorFlow", _shared)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Return an iterator over the images and labels of the next epoch."""
-        return AdapterIterator(self.loader, partial(_tensors, self.loader.dtype))
+        """Return an iterator over the batches of the next epoch."""
+        kind = _bfloat16_tensors if self.loader.dtype == "bfloat16" else _tensors
+        return AdapterIterator(self.loader, kind)
 
     @property
-    def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+    def element_spec(self) -> tuple[tf.TensorSpec, ...]:
         """Return the shapes and dtypes of a batch.
 
         The number of rows is None, because the last batch of an epoch may be short.
-        With `drop_last`, the number of rows is `batch_size`.
+        With `drop_last` or `steps`, the number of rows is `batch_size`.
         """
         loader = self.loader
-        size = loader.batch_size if loader.drop_last else None
+        size = loader.batch_size if loader.drop_last or loader.steps else None
         shape = image_shape(loader.image_sides, loader.layout)
         if loader.label_dtype == "onehot":
             labels = tf.TensorSpec((size, len(loader.dataset.classes)), "float32")
         else:
             labels = tf.TensorSpec((size,), loader.label_dtype)
-        return tf.TensorSpec((size, *shape), loader.dtype), labels
+        indices = [tf.TensorSpec((size,), "int64")] * loader.with_index
+        values = loader._column_values.values()
+        columns = [tf.TensorSpec((size,), column.dtype) for column in values]
+        return tf.TensorSpec((size, *shape), loader.dtype), labels, *indices, *columns
 
     def to_tf_data(self) -> tf.data.Dataset:
         """Return the batches as a ``tf.data.Dataset``.
@@ -106,7 +113,7 @@ class TensorFlowLoader(Adapter):
         Returns
         -------
         tf.data.Dataset
-            Images and labels, with the shapes and dtypes of `element_spec`.
+            Batches with the shapes and dtypes of `element_spec`.
         """
         batches = tf.data.Dataset.from_generator(
             lambda: iter(self.loader), output_signature=self.element_spec
@@ -118,13 +125,19 @@ class TensorFlowLoader(Adapter):
         return batches.with_options(options)
 
 
-def _tensors(dtype: str, batches: Iterable[Any]) -> Generator[Batch]:
+def _shared(array: Any) -> tf.Tensor:
+    """Return a tensor that shares the memory of an array."""
+    return _from_dlpack(array.__dlpack__())
+
+
+def _tensors(batches: Iterable[Any]) -> Generator[Batch]:
     """Yield tensors that share the memory of the batches' arrays."""
-    from_dlpack = tf.experimental.dlpack.from_dlpack
-    for images, labels in batches:
-        if dtype == "bfloat16":  # numpy can't export it with DLPack
-            bits = from_dlpack(images.view("uint16").__dlpack__())
-            pixels = tf.bitcast(bits, tf.bfloat16)
-        else:
-            pixels = from_dlpack(images.__dlpack__())
-        yield pixels, from_dlpack(labels.__dlpack__())
+    for batch in batches:
+        yield tuple(map(_shared, batch))
+
+
+def _bfloat16_tensors(batches: Iterable[Any]) -> Generator[Batch]:
+    """Yield tensors whose images are bfloat16, which numpy can't export with DLPack."""
+    for images, *others in batches:
+        bits = _shared(images.view("uint16"))
+        yield tf.bitcast(bits, tf.bfloat16), *map(_shared, others)

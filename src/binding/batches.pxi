@@ -1,6 +1,8 @@
 # Pipelines, and iterators over their batches. Part of _core.pyx.
 
-LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP}
+LASTS = {False: FM_LAST_SHORT, True: FM_LAST_DROP, "wrap": FM_LAST_WRAP,
+         "next": FM_LAST_NEXT}
+MAX_COLUMNS = FM_RECORD_MAX_FIELDS - FM_FIELD_COLUMNS
 MAX_EPOCH = UINT32_MAX  # the epoch is one word of the counter of the random numbers
 MAX_SHUFFLE_BLOCK = FM_BLOCKS_MAX_SIZE
 SLOT_ALIGNMENT = FM_SLOT_ALIGNMENT
@@ -23,9 +25,15 @@ cdef class Pipeline:
     parts : tuple of ndarray
         Images, at least one array; each is C-contiguous uint8 of shape
         ``(its rows, height, width)``.
+    image_rows : ndarray or None
+        Row in the parts, laid end to end, of each index: C-contiguous int64 (n,). None
+        stands for all rows.
     labels : ndarray
-        Labels of all parts: C-contiguous uint8, int32 or int64. All of them fit the
-        label_dtype of the program.
+        Label of each index: C-contiguous uint8, int32 or int64 (n,). All of them fit
+        the label_dtype of the program.
+    columns : tuple of (ndarray or None, int), at most MAX_COLUMNS
+        Further fields of batches: values of each index, C-contiguous (n,). With None,
+        they are the int64 numbers from the given one on.
     program : Program
         Transforms and data types of the batches.
     image_shape : tuple of int
@@ -44,9 +52,12 @@ cdef class Pipeline:
     """
     cdef fm_pipeline *pipeline
     cdef fm_record record
-    cdef object parts, begins, addresses, labels, slots  # kept alive: used by the core
-    cdef uint64_t n
+    # Kept alive, because the core uses them
+    cdef object parts, begins, addresses, image_rows, labels, columns, slots
+    cdef Sampling sampling  # of the newest epoch
+    cdef fm_column[FM_RECORD_MAX_FIELDS - FM_FIELD_COLUMNS] c_columns
     cdef Program program
+    cdef tuple column_dtypes
     cdef cnp.dtype array_dtype, label_array_dtype
     cdef int threads, image_ndim, label_ndim
     cdef cnp.npy_intp[4] image_shape  # without the rows, as label_shape
@@ -54,11 +65,13 @@ cdef class Pipeline:
     cdef bint has_warned
     cdef object __weakref__
 
-    def __cinit__(self, tuple parts not None, cnp.ndarray labels not None, *,
+    def __cinit__(self, tuple parts not None, cnp.ndarray image_rows,
+                  cnp.ndarray labels not None, tuple columns not None, *,
                   Program program not None, tuple image_shape, array_dtype,
                   uint64_t rows, int threads, uint64_t prefetch, slots):
         cdef fm_job job
-        self.parts, self.labels, self.program = parts, labels, program
+        self.parts, self.image_rows, self.labels = parts, image_rows, labels
+        self.columns, self.program = columns, program
         self.threads, self.slots = threads, slots
         self.set_arrays(image_shape, array_dtype)
         self.set_source(&job.source)
@@ -99,9 +112,20 @@ cdef class Pipeline:
                                  begins=<uint64_t *>cnp.PyArray_DATA(begins),
                                  images=<const uint8_t **>cnp.PyArray_DATA(addresses),
                                  image_nbytes=height * width)
+        source.n, source.rows = len(self.labels), NULL
+        if self.image_rows is not None:
+            source.rows = <const uint64_t *>cnp.PyArray_DATA(self.image_rows)
         source.labels = cnp.PyArray_DATA(self.labels)
         source.label_dtype = LABEL_DTYPES[self.labels.dtype.name]
-        self.n = fm_source_count(source)
+        source.n_columns, source.columns = len(self.columns), self.c_columns
+        dtypes = []
+        for i, (values, first) in enumerate(self.columns):
+            dtypes.append(np.dtype(np.int64) if values is None else values.dtype)
+            self.c_columns[i] = fm_column(values=NULL, nbytes=dtypes[i].itemsize,
+                                          first=first)
+            if values is not None:
+                self.c_columns[i].values = <const uint8_t *>cnp.PyArray_DATA(values)
+        self.column_dtypes = tuple(dtypes)
         return 0
 
     def __del__(self):
@@ -122,42 +146,44 @@ cdef class Pipeline:
             with nogil:
                 status = fm_pipeline_free(self.pipeline)
         if status != FM_OK:  # this is a worker, and the system refused a thread
-            Py_INCREF((self.parts, self.begins, self.addresses, self.labels,
-                       self.program, self.slots))
+            Py_INCREF((self.parts, self.begins, self.addresses, self.image_rows,
+                       self.labels, self.columns, self.sampling, self.program,
+                       self.slots))
 
-    def start(self, *, bint shuffle, uint64_t block, uint64_t seed, uint32_t epoch,
-              uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
-              drop_last, owner):
+    def start(self, *, Sampling sampling not None, uint64_t seed, uint64_t augment_seed,
+              uint32_t epoch, uint64_t begin, batches, uint64_t batch_size,
+              uint64_t rank, uint64_t world, last, owner):
         """Begin an epoch at position `begin`, and return its Batches.
 
-        The Batches keep `owner` alive.
+        `last` is a key of LASTS. If it is "next", `batches` is the number of batches,
+        and they go on into the epochs that follow. The Batches keep `owner` alive.
         """
         cdef fm_epoch new_epoch
         cdef fm_status status
-        cdef fm_last last = LASTS[drop_last]
-        cdef fm_sampler_kind kind = FM_SAMPLER_PLAIN
-        if shuffle:
-            kind = FM_SAMPLER_BLOCKS if block else FM_SAMPLER_PERMUTED
-        new_epoch.seed, new_epoch.number = seed, epoch
-        fm_sampler_init(&new_epoch.sampler, kind, self.n, block, seed, epoch)
+        cdef fm_last c_last = LASTS[last]
+        new_epoch.seed, new_epoch.number = augment_seed, epoch
+        fm_sampler_init(&new_epoch.sampler, &sampling.sampling, seed, epoch)
         cdef uint64_t end = new_epoch.sampler.n_positions
-        if (batch_size if last == FM_LAST_WRAP else min(end, batch_size)) > \
+        if (batch_size if last in ("wrap", "next") else min(end, batch_size)) > \
                 self.record.rows:
             raise ValueError(f"batch_size must be at most {self.record.rows}, the rows "
                              f"of a slot, got {batch_size}")
+        if c_last == FM_LAST_NEXT:
+            end = begin + batches * batch_size * world
         cdef fm_batching batching = fm_batching(begin=begin, end=end, rank=rank,
                                                 batch_size=batch_size, world=world,
-                                                last=last)
-        cdef Batches batches = Batches.__new__(Batches)
-        batches.pipeline, batches.owner = self, owner
-        batches.n_batches = fm_batching_count(&batching)
+                                                last=c_last)
+        cdef Batches new = Batches.__new__(Batches)
+        new.pipeline, new.owner, new.sampling = self, owner, sampling
+        new.n_batches = fm_batching_count(&batching)
         end_daemon_thread()
         with nogil:
             status = fm_pipeline_start(self.pipeline, &new_epoch, &batching,
-                                       &batches.ticket)
+                                       &new.ticket)
         check(status)
+        self.sampling = sampling  # no thread reads the one before any more
         self.warn_of_missing_threads()
-        return batches
+        return new
 
     cdef int warn_of_missing_threads(self) except -1:
         """Warn once if the system refused threads."""
@@ -189,6 +215,16 @@ cdef class Pipeline:
         if state.ticket != ticket:
             return None
         return state.n_taken, bool(state.is_over)
+
+    def stats(self):
+        """Return numbers of the newest Batches; src/times.h describes them.
+
+        ``(elapsed_ns, waited_ns, late_ns, filled_ns, n_taken, n_ready)``
+        """
+        cdef fm_pipeline_state state = self.state()
+        cdef fm_times t = state.times
+        return (t.elapsed_ns, t.waited_ns, t.late_ns, t.filled_ns,
+                state.n_taken, t.n_ready)
 
     cdef fm_pipeline_state state(self) noexcept:
         cdef fm_pipeline_state state
@@ -227,15 +263,27 @@ cdef class Pipeline:
         return fm_pipeline_window(self.pipeline)
 
     cdef object batch(self, Lease lease, uint64_t n_rows):
-        """Return the batch in the slot of `lease` as arrays, ``(images, labels)``."""
+        """Return the batch in the slot of `lease` as arrays.
+
+        They are ``(images, labels)``, and then the columns.
+        """
         cdef cnp.npy_intp[4] image_shape = self.image_shape
         cdef cnp.npy_intp[2] label_shape = self.label_shape
         image_shape[0] = label_shape[0] = n_rows
         cdef uint8_t *memory = lease.slot.memory
-        return (lease.array(self.array_dtype, self.image_ndim, image_shape,
-                            fm_record_row(&self.record, FM_FIELD_IMAGES, 0, memory)),
-                lease.array(self.label_array_dtype, self.label_ndim, label_shape,
-                            fm_record_row(&self.record, FM_FIELD_LABELS, 0, memory)))
+        images = lease.array(self.array_dtype, self.image_ndim, image_shape,
+                             fm_record_row(&self.record, FM_FIELD_IMAGES, 0, memory))
+        labels = lease.array(self.label_array_dtype, self.label_ndim, label_shape,
+                             fm_record_row(&self.record, FM_FIELD_LABELS, 0, memory))
+        cdef Py_ssize_t n_columns = len(self.column_dtypes), i
+        if n_columns == 0:
+            return images, labels
+        fields = [images, labels]
+        for i in range(n_columns):
+            fields.append(lease.array(
+                self.column_dtypes[i], 1, label_shape,
+                fm_record_row(&self.record, FM_FIELD_COLUMNS + i, 0, memory)))
+        return tuple(fields)
 
 
 @cython.final
@@ -267,7 +315,7 @@ cdef class Lease:
 
 @cython.no_gc_clear  # __dealloc__ needs the pipeline
 cdef class Batches:
-    """Iterator over the batches of one epoch, which are tuples ``(images, labels)``.
+    """Iterator over the batches of one epoch, which are tuples of arrays.
 
     ``Batches()`` has none. `Pipeline.start` returns the others.
 
@@ -277,6 +325,7 @@ cdef class Batches:
     cdef readonly uint64_t ticket
     cdef uint64_t n_batches  # of the epoch, from where it was started
     cdef object owner
+    cdef Sampling sampling  # kept alive until the epoch has ended
     cdef object __weakref__
 
     def __iter__(self):
@@ -328,12 +377,20 @@ cdef class Batches:
                 self.cancel()
                 raise StopIteration
             if status == FM_PIPELINE_DAMAGED:
-                with FileReads((*pipeline.parts, pipeline.labels)):
+                columns = [values for values, _ in pipeline.columns
+                           if values is not None]
+                with FileReads((*pipeline.parts, pipeline.labels, *columns)):
                     pass  # this raises
             if status != FM_PIPELINE_WAITING:
                 end_daemon_thread()
                 check(status)
             PyErr_CheckSignals()
+
+    def count_wait(self, uint64_t wait_ns):
+        """Count nanoseconds in which the consumer changed a batch as waited."""
+        if self.pipeline is not None:
+            with nogil:
+                fm_pipeline_count_wait(self.pipeline.pipeline, self.ticket, wait_ns)
 
     def close(self):
         """Stop filling batches of this epoch. Batches that were returned stay valid."""

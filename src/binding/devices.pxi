@@ -3,21 +3,24 @@
 MAX_SHARED_NBYTES = FM_DEVICE_SHARED_NBYTES
 LAUNCH_NBYTES = sizeof(fm_launch)
 KERNELS = {"start": FM_HOST_START, "advance": FM_HOST_ADVANCE, "plan": FM_HOST_PLAN,
-           "fill": FM_HOST_FILL, "cut": FM_HOST_CUT}
+           "fill": FM_HOST_FILL, "cut": FM_HOST_CUT, "gather": FM_HOST_GATHER}
 
 
-def source_bytes(uint64_t address, uint64_t n, uint64_t image_nbytes, uint64_t images,
-                 str label_dtype, uint64_t labels):
-    """Return a source as bytes for a device, which has them at `address`.
+def source_bytes(uint64_t address, uint64_t n, uint64_t n_images, uint64_t image_nbytes,
+                 uint64_t images, uint64_t rows, str label_dtype, uint64_t labels):
+    """Return a source of n rows as bytes for a device, which has them at `address`.
 
-    `images` and `labels` are addresses of n images and labels of that device.
+    `images`, `rows` and `labels` are addresses of that device: of n_images images, of
+    the uint64 (n,) row of each index in them, or 0, and of n labels.
     """
-    cdef uint64_t[3] behind = [0, n, images]
+    cdef uint64_t[3] behind = [0, n_images, images]
     cdef fm_source source
     address += sizeof(fm_source)
     source.images = fm_parts(n_parts=1, begins=<uint64_t *><uintptr_t>address,
                              images=<const uint8_t **><uintptr_t>(address + 16),
                              image_nbytes=image_nbytes)
+    source.n, source.rows = n, <const uint64_t *><uintptr_t>rows
+    source.n_columns, source.columns = 0, NULL
     source.labels = <const void *><uintptr_t>labels
     source.label_dtype = LABEL_DTYPES[label_dtype]
     return ((<const char *>&source)[:sizeof(fm_source)] +

@@ -58,10 +58,10 @@ def order(uint64_t n, *, uint64_t seed=0, uint32_t epoch=0, begin=0, end=None,
     cdef uint64_t first = begin
     cdef size_t count = end - begin
     cdef fm_sampler sampler
-    cdef fm_sampler_kind kind = FM_SAMPLER_BLOCKS if block else FM_SAMPLER_PERMUTED
+    cdef Sampling sampling = Sampling("blocks" if block else "permuted", n, block=block)
     cdef fm_cpu_level level = cpu_level()
     with nogil:
-        fm_sampler_init(&sampler, kind, n, block, seed, epoch)
+        fm_sampler_init(&sampler, &sampling.sampling, seed, epoch)
         fm_sampler_find(&sampler, first, count, level, start)
     return out
 

@@ -49,44 +49,64 @@ static uint8_t *begin_canvas(const struct fm_program *program, uint8_t *shared,
 
 /* ---- start and advance ----------------------------------------------------------- */
 
-static void begin_epoch(struct fm_launch *launch, enum fm_sampler_kind kind, uint64_t n,
-                        uint64_t begin)
+static void begin_epoch(struct fm_launch *launch, const struct fm_sampling *sampling,
+                        uint64_t seed, uint64_t number, uint64_t begin)
 {
     struct fm_epoch *epoch = &launch->epoch;
-    fm_sampler_init_unblocked(&epoch->sampler, kind, n, epoch->seed, epoch->number);
+    epoch->number = (uint32_t)fm_integer_min(number, UINT32_MAX);
+    fm_sampler_init_unblocked(&epoch->sampler, sampling, seed, epoch->number);
     launch->batching.begin = begin;
     launch->batching.end = epoch->sampler.n_positions;
-    launch->batch = launch->row = 0;
+    launch->batch = 0;
 }
 
-void fm_device_start(struct fm_launch *launch, uint64_t n, uint64_t shuffle,
-                     uint64_t seed, uint64_t epoch, uint64_t begin, uint64_t batch_size,
-                     uint64_t rank, uint64_t world, uint64_t last)
+void fm_device_start(struct fm_launch *launch, const struct fm_sampling *sampling,
+                     uint64_t seed, uint64_t augment_seed, uint64_t epoch,
+                     uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
+                     uint64_t last)
 {
-    launch->epoch.seed = seed;
-    launch->epoch.number = (uint32_t)epoch;
+    launch->epoch.seed = augment_seed;
     launch->batching.batch_size = batch_size;
     launch->batching.rank = rank;
     launch->batching.world = world;
     launch->batching.last = (enum fm_last)last;
-    begin_epoch(launch, shuffle ? FM_SAMPLER_PERMUTED : FM_SAMPLER_PLAIN, n, begin);
+    launch->row = 0;
+    begin_epoch(launch, sampling, seed, epoch, begin);
+}
+
+/* Let the next launch begin in the epoch that its batch begins in. */
+static void advance_epochs(struct fm_launch *launch)
+{
+    const struct fm_sampler *sampler = &launch->epoch.sampler;
+    const struct fm_sampling sampling = sampler->sampling;
+    uint64_t begin, n_rows;
+    fm_batching_global(&launch->batching, launch->batch, &begin, &n_rows);
+    const uint64_t n_later = fm_epoch_find(&launch->epoch, FM_LAST_NEXT, &begin);
+    if (n_later > 0)
+        begin_epoch(launch, &sampling, sampler->seed, launch->epoch.number + n_later,
+                    begin);
 }
 
 void fm_device_advance(struct fm_launch *launch, uint64_t n_rows)
 {
     const struct fm_batching *batching = &launch->batching;
     const struct fm_sampler *sampler = &launch->epoch.sampler;
+    const struct fm_sampling sampling = sampler->sampling;
     const uint64_t row = launch->row + n_rows;
     uint64_t begin, n_in_batch = 0;
     launch->batch += row / batching->batch_size;
     launch->row = row % batching->batch_size;
+    if (batching->last == FM_LAST_NEXT) {
+        advance_epochs(launch);
+        return;
+    }
     if (launch->batch < fm_batching_count(batching))
         fm_batching_rows(batching, launch->batch, &begin, &n_in_batch);
     if (launch->row < n_in_batch)
         return;
-    if (launch->epoch.number < UINT32_MAX)
-        launch->epoch.number++;
-    begin_epoch(launch, sampler->kind, sampler->n_positions, 0);
+    launch->row = 0;
+    begin_epoch(launch, &sampling, sampler->seed, (uint64_t)launch->epoch.number + 1,
+                0);
 }
 
 /* ---- plan ------------------------------------------------------------------------ */
@@ -103,19 +123,20 @@ static uint64_t draw_partner(const struct fm_program *program,
                              const struct fm_launch *launch, uint64_t batch,
                              uint64_t position, struct fm_mixture *out)
 {
-    uint64_t begin, n_rows;
+    uint64_t begin, n_rows, own = position;
     if (program->mix.n_kinds == 0)
         return position;
     fm_batching_global(&launch->batching, batch, &begin, &n_rows);
-    fm_mix_draw(&program->mix, launch->epoch.seed, launch->epoch.number, position,
-                position - begin, n_rows, program->out.height, program->out.width, out);
+    const uint64_t n_later = fm_epoch_find(&launch->epoch, launch->batching.last, &own);
+    fm_mix_draw(&program->mix, launch->epoch.seed,
+                launch->epoch.number + (uint32_t)n_later, own, position - begin, n_rows,
+                program->out.height, program->out.width, out);
     return begin + out->partner;
 }
 
 void fm_device_plan(const struct fm_program *program, const struct fm_launch *launch,
                     uint64_t i, uint8_t *rows)
 {
-    const struct fm_epoch *epoch = &launch->epoch;
     const struct fm_batching *batching = &launch->batching;
     const uint64_t batch = launch->batch + (launch->row + i) / batching->batch_size;
     struct fm_device_row *row = (struct fm_device_row *)row_at(program, rows, i);
@@ -125,6 +146,11 @@ void fm_device_plan(const struct fm_program *program, const struct fm_launch *la
     positions[1] = draw_partner(program, launch, batch, positions[0], &row->mixture);
     row->n_samples = 1 + (positions[1] != positions[0]);
     for (uint32_t k = 0; k < row->n_samples; k++) {
+        struct fm_epoch later;
+        const uint64_t n_later =
+            fm_epoch_find(&launch->epoch, batching->last, &positions[k]);
+        const struct fm_epoch *epoch =
+            fm_epoch_later_unblocked(&launch->epoch, n_later, &later);
         const struct fm_key key = {.seed = epoch->seed,
                                    .epoch = epoch->number,
                                    .view = 0,
@@ -240,6 +266,21 @@ void fm_device_fill(const struct fm_thread_block *block,
     }
     if (block->thread == 0)
         fill_label(program, source, row, i, labels);
+}
+
+/* ---- gather ---------------------------------------------------------------------- */
+
+void fm_device_gather(const struct fm_program *program, const struct fm_column *column,
+                      const uint8_t *rows, uint64_t i, uint8_t *out)
+{
+    const uint64_t index = row_at(program, rows, i)->indices[0];
+    const uint64_t nbytes = column->nbytes;
+    if (column->values == NULL) {
+        ((uint64_t *)out)[i] = column->first + index;
+        return;
+    }
+    for (uint64_t k = 0; k < nbytes; k++)
+        out[i * nbytes + k] = column->values[index * nbytes + k];
 }
 
 /* ---- cut ------------------------------------------------------------------------- */

@@ -11,9 +11,8 @@
 
 #include "machine.h"
 
-#include "../batching.h"
+#include "../epoch.h"
 #include "../plan.h"
-#include "../sampler.h"
 
 /* The shared memory that every device gives a thread block: that of compute capability
    7.5. Source: CUDA C++ Programming Guide, "Technical Specifications per Compute
@@ -49,19 +48,25 @@ static inline uint64_t fm_device_row_nbytes(const struct fm_program *program)
    can run the program if these are at most FM_DEVICE_SHARED_NBYTES. */
 uint64_t fm_device_shared_nbytes(const struct fm_program *program);
 
-/* Let the next launch begin at position `begin` of an epoch of n indices, with the
-   batches of a struct fm_batching. Its `last` is a value of enum fm_last. All values
-   have 64 bits because they are arguments of a kernel.
-   Not checked: as in sampler.h and batching.h; the rank has a batch in every epoch, and
-   one from `begin` on. */
-void fm_device_start(struct fm_launch *launch, uint64_t n, uint64_t shuffle,
-                     uint64_t seed, uint64_t epoch, uint64_t begin, uint64_t batch_size,
-                     uint64_t rank, uint64_t world, uint64_t last);
+/* Let the next launch begin at position `begin` of an epoch, with the batches of a
+   struct fm_batching. Its `last` is a value of enum fm_last. All values have 64 bits
+   because they are arguments of a kernel.
+   Not checked: as in sampler.h and batching.h; without FM_LAST_NEXT, the rank has a
+   batch in every epoch, and one from `begin` on. */
+void fm_device_start(struct fm_launch *launch, const struct fm_sampling *sampling,
+                     uint64_t seed, uint64_t augment_seed, uint64_t epoch,
+                     uint64_t begin, uint64_t batch_size, uint64_t rank, uint64_t world,
+                     uint64_t last);
 
 /* Let the next launch begin n_rows rows of this rank later. After the last row of an
    epoch, it begins with the next epoch. Epoch 2**32 - 1 is followed by itself.
    Not checked: the epoch has these rows. */
 void fm_device_advance(struct fm_launch *launch, uint64_t n_rows);
+
+/* Set out[i] to the value of the sample of row i. rows: as planned; column->values is
+   memory of the device; out: (n_rows,) of column->nbytes each. */
+void fm_device_gather(const struct fm_program *program, const struct fm_column *column,
+                      const uint8_t *rows, uint64_t i, uint8_t *out);
 
 /* Plan row i of a launch. rows: fm_device_row_nbytes bytes for each row of the launch.
    Not checked: the epoch has the row. */

@@ -35,6 +35,15 @@ static void cut(uint64_t n_blocks, const uint64_t *a)
                       pointer(a[4]));
 }
 
+static void gather(const uint64_t *a)
+{
+    const struct fm_program *program = (const struct fm_program *)pointer(a[0]);
+    const struct fm_column column = {
+        .values = pointer(a[3]), .nbytes = a[4], .first = a[5]};
+    for (uint64_t i = 0; i < a[2]; i++)
+        fm_device_gather(program, &column, pointer(a[1]), i, pointer(a[6]));
+}
+
 void fm_host_launch(enum fm_host_kernel kernel, uint64_t n_blocks,
                     const uint64_t *arguments, uint8_t *shared)
 {
@@ -42,7 +51,8 @@ void fm_host_launch(enum fm_host_kernel kernel, uint64_t n_blocks,
     struct fm_launch *launch = (struct fm_launch *)pointer(a[0]);
     switch (kernel) {
     case FM_HOST_START:
-        fm_device_start(launch, a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9]);
+        fm_device_start(launch, (const struct fm_sampling *)pointer(a[1]), a[2], a[3],
+                        a[4], a[5], a[6], a[7], a[8], a[9]);
         break;
     case FM_HOST_ADVANCE:
         fm_device_advance(launch, a[1]);
@@ -55,6 +65,9 @@ void fm_host_launch(enum fm_host_kernel kernel, uint64_t n_blocks,
         break;
     case FM_HOST_CUT:
         cut(n_blocks, a);
+        break;
+    case FM_HOST_GATHER:
+        gather(a);
         break;
     }
 }

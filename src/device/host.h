@@ -11,6 +11,7 @@ enum fm_host_kernel {
     FM_HOST_PLAN = 2,
     FM_HOST_FILL = 3,
     FM_HOST_CUT = 4,
+    FM_HOST_GATHER = 5,
 };
 
 /* Run a kernel of kernels.cu. arguments: those of the kernel, pointers as numbers;

@@ -11,14 +11,15 @@
 #include "planes.c"
 
 /* Let the next launch begin at a position of an epoch. Threads: one. */
-extern "C" __global__ void fm_kernels_start(struct fm_launch *launch, uint64_t n,
-                                            uint64_t shuffle, uint64_t seed,
+extern "C" __global__ void fm_kernels_start(struct fm_launch *launch,
+                                            const struct fm_sampling *sampling,
+                                            uint64_t seed, uint64_t augment_seed,
                                             uint64_t epoch, uint64_t begin,
                                             uint64_t batch_size, uint64_t rank,
                                             uint64_t world, uint64_t last)
 {
-    fm_device_start(launch, n, shuffle, seed, epoch, begin, batch_size, rank, world,
-                    last);
+    fm_device_start(launch, sampling, seed, augment_seed, epoch, begin, batch_size,
+                    rank, world, last);
 }
 
 /* Let the next launch begin n_rows rows later. Threads: one. */
@@ -35,6 +36,19 @@ extern "C" __global__ void fm_kernels_plan(const struct fm_program *program,
     const uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n_rows)
         fm_device_plan(program, launch, i, rows);
+}
+
+/* Gather the values of a column for n_rows rows of a launch, which are planned. values:
+   NULL for the numbers first, first + 1, ... Threads: at least n_rows. */
+extern "C" __global__ void fm_kernels_gather(const struct fm_program *program,
+                                             const uint8_t *rows, uint64_t n_rows,
+                                             const uint8_t *values, uint64_t nbytes,
+                                             uint64_t first, uint8_t *out)
+{
+    const uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    const struct fm_column column = {values, nbytes, first};
+    if (i < n_rows)
+        fm_device_gather(program, &column, rows, i, out);
 }
 
 /* Fill the rows of a launch. Thread blocks: one for each row, of at most 128 threads,

@@ -26,7 +26,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import reference_sampler
-from reference_batching import global_batches, shard_rows
+from reference_batching import of_epoch, of_stream, shard_rows
 from reference_convert import arranged, convert, scale_and_bias
 from reference_draws import Key
 from reference_fill import fill
@@ -42,7 +42,12 @@ def epoch(
     batch_size,
     shuffle=False,
     shuffle_block=None,
+    weights=None,
+    order=None,
+    repeats=1,
+    steps=None,
     seed=0,
+    augment_seed=None,
     epoch=0,
     dtype="float32",
     normalize="dataset",
@@ -51,8 +56,9 @@ def epoch(
     n_classes=10,
     drop_last=False,
     shard=(0, 1),
-    position=0,
+    position=None,
     augment=None,
+    fields=(),
 ):
     """Return all batches of one epoch, from `position` on, for one rank.
 
@@ -63,20 +69,24 @@ def epoch(
     ----------
     images : uint8 array of shape (n, height, width)
     labels : integer array of shape (n,)
+    weights : float array of shape (n,) or None
     epoch : int
-        Number of the epoch, from 0.
+        Number of the epoch, from 0. With `steps`, that of the iteration.
     n_classes : int
         Width of one-hot labels.
     shard : (rank, world)
     position : int
-        Position to start at: the first one of a global batch.
+        Position to start at: the first one of a global batch. It is the beginning of
+        the epoch by default. With `steps`, it is a position of the stream.
     augment : Compiled or None
         Result of fmnist_fast.augment.compile_transforms. Its Python functions are not
         called.
+    fields : sequence of arrays of shape (n,)
+        Values of each sample, which follow the images and labels of a batch.
 
     Returns
     -------
-    list of (x, y)
+    list of (x, y, *fields)
         Batches in the data types and layout of the options. bfloat16 pixels are uint16
         bits. A rank whose shard of a short last batch is empty has one batch fewer.
     """
@@ -85,19 +95,30 @@ def epoch(
     program = augment or SimpleNamespace(
         transforms=(), mix=None, height=height, width=width
     )
-    order = reference_sampler.indices(n, seed, epoch, shuffle, shuffle_block)
+    order_of = functools.cache(
+        lambda number: reference_sampler.indices(
+            n, seed, number, shuffle, shuffle_block, weights, order, repeats
+        )
+    )
+    n_positions, stride = len(order_of(0 if steps else epoch)), batch_size * world
+    if steps is None:
+        places = of_epoch(epoch, position or 0, n_positions, stride, drop_last)
+    else:
+        begin = epoch * steps * stride if position is None else position
+        places = of_stream(begin, steps, stride, n_positions)
+    key_seed = seed if augment_seed is None else augment_seed
     scale, bias = scale_and_bias(normalize, images)
     batches = []
-    for positions in global_batches(position, n, batch_size * world, drop_last):
-        rows = shard_rows(len(positions), rank, world)
+    for batch in places:  # of all ranks
+        rows = shard_rows(len(batch), rank, world)
         if not rows:
             continue
-        keys = [Key(seed, epoch, at) for at in positions]
-        indices = order[np.array(positions) % n].astype(np.int64)  # of all ranks
+        keys = [Key(key_seed, *place) for place in batch]
+        indices = [int(order_of(number)[at % n_positions]) for number, at in batch]
         pixels, mixtures = augmented_rows(program, images, indices, keys, rows)
         x = arranged(convert(pixels, dtype, scale, bias), layout)
         y = batch_labels(labels[indices], label_dtype, n_classes, rows, mixtures)
-        batches.append((x, y))
+        batches.append((x, y, *(field[indices][rows] for field in fields)))
     return batches
 
 
@@ -129,7 +150,7 @@ def augmented_rows(program, images, indices, keys, rows):
     ----------
     program : Compiled
     images : uint8 array of shape (n, height, width)
-    indices : integer array of shape (n_rows,)
+    indices : list of int
         Index of each sample of the global batch.
     keys : list of Key
         Key of each row of the global batch.
@@ -144,8 +165,7 @@ def augmented_rows(program, images, indices, keys, rows):
 
     @functools.cache
     def unmixed(row):
-        index = int(indices[row])
-        return augmented(program, images[index], keys[row], index)
+        return augmented(program, images[indices[row]], keys[row], indices[row])
 
     mixtures = [mixture(program, keys[row], row, len(indices)) for row in rows]
     pixels = [

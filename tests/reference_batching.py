@@ -1,19 +1,20 @@
-"""Batching: the positions of an epoch that each batch of each rank has.
+"""Batching: the places that each batch of each rank has.
 
-A global batch is `batch_size` times `world` consecutive positions. It consists of the
-shards of all ranks, one after another.
+A place is an epoch and a position in it. A global batch is `batch_size` times `world`
+consecutive places. It consists of the shards of all ranks, one after another.
 """
 
 import numpy as np
 
 
-def global_batches(begin, end, stride, drop_last):
-    """Yield the positions of each global batch of an epoch.
+def of_epoch(epoch, begin, end, stride, drop_last):
+    """Yield the places of each global batch of an epoch.
 
     The twin of fm_batching_global and fm_batching_count (src/batching.h).
 
     Parameters
     ----------
+    epoch : int
     begin, end : int
         Positions of the epoch: [begin, end).
     stride : int
@@ -24,14 +25,39 @@ def global_batches(begin, end, stride, drop_last):
 
     Yields
     ------
-    range of at most `stride` positions
+    list of at most `stride` pairs (epoch, position)
     """
     for first in range(begin, end, stride):
         last = first + stride
-        if last <= end or drop_last == "wrap":
-            yield range(first, last)
-        elif drop_last is False:
-            yield range(first, end)
+        if last > end and drop_last is True:
+            return
+        if drop_last is False:
+            last = min(last, end)
+        yield [(epoch, position) for position in range(first, last)]
+
+
+def of_stream(begin, steps, stride, n_positions):
+    """Yield the places of each global batch of an iteration with `steps`.
+
+    The stream consists of epochs, which are called passes, one after another.
+
+    Parameters
+    ----------
+    begin : int
+        Position of the stream where the iteration begins.
+    steps : int
+        Number of batches, which are all whole.
+    stride : int
+        Positions of a global batch.
+    n_positions : int
+        Positions of a pass.
+
+    Yields
+    ------
+    list of `stride` pairs (epoch, position)
+    """
+    for first in range(begin, begin + steps * stride, stride):
+        yield [divmod(at, n_positions) for at in range(first, first + stride)]
 
 
 def shard_rows(n, rank, world):

@@ -1,8 +1,9 @@
 """The sampler: the index at each position of an epoch.
 
-Without `shuffle` the two are the same. A shuffled epoch is a keyed permutation of the
+Without options the two are the same. A shuffled epoch is a keyed permutation of the
 indices. With `shuffle_block` it is one of blocks, and of the indices in a few blocks.
-All random numbers are draws of operation 0.
+With `weights`, each position draws its index. An `order` lists
+the indices. All random numbers are draws of operation 0.
 """
 
 import functools
@@ -15,7 +16,16 @@ ROUNDS = 8  # FM_PERMUTATION_ROUNDS in src/permutation.h
 GROUP_BLOCKS = 64  # blocks of a block group
 
 
-def indices(n, seed, epoch, shuffle, shuffle_block):
+def indices(
+    n,
+    seed,
+    epoch,
+    shuffle=False,
+    shuffle_block=None,
+    weights=None,
+    order=None,
+    repeats=1,
+):
     """Return the index at every position of an epoch of n samples.
 
     The twin of fm_sampler_find (src/sampler.h). The result may be shared with other
@@ -27,14 +37,25 @@ def indices(n, seed, epoch, shuffle, shuffle_block):
     shuffle : bool
     shuffle_block : int or None
         Indices in a block. None is a permutation without blocks.
+    weights : float array of shape (n,) or None
+    order : index of an array of n elements, or a function of the epoch that returns one
+    repeats : int
+        Consecutive positions that have the same index.
 
     Returns
     -------
-    uint64 array of shape (n,), a permutation of range(n)
+    uint64 array of shape (n_positions,)
     """
-    if shuffle_block:
-        return in_blocks(n, seed, epoch, shuffle_block)
-    return _whole(n, seed, epoch) if shuffle else np.arange(n, dtype=np.uint64)
+    if weights is not None:
+        once = drawn(weights, seed, epoch)
+    elif order is not None:
+        rows = order(epoch) if callable(order) else order
+        once = np.arange(n, dtype=np.uint64)[rows]
+    elif shuffle_block:
+        once = in_blocks(n, seed, epoch, shuffle_block)
+    else:
+        once = _whole(n, seed, epoch) if shuffle else np.arange(n, dtype=np.uint64)
+    return np.repeat(once, repeats)
 
 
 # ---- a permutation ------------------------------------------------------------------
@@ -159,3 +180,99 @@ def in_blocks(n, seed, epoch, block):
             for k, group in enumerate(groups)
         ]
     )
+
+
+# ---- weights ------------------------------------------------------------------------
+# Sources: A. J. Walker, "An efficient method for generating discrete random variables
+# with general distributions", 1977; M. D. Vose, "A linear algorithm for generating
+# random numbers with a given distribution", 1991. After the quantization, all numbers
+# are integers of Python.
+
+
+def drawn(weights, seed, epoch, begin=0, end=None):
+    """Return the indices at positions [begin, end) of an epoch with weights.
+
+    Words 0 and 1 of draw 0xFFFF of operation 0 choose a cell. Words 2 and 3 decide
+    between the cell's own index and its other one. Both pairs are integers of 64 bits,
+    and the high half of a product takes the place of a remainder. The twin of
+    fm_alias_at (src/alias.h).
+
+    Parameters
+    ----------
+    weights : float array of shape (n,)
+    seed, epoch : int
+    begin, end : int
+        `end` is n by default.
+
+    Returns
+    -------
+    uint64 array of shape (end - begin,)
+    """
+    n, (own, other, total) = len(weights), _table(tuple(np.asarray(weights).tolist()))
+    positions = np.arange(begin, n if end is None else end, dtype=np.uint64)
+    words = (word.tolist() for word in draw(seed, epoch, positions, 0, 0xFFFF))
+    indices = []
+    for w0, w1, w2, w3 in zip(*words):
+        cell = (w0 | w1 << 32) * n >> 64
+        share = (w2 | w3 << 32) * total >> 64
+        indices.append(cell if share < own[cell] else other[cell])
+    return np.array(indices, dtype=np.uint64)
+
+
+def balanced(labels):
+    """Return weights with which every class that has samples is equally likely."""
+    return 1 / np.bincount(labels)[labels]
+
+
+def quantized(weights):
+    """Return the weights as integers, whose sum is below 2**62.
+
+    The largest is 2**bits. A positive weight is at least 1.
+
+    Returns
+    -------
+    list of int
+    """
+    weights = np.asarray(weights, dtype=np.float64).tolist()
+    bits = min(52, 62 - len(weights).bit_length())
+    largest = max(weights)
+    return [max(int(w / largest * 2.0**bits), int(w > 0)) for w in weights]
+
+
+def alias_table(numbers):
+    """Return the alias table of n integers that are not all zero.
+
+    Each cell has a share of `total` for its own index. The rest of it is the share of
+    another index. Cells that are not full yet are filled from those that are too full,
+    the last ones first. The twin of fm_alias_init (src/alias.h).
+
+    Parameters
+    ----------
+    numbers : list of int
+
+    Returns
+    -------
+    own : list of int
+        Share of the own index in each cell, in 0..total.
+    other : list of int
+        Index that has the rest of each cell.
+    total : int
+        Size of a cell, which is the sum of `numbers`.
+    """
+    n, total = len(numbers), sum(numbers)
+    own = [n * number for number in numbers]
+    other = list(range(n))
+    small = [i for i in range(n) if own[i] < total]
+    large = [i for i in range(n) if own[i] >= total]
+    while small and large:
+        low, high = small.pop(), large.pop()
+        other[low] = high
+        own[high] -= total - own[low]
+        (small if own[high] < total else large).append(high)
+    assert not small and all(own[i] == total for i in large)
+    return own, other, total
+
+
+@functools.lru_cache(maxsize=32)
+def _table(weights):
+    return alias_table(quantized(weights))

@@ -111,7 +111,7 @@ def test_state_of_another_loader_is_refused(small, odd, adapter):
         (other, r"state\['samples'\] must be 1000, as in this loader, got 517"),
         (state | {"dataset": "?"}, r"'dataset'\] must be .*, got '\?'"),
         (state | {"shuffle": False}, r"'shuffle'\] must be True, .*, got False"),
-        (state | {"version": 0}, r"'version'\] must be 1, .*, got 0"),
+        (state | {"version": 0}, r"'version'\] must be 2, got 0"),
         (
             state | {"position": 1001},
             r"state\['position'\] must be in 0\.\.1000, got 1001",

@@ -25,6 +25,7 @@ def test_demo(run, drawn, monkeypatch):
     assert "SYNTHETIC (drawn garments, not the real Fashion-MNIST), 600 images" in out
     assert f"28x28 from {drawn}" in out
     assert "an epoch has all 600 images once, and is equal to numpy's" in out
+    assert "The loop waited " in out and " of 5 were ready. " in out
     assert "2.4 MB per epoch" in out and "No published files" not in out
     sheet = Path("fmnist_fast_demo.png")
     assert f"Contact sheet: {sheet.resolve()}\n" in out

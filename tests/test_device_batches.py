@@ -401,3 +401,19 @@ def test_a_forked_child(odd):
 def test_a_launch_of_another_size_is_refused():
     with pytest.raises(ValueError, match=rf"launch must have {LAUNCH_NBYTES} bytes, g"):
         launch_place(np.zeros(LAUNCH_NBYTES - 1, np.uint8))
+
+
+@pytest.mark.parametrize("n", [0, 5, 25])
+def test_selections_share_their_images_or_have_their_own(device, monkeypatch, n):
+    whole = dataset_of(28, 28, 30)
+    options = {"batch_size": 4, "with_index": True, "shuffle": True}
+    for most, is_own in ((1 << 28, False), (1000, n < 15)):
+        part = whole.select(np.arange(30)[::-1][:n])
+        monkeypatch.setattr(pixels, "_MAX_WHOLE_NBYTES", most)
+        monkeypatch.setattr(pixels, "_PIECE_NBYTES", 2000)  # two images and a half
+        first = ResidentLoader(whole, machine=device)
+        loader = ResidentLoader(part, machine=device, **options)
+        images = [x._pipeline.filler._pixels._images for x in (first, loader)]
+        assert (images[0] is not images[1]) == is_own
+        assert images[1].n == (n if is_own else 30)
+        assert same(list(loader), list(ff.Loader(part, **options)))

@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 
+import numpy as np
 import pytest
 from helpers import device_checks
 from helpers.against_reference import dataset_of, same
@@ -78,6 +79,18 @@ def check_states_move_to_other_loaders(devices):
         for other in (plain, pinned, back):
             assert same(arrays_of([next(iter(other))]), want[k : k + 1])
         next(iterator)
+
+
+def check_fields_of_pinned_batches(devices):
+    data = dataset.select(range(500, 17, -1))
+    data = data.with_columns({"width": np.arange(len(data), dtype=np.uint16)})
+    fields = {"with_index": True, "columns": ["width"]}
+    for options in ({}, {"steps": 13}, {"dtype": "uint8"}):
+        options = options | fields
+        got = arrays_of(loader(data, resident=False, **options))
+        for batch, want in zip(got, epoch(data=data, **options), strict=True):
+            for field, array in zip(batch, want, strict=True):
+                assert field.dtype == array.dtype and np.array_equal(field, array)
 
 
 def check_a_graph_goes_through_epochs(devices):

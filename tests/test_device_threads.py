@@ -51,7 +51,7 @@ def drivers(compiler, tmp_path_factory):
     if sys.platform != "linux":
         pytest.skip("needs barriers of threads")
     folder = tmp_path_factory.mktemp("drivers")
-    names = "device/canvas device/device device/planes labels plan sampler blocks"
+    names = "device/canvas device/device device/planes labels plan"
     sources = [ROOT / "src" / f"{name}.c" for name in names.split()]
     for name, options in BUILDS.items():
         command = [compiler, *FLAGS, *options, f"-I{ROOT / 'src'}", DRIVER, *sources]
@@ -79,7 +79,7 @@ def run(driver, loader, folder, n_threads=N_THREADS, without=None, kernel="fill"
     with copy.copy(loader) as counting:
         n_rows = sum(len(labels) for _, labels in counting)
     dataset, program = loader.dataset, new_program(loader).tobytes()
-    epoch, begin = loader._progress.next_begin()
+    epoch, begin, _ = loader._progress.next_begin()
     header = [len(program), len(dataset), loader.seed, epoch]
     header += [loader.batch_size, loader.rank, loader.world]
     header += [LASTS[loader.drop_last], begin, n_rows]

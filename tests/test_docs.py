@@ -30,7 +30,9 @@ PACKAGES = {
     "docs/processes.md": ["torch"],
     "docs/published-datasets.md": [],
     "docs/resuming.md": ["torch", "torchdata"],
+    "docs/sampling.md": ["torch", "sklearn"],
     "docs/show.md": ["PIL", "matplotlib"],
+    "docs/training.md": [],
 }
 BEFORE = """\
 import sys

@@ -17,14 +17,16 @@ EXPORTS = {
     "fm_interpolation": ("FM_", _core.INTERPOLATIONS),
     "fm_label_dtype": ("FM_LABEL_", _core.LABEL_DTYPES),
     "fm_mix_kind": ("FM_", _core.MIX_KINDS),
+    "fm_sampler_kind": ("FM_SAMPLER_", _core.SAMPLERS),
     "fm_padding_mode": ("FM_PAD_", _core.PADDING_MODES),
     "fm_tone_kind": ("FM_TONE_", _core.TONE_KINDS),
     "fm_transform_kind": ("FM_TRANSFORM_", _core.TRANSFORM_KINDS),
 }
 LASTS = {"FM_LAST_SHORT": False, "FM_LAST_DROP": True, "FM_LAST_WRAP": "wrap"}
+LASTS["FM_LAST_NEXT"] = "next"
 # The core raises fm_status as exceptions and exports fm_last as LASTS. Only the core
 # uses the others.
-NOT_IN_EXPORTS = {"fm_last", "fm_status", "fm_operation", "fm_sampler_kind"}
+NOT_IN_EXPORTS = {"fm_last", "fm_status", "fm_operation"}
 NOT_IN_EXPORTS |= {"fm_field", "fm_op_kind"}
 LIMITS = {
     "FM_BLOCKS_MAX_SIZE": _core.MAX_SHUFFLE_BLOCK,
@@ -34,6 +36,7 @@ LIMITS = {
     "FM_PROGRAM_MAX_TRANSFORMS": _core.MAX_TRANSFORMS,
     "FM_PROGRAM_MAX_VIEWS": _core.MAX_VIEWS,
     "FM_QUADS_MAX_SIDE": _core.MAX_WARP_SIDE,
+    "FM_SAMPLER_MAX_N": _core.MAX_POSITIONS,
     "FM_SLOT_ALIGNMENT": _core.SLOT_ALIGNMENT,
 }
 

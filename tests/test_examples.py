@@ -12,6 +12,7 @@ from helpers.moving_in import MOVED
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUICK = ("--quick", "--synthetic")
+STATS = "In the last epoch: The loop waited "
 
 
 def run_example(name, *words):
@@ -59,6 +60,9 @@ def test_pytorch(loader):
     text = run_example("train_torch.py", *QUICK, *words)
     check_epochs(text)
     lines, summary = text.splitlines()[:-1], text.splitlines()[-1]
+    stats = [line for line in lines if line.startswith(STATS)]
+    assert len(stats) == (2 if loader == "fmnist_fast" else 0)
+    lines = [line for line in lines if line not in stats]
     assert len(lines) == 4 and all(line.startswith(f"{loader}, seed") for line in lines)
     assert summary.startswith(f"{loader}, 2 x 2 epochs: ")
     printed = accuracies(text)
@@ -72,7 +76,9 @@ def test_pytorch_on_the_published_files(real_root):
 
 def test_jax():
     pytest.importorskip("jax")
-    check_epochs(run_example("train_jax.py", *QUICK))
+    text = run_example("train_jax.py", *QUICK)
+    check_epochs(text)
+    assert text.splitlines()[-1].startswith(STATS)
 
 
 def test_scikit_learn():
@@ -80,3 +86,4 @@ def test_scikit_learn():
     text = run_example("train_sklearn.py", *QUICK)
     in_batches, at_once = accuracies(text)
     assert in_batches > 50 and at_once > 50
+    assert text.startswith(STATS)

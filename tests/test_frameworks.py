@@ -23,6 +23,7 @@ RECIPES = {
 }
 PACKAGES = {
     "PyTorch": "torch",
+    "Indices and columns": "torch",
     "Resident on the device": "torch",
     "Lightning": None,  # the test itself checks for it
     "JAX": "jax",
@@ -74,6 +75,6 @@ def test_columns_for_scikit_learn(small, odd):
         X, y = dataset.to_sklearn()
         n, height, width = dataset.images.shape
         assert X.shape == (n, height * width) and X.dtype == np.float32
-        want = dataset.images.reshape(n, height * width) * np.float32(1 / 255)
+        want = np.reshape(dataset.images, (n, height * width)) * np.float32(1 / 255)
         assert np.array_equal(X, want)
         assert y.dtype == np.int64 and np.array_equal(y, dataset.labels)

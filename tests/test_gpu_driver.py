@@ -26,7 +26,7 @@ from benchmarks.gpu import driver, nvrtc
 nvrtc.load()
 launcher = driver.install(), driver.install()
 from helpers.fake_driver import FakeDriver, FakeMachine
-from helpers.resident_cases import difference
+from helpers.loader_cases import difference
 import fmnist_fast as ff
 from fmnist_fast.frameworks._resident import FixedBuffersLoader, ResidentLoader
 

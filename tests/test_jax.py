@@ -132,6 +132,13 @@ for batch_size in (42, 300):
         JaxLoader(small, batch_size, sharding=sharding)
     except ValueError as error:
         print(error)
+for options in ({"order": range(302)}, {"repeats": 3, "order": range(99)}):
+    try:
+        JaxLoader(small, 100, sharding=sharding, **options)
+    except ValueError as error:
+        print(str(error).splitlines()[0])
+for batch in JaxLoader(small, 300, sharding=sharding, steps=4, with_index=True):
+    assert [len(array.sharding.device_set) for array in batch] == [4, 4, 4]
 for drop_last in (True, "wrap"):
     loader = JaxLoader(small, 300, sharding=sharding, drop_last=drop_last)
     assert {len(images) for images, _ in loader} == {300}
@@ -147,6 +154,8 @@ def test_rows_are_spread_over_devices(monkeypatch, small):
     assert process.stdout.splitlines() == [
         "a batch of 42 rows can't be divided evenly among the 4 devices of sharding.",
         "Choose another batch_size, or pass drop_last=True or drop_last='wrap'.",
+        "a batch of 2 rows can't be divided evenly among the 4 devices of sharding.",
+        "a batch of 97 rows can't be divided evenly among the 4 devices of sharding.",
     ]
 
 

@@ -12,6 +12,7 @@ from helpers.native import n_threads
 from helpers.scripts import run_script
 
 import fmnist_fast as ff
+from fmnist_fast._core import Sampling
 
 # ---- buffers -----------------------------------------------------------------------
 
@@ -371,7 +372,8 @@ def test_small_images_with_large_labels_keep_the_window_small():
 def test_more_rows_than_the_slots_hold_are_refused(small):
     loader = ff.Loader(small, 10)
     next(iter(loader))
-    options = {"shuffle": False, "block": 0, "seed": 0, "epoch": 0, "begin": 0}
-    options |= {"rank": 0, "world": 1, "drop_last": False, "owner": None}
+    options = {"sampling": Sampling("plain", 1000), "seed": 0, "augment_seed": 0}
+    options |= {"epoch": 0, "begin": 0, "batches": 0, "rank": 0, "world": 1}
+    options |= {"last": False, "owner": None}
     with pytest.raises(ValueError, match=r"batch_size must be at most 10, .* got 11"):
         loader._pipeline.start(batch_size=11, **options)

@@ -22,7 +22,7 @@ BUILDS = {
 }
 # A race: a consumer gives its slot back without the mutex.
 GIVE = "void fm_pipeline_give(struct fm_pipeline *p, struct fm_slot *slot)\n{"
-RACE = f"{GIVE}\n    p->left_us++;"
+RACE = f"{GIVE}\n    p->left_ns++;"
 
 
 @pytest.fixture(scope="module")

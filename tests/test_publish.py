@@ -159,6 +159,9 @@ def parts():
         "bench_photos": "photos_per_s kilobytes over_decoding n_photos",
         "bench_processes": "with_cache_mib with_cache_ratio without_cache_mib "
         "without_cache_ratio",
+        "bench_sampling": "with_index_over_plain weights_over_plain order_over_plain "
+        "function_over_plain selection_over_plain steps_over_plain rows_over_weights "
+        "batches_over_weights select_us selection_bytes loader_us client_us",
     }
     figures = {module: text.split() for module, text in names.items()}
     figures["bench_augment"] = ["affine", "crop + flip"]
@@ -254,6 +257,9 @@ def test_publish_writes_figures_and_charts(figures, curves, tree, capsys):
     page = (tree / "docs" / "speedrun.md").read_text(encoding="utf-8")
     assert "| | mean of 20 runs |" in page and "| threads | 2 |" in page
     assert "| accuracy on the test images | 90.12 ± 0.50% |" in page
+    page = (tree / "docs" / "sampling.md").read_text(encoding="utf-8")
+    assert "| `order=`, an array | 0.50 |" in page
+    assert "`select` of 10 rows takes 0.5 µs." in page
     page = " ".join((tree / "CONTRIBUTING.md").read_text().split())
     assert "has 100 KB. NVRTC 13.0 makes 200 to 200 KB of it" in page
     assert "For 28x28 pixels, these are 2.8 KB for crops, 9.0 KB for blurs." in page

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from helpers import transform_cases
 from helpers.against_reference import dataset_of, same
-from helpers.resident_cases import cases, compared, difference, in_files
+from helpers.loader_cases import cases, difference, in_files
+from helpers.resident_cases import compared
 from hypothesis import given, settings
 
 import fmnist_fast as ff

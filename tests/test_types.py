@@ -28,15 +28,47 @@ TYPES = {
     "RandomCorp": 'has no attribute "RandomCorp"; maybe "RandomCrop"?',
     "Transform": 'Module has no attribute "Transform"',
 }
+BATCHES = {
+    "images, labels in ff.Loader(data)": None,
+    "images, labels, indices in ff.Loader(data, with_index=True)": None,
+    "a, b, c, d in ff.Loader(data, with_index=True, columns=['x'])": None,
+    "images, labels, indices in ff.Loader(data)": "Need more than 2 values to unpack",
+    "images, labels in ff.Loader(data, with_index=True)": "Too many values to unpack",
+    "images, labels in ff.Loader(data, **options)": None,
+    "images, labels in loader": None,
+    "x, y in TorchLoader(data)": None,
+    "x, y, rows in TorchLoader(data, with_index=True)": None,
+}
+PROGRAM = """
+from typing import Any
+import fmnist_fast as ff
+from fmnist_fast.frameworks.torch import TorchLoader
+def check(data: ff.Dataset, loader: ff.Loader, options: dict[str, Any]) -> None:
+"""
 
 
-def test_every_name_has_its_type(tmp_path):
-    program = tmp_path / "program.py"
-    lines = ["import fmnist_fast as ff", *(f"reveal_type(ff.{name})" for name in TYPES)]
-    program.write_text("\n".join(lines), encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", str(program)]
+def messages_of(program, text, *options):
+    """Return the first message of mypy for each line of a program, and all output."""
+    program.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", *options, str(program)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = re.findall(r"program\.py:(\d+): (.*)", done.stdout)
     messages = {int(number): text for number, text in reversed(lines)}
+    return messages, done.stdout + done.stderr
+
+
+def test_every_name_has_its_type(tmp_path):
+    lines = ["import fmnist_fast as ff", *(f"reveal_type(ff.{name})" for name in TYPES)]
+    messages, output = messages_of(tmp_path / "program.py", "\n".join(lines))
     for number, (name, type_) in enumerate(TYPES.items(), 2):
-        assert type_ in messages.get(number, done.stdout + done.stderr), name
+        assert type_ in messages.get(number, output), name
+
+
+def test_batches_have_the_fields_of_the_options(tmp_path):
+    lines = [*PROGRAM.splitlines(), *(f"    for {each}: pass" for each in BATCHES)]
+    text = "\n".join(lines)
+    messages, output = messages_of(tmp_path / "program.py", text, "--strict")
+    assert "program.py" in output  # two loops are wrong
+    for number, (loop, error) in enumerate(BATCHES.items(), len(lines) - len(BATCHES)):
+        message = messages.get(number + 1, "")
+        assert (error in message) if error else not message, (loop, message)

@@ -210,6 +210,7 @@ def test_concurrent_starts_give_each_consumer_its_own_epoch(small):
     """The core allows it, although a Loader starts one iterator at a time."""
     succeed(
         """
+        from fmnist_fast import _core
         images = dataset.images[:96]
         classes = [str(i) for i in range(96)]
         subset = ff.Dataset.from_arrays(images, np.arange(96), classes=classes)
@@ -220,8 +221,9 @@ def test_concurrent_starts_give_each_consumer_its_own_epoch(small):
             loader.set_epoch(epoch)
             want[epoch] = [(x.tobytes(), y.tolist()) for x, y in loader]
         pipeline, errors = loader._pipeline, []
-        options = dict(shuffle=True, block=0, seed=0, begin=0, batch_size=8, rank=0)
-        options |= dict(world=1, drop_last=False, owner=None)
+        options = dict(sampling=_core.Sampling("permuted", 96), seed=0, augment_seed=0)
+        options |= dict(begin=0, batches=0, batch_size=8, rank=0, world=1)
+        options |= dict(last=False, owner=None)
 
         def start(epoch):
             try:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import reference
+import reference_sampler
 
 import fmnist_fast as ff
 from fmnist_fast.augment import compile_transforms
@@ -21,13 +22,22 @@ def dataset_of(height, width, n):
     return ff.Dataset.from_arrays(images, np.arange(n) % 3)
 
 
-def wanted(dataset, augment, **options):
-    """Return the batches of an epoch that the reference computes."""
+def wanted(dataset, augment=None, *, with_index=False, columns=(), **options):
+    """Return the batches of an epoch that the reference computes.
+
+    The options are those of Loader and of `reference.epoch`. The numbers of the rows
+    are the column "row", if the dataset has one.
+    """
     n_classes = len(dataset.classes)
     compiled = compile_transforms(augment, *dataset.images.shape[1:], n_classes)
-    options = {"n_classes": n_classes, "augment": compiled, **options}
+    rows = dataset.extra.get("row", np.arange(len(dataset), dtype=np.int64))
+    fields = [rows] if with_index else []
+    fields += [dataset.extra[name] for name in columns]
+    options = {"n_classes": n_classes, "augment": compiled, **options, "fields": fields}
     if options.get("normalize", "dataset") == "dataset":  # of the whole dataset
         options["normalize"] = ff.Loader(dataset).normalize
+    if isinstance(options.get("weights"), str):
+        options["weights"] = reference_sampler.balanced(dataset.labels)
     return reference.epoch(dataset.images, dataset.labels, **options)
 
 
@@ -35,7 +45,7 @@ def same(got, want, note=None):
     """Return True if two lists of batches are equal bit for bit, or fail."""
     assert len(got) == len(want), note
     for k, (got_batch, want_batch) in enumerate(zip(got, want)):
-        for x, y in zip(got_batch, want_batch):
+        for x, y in zip(got_batch, want_batch, strict=True):
             assert (x.shape, x.dtype) == (y.shape, y.dtype), (note, k)
             differ = [
                 i for i in range(len(x)) if x[i].tobytes() != y[i].tobytes()

@@ -100,6 +100,7 @@ static void read_case(const char *path)
     source.images.images = parts;
     source.images.image_nbytes = (size_t)program->in.height * program->in.width;
     parts[0] = (const uint8_t *)read_bytes(file, n * source.images.image_nbytes);
+    source.n = n;
     source.labels = read_bytes(file, 8 * n);
     source.label_dtype = FM_LABEL_INT64;
     fclose(file);
@@ -108,7 +109,12 @@ static void read_case(const char *path)
 /* Plan an epoch, shuffled, as one launch. */
 static void plan(void)
 {
-    fm_device_start(&launch, header.n_images, 1, header.seed, header.epoch,
+    struct fm_sampling sampling;
+    memset(&sampling, 0, sizeof sampling);
+    sampling.kind = FM_SAMPLER_PERMUTED;
+    sampling.n = header.n_images;
+    sampling.n_repeats = 1;
+    fm_device_start(&launch, &sampling, header.seed, header.seed, header.epoch,
                     header.begin, header.batch_size, header.rank, header.world,
                     header.last);
     rows = (uint8_t *)malloc(header.n_rows * fm_device_row_nbytes(program));

@@ -22,12 +22,16 @@ CAPTURED, ILLEGAL_ADDRESS = -1, 700
 _SOURCE_WORDS = 32
 # Arguments that are addresses, and whether a kernel writes to them.
 _ADDRESSES = {
-    "start": {0: True},
+    "start": {0: True, 1: False},
     "plan": {0: False, 1: False, 3: True},
     "fill": {0: False, 1: False, 2: False, 3: True, 4: True},
     "cut": {0: False, 1: False, 2: False, 3: True, 4: True},
     "advance": {0: True},
+    "gather": {0: False, 1: False, 6: True},
 }
+# The words of the struct at argument 1, and how many of them may be addresses
+_INNER = {"fill": (_SOURCE_WORDS, (2, 3)), "cut": (_SOURCE_WORDS, (2, 3))}
+_INNER["start"] = 8, (0, 1)
 
 
 class Fault(RuntimeError):
@@ -210,14 +214,15 @@ class FakeDevices:
         name = launch.name.removeprefix("fm_kernels_")
         for k, writes in _ADDRESSES[name].items():
             self.use(launch.arguments[k], stream, writes)
-        if name in (
-            "fill",
-            "cut",
-        ):  # the source has the addresses of the pixels and labels
-            source = launch.arguments[1]
-            words = (ctypes.c_uint64 * _SOURCE_WORDS).from_address(source)
+        if name == "gather" and launch.arguments[3]:
+            self.use(launch.arguments[3], stream, False)  # the values of a column
+        # The source has the addresses of the pixels, the labels and the rows, and the
+        # sampling that of its table.
+        if name in ("fill", "cut", "start"):
+            n_words, n_inner = _INNER[name]
+            words = (ctypes.c_uint64 * n_words).from_address(launch.arguments[1])
             inner = [w for w in words if (b := self.block(w)) and b.address == w]
-            assert len(inner) == 2
+            assert len(inner) in n_inner
             for address in inner:
                 self.use(address, stream, False)
 

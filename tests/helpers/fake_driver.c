@@ -62,6 +62,7 @@ static struct kernel {
     {"fm_kernels_plan", FM_HOST_PLAN, 4, 1024, {0}, {0}},
     {"fm_kernels_fill", FM_HOST_FILL, 5, 128, {0}, {0}},
     {"fm_kernels_cut", FM_HOST_CUT, 5, 64, {0}, {0}},
+    {"fm_kernels_gather", FM_HOST_GATHER, 7, 1024, {0}, {0}},
 };
 #define N_KERNELS (sizeof kernels / sizeof *kernels)
 
@@ -72,7 +73,8 @@ static int run(const struct launch *launch)
     const uint64_t nbytes = launch->shared_nbytes;
     const uint64_t n_threads = launch->n_blocks * launch->n_threads;
     const struct fm_program *program = (const struct fm_program *)(uintptr_t)a[0];
-    if (kernel->kernel == FM_HOST_PLAN && n_threads < a[2])
+    if ((kernel->kernel == FM_HOST_PLAN || kernel->kernel == FM_HOST_GATHER) &&
+        n_threads < a[2])
         return ILLEGAL_ADDRESS;
     if (kernel->kernel == FM_HOST_FILL && nbytes < fm_device_shared_nbytes(program))
         return ILLEGAL_ADDRESS;

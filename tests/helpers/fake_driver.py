@@ -27,7 +27,7 @@ from fmnist_fast._device.machine import Machine
 from helpers.compilers import build as build_library
 
 ROOT = Path(__file__).parents[2]
-SOURCES = "canvas device host planes ../labels ../plan ../sampler ../blocks"
+SOURCES = "canvas device host planes ../labels ../plan"
 MAX_ARGUMENTS, MAX_LAUNCHES = 10, 65536
 
 

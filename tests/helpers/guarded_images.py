@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 import fmnist_fast as ff
-from fmnist_fast._dataset.images import MultiFileImages
+from fmnist_fast._dataset.images import LazyImages
 
 height, width, n_parts = (int(word) for word in sys.argv[1:])
 part_nbytes = int(np.lcm(mmap.PAGESIZE, height * width))
@@ -32,7 +32,7 @@ for k in range(n_parts):
 copied = np.concatenate(parts)
 labels = np.zeros(len(copied), np.uint8)
 copied = ff.Dataset.from_arrays(copied, labels)
-images = parts[0] if n_parts == 1 else MultiFileImages(parts)
+images = parts[0] if n_parts == 1 else LazyImages(parts)
 guarded = ff.Dataset._make(images, labels, None)
 size = height, width
 for augment in (

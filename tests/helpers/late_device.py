@@ -135,9 +135,9 @@ class Device:
         """Let the class report its reads. It has a method `_finished`."""
         finished = feed_class._finished
 
-        def reading(feed, pixels, labels):
+        def reading(feed, pixels, *others):
             self.read(np.asarray(pixels).ctypes.data)
-            return finished(feed, pixels, labels)
+            return finished(feed, pixels, *others)
 
         feed_class._finished = reading
 

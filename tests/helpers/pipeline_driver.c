@@ -18,6 +18,10 @@ static void test_each_batch_is_taken_once(uint64_t batch_size, int n_threads,
         fm_pipeline_inspect(model.pipeline, &state);
         CHECK(state.is_over && state.n_lent == 0);
         CHECK(state.n_taken == (N_IMAGES + batch_size - 1) / batch_size);
+        CHECK(state.times.n_ready <= state.n_taken);
+        CHECK(state.times.filled_ns > 0);
+        CHECK(state.times.late_ns <= state.times.waited_ns);
+        CHECK(n_consumers > 1 || state.times.waited_ns <= state.times.elapsed_ns);
     }
     fm_pipeline_free(model.pipeline);
 }
@@ -33,6 +37,34 @@ static void test_progress_outlives_the_epoch(void)
     fm_pipeline_inspect(c.pipeline, &state);
     CHECK(state.ticket == c.ticket && state.n_taken == 3);
     CHECK(!state.is_running && !state.is_over);
+    fm_pipeline_free(c.pipeline);
+}
+
+static void test_times_are_those_of_the_newest_epoch(void)
+{
+    struct consumer c = {.pipeline = new_pipeline(16, 2), .batch_size = 16};
+    struct fm_pipeline_state before, state;
+    CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+    CHECK(take_batches(&c, 3) == FM_OK);
+    fm_pipeline_inspect(c.pipeline, &before);
+    fm_pipeline_count_wait(c.pipeline, c.ticket + 1, 1000);
+    fm_pipeline_count_wait(c.pipeline, c.ticket, 1000);
+    fm_pipeline_cancel(c.pipeline, c.ticket);
+    CHECK(take_batches(&c, 1) == FM_PIPELINE_FINISHED);
+    fm_pipeline_inspect(c.pipeline, &state);
+    CHECK(state.times.waited_ns == before.times.waited_ns + 1000);
+    CHECK(state.times.late_ns == before.times.late_ns);
+    CHECK(state.times.elapsed_ns >= before.times.elapsed_ns);
+    const uint64_t elapsed_ns = state.times.elapsed_ns, old = c.ticket;
+    CHECK(take_batches(&c, 1) == FM_PIPELINE_FINISHED);
+    fm_pipeline_inspect(c.pipeline, &state);
+    CHECK(state.times.elapsed_ns == elapsed_ns);
+    CHECK(start(c.pipeline, 16, &c.ticket) == FM_OK);
+    c.ticket = old;
+    CHECK(take_batches(&c, 1) == FM_PIPELINE_FINISHED);
+    fm_pipeline_inspect(c.pipeline, &state);
+    CHECK(state.times.elapsed_ns == 0 && state.times.waited_ns == 0);
+    CHECK(state.times.late_ns == 0 && state.times.n_ready == 0);
     fm_pipeline_free(c.pipeline);
 }
 
@@ -284,6 +316,7 @@ int main(int argc, char **argv)
             test_each_batch_is_taken_once(900, n_threads, n_consumers, n_rounds);
         }
     test_progress_outlives_the_epoch();
+    test_times_are_those_of_the_newest_epoch();
     test_starts_from_many_threads(16, n_rounds);
     test_starts_from_many_threads(900, n_rounds);
     for (int i = 0; i < n_rounds; i++) {

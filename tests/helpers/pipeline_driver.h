@@ -88,6 +88,7 @@ static void make_program(void)
 static struct fm_pipeline *new_pipeline(uint64_t batch_size, int n_threads)
 {
     struct fm_job job = {.source = {.images = {1, begins, parts, IMAGE_NBYTES},
+                                    .n = N_IMAGES,
                                     .labels = labels,
                                     .label_dtype = FM_LABEL_INT32},
                          .program = (const struct fm_program *)program};
@@ -102,16 +103,18 @@ static enum fm_status start(struct fm_pipeline *p, uint64_t batch_size,
 {
     struct fm_epoch epoch = {.seed = 0, .number = 0};
     const struct fm_batching batching = {0, N_IMAGES, batch_size, 0, 1, FM_LAST_SHORT};
-    fm_sampler_init(&epoch.sampler, FM_SAMPLER_PLAIN, N_IMAGES, 0, 0, 0);
+    const struct fm_sampling sampling = {
+        .kind = FM_SAMPLER_PLAIN, .n = N_IMAGES, .n_repeats = 1};
+    fm_sampler_init(&epoch.sampler, &sampling, 0, 0);
     return fm_pipeline_start(p, &epoch, &batching, ticket);
 }
 
 static void check_batch(const struct fm_slot *slot, uint64_t batch_size, uint64_t first,
                         uint64_t n_rows)
 {
-    const uint64_t row_nbytes[FM_N_FIELDS] = {IMAGE_NBYTES, 8};
+    const uint64_t row_nbytes[] = {IMAGE_NBYTES, 8};
     struct fm_record record;
-    CHECK(fm_record_init(&record, batch_size, row_nbytes) == FM_OK);
+    CHECK(fm_record_init(&record, batch_size, row_nbytes, 2) == FM_OK);
     for (uint64_t i = 0; i < n_rows; i++) {
         int64_t label;
         memcpy(&label, fm_record_row(&record, FM_FIELD_LABELS, i, slot->memory), 8);

@@ -110,6 +110,7 @@ def main():
             f"next(loader), accuracy {n_correct / len(test):.2%}",
             flush=True,
         )
+    print(f"In the last epoch: {train_loader.stats().summary()}")
 
 
 def parsed_options():

@@ -35,6 +35,7 @@ def fit_in_batches(train, epochs, batch_size):
     for _ in range(epochs):
         for images, labels in loader:
             classifier.partial_fit(images, labels, classes=classes)
+    print(f"In the last epoch: {loader.stats().summary()}")
     return classifier
 
 

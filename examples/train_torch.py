@@ -168,6 +168,8 @@ def run(seed, train, test, options):
             f"{waiting / seconds:.1%} of it in next(loader), accuracy {accuracy:.2%}",
             flush=True,
         )
+    if options.loader == "fmnist_fast":
+        print(f"In the last epoch: {train_loader.stats().summary()}")
     return epochs
 
 

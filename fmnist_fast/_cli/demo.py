@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         _check_epoch(loader)
         print(f"Checked: an epoch has all {n} images once, and is equal to numpy's.")
         _print_speed(loader, *_time_epochs(loader, arguments.epochs))
+        waiting = loader.stats().summary()
+        print(f"A loop that does nothing else waits for its batches. {waiting}")
         _write_sheet(loader, arguments.output)
     return 0
 

@@ -7,13 +7,13 @@ function of `BLOCKS` returns its text from the contents of the file of figures.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from .comparison import tables
 from .comparison.environments import FLOOR, OURS
 from .comparison.goals import is_measured, ratio
+from .markdown import columns, machines, percent, wrapped
 from .work import WORKS
 
 END = "<!-- end of figures -->"
@@ -79,11 +79,11 @@ def _comparison(figures: dict) -> str:
     better = f"Where others are better: {'; '.join(won)}." if won else _NO_MORE
     rest = (
         f"{better} [docs/comparison.md](docs/comparison.md) has the method, all "
-        f"contenders, versions and settings. {_machines([result])}"
+        f"contenders, versions and settings. {machines([result])}"
     )
     table = tables.works_table(result, README_WORKS)
-    leads = "\n".join(f"- {_wrapped(line, 2)}" for line in _leads(result, first))
-    parts = [_wrapped(head), leads, _wrapped(table_head), table, bars, _wrapped(rest)]
+    leads = "\n".join(f"- {wrapped(line, 2)}" for line in _leads(result, first))
+    parts = [wrapped(head), leads, wrapped(table_head), table, bars, wrapped(rest)]
     return "\n\n".join(parts)
 
 
@@ -113,7 +113,7 @@ def _leads(result: dict, work: str) -> list[str]:
 def _parts(figures: dict) -> str:
     start, loader = _part(figures, "bench_start"), _part(figures, "bench_loader")
     dtypes = ("uint8", "float16", "bfloat16")
-    shares = {name: _percent(loader[f"{name}_over_float32"]) for name in dtypes}
+    shares = {name: percent(loader[f"{name}_over_float32"]) for name in dtypes}
     lines = [
         f"`import fmnist_fast` takes {start['import_ms']:.1f} ms after numpy.",
         f"The first batch is ready {start['copy_ms']:.0f} ms after the call of `load`, "
@@ -125,10 +125,10 @@ def _parts(figures: dict) -> str:
         f"An epoch in float16 takes {shares['float16']} of the time of one in float32, "
         f"and bfloat16 takes {shares['bfloat16']}. Half precision saves memory.",
         "Computing the order takes "
-        f"{_percent(loader['order_over_epoch'])} of an epoch's time.",
+        f"{percent(loader['order_over_epoch'])} of an epoch's time.",
     ]
-    text = "\n".join(f"- {_wrapped(line, 2)}" for line in lines)
-    return f"{text}\n\n{_wrapped(_measured(figures, 'bench_start', 'bench_loader'))}"
+    text = "\n".join(f"- {wrapped(line, 2)}" for line in lines)
+    return f"{text}\n\n{wrapped(_measured(figures, 'bench_start', 'bench_loader'))}"
 
 
 def _gain(figures: dict) -> str:
@@ -142,13 +142,13 @@ def _gain(figures: dict) -> str:
         "small MLP, the loader is nearly the whole time: an epoch takes "
         f"{_instead(mlp)}."
     )
-    return f"{_wrapped(text)}\n\n{_wrapped(_measured_training([part]))}"
+    return f"{wrapped(text)}\n\n{wrapped(_measured_training([part]))}"
 
 
 def _instead(seconds: dict) -> str:
     """Return a phrase that compares the seconds of both loaders."""
     ours, theirs = seconds["fmnist_fast"], seconds["torchvision"]
-    return f"{ours:.3g} s instead of {theirs:.3g} s, {_percent(seconds['saved'])} less"
+    return f"{ours:.3g} s instead of {theirs:.3g} s, {percent(seconds['saved'])} less"
 
 
 # ---- docs/ ------------------------------------------------------------------------
@@ -163,21 +163,17 @@ def _adapters(figures: dict) -> str:
         "`JaxLoader`, which copies": "jax_over_numpy",
         "`TensorFlowLoader.to_tf_data()`": "tf_data_over_numpy",
     }
-    lines = ["| adapter | time of an epoch, relative to `Loader` |", "|---|---|"]
-    lines += [f"| {name} | {adapters[key]:.3g} |" for name, key in rows.items()]
-    measured = _wrapped(_measured(figures, "bench_frameworks"))
-    return "\n".join([*lines, "", measured])
+    times = {name: f"{adapters[key]:.3g}" for name, key in rows.items()}
+    table = columns("adapter", "time of an epoch, relative to `Loader`", times)
+    return f"{table}\n\n{wrapped(_measured(figures, 'bench_frameworks'))}"
 
 
 def _transforms(figures: dict) -> str:
     ratios = _part(figures, "bench_augment")
-    lines = [
-        "| transforms | time of an epoch, relative to a plain epoch |",
-        "|---|---|",
-    ]
     ordered = sorted(ratios.items(), key=lambda item: item[1])
-    lines += [f"| {name} | {value:.2g} |" for name, value in ordered]
-    return "\n".join([*lines, "", _wrapped(_measured(figures, "bench_augment"))])
+    times = {name: f"{value:.2g}" for name, value in ordered}
+    table = columns("transforms", "time of an epoch, relative to a plain epoch", times)
+    return f"{table}\n\n{wrapped(_measured(figures, 'bench_augment'))}"
 
 
 def _rows(figures: dict) -> str:
@@ -192,24 +188,23 @@ def _rows(figures: dict) -> str:
         f"each, in {rows['ours_s']:.2g} s. Pillow decodes the same files in "
         f"{rows['pillow_s']:.2g} s on one thread."
     )
-    measured = _wrapped(_measured(figures, "bench_rows"))
-    return "\n".join([*lines, "", _wrapped(text), "", measured])
+    measured = wrapped(_measured(figures, "bench_rows"))
+    return "\n".join([*lines, "", wrapped(text), "", measured])
 
 
 def _files(figures: dict) -> str:
     files = _part(figures, "bench_load_files")
-    lines = [
-        "| order | speed relative to 60,000 shuffled images in memory |",
-        "|---|---|",
-    ]
-    for order in ("sequential", "in blocks of 1024", "shuffled"):
-        lines.append(f"| {order.replace('1024', '1,024')} | {_percent(files[order])} |")
+    shares = {
+        order.replace("1024", "1,024"): percent(files[order])
+        for order in ("sequential", "in blocks of 1024", "shuffled")
+    }
+    right = "speed relative to 60,000 shuffled images in memory"
     head = (
         f"{files['n_images']:,.0f} images in 20 files, read from the system's page "
         "cache with two threads:"
     )
-    measured = _wrapped(_measured(figures, "bench_load_files"))
-    return "\n".join([_wrapped(head), "", *lines, "", measured])
+    measured = wrapped(_measured(figures, "bench_load_files"))
+    return "\n\n".join([wrapped(head), columns("order", right, shares), measured])
 
 
 def _photos(figures: dict) -> str:
@@ -222,7 +217,7 @@ def _photos(figures: dict) -> str:
         f"{photos['n_photos']:.0f} photos are JPEG files of 762x1000 pixels and "
         f"{photos['kilobytes']:.0f} KB."
     )
-    return f"{_wrapped(text)}\n\n{_wrapped(_measured(figures, 'bench_photos'))}"
+    return f"{wrapped(text)}\n\n{wrapped(_measured(figures, 'bench_photos'))}"
 
 
 def _processes(figures: dict) -> str:
@@ -234,7 +229,49 @@ def _processes(figures: dict) -> str:
         f"the cache they took {memory['without_cache_mib']:.0f} MiB, "
         f"{memory['without_cache_ratio']:.2f} times the memory of one."
     )
-    return f"{_wrapped(text)}\n\n{_wrapped(_measured(figures, 'bench_processes'))}"
+    return f"{wrapped(text)}\n\n{wrapped(_measured(figures, 'bench_processes'))}"
+
+
+def _sampling(figures: dict) -> str:
+    sampling = _part(figures, "bench_sampling")
+    rows = {
+        "`with_index=True`": "with_index",
+        "`weights=`": "weights",
+        "`order=`, an array": "order",
+        "`order=`, a function that returns an array": "function",
+        "`shuffle=True`, of a selection": "selection",
+        "`steps=`": "steps",
+    }
+    times = {n: f"{sampling[f'{key}_over_plain']:.2f}" for n, key in rows.items()}
+    rows_each, rows_at_once = (
+        tables.times(sampling[f"{kind}_over_weights"]) for kind in ("rows", "batches")
+    )
+    us = {
+        name: tables.factor(sampling[f"{name}_us"])
+        for name in ("select", "loader", "client")
+    }
+    return "\n\n".join(
+        [
+            columns("loader", "time of an epoch, relative to a plain one", times),
+            wrapped(
+                "All epochs have 60,000 normalized images in batches of 128, and the "
+                "plain one is shuffled. A `TorchLoader` with `weights` is "
+                f"{rows_each} faster than `WeightedRandomSampler` and a `DataLoader` "
+                "of a `TensorDataset` of normalized floats. It is "
+                f"{rows_at_once} faster than these with a `BatchSampler`, which "
+                "indexes the tensors once for each batch. The DataLoaders have no "
+                "worker or two, whichever takes less time, and one thread of PyTorch."
+            ),
+            wrapped(
+                f"`select` of 10 rows takes {us['select']} µs. Each of "
+                f"100,000 such selections has {sampling['selection_bytes']:.0f} bytes. "
+                "A loader of one of 1,000 federated clients takes "
+                f"{us['loader']} µs, and with an epoch over the client's images "
+                f"{us['client']} µs."
+            ),
+            wrapped(_measured(figures, "bench_sampling")),
+        ]
+    )
 
 
 def _training(figures: dict) -> str:
@@ -262,7 +299,7 @@ def _training(figures: dict) -> str:
                 f"{speed[name]['waiting']:.1f}%",
             ]
         lines.append(f"| {command} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _wrapped(_measured_training(parts))])
+    return "\n".join([*lines, "", wrapped(_measured_training(parts))])
 
 
 def _gains(figures: dict) -> str:
@@ -278,8 +315,8 @@ def _gains(figures: dict) -> str:
     for title, name in networks.items():
         each = part["figures"][name]
         seconds = f"{each['torchvision']:.3g} s | {each['fmnist_fast']:.3g} s"
-        lines.append(f"| {title} | {seconds} | {_percent(each['saved'])} |")
-    return "\n".join([*lines, "", _wrapped(_measured_training([part]))])
+        lines.append(f"| {title} | {seconds} | {percent(each['saved'])} |")
+    return "\n".join([*lines, "", wrapped(_measured_training([part]))])
 
 
 def _speedrun(figures: dict) -> str:
@@ -292,9 +329,8 @@ def _speedrun(figures: dict) -> str:
         "seconds of CPU time": _spread(result, "cpu_seconds"),
         "seconds to prepare, which do not count": _spread(result, "prepare_seconds"),
     }
-    lines = [f"| | mean of {result['n_runs']} runs |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    return "\n".join([*lines, "", _wrapped(_measured_training([part]))])
+    table = columns("", f"mean of {result['n_runs']} runs", rows)
+    return f"{table}\n\n{wrapped(_measured_training([part]))}"
 
 
 def _spread(result: dict, name: str) -> str:
@@ -318,16 +354,16 @@ def _kernels(figures: dict) -> str:
         " A thread block of `fm_kernels_fill` gets shared memory at its launch. For "
         f"28x28 pixels, these are {', '.join(rows)}."
     )
-    columns = ("registers", "stack", "spill stores", "spill loads", "shared")
-    lines = [f"| architecture | kernel | {' | '.join(columns)} |", "|---" * 7 + "|"]
+    names = ("registers", "stack", "spill stores", "spill loads", "shared")
+    lines = [f"| architecture | kernel | {' | '.join(names)} |", "|---" * 7 + "|"]
     for name, about in made.items():
         for kernel, values in about["kernels"].items():
-            numbers = " | ".join(str(values[column]) for column in columns)
+            numbers = " | ".join(str(values[column]) for column in names)
             lines.append(f"| {name} | `{kernel}` | {numbers} |")
     measured = (
-        f"Measured by `python tests/helpers/device_kernels.py`. {_machines([result])}"
+        f"Measured by `python tests/helpers/device_kernels.py`. {machines([result])}"
     )
-    return "\n".join([_wrapped(text), "", *lines, "", _wrapped(measured)])
+    return "\n".join([wrapped(text), "", *lines, "", wrapped(measured)])
 
 
 def _gpu(figures: dict) -> str:
@@ -355,7 +391,7 @@ def _gpu(figures: dict) -> str:
     about = results["machine", "machine"]
     device = f"{about['device']}, CUDA {about['driver']}, PyTorch {about['torch']}"
     measured = f"Measured by `python -m benchmarks.gpu`. Device: {device}. "
-    return "\n".join([*lines, "", _wrapped(measured + _machines([{"machine": about}]))])
+    return "\n".join([*lines, "", wrapped(measured + machines([{"machine": about}]))])
 
 
 # ---- what these share -------------------------------------------------------------
@@ -370,42 +406,14 @@ def _measured(figures: dict, *modules: str) -> str:
     """Return a sentence that says by which command, where and when it was measured."""
     names = " ".join(f"benchmarks/micro/{module}.py" for module in modules)
     parts = [figures["parts"][module] for module in modules]
-    return f"Measured by `pytest {names}`. {_machines(parts)}"
+    return f"Measured by `pytest {names}`. {machines(parts)}"
 
 
 def _measured_training(parts: list[dict]) -> str:
     """Return a sentence that says how some parts of --training were measured."""
     if any(part["quick"] for part in parts):
         raise ValueError("training: the figures must not be those of --quick")
-    return f"Measured by `python -m benchmarks --training`. {_machines(parts)}"
-
-
-def _machines(results: list[dict]) -> str:
-    """Return a sentence for each machine of some results, with the days."""
-    days: dict[str, list[str]] = {}
-    for result in results:
-        about = result["machine"]
-        versions = f"Python {about['python']}, numpy {about['numpy']}"
-        machine = f"Machine: {about['cores']} cores of {about['processor']}, {versions}"
-        days.setdefault(machine, []).append(about["time"][:10])
-    return " ".join(
-        f"{machine}, {' and '.join(sorted(set(dates)))}."
-        for machine, dates in days.items()
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.2g}%" if share < 0.995 else f"{share * 100:.0f}%"
-
-
-def _wrapped(text: str, indent: int = 0) -> str:
-    return textwrap.fill(
-        text,
-        88 - indent,
-        subsequent_indent=" " * indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return f"Measured by `python -m benchmarks --training`. {machines(parts)}"
 
 
 BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
@@ -417,6 +425,7 @@ BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
     "docs/frameworks.md": {"adapters": _adapters},
     "docs/photos.md": {"photos": _photos},
     "docs/processes.md": {"processes": _processes},
+    "docs/sampling.md": {"sampling": _sampling},
     "docs/speedrun.md": {"speedrun": _speedrun},
     "docs/training.md": {"gain": _gains, "gpu": _gpu, "training": _training},
 }

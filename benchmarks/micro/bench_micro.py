@@ -20,6 +20,7 @@ from . import baselines
 from .bench_augment import AFFINE, CROP_FLIP, OTHERS
 from .bench_augment import loader as augmented
 from .bench_loader import drain, loader, numpy_loop
+from .bench_sampling import NAMES, loaders_of
 
 ROW_ACCESSES = 20_000
 
@@ -74,6 +75,10 @@ WORKS = {
             lambda train, transforms=transforms: augmented(train, transforms)
         )
         for name, transforms in TRANSFORMS.items()
+    },
+    **{
+        f"sampling, {name}": epoch_of(lambda train, name=name: loaders_of(train)[name])
+        for name in NAMES[1:]
     },
     "order": lambda train, folder: lambda: _core.order(len(train), seed=1),
     "pixel sums": lambda train, folder: lambda: _core.pixel_sums(train.images),

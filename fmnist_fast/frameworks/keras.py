@@ -385,18 +385,17 @@ def _checked_weight(name: Any, dataset: Dataset) -> str:
     if not isinstance(name, str):
         raise TypeError(
             "sample_weight must be the name of a column, got "
-            f"{type(name).__name__}.\nPut the weights into dataset.extra."
+            f"{type(name).__name__}.\nAdd it: dataset.with_columns({{name: weights}})."
         )
     if not extra:
         raise ValueError(
             "sample_weight must be a name in dataset.extra, which is empty, got "
             f"{name!r}"
         )
-    values = np.asarray(extra[checked_name("sample_weight", name, extra)])
-    if values.shape != (len(dataset),) or values.dtype.kind not in "biuf":
+    values = extra[checked_name("sample_weight", name, extra)]
+    if values.dtype.kind not in "biuf":
         raise ValueError(
-            f"sample_weight must be a column of {len(dataset)} numbers, got "
-            f"{values.dtype} {values.shape} in {name!r}"
+            f"sample_weight must be a column of numbers, got {values.dtype} in {name!r}"
         )
     wrong = ~(abs(values.astype(np.float64)) <= np.finfo(np.float32).max)  # or nan
     if wrong.any():

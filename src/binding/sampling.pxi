@@ -6,7 +6,6 @@ SAMPLERS = {"plain": FM_SAMPLER_PLAIN, "permuted": FM_SAMPLER_PERMUTED,
 MAX_POSITIONS = FM_SAMPLER_MAX_N
 
 
-@cython.final
 cdef class Sampling:
     """Rows of all epochs, without the seed.
 

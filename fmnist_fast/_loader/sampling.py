@@ -304,4 +304,4 @@ def _integers(weights: np.ndarray) -> np.ndarray:
 def _fingerprint(array: np.ndarray) -> str:
     import deflate  # deflate imports faster than hashlib
 
-    return f"{deflate.crc32(array.tobytes()):08x}"
+    return f"{deflate.crc32(array.view(np.uint8).data):08x}"

@@ -15,6 +15,9 @@ from helpers.loader_cases import COLUMNS, columns_of
 from helpers.samplings import NAMES, samplings
 
 import fmnist_fast as ff
+from fmnist_fast._core import alias_table
+from fmnist_fast._loader.sampling import _integers
+from fmnist_fast.frameworks._resident import ResidentLoader
 
 AUGMENT = [
     ff.RandomHorizontalFlip(mode="alternating"),
@@ -157,6 +160,32 @@ def test_augment_seed_is_that_of_transforms(odd, augment):
 
 
 # ---- rows and columns ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 70, 1000])
+def test_tables_of_weights_are_those_of_the_reference(n):
+    rng = np.random.default_rng(n)
+    for power in (0, 1, 30, 300):
+        weights = rng.random(n) ** power * rng.integers(0, 2, n)
+        weights[rng.integers(n)] = 1.0
+        numbers = _integers(weights)
+        assert numbers.tolist() == reference_sampler.quantized(weights)
+        table, capacity = alias_table(numbers)
+        own, other, total = reference_sampler.alias_table(numbers.tolist())
+        assert capacity == total and table.T.tolist() == [own, other]
+
+
+@pytest.mark.parametrize("kind", [ff.Loader, ResidentLoader])
+def test_rows_of_slices_count_from_their_begin(small, small_in_files, kind):
+    parts = [small.select(slice(100, 300)), small.select(range(7, 50))]
+    parts.append(small.select(slice(10, None)).select(slice(5, 90)))
+    parts.append(small_in_files.select(slice(50, 700)))
+    for part, begin in zip(parts, (100, 7, 15, 50)):
+        batches = list(kind(part, 64, with_index=True, shuffle=True, **BITS))
+        rows = np.concatenate([numbers for _, _, numbers in batches])
+        assert sorted(rows) == list(range(begin, begin + len(part)))
+        for x, _, numbers in batches:
+            assert np.array_equal(x, small.images[numbers])
 
 
 @by_name

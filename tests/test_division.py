@@ -411,3 +411,13 @@ def test_samples_differ_by_the_seed_and_between_classes():
 def test_wrong_samples_are_refused(six, options, error, message):
     with pytest.raises(error, match=message):
         six.sample(**options)
+
+
+@pytest.mark.parametrize("stratify", [[0, 1], np.zeros(20, int)])
+def test_stratify_takes_no_labels(stratify):
+    message = (
+        r"^stratify must be True or False, got .*\.\nPass stratify=True\. The classes"
+    )
+    for divide in (numbered(20).split, numbered(20).kfold):
+        with pytest.raises(TypeError, match=message):
+            divide(2, stratify=stratify)

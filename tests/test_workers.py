@@ -210,7 +210,6 @@ def test_concurrent_starts_give_each_consumer_its_own_epoch(small):
     """The core allows it, although a Loader starts one iterator at a time."""
     succeed(
         """
-        from fmnist_fast import _core
         images = dataset.images[:96]
         classes = [str(i) for i in range(96)]
         subset = ff.Dataset.from_arrays(images, np.arange(96), classes=classes)
@@ -221,9 +220,9 @@ def test_concurrent_starts_give_each_consumer_its_own_epoch(small):
             loader.set_epoch(epoch)
             want[epoch] = [(x.tobytes(), y.tolist()) for x, y in loader]
         pipeline, errors = loader._pipeline, []
-        options = dict(sampling=_core.Sampling("permuted", 96), seed=0, augment_seed=0)
+        order = loader._positions.sampling(0, 0)
+        options = dict(sampling=order, seed=0, augment_seed=0, last=False, owner=None)
         options |= dict(begin=0, batches=0, batch_size=8, rank=0, world=1)
-        options |= dict(last=False, owner=None)
 
         def start(epoch):
             try:

@@ -74,14 +74,14 @@ class Order:
         self.n = len(first.rows)
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """Return the rows of epochs, uint64 (epochs, n). An array has one epoch."""
+        """Return the rows of passes, uint64 (passes, n). An array has one for all."""
         if self.is_function:
             known = self._known
             self._known = {
                 epoch: known[epoch] if epoch in known else self._call(epoch)
                 for epoch in range(first, last + 1)
             }
-        rows = [epoch.rows for epoch in self._known.values()]
+        rows = [known.rows for known in self._known.values()]
         return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
 
     def _call(self, epoch: int) -> _Rows:
@@ -126,7 +126,7 @@ class Order:
 
 
 class Positions:
-    """The positions of an epoch, and the row of each.
+    """The positions of a pass over the order, and the row of each.
 
     The arguments are those of `Loader`. Weights and orders that are checked may be
     passed again.
@@ -134,7 +134,7 @@ class Positions:
     Attributes
     ----------
     n : int
-        Number of positions of an epoch.
+        Number of positions of a pass.
     order : Order or None
     weights : Weights or None
     """
@@ -175,7 +175,7 @@ class Positions:
         self._sampling = Sampling(kind, n, **options)
 
     def sampling(self, first: int, last: int) -> Sampling:
-        """Return the rows of the epochs `first` to `last` for the core."""
+        """Return the rows of the passes `first` to `last` for the core."""
         order = self.order
         if order is None or not order.is_function:
             return self._sampling

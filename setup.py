@@ -11,9 +11,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 
-KERNELS = "alias batch blocks convert faults fill filemap gzip idx labels parts photos"
-KERNELS += " pipeline plan png pool program record sampler slots source stats window"
+KERNELS = "ahead alias batch blocks convert faults fill filemap gzip idx labels parts"
+KERNELS += " photos pipeline plan png pool program record sampler slots source stats"
+KERNELS += " window"
 AUGMENT = "crop elastic erase filter mix noise points quads resample tone warp words"
+AUGMENT += " perspective"
 DEVICE = "canvas device host planes"
 
 NO_COMPILER = """building fmnist_fast requires {}.

@@ -14,7 +14,9 @@ INTERPOLATIONS: dict[str, int]
 TONE_KINDS: dict[str, int]
 MIX_KINDS: dict[str, int]
 MAX_BLUR_SIZE: int
+MAX_CHANNELS: int
 MAX_MIX_KINDS: int
+MAX_ORDERED: int
 MAX_TRANSFORMS: int
 MAX_VIEWS: int
 MAX_SHARED_NBYTES: int
@@ -79,10 +81,15 @@ class Program:
         width: int,
         *,
         dtype: str = "uint8",
-        scale: float = 1.0,
-        bias: float = 0.0,
+        scale: tuple[float, ...] = (1.0,),
+        bias: tuple[float, ...] = (0.0,),
+        interleaved: bool = False,
         label_dtype: str = "int64",
         n_classes: int = 0,
+        view: int = 0,
+        n_views: int = 1,
+        draws_view: int = 0,
+        n_label_views: int = 1,
     ) -> None: ...
     @property
     def compiled(self) -> Any: ...
@@ -100,7 +107,6 @@ class Program:
         seed: int,
         epochs: Iterable[int],
         position: int,
-        view: int = 0,
     ) -> np.ndarray: ...
 
 class Sampling:
@@ -131,8 +137,9 @@ class Pipeline:
         labels: np.ndarray,
         columns: tuple[tuple[np.ndarray | None, int], ...],
         *,
-        program: Program,
+        programs: tuple[Program, ...],
         image_shape: tuple[int, ...],
+        view_axes: tuple[tuple[int, ...], tuple[int, ...]],
         array_dtype: np.dtype,
         rows: int,
         threads: int,

@@ -27,11 +27,10 @@ _FLOATS = 'Pass dtype="float32" to Loader.'
 _LOAD_BOTH = 'Use load("train") and load("test").'
 _TENSOR = "It isn't needed. Loader returns float32 arrays, and TorchLoader tensors."
 _GRAY = "It isn't needed. All images are grayscale."
+_CHANNELS = "Images are grayscale. For three channels, pass channels=3."
 _COLOR = "It isn't available, because images are grayscale. ColorJitter is nearest."
 _BOXES = "It isn't available, because the images have no boxes and no key points."
 _FUNCTION = "Pass a function(images, labels, rng) at the end of augment=[...]."
-_POLICY = "It isn't available. TrivialAugmentWide and RandAugment are the nearest."
-_VIEWS = "It isn't available. RandomCrop gives one crop in each epoch."
 _SIZES = "It isn't available, because all images of a batch have one size. Pass Resize."
 _TRANSFORMS = "The transforms are names of the package: ff.RandomCrop(28, padding=4)."
 _LOADERS = "Use Loader, or TorchLoader of fmnist_fast.frameworks.torch."
@@ -43,33 +42,34 @@ _NAMES = {
     "Normalize NormalizeImage Rescaling Normalization": _NORMALIZE,
     "ToPILImage": 'Use dataset.with_format("pil").',
     "RandomGrayscale ToGray": _GRAY,
-    "Grayscale RGB": f"{_GRAY}\nFor three channels in a batch of numpy arrays, "
-    "use images.repeat(3, axis=1).\nFor tensors, use tensor.expand(-1, 3, -1, -1).",
+    "Grayscale RGB": f"{_GRAY}\nFor three channels, pass channels=3 to the loader.",
     "RandomChannelPermutation RandomPhotometricDistort": _COLOR,
-    "AutoAugment AugMix AutoAugmentPolicy autoaugment": _POLICY,
-    "RandomPerspective": "It isn't available. RandomAffine with shear= is the nearest.",
-    "RandomOrder SomeOf": "It isn't available. RandomChoice is the nearest.",
-    "FiveCrop TenCrop": _VIEWS,
+    "AutoAugmentPolicy": 'Pass the text "imagenet", "cifar10" or "svhn".',
+    "AugMix": "It isn't available. AutoAugment, RandAugment and TrivialAugmentWide are "
+    "the nearest.",
+    "autoaugment": "Use AutoAugment, RandAugment or TrivialAugmentWide.",
+    "SomeOf": "It isn't available. RandomChoice and RandomOrder are the nearest.",
     "Lambda LinearTransformation": _FUNCTION,
     "Identity": "Leave it out, or pass augment=None.",
     "JPEG ImageCompression": "It isn't available. GaussianBlur is the nearest.",
     "RandomResize RandomShortestSize": _SIZES,
     "ScaleJitter": "Pass RandomAffine(0, scale=(0.5, 1.5)), which keeps the size.",
-    "RandomZoomOut": "Pass RandomAffine(0, scale=(0.25, 1)), which keeps the size.",
     "RandomIoUCrop ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat": _BOXES,
     "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode": _BOXES,
     "UniformTemporalSubsample": "It isn't available, because the images are no video.",
     "Transform": "Use fmnist_fast.augment.Transform.",
-    "InterpolationMode": 'Pass the text "nearest" or "bilinear".',
+    "InterpolationMode": 'Pass the text "nearest", "bilinear" or "bicubic".',
     "transforms v2 functional": _TRANSFORMS,
     # transforms of Albumentations and Keras
     "HorizontalFlip RandomFlip": "Use RandomHorizontalFlip.",
     "VerticalFlip": "Use RandomVerticalFlip.",
     "Rotate": "Use RandomRotation.",
+    "Perspective": "Use RandomPerspective.",
     "Affine ShiftScaleRotate RandomTranslation RandomZoom": "Use RandomAffine.",
     "RandomBrightnessContrast RandomBrightness RandomContrast": "Use ColorJitter.",
     "CoarseDropout": "Use Cutout or RandomErasing.",
     "GaussNoise": "Use GaussianNoise.",
+    "SaltAndPepper RandomSaltAndPepperNoise": "Use SaltAndPepperNoise.",
     "OneOf": "Use RandomChoice.",
     "Sequential": "Use Compose, or a list.",
     # functions and classes of torch, torchvision, Keras, Hugging Face and scikit-learn
@@ -130,7 +130,7 @@ _FUNCTIONS = {  # of torchvision.transforms.functional
     "to_dtype convert_image_dtype": _FLOATS,
     "normalize": _NORMALIZE,
     "adjust_hue adjust_saturation to_grayscale rgb_to_grayscale": _GRAY,
-    "perspective": "It isn't available. ff.RandomAffine with shear= is the nearest.",
+    "perspective": "Pass ff.RandomPerspective(p=1).",
     "adjust_gamma": "It isn't available. ff.ColorJitter is the nearest.",
 }
 _LOADER = {
@@ -176,10 +176,10 @@ _LOADER = {
     "mean std rescale scale": "Pass normalize=(mean, std), for pixels in 0..1.",
     "device": "Use an adapter: TorchLoader, JaxLoader or CupyLoader takes a device.",
     "resident": "Use TorchLoader or CupyLoader, which take it.",
-    "data_format channels channels_last": 'Pass layout="NCHW" or layout="NHWC".',
+    "data_format channels_last": 'Pass layout="NCHW" or layout="NHWC".',
     "one_hot num_classes class_mode": 'Pass label_dtype="onehot".',
     "image_size target_size size": "Pass ff.Resize(32) in augment=[...].",
-    "color_mode": _GRAY,
+    "color_mode grayscale as_gray": _CHANNELS,
     "class_weight": "Pass it to the fit method of the model.",
     "steps_per_epoch": "Pass steps=n for epochs of n batches.",
     "sample_weight": "Pass it to KerasLoader, with the name of a column.",
@@ -361,7 +361,11 @@ _TABLES = {
         "categorical": 'Pass "onehot".',
         "sparse int long": 'Pass "int64".',
     },
-    "interpolation": {"bicubic lanczos area": 'Pass "bilinear", the closest one.'},
+    "interpolation": {
+        "bicubic": 'Pass "bilinear". Only Resize and RandomResizedCrop have "bicubic".',
+        "lanczos": 'Pass "bilinear", or "bicubic" to Resize and RandomResizedCrop.',
+        "area": 'Pass "bilinear", the closest one.',
+    },
 }
 
 

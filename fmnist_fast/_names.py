@@ -21,9 +21,16 @@ TRANSFORMS = {
         "Pad",
         "RandomHorizontalFlip",
         "RandomVerticalFlip",
+        "FiveCrop",
+        "TenCrop",
     ),
-    "resample": ("Resize", "RandomResizedCrop"),
-    "warp": ("RandomRotation", "RandomAffine", "ElasticTransform"),
+    "resample": ("Resize", "RandomResizedCrop", "RandomZoomOut"),
+    "warp": (
+        "RandomRotation",
+        "RandomAffine",
+        "ElasticTransform",
+        "RandomPerspective",
+    ),
     "tone": (
         "ColorJitter",
         "RandomInvert",
@@ -33,11 +40,11 @@ TRANSFORMS = {
         "RandomEqualize",
     ),
     "filter": ("GaussianBlur", "RandomAdjustSharpness"),
-    "noise": ("GaussianNoise",),
+    "noise": ("GaussianNoise", "SaltAndPepperNoise"),
     "erase": ("RandomErasing", "Cutout"),
     "mix": ("MixUp", "CutMix"),
-    "group": ("Compose", "RandomApply", "RandomChoice"),
-    "policy": ("TrivialAugmentWide", "RandAugment"),
+    "group": ("Compose", "RandomApply", "RandomChoice", "RandomOrder"),
+    "policy": ("TrivialAugmentWide", "RandAugment", "AutoAugment"),
     "user": ("CFunction",),
 }
 MODULES = {name: module for module, names in TRANSFORMS.items() for name in names}

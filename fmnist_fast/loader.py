@@ -10,23 +10,22 @@ import numpy as np
 
 from ._checks import checked_dtype, checked_flag, checked_integer, hinting
 from ._core import DTYPES, MAX_EPOCH, Batches, Pipeline, Sampling
-from ._dataset.arrays import check_row
 from ._loader import options, sampling
+from ._loader.normalization import NormalizeLike, checked_normalize
 from ._loader.options import Columns, Index, Pair, Triple
-from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, new_program, start
+from ._loader.pictures import Pictures
+from ._loader.pipelines import Pipelines, Placeholder, new_pipeline, start
 from ._loader.places import Epochs, Place, Steps
 from ._loader.progress import Progress
-from ._loader.resumable import Resumable
 from ._loader.state import check_rows
 from .dataset import Dataset
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from .augment import Augment, Compiled
+    from .augment._views import Views
 
 
-class Loader(Resumable, Generic[Index, Columns]):
+class Loader(Pictures, Generic[Index, Columns]):
     """Batches of a dataset, filled by native threads ahead of the training loop.
 
     Each loop over a Loader yields the next epoch, as ``(images, labels)`` tuples of
@@ -75,10 +74,11 @@ class Loader(Resumable, Generic[Index, Columns]):
         "dataset" subtracts the mean of pixels in 0..1 and divides by their standard
         deviation. They are the training set's where it is known (docs/dataset.md). A
         Dataset stands for its statistics, and a pair of numbers gives them. "unit"
-        scales to 0..1. None keeps 0..255. Each operation is rounded to float32.
+        scales to 0..1. None keeps 0..255. Each operation is rounded to float32. With
+        channels=3, the mean and the std may be three numbers each, such as ImageNet's.
     layout : {"NCHW", "NHWC", "NHW", "flat"}, default "NCHW"
-        Shape of the images: (n, 1, height, width), (n, height, width, 1),
-        (n, height, width) or (n, height * width).
+        Shape of the images: (n, channels, height, width), (n, height, width, channels),
+        (n, height, width) or (n, channels * height * width). "NHW" requires channels=1.
     label_dtype : {"int64", "int32", "uint8", "onehot"}, default "int64"
         Data type of the labels. "onehot" labels are float32 of shape (n, classes).
     with_index : bool, default False
@@ -88,12 +88,21 @@ class Loader(Resumable, Generic[Index, Columns]):
     columns : sequence of str, default ()
         Columns of ``dataset.extra``, with numbers or booleans, whose values follow as
         further arrays (n,).
+    channels : {1, 3}, default 1
+        Number of channels. With 3, each has the gray image, as networks that were
+        trained on colors expect.
     augment : transform, sequence of transforms, recipe name or None, default None
         Transforms with new random numbers for each image and epoch: see
         `fmnist_fast.augment`. Python functions may come last, and are slow. The
         consumer's thread calls ``function(images, labels, rng)`` for each batch. The
         result must be a tuple (images, labels). `rng` is a numpy Generator keyed by
         seed, epoch, position and rank.
+    views : int in 1..63, sequence, FiveCrop, TenCrop or None, default None
+        Views of each sample: images then have the shape (views, n, ...). A number makes
+        that many views by `augment`, each with random numbers of its own. A sequence
+        has what `augment` may be for each view, without functions, and excludes
+        `augment`. `FiveCrop` and `TenCrop` crop what `augment` has made. Labels stay
+        (n,), and mixed ones are (views, n, classes).
     drop_last : bool or "wrap", default False
         False keeps a short last global batch, and divides its rows evenly among the
         ranks: a rank without a row has one batch fewer. True drops it. "wrap" fills it
@@ -107,8 +116,9 @@ class Loader(Resumable, Generic[Index, Columns]):
         Most workers at once. All loaders share the process's threads, which are as many
         as the largest `threads` of them. They end with the last loader that iterated.
         The default is the number of cores that this process may use, at most 4, or at
-        most 8 with `augment`. A container's quota counts. If the system refuses some,
-        the others or the consumer fill the same batches, and a RuntimeWarning says so.
+        most 8 with `augment` or `views`. A container's quota counts. If the system
+        refuses some, the others or the consumer fill the same batches, and a
+        RuntimeWarning says so.
     prefetch : int in 1..65536, default 4
         Batches to keep ready. More small ones are kept, to wake threads less often.
     slots : sequence of arrays or buffers, optional
@@ -124,7 +134,7 @@ class Loader(Resumable, Generic[Index, Columns]):
         Index of this process, from 0, and number of processes.
     normalize : "unit", (mean, std) or None
         Normalization in use, with numbers in place of "auto", "dataset" or a Dataset.
-    mean, std, scale, bias : float
+    mean, std, scale, bias : float, or tuple of float for the channels
         Numbers in use: a pixel x becomes ``(x / 255 - mean) / std``, computed as
         ``x * scale + bias``. `mean` and `std` are 0 and 1 for "unit", and 0 and 1/255
         for None.
@@ -170,12 +180,14 @@ class Loader(Resumable, Generic[Index, Columns]):
         seed: int | None = 0,
         augment_seed: int | None = None,
         dtype: str = "float32",
-        normalize: options.NormalizeLike = "auto",
+        normalize: NormalizeLike = "auto",
         layout: str = "NCHW",
         label_dtype: str = "int64",
         with_index: Index = False,  # type: ignore[assignment]  # the default of Index
         columns: Columns = (),  # type: ignore[assignment]
+        channels: int = 1,
         augment: Augment = None,
+        views: Views = None,
         drop_last: options.DropLast = False,
         shard: tuple[int, int] | str | None = None,
         threads: int | None = None,
@@ -186,11 +198,10 @@ class Loader(Resumable, Generic[Index, Columns]):
         self.batch_size = options.checked_batch_size(batch_size)
         self.rank, self.world = options.checked_shard(shard)
         self._set_seeds(seed, augment_seed)
-        self._set_fields(dtype, normalize, layout, label_dtype, with_index, columns)
-        self._compiled = self._compile(augment)
-        self.augment = tuple(augment) if isinstance(augment, list) else augment
-        self.drop_last = options.checked_drop_last(drop_last)
-        self.steps = options.checked_steps(steps, self.drop_last)
+        self._set_images(dtype, normalize, layout, channels)
+        self._set_fields(label_dtype, with_index, columns)
+        self._set_transforms(augment, views)
+        self._set_ends(drop_last, steps)
         self._set_memory(threads, prefetch, slots)
         self._set_positions(shuffle, shuffle_block, weights, order, repeats)
         self._fingerprint = dataset.fingerprint  # now: a signal handler must not import
@@ -200,28 +211,40 @@ class Loader(Resumable, Generic[Index, Columns]):
         self._seed = options.seed_of(seed, self.world)
         self._augment_seed = options.checked_augment_seed(augment_seed)
 
-    def _set_fields(
-        self,
-        dtype: Any,
-        normalize: Any,
-        layout: Any,
-        label_dtype: Any,
-        with_index: Any,
-        columns: Any,
+    def _set_images(
+        self, dtype: Any, normalize: Any, layout: Any, channels: Any
     ) -> None:
-        dataset = self.dataset
         self.dtype = checked_dtype("dtype", dtype, DTYPES)
-        normalization = options.checked_normalize(normalize, self.dtype, dataset)
+        self.channels = options.checked_channels(channels)
+        normalization = checked_normalize(
+            normalize, self.dtype, self.dataset, self.channels
+        )
         self.normalize, self.mean, self.std = normalization[:3]
         self.scale, self.bias, self._normalized_as = normalization[3:]
-        self.layout = options.checked_layout(layout)
-        self.label_dtype = options.checked_labels(label_dtype, len(dataset.classes))
+        self.layout = options.checked_layout(layout, self.channels)
+
+    def _set_fields(self, label_dtype: Any, with_index: Any, columns: Any) -> None:
+        n_classes = len(self.dataset.classes)
+        self.label_dtype = options.checked_labels(label_dtype, n_classes)
         self.with_index = checked_flag("with_index", with_index)
-        self._column_values = options.checked_columns(columns, dataset)
+        self._column_values = options.checked_columns(columns, self.dataset)
         self.columns = tuple(self._column_values)
 
+    def _set_transforms(self, augment: Augment, views: Views) -> None:
+        self._compiled_views = self._compile(augment, views)
+        if self._mixes and self.label_dtype != "onehot":
+            raise ValueError(
+                "MixUp and CutMix require label_dtype='onehot', got "
+                f"{self.label_dtype!r}"
+            )
+        self.augment, self.views = options.fixed(augment), options.fixed(views)
+
+    def _set_ends(self, drop_last: Any, steps: Any) -> None:
+        self.drop_last = options.checked_drop_last(drop_last)
+        self.steps = options.checked_steps(steps, self.drop_last)
+
     def _set_memory(self, threads: Any, prefetch: Any, slots: Any) -> None:
-        self.threads = options.checked_threads(threads, self.augment)
+        self.threads = options.checked_threads(threads, self.augment, self.views)
         self.prefetch = checked_integer("prefetch", prefetch, 1, 65536)
         self._slots = options.checked_slots(slots, self.prefetch)
 
@@ -297,13 +320,13 @@ class Loader(Resumable, Generic[Index, Columns]):
             if self._progress.pop_is_empty():
                 return Batches()
             batches, seed, place = self._start()
-        if self._compiled is None or not self.has_functions:
+        if not self._functions:
             return batches
         from .augment._functions import ChangedBatches
 
         return ChangedBatches(
             batches,
-            self._compiled.functions,
+            self._functions,
             seed=seed,
             place_of=functools.partial(self._epochs.batch_position, place),
             rank=self.rank,
@@ -338,99 +361,27 @@ class Loader(Resumable, Generic[Index, Columns]):
             check_rows(saved, first, self._positions.order)
         return rows
 
-    def _compile(self, augment: Augment) -> Compiled | None:
+    def _compile(self, augment: Augment, views: Views) -> tuple[Compiled | None, ...]:
+        height, width = self.dataset.images.shape[1:]
+        size = height, width, len(self.dataset.classes)
+        if views is not None:
+            from .augment._views import compile_views  # slow import
+
+            return compile_views(augment, views, *size)
         if augment is None:
-            return None
+            return (None,)
         from .augment import compile_transforms  # slow import
 
-        height, width = self.dataset.images.shape[1:]
-        compiled = compile_transforms(augment, height, width, len(self.dataset.classes))
-        if compiled.mix is not None and self.label_dtype != "onehot":
-            raise ValueError(
-                "MixUp and CutMix require label_dtype='onehot', got "
-                f"{self.label_dtype!r}"
-            )
-        return compiled
-
-    def augment_preview(self, index: int, n: int) -> np.ndarray:
-        """Return image `index` as an unshuffled loader augments it.
-
-        Parameters
-        ----------
-        index : int
-            Row of the image. A negative number counts from the end.
-        n : int in 1..2**32
-            Number of epochs, from epoch 0 on.
-
-        Returns
-        -------
-        ndarray, uint8 (n, height, width)
-            The image in each epoch, before mixing and before Python functions.
-
-        Raises
-        ------
-        IndexError, TypeError, ValueError
-            `index` is not in the dataset, or an argument is invalid.
-        """
-        n = checked_integer("n", n, 1, MAX_EPOCH + 1)
-        size = len(self.dataset)
-        row = checked_integer("index", index, -(2**63), 2**63 - 1)
-        check_row(row, size)
-        image = self.dataset.images[row]
-        epochs, position = range(n), row % size
-        program = new_program(self)
-        return program.run(
-            image, seed=self.augment_seed, epochs=epochs, position=position
-        )
-
-    def show(
-        self,
-        batch: tuple[np.ndarray, ...],
-        *,
-        count: int = 32,
-        columns: int = 8,
-        zoom: int | None = None,
-    ) -> PIL.Image.Image:
-        """Return a contact sheet of a batch, with the normalization undone.
-
-        Parameters
-        ----------
-        batch : tuple of two ndarray
-            Images and labels that this loader yielded.
-        count, columns, zoom : int
-            As in `Dataset.show`.
-
-        Returns
-        -------
-        PIL.Image.Image
-            Picture in RGB. Values beyond black or white are clipped. Mixed labels are
-            shown as shares: "Bag 70%, Coat 30%".
-
-        Raises
-        ------
-        ImportError, TypeError, ValueError
-            Pillow is missing, or an argument is invalid.
-        """
-        from ._show.batch import batch_sheet
-
-        kind = self.layout, self.image_sides, self.scale, self.bias
-        n_fields = 2 + self.with_index + len(self.columns)
-        if isinstance(batch, (tuple, list)) and len(batch) == n_fields:
-            batch = batch[0], batch[1]
-        return batch_sheet(batch, self.dataset, kind, count, columns, zoom)
-
-    @property
-    def image_sides(self) -> tuple[int, int]:
-        """Return the height and width of images in batches, after augmentation."""
-        if self._compiled is not None:
-            return self._compiled.height, self._compiled.width
-        height, width = self.dataset.images.shape[1:]
-        return height, width
+        return (compile_transforms(augment, *size),)
 
     @property
     def has_functions(self) -> bool:
         """Return whether `augment` ends in Python functions, which change batches."""
-        return self._compiled is not None and bool(self._compiled.functions)
+        return bool(self._functions)
+
+    @property
+    def _functions(self) -> tuple[Any, ...]:
+        return self._compiled_views[0].functions if self._compiled_views[0] else ()
 
     def _new_pipeline(self) -> Pipeline:
         return new_pipeline(self, self._slots)

@@ -1,6 +1,7 @@
 /* The fused loop that fills the rows of a batch; see batch.h. */
 #include "batch.h"
 
+#include "ahead.h"
 #include "integer.h"
 #include "labels.h"
 
@@ -13,8 +14,8 @@
 
 /* ---- memory ---------------------------------------------------------------------- */
 
-/* A thread's scratch: an image to mix in, the scratch to fill a row in, and the
-   operations of a row. This returns the bytes of the first. */
+/* A thread's scratch, for one view after the other: an image to mix in, the scratch to
+   fill a row in, and the operations of a row. This returns the bytes of the first. */
 static uint64_t mixed_nbytes(const struct fm_program *program)
 {
     if (program->mix.n_kinds == 0)
@@ -22,28 +23,35 @@ static uint64_t mixed_nbytes(const struct fm_program *program)
     return fm_integer_align_up(fm_program_out_pixels(program), 64);
 }
 
-uint64_t fm_batch_scratch_nbytes(const struct fm_job *job)
+static uint64_t view_scratch_nbytes(const struct fm_program *program)
 {
-    const struct fm_program *program = job->program;
     if (!fm_program_augments(program))
         return 0;
     return mixed_nbytes(program) + fm_fill_scratch_nbytes(program) +
            program->max_ops * sizeof(struct fm_op);
 }
 
-enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
-                                enum fm_cpu_level level,
-                                const struct fm_function *functions)
+uint64_t fm_batch_scratch_nbytes(const struct fm_job *job)
 {
-    const struct fm_program *program = job->program;
+    uint64_t nbytes = 0;
+    for (uint32_t i = 0; i < job->n_views; i++)
+        nbytes = fm_integer_max(nbytes, view_scratch_nbytes(job->views[i].program));
+    return nbytes;
+}
+
+enum fm_status fm_batch_prepare(struct fm_job *job, uint64_t rows,
+                                enum fm_cpu_level level)
+{
+    const struct fm_program *program = job->views[0].program;
     const struct fm_source *source = &job->source;
     uint64_t row_nbytes[FM_RECORD_MAX_FIELDS];
-    row_nbytes[FM_FIELD_IMAGES] = fm_program_image_nbytes(program);
+    row_nbytes[FM_FIELD_IMAGES] = job->n_views * fm_program_image_nbytes(program);
     row_nbytes[FM_FIELD_LABELS] =
-        fm_labels_row_nbytes(program->label_dtype, program->n_classes);
+        program->n_label_views * fm_program_label_nbytes(program);
     for (size_t i = 0; i < source->n_columns; i++)
         row_nbytes[FM_FIELD_COLUMNS + i] = source->columns[i].nbytes;
-    fm_program_select(program, rows, level, functions, &job->kernels);
+    for (uint32_t i = 0; i < job->n_views; i++)
+        fm_program_select(job->views[i].program, rows, level, &job->views[i].kernels);
     if (fm_batch_scratch_nbytes(job) > SIZE_MAX / 4)
         return FM_NO_MEMORY;
     return fm_record_init(&job->record, rows, row_nbytes,
@@ -126,9 +134,11 @@ void fm_batch_read_ahead(const struct fm_job *job, const struct fm_epoch *epoch,
 /* ---- rows ------------------------------------------------------------------------ */
 
 /* The inputs that the rows of one call share, and the state of at most BLOCK of
-   them. */
+   them in one view. */
 struct rows {
     const struct fm_job *job;
+    const struct fm_program *program; /* of the view */
+    const struct fm_kernels *kernels;
     const struct fm_epoch *first; /* in which the batches begin */
     const struct fm_epoch *epoch; /* of the rows */
     const struct fm_batching *batching;
@@ -144,10 +154,12 @@ struct rows {
     struct fm_ahead ahead;        /* draws in advance, for FM_WORDS_LANES rows */
 };
 
-/* Divide the scratch, once for all rows. */
-static void set_scratch(struct rows *rows, uint8_t *scratch)
+/* Let the next rows be those of a view, and divide the scratch for it. */
+static void begin_view(struct rows *rows, const struct fm_view *view, uint8_t *scratch)
 {
-    const struct fm_program *program = rows->job->program;
+    const struct fm_program *program = view->program;
+    rows->program = program;
+    rows->kernels = &view->kernels;
     rows->ops = NULL;
     if (!fm_program_augments(program))
         return;
@@ -165,11 +177,12 @@ static void prefetch(const uint8_t *image, size_t begin, size_t nbytes)
     FM_PREFETCH(image + nbytes - 1);
 }
 
-FM_INLINE struct fm_key key_at(const struct fm_epoch *epoch, uint64_t position)
+FM_INLINE struct fm_key key_at(const struct rows *rows, const struct fm_epoch *epoch,
+                               uint64_t position)
 {
     const struct fm_key key = {.seed = epoch->seed,
                                .epoch = epoch->number,
-                               .view = 0,
+                               .view = rows->program->draws_view,
                                .position = position};
     return key;
 }
@@ -180,24 +193,24 @@ static const uint8_t *augmented(const struct rows *rows, const struct fm_epoch *
                                 uint64_t position, uint64_t index, const uint8_t *image,
                                 const struct fm_ahead *ahead, size_t lane)
 {
-    const struct fm_job *job = rows->job;
-    const struct fm_program *program = job->program;
-    const struct fm_key key = key_at(epoch, position);
-    const int is_at_edge = fm_source_is_at_edge(&job->source, index, FM_CROP_AROUND);
+    const struct fm_program *program = rows->program;
+    const struct fm_source *source = &rows->job->source;
+    const struct fm_key key = key_at(rows, epoch, position);
+    const int is_at_edge = fm_source_is_at_edge(source, index, FM_CROP_AROUND);
     struct fm_row row;
     fm_plan_row(program, &key, index, ahead, lane, rows->ops, &row);
-    return fm_fill_row(program, &job->kernels, &row, image, is_at_edge, rows->scratch);
+    return fm_fill_row(program, rows->kernels, &row, image, is_at_edge, rows->scratch);
 }
 
 /* Mix row i, whose own pixels are given. Return its pixels, and note its partner. */
 static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
 {
-    const struct fm_job *job = rows->job;
-    const struct fm_shape *shape = &job->program->out;
+    const struct fm_program *program = rows->program;
+    const struct fm_shape *shape = &program->out;
     const uint64_t row = rows->number + i;
     struct fm_mixture mixture;
     struct fm_epoch later;
-    fm_mix_draw(&job->program->mix, rows->epoch->seed, rows->epoch->number,
+    fm_mix_draw(&program->mix, rows->epoch->seed, rows->epoch->number,
                 rows->begin + i, row, rows->global_n_rows, shape->height, shape->width,
                 &mixture);
     rows->partners[i] = rows->indices[i];
@@ -205,7 +218,7 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
     if (mixture.partner == row)
         return pixels;
     /* Most partners are in the epoch of the row, which need not be prepared again. */
-    const enum fm_cpu_level level = job->kernels.level;
+    const enum fm_cpu_level level = rows->kernels->level;
     const struct fm_epoch *epoch = rows->epoch;
     uint64_t other = rows->begin + i + mixture.partner - row;
     if (rows->batching->last == FM_LAST_NEXT &&
@@ -214,8 +227,8 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
         epoch = epoch_at(rows->first, rows->batching, &other, &later);
     }
     fm_sampler_find(&epoch->sampler, other, 1, level, &rows->partners[i]);
-    memcpy(rows->mixed, pixels, fm_program_out_pixels(job->program));
-    const uint8_t *image = fm_source_image(&job->source, rows->partners[i]);
+    memcpy(rows->mixed, pixels, fm_program_out_pixels(program));
+    const uint8_t *image = fm_source_image(&rows->job->source, rows->partners[i]);
     pixels = augmented(rows, epoch, other, rows->partners[i], image, NULL, 0);
     fm_mix_apply(&mixture, pixels, shape->height, shape->width, level, rows->mixed);
     return rows->mixed;
@@ -225,55 +238,99 @@ static const uint8_t *mixed(struct rows *rows, size_t i, const uint8_t *pixels)
    nothing changes them, and otherwise in the scratch. */
 FM_INLINE const uint8_t *row_pixels(struct rows *rows, size_t i)
 {
-    const struct fm_job *job = rows->job;
     const size_t lane = i % FM_WORDS_LANES;
     if (rows->ops == NULL)
         return rows->images[i];
     if (lane == 0) {
-        const struct fm_key key = key_at(rows->epoch, rows->begin + i);
-        fm_plan_ahead(job->program, &job->kernels, &key, &rows->ahead);
+        const struct fm_key key = key_at(rows, rows->epoch, rows->begin + i);
+        fm_ahead_make(rows->program, rows->kernels, &key, &rows->ahead);
     }
     const uint8_t *pixels = augmented(rows, rows->epoch, rows->begin + i,
                                       rows->indices[i], rows->images[i], &rows->ahead,
                                       lane);
-    return job->program->mix.n_kinds ? mixed(rows, i, pixels) : pixels;
+    return rows->program->mix.n_kinds ? mixed(rows, i, pixels) : pixels;
 }
 
-/* Fill the images of n_rows rows, at most BLOCK. */
+/* Convert the pixels of a row for all channels. ahead: as in fm_convert_fn. */
+static void convert_channels(const struct rows *rows, const uint8_t *pixels,
+                             const uint8_t *ahead, uint8_t *restrict out)
+{
+    const struct fm_program *program = rows->program;
+    const size_t n_pixels = fm_program_out_pixels(program);
+    const size_t plane_nbytes = n_pixels * fm_convert_item_nbytes(program->dtype);
+    if (rows->kernels->convert_rgb) {
+        rows->kernels->convert_rgb(pixels, n_pixels, program->scale, program->bias,
+                                   ahead, out);
+        return;
+    }
+    for (uint32_t i = 0; i < program->out.channels; i++)
+        rows->kernels->convert(pixels, n_pixels, program->scale[i], program->bias[i],
+                               ahead, out + i * plane_nbytes);
+}
+
+/* Fill the images of n_rows rows, at most BLOCK, in one view. */
 static void fill_images(struct rows *rows, size_t n_rows, uint8_t *restrict out)
 {
-    const struct fm_job *job = rows->job;
-    fm_convert_fn *const convert = job->kernels.convert;
-    const size_t n_pixels = fm_program_out_pixels(job->program);
-    const float scale = job->program->scale[0], bias = job->program->bias[0];
-    const size_t row_nbytes = (size_t)job->record.fields[FM_FIELD_IMAGES].row_nbytes;
-    const size_t ahead_nbytes = (size_t)fm_integer_min(
-        fm_source_image_nbytes(&job->source), FM_CONVERT_AHEAD);
-    fm_source_find(&job->source, rows->indices, n_rows, rows->images);
+    const struct fm_program *program = rows->program;
+    const struct fm_source *source = &rows->job->source;
+    fm_convert_fn *const convert = rows->kernels->convert;
+    const size_t n_pixels = fm_program_out_pixels(program);
+    const float scale = program->scale[0], bias = program->bias[0];
+    const size_t row_nbytes = (size_t)fm_program_image_nbytes(program);
+    const size_t ahead_nbytes =
+        (size_t)fm_integer_min(fm_source_image_nbytes(source), FM_CONVERT_AHEAD);
     for (size_t i = 0; i < PREFETCH_ROWS && i < n_rows; i++)
         prefetch(rows->images[i], 0, ahead_nbytes);
     for (size_t i = 0; i < n_rows; i++) {
         const size_t next = i + PREFETCH_ROWS < n_rows ? i + PREFETCH_ROWS : i;
         const uint8_t *ahead = rows->images[next];
-        convert(row_pixels(rows, i), n_pixels, scale, bias, ahead,
-                out + i * row_nbytes);
+        const uint8_t *pixels = row_pixels(rows, i);
+        if (program->out.channels == 1)
+            convert(pixels, n_pixels, scale, bias, ahead, out + i * row_nbytes);
+        else
+            convert_channels(rows, pixels, ahead, out + i * row_nbytes);
         prefetch(ahead, n_pixels, ahead_nbytes); /* the rest, after convert */
     }
 }
 
-/* Fill the labels and the columns of n_rows rows, at most BLOCK, from `row` on. */
-static void fill_fields(const struct rows *rows, uint64_t row, size_t n_rows,
-                        uint8_t *memory)
+/* Fill the labels of n_rows rows, at most BLOCK, in one view. */
+static void fill_labels(const struct rows *rows, size_t n_rows, uint8_t *labels)
 {
-    const struct fm_record *record = &rows->job->record;
-    const struct fm_program *program = rows->job->program;
+    const struct fm_program *program = rows->program;
     const struct fm_source *source = &rows->job->source;
-    void *labels = fm_record_row(record, FM_FIELD_LABELS, row, memory);
     fm_labels_fill(source, rows->indices, n_rows, program->label_dtype,
                    program->n_classes, labels);
     if (program->mix.n_kinds)
         fm_labels_mix(source, rows->indices, rows->partners, rows->shares, n_rows,
                       program->n_classes, (float *)labels);
+}
+
+/* Fill the images and the labels of n_rows rows, at most BLOCK, from `row` on, of a
+   batch of batch_rows. The rows of a view follow those of the view before. */
+static void fill_views(struct rows *rows, uint64_t row, size_t n_rows,
+                       uint64_t batch_rows, uint8_t *scratch, uint8_t *memory)
+{
+    const struct fm_job *job = rows->job;
+    const struct fm_program *program = job->views[0].program;
+    const uint64_t image_nbytes = fm_program_image_nbytes(program);
+    const uint64_t label_nbytes = fm_program_label_nbytes(program);
+    uint8_t *images = fm_record_row(&job->record, FM_FIELD_IMAGES, 0, memory);
+    uint8_t *labels = fm_record_row(&job->record, FM_FIELD_LABELS, 0, memory);
+    fm_source_find(&job->source, rows->indices, n_rows, rows->images);
+    for (uint32_t i = 0; i < job->n_views; i++, row += batch_rows) {
+        begin_view(rows, &job->views[i], scratch);
+        fill_images(rows, n_rows, images + row * image_nbytes);
+        if (i < program->n_label_views)
+            fill_labels(rows, n_rows, labels + row * label_nbytes);
+    }
+}
+
+/* Fill the columns of n_rows rows, at most BLOCK, from `row` on. */
+static void fill_columns(const struct rows *rows, uint64_t row, size_t n_rows,
+                         uint8_t *memory)
+{
+    const struct fm_record *record = &rows->job->record;
+    const struct fm_source *source = &rows->job->source;
     for (size_t i = 0; i < source->n_columns; i++)
         fm_source_column(&source->columns[i], rows->indices, n_rows,
                          fm_record_row(record, FM_FIELD_COLUMNS + i, row, memory));
@@ -291,7 +348,6 @@ void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
     rows.job = job;
     rows.first = epoch;
     rows.batching = batching;
-    set_scratch(&rows, (uint8_t *)scratch);
     const uint64_t end = fm_integer_min(row + n_rows, batch_rows);
     for (size_t n; row < end; row += n) {
         n = (size_t)fm_integer_min(end - row, BLOCK);
@@ -300,11 +356,10 @@ void fm_batch_fill(const struct fm_job *job, const struct fm_epoch *epoch,
         rows.epoch = epoch_at(epoch, batching, &rows.begin, &later);
         if (batching->last == FM_LAST_NEXT) /* the next epoch has the rest */
             n = (size_t)fm_integer_min(n, epoch->sampler.n_positions - rows.begin);
-        fm_sampler_find(&rows.epoch->sampler, rows.begin, n, job->kernels.level,
-                        rows.indices);
-        uint8_t *images = fm_record_row(&job->record, FM_FIELD_IMAGES, row, memory);
-        fill_images(&rows, n, images);
-        fill_fields(&rows, row, n, memory);
+        fm_sampler_find(&rows.epoch->sampler, rows.begin, n,
+                        job->views[0].kernels.level, rows.indices);
+        fill_views(&rows, row, n, batch_rows, (uint8_t *)scratch, memory);
+        fill_columns(&rows, row, n, memory);
     }
     fm_convert_fence();
 }

@@ -91,6 +91,21 @@ fm_convert_fn *fm_convert_select_streaming(enum fm_dtype dtype, size_t n,
                                            enum fm_cpu_level level);
 void fm_convert_fence(void);
 
+/* Convert one row to three channels that lie together: red, green and blue of the same
+   gray level. scale, bias: (3,); out: (n, 3) of the data type that the function was
+   selected for.
+   In numpy: np.stack([fm_convert_fn of each channel], axis=-1).
+   Not checked: as for fm_convert_fn. */
+typedef void fm_convert_rgb_fn(const uint8_t *restrict in, size_t n, const float *scale,
+                               const float *bias, const uint8_t *ahead,
+                               void *restrict out);
+
+fm_convert_rgb_fn *fm_convert_select_rgb(enum fm_dtype dtype, enum fm_cpu_level level);
+
+/* As fm_convert_select_streaming. */
+fm_convert_rgb_fn *fm_convert_select_rgb_streaming(enum fm_dtype dtype, size_t n,
+                                                   enum fm_cpu_level level);
+
 /* Return the bytes of one item. */
 static inline size_t fm_convert_item_nbytes(enum fm_dtype dtype)
 {

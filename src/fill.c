@@ -135,12 +135,21 @@ static void fill_filter(struct canvas *canvas, const struct fm_op *op,
         fm_elastic_apply(in, height, width, &transform->elastic, op->key, level, work,
                          out);
         break;
+    case FM_OP_PERSPECTIVE:
+        fm_perspective_apply(in, height, width, &op->perspective,
+                             transform->perspective.interpolation,
+                             transform->perspective.fill, level, work, out);
+        break;
     case FM_OP_BLUR:
         fm_filter_blur(in, height, width, &transform->blur, op->amount, level, work,
                        out);
         break;
     case FM_OP_SHARPNESS:
         fm_filter_sharpen(in, height, width, op->amount, level, out);
+        break;
+    case FM_OP_SALT_PEPPER:
+        fm_noise_salt_pepper(in, height * width, op->salt_pepper.salt,
+                             op->salt_pepper.amount, op->salt_pepper.key, level, out);
         break;
     default:
         fm_noise_apply(in, height * width, &transform->noise, op->key, level, out);

@@ -166,6 +166,11 @@ cdef extern from "program.h" nogil:
         uint64_t n_classes
         float scale[FM_PROGRAM_MAX_CHANNELS]
         float bias[FM_PROGRAM_MAX_CHANNELS]
+        bint is_interleaved
+        uint32_t view
+        uint32_t n_views
+        uint32_t draws_view
+        uint32_t n_label_views
         uint32_t n_transforms
         fm_mix mix
         uint32_t max_ops
@@ -179,10 +184,9 @@ cdef extern from "program.h" nogil:
         fm_function_fn *call
         void *data
     struct fm_kernels:
-        pass
+        const fm_function *functions
     void fm_program_select(const fm_program *program, uint64_t n_rows,
-                           fm_cpu_level level, const fm_function *functions,
-                           fm_kernels *out)
+                           fm_cpu_level level, fm_kernels *out)
 
 cdef extern from "plan.h" nogil:
     struct fm_key:
@@ -236,12 +240,15 @@ cdef extern from "record.h" nogil:
                            uint8_t *memory)
 
 cdef extern from "batch.h" nogil:
-    struct fm_job:
-        fm_source source
+    struct fm_view:
         const fm_program *program
+        fm_kernels kernels
+    struct fm_job:
         fm_record record
-    fm_status fm_batch_prepare(fm_job *job, uint64_t rows, fm_cpu_level level,
-                               const fm_function *functions)
+        fm_source source
+        uint32_t n_views
+        fm_view *views
+    fm_status fm_batch_prepare(fm_job *job, uint64_t rows, fm_cpu_level level)
 
 cdef extern from "device/device.h" nogil:
     enum:

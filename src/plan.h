@@ -27,6 +27,8 @@ enum fm_op_kind {
     FM_OP_NOISE = 7,
     FM_OP_ERASE = 8,     /* fill a box with random bytes */
     FM_OP_USER = 9,      /* call a function of the user */
+    FM_OP_PERSPECTIVE = 10,
+    FM_OP_SALT_PEPPER = 11,
 };
 
 struct fm_op_warp {
@@ -45,6 +47,11 @@ struct fm_op_erase {
     uint32_t key[2]; /* of the random bytes: see fm_erase_random */
 };
 
+struct fm_op_salt_pepper {
+    uint32_t salt, amount; /* thresholds: see fm_noise_salt_pepper */
+    uint32_t key[2];
+};
+
 /* An operation: what one or several transforms do to an image, with all that they drew.
    Parameters that are not drawn are those of `transform`, the first of them. */
 struct fm_op {
@@ -59,6 +66,8 @@ struct fm_op {
         uint32_t key[2];     /* of the random words of an elastic warp, or of noise */
         struct fm_op_erase erase;
         uint32_t random[4];  /* for the user's function */
+        struct fm_perspective_map perspective;
+        struct fm_op_salt_pepper salt_pepper;
     };
 };
 
@@ -73,29 +82,16 @@ static inline uint32_t fm_plan_count_tones(const struct fm_op *ops, uint32_t n)
     return i;
 }
 
-/* The first draws of the first transforms, for FM_WORDS_LANES rows at once. Transforms
-   that take more than four words get two draws, all others get one. If all transforms
-   together are one cut, the operations of every row are here, too. For crop + flip the
-   walk through the list took as long as copying the crop. */
-struct fm_ahead {
-    uint32_t words[FM_PROGRAM_AHEAD][2 * FM_WORDS_CHUNK];
-    struct fm_op cuts[FM_WORDS_LANES];
-    uint8_t n_ops[FM_WORDS_LANES];
-};
-
-/* Make the first draws of FM_WORDS_LANES rows, at the positions from key->position
-   on. */
-void fm_plan_ahead(const struct fm_program *program, const struct fm_kernels *kernels,
-                   const struct fm_key *key, struct fm_ahead *out);
-
 /* The operations of one sample of a row. */
 struct fm_row {
     const struct fm_op *ops;
     uint32_t n_ops;
 };
 
+struct fm_ahead; /* ahead.h */
+
 /* Plan one row. index: of its sample.
-   ahead: the result of fm_plan_ahead for FM_WORDS_LANES rows, of which this is number
+   ahead: the result of fm_ahead_make for FM_WORDS_LANES rows, of which this is number
    `lane`, or NULL.
    ops: room for program->max_ops operations. *row: the operations, which lie in `ops`
    or in `ahead`.

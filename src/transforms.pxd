@@ -14,6 +14,7 @@ cdef extern from "augment/quads.h" nogil:
     enum fm_interpolation:
         FM_NEAREST
         FM_BILINEAR
+        FM_BICUBIC
 
 cdef extern from "augment/tone.h" nogil:
     enum fm_tone_kind:
@@ -32,6 +33,8 @@ cdef extern from "augment/filter.h" nogil:
 # Parameters of transforms. fmnist_fast/augment makes dicts with these keys, and Cython
 # converts them to structs.
 cdef extern from "augment/transform.h" nogil:
+    enum:
+        FM_TRANSFORM_MAX_ORDERED
     struct fm_range:
         double low
         double high
@@ -104,8 +107,20 @@ cdef extern from "augment/transform.h" nogil:
     struct fm_cutout:
         uint64_t size
         uint8_t value
+    struct fm_salt_pepper:
+        fm_range amount
+        double salt_vs_pepper
     struct fm_user:
         uint32_t number
+    struct fm_perspective:
+        uint32_t n_x
+        uint32_t n_y
+        int interpolation
+        uint8_t fill
+    struct fm_zoom_out:
+        fm_range side
+        uint8_t fill
+        fm_resize resize
     enum fm_transform_kind:
         FM_TRANSFORM_GROUP
         FM_TRANSFORM_CHOICE
@@ -123,6 +138,10 @@ cdef extern from "augment/transform.h" nogil:
         FM_TRANSFORM_ERASING
         FM_TRANSFORM_CUTOUT
         FM_TRANSFORM_USER
+        FM_TRANSFORM_PERSPECTIVE
+        FM_TRANSFORM_ZOOM_OUT
+        FM_TRANSFORM_ORDER
+        FM_TRANSFORM_SALT_PEPPER
     struct fm_transform:
         fm_transform_kind kind
         uint32_t n_inner
@@ -142,6 +161,9 @@ cdef extern from "augment/transform.h" nogil:
         fm_erasing erasing
         fm_cutout cutout
         fm_user user
+        fm_perspective perspective
+        fm_zoom_out zoom_out
+        fm_salt_pepper salt_pepper
 
 cdef extern from "augment/mix.h" nogil:
     enum:

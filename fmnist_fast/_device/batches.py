@@ -7,16 +7,18 @@ chunk lives as long as any of its batches.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from .._core import LASTS, LAUNCH_NBYTES, Batches, Sampling, launch_place
+from .._core import LASTS, LAUNCH_NBYTES, Batches, Program, Sampling, launch_place
 from .._loader.options import image_shape
-from .._loader.pipelines import columns_of, new_program
+from .._loader.pipelines import columns_of, new_programs
 from .._loader.stats import Stopwatch
 from .machine import Machine
 from .pixels import copy_to, shared_pixels
@@ -24,6 +26,13 @@ from .pixels import copy_to, shared_pixels
 CHUNK_ROWS = 8192
 _MAX_NBYTES = 1 << 28  # of a chunk, and of the planned rows of a launch
 _PLAN_THREADS, _FILL_THREADS, _CUT_THREADS = 32, 128, 64  # of a thread block
+
+
+def _making(program: Program) -> tuple[str, int, int]:
+    """Return the kernel that makes rows, and its threads and shared memory."""
+    if program.only_cuts:
+        return "cut", _CUT_THREADS, 0
+    return "fill", _FILL_THREADS, program.shared_nbytes
 
 
 class Filler:
@@ -41,38 +50,46 @@ class Filler:
                 "graph.\nMake the loader and its iterators before the capture."
             )
         machine.check()
-        program = new_program(loader)
+        programs = new_programs(loader)
         self._machine = machine
-        # The kernel that makes rows, the threads of a thread block, its shared memory
-        self._making = "fill", _FILL_THREADS, program.shared_nbytes
-        if program.only_cuts:
-            self._making = "cut", _CUT_THREADS, 0
-        self._most_planned = max(1, min(most_rows, _MAX_NBYTES // program.row_nbytes))
-        last = int(LASTS[loader._epochs.last])
-        self._batching = loader.batch_size, loader.rank, loader.world, last
-        self._image_shape = image_shape(loader.image_sides, loader.layout)
-        is_onehot = loader.label_dtype == "onehot"
-        self._label_shape = (len(loader.dataset.classes),) * is_onehot
-        self._dtypes = loader.dtype, "float32" if is_onehot else loader.label_dtype
-        columns = columns_of(loader)
-        self._column_dtypes = [
-            "int64" if values is None else values.dtype.name for values, _ in columns
-        ]
+        self._making = list(map(_making, programs))  # for each view
+        row_nbytes = max(program.row_nbytes for program in programs)
+        self._most_planned = max(1, min(most_rows, _MAX_NBYTES // row_nbytes))
+        self._set_fields(loader)
         with machine.on_device():
             self._pixels = shared_pixels(machine, loader.dataset)
-            content = np.frombuffer(bytearray(program.tobytes()), np.uint8)
-            self._program = machine.empty((len(content),), "uint8")
-            machine.write(self._program, 0, content)
+            self._programs = [
+                copy_to(machine, np.frombuffer(bytearray(program.tobytes()), np.uint8))
+                for program in programs
+            ]
             self._launch = machine.empty((LAUNCH_NBYTES,), "uint8")
-            planned_nbytes = self._most_planned * program.row_nbytes
-            self._rows = machine.empty((planned_nbytes,), "uint8")
-            own = self._program, self._launch, self._rows
+            self._rows = machine.empty((self._most_planned * row_nbytes,), "uint8")
+            own = self._launch, self._rows, *self._programs
             self.arrays: tuple[Any, ...] = *own, *self._pixels.arrays
-            self._columns = [self._on_machine(*column) for column in columns]
+            self._columns = [self._on_machine(*column) for column in columns_of(loader)]
             self._stream = self._pixels.stream
             self._sampling: tuple[Any, ...] = ()  # a table and a struct fm_sampling
             self.follow()
-        self._addresses = tuple(map(machine.address, (*own, self._pixels.source)))
+        self._addresses = tuple(
+            map(machine.address, (self._launch, self._rows, self._pixels.source))
+        )
+        self._program_addresses = tuple(map(machine.address, self._programs))
+
+    def _set_fields(self, loader: Any) -> None:
+        """Set the rows of batches, and the shapes and data types of their fields."""
+        last = int(LASTS[loader._epochs.last])
+        self._batching = loader.batch_size, loader.rank, loader.world, last
+        sides, channels = loader.image_sides, loader.channels
+        self._n_channels = channels
+        self._view_axes, self._label_view_axes = loader._view_axes
+        self._image_shape = image_shape(sides, loader.layout, channels)
+        is_onehot = loader.label_dtype == "onehot"
+        self._label_shape = (len(loader.dataset.classes),) * is_onehot
+        self._dtypes = loader.dtype, "float32" if is_onehot else loader.label_dtype
+        self._column_dtypes = [
+            "int64" if values is None else values.dtype.name
+            for values, _ in columns_of(loader)
+        ]
 
     def follow(self, *more: Any) -> Any:
         """Return the current stream, after letting it wait for the one before.
@@ -105,11 +122,31 @@ class Filler:
         self._sampling = *table, copy_to(machine, content)
 
     def empty(self, n_rows: int) -> tuple[Any, ...]:
-        """Return new memory for the images, labels and columns of `n_rows` rows."""
+        """Return new memory for the images, labels and columns of `n_rows` rows.
+
+        Views are the second axis. `split` makes them the first one of each batch.
+        """
         empty, (image_dtype, label_dtype) = self._machine.empty, self._dtypes
-        images = empty((n_rows, *self._image_shape), image_dtype)
-        labels = empty((n_rows, *self._label_shape), label_dtype)
+        images = empty((n_rows, *self._view_axes, *self._image_shape), image_dtype)
+        labels = empty(
+            (n_rows, *self._label_view_axes, *self._label_shape), label_dtype
+        )
         return images, labels, *(empty((n_rows,), name) for name in self._column_dtypes)
+
+    def split(self, arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
+        """Return an iterator over batches, `rows` rows each, that share the memory."""
+        batches = self._machine.split(arrays, rows)
+        if self._view_axes:
+            batches = map(self._with_views, batches)
+        return self._machine.laid_out(batches)
+
+    def _with_views(self, batch: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a batch whose images have the views first. Its memory has them so."""
+        images, labels, *columns = batch
+        n = len(images)
+        images = images.reshape((*self._view_axes, n, *self._image_shape))
+        labels = labels.reshape((*self._label_view_axes, n, *self._label_shape))
+        return images, labels, *columns
 
     def begin(self, seeds: tuple[int, int], epoch: int, position: int) -> None:
         """Let the next rows be those from a position of an epoch on.
@@ -117,7 +154,7 @@ class Filler:
         `seeds` are those of the order and of the transforms.
         """
         order = self._machine.address(self._sampling[-1])
-        place = self._addresses[1], order, *seeds, epoch, position
+        place = self._addresses[0], order, *seeds, epoch, position
         self._machine.launch("start", self.follow(), 1, 1, 0, *place, *self._batching)
 
     def fill(self, arrays: tuple[Any, ...], *, advance: bool) -> None:
@@ -128,17 +165,18 @@ class Filler:
         """
         images, labels, *columns = arrays
         launch, stream, n = self._machine.launch, self.follow(), len(labels)
-        program, place, rows, source = self._addresses
-        nbytes = images.nbytes // n, labels.nbytes // n
+        place, rows, source = self._addresses
         outs = self._machine.address(images), self._machine.address(labels)
         for done in range(0, n, self._most_planned):
             n_rows = min(n - done, self._most_planned)
             n_plans = -(-n_rows // _PLAN_THREADS)
-            plan = program, place, n_rows, rows
-            launch("plan", stream, n_plans, _PLAN_THREADS, 0, *plan)
-            make = program, source, rows, *(a + done * k for a, k in zip(outs, nbytes))
-            kernel, n_threads, shared_nbytes = self._making
-            launch(kernel, stream, n_rows, n_threads, shared_nbytes, *make)
+            for program, making in zip(self._program_addresses, self._making):
+                plan = program, place, n_rows, done, n, rows
+                launch("plan", stream, n_plans, _PLAN_THREADS, 0, *plan)
+                kernel, n_threads, shared_nbytes = making
+                make = program, source, rows, *outs
+                n_blocks = n_rows * (self._n_channels if kernel == "cut" else 1)
+                launch(kernel, stream, n_blocks, n_threads, shared_nbytes, *make)
             for array, column in zip(columns, self._columns):
                 out = self._machine.address(array) + done * column[1]
                 gather = program, rows, n_rows, *column, out
@@ -166,9 +204,9 @@ class ChunkPipeline:
         self.machine, self._pid = machine, os.getpid()
         rows = loader._epochs.max_rows
         height, width = loader.image_sides
-        n_values = height * width
+        n_values = height * width * loader.channels * len(loader._compiled_views)
         if loader.label_dtype == "onehot":
-            n_values += len(loader.dataset.classes)
+            n_values += len(loader.dataset.classes) * math.prod(loader._view_axes[1])
         n_values += 2 * (loader.with_index + len(loader.columns))  # of 8 bytes
         most = min(CHUNK_ROWS, _MAX_NBYTES // (4 * n_values)) // rows
         self.chunk_batches = max(1, min(most, len(loader)))
@@ -304,7 +342,7 @@ class ChunkBatches:
             chunk = pipeline.filler.empty(n_rows)
             pipeline.filler.begin(self._seeds, epoch, position)
             pipeline.filler.fill(chunk, advance=False)
-            batches = list(pipeline.machine.split(chunk, owner.batch_size))
+            batches = list(pipeline.filler.split(chunk, owner.batch_size))
         self._chunk, self._batches, self._n_made = chunk, batches, n_taken + n
 
     def __reduce__(self) -> Any:

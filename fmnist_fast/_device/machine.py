@@ -73,6 +73,10 @@ class Machine:
         begins = range(0, len(arrays[1]), rows)
         return (tuple(array[i : i + rows] for array in arrays) for i in begins)
 
+    def laid_out(self, batches: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """Return batches with their images in the framework's order of dimensions."""
+        return batches
+
     def launch(self, name: str, stream: Any, *numbers: int) -> None:
         """Launch kernel ``fm_kernels_<name>``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,14 +16,13 @@ from .._checks import (
     checked_integer,
     checked_name,
     checked_seed,
-    one_line,
 )
 from .._core import (
     LABEL_DTYPES,
+    MAX_CHANNELS,
     MAX_COLUMNS,
     MAX_SHUFFLE_BLOCK,
     SLOT_ALIGNMENT,
-    default_floats,
 )
 from ..dataset import Dataset
 from .ranks import MAX_WORLD, shard_from_environment
@@ -42,10 +41,6 @@ else:
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")
 DropLast = bool | Literal["wrap"]
-NormalizeLike = str | Sequence[Any] | np.ndarray | Dataset | None
-Normalize = str | tuple[float, float] | None  # what is in use
-# With the mean, the std, the scale, the bias, and the title of whose they are.
-Normalization = tuple[Normalize, float, float, float, float, str]
 # Batches, without and with the indices.
 Pair = tuple[np.ndarray, np.ndarray]
 Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -55,9 +50,7 @@ NAMES = (
     *("batch_size", "shuffle", "shuffle_block", "seed", "dtype", "normalize", "layout"),
     *("label_dtype", "augment", "drop_last", "shard", "threads", "prefetch"),
     *("weights", "order", "repeats", "steps", "augment_seed", "with_index", "columns"),
-)
-_NORMALIZE = (
-    "'auto', 'dataset', 'unit', None, a Dataset, or a pair of numbers (mean, std)"
+    *("channels", "views"),
 )
 _USUAL: dict[str, Any] = {
     "shuffle_block": None,
@@ -66,7 +59,7 @@ _USUAL: dict[str, Any] = {
 }
 _USUAL |= {"drop_last": False, "shard": (0, 1), "prefetch": 4, "weights": None}
 _USUAL |= {"order": None, "repeats": 1, "steps": None, "augment_seed": None}
-_USUAL |= {"with_index": False, "columns": ()}
+_USUAL |= {"with_index": False, "columns": (), "channels": 1, "views": None}
 
 
 def checked_dataset(dataset: Any) -> Dataset:
@@ -99,22 +92,41 @@ def shown(values: dict[str, Any], normalized_as: str) -> str:
 
     `normalized_as` says whose statistics `normalize` is, if it is a dataset's.
     """
-    usual = _USUAL | {"threads": checked_threads(None, values["augment"])}
+    threads = checked_threads(None, values["augment"], values["views"])
+    usual = _USUAL | {"threads": threads}
     parts = []
     for name, value in values.items():
         text = repr(value)
         if isinstance(value, tuple) and name == "normalize":
-            text = repr(tuple(float(f"{number:.4g}") for number in value))
+            text = repr(tuple(map(_rounded, value)))
             text += f" of {normalized_as}" * bool(normalized_as)
         if name not in usual or value != usual[name]:
             parts.append(f"{name}={text}")
     return ", ".join(parts)
 
 
-def checked_threads(value: Any, augment: Any) -> int:
-    """Check `threads`, and return it or the default for a loader with `augment`."""
+def _rounded(numbers: Any) -> Any:
+    """Return a number, or a tuple of numbers, with four digits."""
+    if isinstance(numbers, tuple):
+        return tuple(map(_rounded, numbers))
+    return float(f"{numbers:.4g}")
+
+
+def fixed(value: Any) -> Any:
+    """Return the checked `augment` or `views`, which nobody can change any more.
+
+    Lists are returned as tuples, and integers of any type as those of Python.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(map(fixed, value))
+    return operator.index(value) if hasattr(value, "__index__") else value
+
+
+def checked_threads(value: Any, augment: Any, views: Any) -> int:
+    """Check `threads`, and return it or the default of a loader with these options."""
     if value is None:
-        value = config.default_threads(transforms=augment is not None)
+        has_transforms = augment is not None or views is not None
+        value = config.default_threads(transforms=has_transforms)
     return checked_integer("threads", value, 1, 256)
 
 
@@ -125,116 +137,6 @@ def checked_drop_last(value: Any) -> DropLast:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"drop_last must be True, False or 'wrap', got {value!r}")
     return bool(value)
-
-
-@default_floats
-def checked_normalize(normalize: Any, dtype: str, dataset: Dataset) -> Normalization:
-    """Check `normalize`, and return it with the numbers that it stands for.
-
-    Only "dataset", which "auto" is for floats, and a Dataset may read all pixels.
-    """
-    normalize, mean, std, of = _statistics(normalize, dtype, dataset)
-    return normalize, mean, std, *_scale_and_bias(normalize, mean, std), of
-
-
-def _statistics(
-    normalize: Any, dtype: str, dataset: Dataset
-) -> tuple[Normalize, float, float, str]:
-    """Return the normalization in use, its mean and std, and whose they are."""
-    if isinstance(normalize, str) and normalize == "auto":
-        normalize = None if dtype == "uint8" else "dataset"
-    if normalize is None:
-        return None, 0.0, 1 / 255, ""
-    if dtype == "uint8":
-        raise ValueError(
-            f"dtype='uint8' requires normalize=None or 'auto', got {normalize!r}"
-        )
-    if isinstance(normalize, str) and normalize == "unit":
-        return normalize, 0.0, 1.0, ""
-    if isinstance(normalize, str) and normalize == "dataset":
-        normalize = dataset
-    if isinstance(normalize, Dataset):
-        mean, std, of = normalize._whole.statistics
-        if std == 0:
-            raise ValueError(
-                "normalize='dataset' requires a standard deviation above 0, got 0, "
-                f"because all pixels of this dataset are equal: {of}.\n"
-                "Pass another normalize, such as 'unit'."
-            )
-        return (mean, std), mean, std, of
-    if isinstance(normalize, str):
-        raise ValueError(f"normalize must be {_NORMALIZE}, got {normalize!r}")
-    mean, std = _checked_pair(normalize)
-    return (mean, std), mean, std, ""
-
-
-def _checked_pair(pair: Any) -> tuple[float, float]:
-    """Check a mean and a standard deviation, and return them as floats.
-
-    Each may also be a sequence of one number, as in torchvision's `Normalize`.
-    """
-    is_several = isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) > 0
-    items = list(pair) if is_several else []
-    mean, std = map(_number_of, items) if len(items) == 2 else (None, None)
-    if mean is None or std is None:
-        sizes = [len(x) if isinstance(x, (tuple, list)) else np.size(x) for x in items]
-        one = ".\nPass one of each, such as normalize=(0.286, 0.353)."
-        if len(items) == 2 and sizes[0] == sizes[1] > 1:
-            raise ValueError(
-                "normalize must have one mean and one standard deviation, because "
-                f"images are grayscale, got {sizes[0]} of each{one}"
-            )
-        hint = ".\nPass its .normalize." if hasattr(pair, "normalize") else ""
-        hint = one if len(items) == 3 else hint  # a mean for each color
-        got = one_line(repr(pair), 60)
-        raise TypeError(f"normalize must be {_NORMALIZE}, got {got}{hint}")
-    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
-        raise ValueError(
-            "normalize=(mean, std) must be finite numbers with std > 0, got "
-            f"({mean}, {std})"
-        )
-    # Other pairs may be meant to scale, such as those with a negative mean.
-    if mean > 1 or (mean >= 0 and 1 < std <= 256):
-        digits = max(4, *(len(f"{number}".replace(".", "")) for number in (mean, std)))
-        right = [x / 255 if x > 1 else x for x in (mean, std)]
-        which = "they are those" if min(mean, std) > 1 else f"{max(mean, std)} is that"
-        hint = f".\nIf {which} of pixels in 0..255, pass normalize=("
-        hint += f"{', '.join(f'{number:.{digits}g}' for number in right)})."
-        is_likely = all(x <= 1 or 2.5 < x <= 256 for x in (mean, std))
-        raise ValueError(
-            "normalize=(mean, std) must be those of pixels in 0..1, so at most 1, got "
-            f"({mean}, {std}){hint * is_likely}"
-        )
-    return mean, std
-
-
-def _number_of(item: Any) -> float | None:
-    """Return a number, also of a sequence of one number, or None for anything else."""
-    if type(item) is float:
-        return item
-    if isinstance(item, (tuple, list)):
-        item = item[0] if len(item) == 1 else None
-    array = np.asarray(None if isinstance(item, (tuple, list)) else item)
-    return (
-        float(array.item()) if array.size == 1 and array.dtype.kind in "iuf" else None
-    )
-
-
-def _scale_and_bias(
-    normalize: Normalize, mean: float, std: float
-) -> tuple[float, float]:
-    """Return the scale and the bias for pixels in 0..255."""
-    if normalize is None:
-        return 1.0, 0.0
-    if normalize == "unit":
-        return 1 / 255, 0.0
-    scale, bias = 1 / (255 * std), -mean / std
-    if max(255 * scale, abs(bias)) > float(np.finfo(np.float32).max):
-        raise ValueError(
-            "normalize=(mean, std) must give pixels in the range of float32, got "
-            f"({mean}, {std}).\nPass a smaller mean or a larger std."
-        )
-    return scale, bias
 
 
 def checked_block(block: Any) -> int | None:
@@ -306,9 +208,23 @@ def _checked_column(name: str, values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values)
 
 
-def checked_layout(layout: Any) -> str:
+def checked_channels(channels: Any) -> int:
+    """Check `channels`, the number of times that each gray pixel is written."""
+    channels = checked_integer("channels", channels, 1)
+    if channels not in (1, MAX_CHANNELS):
+        raise ValueError(f"channels must be 1 or {MAX_CHANNELS}, got {channels}")
+    return channels
+
+
+def checked_layout(layout: Any, channels: int) -> str:
     """Check `layout`, the shape of the images."""
-    return checked_name("layout", layout, LAYOUTS)
+    layout = checked_name("layout", layout, LAYOUTS)
+    if layout == "NHW" and channels > 1:
+        raise ValueError(
+            f"layout='NHW' requires channels=1, got {channels}.\n"
+            "Pass layout='NCHW' or 'NHWC'."
+        )
+    return layout
 
 
 def checked_labels(label_dtype: Any, n_classes: int) -> str:
@@ -394,14 +310,16 @@ def _checked_slot(i: int, slot: Any) -> np.ndarray:
     return slot.reshape(-1).view(np.uint8)
 
 
-def image_shape(sides: tuple[int, ...], layout: str) -> tuple[int, ...]:
+def image_shape(
+    sides: tuple[int, ...], layout: str, channels: int = 1
+) -> tuple[int, ...]:
     """Return the shape of one image of a batch, for its height and width."""
     height, width = sides
     return {
-        "NCHW": (1, height, width),
-        "NHWC": (height, width, 1),
+        "NCHW": (channels, height, width),
+        "NHWC": (height, width, channels),
         "NHW": (height, width),
-        "flat": (height * width,),
+        "flat": (channels * height * width,),
     }[layout]
 
 

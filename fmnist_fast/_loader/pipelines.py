@@ -147,16 +147,29 @@ if hasattr(os, "register_at_fork"):
 
 
 @default_floats  # the core rounds the scale and the bias
-def new_program(loader: Any) -> Program:
-    """Return the program that makes the batches of a Loader from its dataset."""
-    return Program(
-        loader._compiled,
-        *loader.dataset.images.shape[1:],
-        dtype=loader.dtype,
-        scale=loader.scale,
-        bias=loader.bias,
-        label_dtype=loader.label_dtype,
-        n_classes=len(loader.dataset.classes),
+def new_programs(loader: Any) -> tuple[Program, ...]:
+    """Return the programs that make the views of a Loader's batches."""
+    views, channels = loader._compiled_views, loader.channels
+    scale, bias = (
+        value if isinstance(value, tuple) else (value,) * channels
+        for value in (loader.scale, loader.bias)
+    )
+    return tuple(
+        Program(
+            compiled,
+            *loader.dataset.images.shape[1:],
+            dtype=loader.dtype,
+            scale=scale,
+            bias=bias,
+            interleaved=channels > 1 and loader.layout == "NHWC",
+            label_dtype=loader.label_dtype,
+            n_classes=len(loader.dataset.classes),
+            view=view,
+            n_views=len(views),
+            draws_view=compiled.draws_view if compiled else view,
+            n_label_views=len(views) if loader._mixes else 1,
+        )
+        for view, compiled in enumerate(views)
     )
 
 
@@ -168,8 +181,9 @@ def new_pipeline(loader: Any, slots: Sequence[np.ndarray]) -> Pipeline:
         rows_of(images),
         labels,
         columns_of(loader),
-        program=new_program(loader),
-        image_shape=image_shape(loader.image_sides, loader.layout),
+        programs=new_programs(loader),
+        image_shape=image_shape(loader.image_sides, loader.layout, loader.channels),
+        view_axes=loader._view_axes,
         array_dtype=array_dtype(loader.dtype),
         rows=loader._epochs.max_rows,
         threads=loader.threads,

@@ -20,6 +20,7 @@ MAX_SIDE = 65536
 LARGE, SMALL = 1e6, 1e-6
 # Names of Pillow's codes of interpolations, which torchvision takes too.
 _PILLOW = "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"
+_WARPS = "nearest", "bilinear"  # interpolations of warps; resizing has all
 
 
 def number(low: float, high: float) -> Check:
@@ -50,17 +51,22 @@ def one_of(known: Collection[str]) -> Check:
     return check
 
 
-def interpolation(name: str, value: Any) -> str:
-    """Return an interpolation that is given by its name, an enum or Pillow's code."""
-    text = value.value if isinstance(value, enum.Enum) else value
-    if type(text) is int and text in range(len(_PILLOW)):
-        text = _PILLOW[text]
-    if text == "nearest-exact":
-        raise ValueError(
-            f"{name} must be one of {', '.join(INTERPOLATIONS)}, got {text!r}.\n"
-            "Pass 'nearest'. Resize then takes other pixels, except at whole multiples."
-        )
-    return checked_name(name, text, INTERPOLATIONS)
+def interpolation_of(known: Collection[str]) -> Check:
+    """Return a check for an interpolation: its name, an enum or Pillow's code."""
+
+    def check(name: str, value: Any) -> str:
+        text = value.value if isinstance(value, enum.Enum) else value
+        if type(text) is int and text in range(len(_PILLOW)):
+            text = _PILLOW[text]
+        if text == "nearest-exact":
+            raise ValueError(
+                f"{name} must be one of {', '.join(known)}, got {text!r}.\n"
+                "Pass 'nearest'. Resize then takes other pixels, except at whole "
+                "multiples."
+            )
+        return checked_name(name, text, known)
+
+    return check
 
 
 def is_sequence(value: Any) -> bool:
@@ -155,6 +161,7 @@ def gray_level(name: str, value: Any) -> int:
 
 real = number(-LARGE, LARGE)
 interval = ordered(sequence_of(number(SMALL, LARGE), 2))  # (low, high), above 0
+resampling = interpolation_of(INTERPOLATIONS)
 side = integer(1, MAX_SIDE)
 borders = repeat(integer(0, MAX_SIDE), (1, 2, 4))  # left, top, right, bottom
 
@@ -164,7 +171,7 @@ SHARED: dict[str, Check] = {
     "center": optional(sequence_of(real, 2)),
     "degrees": around(0.0, -LARGE, LARGE, 2),
     "fill": gray_level,
-    "interpolation": interpolation,
+    "interpolation": interpolation_of(_WARPS),
     "num_magnitude_bins": integer(2, 65536),
     "p": number(0, 1),
     "padding_mode": one_of(PADDING_MODES),

@@ -41,6 +41,8 @@ class Compiled:
     source : tuple
         Transforms and functions that this was compiled from. It keeps C functions
         alive.
+    draws_view : int
+        View whose random numbers it draws.
     """
 
     transforms: tuple[FlatTransform, ...]
@@ -49,11 +51,17 @@ class Compiled:
     height: int
     width: int
     source: tuple[Any, ...] = field(default=(), repr=False)
+    draws_view: int = 0
 
 
 @default_floats
 def compile_transforms(
-    augment: Augment, height: int, width: int, n_classes: int
+    augment: Augment,
+    height: int,
+    width: int,
+    n_classes: int,
+    *,
+    then: Sequence[Transform] = (),
 ) -> Compiled:
     """Check `augment` against images of one size, and flatten it for the core.
 
@@ -67,6 +75,8 @@ def compile_transforms(
         Size of the dataset's images in pixels.
     n_classes : int
         Number of classes of the dataset.
+    then : sequence of Transform
+        Transforms of single images that follow those of `augment`.
 
     Returns
     -------
@@ -100,6 +110,7 @@ def compile_transforms(
             f"augment must have at most one mix, got {' and '.join(map(_name, mixes))}."
             "\nPass RandomChoice([...]) to draw one of several mixes."
         )
+    images += then
     transforms, height, width = compile_all(images, height, width, len(mixes))
     mix = _compile_mix(mixes[0], n_classes) if mixes else None
     return Compiled(

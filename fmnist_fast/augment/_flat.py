@@ -1,7 +1,7 @@
 """The flat list of core transforms, the form in which the core takes an augmentation.
 
 A core transform is its kind, its probability and the fields of its C struct
-(src/augment/*.h). Groups and choices come before the transforms inside them.
+(src/augment/*.h). Groups, choices and orders come before the transforms inside them.
 """
 
 from __future__ import annotations
@@ -78,3 +78,9 @@ def choice(
     for (_, transforms), until in zip(alternatives, untils):
         inner += group(transforms, until=until)
     return [("choice", 1.0, {"n_inner": len(inner)}), *inner]
+
+
+def order(groups: Sequence[list[FlatTransform]]) -> list[FlatTransform]:
+    """Return lists of core transforms that all run, in random order."""
+    inner = [transform for transforms in groups for transform in group(transforms)]
+    return [("order", 1.0, {"n_inner": len(inner)}), *inner]

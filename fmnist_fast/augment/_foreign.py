@@ -91,12 +91,16 @@ def hint_for(word: str, item: Any = None) -> str:
         word = folded.get(word.casefold().replace("_", ""), word)
     if word == "Compose":
         text = ".\nPass the list of its transforms, written with those of fmnist_fast."
+    elif word in ("FiveCrop", "TenCrop"):
+        text = f".\nPass views=ff.{word}(size) to Loader."
     elif word in MODULES:
         arguments = "(...)" if item is None else " with the same arguments"
         text = f".\nPass ff.{word}{arguments}."
-    elif word == "Normalize" and np.size(getattr(item, "mean", ())) == 1:
-        numbers = (f"{np.ravel(x)[0]:.6g}" for x in (item.mean, item.std))
-        return f".\nPass normalize=({', '.join(numbers)}) to Loader."
+    elif word == "Normalize" and np.size(getattr(item, "mean", ())) in (1, 3):
+        lists = [[f"{x:.6g}" for x in np.ravel(n)] for n in (item.mean, item.std)]
+        texts = [f"({', '.join(x)})" if len(x) > 1 else x[0] for x in lists]
+        channels = ", channels=3" * (len(lists[0]) == 3)
+        return f".\nPass normalize=({', '.join(texts)}){channels} to Loader."
     else:
         known = [*MODULES] if item is None else []
         text = in_place_of("fmnist_fast", word, known)

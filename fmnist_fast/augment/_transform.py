@@ -157,6 +157,6 @@ def compile_all(
                 f"augment must have at most {most:,} core transforms{mixes}, "
                 f"got {len(out):,} or more.\n"
                 "Most transforms are one core transform. Each operation of RandAugment "
-                "and each TrivialAugmentWide are 32."
+                "and each TrivialAugmentWide are 32, and each AutoAugment is up to 76."
             )
     return out, height, width

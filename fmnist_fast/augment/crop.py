@@ -9,7 +9,7 @@ from typing import cast
 from .._checks import checked_flag
 from .._core import PADDING_MODES
 from ._arguments import MAX_SIDE, borders, one_of, optional
-from ._flat import Fields
+from ._flat import Fields, Flat
 from ._transform import Transform, pair
 
 
@@ -154,6 +154,116 @@ class CenterCrop(_CropBase):
             for new, old in ((new_height, height), (new_width, width))
         )
         return left, top, new_width - width - left, new_height - height - top
+
+
+@dataclass(frozen=True)
+class _PlacedCrop(_CropBase):
+    """Crop of a FiveCrop, at the top or the bottom, and at the left or the right."""
+
+    size: int | Sequence[int]
+    crops: FiveCrop
+    at_bottom: bool
+    at_right: bool
+
+    def _borders(self, height: int, width: int) -> tuple[int, ...]:
+        new_height, new_width = pair(self.size)
+        y, x = new_height - height, new_width - width
+        if x > 0 or y > 0:
+            raise self.crops._error(
+                f"size must be at most the image's {height}x{width}, got "
+                f"{new_height}x{new_width}.\nPass a smaller size, or a Pad in augment."
+            )
+        return (
+            x * self.at_right,
+            y * self.at_bottom,
+            x * (not self.at_right),
+            y * (not self.at_bottom),
+        )
+
+
+@dataclass(frozen=True)
+class FiveCrop(Transform):
+    """Make five views of each image: crops of its corners and of its center.
+
+    It is a value of ``Loader(views=...)``, not of `augment`. The views are top left,
+    top right, bottom left, bottom right and center.
+
+    Parameters
+    ----------
+    size : int or (height, width)
+        Size of the crops in pixels, 1..65536. One number makes a square.
+
+    Raises
+    ------
+    TypeError
+        `size` has a wrong type.
+    ValueError
+        `size` is outside its range. `Loader` raises it if `size` is larger than the
+        image after `augment`, and for FiveCrop in `augment`.
+
+    Notes
+    -----
+    The transforms of `augment` come before the crops, with the same random numbers in
+    all views, as in torchvision. The crops are equal to torchvision's.
+
+    Examples
+    --------
+    >>> FiveCrop(24).size
+    (24, 24)
+    """
+
+    size: int | Sequence[int]
+
+    def _crops(self) -> list[Transform]:
+        corners = [(False, False), (False, True), (True, False), (True, True)]
+        size = self.size
+        crops: list[Transform] = [_PlacedCrop(size, self, *at) for at in corners]
+        return [*crops, CenterCrop(size)]
+
+    def _transforms_of_views(self) -> list[tuple[Transform, ...]]:
+        """Return the transforms of each view, as many in all views."""
+        return [(crop,) for crop in self._crops()]
+
+    def _compile(self, height: int, width: int) -> Flat:
+        name = type(self).__name__
+        raise ValueError(
+            f"{name} must be the value of views, not of augment.\n"
+            f"Pass views=ff.{self!r} to Loader."
+        )
+
+
+@dataclass(frozen=True)
+class TenCrop(FiveCrop):
+    """Make ten views of each image: those of `FiveCrop`, and those of its mirror image.
+
+    It is a value of ``Loader(views=...)``, not of `augment`.
+
+    Parameters
+    ----------
+    size : int or (height, width)
+        Size of the crops in pixels, 1..65536. One number makes a square.
+    vertical_flip : bool, default False
+        Whether the mirror image is upside down, instead of flipped left to right.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        As for `FiveCrop`.
+
+    Notes
+    -----
+    The transforms of `augment` come before the crops, with the same random numbers in
+    all views, as in torchvision. The crops are equal to torchvision's.
+    """
+
+    vertical_flip: bool = False
+    _checks = {"vertical_flip": checked_flag}
+
+    def _transforms_of_views(self) -> list[tuple[Transform, ...]]:
+        flip = RandomVerticalFlip if self.vertical_flip else RandomHorizontalFlip
+        return [(flip(p), crop) for p in (0.0, 1.0) for crop in self._crops()]
 
 
 @dataclass(frozen=True)

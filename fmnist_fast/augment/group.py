@@ -1,4 +1,4 @@
-"""Transforms made of transforms: lists, groups and choices (src/program.h)."""
+"""Transforms made of transforms: lists, groups, choices, orders (src/program.h)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._core import MAX_ORDERED
 from ._arguments import SMALL, number, optional, sequence_of
-from ._flat import Flat, Mix, choice, group
+from ._flat import Flat, Mix, choice, group, order
 from ._transform import (
     Transform,
     check_functions,
@@ -32,7 +33,8 @@ class _Container(Transform):
         """Check the transforms inside, and set `_depth` and `_is_mix`.
 
         Compose may hold everything that a list may. The other containers hold either
-        transforms of single images or mixes, and no Python functions.
+        transforms of single images or mixes, and no Python functions. `_has_order` says
+        whether a RandomOrder is among them, at any depth.
         """
         depth = 1 + max(getattr(item, "_depth", 0) for item in self.transforms)
         if depth > _MAX_DEPTH:
@@ -40,6 +42,8 @@ class _Container(Transform):
                 f"transforms must be nested at most {_MAX_DEPTH} deep, got {depth}"
             )
         object.__setattr__(self, "_depth", depth)
+        if any(getattr(item, "_has_order", False) for item in self.transforms):
+            object.__setattr__(self, "_has_order", True)
         if self._is_list:
             check_functions(f"{type(self).__name__}: transforms", self.transforms)
             return
@@ -208,3 +212,74 @@ class RandomChoice(_Container):
             chance += p * share
             parts += [(kind, alpha, p * share * part) for kind, alpha, part in kinds]
         return chance / sum(self._shares), parts
+
+
+@dataclass(frozen=True)
+class RandomOrder(_Container):
+    """Apply several transforms in a random order.
+
+    All of them are applied to each image. Each order is equally likely.
+
+    Parameters
+    ----------
+    transforms : sequence of Transform
+        At most 32 transforms of single images, which must keep the size of the image. A
+        `Compose` counts as one transform, and keeps its own order.
+
+    Raises
+    ------
+    TypeError
+        `transforms` is not a sequence of transforms.
+    ValueError
+        `transforms` is empty, has more than 32 elements, or is nested more than 32
+        deep. It contains a mix, a Python function or another `RandomOrder`, at any
+        depth. `Loader` raises it if the transforms do not keep the size.
+
+    Notes
+    -----
+    Torchvision also takes transforms that change the size. Rotations and affine maps
+    that are next to each other in the order of an image are combined and resampled
+    once.
+
+    Examples
+    --------
+    >>> import fmnist_fast as ff
+    >>> len(ff.RandomOrder([ff.RandomRotation(9), ff.RandomInvert()]).transforms)
+    2
+    """
+
+    _has_order = True
+
+    def _check_inner(self) -> None:
+        n = len(self.transforms)
+        if n > MAX_ORDERED:
+            raise self._error(
+                f"transforms must have at most {MAX_ORDERED} elements, got {n}.\n"
+                "Pass Compose([...]) for transforms that keep their order."
+            )
+        if any(getattr(item, "_has_order", False) for item in self.transforms):
+            raise self._error(
+                "transforms must not contain another RandomOrder, at any depth.\n"
+                "Pass the transforms of both in one list, or one RandomOrder after the "
+                "other."
+            )
+        super()._check_inner()
+        if self._is_mix:
+            name = type(self.transforms[0]).__name__
+            raise self._error(
+                f"transforms must be transforms of single images, got {name}.\n"
+                "Pass RandomChoice([...]) to draw one of several mixes."
+            )
+
+    def _compile(self, height: int, width: int) -> Flat:
+        groups = []
+        for item in self.transforms:
+            inner, *size = compile_all([item], height, width)
+            if size != [height, width]:
+                raise self._error(
+                    f"transforms must keep the size {height}x{width}, got "
+                    f"{size[0]}x{size[1]} from {type(item).__name__}.\n"
+                    "In another order, the others would get images of another size."
+                )
+            groups.append(inner)
+        return order(groups), height, width

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ._arguments import integer
+from ._arguments import integer, one_of
 from ._flat import Fields, FlatTransform, affine, choice, constant, drawn, tone
+from ._policies import POLICIES, pairs_of
 from ._transform import Warp
 
 
@@ -155,3 +157,90 @@ class RandAugment(_Policy):
 
     def _to_core(self, height: int, width: int) -> list[FlatTransform]:
         return super()._to_core(height, width) * self.num_ops
+
+
+@dataclass(frozen=True)
+class AutoAugment(Warp):
+    """Apply one of 25 pairs of operations, from a published policy.
+
+    The method and the policies are those of Cubuk et al., "AutoAugment: Learning
+    augmentation strategies from data", CVPR 2019, arXiv:1805.09501. A search found the
+    pairs, and the probability and the strength of each operation.
+
+    Parameters
+    ----------
+    policy : {"imagenet", "cifar10", "svhn"}, default "imagenet"
+        Dataset that the policy was found for. Torchvision's ``AutoAugmentPolicy`` works
+        too.
+    interpolation : {"nearest", "bilinear"}, default "nearest"
+        Interpolation of the operations that move pixels.
+    fill : int in 0..255 or None, default None
+        Gray level outside the image. None means 0.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it for images with a side
+        above 16384 pixels.
+
+    Notes
+    -----
+    All pairs are equally likely. The first operation of the pair comes first, and each
+    runs with its own probability. Shears, translations, rotations and changes of
+    brightness, contrast and sharpness go either way, with equal probability.
+
+    Torchvision's operation Color does nothing to grayscale images. It keeps its place
+    in the pairs, so that the probabilities are the published ones.
+    """
+
+    policy: str = "imagenet"
+    interpolation: str = "nearest"
+    fill: int | None = None
+    _checks = {"policy": one_of(POLICIES)}
+
+    def _to_core(self, height: int, width: int) -> list[FlatTransform]:
+        space = self._space(height, width)
+        alternatives = []
+        for pair in pairs_of(self.policy):
+            transforms = []
+            for name, p, strength in pair:
+                if name != "Color":
+                    kind, _, fields = space[name](strength)
+                    transforms.append((kind, p, fields))
+            alternatives.append((1.0, transforms))
+        return choice(alternatives)
+
+    def _space(
+        self, height: int, width: int
+    ) -> dict[str, Callable[[float], FlatTransform]]:
+        """Return the core transform of each operation, by its strength in 0..1."""
+
+        def warp(**fields: Any) -> FlatTransform:
+            return affine(self.interpolation, self.fill, **fields)
+
+        def either(value: float) -> Fields:
+            return drawn(value, value, random_sign=1)
+
+        def factor(strength: float) -> Fields:  # one of two
+            return drawn(1.0 - 0.9 * strength, 1.0 + 0.9 * strength, n_levels=2)
+
+        move_x, move_y = 150.0 / 331.0 * width, 150.0 / 331.0 * height
+        corner = {"center_x": -width * 0.5, "center_y": -height * 0.5}
+        shears = {"shear_tangent": 1, **corner}
+        return {
+            "ShearX": lambda s: warp(shear_x=either(0.3 * s), **shears),
+            "ShearY": lambda s: warp(shear_y=either(0.3 * s), **shears),
+            "TranslateX": lambda s: warp(translate_x=either(move_x * s), truncate=1),
+            "TranslateY": lambda s: warp(translate_y=either(move_y * s), truncate=1),
+            "Rotate": lambda s: warp(angle=either(30.0 * s), counter_clockwise=1),
+            "Brightness": lambda s: tone("brightness", factor(s)),
+            "Contrast": lambda s: tone("contrast", factor(s)),
+            "Sharpness": lambda s: ("sharpness", 1.0, {"factor": factor(s)}),
+            "Posterize": lambda s: tone("posterize", constant(8.0 - 4.0 * s)),
+            "Solarize": lambda s: tone("solarize", constant(255.0 - 255.0 * s)),
+            "AutoContrast": lambda _: tone("autocontrast", constant(0.0)),
+            "Equalize": lambda _: tone("equalize", constant(0.0)),
+            "Invert": lambda _: tone("invert", constant(0.0)),
+        }

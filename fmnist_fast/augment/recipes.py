@@ -30,7 +30,7 @@ def _standard_erasing(height: int, width: int) -> tuple[Transform, ...]:
 def _strong(height: int, width: int) -> tuple[Transform, ...]:
     # Müller and Hutter, arXiv:2103.10158, in the order of their code for CIFAR-10: one
     # random operation, crop, flip, then Cutout with half the image's side (16 of 32).
-    # Their ranges make 6 % of Fashion-MNIST nearly black. A translation by 32 pixels
+    # Their ranges make 5 % of Fashion-MNIST nearly black. A translation by 32 pixels
     # moves the garment out of 28x28, factors near 0 darken it, and solarizing inverts
     # bright garments. The ranges below make 0.01 % nearly black.
     operation = RandomChoice(

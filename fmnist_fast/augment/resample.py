@@ -1,4 +1,4 @@
-"""Resize and RandomResizedCrop, which change the size (src/augment/resample.h)."""
+"""Resize, RandomResizedCrop and RandomZoomOut (src/augment/resample.h)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from .._core import INTERPOLATIONS
-from ._arguments import MAX_SIDE, interval, is_sequence, optional, repeat, side
+from ._arguments import (
+    MAX_SIDE,
+    interval,
+    is_sequence,
+    number,
+    optional,
+    ordered,
+    repeat,
+    resampling,
+    sequence_of,
+    side,
+)
 from ._flat import Fields, drawn, log_range
 from ._transform import Transform, pair
 
@@ -28,7 +39,7 @@ class _Resample(Transform):
             "height": new_height,
             "width": new_width,
             "interpolation": INTERPOLATIONS[self.interpolation],
-            "antialias": int(bool(self.antialias) and self.interpolation == "bilinear"),
+            "antialias": int(bool(self.antialias) and self.interpolation != "nearest"),
         }
 
 
@@ -41,7 +52,7 @@ class Resize(_Resample):
     size : int, (height, width) or None
         Size of the result in pixels, 1..65536. One number is the shorter side, and the
         longer side keeps the aspect ratio. None makes the longer side `max_size`.
-    interpolation : {"bilinear", "nearest"}, default "bilinear"
+    interpolation : {"bilinear", "nearest", "bicubic"}, default "bilinear"
         Interpolation between pixels.
     max_size : int in 1..65536 or None, default None
         Limit of the longer side in pixels, above `size`. It requires `size` to be one
@@ -61,16 +72,25 @@ class Resize(_Resample):
 
     Notes
     -----
-    "nearest" is equal to torchvision's. With "bilinear", pixels differ from
-    torchvision's by at most one gray level. Other interpolations, such as bicubic and
+    With "bilinear", pixels differ from torchvision's by at most one gray level. With
+    "nearest", they are equal, except in single rows and columns of few sizes, because
+    torchvision rounds the ratio of both sizes to float32. Other interpolations, such as
     "nearest-exact", are not available.
+
+    "bicubic" rounds and clips once. It is within one gray level of torchvision's result
+    for floats, rounded and clipped. For 8-bit images, torchvision rounds and clips
+    after each side. docs/augmentation.md has a table of the differences.
     """
 
     size: int | Sequence[int] | None
     interpolation: str = "bilinear"
     max_size: int | None = None
     antialias: bool | None = True
-    _checks = {"size": optional(_one_side_or_both), "max_size": optional(side)}
+    _checks = {
+        "size": optional(_one_side_or_both),
+        "interpolation": resampling,
+        "max_size": optional(side),
+    }
 
     def __post_init__(self) -> None:
         """Check the arguments, and `size` against `max_size`."""
@@ -115,7 +135,7 @@ class RandomResizedCrop(_Resample):
         drawn uniformly.
     ratio : (low, high), default (3/4, 4/3)
         Range of the crop's width / height, 1e-6..1e6. Its logarithm is drawn uniformly.
-    interpolation : {"bilinear", "nearest"}, default "bilinear"
+    interpolation : {"bilinear", "nearest", "bicubic"}, default "bilinear"
         Interpolation between pixels.
     antialias : bool or None, default True
         Whether a smaller image averages all pixels that each new pixel covers. It has
@@ -133,9 +153,14 @@ class RandomResizedCrop(_Resample):
     After ten draws that do not fit into the image, the crop is the largest rectangle
     in the center that `ratio` allows, as in torchvision.
 
-    "nearest" is equal to torchvision's. With "bilinear", pixels differ from
-    torchvision's by at most one gray level. Other interpolations, such as bicubic and
+    With "bilinear", pixels differ from torchvision's by at most one gray level. With
+    "nearest", they are equal, except in single rows and columns of few sizes, because
+    torchvision rounds the ratio of both sizes to float32. Other interpolations, such as
     "nearest-exact", are not available.
+
+    "bicubic" rounds and clips once. It is within one gray level of torchvision's result
+    for floats, rounded and clipped. For 8-bit images, torchvision rounds and clips
+    after each side. docs/augmentation.md has a table of the differences.
     """
 
     size: int | Sequence[int]
@@ -144,7 +169,7 @@ class RandomResizedCrop(_Resample):
     interpolation: str = "bilinear"
     antialias: bool | None = True
     _kind = "resized_crop"
-    _checks = {"scale": interval}
+    _checks = {"scale": interval, "interpolation": resampling}
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         return pair(self.size)
@@ -157,5 +182,77 @@ class RandomResizedCrop(_Resample):
             # An extreme ratio would round to a side of 0, which cannot be resized.
             "fallback_height": max(1, round(width / max(low, width / height))),
             "fallback_width": max(1, round(height * min(high, width / height))),
+            "resize": super()._fields(height, width),
+        }
+
+
+@dataclass(frozen=True)
+class RandomZoomOut(_Resample):
+    """Place the image on a larger canvas, and shrink the canvas to the image's size.
+
+    The method is that of Liu et al., "SSD: Single shot multibox detector", ECCV 2016,
+    section 3.6.
+
+    Parameters
+    ----------
+    fill : int in 0..255 or None, default 0
+        Gray level of the canvas around the image. None means 0.
+    side_range : (low, high), default (1.0, 4.0)
+        Range of the canvas's sides as multiples of the image's sides, 1..32. One factor
+        is drawn uniformly for both sides. The image's place on the canvas is uniform.
+    p : float in 0..1, default 0.5
+        Probability of the change.
+    interpolation : {"bilinear", "nearest"}, default "bilinear"
+        Interpolation between pixels.
+    antialias : bool or None, default True
+        Whether each new pixel averages all pixels that it covers. It has no effect with
+        "nearest". None means False.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it if a side of the largest
+        canvas is above 65536.
+
+    Notes
+    -----
+    Torchvision's RandomZoomOut returns the canvas, whose size is random. Images of a
+    batch have one size, so that the result here is that of torchvision's
+    ``[RandomZoomOut(...), Resize((height, width))]``. Torchvision has no
+    `interpolation` and no `antialias` in RandomZoomOut; they are those of its Resize.
+
+    With "bilinear", pixels differ from torchvision's for the same canvas by at most one
+    gray level. With "nearest", they are equal, except in single rows and columns of few
+    canvases, because torchvision rounds the ratio of both sizes to float32.
+
+    Examples
+    --------
+    >>> RandomZoomOut(side_range=(1, 2))
+    RandomZoomOut(fill=0, side_range=(1.0, 2.0), p=0.5, interpolation='bilinear', \
+antialias=True)
+    """
+
+    fill: int | None = 0
+    side_range: Sequence[float] = (1.0, 4.0)
+    p: float = 0.5
+    interpolation: str = "bilinear"
+    antialias: bool | None = True
+    _kind = "zoom_out"
+    _checks = {"side_range": ordered(sequence_of(number(1, 32), 2))}
+
+    def _fields(self, height: int, width: int) -> Fields:
+        low, high = pair(self.side_range)
+        canvas = int(height * high), int(width * high)
+        if max(canvas) > MAX_SIDE:
+            raise self._error(
+                f"the largest canvas must have sides of at most {MAX_SIDE}, got "
+                f"{canvas[0]}x{canvas[1]} from an image of {height}x{width}.\n"
+                "Pass a smaller side_range."
+            )
+        return {
+            "side": drawn(low, high),
+            "fill": self.fill,
             "resize": super()._fields(height, width),
         }

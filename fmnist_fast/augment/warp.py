@@ -1,4 +1,4 @@
-"""Rotations, affine maps and elastic warps (src/augment/warp.h, elastic.h)."""
+"""Rotations, affine, perspective and elastic warps (src/augment/*.h)."""
 
 from __future__ import annotations
 
@@ -72,11 +72,12 @@ class RandomRotation(_Affine):
     Rotations and affine maps that follow each other are composed and resampled once.
 
     Torchvision allows expand=True, which makes images of different sizes.
-    With "bilinear", pixels differ from torchvision's by at most two gray levels, and at
-    least 99.5 % by at most one. If `fill` is not 0, torchvision multiplies the pixels
-    at the border by their weight twice, which makes them darker. With "nearest", points
-    exactly between two pixels take the pixel that Pillow takes, as torchvision does for
-    Pillow images. For tensors it takes the even one.
+    With "bilinear", pixels differ from torchvision's by at most two gray levels, if its
+    `fill` is None. Otherwise, also with its default of 0, torchvision multiplies the
+    pixels at the border by their weight twice, which makes them darker. With "nearest",
+    points exactly between two pixels take the pixel that Pillow takes, as torchvision
+    does for Pillow images. For tensors it takes the even one. docs/augmentation.md has
+    a table of the differences.
 
     Examples
     --------
@@ -134,11 +135,12 @@ class RandomAffine(_Affine):
     -----
     Rotations and affine maps that follow each other are composed and resampled once.
 
-    With "bilinear", pixels differ from torchvision's by at most two gray levels, and at
-    least 99.5 % by at most one. If `fill` is not 0, torchvision multiplies the pixels
-    at the border by their weight twice, which makes them darker. With "nearest", points
-    exactly between two pixels take the pixel that Pillow takes, as torchvision does for
-    Pillow images. For tensors it takes the even one.
+    With "bilinear", pixels differ from torchvision's by at most two gray levels, if its
+    `fill` is None. Otherwise, also with its default of 0, torchvision multiplies the
+    pixels at the border by their weight twice, which makes them darker. With "nearest",
+    points exactly between two pixels take the pixel that Pillow takes, as torchvision
+    does for Pillow images. For tensors it takes the even one. docs/augmentation.md has
+    a table of the differences.
     """
 
     degrees: float | Sequence[float]
@@ -201,9 +203,9 @@ class ElasticTransform(Warp):
     that is cut at 4 sigma.
 
     With "bilinear", pixels differ from torchvision's for the same displacements by at
-    most two gray levels, and at least 99.5 % by at most one. If `fill` is not 0,
+    most two gray levels, if its `fill` is None. Otherwise, also with its default of 0,
     torchvision multiplies the pixels at the border by their weight twice, which makes
-    them darker.
+    them darker. docs/augmentation.md has a table of the differences.
     """
 
     alpha: float | Sequence[float] = 50.0
@@ -220,6 +222,63 @@ class ElasticTransform(Warp):
             "alpha_y": alpha_y,
             "sigma_x": sigma_x,
             "sigma_y": sigma_y,
+            "interpolation": INTERPOLATIONS[self.interpolation],
+            "fill": self.fill,
+        }
+
+
+@dataclass(frozen=True)
+class RandomPerspective(Warp):
+    """Apply a random perspective map with a given probability.
+
+    Each corner of the image moves inwards. The image is drawn into the quadrilateral
+    that the four corners make.
+
+    Parameters
+    ----------
+    distortion_scale : float in 0..1, default 0.5
+        Largest share of half the width, and of half the height, by which a corner
+        moves. Distances are whole pixels, drawn uniformly for each corner and axis.
+    p : float in 0..1, default 0.5
+        Probability of the map.
+    interpolation : {"bilinear", "nearest"}, default "bilinear"
+        Interpolation between pixels.
+    fill : int in 0..255 or None, default 0
+        Gray level outside the image. None means 0.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ValueError
+        An argument is outside its range. `Loader` raises it for images with a side
+        above 16384 pixels.
+
+    Notes
+    -----
+    The image is resampled once for this map, also if rotations or affine maps come
+    before or after it.
+
+    With "bilinear", pixels differ from torchvision's by at most two gray levels, if its
+    `fill` is None. Otherwise, also with its default of 0, torchvision multiplies the
+    pixels at the border by their weight twice, which makes them darker.
+    docs/augmentation.md has a table of the differences.
+
+    If three corners lie on a line, no map exists, and all pixels are `fill`. This
+    requires a `distortion_scale` of at least 0.6, or a side of fewer than 10 pixels.
+    """
+
+    distortion_scale: float = 0.5
+    p: float = 0.5
+    interpolation: str = "bilinear"
+    fill: int | None = 0
+    _kind = "perspective"
+    _checks = {"distortion_scale": number(0, 1)}
+
+    def _fields(self, height: int, width: int) -> Fields:
+        return {
+            "n_x": int(self.distortion_scale * (width // 2)) + 1,
+            "n_y": int(self.distortion_scale * (height // 2)) + 1,
             "interpolation": INTERPOLATIONS[self.interpolation],
             "fill": self.fill,
         }

@@ -54,13 +54,22 @@ static FM_CALLED inline uint32_t fm_draws_word(struct fm_draws *draws)
     return draws->words[i % 4];
 }
 
+/* Go on with word i of the stream. */
+static inline void fm_draws_seek(struct fm_draws *draws, uint32_t i)
+{
+    draws->n_taken = i;
+    if (i >= draws->n_known && i % 4 != 0)
+        fm_rng_draw(draws->seed, draws->epoch, draws->position, draws->operation, i / 4,
+                    draws->words);
+}
+
 /* Return true with probability threshold / 2**32. */
 static inline int fm_draws_coin(struct fm_draws *draws, uint64_t threshold)
 {
     return fm_draws_word(draws) < threshold;
 }
 
-/* Return one of 0, 1, ..., n - 1, for 1 <= n < 2**32. */
+/* Return one of 0, 1, ..., n - 1, for n < 2**32; 0 if n is 0. */
 static inline uint32_t fm_draws_below(struct fm_draws *draws, uint64_t n)
 {
     return (uint32_t)(fm_draws_word(draws) * n >> 32);

@@ -1,7 +1,6 @@
-/* Gaussian noise, declared in noise.h, by the method of Box and Muller (1958). */
+/* Gaussian noise, by the method of Box and Muller (1958), and salt-and-pepper noise,
+   declared in noise.h. */
 #include "noise.h"
-
-#include "words.h"
 
 /* Add noise. in, out: uint8 (n,); mean and sigma in gray levels.
    In numpy: see fm_noise_apply. */
@@ -36,4 +35,38 @@ void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *noise,
 {
     add_levels[level](in, n, fm_noise_levels(noise->mean),
                       fm_noise_levels(noise->sigma), key, fm_words_select(level), out);
+}
+
+/* Make pixels white or black. In numpy: see fm_noise_salt_pepper. */
+FM_INLINE void season(const uint8_t *in, size_t n, uint32_t salt, uint32_t amount,
+                      const uint32_t key[2], fm_words_fn *fill_words, uint8_t *out)
+{
+    for (size_t begin = 0; begin < n; begin += 2 * FM_WORDS_CHUNK) {
+        uint32_t words[FM_WORDS_CHUNK];
+        fill_words(key, begin / (2 * FM_WORDS_CHUNK), words);
+        for (size_t half = 0; half < 2; half++) {
+            const size_t first = begin + half * FM_WORDS_CHUNK;
+            if (n >= first + FM_WORDS_CHUNK) {
+                for (size_t i = 0; i < FM_WORDS_CHUNK; i++)
+                    out[first + i] =
+                        fm_noise_season(in[first + i], words[i] >> 16 * half & 0xFFFF,
+                                        salt, amount);
+            } else {
+                for (size_t i = first; i < n; i++)
+                    out[i] = fm_noise_season(
+                        in[i], words[i - first] >> 16 * half & 0xFFFF, salt, amount);
+            }
+        }
+    }
+}
+
+FM_LEVELS(season,
+          (const uint8_t *in, size_t n, uint32_t salt, uint32_t amount,
+           const uint32_t key[2], fm_words_fn *fill_words, uint8_t *out),
+          (in, n, salt, amount, key, fill_words, out));
+
+void fm_noise_salt_pepper(const uint8_t *in, size_t n, uint32_t salt, uint32_t amount,
+                          const uint32_t key[2], enum fm_cpu_level level, uint8_t *out)
+{
+    season_levels[level](in, n, salt, amount, key, fm_words_select(level), out);
 }

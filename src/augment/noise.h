@@ -1,17 +1,25 @@
 /* Gaussian noise: a normal number for every pixel, by the method of Box and Muller
    (1958) in float32. Its polynomials vectorize and give the same bits on every
-   machine. */
+   machine. Salt-and-pepper noise: random pixels become white or black. */
 #ifndef FM_AUGMENT_NOISE_H
 #define FM_AUGMENT_NOISE_H
 
 #include <stddef.h>
 
-#include "draws.h"
+#include "words.h"
 
 /* Mean and standard deviation as fractions of 255.
    Words: coin, and two that are the key of the noise (words.h). */
 struct fm_noise {
     double mean, sigma;
+};
+
+/* The probability that a pixel is replaced, and the share of white among the replaced
+   pixels, both in 0..1. The other replaced pixels become black.
+   Words: coin, the probability, and two that are the key of the bits (words.h). */
+struct fm_salt_pepper {
+    struct fm_range amount;
+    double salt_vs_pepper;
 };
 
 /* Return a fraction of 255 as a difference of gray levels. */
@@ -70,5 +78,39 @@ FM_INLINE uint8_t fm_noise_add(uint8_t pixel, float mean, float sigma, float nor
    Not checked: in and out are the same, or do not overlap. */
 void fm_noise_apply(const uint8_t *in, size_t n, const struct fm_noise *noise,
                     const uint32_t key[2], enum fm_cpu_level level, uint8_t *out);
+
+/* ---- salt and pepper ------------------------------------------------------------- */
+
+/* Return a probability as a threshold of 16 random bits, rounded to the nearest, and
+   halves to the even one. */
+FM_INLINE uint32_t fm_noise_threshold(double p)
+{
+    return (uint32_t)fm_real_round(p * 65536.0);
+}
+
+/* Return the pixel that one half of a word is for, 0 the lower and 1 the upper half.
+   The halves of a chunk of words are for 2 FM_WORDS_CHUNK pixels. All lower halves come
+   first, so that no half has to be moved between pixels. */
+FM_INLINE uint64_t fm_noise_place(uint64_t word, uint32_t half)
+{
+    return (2 * (word / FM_WORDS_CHUNK) + half) * FM_WORDS_CHUNK +
+           word % FM_WORDS_CHUNK;
+}
+
+/* Return one pixel with salt-and-pepper noise, for 16 random bits. */
+FM_INLINE uint8_t fm_noise_season(uint8_t pixel, uint32_t bits, uint32_t salt,
+                                  uint32_t amount)
+{
+    return bits < salt ? 255 : bits < amount ? 0 : pixel;
+}
+
+/* Make pixels white or black, by 16 random bits of each. in, out: uint8 (n,); out may
+   be in. salt, amount: thresholds of the bits, at most 65536.
+   In numpy: where(bits < salt, 255, where(bits < amount, 0, in)), where bits are the
+   lower halves of words 0 to 63, then their upper halves, then those of words 64 to
+   127, and so on.
+   Not checked: in and out are the same, or do not overlap. */
+void fm_noise_salt_pepper(const uint8_t *in, size_t n, uint32_t salt, uint32_t amount,
+                          const uint32_t key[2], enum fm_cpu_level level, uint8_t *out);
 
 #endif

@@ -9,7 +9,8 @@
 
 #include "../integer.h"
 
-enum fm_interpolation { FM_NEAREST = 0, FM_BILINEAR = 1 };
+/* Warps have the first two. */
+enum fm_interpolation { FM_NEAREST = 0, FM_BILINEAR = 1, FM_BICUBIC = 2 };
 
 /* One pixel, in the fixed-point coordinates of points: 16 bits are the fraction. */
 #define FM_QUADS_ONE 65536

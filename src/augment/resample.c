@@ -7,9 +7,9 @@ _Static_assert(FM_TRANSPOSE_SIDE % FM_LANES_COUNT == 0, "rows are whole vectors"
 
 /* Weights of one axis: output i of n_out is the sum over k < n_taps of
    weights[k * n_out + i] * in[begins[i] + k]. Where an output needs fewer than n_taps
-   pixels, its other weights are 0. */
+   pixels, its other weights are 0, and pixels from n_in on are not read. */
 struct axis {
-    size_t n_out, n_taps;
+    size_t n_in, n_out, n_taps;
     int32_t *begins;
     float *weights;
 };
@@ -19,10 +19,10 @@ static size_t padded(size_t side)
     return (size_t)fm_integer_align_up(side, FM_TRANSPOSE_SIDE);
 }
 
-/* Return the bytes of begins, weights, and the sums of weights. */
+/* Return the bytes of begins, weights, and the sums of weights, for any filter. */
 static uint64_t axis_nbytes(size_t n_in, size_t n_out)
 {
-    return 4 * (uint64_t)n_out * (2 + fm_resample_n_taps(n_in, n_out, 1));
+    return 4 * (uint64_t)n_out * (2 + fm_resample_n_taps(n_in, n_out, FM_BICUBIC, 1));
 }
 
 uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
@@ -34,8 +34,21 @@ uint64_t fm_resample_work_nbytes(size_t height, size_t width, size_t out_height,
            4 * (columns * (height + rows) + rows * (columns + padded(out_width)));
 }
 
-/* Compute the weights of one axis. begins: int32 (n_out,); totals: float32 (n_out,),
-   for the sums; weights: float32 (n_taps, n_out).
+/* Divide weights by their sums. totals: float32 (n_out,); weights: float32 (n_taps,
+   n_out).
+   In numpy: weights *= 1 / totals, in float32. */
+FM_INLINE void normalize(size_t n_out, size_t n_taps, float *restrict totals,
+                         float *restrict weights)
+{
+    for (size_t i = 0; i < n_out; i++)
+        totals[i] = 1.0f / totals[i];
+    for (size_t k = 0; k < n_taps; k++)
+        for (size_t i = 0; i < n_out; i++)
+            weights[k * n_out + i] *= totals[i];
+}
+
+/* Compute the weights of one axis, bilinear. begins: int32 (n_out,); totals: float32
+   (n_out,), for the sums; weights: float32 (n_taps, n_out).
    In numpy: heights = float32(maximum(1 - abs(begins + k + 0.5 - center) / support,
    0)), 0 outside the input; weights = heights * (1 / heights.sum(0)), in float32. */
 FM_INLINE void fill_weights(size_t n_in, size_t n_out, size_t n_taps, double support,
@@ -55,11 +68,7 @@ FM_INLINE void fill_weights(size_t n_in, size_t n_out, size_t n_taps, double sup
             totals[i] += height;
             weights[(size_t)k * n_out + i] = height;
         }
-    for (size_t i = 0; i < n_out; i++)
-        totals[i] = 1.0f / totals[i];
-    for (size_t k = 0; k < n_taps; k++)
-        for (size_t i = 0; i < n_out; i++)
-            weights[k * n_out + i] *= totals[i];
+    normalize(n_out, n_taps, totals, weights);
 }
 
 FM_LEVELS(fill_weights,
@@ -67,18 +76,68 @@ FM_LEVELS(fill_weights,
            int32_t *restrict begins, float *restrict totals, float *restrict weights),
           (n_in, n_out, n_taps, support, begins, totals, weights));
 
-/* Prepare at `memory` the axis that makes n_out pixels from n_in. Return its end. */
-static uint8_t *axis_init(struct axis *axis, size_t n_in, size_t n_out, int antialias,
-                          enum fm_cpu_level level, uint8_t *memory)
+/* Compute the weights of one axis, bicubic. The arrays are those of fill_weights.
+   In numpy: heights = float32(cubic(abs(begins + k + 0.5 - center) / stretch));
+   weights = heights * (1 / heights.sum(0)), in float32. With antialias, heights are 0
+   outside the input. Without, fm_resample_fold adds the weights of pixels outside. */
+FM_INLINE void fill_cubic(size_t n_in, size_t n_out, size_t n_taps, int antialias,
+                          int32_t *restrict begins, float *restrict totals,
+                          float *restrict weights)
 {
+    const double scale = (double)n_in / (double)n_out;
+    const double stretch = fm_resample_stretch(n_in, n_out, antialias);
+    const double support = 2.0 * stretch, inverse = 1.0 / stretch;
+    const double a = fm_resample_cubic_a(antialias);
+    const int32_t n = (int32_t)n_in, end = antialias ? n : n + (int32_t)n_taps;
+    for (size_t i = 0; i < n_out; i++) {
+        const double center = fm_resample_center(i, scale);
+        begins[i] = antialias ? fm_resample_begin(center, support)
+                              : fm_resample_begin_cubic(center);
+        totals[i] = 0.0f;
+    }
+    for (int32_t k = 0; k < (int32_t)n_taps; k++)
+        for (size_t i = 0; i < n_out; i++) {
+            const double center = fm_resample_center(i, scale);
+            const float height =
+                fm_resample_weight_cubic(begins[i] + k, end, center, inverse, a);
+            totals[i] += height;
+            weights[(size_t)k * n_out + i] = height;
+        }
+    normalize(n_out, n_taps, totals, weights);
+    if (antialias)
+        return;
+    for (size_t i = 0; i < n_out; i++)
+        if (begins[i] < 0 || begins[i] + (int32_t)n_taps > n)
+            begins[i] = fm_resample_fold(begins[i], n, (int32_t)n_taps, weights + i,
+                                         n_out);
+}
+
+FM_LEVELS(fill_cubic,
+          (size_t n_in, size_t n_out, size_t n_taps, int antialias,
+           int32_t *restrict begins, float *restrict totals, float *restrict weights),
+          (n_in, n_out, n_taps, antialias, begins, totals, weights));
+
+/* Prepare at `memory` the axis that makes n_out pixels from n_in. Return its end. */
+static uint8_t *axis_init(struct axis *axis, size_t n_in, size_t n_out,
+                          const struct fm_resize *resize, enum fm_cpu_level level,
+                          uint8_t *memory)
+{
+    const enum fm_interpolation interpolation = resize->interpolation;
+    const int antialias = resize->antialias;
     float *totals = (float *)memory;
-    axis->n_taps = fm_resample_n_taps(n_in, n_out, antialias);
+    axis->n_taps = fm_resample_n_taps(n_in, n_out, interpolation, antialias);
+    axis->n_in = n_in;
     axis->n_out = n_out;
     axis->begins = (int32_t *)(totals + n_out);
     axis->weights = (float *)(axis->begins + n_out);
-    fill_weights_levels[level](n_in, n_out, axis->n_taps,
-                               fm_resample_support(n_in, n_out, antialias),
-                               axis->begins, totals, axis->weights);
+    if (interpolation == FM_BICUBIC)
+        fill_cubic_levels[level](n_in, n_out, axis->n_taps, antialias, axis->begins,
+                                 totals, axis->weights);
+    else
+        fill_weights_levels[level](
+            n_in, n_out, axis->n_taps,
+            fm_resample_support(n_in, n_out, interpolation, antialias), axis->begins,
+            totals, axis->weights);
     return (uint8_t *)(axis->weights + n_out * axis->n_taps);
 }
 
@@ -103,9 +162,11 @@ FM_INLINE void weigh_columns(const float *restrict in, size_t stride,
 {
     for (size_t i = 0; i < axis->n_out; i++, out += stride) {
         const float *row = in + (size_t)axis->begins[i] * stride;
+        const size_t n_taps =
+            fm_resample_n_inside(axis->begins[i], axis->n_in, axis->n_taps);
         for (size_t x = 0; x < stride; x += FM_LANES_COUNT)
-            fm_resample_sum(row + x, stride, axis->weights + i, axis->n_out,
-                            axis->n_taps, out + x);
+            fm_resample_sum(row + x, stride, axis->weights + i, axis->n_out, n_taps,
+                            out + x);
     }
 }
 
@@ -136,19 +197,20 @@ FM_LEVELS(spread,
 
 /* Round to pixels, and turn columns into rows. in: float32 (n_columns, stride), both
    sides padded to multiples of FM_TRANSPOSE_SIDE; out: uint8 (n_rows, n_columns).
-   In numpy: minimum(in[:n_columns, :n_rows].T + 0.5, 255), truncated. */
+   In numpy: clip(in[:n_columns, :n_rows].T + 0.5, 0, 255), truncated. */
 FM_INLINE void gather(const float *restrict in, size_t stride, size_t n_rows,
                       size_t n_columns, uint8_t *restrict out)
 {
     for (size_t y = 0; y < n_rows; y++)
         for (size_t x = 0; x < n_columns; x++)
-            out[y * n_columns + x] = fm_real_round_gray(in[x * stride + y]);
+            out[y * n_columns + x] = fm_real_truncate_gray(in[x * stride + y] + 0.5f);
 }
 
 #if FM_X86_LEVELS
 
 /* Eight columns at once, from the last to the first. A store that runs over the end of
-   a row overwrites the first columns of the next row, which are written later. */
+   a row overwrites the first columns of the next row, which are written later. Packing
+   clips numbers below 0. */
 FM_TARGET_AVX2
 FM_INLINE void gather_avx2(const float *restrict in, size_t stride, size_t n_rows,
                            size_t n_columns, uint8_t *restrict out)
@@ -210,11 +272,9 @@ void fm_resample_apply(const uint8_t *restrict in, size_t width,
         return;
     }
     uint8_t *memory = (uint8_t *)work;
-    memory = axis_init(&rows, box->height, resize->height, resize->antialias, level,
-                       memory);
+    memory = axis_init(&rows, box->height, resize->height, resize, level, memory);
     columns = rows;
     if (box->width != box->height || resize->width != resize->height)
-        memory = axis_init(&columns, box->width, resize->width, resize->antialias,
-                           level, memory);
+        memory = axis_init(&columns, box->width, resize->width, resize, level, memory);
     weigh(in, width, box, &rows, &columns, level, (float *)memory, out);
 }

@@ -7,6 +7,7 @@
 #include "erase.h"
 #include "filter.h"
 #include "noise.h"
+#include "perspective.h"
 #include "resample.h"
 #include "tone.h"
 #include "warp.h"
@@ -28,7 +29,13 @@ enum fm_transform_kind {
     FM_TRANSFORM_ERASING = 13,
     FM_TRANSFORM_CUTOUT = 14,
     FM_TRANSFORM_USER = 15,
+    FM_TRANSFORM_PERSPECTIVE = 16,
+    FM_TRANSFORM_ZOOM_OUT = 17,
+    FM_TRANSFORM_ORDER = 18, /* the groups inside, in random order: see order.h */
+    FM_TRANSFORM_SALT_PEPPER = 19,
 };
+
+#define FM_TRANSFORM_MAX_ORDERED 32 /* most groups in an order */
 
 /* A function of the user, by its number in the functions of fm_kernels (program.h).
    Words: coin; the function gets the words of draw 1. */
@@ -38,7 +45,7 @@ struct fm_user {
 
 struct fm_transform {
     enum fm_transform_kind kind;
-    uint32_t n_inner;   /* group or choice: how many transforms are inside */
+    uint32_t n_inner;   /* group, choice or order: how many transforms are inside */
     uint64_t threshold; /* runs if word 0 is below this: p * 2**32 */
     uint64_t until;     /* group in a choice: chosen if word 1 is below this */
     union {
@@ -56,19 +63,31 @@ struct fm_transform {
         struct fm_erasing erasing;
         struct fm_cutout cutout;
         struct fm_user user;
+        struct fm_perspective perspective;
+        struct fm_zoom_out zoom_out;
+        struct fm_salt_pepper salt_pepper;
     };
     /* Set by fm_program_prepare. */
     uint32_t height, width; /* of the image at its turn */
     uint32_t after;         /* the transform that follows if this one doesn't run */
-    int is_alternative;     /* a group in a choice */
+    int is_alternative;     /* a group in a choice or an order */
 };
 
-/* Return the parameters of a resize, whether or not a box is drawn first. */
+/* Return the parameters of a resize, whether or not a box or a canvas is drawn
+   first. */
 static inline const struct fm_resize *
 fm_transform_resize(const struct fm_transform *transform)
 {
+    if (transform->kind == FM_TRANSFORM_ZOOM_OUT)
+        return &transform->zoom_out.resize;
     return transform->kind == FM_TRANSFORM_RESIZE ? &transform->resize
                                                   : &transform->resized_crop.resize;
+}
+
+/* Return whether a transform is a flip in every second epoch, without a coin. */
+static inline int fm_transform_alternates(const struct fm_transform *transform)
+{
+    return transform->kind == FM_TRANSFORM_FLIP && transform->flip.alternating;
 }
 
 #endif

@@ -34,10 +34,13 @@ cdef class Pipeline:
     columns : tuple of (ndarray or None, int), at most MAX_COLUMNS
         Further fields of batches: values of each index, C-contiguous (n,). With None,
         they are the int64 numbers from the given one on.
-    program : Program
-        Transforms and data types of the batches.
+    programs : tuple of Program
+        Transforms and data types of the batches, one for each view.
     image_shape : tuple of int
-        Shape of a batch of images, without the number of rows.
+        Shape of one image of a batch.
+    view_axes : tuple of two tuple of int
+        Axes before the rows, of the images and of the labels of a batch: the number of
+        views, or none.
     array_dtype : numpy dtype
         Dtype of the arrays that show the images.
     rows : int
@@ -53,30 +56,35 @@ cdef class Pipeline:
     cdef fm_pipeline *pipeline
     cdef fm_record record
     # Kept alive, because the core uses them
-    cdef object parts, begins, addresses, image_rows, labels, columns, slots
+    cdef object parts, begins, addresses, image_rows, labels, columns, slots, programs
     cdef Sampling sampling  # of the newest epoch
     cdef fm_column[FM_RECORD_MAX_FIELDS - FM_FIELD_COLUMNS] c_columns
-    cdef Program program
+    cdef fm_view *views
     cdef tuple column_dtypes
     cdef cnp.dtype array_dtype, label_array_dtype
-    cdef int threads, image_ndim, label_ndim
-    cdef cnp.npy_intp[4] image_shape  # without the rows, as label_shape
-    cdef cnp.npy_intp[2] label_shape
+    cdef int threads
+    # Shapes of a batch, with the axis of the rows, whose number the batch gives
+    cdef int image_ndim, label_ndim, image_rows_axis, label_rows_axis
+    cdef cnp.npy_intp[5] image_shape
+    cdef cnp.npy_intp[3] label_shape
     cdef bint has_warned
     cdef object __weakref__
 
     def __cinit__(self, tuple parts not None, cnp.ndarray image_rows,
                   cnp.ndarray labels not None, tuple columns not None, *,
-                  Program program not None, tuple image_shape, array_dtype,
-                  uint64_t rows, int threads, uint64_t prefetch, slots):
+                  tuple programs not None, tuple image_shape, tuple view_axes,
+                  array_dtype, uint64_t rows, int threads, uint64_t prefetch, slots):
         cdef fm_job job
         self.parts, self.image_rows, self.labels = parts, image_rows, labels
-        self.columns, self.program = columns, program
+        self.columns, self.programs = columns, programs
         self.threads, self.slots = threads, slots
-        self.set_arrays(image_shape, array_dtype)
+        self.views = <fm_view *>calloc(len(programs), sizeof(fm_view))
+        if self.views == NULL:
+            raise MemoryError(f"there is not enough memory for {len(programs)} views")
+        self.set_arrays(image_shape, view_axes, array_dtype)
         self.set_source(&job.source)
-        job.program = program.program
-        check(fm_batch_prepare(&job, rows, cpu_level(), program.functions))
+        self.set_views(&job)
+        check(fm_batch_prepare(&job, rows, cpu_level()))
         self.record = job.record
         for i, slot in enumerate(slots):
             if slot.nbytes < self.record.nbytes:
@@ -89,17 +97,31 @@ cdef class Pipeline:
         if self.pipeline == NULL:
             check(FM_NO_MEMORY)
 
-    cdef int set_arrays(self, tuple image_shape, array_dtype) except -1:
+    cdef int set_arrays(self, tuple image_shape, tuple view_axes,
+                        array_dtype) except -1:
         """Set the dtypes and shapes of the arrays that show a batch."""
-        cdef bint is_onehot = self.program.program.label_dtype == FM_LABEL_ONEHOT
+        cdef Program first = self.programs[0]
+        cdef const fm_program *program = first.program
+        cdef bint is_onehot = program.label_dtype == FM_LABEL_ONEHOT
+        views, label_views = view_axes
         self.array_dtype = array_dtype
-        self.image_ndim = 1 + len(image_shape)
+        self.label_array_dtype = np.dtype(LABEL_ARRAYS[program.label_dtype])
+        self.image_rows_axis, self.label_rows_axis = len(views), len(label_views)
+        image_shape = (*views, 0, *image_shape)
+        label_shape = (*label_views, 0, *((program.n_classes,) * is_onehot))
+        self.image_ndim, self.label_ndim = len(image_shape), len(label_shape)
         for i, side in enumerate(image_shape):
-            self.image_shape[1 + i] = side
-        self.label_array_dtype = np.dtype(
-            LABEL_ARRAYS[self.program.program.label_dtype])
-        self.label_ndim = 2 if is_onehot else 1
-        self.label_shape[1] = self.program.program.n_classes
+            self.image_shape[i] = side
+        for i, side in enumerate(label_shape):
+            self.label_shape[i] = side
+        return 0
+
+    cdef int set_views(self, fm_job *job) except -1:
+        cdef Program program
+        job.n_views, job.views = len(self.programs), self.views
+        for i, program in enumerate(self.programs):
+            self.views[i].program = program.program
+            self.views[i].kernels.functions = program.functions
         return 0
 
     cdef int set_source(self, fm_source *source) except -1:
@@ -147,8 +169,10 @@ cdef class Pipeline:
                 status = fm_pipeline_free(self.pipeline)
         if status != FM_OK:  # this is a worker, and the system refused a thread
             Py_INCREF((self.parts, self.begins, self.addresses, self.image_rows,
-                       self.labels, self.columns, self.sampling, self.program,
+                       self.labels, self.columns, self.sampling, self.programs,
                        self.slots))
+        else:
+            free(self.views)
 
     def start(self, *, Sampling sampling not None, uint64_t seed, uint64_t augment_seed,
               uint32_t epoch, uint64_t begin, batches, uint64_t batch_size,
@@ -267,9 +291,10 @@ cdef class Pipeline:
 
         They are ``(images, labels)``, and then the columns.
         """
-        cdef cnp.npy_intp[4] image_shape = self.image_shape
-        cdef cnp.npy_intp[2] label_shape = self.label_shape
-        image_shape[0] = label_shape[0] = n_rows
+        cdef cnp.npy_intp[5] image_shape = self.image_shape
+        cdef cnp.npy_intp[3] label_shape = self.label_shape
+        cdef cnp.npy_intp rows = n_rows
+        image_shape[self.image_rows_axis] = label_shape[self.label_rows_axis] = rows
         cdef uint8_t *memory = lease.slot.memory
         images = lease.array(self.array_dtype, self.image_ndim, image_shape,
                              fm_record_row(&self.record, FM_FIELD_IMAGES, 0, memory))
@@ -281,7 +306,7 @@ cdef class Pipeline:
         fields = [images, labels]
         for i in range(n_columns):
             fields.append(lease.array(
-                self.column_dtypes[i], 1, label_shape,
+                self.column_dtypes[i], 1, &rows,
                 fm_record_row(&self.record, FM_FIELD_COLUMNS + i, 0, memory)))
         return tuple(fields)
 

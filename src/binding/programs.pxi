@@ -8,10 +8,13 @@ TRANSFORM_KINDS = {
     "tone": FM_TRANSFORM_TONE, "jitter": FM_TRANSFORM_JITTER,
     "blur": FM_TRANSFORM_BLUR, "sharpness": FM_TRANSFORM_SHARPNESS,
     "noise": FM_TRANSFORM_NOISE, "erasing": FM_TRANSFORM_ERASING,
-    "cutout": FM_TRANSFORM_CUTOUT, "user": FM_TRANSFORM_USER}
+    "cutout": FM_TRANSFORM_CUTOUT, "user": FM_TRANSFORM_USER,
+    "perspective": FM_TRANSFORM_PERSPECTIVE, "zoom_out": FM_TRANSFORM_ZOOM_OUT,
+    "order": FM_TRANSFORM_ORDER, "salt_pepper": FM_TRANSFORM_SALT_PEPPER}
 PADDING_MODES = {"constant": FM_PAD_CONSTANT, "edge": FM_PAD_EDGE,
                  "reflect": FM_PAD_REFLECT, "symmetric": FM_PAD_SYMMETRIC}
-INTERPOLATIONS = {"nearest": FM_NEAREST, "bilinear": FM_BILINEAR}
+INTERPOLATIONS = {"nearest": FM_NEAREST, "bilinear": FM_BILINEAR,
+                  "bicubic": FM_BICUBIC}
 TONE_KINDS = {
     "invert": FM_TONE_INVERT, "posterize": FM_TONE_POSTERIZE,
     "solarize": FM_TONE_SOLARIZE, "brightness": FM_TONE_BRIGHTNESS,
@@ -23,7 +26,9 @@ DTYPES = {"float32": FM_FLOAT32, "float16": FM_FLOAT16, "bfloat16": FM_BFLOAT16,
 LABEL_DTYPES = {"int64": FM_LABEL_INT64, "int32": FM_LABEL_INT32,
                 "uint8": FM_LABEL_UINT8, "onehot": FM_LABEL_ONEHOT}
 MAX_BLUR_SIZE = FM_BLUR_MAX_SIZE
+MAX_CHANNELS = FM_PROGRAM_MAX_CHANNELS
 MAX_MIX_KINDS = FM_MIX_MAX_KINDS
+MAX_ORDERED = FM_TRANSFORM_MAX_ORDERED
 MAX_TRANSFORMS = FM_PROGRAM_MAX_TRANSFORMS
 MAX_VIEWS = FM_PROGRAM_MAX_VIEWS
 MAX_WARP_SIDE = FM_QUADS_MAX_SIDE
@@ -34,7 +39,7 @@ cdef int set_transform(fm_transform *transform, str kind, double p,
     """Fill the core's struct from one transform of compile_transforms."""
     transform.kind = TRANSFORM_KINDS[kind]
     transform.threshold = <uint64_t>(p * 4294967296.0)
-    if kind == "group" or kind == "choice":
+    if kind == "group" or kind == "choice" or kind == "order":
         transform.n_inner = fields["n_inner"]
         transform.until = fields.get("until", 0)
     elif kind == "crop":
@@ -63,12 +68,18 @@ cdef int set_transform(fm_transform *transform, str kind, double p,
         transform.erasing = fields
     elif kind == "cutout":
         transform.cutout = fields
+    elif kind == "perspective":
+        transform.perspective = fields
+    elif kind == "zoom_out":
+        transform.zoom_out = fields
+    elif kind == "salt_pepper":
+        transform.salt_pepper = fields
     return 0
 
 
 @cython.no_gc_clear  # workers run it
 cdef class Program:
-    """The way from samples to rows of a batch: transforms, a mix, data types.
+    """The way from samples to one view of a batch: transforms, a mix, data types.
 
     Parameters
     ----------
@@ -79,20 +90,31 @@ cdef class Program:
         Size of an image of the dataset.
     dtype : str
         Data type of the images in a batch, a key of DTYPES.
-    scale, bias : float
-        Pixels become ``pixel * scale + bias``.
+    scale, bias : tuple of float
+        Pixels of channel c become ``pixel * scale[c] + bias[c]``. Their length is the
+        number of channels of an image in a batch.
+    interleaved : bool
+        Whether the channels of a pixel lie together, not in planes. It requires
+        MAX_CHANNELS of them.
     label_dtype : str
         Data type of the labels in a batch, a key of LABEL_DTYPES.
     n_classes : int
         Width of a one-hot row.
+    view, n_views : int
+        Number of the view, and of views in a batch, at most MAX_VIEWS.
+    draws_view : int
+        View whose random numbers this one takes.
+    n_label_views : int
+        `n_views` if a view of the batch mixes samples, otherwise 1.
     """
     cdef fm_program *program
     cdef fm_function *functions
     cdef readonly object compiled  # keeps C functions of the user alive
 
     def __cinit__(self, compiled, uint32_t height, uint32_t width, *, str dtype="uint8",
-                  double scale=1.0, double bias=0.0, str label_dtype="int64",
-                  uint64_t n_classes=0):
+                  tuple scale=(1.0,), tuple bias=(0.0,), bint interleaved=False,
+                  str label_dtype="int64", uint64_t n_classes=0, uint32_t view=0,
+                  uint32_t n_views=1, uint32_t draws_view=0, uint32_t n_label_views=1):
         cdef uint32_t n_transforms = 0 if compiled is None else len(compiled.transforms)
         self.compiled = compiled
         self.program = <fm_program *>calloc(1, fm_program_nbytes(n_transforms))
@@ -101,16 +123,18 @@ cdef class Program:
             raise MemoryError(f"there is not enough memory for {n_transforms} "
                               "transforms")
         cdef fm_program *program = self.program
-        program.in_shape = program.out = fm_shape(height=height, width=width,
-                                                  channels=1)
+        program.in_shape = fm_shape(height=height, width=width, channels=1)
+        program.out = fm_shape(height=height, width=width, channels=len(scale))
         program.dtype = DTYPES[dtype]
         program.label_dtype, program.n_classes = LABEL_DTYPES[label_dtype], n_classes
-        for i in range(FM_PROGRAM_MAX_CHANNELS):
-            program.scale[i], program.bias[i] = <float>scale, <float>bias
+        for i in range(len(scale)):
+            program.scale[i], program.bias[i] = <float>scale[i], <float>bias[i]
+        program.is_interleaved = interleaved
+        program.view, program.n_views = view, n_views
+        program.draws_view, program.n_label_views = draws_view, n_label_views
         program.n_transforms = n_transforms
         if compiled is not None:
-            program.out = fm_shape(height=compiled.height, width=compiled.width,
-                                   channels=1)
+            program.out.height, program.out.width = compiled.height, compiled.width
             self.set_transforms(compiled.transforms)
             self.set_mix(compiled.mix)
         fm_program_prepare(program)
@@ -133,7 +157,8 @@ cdef class Program:
             return 0
         cdef fm_mix *out = &self.program.mix
         p, fields = mix
-        out.operation = fm_program_operation(0, self.program.n_transforms)
+        out.operation = fm_program_operation(self.program.draws_view,
+                                             self.program.n_transforms)
         out.threshold = <uint64_t>(<double>p * 4294967296.0)
         out.n_kinds = len(fields["kinds"])
         for i, (kind, alpha, until) in enumerate(fields["kinds"]):
@@ -168,20 +193,17 @@ cdef class Program:
         return fm_device_row_nbytes(self.program)
 
     def run(self, const uint8_t[:, ::1] image not None, *, uint64_t seed, epochs,
-            uint64_t position, uint32_t view=0):
+            uint64_t position):
         """Return `image` as it is augmented in each of `epochs`, without the mix.
 
         The image is row `position` of its dataset, and at that position in every epoch.
-        `view` is below MAX_VIEWS. The result is uint8 of shape ``(len(epochs), height,
-        width)``.
+        The result is uint8 of shape ``(len(epochs), height, width)``.
         """
         cdef fm_program *program = self.program
         cdef fm_shape *shape = &program.in_shape
         if (image.shape[0], image.shape[1]) != (shape.height, shape.width):
             raise ValueError(f"image must have shape ({shape.height}, {shape.width}), "
                              f"got ({image.shape[0]}, {image.shape[1]})")
-        if view >= FM_PROGRAM_MAX_VIEWS:
-            raise ValueError(f"view must be below {FM_PROGRAM_MAX_VIEWS}, got {view}")
         cdef fm_kernels kernels
         cdef fm_row row
         cdef fm_key key
@@ -194,8 +216,9 @@ cdef class Program:
         cdef fm_op *ops_start = <fm_op *>cnp.PyArray_DATA(ops)
         cdef uintptr_t address = <uintptr_t>cnp.PyArray_DATA(scratch)
         cdef void *aligned = <void *>((address + 63) // 64 * 64)
-        fm_program_select(program, 1, cpu_level(), self.functions, &kernels)
-        key.seed, key.view, key.position = seed, view, position
+        kernels.functions = self.functions
+        fm_program_select(program, 1, cpu_level(), &kernels)
+        key.seed, key.view, key.position = seed, program.draws_view, position
         images = []
         for key.epoch in epochs:
             with nogil:

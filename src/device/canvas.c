@@ -39,6 +39,29 @@ void fm_canvas_warp(struct fm_canvas *canvas, const struct fm_op_warp *warp)
     fm_canvas_replace(canvas, out, height, width);
 }
 
+void fm_canvas_perspective(struct fm_canvas *canvas,
+                           const struct fm_perspective_map *map,
+                           const struct fm_perspective *perspective)
+{
+    uint8_t *out = fm_canvas_other(canvas);
+    const uint8_t *in = canvas->pixels;
+    const uint32_t height = canvas->height, width = canvas->width;
+    const int is_nearest = perspective->interpolation == FM_NEAREST;
+    const uint8_t fill = perspective->fill;
+    const struct fm_perspective_map copy = *map;
+    const int32_t center_x = fm_perspective_center(width);
+    const int32_t center_y = fm_perspective_center(height);
+    FM_EACH(canvas->block, i, height * width) {
+        const float x = fm_perspective_place((int32_t)(i % width), (int32_t)width);
+        const float y = fm_perspective_place((int32_t)(i / width), (int32_t)height);
+        int32_t source_x, source_y;
+        fm_perspective_point(&copy, x, y, center_x, center_y, &source_x, &source_y);
+        out[i] = fm_quads_pixel_of(in, height, width, fill, is_nearest, source_x,
+                                   source_y);
+    }
+    fm_canvas_replace(canvas, out, height, width);
+}
+
 /* ---- gray levels ----------------------------------------------------------------- */
 
 /* Count the pixels of each gray level. */
@@ -136,6 +159,27 @@ void fm_canvas_add_noise(struct fm_canvas *canvas, const struct fm_noise *noise,
             const uint32_t i = (uint32_t)fm_words_place(counter, j);
             if (i < n)
                 out[i] = fm_noise_add(in[i], mean, sigma, normals[j]);
+        }
+    }
+    fm_canvas_replace(canvas, out, canvas->height, canvas->width);
+}
+
+void fm_canvas_salt_pepper(struct fm_canvas *canvas, const struct fm_op_salt_pepper *op)
+{
+    uint8_t *out = fm_canvas_other(canvas);
+    const uint8_t *in = canvas->pixels;
+    const uint32_t n = canvas->height * canvas->width;
+    const struct fm_op_salt_pepper noise = *op;
+    FM_EACH(canvas->block, counter, n_counters((n + 1) / 2)) {
+        uint32_t words[4];
+        fm_words_counter(noise.key, counter, words);
+        for (uint32_t k = 0; k < 8; k++) {
+            const uint32_t j = k / 2, half = k % 2;
+            const uint32_t i =
+                (uint32_t)fm_noise_place(fm_words_place(counter, j), half);
+            if (i < n)
+                out[i] = fm_noise_season(in[i], words[j] >> 16 * half & 0xFFFF,
+                                         noise.salt, noise.amount);
         }
     }
     fm_canvas_replace(canvas, out, canvas->height, canvas->width);

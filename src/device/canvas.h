@@ -41,6 +41,11 @@ FM_CALLED void fm_canvas_cut(struct fm_canvas *canvas, const struct fm_cut *cut)
 /* Warp by an affine map. In numpy: see fm_warp_apply. */
 FM_CALLED void fm_canvas_warp(struct fm_canvas *canvas, const struct fm_op_warp *warp);
 
+/* Warp by a perspective map. In numpy: see fm_perspective_apply. */
+FM_CALLED void fm_canvas_perspective(struct fm_canvas *canvas,
+                                     const struct fm_perspective_map *map,
+                                     const struct fm_perspective *perspective);
+
 /* Look pixels up in the table of the first tone operations of n. Return how many these
    are. In numpy: see fm_tone_table. */
 FM_CALLED uint32_t fm_canvas_tone(struct fm_canvas *canvas, const struct fm_op *ops,
@@ -52,6 +57,10 @@ FM_CALLED void fm_canvas_sharpen(struct fm_canvas *canvas, double factor);
 /* Add noise. In numpy: see fm_noise_apply. */
 FM_CALLED void fm_canvas_add_noise(struct fm_canvas *canvas,
                                    const struct fm_noise *noise, const uint32_t key[2]);
+
+/* Make pixels white or black. In numpy: see fm_noise_salt_pepper. */
+FM_CALLED void fm_canvas_salt_pepper(struct fm_canvas *canvas,
+                                     const struct fm_op_salt_pepper *op);
 
 /* Paint a box with random bytes. In numpy: see fm_erase_random.
    Not checked: the pixels are in a buffer, as after the cut that every plan has before

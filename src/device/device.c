@@ -3,6 +3,7 @@
 
 #include "../integer.h"
 #include "../labels.h"
+#include "format.h"
 #include "planes.h"
 
 #define ALIGNMENT 16 /* of each piece of shared memory */
@@ -134,8 +135,19 @@ static uint64_t draw_partner(const struct fm_program *program,
     return begin + out->partner;
 }
 
+/* Set where the image and the label of a row go. number: of the row in the memory of
+   the batches, which has n_memory rows. */
+static void place_row(const struct fm_program *program, uint64_t batch_size,
+                      uint64_t number, uint64_t n_memory, struct fm_device_row *row)
+{
+    const uint64_t begin = number - number % batch_size; /* of the batch */
+    const uint64_t batch_rows = fm_integer_min(batch_size, n_memory - begin);
+    row->image = number + begin * (program->n_views - 1) + batch_rows * program->view;
+    row->label = program->n_label_views > 1 ? row->image : number;
+}
+
 void fm_device_plan(const struct fm_program *program, const struct fm_launch *launch,
-                    uint64_t i, uint8_t *rows)
+                    uint64_t i, uint64_t first, uint64_t n_memory, uint8_t *rows)
 {
     const struct fm_batching *batching = &launch->batching;
     const uint64_t batch = launch->batch + (launch->row + i) / batching->batch_size;
@@ -144,6 +156,7 @@ void fm_device_plan(const struct fm_program *program, const struct fm_launch *la
     fm_batching_rows(batching, batch, &begin, &n_rows);
     positions[0] = begin + (launch->row + i) % batching->batch_size;
     positions[1] = draw_partner(program, launch, batch, positions[0], &row->mixture);
+    place_row(program, batching->batch_size, first + i, n_memory, row);
     row->n_samples = 1 + (positions[1] != positions[0]);
     for (uint32_t k = 0; k < row->n_samples; k++) {
         struct fm_epoch later;
@@ -153,7 +166,7 @@ void fm_device_plan(const struct fm_program *program, const struct fm_launch *la
             fm_epoch_later_unblocked(&launch->epoch, n_later, &later);
         const struct fm_key key = {.seed = epoch->seed,
                                    .epoch = epoch->number,
-                                   .view = 0,
+                                   .view = program->draws_view,
                                    .position = positions[k]};
         struct fm_op *ops = (struct fm_op *)(row + 1) + k * program->max_ops;
         struct fm_row planned;
@@ -199,6 +212,12 @@ static uint32_t fill_op(struct fm_canvas *canvas, const struct fm_program *progr
     case FM_OP_ERASE:
         fm_canvas_erase(canvas, &op->erase.box, op->erase.key);
         break;
+    case FM_OP_PERSPECTIVE:
+        fm_canvas_perspective(canvas, &op->perspective, &transform->perspective);
+        break;
+    case FM_OP_SALT_PEPPER:
+        fm_canvas_salt_pepper(canvas, &op->salt_pepper);
+        break;
     case FM_OP_USER: /* refused before */
         break;
     }
@@ -219,14 +238,14 @@ static void fill_sample(struct fm_canvas *canvas, const struct fm_program *progr
         i += fill_op(canvas, program, &ops[i], row->n_ops[k] - i);
 }
 
-/* Write the label of row i. One thread does it: most are numbers, and others few
+/* Write the label of a row. One thread does it: most are numbers, and others few
    floats. */
 static void fill_label(const struct fm_program *program, const struct fm_source *source,
-                       const struct fm_device_row *row, uint64_t i, uint8_t *labels)
+                       const struct fm_device_row *row, uint8_t *labels)
 {
-    const uint64_t nbytes =
-        fm_labels_row_nbytes(program->label_dtype, program->n_classes);
-    void *label = labels + i * nbytes;
+    if (program->view >= program->n_label_views) /* it is in view 0 */
+        return;
+    void *label = labels + row->label * fm_program_label_nbytes(program);
     fm_labels_fill(source, row->indices, 1, program->label_dtype, program->n_classes,
                    label);
     if (row->n_samples > 1)
@@ -243,9 +262,7 @@ void fm_device_fill(const struct fm_thread_block *block,
     const uint32_t n_pixels = (uint32_t)fm_program_out_pixels(program);
     const uint32_t width = program->out.width;
     const int is_mixed = row->n_samples > 1;
-    const enum fm_dtype dtype = program->dtype;
-    const float scale = program->scale[0], bias = program->bias[0];
-    uint8_t *out = images + i * fm_program_image_nbytes(program);
+    uint8_t *out = images + row->image * fm_program_image_nbytes(program);
     struct fm_canvas canvas;
     canvas.block = block;
     uint8_t *mixed = begin_canvas(program, shared, &canvas);
@@ -258,14 +275,18 @@ void fm_device_fill(const struct fm_thread_block *block,
         fill_sample(&canvas, program, source, row, k);
     }
     const uint8_t *pixels = canvas.pixels;
-    FM_EACH(block, n, n_pixels) {
-        uint8_t pixel = pixels[n];
-        if (is_mixed)
-            pixel = fm_mix_pixel(&row->mixture, mixed[n], pixel, n / width, n % width);
-        fm_convert_pixel(dtype, pixel, scale, bias, n, out);
+    for (uint32_t channel = 0; channel < program->out.channels; channel++) {
+        const struct fm_format format = fm_format_of(program, channel, out);
+        FM_EACH(block, n, n_pixels) {
+            uint8_t pixel = pixels[n];
+            if (is_mixed)
+                pixel =
+                    fm_mix_pixel(&row->mixture, mixed[n], pixel, n / width, n % width);
+            fm_format_write(&format, format.dtype, pixel, n);
+        }
     }
     if (block->thread == 0)
-        fill_label(program, source, row, i, labels);
+        fill_label(program, source, row, labels);
 }
 
 /* ---- gather ---------------------------------------------------------------------- */
@@ -295,6 +316,7 @@ int fm_device_only_cuts(const struct fm_program *program)
         case FM_TRANSFORM_CROP:
         case FM_TRANSFORM_FLIP:
         case FM_TRANSFORM_CUTOUT:
+        case FM_TRANSFORM_ORDER:
             break;
         case FM_TRANSFORM_ERASING:
             if (all[i].erasing.random)
@@ -326,35 +348,33 @@ FM_INLINE uint8_t pixel_of(const struct fm_shape *shape, const uint8_t *in,
     return in[y * shape->width + x];
 }
 
-/* Write the pixels of a row with any cuts. */
+/* Write the pixels of a channel of a row with any cuts. */
 static void write_cuts(const struct fm_thread_block *block,
                        const struct fm_program *program, const uint8_t *in,
-                       const struct fm_op *ops, uint32_t n_ops, uint8_t *out)
+                       const struct fm_op *ops, uint32_t n_ops,
+                       const struct fm_format *format)
 {
     const uint32_t n_pixels = (uint32_t)fm_program_out_pixels(program);
     const uint32_t width = program->out.width;
     const struct fm_shape shape = program->in;
-    const enum fm_dtype dtype = program->dtype;
-    const float scale = program->scale[0], bias = program->bias[0];
     FM_EACH(block, n, n_pixels) {
         const uint8_t pixel = pixel_of(&shape, in, ops, n_ops, n / width, n % width);
-        fm_convert_pixel(dtype, pixel, scale, bias, n, out);
+        fm_format_write(format, format->dtype, pixel, n);
     }
 }
 
-/* Write the pixels of a row with at most one cut, and constant padding. A thread takes
-   pixels of one column, and finds the column of the source once. `dtype` is known when
-   this is inlined. */
+/* Write the pixels of a channel of a row with at most one cut, and constant padding. A
+   thread takes pixels of one column, and finds the column of the source once. `dtype`
+   is known when this is inlined. */
 FM_INLINE void write_cut(const struct fm_thread_block *block,
                          const struct fm_program *program, const uint8_t *in,
                          const struct fm_op *ops, uint32_t n_ops, enum fm_dtype dtype,
-                         uint8_t *out)
+                         const struct fm_format *format)
 {
     const uint32_t in_height = program->in.height, in_width = program->in.width;
     const uint32_t height = program->out.height, width = program->out.width;
     const uint32_t n_columns = (uint32_t)fm_integer_min(width, block->n_threads);
     const uint32_t n_rows = block->n_threads / n_columns;
-    const float scale = program->scale[0], bias = program->bias[0];
     struct fm_cut cut;
     fm_crop_set_whole(&cut, height, width);
     if (n_ops > 0)
@@ -371,32 +391,33 @@ FM_INLINE void write_cut(const struct fm_thread_block *block,
             uint8_t pixel;
             if (fm_crop_is_copied(&cut, y, x, row, column, &pixel))
                 pixel = in[(uint32_t)row * in_width + (uint32_t)column];
-            fm_convert_pixel(dtype, pixel, scale, bias, y * width + x, out);
+            fm_format_write(format, dtype, pixel, y * width + x);
         }
     }
 }
 
-/* Write the pixels of a row. */
+/* Write the pixels of a channel of a row. */
 static void write_row(const struct fm_thread_block *block,
                       const struct fm_program *program, const uint8_t *in,
-                      const struct fm_op *ops, uint32_t n_ops, uint8_t *out)
+                      const struct fm_op *ops, uint32_t n_ops,
+                      const struct fm_format *format)
 {
     if (n_ops > 1 || (n_ops == 1 && ops->cut.mode != FM_PAD_CONSTANT)) {
-        write_cuts(block, program, in, ops, n_ops, out);
+        write_cuts(block, program, in, ops, n_ops, format);
         return;
     }
-    switch (program->dtype) {
+    switch (format->dtype) {
     case FM_FLOAT32:
-        write_cut(block, program, in, ops, n_ops, FM_FLOAT32, out);
+        write_cut(block, program, in, ops, n_ops, FM_FLOAT32, format);
         break;
     case FM_FLOAT16:
-        write_cut(block, program, in, ops, n_ops, FM_FLOAT16, out);
+        write_cut(block, program, in, ops, n_ops, FM_FLOAT16, format);
         break;
     case FM_BFLOAT16:
-        write_cut(block, program, in, ops, n_ops, FM_BFLOAT16, out);
+        write_cut(block, program, in, ops, n_ops, FM_BFLOAT16, format);
         break;
     case FM_UINT8:
-        write_cut(block, program, in, ops, n_ops, FM_UINT8, out);
+        write_cut(block, program, in, ops, n_ops, FM_UINT8, format);
         break;
     }
 }
@@ -405,10 +426,17 @@ void fm_device_cut(const struct fm_thread_block *block,
                    const struct fm_program *program, const struct fm_source *source,
                    const uint8_t *rows, uint64_t i, uint8_t *images, uint8_t *labels)
 {
+    uint32_t channel = 0;
+    if (program->out.channels > 1) {
+        channel = (uint32_t)(i % program->out.channels);
+        i /= program->out.channels;
+    }
     const struct fm_device_row *row = row_at(program, rows, i);
     const uint8_t *in = fm_source_image(source, row->indices[0]);
-    if (block->thread == 0)
-        fill_label(program, source, row, i, labels);
+    if (block->thread == 0 && channel == 0)
+        fill_label(program, source, row, labels);
+    const struct fm_format format = fm_format_of(
+        program, channel, images + row->image * fm_program_image_nbytes(program));
     write_row(block, program, in, (const struct fm_op *)(row + 1), row->n_ops[0],
-              images + i * fm_program_image_nbytes(program));
+              &format);
 }

@@ -1,11 +1,11 @@
 /* The kernels that make batches on a device, in its memory. `plan` finds the sample of
    a row and writes the row's operations, with one thread for each row. `fill` carries
-   them out, with one thread block for each row, and so does `cut`, which knows only
-   crops, flips and painted boxes. A launch makes the rows of one batch or
-   several. `start` and `advance` say which rows these are, with one thread. So the host
-   need not know the position, and a CUDA graph can be replayed through whole epochs.
-   Devices compile this code through kernels.cu, and this machine runs it through
-   host.h. */
+   them out, with one thread block for each row. `cut` does the same for crops, flips
+   and painted boxes alone, with one thread block for each channel of a row. A launch
+   makes the rows of one batch or several. `start` and `advance` say which rows these
+   are, with one thread. So the host need not know the position, and a CUDA graph can be
+   replayed through whole epochs. Devices compile this code through kernels.cu, and this
+   machine runs it through host.h. */
 #ifndef FM_DEVICE_H
 #define FM_DEVICE_H
 
@@ -31,6 +31,7 @@ struct fm_launch {
    the partner if the program mixes. */
 struct fm_device_row {
     uint64_t indices[2]; /* of the sample and of its partner, in the source */
+    uint64_t image, label; /* numbers in the memory of all images and all labels */
     uint32_t n_ops[2];
     uint32_t n_samples; /* 2 if the row is mixed, otherwise 1 */
     struct fm_mixture mixture;
@@ -68,14 +69,18 @@ void fm_device_advance(struct fm_launch *launch, uint64_t n_rows);
 void fm_device_gather(const struct fm_program *program, const struct fm_column *column,
                       const uint8_t *rows, uint64_t i, uint8_t *out);
 
-/* Plan row i of a launch. rows: fm_device_row_nbytes bytes for each row of the launch.
+/* Plan row i of a launch, in the view of the program. first: number of row 0 in the
+   memory of the batches, which has n_memory rows and begins with the first row of a
+   batch.
+   rows: fm_device_row_nbytes bytes for each row of the launch.
    Not checked: the epoch has the row. */
 void fm_device_plan(const struct fm_program *program, const struct fm_launch *launch,
-                    uint64_t i, uint8_t *rows);
+                    uint64_t i, uint64_t first, uint64_t n_memory, uint8_t *rows);
 
 /* Fill row i of a launch. rows: as planned; shared: fm_device_shared_nbytes bytes, from
-   a multiple of 16 on, for this block; images, labels: of the whole launch, with the
-   data types of the program.
+   a multiple of 16 on, for this block; images, labels: of the batches, one after the
+   other, with the data types of the program. In each batch, the rows of a view follow
+   those of the view before.
    In numpy: the rows of tests/reference.py, epoch.
    Not checked: as for fm_batch_fill (batch.h); the program has no functions of the
    user. */
@@ -87,8 +92,10 @@ void fm_device_fill(const struct fm_thread_block *block,
 /* Return whether all operations of all rows are cuts, and no rows are mixed. */
 int fm_device_only_cuts(const struct fm_program *program);
 
-/* Fill row i of a launch, as fm_device_fill does, without memory that threads share. A
-   pixel is looked up in the source, so that no image lies between two operations.
+/* Fill a channel of a row of a launch, as fm_device_fill does, without memory that
+   threads share. Thread block i of the launch fills channel i % channels of row
+   i / channels, and in channel 0 also the label. A pixel is looked up in the source, so
+   that no image lies between two operations.
    Not checked: as there; fm_device_only_cuts is true for the program. */
 void fm_device_cut(const struct fm_thread_block *block,
                    const struct fm_program *program, const struct fm_source *source,

@@ -11,7 +11,7 @@ static void plan(const uint64_t *a)
     const struct fm_program *program = (const struct fm_program *)pointer(a[0]);
     const struct fm_launch *launch = (const struct fm_launch *)pointer(a[1]);
     for (uint64_t i = 0; i < a[2]; i++)
-        fm_device_plan(program, launch, i, pointer(a[3]));
+        fm_device_plan(program, launch, i, a[3], a[4], pointer(a[5]));
 }
 
 static const struct fm_thread_block block = {

@@ -28,14 +28,16 @@ extern "C" __global__ void fm_kernels_advance(struct fm_launch *launch, uint64_t
     fm_device_advance(launch, n_rows);
 }
 
-/* Plan n_rows rows of a launch. Threads: at least n_rows. */
+/* Plan n_rows rows of a launch, in the view of the program. Row 0 is number `first` of
+   the `n_memory` rows that there is memory for. Threads: at least n_rows. */
 extern "C" __global__ void fm_kernels_plan(const struct fm_program *program,
                                            const struct fm_launch *launch,
-                                           uint64_t n_rows, uint8_t *rows)
+                                           uint64_t n_rows, uint64_t first,
+                                           uint64_t n_memory, uint8_t *rows)
 {
     const uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n_rows)
-        fm_device_plan(program, launch, i, rows);
+        fm_device_plan(program, launch, i, first, n_memory, rows);
 }
 
 /* Gather the values of a column for n_rows rows of a launch, which are planned. values:
@@ -66,9 +68,9 @@ extern "C" __global__ void __launch_bounds__(128, 4)
 }
 
 /* Fill the rows of a launch, if all operations of the program are cuts. Thread blocks:
-   one for each row, of at most 64 threads. More threads would take longer, because each
-   does the work of several pixels before its first one. The bound allows 64 registers.
-   Without it, NVRTC takes 32 for sm_100, and spills the rest. */
+   one for each channel of each row, of at most 64 threads. More threads would take
+   longer, because each does the work of several pixels before its first one. The bound
+   allows 64 registers. Without it, NVRTC takes 32 for sm_100, and spills the rest. */
 extern "C" __global__ void __launch_bounds__(64, 16)
     fm_kernels_cut(const struct fm_program *program, const struct fm_source *source,
                    const uint8_t *rows, uint8_t *images, uint8_t *labels)

@@ -11,67 +11,89 @@ static uint32_t padded(uint64_t side)
 
 /* The weights of one axis, as in ../augment/resample.c. */
 struct axis {
-    uint32_t n_out, n_taps;
+    uint32_t n_in, n_out, n_taps;
     int32_t *begins;
     float *weights;
 };
 
 /* Return the floats of an axis, for any box whose side is at most n_in pixels. */
-static uint64_t axis_count(uint64_t n_in, uint64_t n_out)
+static uint64_t axis_count(uint64_t n_in, uint64_t n_out,
+                           enum fm_interpolation interpolation)
 {
-    return n_out * (1 + fm_resample_n_taps(n_in, n_out, 1));
+    return n_out * (1 + fm_resample_n_taps(n_in, n_out, interpolation, 1));
 }
 
-/* Return the floats of each of the two planes, which hold the image before and after a
-   pass along one axis. */
-static uint64_t resize_plane_count(uint64_t height, uint64_t width,
+/* Return the floats of the image between the passes along both axes. */
+static uint64_t resize_plane_count(uint64_t width, const struct fm_resize *resize)
+{
+    return width * resize->height;
+}
+
+/* Compute the weights of output i of an axis. In numpy: see fill_weights and fill_cubic
+   in ../augment/resample.c. */
+static FM_CALLED void fill_weights(const struct axis *axis, uint32_t i,
                                    const struct fm_resize *resize)
 {
-    const uint64_t stride = padded(width), turned = padded(resize->height);
-    return fm_integer_max(fm_integer_max(height, turned) * stride,
-                          fm_integer_max(stride, resize->width) * turned);
+    const uint32_t n_out = axis->n_out, n_taps = axis->n_taps;
+    const int is_cubic = resize->interpolation == FM_BICUBIC;
+    const int antialias = resize->antialias, is_folded = is_cubic && !antialias;
+    const double stretch = fm_resample_stretch(axis->n_in, n_out, antialias);
+    const double inverse = 1.0 / stretch, a = fm_resample_cubic_a(antialias);
+    const double center =
+        fm_resample_center(i, (double)axis->n_in / (double)n_out);
+    const int32_t n = (int32_t)axis->n_in, end = is_folded ? n + (int32_t)n_taps : n;
+    const int32_t begin =
+        is_folded ? fm_resample_begin_cubic(center)
+                  : fm_resample_begin(center, is_cubic ? 2.0 * stretch : stretch);
+    float *weights = axis->weights + i, total = 0.0f;
+    for (uint32_t k = 0; k < n_taps; k++) {
+        const int32_t tap = begin + (int32_t)k;
+        weights[k * n_out] =
+            is_cubic ? fm_resample_weight_cubic(tap, end, center, inverse, a)
+                     : fm_resample_weight(tap, end, center, inverse);
+        total += weights[k * n_out];
+    }
+    total = 1.0f / total;
+    for (uint32_t k = 0; k < n_taps; k++)
+        weights[k * n_out] *= total;
+    axis->begins[i] =
+        is_folded ? fm_resample_fold(begin, n, (int32_t)n_taps, weights, n_out) : begin;
 }
 
 /* Prepare at `memory` the axis that makes n_out pixels from n_in. Return its end. The
-   caller waits. In numpy: see fill_weights in ../augment/resample.c. */
+   caller waits. */
 static FM_CALLED float *axis_init(const struct fm_thread_block *block, uint32_t n_in,
-                                  uint32_t n_out, int antialias, float *memory,
-                                  struct axis *axis)
+                                  uint32_t n_out, const struct fm_resize *resize,
+                                  float *memory, struct axis *axis)
 {
-    const double support = fm_resample_support(n_in, n_out, antialias);
-    const double scale = (double)n_in / (double)n_out, inverse = 1.0 / support;
+    axis->n_in = n_in;
     axis->n_out = n_out;
-    axis->n_taps = (uint32_t)fm_resample_n_taps(n_in, n_out, antialias);
+    axis->n_taps = (uint32_t)fm_resample_n_taps(n_in, n_out, resize->interpolation,
+                                                resize->antialias);
     axis->begins = (int32_t *)memory;
     axis->weights = memory + n_out;
-    FM_EACH(block, i, n_out) {
-        const double center = fm_resample_center(i, scale);
-        const int32_t begin = fm_resample_begin(center, support);
-        float *weights = axis->weights + i, total = 0.0f;
-        for (uint32_t k = 0; k < axis->n_taps; k++) {
-            weights[k * n_out] =
-                fm_resample_weight(begin + (int32_t)k, (int32_t)n_in, center, inverse);
-            total += weights[k * n_out];
-        }
-        total = 1.0f / total;
-        for (uint32_t k = 0; k < axis->n_taps; k++)
-            weights[k * n_out] *= total;
-        axis->begins[i] = begin;
-    }
+    FM_EACH(block, i, n_out)
+        fill_weights(axis, i, resize);
     return axis->weights + n_out * axis->n_taps;
 }
 
-/* Run one pass, down the columns. in: float32 (n_in, stride); out: float32
-   (axis->n_out, stride). */
-static FM_CALLED void weigh(const struct fm_thread_block *block, const float *in,
-                            uint32_t stride, const struct axis *axis, float *out)
+/* Return how many taps of output i are pixels of the input. */
+static uint32_t n_inside(const struct axis *axis, uint32_t i)
 {
-    const uint32_t n_strips = stride / FM_LANES_COUNT;
-    FM_EACH(block, strip, axis->n_out * n_strips) {
-        const uint32_t i = strip / n_strips, x = strip % n_strips * FM_LANES_COUNT;
-        const float *from = in + (uint32_t)axis->begins[i] * stride + x;
-        fm_resample_sum(from, stride, axis->weights + i, axis->n_out, axis->n_taps,
-                        out + i * stride + x);
+    return (uint32_t)fm_resample_n_inside(axis->begins[i], axis->n_in, axis->n_taps);
+}
+
+/* Run the pass down the columns of a box. in: its first pixel, in rows of `in_stride`;
+   out: float32 (axis->n_out, width). */
+static FM_CALLED void weigh_rows(const struct fm_thread_block *block, const uint8_t *in,
+                                 uint32_t in_stride, uint32_t width,
+                                 const struct axis *axis, float *out)
+{
+    FM_EACH(block, i, axis->n_out * width) {
+        const uint32_t y = i / width, x = i % width;
+        const uint8_t *from = in + (uint32_t)axis->begins[y] * in_stride + x;
+        out[i] = fm_resample_sum_pixels(from, in_stride, axis->weights + y, axis->n_out,
+                                        n_inside(axis, y));
     }
     fm_machine_wait(block);
 }
@@ -124,23 +146,22 @@ void fm_planes_resize(struct fm_canvas *canvas, const struct fm_box *box,
         return;
     }
     uint8_t *out = fm_canvas_other(canvas);
+    const uint8_t *in = canvas->pixels + box->top * canvas->width + box->left;
     const uint32_t height = resize->height, width = resize->width;
-    const uint32_t stride = padded(box->width), turned = padded(height);
+    const uint32_t in_width = (uint32_t)box->width;
     struct axis rows, columns;
     float *memory = (float *)canvas->work;
-    memory = axis_init(block, (uint32_t)box->height, height, resize->antialias, memory,
-                       &rows);
-    memory = axis_init(block, (uint32_t)box->width, width, resize->antialias, memory,
-                       &columns);
-    float *first = memory;
-    float *second = first + resize_plane_count(box->height, box->width, resize);
-    spread(canvas, box, stride, first);
+    memory = axis_init(block, (uint32_t)box->height, height, resize, memory, &rows);
+    memory = axis_init(block, in_width, width, resize, memory, &columns);
     fm_machine_wait(block);
-    weigh(block, first, stride, &rows, second);
-    transpose(block, second, height, stride, turned, first);
-    weigh(block, first, turned, &columns, second);
-    FM_EACH(block, i, height * width)
-        out[i] = fm_real_round_gray(second[i % width * turned + i / width]);
+    weigh_rows(block, in, canvas->width, in_width, &rows, memory);
+    FM_EACH(block, i, height * width) {
+        const uint32_t y = i / width, x = i % width;
+        const float *from = memory + y * in_width + columns.begins[x];
+        const float sum = fm_resample_sum_row(from, columns.weights + x, width,
+                                              n_inside(&columns, x));
+        out[i] = fm_real_truncate_gray(sum + 0.5f);
+    }
     fm_canvas_replace(canvas, out, height, width);
 }
 
@@ -331,17 +352,22 @@ void fm_planes_warp(struct fm_canvas *canvas, const struct fm_elastic *elastic,
 
 uint64_t fm_planes_work_nbytes(const struct fm_transform *transform)
 {
-    const uint64_t height = transform->height, width = transform->width;
+    uint64_t height = transform->height, width = transform->width;
     const struct fm_resize *resize;
     switch (transform->kind) {
     case FM_TRANSFORM_RESIZE:
     case FM_TRANSFORM_RESIZED_CROP:
+    case FM_TRANSFORM_ZOOM_OUT:
         resize = fm_transform_resize(transform);
         if (resize->interpolation == FM_NEAREST)
             return 0;
-        return 4 * (axis_count(height, resize->height) +
-                    axis_count(width, resize->width) +
-                    2 * resize_plane_count(height, width, resize));
+        if (transform->kind == FM_TRANSFORM_ZOOM_OUT) { /* of its largest canvas */
+            height = fm_resample_canvas(height, transform->zoom_out.side.high);
+            width = fm_resample_canvas(width, transform->zoom_out.side.high);
+        }
+        return 4 * (axis_count(height, resize->height, resize->interpolation) +
+                    axis_count(width, resize->width, resize->interpolation) +
+                    resize_plane_count(width, resize));
     case FM_TRANSFORM_BLUR:
         return 4 * blur_count(height, width, &transform->blur);
     case FM_TRANSFORM_ELASTIC:

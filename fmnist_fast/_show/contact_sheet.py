@@ -31,6 +31,7 @@ _FONT_SIZE = 12
 _TITLE_SIZE = 15
 _DEJAVU = "fonts/ttf/DejaVuSans.ttf"  # in the data folder of matplotlib
 _GAP = 8  # pixels between cells and around the sheet
+_GROUP_GAP = 16  # more pixels between groups of cells on a line
 _LONGEST_NAME = 40  # characters; the names of two classes with their shares have 31
 _SIDE = 84  # pixels, about: images of 28x28 are drawn three times as large
 MAX_IMAGES = 10_000  # on a sheet; 28x28 images then take 300 MB
@@ -44,46 +45,67 @@ def contact_sheet(
     columns: int = 8,
     zoom: int | None = None,
     title: str = "",
+    group: int = 1,
 ) -> PIL.Image.Image:
     """Draw images in rows, enlarged without smoothing, with a line of text under each.
 
-    The largest of the images, uint8 (height, width), decides the size of all cells.
-    Captions are cut to 40 characters. `zoom` is the side of the square that a pixel
-    becomes. By default it makes the longer side of the largest image about 84 pixels.
-    The title must say SYNTHETIC if images are drawn.
+    The largest of the images, uint8 (height, width) or (height, width, 3), decides the
+    size of all cells. Captions are cut to 40 characters. `zoom` is the side of the
+    square that a pixel becomes. By default it makes the longer side of the largest
+    image about 84 pixels. Groups of `group` images stay together: a line has as many
+    groups as `columns` allows, at least one. The title must say SYNTHETIC if images
+    are drawn.
     """
     with install_hint("pictures require Pillow", "pillow"):
         from PIL import Image, ImageDraw
 
-    heights, widths = zip(*(image.shape for image in images))
-    if zoom is None:
-        zoom = max(1, round(_SIDE / max(*heights, *widths)))
-    zoom = checked_integer("zoom", zoom, 1)
+    zoom, height, width = _sizes(images, zoom)
     captions = [one_line(str(caption), _LONGEST_NAME) for caption in captions]
     font = _font(_FONT_SIZE, "".join(captions))
     title_font = _font(_TITLE_SIZE, title)
-    height = zoom * max(heights)
     # The widest caption decides the width, so that captions can't touch.
-    width = max(zoom * max(widths), *(_width(font, caption) for caption in captions))
+    width = max(width, *(_width(font, caption) for caption in captions))
     cell_height = height + _height(font) + 3
-    n_columns = min(checked_integer("columns", columns, 1), len(images))
-    n_rows = -(-len(images) // n_columns)
+    columns = checked_integer("columns", columns, 1)
+    lefts = _lefts(min(columns, len(images)), group, width)
+    n_rows = -(-len(images) // len(lefts))
     top = _GAP + (_height(title_font) + _GAP if title else 0)
-    sheet_width = max(n_columns * (width + _GAP), _width(title_font, title) + _GAP)
-    size = (_GAP + sheet_width, top + n_rows * (cell_height + _GAP))
+    right = max(lefts[-1] + width, _GAP + _width(title_font, title))
+    size = (right + _GAP, top + n_rows * (cell_height + _GAP))
     _check_size(size, len(images), zoom)
     sheet = Image.new("RGB", size, _GROUND)
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP), title, fill=_INK, font=title_font)
     for i, (image, caption) in enumerate(zip(images, captions)):
-        x = _GAP + i % n_columns * (width + _GAP)
-        y = top + i // n_columns * (cell_height + _GAP)
+        line, place = divmod(i, len(lefts))
+        x, y = lefts[place], top + line * (cell_height + _GAP)
         tile = Image.fromarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
         left, above = (width - tile.width) // 2, (height - tile.height) // 2
         sheet.paste(tile, (x + left, y + above))
         x += (width - _width(font, caption)) // 2
         draw.text((x, y + height + 1), caption, fill=_INK, font=font)
     return sheet
+
+
+def _sizes(
+    images: Sequence[np.ndarray] | np.ndarray, zoom: int | None
+) -> tuple[int, int, int]:
+    """Return the zoom, and the height and width of the largest image with it."""
+    heights, widths = zip(*(image.shape[:2] for image in images))
+    if zoom is None:
+        zoom = max(1, round(_SIDE / max(*heights, *widths)))
+    zoom = checked_integer("zoom", zoom, 1)
+    return zoom, zoom * max(heights), zoom * max(widths)
+
+
+def _lefts(columns: int, group: int, width: int) -> list[int]:
+    """Return the left sides of cells on a line, for as many whole groups as fit."""
+    group_width = group * (width + _GAP) + _GROUP_GAP * (group > 1)
+    return [
+        _GAP + begin * group_width + place * (width + _GAP)
+        for begin in range(max(columns // group, 1))
+        for place in range(group)
+    ]
 
 
 def save_png(sheet: PIL.Image.Image, path: str | os.PathLike[str]) -> Path:

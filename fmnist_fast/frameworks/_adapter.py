@@ -155,6 +155,7 @@ class Adapter(Suggesting):
     mean, std = _option("mean"), _option("std")
     scale, bias = _option("scale"), _option("bias")
     layout, label_dtype = _option("layout"), _option("label_dtype")
+    channels, views = _option("channels"), _option("views")
     augment, drop_last = _option("augment"), _option("drop_last")
     rank, world = _option("rank"), _option("world")
     threads, prefetch = _option("threads"), _option("prefetch")

@@ -16,6 +16,7 @@ cuda.py and cupy.py share this module, which depends on neither PyTorch nor CuPy
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import weakref
 from collections import deque
@@ -73,6 +74,23 @@ def _wait_for_all() -> None:
         _wait(guard)
 
 
+def _channels_of(loader: Loader) -> list[tuple[Any, np.float32, np.float32]]:
+    """Return the part of the images that each scale and bias of a loader are for.
+
+    It is an index of images, whose axes before those of a single image stay whole.
+    """
+    if not isinstance(loader.scale, tuple):
+        return [(..., np.float32(loader.scale), np.float32(loader.bias))]
+    n, channels = math.prod(loader.image_sides), range(loader.channels)
+    parts: dict[str, list[Any]] = {
+        "NCHW": [(..., channel, slice(None), slice(None)) for channel in channels],
+        "NHWC": [(..., channel) for channel in channels],
+        "flat": [(..., slice(begin * n, (begin + 1) * n)) for begin in channels],
+    }
+    numbers = map(np.float32, loader.scale), map(np.float32, loader.bias)
+    return list(zip(parts[loader.layout], *numbers))
+
+
 class InFlight:
     """Base class that sends the batches of a CPU loader to a device.
 
@@ -118,7 +136,7 @@ class InFlight:
         arrays = [np.asarray(slot) for slot in slots]
         self.loader: Loader = plain._replace(**raw, slots=arrays)
         self._slots = {array.ctypes.data: s for array, s in zip(arrays, slots)}
-        self._scale, self._bias = np.float32(plain.scale), np.float32(plain.bias)
+        self._channels = _channels_of(plain)
         self._n_sent = 0
         # Arrays of the newest batches. They keep the slots from being filled again.
         self._lent: deque[tuple[np.ndarray, ...]] = deque(maxlen=IN_FLIGHT)

@@ -12,7 +12,7 @@ from .._core import MAX_EPOCH, MAX_SHARED_NBYTES
 from .._device.batches import ChunkPipeline, Filler
 from .._device.machine import Machine
 from .._device.pixels import machine_nbytes
-from .._loader.pipelines import new_program
+from .._loader.pipelines import new_programs
 from .._loader.places import Place
 from .._loader.state import checked_state, state_at
 from .._loader.stats import Stats, Stopwatch, stats_of
@@ -120,7 +120,7 @@ class FixedBuffersLoader(ResidentLoader):
             memory = self._filler.empty(self.batch_size)
         self._filler.arrays += memory
         self._memory = memory
-        self._buffers = next(self._machine.split(memory, self.batch_size))
+        self._buffers = next(self._filler.split(memory, self.batch_size))
         self._n_iterators = 0
         self._watch = Stopwatch()
         self._go_to(self._progress.next_begin())
@@ -315,11 +315,15 @@ def check_equal_batches(loader: Loader, begin: Place) -> None:
 
 def _check(loader: Loader) -> None:
     """Raise ValueError if the kernels of devices can't fill the batches of a loader."""
-    functions = list(_functions(loader._compiled.source if loader._compiled else ()))
+    functions = [
+        function
+        for view in loader._compiled_views
+        for function in _functions(view.source if view else ())
+    ]
     if functions:
         raise ValueError(
             "resident=True requires augment without functions of your own, got "
-            f"{' and '.join(map(repr, functions))}.\n{_ADVICE}"
+            f"{' and '.join(dict.fromkeys(map(repr, functions)))}.\n{_ADVICE}"
         )
     if loader.shuffle_block is not None:
         raise ValueError(
@@ -331,14 +335,15 @@ def _check(loader: Loader) -> None:
             f"resident=True requires slots=None, got {len(loader._slots)} slots.\n"
             f"{_ADVICE}"
         )
-    nbytes = new_program(loader).shared_nbytes
+    nbytes = max(program.shared_nbytes for program in new_programs(loader))
     if nbytes > MAX_SHARED_NBYTES:
         height, width = loader.dataset.images.shape[1:]
+        views = "" if loader.views is None else f" and views={loader.views!r}"
         raise ValueError(
             "resident=True requires at most "
             f"{MAX_SHARED_NBYTES:,} bytes of shared memory for an image, got "
             f"{nbytes:,} for images of {height}x{width} pixels and augment="
-            f"{loader.augment!r}.\n{_ADVICE}"
+            f"{loader.augment!r}{views}.\n{_ADVICE}"
         )
 
 

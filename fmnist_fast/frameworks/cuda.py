@@ -105,15 +105,16 @@ class CudaFeed(InFlight):
         images = pixels
         if self._dtype is not torch.uint8:
             images = pixels.to(torch.float32)
-            images = images.mul_(float(self._scale)).add_(float(self._bias))
+            for channel, scale, bias in self._channels:
+                images[channel].mul_(float(scale)).add_(float(bias))
             images = images.to(self._dtype)
         if not self._fixed_buffers:
             images = images.clone() if images is pixels else images
             return images, *(values.clone() for values in others)
-        rows = self.loader.batch_size
-        if len(images) != rows:  # copy_ would broadcast a batch of one row to all rows
+        rows, n = self.loader.batch_size, images.shape[len(self.loader._view_axes[0])]
+        if n != rows:  # copy_ would broadcast a batch of one row to all rows
             raise RuntimeError(
-                f"fixed_buffers hold {rows} rows, but this batch has {len(images)}.\n"
+                f"fixed_buffers hold {rows} rows, but this batch has {n}.\n"
                 "The epoch was resumed at a position that is not a multiple of the "
                 "global batch size. Pass drop_last=True to leave out the short batch."
             )
@@ -198,10 +199,15 @@ class TorchMachine(Machine):
         self, arrays: tuple[torch.Tensor, ...], rows: int
     ) -> Iterator[tuple[torch.Tensor, ...]]:
         """Return an iterator over batches, `rows` rows each, that share the memory."""
-        images, *others = arrays
-        if self._channels_last:
-            images = images.permute(0, 3, 1, 2)
-        return zip(*(torch.split(array, rows) for array in (images, *others)))
+        return zip(*(torch.split(array, rows) for array in arrays))
+
+    def laid_out(
+        self, batches: Iterator[tuple[torch.Tensor, ...]]
+    ) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Return batches with channels before rows of pixels, in any memory format."""
+        if not self._channels_last:
+            return batches
+        return ((images.movedim(-1, -3), *others) for images, *others in batches)
 
     def launch(self, name: str, stream: Any, *numbers: int) -> None:
         """Launch a kernel; see `Machine`."""

@@ -62,7 +62,7 @@ class CupyLoader(Adapter):
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
         label_dtype, augment, drop_last, shard, threads, prefetch, weights, order,
-        repeats, steps, augment_seed, with_index, columns.
+        repeats, steps, augment_seed, with_index, columns, views, channels.
 
     Attributes
     ----------
@@ -196,8 +196,10 @@ class _Feed(InFlight):
         if self._dtype == np.uint8:
             return pixels.copy(), *copies
         images = pixels.astype(np.float32)
-        images *= self._scale
-        images += self._bias
+        for channel, scale, bias in self._channels:
+            values = images[channel]
+            values *= scale
+            values += bias
         return images.astype(self._dtype, copy=False), *copies
 
 

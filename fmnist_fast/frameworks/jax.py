@@ -38,15 +38,17 @@ class JaxLoader(Adapter):
         Rows of a batch, for one rank.
     sharding : jax.Device or jax.sharding.Sharding, optional
         Device of the arrays, or a sharding that spreads their rows over several
-        devices, as for ``jax.device_put``. By default, JAX's default device.
+        devices, as for ``jax.device_put``. By default, JAX's default device. With
+        `views`, each device gets all views of its rows, and a sharding must be a
+        NamedSharding.
     label_dtype : {"int32", "uint8", "onehot"}, default "int32"
         Data type of the labels. int64 is missing because JAX converts it to int32.
         "onehot" labels are float32 (n, classes).
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
         layout, augment, drop_last, shard, threads, prefetch, weights, order, repeats,
-        steps, augment_seed, with_index, columns. JAX's convolutions work best with
-        layout "NHWC".
+        steps, augment_seed, with_index, columns, views, channels. JAX's convolutions
+        work best with layout "NHWC".
 
     Attributes
     ----------
@@ -62,8 +64,8 @@ class JaxLoader(Adapter):
         type, as for `Loader`.
     ValueError
         An argument has a wrong value, as for `Loader`; the rows of a batch can't be
-        divided evenly among the devices of `sharding`; or a column has integers that
-        don't fit 32 bits.
+        divided evenly among the devices of `sharding`; `sharding` can't have an axis of
+        views; or a column has integers that don't fit 32 bits.
 
     Notes
     -----
@@ -101,6 +103,7 @@ class JaxLoader(Adapter):
                 "sharding must be a jax.Device, a jax.sharding.Sharding or None, got "
                 f"{type(sharding).__name__}"
             )
+        self._check_views()
         loader, epochs = self.loader, self.loader._epochs
         n_devices = len(sharding.device_set)
         n_last = 0 if epochs.last else epochs.n_positions % epochs.n_global
@@ -111,6 +114,33 @@ class JaxLoader(Adapter):
                     f"{n_devices} devices of sharding.\nChoose another batch_size, or "
                     "pass drop_last=True or drop_last='wrap'."
                 )
+
+    def _check_views(self) -> None:
+        """Raise ValueError for views whose rows a sharding can't spread."""
+        sharding = self.sharding
+        is_named = isinstance(sharding, jax.sharding.NamedSharding)
+        if self.views is None or is_named or len(sharding.device_set) == 1:
+            return
+        raise ValueError(
+            "sharding must be a NamedSharding or a device for batches with views, got "
+            f"{type(sharding).__name__}"
+        )
+
+    def _shardings(self, n_fields: int) -> Any:
+        """Return the sharding of all fields of a batch, or a tuple with that of each.
+
+        An axis of views comes before the rows, and is not spread.
+        """
+        sharding, named = self.sharding, jax.sharding.NamedSharding
+        if self.views is None or not isinstance(sharding, named):
+            return sharding
+        shardings = []
+        for axes in (*self.loader._view_axes, *[()] * (n_fields - 2)):
+            dimensions = *[None] * len(axes), *sharding.spec
+            spec = jax.sharding.PartitionSpec(*dimensions)  # type: ignore[no-untyped-call]
+            kind = sharding.memory_kind
+            shardings.append(named(sharding.mesh, spec, memory_kind=kind))
+        return tuple(shardings)
 
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over the batches of the next epoch."""
@@ -125,6 +155,7 @@ class JaxLoader(Adapter):
             return
         devices = getattr(sharding, "device_set", [sharding] if sharding else [])
         is_cpu = any(device.platform == "cpu" for device in devices)
+        sharding = self._shardings(2 + self.with_index + len(self.columns))
         for batch in batches:
             arrays = tuple(array.copy() for array in batch) if is_cpu else batch
             yield jax.device_put(arrays, sharding)

@@ -24,7 +24,7 @@ _INSTALL = "one of its backends. Run, for example: pip install keras tensorflow"
 with importing("keras", f"Keras 3 and {_INSTALL}", "tensorflow", "jax", "torch"):
     import keras
 
-Batch = tuple[np.ndarray, ...]
+Batch = tuple[Any, ...]  # of arrays, or of tuples with an array for each view
 _FIXED = {"workers": 1, "use_multiprocessing": False}  # attributes of a PyDataset
 
 
@@ -61,7 +61,10 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
         augment, drop_last, shard, threads, prefetch, weights, order, repeats, steps,
-        augment_seed.
+        augment_seed, channels, views. With `views`, the images of a batch are a tuple
+        with an array for each view, because Keras counts samples on the first axis.
+        Mixed labels are such a tuple too. A model with as many inputs takes them, and
+        so does a `train_step` of your own.
 
     Attributes
     ----------
@@ -161,7 +164,8 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
         Returns
         -------
         tuple of ndarray
-            Images and labels, and the weights with `sample_weight`.
+            Images and labels, and the weights with `sample_weight`. With `views`, the
+            images are a tuple of arrays, and mixed labels too.
 
         Raises
         ------
@@ -203,8 +207,15 @@ class KerasLoader(Adapter, keras.utils.PyDataset):  # type: ignore[misc]
             if self.sample_weight is not None:
                 images, labels, weights = batch
                 batch = images, labels, weights.astype(np.float32, copy=False)
+            if self.views is not None:
+                batch = self._with_tuples(*batch)
         returned |= {index}  # unlike after a call, no signal is handled before `return`
         return batch
+
+    def _with_tuples(self, images: Any, labels: Any, *weights: Any) -> Batch:
+        """Return a batch with tuples in place of the axis of views."""
+        _, axes_of_labels = self.loader._view_axes
+        return tuple(images), tuple(labels) if axes_of_labels else labels, *weights
 
     def _is_finished(self) -> bool:
         return self.loader.epoch != self._newest.begin.epoch

@@ -40,7 +40,7 @@ class TensorFlowLoader(Adapter):
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, dtype, normalize,
         label_dtype, augment, drop_last, shard, threads, prefetch, weights, order,
-        repeats, steps, augment_seed, with_index, columns.
+        repeats, steps, augment_seed, with_index, columns, views, channels.
 
     Attributes
     ----------
@@ -88,19 +88,23 @@ class TensorFlowLoader(Adapter):
         """Return the shapes and dtypes of a batch.
 
         The number of rows is None, because the last batch of an epoch may be short.
-        With `drop_last` or `steps`, the number of rows is `batch_size`.
+        With `drop_last` or `steps`, the number of rows is `batch_size`. With `views`,
+        it comes after the number of views.
         """
         loader = self.loader
         size = loader.batch_size if loader.drop_last or loader.steps else None
-        shape = image_shape(loader.image_sides, loader.layout)
+        shape = image_shape(loader.image_sides, loader.layout, loader.channels)
+        views, label_views = loader._view_axes
         if loader.label_dtype == "onehot":
-            labels = tf.TensorSpec((size, len(loader.dataset.classes)), "float32")
+            n_classes = len(loader.dataset.classes)
+            labels = tf.TensorSpec((*label_views, size, n_classes), "float32")
         else:
             labels = tf.TensorSpec((size,), loader.label_dtype)
         indices = [tf.TensorSpec((size,), "int64")] * loader.with_index
         values = loader._column_values.values()
         columns = [tf.TensorSpec((size,), column.dtype) for column in values]
-        return tf.TensorSpec((size, *shape), loader.dtype), labels, *indices, *columns
+        images = tf.TensorSpec((*views, size, *shape), loader.dtype)
+        return images, labels, *indices, *columns
 
     def to_tf_data(self) -> tf.data.Dataset:
         """Return the batches as a ``tf.data.Dataset``.

@@ -60,6 +60,7 @@ class TorchLoader(Adapter, IterableDataset):
         the device, and `augment` still runs on the CPU.
     channels_last : bool, default False
         Whether images have the memory format channels_last. It requires layout "NCHW".
+        With `views`, the images of each view have it.
     dtype : torch.dtype or str, default "float32"
         Data type of the images: float32, float16, bfloat16 or uint8.
     label_dtype : torch.dtype or str, default "int64"
@@ -82,7 +83,7 @@ class TorchLoader(Adapter, IterableDataset):
     **options
         Keyword arguments of `Loader`: shuffle, shuffle_block, seed, normalize, layout,
         augment, drop_last, shard, threads, prefetch, weights, order, repeats, steps,
-        augment_seed, with_index, columns.
+        augment_seed, with_index, columns, views, channels.
 
     Attributes
     ----------
@@ -245,7 +246,7 @@ class TorchLoader(Adapter, IterableDataset):
         else:
             tensors = _on_cpu(batches, self.loader)
         if self.channels_last:
-            return ((x.permute(0, 3, 1, 2), *others) for x, *others in tensors)
+            return ((x.movedim(-1, -3), *others) for x, *others in tensors)
         return tensors
 
     def _divide_among_workers(self) -> None:
@@ -317,8 +318,8 @@ class TorchLoader(Adapter, IterableDataset):
 
     def _image_array(self, images: Any) -> np.ndarray:
         images = torch.as_tensor(images)
-        if self.channels_last and images.ndim == 4:
-            images = images.permute(0, 2, 3, 1)
+        if self.channels_last and images.ndim == 4 + (self.views is not None):
+            images = images.movedim(-3, -1)
         return self._array(images)
 
     def __repr__(self) -> str:

@@ -27,7 +27,7 @@ from types import SimpleNamespace
 import numpy as np
 import reference_sampler
 from reference_batching import of_epoch, of_stream, shard_rows
-from reference_convert import arranged, convert, scale_and_bias
+from reference_convert import arranged, convert, scales_and_biases
 from reference_draws import Key
 from reference_fill import fill
 from reference_labels import batch_labels
@@ -51,6 +51,7 @@ def epoch(
     epoch=0,
     dtype="float32",
     normalize="dataset",
+    channels=1,
     layout="NCHW",
     label_dtype="int64",
     n_classes=10,
@@ -58,6 +59,7 @@ def epoch(
     shard=(0, 1),
     position=None,
     augment=None,
+    views=None,
     fields=(),
 ):
     """Return all batches of one epoch, from `position` on, for one rank.
@@ -81,20 +83,25 @@ def epoch(
     augment : Compiled or None
         Result of fmnist_fast.augment.compile_transforms. Its Python functions are not
         called.
+    views : sequence of (Compiled or None), or None
+        Result of compile_views: an augmentation for each view, in place of `augment`.
     fields : sequence of arrays of shape (n,)
         Values of each sample, which follow the images and labels of a batch.
 
     Returns
     -------
     list of (x, y, *fields)
-        Batches in the data types and layout of the options. bfloat16 pixels are uint16
-        bits. A rank whose shard of a short last batch is empty has one batch fewer.
+        Batches in the data types and layout of the options. With `views`, images have
+        the shape (views, n, ...), and so do labels if a view mixes. bfloat16 pixels are
+        uint16 bits. A rank whose shard of a short last batch is empty has one batch
+        fewer.
     """
     n, height, width = images.shape
     rank, world = shard
-    program = augment or SimpleNamespace(
-        transforms=(), mix=None, height=height, width=width
+    unchanged = SimpleNamespace(
+        transforms=(), mix=None, height=height, width=width, draws_view=0
     )
+    programs = [view or unchanged for view in ([augment] if views is None else views)]
     order_of = functools.cache(
         lambda number: reference_sampler.indices(
             n, seed, number, shuffle, shuffle_block, weights, order, repeats
@@ -107,7 +114,7 @@ def epoch(
         begin = epoch * steps * stride if position is None else position
         places = of_stream(begin, steps, stride, n_positions)
     key_seed = seed if augment_seed is None else augment_seed
-    scale, bias = scale_and_bias(normalize, images)
+    numbers = scales_and_biases(normalize, images, channels)
     batches = []
     for batch in places:  # of all ranks
         rows = shard_rows(len(batch), rank, world)
@@ -115,9 +122,17 @@ def epoch(
             continue
         keys = [Key(key_seed, *place) for place in batch]
         indices = [int(order_of(number)[at % n_positions]) for number, at in batch]
-        pixels, mixtures = augmented_rows(program, images, indices, keys, rows)
-        x = arranged(convert(pixels, dtype, scale, bias), layout)
-        y = batch_labels(labels[indices], label_dtype, n_classes, rows, mixtures)
+        every_x, every_y = [], []
+        for program in programs:
+            pixels, mixtures = augmented_rows(program, images, indices, keys, rows)
+            planes = [convert(pixels, dtype, *pair) for pair in numbers]
+            every_x.append(arranged(planes, layout))
+            labeling = label_dtype, n_classes, rows, mixtures
+            every_y.append(batch_labels(labels[indices], *labeling))
+        x, y = every_x[0], every_y[0]
+        if views is not None:
+            x = np.stack(every_x)
+            y = np.stack(every_y) if any(program.mix for program in programs) else y
         batches.append((x, y, *(field[indices][rows] for field in fields)))
     return batches
 
@@ -144,7 +159,7 @@ def augmented_rows(program, images, indices, keys, rows):
     """Return the augmented images of some rows of a global batch, and their mixtures.
 
     A partner is augmented by its own transforms before it is mixed, and may lie in the
-    shard of another rank.
+    shard of another rank. The random numbers are those of view `program.draws_view`.
 
     Parameters
     ----------
@@ -162,6 +177,8 @@ def augmented_rows(program, images, indices, keys, rows):
     uint8 array of shape (len(rows), out_height, out_width)
     list of Mixture
     """
+
+    keys = [key._replace(view=program.draws_view) for key in keys]
 
     @functools.cache
     def unmixed(row):

@@ -34,6 +34,18 @@ def scale_and_bias(normalize, images):
     return np.float32(1 / (255 * std)), np.float32(-mean / std)
 
 
+def scales_and_biases(normalize, images, channels):
+    """Return a pair of `scale_and_bias` for each channel.
+
+    A pair (mean, std) may have sequences of numbers, one for each channel.
+    """
+    if not isinstance(normalize, tuple):
+        return [scale_and_bias(normalize, images)] * channels
+    means, stds = (np.broadcast_to(numbers, channels) for numbers in normalize)
+    pairs = zip(means.tolist(), stds.tolist())
+    return [scale_and_bias(pair, images) for pair in pairs]
+
+
 def convert(images, dtype, scale, bias):
     """Return uint8 pixels converted to `dtype`, with bfloat16 as its uint16 bits.
 
@@ -70,13 +82,17 @@ def to_bfloat16_bits(x):
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
 
 
-def arranged(x, layout):
-    """Return pixels of shape (n, height, width) in the shape of a layout."""
-    n, height, width = x.shape
-    shapes = {
-        "NCHW": (n, 1, height, width),
-        "NHWC": (n, height, width, 1),
-        "NHW": (n, height, width),
-        "flat": (n, height * width),
-    }
-    return x.reshape(shapes[layout])
+def arranged(planes, layout):
+    """Return images in a layout, whose channels are arrays (n, height, width).
+
+    "NHW" is for one channel. The twin of fm_convert_rgb_fn (src/convert.h), which
+    writes "NHWC" of three channels.
+    """
+    n = len(planes[0])
+    if layout == "NHWC":
+        return np.stack(planes, axis=-1)
+    if layout == "NHW":
+        (plane,) = planes
+        return plane
+    images = np.stack(planes, axis=1)
+    return images.reshape(n, -1) if layout == "flat" else images

@@ -14,6 +14,7 @@ FUNCTIONS = {
     operations.Cut: geometry.cut,
     operations.Warp: geometry.warp,
     operations.Elastic: geometry.elastic,
+    operations.Perspective: geometry.perspective,
     operations.Resize: geometry.resize,
     operations.Tone: pixels.tone,
     operations.Blur: pixels.blur,
@@ -22,6 +23,7 @@ FUNCTIONS = {
     operations.Paint: pixels.paint,
     operations.PaintRandom: pixels.paint_random,
     operations.User: pixels.user,
+    operations.SaltPepper: pixels.salt_pepper,
 }
 
 

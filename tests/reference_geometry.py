@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 from reference_draws import words_of
-from reference_operations import EDGE, NEAREST, REFLECT, SYMMETRIC
+from reference_operations import BILINEAR, EDGE, NEAREST, REFLECT, SYMMETRIC
 
 F = np.float32
 
@@ -119,6 +119,43 @@ def warp(image, operation):
     """
     m, interpolation, fill = operation
     return sample_at(image, *source_points(m, *image.shape), interpolation, fill)
+
+
+def perspective_points(m, shape, x, y):
+    """Return the source points of output pixels, as integer arrays x and y.
+
+    The perspective map has the nine float32 coefficients m. Points are in units of
+    2**-16 pixel, measured from the middle of the top left pixel. `x` and `y` are
+    integer arrays, which are broadcast. The twin of fm_perspective_point
+    (src/augment/perspective.h).
+    """
+    m = np.array(m).astype(F)
+    x, y = ((i - (side - 1) / 2).astype(F) for i, side in zip((x, y), shape[::-1]))
+
+    def linear(mx, my, m1):
+        return (my * y + m1) + mx * x
+
+    with np.errstate(all="ignore"):  # of maps that do not exist
+        inverse = F(1) / linear(*m[6:])
+        places = [linear(*numbers) * inverse for numbers in (m[:3], m[3:6])]
+    points = []
+    for place, side in zip(places, shape[::-1]):
+        assert place.dtype == F
+        place = np.where(np.isnan(place), F(-(2**30)), place)
+        place = np.trunc(np.clip(place, F(-(2**30)), F(2**30))).astype(np.int64)
+        points.append(place + (side - 1) * 32768)
+    return points
+
+
+def perspective(image, operation):
+    """Return the image warped by a perspective map, in the same size.
+
+    The twin of fm_perspective_apply (src/augment/perspective.h).
+    """
+    m, interpolation, fill = operation
+    y, x = np.ogrid[: image.shape[0], : image.shape[1]]
+    points = perspective_points(m, image.shape, x, y)
+    return sample_at(image, *points, interpolation, fill)
 
 
 def reflected(i, n):
@@ -230,33 +267,77 @@ def elastic(image, operation):
 # ---- resizing -----------------------------------------------------------------------
 
 
-def triangle(n_in, n_out, antialias):
+def triangle(x):
+    """Return the height of a triangle from -1 to 1, at x >= 0."""
+    return max(0.0, 1 - x)
+
+
+def cubic(x, a):
+    """Return the height of the cubic filter from -2 to 2, at x >= 0."""
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    return (((x - 5) * x + 8) * x - 4) * a if x < 2 else 0.0
+
+
+def normalized(heights):
+    """Return float32 heights, divided by their sum from left to right."""
+    total = F(0)
+    for height in heights:
+        total = total + height
+    return [height * (F(1) / total) for height in heights]
+
+
+def filtered(n_in, n_out, radius, height_at, antialias):
     """Yield (begin, weights) for each of n_out outputs of a row of n_in pixels.
 
     The output is the sum of weights[k] * input[begin + k]. The weights are float32 and
-    follow a triangle around the middle of the output. Its half width is 1 input pixel,
-    or n_in / n_out with `antialias` when the row shrinks. Pixels outside the row have
-    no weight, and the weights are divided by their sum. The twin of the weights of
-    fm_resample_apply (src/augment/resample.h).
+    follow a filter around the middle of the output. Its half width is `radius` input
+    pixels, times n_in / n_out with `antialias` when the row shrinks. Pixels outside the
+    row have no weight, and the weights are divided by their sum. The twin of the
+    weights of fm_resample_apply (src/augment/resample.h).
     """
     scale = n_in / n_out
-    support = scale if antialias and scale > 1 else 1.0
+    stretch = scale if antialias and scale > 1 else 1.0
+    support = radius * stretch
     for i in range(n_out):
         center = (i + 0.5) * scale
         begin = max(0, math.floor(center - support + 0.5))
         end = min(n_in, begin + math.ceil(2 * support))
-        inverse, inputs = 1.0 / support, range(begin, end)
-        weights = [F(max(0.0, 1 - abs(k + 0.5 - center) * inverse)) for k in inputs]
-        total = F(0)
-        for weight in weights:
-            total = total + weight
-        yield begin, [weight * (F(1) / total) for weight in weights]
+        inverse, inputs = 1.0 / stretch, range(begin, end)
+        heights = [F(height_at(abs(k + 0.5 - center) * inverse)) for k in inputs]
+        yield begin, normalized(heights)
 
 
-def resampled_rows(rows, n_out, antialias):
+def cubic_of_four(n_in, n_out):
+    """Yield (begin, weights) as `filtered` does, bicubic without antialias.
+
+    An output has four pixels. A pixel outside the row is the pixel at its edge.
+    """
+    for i in range(n_out):
+        center = (i + 0.5) * (n_in / n_out)
+        pixels = math.floor(center + 0.5) + np.arange(-2, 2)
+        weights = normalized([F(cubic(abs(k + 0.5 - center), -0.75)) for k in pixels])
+        inside = np.clip(pixels, 0, n_in - 1)
+        folded = np.zeros(4, dtype=F)
+        for pixel, weight in zip(inside, weights):
+            folded[pixel - inside[0]] = folded[pixel - inside[0]] + weight
+        yield inside[0], folded[: n_in - inside[0]]
+
+
+def weights_of(n_in, n_out, interpolation, antialias):
+    """Return an iterator of (begin, weights) of each output."""
+    if interpolation == BILINEAR:
+        return filtered(n_in, n_out, 1, triangle, antialias)
+    if antialias:
+        return filtered(n_in, n_out, 2, lambda x: cubic(x, -0.5), antialias)
+    return cubic_of_four(n_in, n_out)
+
+
+def resampled_rows(rows, n_out, interpolation, antialias):
     """Return n_out rows of float32 that are weighted sums of the given rows."""
     out = np.zeros((n_out, rows.shape[1]), dtype=F)
-    for i, (begin, weights) in enumerate(triangle(len(rows), n_out, antialias)):
+    outputs = weights_of(len(rows), n_out, interpolation, antialias)
+    for i, (begin, weights) in enumerate(outputs):
         for k, weight in enumerate(weights):
             out[i] = out[i] + weight * rows[begin + k]
     return out
@@ -278,5 +359,5 @@ def resize(image, operation):
     if interpolation == NEAREST:
         rows = np.arange(n_rows) * height // n_rows
         return image[rows][:, np.arange(n_columns) * width // n_columns]
-    rows = resampled_rows(image.astype(F), n_rows, antialias)
-    return to_pixels(resampled_rows(rows.T, n_columns, antialias).T)
+    rows = resampled_rows(image.astype(F), n_rows, interpolation, antialias)
+    return to_pixels(resampled_rows(rows.T, n_columns, interpolation, antialias).T)

@@ -27,7 +27,7 @@ def mixture(program, key, row, n_rows):
     """Draw how one sample of a global batch is mixed.
 
     The partner is any other sample of the global batch. The stream is that of the
-    number after the last transform, in view 0. The twin of fm_mix_draw
+    number after the last transform, in the view of the key. The twin of fm_mix_draw
     (src/augment/mix.h).
 
     Parameters
@@ -44,7 +44,7 @@ def mixture(program, key, row, n_rows):
     if program.mix is None:
         return Mixture(row)
     p, parameters = program.mix
-    draws = key._replace(view=0).draws(len(program.transforms))
+    draws = key.draws(len(program.transforms))
     if not draws.coin(p) or n_rows == 1:
         return Mixture(row)
     pick = draws.word()

@@ -11,9 +11,9 @@ image. A `key` is two words, from which `words_of` makes random words for all pi
 
 from typing import NamedTuple
 
-# Codes in src/augment/: fm_interpolation, fm_padding_mode and fm_tone_kind. All
-# interpolations but the nearest are bilinear.
-NEAREST = 0
+# Codes in src/augment/: fm_interpolation, fm_padding_mode and fm_tone_kind. All warps
+# but the nearest are bilinear, and all resizing but these two is bicubic.
+NEAREST, BILINEAR = 0, 1
 CONSTANT, EDGE, REFLECT, SYMMETRIC = range(4)
 INVERT, POSTERIZE, SOLARIZE, BRIGHTNESS, CONTRAST, AUTOCONTRAST, EQUALIZE = range(7)
 
@@ -53,6 +53,18 @@ class Warp(NamedTuple):
 
         x' = m[0] x + m[1] y + m[2]
         y' = m[3] x + m[4] y + m[5]
+    """
+
+    m: tuple
+    interpolation: int
+    fill: int
+
+
+class Perspective(NamedTuple):
+    """Read every pixel at the point that a perspective map gives.
+
+    The map has nine float32 coefficients m (struct fm_perspective_map in
+    src/augment/perspective.h).
     """
 
     m: tuple
@@ -110,6 +122,18 @@ class Noise(NamedTuple):
     key: tuple
     mean: float
     sigma: float
+
+
+class SaltPepper(NamedTuple):
+    """Make pixels white or black, by 16 random bits of each.
+
+    A pixel becomes white if its bits are below `salt`, otherwise black if they are
+    below `amount`.
+    """
+
+    key: tuple
+    salt: int  # 0..65536
+    amount: int  # 0..65536
 
 
 class User(NamedTuple):

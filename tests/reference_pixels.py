@@ -203,6 +203,19 @@ def noise(image, operation):
     return to_pixels(np.clip(x, F(0), F(255))).reshape(image.shape)
 
 
+def salt_pepper(image, operation):
+    """Return the image with some pixels white and some black.
+
+    A chunk of 64 words has the bits of 128 pixels: the lower halves of all its words,
+    then the upper halves. The twin of fm_noise_salt_pepper (src/augment/noise.h).
+    """
+    key, salt, amount = operation
+    words = words_of(key, -(-image.size // 128) * 64).reshape(-1, 64)
+    bits = np.stack([words & 0xFFFF, words >> 16], axis=1).reshape(-1)[: image.size]
+    pixels = np.where(bits < amount, 0, image.ravel())
+    return np.where(bits < salt, 255, pixels).astype(np.uint8).reshape(image.shape)
+
+
 # ---- rectangles ---------------------------------------------------------------------
 
 

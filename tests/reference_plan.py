@@ -1,8 +1,8 @@
 """Planning a row: from a program and random numbers to a list of operations.
 
-A program is a flat list of transforms, in which a group or choice comes before the
-transforms inside it. Planning decides which of them run, and draws their numbers. It
-follows the size of the image and never reads pixels. A program is a result of
+A program is a flat list of transforms, in which a group, choice or order comes before
+the transforms inside it. Planning decides which of them run, and draws their numbers.
+It follows the size of the image and never reads pixels. A program is a result of
 fmnist_fast.augment.compile_transforms: its `transforms` are tuples (kind, p,
 parameters), where `parameters` are the fields of the C struct.
 """
@@ -17,8 +17,8 @@ from reference_transforms import OPERATIONS
 def plan(program, key, index, shape):
     """Return the operations of one row.
 
-    A group runs the `n_inner` transforms behind it, and a choice runs one of the groups
-    behind it. The twin of fm_plan_row (src/plan.h).
+    A group runs the `n_inner` transforms behind it. A choice runs one of the groups
+    behind it, and an order runs all of them. The twin of fm_plan_row (src/plan.h).
 
     Parameters
     ----------
@@ -51,6 +51,8 @@ def plan(program, key, index, shape):
             left.append((i + 1, after))
         elif kind == "choice":
             left.append(chosen(transforms, i + 1, draws))
+        elif kind == "order":
+            left += reversed(ordered(transforms, i + 1, after, draws))
         else:
             transform = SimpleNamespace(**parameters)
             for operation in OPERATIONS[kind](transform, draws, shape):
@@ -88,6 +90,24 @@ def chosen(transforms, begin, draws):
         if word < group["until"]:
             return begin, end
         begin = end
+
+
+def ordered(transforms, begin, end, draws):
+    """Return the ranges (begin, end) of the groups of an order, as they run.
+
+    The groups lie in transforms[begin:end]. One word says which of those that are left
+    runs next. The last group needs none. The twin of fm_order_next
+    (src/augment/order.h).
+    """
+    groups = []
+    while begin < end:
+        after = begin + 1 + transforms[begin][2]["n_inner"]
+        groups.append((begin, after))
+        begin = after
+    out = []
+    while len(groups) > 1:
+        out.append(groups.pop(draws.below(len(groups))))
+    return [*out, *groups]
 
 
 def append(operations, operation):

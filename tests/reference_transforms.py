@@ -11,9 +11,11 @@ A Python float stands for a double of C.
 
 import math
 
+import numpy as np
 from reference_draws import draw
 from reference_operations import (
     BRIGHTNESS,
+    CONSTANT,
     CONTRAST,
     Blur,
     Cut,
@@ -21,7 +23,9 @@ from reference_operations import (
     Noise,
     Paint,
     PaintRandom,
+    Perspective,
     Resize,
+    SaltPepper,
     Sharpness,
     Tone,
     User,
@@ -99,6 +103,58 @@ def elastic(transform, draws, shape):
     yield Elastic(draws.key(), alpha, sigma, transform.interpolation, transform.fill)
 
 
+def perspective(transform, draws, shape):
+    """Yield a perspective map that moves the corners of the image inwards."""
+    corners = moved_corners(transform, draws, shape)
+    m = perspective_map(corners, shape)
+    yield Perspective(m, transform.interpolation, transform.fill)
+
+
+def moved_corners(transform, draws, shape):
+    """Return (x, y) of four corners, clockwise from the top left one.
+
+    The twin of struct fm_perspective (src/augment/perspective.h).
+    """
+    height, width = shape
+    corners = []
+    for is_right, is_bottom in ((0, 0), (1, 0), (1, 1), (0, 1)):
+        x = draws.below(transform.n_x) + is_right * (width - transform.n_x)
+        y = draws.below(transform.n_y) + is_bottom * (height - transform.n_y)
+        corners.append((x, y))
+    return corners
+
+
+def perspective_map(corners, shape):
+    """Return the nine coefficients of the map from output to source, in float32.
+
+    The source has its corners where the output has the given points. Without a map, all
+    coefficients are 0. The twin of fm_perspective_find (src/augment/perspective.h).
+    """
+    height, width = (float(side) for side in shape)
+    a, b, c, d = ((x - width / 2, y - height / 2) for x, y in corners)
+
+    def area(p, q, r):
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    def line(p, q, factor):
+        dx, dy = q[0] - p[0], q[1] - p[1]
+        return -dy * factor, dx * factor, (dy * p[0] - dx * p[1]) * factor
+
+    areas = area(b, c, d), area(a, c, d), area(a, b, d), area(a, b, c)
+    if 0 in areas:
+        return (0.0,) * 9
+    left = line(d, a, areas[0] * areas[3])
+    top = line(a, b, areas[0] * areas[1])
+    right = line(b, c, areas[1] * areas[2])
+    w = [x + y for x, y in zip(left, right)]
+    scale = 1 / (abs(w[0]) * (width / 2) + abs(w[1]) * (height / 2) + abs(w[2]))
+    unit = scale * 65536
+    m = [(u * (width - 1) - x * (width / 2)) * unit for u, x in zip(left, w)]
+    m += [(v * (height - 1) - x * (height / 2)) * unit for v, x in zip(top, w)]
+    m += [x * scale for x in w]
+    return tuple(float(np.float32(x)) for x in m)
+
+
 # ---- resizing -----------------------------------------------------------------------
 
 
@@ -130,6 +186,19 @@ def resized_crop(transform, draws, shape):
         h, w = transform.fallback_height, transform.fallback_width
         top, left = (height - h) // 2, (width - w) // 2
     yield resized((top, left, h, w), transform.resize)
+
+
+def zoom_out(transform, draws, shape):
+    """Yield a canvas around the image, and its change to the image's size.
+
+    The twin of struct fm_zoom_out (src/augment/resample.h).
+    """
+    factor = draws.range(transform.side)
+    height, width = (int(side * factor) for side in shape)
+    left = draws.below(width - shape[1])
+    top = draws.below(height - shape[0])
+    yield Cut(-top, -left, height, width, CONSTANT, transform.fill)
+    yield resized((0, 0, height, width), transform.resize)
 
 
 def box_sides(transform, draws, shape):
@@ -179,6 +248,16 @@ def sharpness(transform, draws, shape):
 def noise(transform, draws, shape):
     """Yield noise, of which only the key is random (src/augment/noise.h)."""
     yield Noise(draws.key(), transform.mean, transform.sigma)
+
+
+def salt_pepper(transform, draws, shape):
+    """Yield salt-and-pepper noise of random amount (src/augment/noise.h).
+
+    Probabilities become whole 65536ths, and halves become even ones.
+    """
+    amount = draws.range(transform.amount)
+    salt = round(amount * transform.salt_vs_pepper * 65536)
+    yield SaltPepper(draws.key(), salt, round(amount * 65536))
 
 
 # ---- rectangles ---------------------------------------------------------------------
@@ -242,5 +321,8 @@ OPERATIONS = {
         erasing,
         cutout,
         user,
+        perspective,
+        zoom_out,
+        salt_pepper,
     )
 }

@@ -140,7 +140,7 @@ def test_show_refuses_invalid_batches(small, adapter):
     with pytest.raises(TypeError, match=r"batch must be a pair \(images, labels\)"):
         loader.show(None)
     images, labels = next(iter(loader))
-    with pytest.raises(ValueError, match="one label for each image"):
+    with pytest.raises(ValueError, match="one label for each sample"):
         loader.show((images, labels[:3]))
 
 

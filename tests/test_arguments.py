@@ -7,6 +7,7 @@ import pytest
 from helpers.transforms import brighten, compiled
 
 from fmnist_fast.augment import (
+    AutoAugment,
     CenterCrop,
     ColorJitter,
     Compose,
@@ -28,12 +29,16 @@ from fmnist_fast.augment import (
     RandomErasing,
     RandomHorizontalFlip,
     RandomInvert,
+    RandomOrder,
+    RandomPerspective,
     RandomPosterize,
     RandomResizedCrop,
     RandomRotation,
     RandomSolarize,
     RandomVerticalFlip,
+    RandomZoomOut,
     Resize,
+    SaltAndPepperNoise,
     TrivialAugmentWide,
 )
 
@@ -44,6 +49,7 @@ SIDE = r"must be in 1\.\.65536, got"
 SEQUENCE = "must be a sequence of length"
 MODES = "must be one of constant, edge, reflect, symmetric, got"
 KINDS = "must be one of nearest, bilinear, got"
+RESAMPLING = "must be one of nearest, bilinear, bicubic, got"
 
 BAD = [
     (lambda: RandomCrop(0), ValueError, f"RandomCrop: size {SIDE} 0"),
@@ -76,7 +82,7 @@ BAD = [
     (lambda: Pad(1, 0, "circular"), ValueError, f"padding_mode {MODES} 'circular'"),
     (lambda: Resize(0), ValueError, f"Resize: size {SIDE} 0"),
     (lambda: Resize((1, 2, 3)), ValueError, f"size {SEQUENCE} 1 or 2"),
-    (lambda: Resize(28, "bicubic"), ValueError, f"interpolation {KINDS} 'bicubic'"),
+    (lambda: Resize(28, "lanczos"), ValueError, f"{RESAMPLING} 'lanczos'"),
     (lambda: Resize(28, antialias=1), TypeError, "antialias must be True or False"),
     (
         lambda: Resize(None),
@@ -97,10 +103,10 @@ BAD = [
     (lambda: RandomResizedCrop(9, 0.5), TypeError, f"scale {SEQUENCE} 2, got 0.5"),
     (lambda: RandomResizedCrop(9, ratio=(-1, 1)), ValueError, "ratio must be a number"),
     (lambda: RandomResizedCrop(9, ratio=(2, 1)), ValueError, "ratio .* low <= high"),
-    (lambda: RandomResizedCrop(9, interpolation=3), ValueError, f"{KINDS} 'bicubic'"),
-    (lambda: RandomResizedCrop(9, interpolation=6), ValueError, f"{KINDS} 6"),
-    (lambda: Resize(9, -1), ValueError, f"{KINDS} -1"),
-    (lambda: Resize(9, True), ValueError, f"{KINDS} True"),
+    (lambda: RandomResizedCrop(9, interpolation=1), ValueError, "bicubic, got 'lanc"),
+    (lambda: RandomResizedCrop(9, interpolation=6), ValueError, f"{RESAMPLING} 6"),
+    (lambda: Resize(9, -1), ValueError, f"{RESAMPLING} -1"),
+    (lambda: Resize(9, True), ValueError, f"{RESAMPLING} True"),
     (lambda: Resize(9, "nearest-exact"), ValueError, "exact'\\.\nPass 'nearest'"),
     (lambda: RandomResizedCrop(9, antialias="no"), TypeError, "antialias must be True"),
     (lambda: RandomHorizontalFlip(1.1), ValueError, r"Flip: p .* in 0\.\.1, got 1\.1"),
@@ -154,6 +160,27 @@ BAD = [
     (lambda: ElasticTransform(1, -1), ValueError, r"sigma .* in 0\.\.1000, got -1"),
     (lambda: ElasticTransform(interpolation=1), ValueError, f"{KINDS} 'lanczos'"),
     (lambda: ElasticTransform(fill=-1), ValueError, "fill must be a number in"),
+    (
+        lambda: RandomPerspective(1.5),
+        ValueError,
+        r"RandomPerspective: distortion_scale must be a number in 0\.\.1, got 1\.5",
+    ),
+    (lambda: RandomPerspective("1"), TypeError, f"distortion_scale {NUMBER} '1'"),
+    (lambda: RandomPerspective(p=2), ValueError, r"p .* in 0\.\.1, got 2"),
+    (lambda: RandomPerspective(1, 1, "bicubic"), ValueError, f"{KINDS} 'bicubic'"),
+    (lambda: RandomPerspective(fill=0.5), ValueError, f"fill {WHOLE}"),
+    (lambda: RandomZoomOut(256), ValueError, "RandomZoomOut: fill must be a number in"),
+    (
+        lambda: RandomZoomOut(0, (0.9, 2)),
+        ValueError,
+        r"side_range .* 1\.\.32, got 0\.9",
+    ),
+    (lambda: RandomZoomOut(0, (1, 33)), ValueError, r"side_range .* 1\.\.32, got 33"),
+    (lambda: RandomZoomOut(0, (3, 2)), ValueError, "side_range .* low <= high"),
+    (lambda: RandomZoomOut(0, 2.0), TypeError, f"side_range {SEQUENCE} 2, got 2.0"),
+    (lambda: RandomZoomOut(p=-1), ValueError, r"p .* in 0\.\.1, got -1"),
+    (lambda: RandomZoomOut(interpolation="area"), ValueError, f"{KINDS} 'area'"),
+    (lambda: RandomZoomOut(antialias=1), TypeError, "antialias must be True or False"),
     (lambda: ColorJitter(-0.1), ValueError, "ColorJitter: brightness .* got -0.1"),
     (lambda: ColorJitter(contrast=(2, 1)), ValueError, "contrast .* low <= high"),
     (lambda: ColorJitter(saturation=NAN), ValueError, "saturation .* got nan"),
@@ -186,6 +213,21 @@ BAD = [
     (lambda: GaussianNoise(0, -0.1), ValueError, "sigma .* got -0.1"),
     (lambda: GaussianNoise(clip=False), ValueError, "clip must be True, got False"),
     (lambda: GaussianNoise(clip=1), TypeError, "clip must be True or False"),
+    (
+        lambda: SaltAndPepperNoise(1.1),
+        ValueError,
+        r"SaltAndPepperNoise: amount .* in 0\.\.1, got 1\.1",
+    ),
+    (lambda: SaltAndPepperNoise("a"), TypeError, "amount must be a number, got 'a'"),
+    (lambda: SaltAndPepperNoise((0.2, 0.1)), ValueError, "amount .* low <= high"),
+    (lambda: SaltAndPepperNoise((1, 1, 1)), ValueError, f"amount {SEQUENCE} 1 or 2"),
+    (lambda: SaltAndPepperNoise(0.1, -1), ValueError, r"salt_vs_pepper .* got -1"),
+    (
+        lambda: SaltAndPepperNoise(0.1, (0, 1)),
+        TypeError,
+        "salt_vs_pepper must be a num",
+    ),
+    (lambda: SaltAndPepperNoise(p=2), ValueError, "SaltAndPepperNoise: p .* got 2"),
     (lambda: RandomErasing(3), ValueError, "RandomErasing: p .* got 3"),
     (
         lambda: RandomErasing(scale=(0, 1.1)),
@@ -215,6 +257,14 @@ BAD = [
     (lambda: RandAugment(2, 0, 1), ValueError, "num_magnitude_bins must be in"),
     (lambda: RandAugment(interpolation="area"), ValueError, f"{KINDS} 'area'"),
     (lambda: RandAugment(fill=0.5), ValueError, f"fill {WHOLE}"),
+    (
+        lambda: AutoAugment("mnist"),
+        ValueError,
+        "AutoAugment: policy must be one of imagenet, cifar10, svhn, got 'mnist'",
+    ),
+    (lambda: AutoAugment(3), ValueError, "policy must be one of .*, svhn, got 3"),
+    (lambda: AutoAugment(interpolation="area"), ValueError, f"{KINDS} 'area'"),
+    (lambda: AutoAugment(fill=256), ValueError, "fill must be a number in"),
     (lambda: Compose([]), ValueError, "Compose: transforms must not be empty"),
     (lambda: Compose(RandomInvert()), TypeError, "must be a list of transforms, got"),
     (lambda: Compose([3]), TypeError, "must contain only transforms, got 3"),
@@ -253,6 +303,28 @@ BAD = [
     (lambda: RandomChoice([Pad(1)], [1, 2]), ValueError, f"p {SEQUENCE} 1, got"),
     (lambda: RandomChoice([Pad(1)], [-1]), ValueError, "p must be a number in"),
     (lambda: RandomChoice([Pad(1)], [0]), ValueError, "p must have a sum above 0, got"),
+    (lambda: RandomOrder([]), ValueError, "RandomOrder: transforms must not be empty"),
+    (lambda: RandomOrder(RandomInvert()), TypeError, "must be a list of transforms"),
+    (
+        lambda: RandomOrder([RandomInvert()] * 33),
+        ValueError,
+        r"RandomOrder: transforms must have at most 32 elements, got 33\.\nPass Comp",
+    ),
+    (
+        lambda: RandomOrder([RandomInvert(), brighten]),
+        ValueError,
+        "RandomOrder: transforms must not contain Python functions, got <function bri",
+    ),
+    (
+        lambda: RandomOrder([RandomInvert(), MixUp()]),
+        ValueError,
+        "RandomOrder: transforms must be either .*, got MixUp and RandomInvert",
+    ),
+    (
+        lambda: RandomOrder([CutMix(), MixUp()]),
+        ValueError,
+        r"RandomOrder: .* must be transforms of single images, got CutMix\.\nPass Rand",
+    ),
 ]
 
 
@@ -260,6 +332,24 @@ BAD = [
 def test_bad_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: inner,
+        lambda inner: Compose([RandomInvert(), inner]),
+        lambda inner: RandomApply([inner]),
+        lambda inner: RandomChoice([RandomInvert(), Compose([RandomApply([inner])])]),
+    ],
+)
+def test_an_order_is_not_inside_another_one(around):
+    inner = around(RandomOrder([RandomInvert(), RandomEqualize()]))
+    message = "RandomOrder: transforms must not contain another RandomOrder, at any dep"
+    with pytest.raises(ValueError, match=message):
+        RandomOrder([RandomInvert(), inner])
+    kinds = [kind for kind, _, _ in compiled(inner, inner).transforms]
+    assert kinds.count("order") == 2
 
 
 def test_nesting_has_a_limit():

@@ -89,7 +89,7 @@ def test_captions_of_mixed_labels_are_percentages(sheets, small):
         (
             (np.zeros((2, 1, 2, 3)), np.zeros(3, int)),
             ValueError,
-            r"one label for each image, .* \(2, 1, 2, 3\) and labels of shape \(3,\)",
+            r"one label for each sample, .* \(2, 1, 2, 3\) and labels of shape \(3,\)",
         ),
         (
             (np.zeros((2, 2, 3)), np.zeros(2, int)),

@@ -84,3 +84,23 @@ def test_bfloat16_without_ml_dtypes_is_uint16(small, monkeypatch):
     without = next(iter(ff.Loader(small, 8, dtype="bfloat16")))[0]
     assert without.dtype == np.uint16
     assert np.array_equal(without, bits(with_package))
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(28, 28), (4, 4), (13, 8)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_large_batches_equal_reference(dtype, shape, channels, layout, cpu_level):
+    """Batches of 4 MB are written past the caches if a row has 32 n bytes."""
+    itemsize = 4 if dtype == "float32" else 2
+    n = 1 + (4 << 20) // (itemsize * channels * shape[0] * shape[1])
+    images = np.random.default_rng(3).integers(0, 256, (n, *shape), np.uint8)
+    mean, std = (0.485, 0.456, 0.406)[:channels], (0.229, 0.224, 0.225)[:channels]
+    options = {"dtype": dtype, "channels": channels, "layout": layout}
+    got = converted(images, batch_size=n, normalize=(mean, std), **options)
+    if layout == "NHWC":
+        got = np.moveaxis(got, -1, 1)
+    assert got.shape == (n, channels, *shape)
+    for channel in range(channels):
+        want = expected(images, dtype, (mean[channel], std[channel]))
+        assert np.array_equal(bits(got)[:, channel], bits(want))

@@ -1,8 +1,12 @@
-"""Crops, padding and flips: the core transforms that they compile to."""
+"""Crops, padding and flips: the core transforms that they compile to, and pixels."""
 
+import numpy as np
 import pytest
+from helpers.against_reference import RAW
 from helpers.transforms import compiled, only
+from reference_draws import Draws
 
+import fmnist_fast as ff
 from fmnist_fast.augment import (
     CenterCrop,
     ElasticTransform,
@@ -113,3 +117,79 @@ def test_transforms_that_just_fit():
 def test_flips(transform, p, vertical, alternating):
     fields = {"vertical": vertical, "alternating": alternating}
     assert only(transform) == ("flip", p, fields)
+
+
+# ---- pixels -------------------------------------------------------------------------
+
+
+def drawn_places(n, epoch, n_tops, n_lefts):
+    """Return the top and the left that RandomCrop draws for n images, int64 (n,)."""
+    tops, lefts = np.empty((2, n), dtype=np.int64)
+    for i in range(n):
+        draws = Draws(0, epoch, i, 1)
+        draws.coin(1)
+        tops[i], lefts[i] = draws.below(n_tops), draws.below(n_lefts)
+    return tops, lefts
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric"])
+@pytest.mark.parametrize(
+    "shape, size, padding",
+    [
+        ((28, 28), (28, 28), (4, 4)),
+        ((28, 28), (28, 32), (27, 27)),
+        ((28, 28), (28, 33), (4, 9)),
+        ((3, 90), (5, 32), (2, 60)),  # all columns in the padding, far from column 0
+        ((4, 2), (7, 4), (3, 1)),
+        ((2, 2), (1, 1), (1, 1)),
+    ],
+    ids=str,
+)
+def test_padded_crops_are_windows_of_numpys(shape, size, padding, mode, cpu_level):
+    images = np.random.default_rng(3).integers(0, 256, (200, *shape), dtype=np.uint8)
+    dataset = ff.Dataset.from_arrays(images, np.zeros(200, dtype=np.uint8))
+    (y, x), (height, width) = padding, size
+    crop = RandomCrop(size, (x, y), padding_mode=mode)
+    ((got, _),) = ff.Loader(dataset, 200, augment=crop, **RAW)
+    padded = np.pad(images, ((0, 0), (y, y), (x, x)), mode)
+    tops, lefts = drawn_places(
+        200, 0, padded.shape[1] - height + 1, padded.shape[2] - width + 1
+    )
+    for image, whole, top, left in zip(got, padded, tops, lefts):
+        assert np.array_equal(image, whole[top : top + height, left : left + width])
+
+
+def batch_crop(images, tops, lefts):
+    """Return a window of each image, which is reflected by 4 pixels. Tensors (n, ...).
+
+    The way of airbench: K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+    arXiv:2404.00498, section 3.
+    """
+    torch = pytest.importorskip("torch")
+    height, width = images.shape[1:]
+    padded = torch.nn.functional.pad(images[:, None], (4, 4, 4, 4), "reflect")[:, 0]
+    rows = tops[:, None] + torch.arange(height)
+    columns = lefts[:, None] + torch.arange(width)
+    n = torch.arange(len(images))
+    return padded[n[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def test_the_augmentation_of_airbench(real_train, cpu_level):
+    """Half of the images are flipped in epoch 0, and the other half in epoch 1."""
+    torch = pytest.importorskip("torch")
+    dataset = real_train.select(range(300))
+    transforms = [
+        RandomCrop(28, padding=4, padding_mode="reflect"),
+        RandomHorizontalFlip(mode="alternating"),
+    ]
+    loader = ff.Loader(dataset, 128, augment=transforms, **RAW)
+    images = torch.from_numpy(np.asarray(dataset.images).astype(np.float32))
+    is_flipped = torch.tensor([Draws(0, 0, i, 2).word() >> 31 == 1 for i in range(300)])
+    assert 100 < is_flipped.sum() < 200
+    for epoch in range(3):
+        places = map(torch.from_numpy, drawn_places(300, epoch, 9, 9))
+        want = batch_crop(images, *places)
+        want = torch.where(is_flipped[:, None, None], want.flip(2), want)
+        got = np.concatenate([x for x, _ in loader])
+        assert np.array_equal(got, want.numpy())
+        is_flipped = ~is_flipped

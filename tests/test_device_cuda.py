@@ -52,18 +52,19 @@ Device(0).set_current()
 kernels = cuda_kernels(0)
 with driver.capturing() as numbers:
     kernels.launch("start", 0, 1, 1, 0, *range(9), 2**64 - 1)
-    kernels.launch("plan", 0, 2**31 - 1, 1024, 0, 1, 2, 2**63, 2**63 - 1)
+    kernels.launch("plan", 0, 2**31 - 1, 1024, 0, 1, 2, 2**63, 2**63 - 1, 5, 6)
     kernels.launch("advance", 2, 1, 1, 0, 1, 2)
     kernels.launch("fill", 4096, 3, 128, 65536, 1, 2, 3, 4, 5)
     kernels.launch("fill", 4096, 3, 128, 65536, 6, 7, 8, 9, 0)
 print(json.dumps([numbers, driver.launches()]))
 """)
     legacy = 1  # CU_STREAM_LEGACY, as 0 means
+    plan = [1, 2, 2**63, 2**63 - 1, 5, 6, *[0] * 4]
     assert made == [
         [0, 1, 2, 3, 4],
         [
             ["fm_kernels_start", 0, 1, 1, 0, legacy, [*range(9), 2**64 - 1]],
-            [*PLAN, 2**31 - 1, 1024, 0, legacy, [1, 2, 2**63, 2**63 - 1, *[0] * 6]],
+            [*PLAN, 2**31 - 1, 1024, 0, legacy, plan],
             ["fm_kernels_advance", 0, 1, 1, 0, 2, [1, 2, *[0] * 8]],
             [*FILL, 3, 128, 65536, 4096, [1, 2, 3, 4, 5, *[0] * 5]],
             [*FILL, 3, 128, 65536, 4096, [6, 7, 8, 9, 0, *[0] * 5]],
@@ -85,7 +86,7 @@ options["label_dtype"] = "onehot"
 
 
 @pytest.mark.parametrize(
-    "augment", ["standard", "strong", "[ff.Resize(72), ff.MixUp()]"]
+    "augment", ["standard", "strong", "[ff.Resize(120), ff.MixUp()]"]
 )
 def test_launches_make_the_batches_of_a_loader(run, augment):
     text = augment if augment[0] == "[" else repr(augment)

@@ -114,6 +114,31 @@ def check_a_graph_goes_through_epochs(devices):
     assert same([x for b in fixed for x in arrays_of([b])], want[20:])
 
 
+def check_views_and_channels(devices):
+    mixes = {"augment": [ff.MixUp()], "label_dtype": "onehot"}
+    colors = {"channels": 3, "normalize": ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))}
+    for layout, resident in itertools.product(("NCHW", "NHWC", "flat"), (True, False)):
+        for views in ({}, mixes, {"augment": "strong"}):
+            options = colors | views | {"views": 2, "layout": layout}
+            got = arrays_of(loader(small, resident=resident, **options))
+            assert same(got, epoch(data=small, **options))
+
+
+def check_a_graph_makes_all_views_before_it_advances(devices):
+    import cupy
+
+    options = {"views": [None, [ff.RandomInvert()]], "channels": 3, "augment": None}
+    fixed, want = loader(**FIXED | options), epoch(**options)[:10]
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with devices.capture(stream.own) as graph:
+        buffers = fixed.fill()
+    got = []
+    for _ in range(10):
+        devices.replay(graph)
+        got += arrays_of([buffers])
+    assert same(got, want) and fixed.epoch == 1
+
+
 def check_two_devices_and_their_streams(devices):
     """Another device is current, and streams change within a chunk."""
     import cupy

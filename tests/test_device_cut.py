@@ -12,7 +12,7 @@ from reference_operations import Cut, Paint
 from reference_plan import plan
 
 import fmnist_fast as ff
-from fmnist_fast._loader.pipelines import new_program
+from fmnist_fast._loader.pipelines import new_programs
 from fmnist_fast.augment import compile_transforms
 from fmnist_fast.frameworks._resident import FixedBuffersLoader, ResidentLoader
 
@@ -23,6 +23,7 @@ BOX = ff.RandomErasing(p=0.7, scale=(0.1, 0.6), value=200)
 OF_5X7 = ff.Compose([ff.RandomCrop((3, 5)), ff.Pad(1)])
 CHOICE = ff.RandomChoice([OF_5X7, ff.Cutout(3)])
 EDGE = ff.RandomCrop((7, 5), padding=2, padding_mode="edge")
+EDGE_28 = ff.RandomCrop(28, padding=3, padding_mode="edge")
 SEVERAL = [ff.RandomApply([*FLIPS, BOX], p=0.6), BOX, ff.Pad(1), ff.RandomApply([BOX])]
 
 
@@ -34,7 +35,7 @@ def images_of(shape):
 def kernel_of(dataset, augment):
     """Return the name of the kernel that makes a loader's rows."""
     loader = ResidentLoader(dataset, augment=augment, label_dtype="onehot")
-    return loader._pipeline.filler._making[0]
+    return loader._pipeline.filler._making[0][0]
 
 
 def made_by_each_kernel(dataset, *, epoch=0, **options):
@@ -45,9 +46,9 @@ def made_by_each_kernel(dataset, *, epoch=0, **options):
     for name in ("cut", "fill"):
         loader = ResidentLoader(dataset, **options)
         filler = loader._pipeline.filler
-        assert filler._making == ("cut", 64, 0)
+        assert filler._making == [("cut", 64, 0)]
         if name == "fill":
-            filler._making = "fill", 128, new_program(loader).shared_nbytes
+            filler._making = [("fill", 128, new_programs(loader)[0].shared_nbytes)]
         loader.set_epoch(epoch)
         assert same(list(loader), want, (name, dataset.images.shape))
 
@@ -74,6 +75,9 @@ def test_programs_with_other_operations_are_left_to_the_general_kernel(name):
         ("standard+erasing", "cut"),
         ([ff.Compose([ff.Compose(FLIPS)])], "cut"),
         ([ff.RandomChoice([ff.Compose(FLIPS), ff.RandomInvert()])], "fill"),
+        ([ff.RandomOrder([*FLIPS, ff.Cutout(3), EDGE_28])], "cut"),
+        ([ff.RandomOrder([*FLIPS, ff.RandomInvert()])], "fill"),
+        ([ff.SaltAndPepperNoise(p=0.0)], "fill"),
         ([ff.RandomErasing(p=0.0, value="random")], "fill"),
         ([ff.RandomInvert(p=0.0)], "fill"),
         ([ff.Resize((28, 28))], "fill"),
@@ -92,14 +96,15 @@ def test_kernels_of_programs(augment, kernel):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_transforms(shape):
     n_compared, dataset = 0, images_of(shape)
-    for kind in (transform_cases.crops, transform_cases.boxes, transform_cases.filters):
+    kinds = [transform_cases.crops, transform_cases.boxes, transform_cases.filters]
+    for kind in [*kinds, transform_cases.orders]:
         for augment in kind(*shape).values():
             options = {"batch_size": 12, "shuffle": True, "augment": augment}
-            if new_program(ff.Loader(dataset, **options)).only_cuts:
+            if new_programs(ff.Loader(dataset, **options))[0].only_cuts:
                 for epoch in (0, 3):
                     made_by_each_kernel(dataset, epoch=epoch, **options)
                 n_compared += 1
-    assert n_compared == 39
+    assert n_compared == 44
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint8"])
@@ -131,7 +136,7 @@ def test_a_program_that_mixes_is_not_for_this_kernel(odd):
     loader = ResidentLoader(odd, **options)
     assert same(list(loader), list(ff.Loader(odd, **options)))
     loader = ResidentLoader(odd, **options)
-    loader._pipeline.filler._making = "cut", 64, 0
+    loader._pipeline.filler._making = [("cut", 64, 0)]
     with pytest.raises(AssertionError, match=r"rows \[.*\] differ"):
         same(list(loader), list(ff.Loader(odd, **options)))
     ((images, _),) = loader

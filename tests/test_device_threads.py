@@ -16,7 +16,7 @@ from helpers import transform_cases
 
 import fmnist_fast as ff
 from fmnist_fast._core import LASTS
-from fmnist_fast._loader.pipelines import new_program
+from fmnist_fast._loader.pipelines import new_programs
 
 ROOT = Path(__file__).parents[1]
 DRIVER = ROOT / "tests" / "helpers" / "device_driver.c"
@@ -29,6 +29,7 @@ BUILDS = {
 }
 HEIGHT, WIDTH = 13, 18
 N_THREADS = 7
+MAX_PROGRAMS = 4
 EVERYTHING = [
     ff.Resize((15, 23), antialias=True),
     ff.GaussianBlur(3, sigma=0.9),
@@ -36,8 +37,11 @@ EVERYTHING = [
     ff.RandomAutocontrast(p=1.0),
     ff.RandomAffine(30, interpolation="bilinear"),
     ff.ElasticTransform(alpha=30.0, sigma=2.0),
+    ff.RandomPerspective(p=1.0),
+    ff.RandomZoomOut(40, (1.3, 2.5), p=1.0),
     ff.RandomAdjustSharpness(3.0, p=1.0),
     ff.GaussianNoise(),
+    ff.SaltAndPepperNoise(0.4),
     ff.RandomErasing(p=1.0, value="random"),
     ff.RandomVerticalFlip(p=1.0),
     ff.MixUp(),
@@ -77,16 +81,19 @@ def loader_of(augment, n_images=6, **options):
 def run(driver, loader, folder, n_threads=N_THREADS, without=None, kernel="fill"):
     """Fill the rest of a loader's epoch. Return the process and what it wrote."""
     with copy.copy(loader) as counting:
-        n_rows = sum(len(labels) for _, labels in counting)
-    dataset, program = loader.dataset, new_program(loader).tobytes()
+        n_rows = sum(labels.shape[-2] for _, labels in counting)  # one-hot
+    dataset = loader.dataset
+    programs = [program.tobytes() for program in new_programs(loader)]
     epoch, begin, _ = loader._progress.next_begin()
-    header = [len(program), len(dataset), loader.seed, epoch]
+    sizes = [*map(len, programs), 0, 0, 0, 0][:MAX_PROGRAMS]
+    header = [len(programs), *sizes, len(dataset), loader.seed, epoch]
     header += [loader.batch_size, loader.rank, loader.world]
     header += [LASTS[loader.drop_last], begin, n_rows]
     case, out = folder / "case", folder / "out"
     labels = np.asarray(dataset.labels, np.int64).tobytes()
     images = np.asarray(dataset.images).tobytes()
-    case.write_bytes(struct.pack("=10Q", *header) + program + images + labels)
+    packed = struct.pack(f"={len(header)}Q", *header)
+    case.write_bytes(packed + b"".join(programs) + images + labels)
     command = [driver, case, out, kernel, n_threads]
     command += [] if without is None else [without]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True)
@@ -110,7 +117,7 @@ CASES = {
 @pytest.mark.parametrize("augment", CASES.values(), ids=CASES)
 def test_threads_make_the_batches_of_loader(drivers, build, augment, tmp_path):
     loader = loader_of(augment)
-    for kernel in ["fill", "cut"][: 1 + new_program(loader).only_cuts]:
+    for kernel in ["fill", "cut"][: 1 + new_programs(loader)[0].only_cuts]:
         done, bytes_made = run(drivers / build, loader, tmp_path, kernel=kernel)
         assert done.returncode == 0 and not done.stderr, done.stderr
         assert bytes_made == expected(loader)
@@ -158,7 +165,36 @@ def test_any_number_of_threads_makes_the_same_cuts(drivers, build, n_threads, tm
         assert made[1] == expected(loader)
 
 
-BEFORE_A_FLIP = [[transform, FLIP] for transform in EVERYTHING[:-1]]
+VIEWS = {
+    "cuts": {"views": 2, "augment": "standard"},
+    "other crops": {"views": [None, "standard+erasing", [FLIP]]},
+    "some cuts": {"views": [[FLIP], EVERYTHING[1:-1]]},
+    "mixes": {"views": 2, "augment": [ff.RandomCrop((9, 9)), ff.MixUp()]},
+    "one mix": {"views": [None, [FLIP], [ff.CutMix()]]},
+}
+CHANNELS = {"channels": 3, "normalize": ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))}
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("views", VIEWS.values(), ids=VIEWS)
+def test_views_and_channels(drivers, build, layout, views, tmp_path):
+    """A launch makes a batch of four rows and one of two."""
+    options = {"layout": layout, **CHANNELS, **views}
+    loader = loader_of(options.pop("augment", None), **options)
+    only_cuts = all(program.only_cuts for program in new_programs(loader))
+    for kernel in ["fill", "cut"][: 1 + only_cuts]:
+        done, bytes_made = run(drivers / build, loader, tmp_path, kernel=kernel)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        assert bytes_made == expected(loader)
+
+
+# Zooming out is a cut and a resize. The resize waits once more before it reads pixels.
+BEFORE_A_FLIP = [
+    [transform, FLIP]
+    for transform in EVERYTHING[:-1]
+    if not isinstance(transform, ff.RandomZoomOut)
+]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,33 @@ def check_labels_last_batches_and_shards(devices):
         assert_same(loader(layout=layout), plain(layout=layout))
 
 
+def check_views_and_channels(devices):
+    flips = {"views": [None, [ff.RandomHorizontalFlip(p=1.0)], "strong"]}
+    mixes = {"views": 2, "augment": [ff.MixUp()], "label_dtype": "onehot"}
+    colors = {"channels": 3, "normalize": ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))}
+    turns = itertools.cycle([False, True])
+    for views, dtype in itertools.product(({"views": 2}, flips, mixes), DTYPES):
+        normal = {"normalize": None} if dtype == "uint8" else {}
+        options = {"augment": None, **colors, **views, **normal}
+        options |= {"dtype": dtype, "channels_last": next(turns)}
+        assert_same(loader(small, **options), plain(small, **options))
+    for layout in ("NHWC", "flat"):
+        options = colors | {"layout": layout, "views": 2}
+        assert_same(loader(**options), plain(**options))
+
+
+def check_fixed_buffers_of_views(devices):
+    options = {"views": 2, "channels": 3, "channels_last": True, "drop_last": True}
+    fixed, run = loader(fixed_buffers=True, **options), plain(**options)
+    want, first = list(run), fixed.buffers
+    assert first[0].stride() == want[0][0].stride()
+    got = filled(fixed, 10)
+    assert same(got, arrays_of(want)) and fixed.fill()[0] is first[0]
+    with_auto = loader(resident="auto", **options)
+    assert with_auto.resident
+    assert_same(with_auto, want)
+
+
 def check_states_move_at_every_batch(devices):
     kinds = loader, plain, lambda **options: loader(device="cpu", **options)
     want = arrays_of(plain())

@@ -9,6 +9,7 @@ Tests of significance fail below a probability of 1e-4, and also for counts that
 even to be random. Seeds are fixed.
 """
 
+import itertools
 import json
 import math
 
@@ -210,6 +211,7 @@ COINS = {
     "equalize": ff.RandomEqualize,
     "sharpness": lambda p: ff.RandomAdjustSharpness(3, p),
     "erasing": lambda p: ff.RandomErasing(p, (0.2, 0.3), (0.9, 1.1)),
+    "salt and pepper": lambda p: ff.SaltAndPepperNoise(0.9, p=p),
     "apply": lambda p: ff.RandomApply([ff.RandomInvert(1.0)], p),
     "apply to several": lambda p: ff.RandomApply([ff.RandomInvert(1.0)] * 3, p),
 }
@@ -278,6 +280,56 @@ def test_choices_inside_choices_draw_independently():
     expected = np.zeros(8)
     expected[[3, 5]], expected[[0, 6]] = 1 / 8, 3 / 8
     assert has_shares(np.bincount(code, minlength=8), expected) > UNLIKELY
+
+
+# ---- orders -------------------------------------------------------------------------
+
+WIDE_STAMP = 2 * STAMP
+ORDERED = [
+    ff.RandomInvert(p=1.0),
+    ff.RandomSolarize(100, p=1.0),
+    ff.RandomPosterize(4, p=1.0),
+    ff.ColorJitter(brightness=(0.7, 0.7)),
+]
+
+
+def numbers_of(x, lists):
+    """Return the number of the list of transforms that made each copy of WIDE_STAMP."""
+    number = {}
+    for k, transforms in enumerate(lists):
+        (image,) = drawn(WIDE_STAMP, transforms, 1)
+        assert number.setdefault(image.tobytes(), k) == k, "two lists do the same"
+    return np.array([number[image.tobytes()] for image in x])
+
+
+@pytest.mark.parametrize("before", [0, 3, 4])
+def test_orders_are_equally_likely(before):
+    """The first draws of the first four transforms of a list are made in advance."""
+    flips = [ff.RandomVerticalFlip(p=0.0)] * before
+    x = drawn(WIDE_STAMP, [*flips, ff.RandomOrder(ORDERED)])
+    orders = numbers_of(x, map(list, itertools.permutations(ORDERED)))
+    assert uniform(orders, 24) > UNLIKELY
+    for lag in (1, 2, 64, 4096):
+        assert independent(orders[lag:], orders[:-lag]) > UNLIKELY
+
+
+def test_orders_are_independent_of_each_other_and_of_other_draws():
+    two = [ORDERED[0], ORDERED[3]]
+    orders = [two, two[::-1]]
+    flips = [[ff.RandomHorizontalFlip(p)] for p in (0.0, 1.0)]
+    lists = [[*a, *b, *c] for a, b, c in itertools.product(orders, flips, orders)]
+    order, flip = ff.RandomOrder(two), ff.RandomHorizontalFlip()
+    assert uniform(numbers_of(drawn(WIDE_STAMP, [order, flip, order]), lists), 8) > 1e-4
+
+
+def test_each_place_of_the_longest_order_is_equally_likely():
+    darker = ff.ColorJitter(brightness=(0.93, 0.93))
+    for k in (0, 13, 31):
+        parts = [darker] * 32
+        parts[k] = invert = ff.RandomInvert(p=1.0)
+        lists = ([*[darker] * i, invert, *[darker] * (31 - i)] for i in range(32))
+        x = drawn(WIDE_STAMP, [ff.RandomOrder(parts)], 20_000)
+        assert uniform(numbers_of(x, lists), 32) > UNLIKELY
 
 
 # ---- alternating flips --------------------------------------------------------------

@@ -249,3 +249,46 @@ def test_noise_has_normal_moments_and_no_correlation():
         assert uncorrelated(a**2, b**2) > least
     for a, b in ((z[1:], z[:-1]), (z[1:, 1:], z[:-1, :-1]), (z[8:], z[:-8])):
         assert uncorrelated(a.ravel(), b.ravel()) > UNLIKELY
+
+
+# ---- salt and pepper ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("amount, salt", [(0.05, 0.5), (0.4, 0.1), (1.0, 0.3)])
+def test_salt_and_pepper_have_their_shares(amount, salt):
+    """Shares are multiples of 1/65536, and 1,000,000 pixels cannot tell the rest."""
+    x = drawn(np.full((25, 40), 128), [ff.SaltAndPepperNoise(amount, salt)], 1000)
+    white, replaced = (round(65536 * p) / 65536 for p in (amount * salt, amount))
+    counts = [(x == level).sum() for level in (255, 0, 128)]
+    shares = [white, replaced - white, 1 - replaced]
+    assert sum(counts) == x.size
+    assert has_shares(np.array(counts), np.array(shares)) > UNLIKELY
+    of_each_pixel = (x == 0).sum(axis=0).ravel()  # chunks have 128 pixels
+    p = replaced - white
+    z = (of_each_pixel - 1000 * p) / math.sqrt(1000 * p * (1 - p))
+    assert stats.chi2.sf((z**2).sum(), len(z)) > UNLIKELY
+    assert stats.chi2.cdf((z**2).sum(), len(z)) > UNLIKELY
+
+
+def test_amounts_of_salt_and_pepper_are_uniform():
+    """The number of replaced pixels is binomial, for an amount that is uniform."""
+    n, sides = 20_000, (16, 20)
+    x = drawn(np.full(sides, 128), [ff.SaltAndPepperNoise((0.2, 0.7), 0.25)], n)
+    replaced = (x != 128).sum(axis=(1, 2))
+    amounts = 0.2 + 0.5 * (np.arange(4000) + 0.5) / 4000
+    shares = stats.binom.pmf(np.arange(321)[:, None], 320, amounts).mean(axis=1)
+    shares /= shares.sum()
+    assert has_shares(counts_of(replaced, shares), shares) > UNLIKELY
+    assert uncorrelated(replaced[1:] * 1.0, replaced[:-1] * 1.0) > UNLIKELY
+    white = (x == 255).sum(axis=(1, 2))
+    assert stats.binomtest(int(white.sum()), int(replaced.sum()), 0.25).pvalue > 1e-4
+
+
+def test_pixels_with_salt_and_pepper_are_independent():
+    x = drawn(np.full((16, 24), 128), [ff.SaltAndPepperNoise(0.6, 0.4)], 1000)
+    kinds = (x.reshape(1000, 384) // 127).astype(int)
+    # The halves of a word are 64 pixels apart, and the words of a counter 16.
+    for lag in (*range(1, 18), 32, 48, 63, 64, 65, 128, 192, 256):
+        assert independent(kinds[:, lag:].ravel(), kinds[:, :-lag].ravel()) > 1e-6
+    for lag in (1, 2, 16):
+        assert independent(kinds[lag:].ravel(), kinds[:-lag].ravel()) > UNLIKELY

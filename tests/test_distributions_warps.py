@@ -7,21 +7,31 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import reference
+import reference_geometry
 from reference_draws import Key
+from reference_operations import Perspective
+from reference_transforms import perspective_map
 
 import fmnist_fast as ff
 from fmnist_fast.augment import compile_transforms
 
 stats = pytest.importorskip("scipy.stats", reason="distributions are scipy's")
 from helpers.significance import (  # noqa: E402
+    ROUGH,
     STAMP,
     UNLIKELY,
+    N,
+    boxes,
     counts_of,
     drawn,
+    has_probability,
     has_shares,
     independent,
     readings,
+    same_distribution,
+    uncorrelated,
 )
+from helpers.transforms import one_level  # noqa: E402
 
 
 def rounded_shares(reach, most):
@@ -98,24 +108,82 @@ def test_angles_are_uniform(degrees):
             assert independent(x[1:] // 64, x[:-1] // 64) > UNLIKELY
 
 
+@pytest.mark.parametrize("p", [1.0, 0.3])
+def test_corners_are_uniform_and_independent(p):
+    """Each corner has two places along each axis, which the image shows."""
+    transform = ff.RandomPerspective(0.25, p)
+    fields = transform._fields(8, 8)
+    assert (fields["n_x"], fields["n_y"]) == (2, 2)
+    shares = {}
+    for offsets in itertools.product(range(2), repeat=8):
+        x, y = offsets[::2], offsets[1::2]
+        corners = [
+            (x[0], y[0]),
+            (6 + x[1], y[1]),
+            (6 + x[2], 6 + y[2]),
+            (x[3], 6 + y[3]),
+        ]
+        m = perspective_map(corners, (8, 8))
+        image = reference_geometry.perspective(ROUGH, Perspective(m, 1, 0)).tobytes()
+        shares[image] = shares.get(image, 0) + p / 256
+    assert len(shares) == 256
+    shares[ROUGH.tobytes()] += 1 - p
+    number = {image: k for k, image in enumerate(shares)}
+    codes = np.array([number[x.tobytes()] for x in drawn(ROUGH, [transform])])
+    expected = np.array(list(shares.values()))
+    assert has_shares(np.bincount(codes, minlength=256), expected) > UNLIKELY
+    if p == 1:
+        assert independent(codes[1:] // 16, codes[:-1] // 16) > UNLIKELY
+
+
+@pytest.mark.parametrize("side_range", [(1.0, 4.0), (1.5, 2.0)])
+def test_canvases_and_places_are_uniform(side_range):
+    """With "nearest", the white box shows the canvas and the image's place on it."""
+    (height, width), n, rng = (14, 16), 10 * N, np.random.default_rng(6)
+    transform = ff.RandomZoomOut(0, side_range, 1.0, "nearest")
+    got = boxes(drawn(np.full((height, width), 255), [transform]), lambda x: x == 255)
+    factor = rng.uniform(*side_range, n)
+    expected = []
+    for side in (height, width):
+        canvas = (side * factor).astype(int)
+        first = ((canvas - side) * rng.uniform(size=n)).astype(int)
+        place = np.arange(side) * canvas[:, None] // side
+        is_white = (place >= first[:, None]) & (place < first[:, None] + side)
+        expected.append((is_white.argmax(axis=1), is_white.sum(axis=1)))
+    (top, left), (h, w) = zip(*expected)
+    for parts in itertools.combinations(zip(got, (top, left, h, w)), 2):
+        codes = [17 * a + b for a, b in zip(*parts)]
+        assert same_distribution(*codes) > UNLIKELY
+    area = got[2] * got[3]
+    assert uncorrelated(area[1:] * 1.0, area[:-1] * 1.0) > UNLIKELY
+
+
+def test_images_are_zoomed_out_with_probability_p():
+    x = drawn([[255] * 9], [ff.RandomZoomOut(0, (2, 2), 0.3)])
+    assert has_probability((x[:, 0] != 255).any(axis=1), 0.3) > UNLIKELY
+
+
 # ---- policies -----------------------------------------------------------------------
 
 
-def one_level(fields, level, sign):
-    """Return the fields of a core transform, with ranges fixed to a level and sign."""
-    out = dict(fields)
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            low, high, n = value["low"], value["high"], value["n_levels"]
-            number = low + (high - low) * (level / (n - 1)) if n > 1 else low
-            number = -number if sign and value["random_sign"] else number
-            fixed = {"low": number, "high": number, "n_levels": 0, "random_sign": 0}
-            out[name] = fixed
-    return out
+def ways(core):
+    """Yield what a core transform may do: a probability and a list of one or none.
+
+    It is skipped, or runs at each of its levels, with each sign.
+    """
+    kind, p, fields = core
+    ranges = [value for value in fields.values() if isinstance(value, dict)]
+    n_levels = max([1, *(value["n_levels"] for value in ranges)])
+    n_signs = 1 + any(value["random_sign"] for value in ranges)
+    for level in range(n_levels):
+        for sign in range(n_signs):
+            yield p / n_levels / n_signs, [(kind, 1.0, one_level(fields, level, sign))]
+    if p < 1:
+        yield 1 - p, []
 
 
 def alternatives(transform, height, width):
-    """Yield all alternatives of a policy of one operation, at all levels and signs.
+    """Yield all that a policy may do, if each of its alternatives is drawn once.
 
     Each is a pair of a probability and a list of core transforms.
     """
@@ -128,13 +196,9 @@ def alternatives(transform, height, width):
         group = core_transforms[at][2]
         share, before = (group["until"] - before) / 2**32, group["until"]
         inner = core_transforms[at + 1 : at + 1 + group["n_inner"]]
-        ranges = [v for core in inner for v in core[2].values() if isinstance(v, dict)]
-        n_levels = max([1, *(v["n_levels"] for v in ranges)])
-        n_signs = 1 + any(v["random_sign"] for v in ranges)
-        for level in range(n_levels):
-            for sign in range(n_signs):
-                fixed = [(kind, 1.0, one_level(f, level, sign)) for kind, _, f in inner]
-                yield share / n_levels / n_signs, fixed
+        for parts in itertools.product(*map(ways, inner)):
+            done = [core for _, cores in parts for core in cores]
+            yield share * math.prod(part for part, _ in parts), done
         at += 1 + group["n_inner"]
 
 
@@ -176,7 +240,25 @@ def test_policies_draw_operations_levels_and_signs_uniformly(
         single = ff.RandAugment(1, policy.magnitude)
     shares = outcomes(single, image, n_operations)
     assert len(shares) > least
+    assert has_outcomes(policy, image, shares) > UNLIKELY
+
+
+def has_outcomes(policy, image, shares):
+    """Return the p-value of a policy, given the probability of each image."""
     number = {x: k for k, x in enumerate(shares)}
     codes = np.array([number[x.tobytes()] for x in drawn(image, [policy])])
     expected = np.array(list(shares.values()))
-    assert has_shares(np.bincount(codes, minlength=len(number)), expected) > UNLIKELY
+    return has_shares(np.bincount(codes, minlength=len(number)), expected)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "cifar10", "svhn"])
+def test_auto_augment_draws_pairs_their_operations_and_signs(name):
+    """Each pair has the probability 1/25, and each operation its own.
+
+    Equalize changes images with more pixels than gray levels.
+    """
+    image = np.random.default_rng(7).integers(30, 200, (16, 20)).astype(np.uint8)
+    policy = ff.AutoAugment(name, fill=9)
+    shares = outcomes(policy, image, 1)
+    assert len(shares) >= {"imagenet": 38, "cifar10": 70, "svhn": 85}[name]
+    assert has_outcomes(policy, image, shares) > UNLIKELY

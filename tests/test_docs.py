@@ -30,7 +30,7 @@ PACKAGES = {
     "docs/processes.md": ["torch"],
     "docs/published-datasets.md": [],
     "docs/resuming.md": ["torch", "torchdata"],
-    "docs/sampling.md": ["torch", "sklearn"],
+    "docs/sampling.md": ["torch", "torchvision", "sklearn"],
     "docs/show.md": ["PIL", "matplotlib"],
     "docs/training.md": [],
 }

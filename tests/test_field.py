@@ -379,9 +379,9 @@ def test_case_32_a_state_at_the_last_step_resumes_with_the_next_epoch(small, fir
 
 
 def test_case_33_bilinear_warps_are_within_two_levels():
-    """Bilinear warps differ from torchvision's by at most two gray levels."""
-    bound = "differ from torchvision's by at most two gray levels"
-    assert bound in " ".join((DOCS / "augmentation.md").read_text("utf-8").split())
+    """Bilinear warps differ from torchvision's by at most two, as the table says."""
+    row = '| `RandomRotation(30, interpolation="bilinear", fill=None)` | 2 |'
+    assert row in (DOCS / "augmentation.md").read_text("utf-8")
     image = np.array([[[255, 0], [255, 255]]], np.uint8)
     dataset = F(image, np.zeros(1, np.uint8))
     warp = ff.RandomRotation((26, 26), "bilinear")
@@ -443,7 +443,8 @@ def test_case_38_spellings_of_torchvision():
     assert ff.RandomRotation([-10, 10], 2, fill=[1]) == wanted
     assert ff.RandomRotation(np.array([-10, 10]), 2, fill=(1.0,)) == wanted
     assert ff.RandomRotation(10, 0) == ff.RandomRotation(10)
+    assert ff.Resize(28, 3) == ff.Resize(28, "bicubic")
     with pytest.raises(ValueError, match="nearest, bilinear, got 'bicubic'"):
-        ff.Resize(28, 3)
+        ff.RandomRotation(10, 3)
     with pytest.raises(ValueError, match=r"got 'nearest-exact'\.\nPass 'nearest'\."):
         ff.Resize(28, "nearest-exact")

@@ -32,6 +32,7 @@ OPTIONS = {
     "bilinear": {"augment": ff.RandomRotation(20, interpolation="bilinear")},
     "blur": {"augment": ff.GaussianBlur(23, (0.5, 2.0))},
     "noise": {"augment": ff.GaussianNoise()},
+    "salt and pepper": {"augment": ff.SaltAndPepperNoise((0.1, 0.9), 0.3)},
     "elastic": {"augment": ff.ElasticTransform()},
     "strong": {"augment": "strong"},
     "resize": {"augment": ff.RandomResizedCrop(20)},
@@ -128,6 +129,7 @@ def compiled():
         ff.RandomRotation(10),
         ff.RandomErasing(ratio=(0.3, 3.3)),
         ff.RandAugment(2, 7),
+        ff.AutoAugment(),
         ff.RandomChoice([ff.MixUp(alpha=0.2), ff.CutMix()], p=[0.1, 0.7]),
     ]
     return compile_transforms(augment, 28, 28, 10)

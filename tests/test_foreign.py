@@ -66,10 +66,25 @@ def test_transforms_of_torchvision(small):
                 module.Normalize((0.25,), (0.5,)),
                 "Pass normalize=(0.25, 0.5) to Load",
             ),
-            (module.Normalize([0.5] * 3, [1] * 3), "Pass normalize=(mean, std) to"),
+            (module.Normalize([0.5] * 2, [1] * 2), "Pass normalize=(mean, std) to"),
+            (
+                module.Normalize([0.5, 0.25, 1], [1] * 3),
+                "Pass normalize=((0.5, 0.25, 1), (1, 1, 1)), channels=3 to Loader.",
+            ),
+            (module.FiveCrop(20), "Pass views=ff.FiveCrop(size) to Loader."),
+            (module.TenCrop(20), "Pass views=ff.TenCrop(size) to Loader."),
             (
                 module.AutoAugment(),
-                "TrivialAugmentWide and RandAugment are the",
+                "AutoAugment.\nPass ff.AutoAugment with the same arguments.",
+            ),
+            (
+                module.AugMix(),
+                "AutoAugment, RandAugment and TrivialAugmentWide are the nearest.",
+            ),
+            (
+                module.RandomOrder([module.RandomRotation(3)]),
+                "RandomOrder.\nPass ff.RandomOrder with the same arguments.\nIts Random"
+                "Rotation: Pass ff.RandomRotation with the same arguments.",
             ),
             (module.Lambda(len), "Pass a function(images, labels, rng) at the end of"),
             (F.hflip, "Pass ff.RandomHorizontalFlip(p=1)."),
@@ -156,7 +171,13 @@ def test_texts_in_place_of_a_recipe(small):
         ("RandomCrop", r"got 'RandomCrop'\.\nPass ff\.RandomCrop\(\.\.\.\)\."),
         ("randaugment", r"got 'randaugment'\.\nPass ff\.RandAugment\(\.\.\.\)\."),
         ("random_crop", r"got 'random_crop'\.\nPass ff\.RandomCrop\(\.\.\.\)\."),
-        ("AutoAugment", r"got 'AutoAugment'\.\nIt isn't available\. Trivial"),
+        ("autoaugment", r"got 'autoaugment'\.\nPass ff\.AutoAugment\(\.\.\.\)\."),
+        ("AugMix", r"got 'AugMix'\.\nIt isn't available\. AutoAugment"),
+        (
+            "SomeOf",
+            r"got 'SomeOf'\.\nIt isn't available\. RandomChoice and RandomOrder",
+        ),
+        ("SaltAndPepper", r"got 'SaltAndPepper'\.\nUse SaltAndPepperNoise\."),
         ("stong", r"got 'stong'\. Did you mean 'strong'\?"),
     ]:
         with pytest.raises(ValueError, match=hint):

@@ -24,6 +24,7 @@ RECIPES = {
 PACKAGES = {
     "PyTorch": "torch",
     "Indices and columns": "torch",
+    "Views and channels": "torch",
     "Resident on the device": "torch",
     "Lightning": None,  # the test itself checks for it
     "JAX": "jax",

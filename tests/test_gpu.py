@@ -93,7 +93,7 @@ def test_a_dry_run_walks_through_all_sections(whole):
     assert not [line for line in lines if {"error", "late"} & line.keys()]
     assert [line["name"] for line in lines if line.get("ok") is False] == []
     names = [line["name"] for line in lines]
-    assert len(bits.RECIPES) == 24 and {*bits.RECIPES} <= {*names}
+    assert len(bits.RECIPES) == 29 and {*bits.RECIPES} <= {*names}
     assert lines[0]["data"] == "drawn images" and lines[0]["torch"]
     (goal,) = lines[-1]["goals"]  # times of the processor are not judged
     assert goal["met"] and goal["measured"] == 0

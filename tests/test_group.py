@@ -15,6 +15,7 @@ from fmnist_fast.augment import (
     RandomEqualize,
     RandomHorizontalFlip,
     RandomInvert,
+    RandomOrder,
     Resize,
     TrivialAugmentWide,
     compile_transforms,
@@ -97,6 +98,34 @@ def test_alternatives_of_a_choice_must_return_one_size():
     assert (out.height, out.width) == (26, 26)
 
 
+def test_random_order_is_an_order_of_groups():
+    both = Compose([RandomInvert(), RandomEqualize()])
+    transform = RandomOrder([both, RandomInvert(), RandomApply([RandomInvert()])])
+    assert shape(transform) == [
+        ("order", 1.0, 8, None),
+        ("group", 1.0, 2, ALL),
+        "tone",
+        "tone",
+        ("group", 1.0, 1, ALL),
+        "tone",
+        ("group", 1.0, 2, ALL),
+        ("group", 0.5, 1, ALL),
+        "tone",
+    ]
+
+
+def test_random_order_keeps_the_size():
+    out = compiled(RandomOrder([Compose([Pad(2), RandomCrop(28)]), RandomInvert()]))
+    assert (out.height, out.width) == (28, 28)
+    message = (
+        "RandomOrder: transforms must keep the size 28x28, got 24x24 from RandomCrop.\n"
+        "In another order, the others would get images of another size."
+    )
+    for items in ([RandomInvert(), RandomCrop(24)], [RandomCrop(24), CenterCrop(24)]):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            compiled(RandomOrder(items))
+
+
 def test_random_apply_keeps_the_size():
     out = compiled(RandomApply([Pad(2), RandomCrop(28)]))
     assert (out.height, out.width) == (28, 28)
@@ -123,7 +152,11 @@ def test_the_number_of_core_transforms_has_a_limit():
         with pytest.raises(ValueError, match=message):
             compiled(*items)
     assert len(compiled(RandAugment(32)).transforms) == 1024
-    message = "got 1,056 or more.\nMost .* and each TrivialAugmentWide are 32.$"
+    items = [RandomInvert()] * 32
+    assert len(compiled(RandomOrder(items)).transforms) == 65
+    message = (
+        "got 1,056 or more.\nMost .* TrivialAugmentWide are 32, and .* is up to 76.$"
+    )
     with pytest.raises(ValueError, match=message):
         compiled(RandAugment(32), TrivialAugmentWide())
 

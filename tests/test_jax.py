@@ -139,6 +139,25 @@ for options in ({"order": range(302)}, {"repeats": 3, "order": range(99)}):
         print(str(error).splitlines()[0])
 for batch in JaxLoader(small, 300, sharding=sharding, steps=4, with_index=True):
     assert [len(array.sharding.device_set) for array in batch] == [4, 4, 4]
+mixed = {"views": 2, "augment": [ff.MixUp()], "label_dtype": "onehot"}
+for options in ({"views": 2, "augment": "standard", "channels": 3}, mixed):
+    loader = JaxLoader(small, 40, sharding=sharding, with_index=True, **options)
+    for got, want in zip(loader, ff.Loader(small, 40, with_index=True, **options)):
+        for array, expected in zip(got, want):
+            assert len(array.sharding.device_set) == 4
+            assert np.array_equal(array, expected)
+        shapes = [array.addressable_shards[0].data.shape for array in got]
+        channels = loader.channels
+        assert shapes[0] == (2, 10, channels, 28, 28) and shapes[2] == (10,)
+        assert shapes[1] == ((2, 10, 10) if options is mixed else (10,))
+class Other(jax.sharding.Sharding):
+    device_set = sharding.device_set
+try:
+    JaxLoader(small, 40, sharding=Other(), views=2)
+except ValueError as error:
+    print(str(error).replace("batches with ", ""))
+(x, _), *_ = JaxLoader(small, 42, views=2, sharding=jax.devices()[1])
+assert x.devices() == {jax.devices()[1]}
 for drop_last in (True, "wrap"):
     loader = JaxLoader(small, 300, sharding=sharding, drop_last=drop_last)
     assert {len(images) for images, _ in loader} == {300}
@@ -156,6 +175,7 @@ def test_rows_are_spread_over_devices(monkeypatch, small):
         "Choose another batch_size, or pass drop_last=True or drop_last='wrap'.",
         "a batch of 2 rows can't be divided evenly among the 4 devices of sharding.",
         "a batch of 97 rows can't be divided evenly among the 4 devices of sharding.",
+        "sharding must be a NamedSharding or a device for views, got Other",
     ]
 
 

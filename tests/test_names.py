@@ -45,13 +45,14 @@ def in_the_modules():
 
 
 def in_the_docs():
-    rows = re.findall(
-        r"^\| `fmnist_fast\.augment\.(\w+)` \| (.*?) \|",
-        DOCS.read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    out = {module: set(re.findall(r"`(\w+)`", names)) for module, names in rows}
-    assert out.pop("recipes") == {"RECIPES"} and len(out) == len(rows) - 1
+    text = DOCS.read_text(encoding="utf-8")
+    sections = re.split(r"^##+ ", text, flags=re.MULTILINE)
+    out = {}
+    for section in sections:
+        if match := re.match(r".*: `fmnist_fast\.augment\.(\w+)`\n", section):
+            names = re.findall(r"^\| `([A-Z]\w+)\(", section, re.MULTILINE)
+            assert match[1] not in out
+            out[match[1]] = set(names)
     return out
 
 

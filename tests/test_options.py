@@ -225,8 +225,17 @@ def test_values_of_others(small):
     ]:
         with pytest.raises(ValueError, match=rf"\n{text}$"):
             ff.Loader(small, **option)
+    only = 'Pass "bilinear". Only Resize and RandomResizedCrop have "bicubic".'
+    for warp in (ff.RandomRotation, ff.RandomAffine, ff.ElasticTransform):
+        with pytest.raises(ValueError, match=f"nearest, bilinear, got.*\n{only}"):
+            warp(9, interpolation="bicubic")
+    for policy in (ff.TrivialAugmentWide, ff.RandAugment):
+        with pytest.raises(ValueError, match=f"\n{only}"):
+            policy(interpolation=3)
+    with pytest.raises(ValueError, match=r'\nPass "bilinear", or "bicubic" to Resize'):
+        ff.Resize(9, "lanczos")
     with pytest.raises(ValueError, match=r'\nPass "bilinear", the closest one'):
-        ff.RandomRotation(9, interpolation="bicubic")
+        ff.Resize(9, "area")
     with pytest.raises(ValueError, match=r"dtype must be .* got None$"):
         ff.Loader(small, dtype=None)
 

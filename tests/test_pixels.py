@@ -17,6 +17,7 @@ from fmnist_fast.augment import (
     RandomInvert,
     RandomPosterize,
     RandomSolarize,
+    SaltAndPepperNoise,
 )
 
 
@@ -65,6 +66,14 @@ def test_jitter(transform, brightness, contrast):
         ),
         (GaussianNoise(0.5, 0.25), ("noise", 1.0, {"mean": 0.5, "sigma": 0.25})),
         (Cutout(8, 3), ("cutout", 1.0, {"size": 8, "value": 3})),
+        (
+            SaltAndPepperNoise(),
+            ("salt_pepper", 1.0, {"amount": drawn(0.05, 0.05), "salt_vs_pepper": 0.5}),
+        ),
+        (
+            SaltAndPepperNoise((0, 0.5), 1, 0.25),
+            ("salt_pepper", 0.25, {"amount": drawn(0.0, 0.5), "salt_vs_pepper": 1.0}),
+        ),
     ],
 )
 def test_filters_and_noise(transform, expected):

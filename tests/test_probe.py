@@ -46,3 +46,21 @@ def test_the_floor_needs_a_compiler(monkeypatch):
         RuntimeError, match=r"the memory floor requires a C compiler.*set CC"
     ):
         probe.build.__wrapped__()
+
+
+@pytest.mark.skipif(
+    not (shutil.which("cc") or os.environ.get("CC")), reason="no compiler"
+)
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("is_float", [False, True])
+def test_the_floor_writes_copies_of_each_row(is_float, streaming, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (300, 28, 28), np.uint8)
+    data = Data(images, rng.integers(0, 10, 300, np.uint8), tmp_path)
+    ring = probe.Ring(data, 100, 3, is_float, n_copies=5)
+    ((rows, labels),) = ring.epoch(4, streaming, 2)
+    order = np.random.default_rng(0).permutation(300).reshape(3, 100)
+    assert rows.dtype == (np.uint32 if is_float else np.uint8)
+    assert rows.shape == (3, 100, 5, 784)
+    assert np.array_equal(labels, data.labels[order])
+    assert np.all(rows == images[order].reshape(3, 100, 1, 784))

@@ -1,16 +1,13 @@
 """Tables, goals, charts and pages, from results made by hand."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import files, pages, publish
-from benchmarks.command import FIGURES, main
+from benchmarks import pages, publish
+from benchmarks.command import FIGURES
 from benchmarks.comparison import goals, scaling, tables
 
 TREE = Path(__file__).resolve().parents[1]
@@ -165,6 +162,17 @@ def parts():
     }
     figures = {module: text.split() for module, text in names.items()}
     figures["bench_augment"] = ["affine", "crop + flip"]
+    figures["bench_views"] = [
+        *("crop + flip, batch 128", "crop + flip, batch 512"),
+        *("simclr, batch 128", "simclr, batch 512"),
+        *("two views, torchvision", "three channels, torchvision"),
+        *(
+            f"{layout}, {dtype}, batch {size}"
+            for layout in ("NCHW", "NHWC")
+            for dtype in ("float32", "bfloat16")
+            for size in (256, 4096)
+        ),
+    ]
     figures["bench_load_files"] = [
         *("n_images", "sequential", "in blocks of 1024", "shuffled")
     ]
@@ -218,6 +226,7 @@ def figures(result, parts):
         "parts": parts,
         "training": training,
         "device_kernels": kernels,
+        "differences": json.loads(FIGURES.read_text("utf-8"))["differences"],
     }
 
 
@@ -260,6 +269,8 @@ def test_publish_writes_figures_and_charts(figures, curves, tree, capsys):
     page = (tree / "docs" / "sampling.md").read_text(encoding="utf-8")
     assert "| `order=`, an array | 0.50 |" in page
     assert "`select` of 10 rows takes 0.5 µs." in page
+    assert "| `views=2`, the transforms of SimCLR | 0.50 | 0.50 |" in page
+    assert "| bfloat16, NHWC | 50% | 50% |" in page
     page = " ".join((tree / "CONTRIBUTING.md").read_text().split())
     assert "has 100 KB. NVRTC 13.0 makes 200 to 200 KB of it" in page
     assert "For 28x28 pixels, these are 2.8 KB for crops, 9.0 KB for blurs." in page
@@ -323,57 +334,6 @@ def test_publish_needs_all_figures_and_blocks(figures, tree):
         publish.publish(figures, tree)
     assert (tree / "docs" / "photos.md").read_text().count("OLD") == 1
     assert not list((tree / "docs" / "images").iterdir()) and "OLD" in before
-
-
-def test_figures_of_several_commands_share_a_file(tmp_path):
-    path = tmp_path / "figures.json"
-    files.merge_json(path, "parts", {"a": 1, "b": 2})
-    files.merge_json(path, "scaling", {"c": 3})
-    files.merge_json(path, "parts", {"b": 4})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        files.merge_json(path, "parts", {"b": float("nan")})
-    assert path.read_text() == (
-        '{\n "parts": {\n  "a": 1,\n  "b": 4\n },\n "scaling": {\n  "c": 3\n }\n}\n'
-    )
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        ("{", "not a file of figures: Expecting"),
-        ("[]", "not a file of figures: it must hold objects only"),
-        ('{"parts": null}', "not a file of figures: it must hold objects only"),
-        ('{"parts": {"a": NaN}}', "numbers must be finite, got NaN"),
-    ],
-)
-def test_other_files_are_refused_before_measuring(tmp_path, capsys, content, message):
-    path = tmp_path / "figures.json"
-    path.write_text(content)
-    for option in ("-o", "--publish"):
-        assert main(["--scaling", option, str(path)]) == 1
-        assert f"{path}: " in (said := capsys.readouterr().err) and message in said
-    assert path.read_text() == content
-
-
-def test_pytest_refuses_a_wrong_file_before_it_measures(tmp_path):
-    words = ["benchmarks/micro/bench_start.py", "--figures", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words],
-        cwd=TREE,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert f"--figures {tmp_path}: must be a file, got a folder" in done.stderr
-
-
-def test_folders_and_devices_are_refused(tmp_path):
-    for path in (tmp_path, Path(os.devnull)):
-        with pytest.raises(FileExistsError, match="must be a file, got a folder or a"):
-            files.merge_json(path, "parts", {})
-    with pytest.raises(FileNotFoundError, match="there is no such folder"):
-        files.read_figures(tmp_path / "none" / "figures.json")
 
 
 @pytest.mark.parametrize("path", [*pages.BLOCKS, "docs/comparison.md"])

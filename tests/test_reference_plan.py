@@ -126,6 +126,31 @@ def test_one_group_of_a_choice_runs_and_then_what_follows():
     )
 
 
+def test_all_groups_of_an_order_run_and_then_what_follows():
+    values = [1.5, 2.0, 3.0]
+    tones = [ff.ColorJitter(brightness=(value, value)) for value in values]
+    transforms = [ff.RandomOrder(tones), ff.ColorJitter(brightness=(9, 9))]
+    program = compile_transforms(transforms, *SHAPE, 3)
+    orders = []
+    for position in range(300):
+        planned = plan(program, KEY._replace(position=position), 0, SHAPE)
+        *first, last = (operation.value for operation in planned)
+        assert sorted(first) == values and last == 9
+        orders.append(tuple(first))
+    counts = [orders.count(order) for order in set(orders)]
+    assert len(counts) == 6 and counts == pytest.approx([50] * 6, abs=30)
+
+
+def test_affine_maps_are_composed_if_an_order_puts_them_together():
+    warp, tone = ff.RandomRotation(30, "bilinear"), ff.RandomInvert(p=1.0)
+    program = compile_transforms([ff.RandomOrder([warp, tone, warp])], *SHAPE, 3)
+    kinds = []
+    for position in range(60):
+        planned = plan(program, KEY._replace(position=position), 0, SHAPE)
+        kinds.append("".join(type(operation).__name__[0] for operation in planned))
+    assert set(kinds) == {"WT", "TW", "WTW"}
+
+
 def test_view_0_has_the_draws_of_transforms_and_other_views_have_others():
     """Transform i of view 0 is operation 1 + i, as in the core."""
     for i in (0, 1, 1022, 1023):
@@ -139,16 +164,15 @@ def test_view_0_has_the_draws_of_transforms_and_other_views_have_others():
     assert draws.stream[3] < 2**16
 
 
-def test_views_of_a_row_are_planned_differently_and_mixed_alike():
+def test_views_of_a_row_are_planned_and_mixed_differently():
     compiled = compile_transforms("strong", *SHAPE, 10)
     plans = [plan(compiled, KEY._replace(view=view), 0, SHAPE) for view in range(4)]
     assert plans[0] == plan(compiled, Key(5, 2, 7), 0, SHAPE)
     assert all(plans[0] != other for other in plans[1:])
     mixing = compile_transforms([ff.CutMix()], *SHAPE, 10)
-    first, *others = (
-        mixture(mixing, KEY._replace(view=view), 3, 50) for view in range(4)
-    )
-    assert all(other == first for other in others)
+    mixtures = [mixture(mixing, KEY._replace(view=view), 3, 50) for view in range(4)]
+    assert mixtures[0] == mixture(mixing, Key(5, 2, 7), 3, 50)
+    assert all(mixtures[0] != other for other in mixtures[1:])
 
 
 @pytest.mark.parametrize(

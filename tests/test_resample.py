@@ -1,4 +1,4 @@
-"""Compiled forms of Resize and RandomResizedCrop, and sizes on 32-bit machines."""
+"""Compiled forms of transforms that resize, and sizes on 32-bit machines."""
 
 import math
 import platform
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from helpers.transforms import compiled, drawn, only
 
+from fmnist_fast._core import MAX_SHARED_NBYTES, Program
 from fmnist_fast.augment import (
     RandomResizedCrop,
+    RandomZoomOut,
     Resize,
 )
 
@@ -47,9 +49,11 @@ def test_resize_never_makes_an_empty_image():
         ("bilinear", False, (1, 0)),
         ("bilinear", None, (1, 0)),
         ("nearest", True, (0, 0)),
+        ("bicubic", True, (2, 1)),
+        ("bicubic", False, (2, 0)),
     ],
 )
-def test_antialias_requires_bilinear(interpolation, antialias, expected):
+def test_antialias_does_nothing_with_nearest(interpolation, antialias, expected):
     transform = Resize(5, interpolation, antialias=antialias)
     fields = only(transform)[2]
     assert (fields["interpolation"], fields["antialias"]) == expected
@@ -83,6 +87,36 @@ def test_random_resized_crop(ratio, sides, fallback):
         "antialias": 1,
     }
     assert compiled(transform, height=sides[0], width=sides[1]).width == 24
+
+
+def test_random_zoom_out():
+    resize = {"height": 20, "width": 30, "interpolation": 1, "antialias": 1}
+    fields = {"side": drawn(1.0, 4.0), "fill": 0, "resize": resize}
+    assert only(RandomZoomOut(), 20, 30) == ("zoom_out", 0.5, fields)
+    fields |= {"side": drawn(1.5, 2.0), "fill": 7}
+    fields |= {"resize": resize | {"interpolation": 0, "antialias": 0}}
+    transform = RandomZoomOut(7, (1.5, 2), 1, "nearest")
+    assert only(transform, 20, 30) == ("zoom_out", 1.0, fields)
+    transform = RandomZoomOut(7, (1.5, 2), 1, antialias=None)
+    fields |= {"resize": resize | {"antialias": 0}}
+    assert only(transform, 20, 30) == ("zoom_out", 1.0, fields)
+
+
+def test_the_largest_canvas_has_a_maximum_size():
+    assert compiled(RandomZoomOut(side_range=(1, 32)), height=2048, width=1).width == 1
+    with pytest.raises(
+        ValueError,
+        match=r"^RandomZoomOut: the largest canvas must have sides of at most 65536, "
+        r"got 65568x32 from an image of 2049x1\.\nPass a smaller side_range\.$",
+    ):
+        compiled(RandomZoomOut(side_range=(1, 32)), height=2049, width=1)
+
+
+def test_a_device_has_memory_for_the_default_canvas():
+    program = Program(compiled(RandomZoomOut()), 28, 28)
+    assert program.shared_nbytes <= MAX_SHARED_NBYTES
+    program = Program(compiled(RandomZoomOut(side_range=(1, 6))), 28, 28)
+    assert program.shared_nbytes > MAX_SHARED_NBYTES
 
 
 ROOT = Path(__file__).parents[1]

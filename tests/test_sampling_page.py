@@ -12,7 +12,10 @@ import fmnist_fast as ff
 
 TEXT = (Path(__file__).parents[1] / "docs" / "sampling.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S))
-BLOCK = re.compile(r"(In\s+place\s+of:\n\n)?```python\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(In\s+place\s+of:\n\n)?(?:<!-- not run: [^\n]+ -->\n)?```python\n(.*?)```",
+    re.DOTALL,
+)
 N_PER_CLASS = [300 - 25 * label for label in range(10)]
 
 
@@ -37,13 +40,15 @@ def train():
 def run(train):
     """Return a function that runs blocks of a section in turn, and returns names."""
 
-    def run(title, *, theirs=False):
+    def run(title, *, theirs=False, train=train):
         names = {"np": np, "ff": ff, "train": train}
         blocks = codes(title, theirs=False) + codes(title, theirs=True) * theirs
-        for package in ("torch", "sklearn"):
+        for package in ("torch", "torchvision", "sklearn"):
             is_used = any(re.search(rf"\b{package}\b", code) for code in blocks)
             if is_used and importlib.util.find_spec(package) is None:
                 pytest.skip(f"could not import '{package}'")
+            if is_used and package == "torchvision":
+                importlib.import_module("helpers.any_torchvision")
         for code in blocks:
             exec(compile(code, title, "exec"), names)
         return names
@@ -61,9 +66,13 @@ CHECKED = (
     "Curriculum",
     "Hard examples",
     "Repeated augmentation",
+    "SimCLR",
+    "Test-time augmentation",
+    "A pretrained network",
     "Steps in place of epochs",
     "Several ranks",
 )
+WITH_PYTORCH = {"SimCLR", "Test-time augmentation", "A pretrained network"}
 
 
 def test_every_recipe_is_short_and_replaces_code():
@@ -76,7 +85,9 @@ def test_every_recipe_is_short_and_replaces_code():
             assert n_lines <= 9, code
 
 
-@pytest.mark.parametrize("title", CHECKED)
+@pytest.mark.parametrize(
+    "title", [each for each in CHECKED if each not in WITH_PYTORCH]
+)
 def test_the_lines_of_this_package_need_no_other(run, title):
     assert not re.search(r"\b(torch|sklearn)\b", "".join(codes(title, theirs=False)))
     assert isinstance(run(title)["train"], ff.Dataset)
@@ -233,6 +244,92 @@ def test_versions_of_an_image_come_in_a_row(run, train):
     plain = ff.Loader(train, 128, shuffle=True, augment="standard")
     for (images, labels), (others, same) in zip(plain, other, strict=True):
         assert np.array_equal(labels, same) and np.any(images != others)
+
+
+def test_pairs_of_simclr_are_those_of_torchvision(run, train):
+    few = train.select(slice(600))
+    names = run("SimCLR", theirs=True, train=few)
+    for (a, b), labels in names["loader"]:
+        assert a.shape == b.shape == (len(labels), 1, 28, 28)
+        assert (a != b).flatten(1).any(1).float().mean() > 0.95
+    loader = ff.Loader(few, 600, augment=names["simclr"], views=2)
+    ((ours, _),) = loader
+    theirs, _ = zip(*(names["TwoViews"]()[i] for i in range(len(few))))
+    theirs = np.array([[view.numpy() for view in pair] for pair in theirs])
+    for measure in (np.mean, np.std):
+        change = measure(ours, (2, 3, 4)) - measure(theirs, (2, 3, 4)).T
+        deviation = change.std() / np.sqrt(change.size)
+        assert abs(change.mean()) < 5 * deviation < 0.1
+    apart = abs(ours[0] - ours[1]).mean(), abs(theirs[:, 0] - theirs[:, 1]).mean()
+    assert abs(apart[0] / apart[1] - 1) < 0.1
+
+
+def test_the_loss_of_simclr_is_that_of_the_paper(run, train):
+    names = run("SimCLR", train=train.select(slice(256)))
+    torch = names["torch"]
+    a, b = torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0))
+    z = np.concatenate([a.numpy(), b.numpy()]).astype(float)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    similar = np.exp(z @ z.T / 0.5)
+    losses = [
+        -np.log(similar[i, (i + 7) % 14] / (similar[i].sum() - similar[i, i]))
+        for i in range(14)
+    ]
+    assert abs(float(names["nt_xent"](a, b)) - np.mean(losses)) < 1e-6
+    assert float(names["nt_xent"](a, a)) < float(names["nt_xent"](a, b))
+
+
+def test_views_at_test_time_are_flips_and_crops(run, train):
+    pytest.importorskip("torch").manual_seed(0)  # for the network of the page
+    names = run("Test-time augmentation", theirs=True)
+    torch, network, val = (names[name] for name in ("torch", "network", "val"))
+    plain = ff.Loader(val, 100)
+    means = []
+    for (images, labels), (image, same) in zip(names["loader"], plain, strict=True):
+        assert np.array_equal(labels, same)
+        assert np.array_equal(images[0], image)
+        assert np.array_equal(images[1], image[..., ::-1])
+        mirrored = torch.from_numpy(image[..., ::-1].copy())
+        means.append((network(torch.from_numpy(image)) + network(mirrored)) / 2)
+    expected = torch.cat(means).argmax(1)
+    assert torch.equal(torch.cat(names["guesses"]), expected)
+    first, _ = next(iter(names["crops"]))
+    for i in range(100):
+        crops, _ = names["TenCrops"]()[i]
+        assert abs(first[:, i] - crops).max() < 1e-6
+    again = names | {"loader": names["crops"]}
+    torch.manual_seed(0)
+    exec(codes("Test-time augmentation", theirs=False)[1], again)
+    guesses, theirs = (torch.cat(x) for x in (again["guesses"], names["ten_guesses"]))
+    assert len(guesses) == len(val) and torch.equal(guesses, theirs)
+
+
+def test_a_pretrained_network_gets_what_torchvision_gives(run, train, monkeypatch):
+    pytest.importorskip("torch")
+    importlib.import_module("helpers.any_torchvision")
+    pytest.importorskip("torchvision")
+    models = importlib.import_module("torchvision.models")
+    untrained, asked = models.resnet18, []
+    monkeypatch.setattr(
+        models, "resnet18", lambda weights: asked.append(weights) or untrained()
+    )
+    few = train.select(slice(8))
+    names = run("A pretrained network", theirs=True, train=few)
+    assert asked == ["DEFAULT"] and names["loss"].item() > 0
+    torch, options = names["torch"], names["options"]
+    assert names["images"].is_contiguous(memory_format=torch.channels_last)
+    theirs = torch.stack([names["Colored"]()[i][0] for i in range(8)])
+    ((ours, _),) = ff.Loader(few, 8, **options)
+    level = 1 / (255 * min(options["normalize"][1]))
+    assert ours.shape == theirs.shape == (8, 3, 224, 224)
+    change = abs(ours - theirs.numpy())
+    assert change.max() < level + 1e-5  # a gray level, by the rounding of Resize
+    assert (change > 1e-5).mean() < 0.2
+    del options["augment"]
+    ((ours, _),) = ff.Loader(few, 8, **options)
+    names["colored"].transforms.pop(2)
+    theirs = torch.stack([names["Colored"]()[i][0] for i in range(8)])
+    assert abs(ours - theirs.numpy()).max() < 2e-6
 
 
 def test_steps_go_on_where_the_last_ones_ended(run, train):

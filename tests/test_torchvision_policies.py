@@ -1,13 +1,17 @@
 """Every operation of a policy gives the image of torchvision (test_torchvision.py)."""
 
 import importlib.util
+import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fmnist_fast as ff
+from fmnist_fast import _core
 from fmnist_fast.augment import compile_transforms
+from fmnist_fast.augment._policies import pairs_of
 
 torch = pytest.importorskip("torch", reason="torchvision needs torch")
 if importlib.util.find_spec("torchvision") is None:
@@ -21,50 +25,35 @@ from helpers.against_torchvision import (  # noqa: E402
     tied_map,
     v2,
 )
+from helpers.torchvision_functions import (  # noqa: E402
+    OPERATIONS,
+    Call,
+    chosen,
+    strength,
+)
+from helpers.transforms import one_level  # noqa: E402
 
 images = against_torchvision.images
 
 
-# Operations in the order of the choice. The sign is 0 if the operation draws it, or has
-# none. The factors 1 + m and 1 - m are two operations.
-OPERATIONS = [
-    ("Identity", 0),
-    *((name, 0) for name in ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")),
-    *(
-        (name, sign)
-        for name in ("Brightness", "Contrast", "Sharpness")
-        for sign in (1, -1)
-    ),
-    *((name, 0) for name in ("Posterize", "Solarize", "AutoContrast", "Equalize")),
-]
 # The largest magnitude of each operation. Posterize keeps 8 - magnitude bits, and the
 # threshold of Solarize is 1 - magnitude.
 WIDE = {"Shear": 0.99, "Translate": 32, "Rotate": 135, "Posterize": 6, "Solarize": 1}
 NARROW = {"Shear": 0.3, "Rotate": 30, "Posterize": 4, "Solarize": 1}
 
 
-def policy_draw(transforms, i):
-    """Return operation, level and sign of image i, and the operation's place."""
-    word, at, k = draws_of(i).word(), 1, 0
-    while word >= transforms[at][2]["until"]:
-        at, k = at + 1 + transforms[at][2]["n_inner"], k + 1
+def policy_draw(transform, flat, i):
+    """Return operation, level and sign of image i, and the operation's place.
+
+    The place is None if the operation is no core transform.
+    """
+    call = Call(transform, None, None, i, 0, flat)
+    at, k = chosen(call, 0)
     name, sign = OPERATIONS[k]
-    if transforms[at][2]["n_inner"] == 0:
+    if flat[at][2]["n_inner"] == 0:
         return name, 0, 1, None
-    _, _, fields = transforms[at + 1]
-    draws = draws_of(i, at + 2)
-    names = ("angle", "translate_x", "translate_y", "scale", "shear_x", "shear_y")
-    level = 0
-    for field in names if "angle" in fields else ("value", "factor"):
-        limits = fields.get(field)
-        if limits is None:
-            continue
-        drawn = draws.word()
-        if limits["n_levels"]:
-            level = drawn * limits["n_levels"] >> 32
-        if limits["random_sign"]:
-            sign = -1 if draws.word() >> 31 else 1
-    return name, level, sign or 1, at + 1
+    level, drawn_sign = strength(flat[at + 1][2], call.draws(at + 1))
+    return name, level, sign or drawn_sign or 1, at + 1
 
 
 def exact_magnitude(name, level, sign, n_levels, largest):
@@ -80,6 +69,7 @@ def exact_magnitude(name, level, sign, n_levels, largest):
 # Warps are close to torchvision's, and all other operations except sharpness are equal
 # (test_torchvision.py).
 WARPS = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+FACTORS = ("Brightness", "Contrast", "Sharpness")
 
 
 def policy_is_torchvisions(images, transform, policy, largest, level=None):
@@ -93,7 +83,7 @@ def policy_is_torchvisions(images, transform, policy, largest, level=None):
     transforms = compile_transforms(transform, *shape, 1).transforms
     occurrences = {}  # place and images of each operation, level and sign
     for i in range(8000 if level is None else 400):
-        name, drawn, sign, place = policy_draw(transforms, i)
+        name, drawn, sign, place = policy_draw(transform, transforms, i)
         drawn = drawn if level is None or name == "Identity" else level
         occurrences.setdefault((name, drawn, sign), (place, []))[1].append(i)
     n = 1 + max(max(numbers) for _, numbers in occurrences.values())
@@ -170,3 +160,91 @@ def test_every_operation_of_rand_augment_is_torchvisions(images, magnitude):
     )
     assert len(occurred) == 3 + 5 * 2 + 3 * 2 + 2
     assert not differ
+
+
+# ---- AutoAugment --------------------------------------------------------------------
+
+POLICY_NAMES = ["imagenet", "cifar10", "svhn"]
+
+
+@pytest.mark.parametrize("name", POLICY_NAMES)
+def test_the_pairs_of_auto_augment_are_torchvisions(name):
+    known = next(policy for policy in v2.AutoAugmentPolicy if policy.value == name)
+    want = [
+        [(operation, p, (level or 0) / 9) for operation, p, level in pair]
+        for pair in v2.AutoAugment(known)._policies
+    ]
+    assert pairs_of(name) == want and len(want) == 25
+    assert ff.AutoAugment(known) == ff.AutoAugment(name)
+
+
+def test_the_policies_of_auto_augment_are_torchvisions():
+    assert [policy.value for policy in v2.AutoAugmentPolicy] == POLICY_NAMES
+
+
+@pytest.mark.parametrize("name", POLICY_NAMES)
+def test_auto_augment_is_a_choice_of_its_pairs(name):
+    """Color does nothing to grayscale images, and is left out."""
+    policy = ff.AutoAugment(name, "bilinear", 9)
+    space = policy._space(21, 34)
+    first, *rest = compile_transforms(policy, 21, 34, 1).transforms
+    assert first == ("choice", 1.0, {"n_inner": len(rest)})
+    for k, pair in enumerate(pairs_of(name)):
+        want = [
+            (space[operation](strength)[0], p, space[operation](strength)[2])
+            for operation, p, strength in pair
+            if operation != "Color"
+        ]
+        until = round(2**32 * ((k + 1) / 25))
+        group = "group", 1.0, {"n_inner": len(want), "until": until}
+        assert [rest.pop(0) for _ in range(len(want) + 1)] == [group, *want]
+    assert not rest
+
+
+def images_of(core, images):
+    """Return images after a core transform without random numbers."""
+    height, width = images.shape[1:]
+    compiled = SimpleNamespace(transforms=[core], mix=None, height=height, width=width)
+    program = _core.Program(compiled, height, width)
+    done = [program.run(x, seed=0, epochs=[0], position=0) for x in images]
+    return np.concatenate(done)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_every_operation_of_auto_augment_is_torchvisions(images, interpolation):
+    """Compare all ten strengths with both signs, also those that no policy has."""
+    images, shape = images[8:12], images.shape[1:]
+    space = ff.AutoAugment(interpolation=interpolation)._space(*shape)
+    policy = v2.AutoAugment(interpolation=v2.InterpolationMode(interpolation))
+    assert {*space, "Color"} == set(policy._AUGMENTATION_SPACE)
+    n_compared = 0
+    for name, (magnitudes, is_signed) in policy._AUGMENTATION_SPACE.items():
+        table = magnitudes(10, *shape)
+        for level, sign in itertools.product(range(10), (1, -1)):
+            if name == "Color" or (sign < 0 and not is_signed):
+                continue
+            kind, _, fields = space[name](level / 9)
+            factor = "value" if kind == "tone" else "factor"
+            choices = fields.get(factor, {"n_levels": 0})["n_levels"]
+            assert choices == (2 if is_signed and kind != "affine" else 0)
+            fields = one_level(fields, int(sign > 0), sign < 0)
+            got = images_of((kind, 1.0, fields), images)
+            magnitude = 0.0 if table is None else float(table[level]) * sign
+            if name in FACTORS:  # 0.4 in place of 0.39999998
+                magnitude = round(magnitude, 6)
+            options = {"interpolation": interpolation, "fill": policy._fill}
+            want = policy._apply_image_or_video_transform(
+                torch.from_numpy(images[:, None]), name, magnitude, **options
+            ).numpy()[:, 0]
+            key = name, level, sign
+            if name in WARPS and interpolation == "bilinear":
+                assert share(got, want, 1) >= 0.995, key
+            elif name in WARPS:
+                free = ~tied_map(fields, draws_of(0), shape)
+                assert share(got[:, free], want[:, free]) == 1, key
+                assert free.mean() > 0.4, key
+            else:
+                assert share(got, want, 1) == 1, key
+                assert share(got, want) >= (0.98 if name == "Sharpness" else 1), key
+            n_compared += 1
+    assert n_compared == 8 * 20 + 5 * 10

@@ -26,6 +26,8 @@ from helpers.against_torchvision import (  # noqa: E402
     torchvision_each,
     v2,
 )
+from helpers.torchvision_functions import theirs  # noqa: E402
+from reference_transforms import moved_corners, perspective_map  # noqa: E402
 
 images = against_torchvision.images
 
@@ -131,7 +133,7 @@ def test_translations_are_equal(images, interpolation):
         assert share(got, want, 1) == 1
 
 
-@pytest.mark.parametrize("fill", [40, 255])
+@pytest.mark.parametrize("fill", [0, 40, 255])
 def test_fill_is_weighted_once_here_and_twice_in_torchvision(images, fill):
     """torchvision multiplies border pixels by the weights inside the image twice.
 
@@ -145,7 +147,8 @@ def test_fill_is_weighted_once_here_and_twice_in_torchvision(images, fill):
 
         mask * inside + (1 - mask) * fill.
 
-    Both are equal without a fill, where the outside is black (tests above).
+    Both are equal without a fill, where the outside is black (tests above). A fill of
+    0, which is the default of torchvision's classes, counts as a fill.
     """
     angle = 33.0
     transform = ff.RandomRotation((angle, angle), "bilinear", fill=fill)
@@ -207,9 +210,65 @@ def test_elastic_warps_are_close(images, alpha, sigma, interpolation):
         assert share(got, want, 2) == 1 and share(got, want, 1) >= 0.995
 
 
+# ---- perspective maps ---------------------------------------------------------------
+
+
+def tied_points(images, transform):
+    """Return where a point of a perspective map is between two pixels (`tied`)."""
+    shape, is_tied = images.shape[1:], []
+    fields = against_torchvision.fields_of(transform, shape)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    for i in range(len(images)):
+        m = perspective_map(moved_corners(fields, draws_of(i), shape), shape)
+        points = reference_geometry.perspective_points(m, shape, x, y)
+        px, py = (abs(p % 65536 - 32768) < 64 for p in points)
+        is_tied.append(px | py)
+    return np.array(is_tied)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("distortion_scale", [0.1, 0.5, 0.8])
+def test_perspective_maps_are_close(images, distortion_scale, interpolation):
+    transform = ff.RandomPerspective(distortion_scale, 0.9, interpolation)
+    got, want = augmented(images, transform), theirs(images, [transform], None)
+    is_tied = tied_points(images, transform)
+    assert is_close(got, want, interpolation, is_tied)
+    assert 0.02 < share(got, images) < 0.9
+
+
+@pytest.mark.parametrize("fill", [40, 255])
+def test_fill_around_a_perspective_map(images, fill):
+    """Nearest pixels are torchvision's. Its mask makes bilinear borders darker."""
+    transform = ff.RandomPerspective(0.6, 1.0, "nearest", fill)
+    got, want = augmented(images, transform), theirs(images, [transform], fill)
+    assert is_close(got, want, "nearest", tied_points(images, transform))
+    black = [ff.RandomPerspective(0.6, 1.0)]
+    masked, unmasked = theirs(images, black, 0), theirs(images, black, None)
+    assert (masked <= unmasked).all() and 0.9 < share(masked, unmasked) < 0.995
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("antialias", [True, False])
+def test_zoomed_out_images_are_close(images, antialias, interpolation):
+    transform = ff.RandomZoomOut(60, (1.0, 4.0), 0.9, interpolation, antialias)
+    got, want = augmented(images, transform), theirs(images, [transform])
+    if interpolation == "bilinear":
+        assert share(got, want, 1) == 1
+    else:  # torchvision rounds the ratio of both sizes to float32
+        assert share(got, want) > 0.998
+    assert (got == 60).mean() > 0.3
+
+
+def test_other_seeds_draw_other_maps(images):
+    for t in (ff.RandomPerspective(0.5, 1.0), ff.RandomZoomOut(0, (1, 3), 1.0)):
+        first, second = (augmented(images, t, seed=seed) for seed in (3, 4))
+        want = theirs(images, [t], None, seed=4)
+        assert share(first, second) < 0.9 and share(second, want, 2) > 0.99
+
+
 @pytest.mark.parametrize("angle", [-161.7, -26, 45, 77.7])
 def test_two_levels_are_rare(real_train, angle):
-    """The share is that of docs/augmentation.md. It is 0.002 % at most in fact."""
+    """Images and warps are others than those of docs/augmentation.md."""
     images = real_train.images[:3000].copy()
     got = augmented(images, ff.RandomRotation((angle, angle), "bilinear"))
     want = torchvision_all(images, F.rotate, angle, interpolation="bilinear")

@@ -21,6 +21,7 @@ from fmnist_fast.augment import (
     RandomErasing,
     RandomHorizontalFlip,
     RandomInvert,
+    RandomResizedCrop,
     RandomRotation,
     RandomVerticalFlip,
     Resize,
@@ -60,6 +61,9 @@ def test_equal_meanings_are_equal_values():
     assert RandomCrop(28, fill=[3]) == RandomCrop(28, fill=(3.0,))
     assert RandomErasing(1, value=[3]) == RandomErasing(1.0, value=3)
     assert Resize(28, 0) == Resize(28, "nearest") != Resize(28, 2) == Resize(28)
+    assert RandomResizedCrop(9, interpolation=3) == RandomResizedCrop(
+        9, interpolation="bicubic"
+    )
 
 
 def test_numpy_numbers_are_accepted():
@@ -77,8 +81,9 @@ def test_numpy_numbers_are_accepted():
 def test_an_enum_member_can_replace_its_value():
     mode = enum.Enum("InterpolationMode", {"BILINEAR": "bilinear", "CUBIC": "bicubic"})
     assert Resize(28, mode.BILINEAR) == Resize(28, "bilinear")
+    assert Resize(28, mode.CUBIC) == Resize(28, "bicubic")
     with pytest.raises(ValueError, match="must be one of nearest, bilinear, got"):
-        Resize(28, mode.CUBIC)
+        RandomRotation(9, mode.CUBIC)
 
 
 def test_the_examples_run():

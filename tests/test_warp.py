@@ -1,12 +1,14 @@
-"""Rotations, affine maps and elastic transforms are compiled for the core."""
+"""Rotations, affine, perspective and elastic maps are compiled for the core."""
 
 import pytest
 from helpers.transforms import affine, compiled, drawn, only
 
 from fmnist_fast.augment import (
+    AutoAugment,
     ElasticTransform,
     RandAugment,
     RandomAffine,
+    RandomPerspective,
     RandomRotation,
     TrivialAugmentWide,
 )
@@ -18,8 +20,10 @@ from fmnist_fast.augment import (
         RandomRotation(1),
         RandomAffine(1),
         ElasticTransform(sigma=0.2),
+        RandomPerspective(),
         TrivialAugmentWide(),
         RandAugment(),
+        AutoAugment(),
     ],
 )
 def test_warps_have_a_maximum_size(transform):
@@ -80,3 +84,17 @@ def test_elastic():
     rest = {"interpolation": 0, "fill": 5}
     transform = ElasticTransform((1, 2), (3, 4), "nearest", 5)
     assert only(transform) == ("elastic", 1.0, fields | rest)
+
+
+@pytest.mark.parametrize(
+    "distortion_scale, n_x, n_y",
+    [(0, 1, 1), (0.5, 8, 6), (0.99, 14, 10), (1, 15, 11)],
+)
+def test_corners_move_by_whole_pixels(distortion_scale, n_x, n_y):
+    """They stay in their quarters of an image of 21x28."""
+    fields = {"n_x": n_x, "n_y": n_y, "interpolation": 0, "fill": 5}
+    transform = RandomPerspective(distortion_scale, 0.25, "nearest", 5)
+    assert only(transform, height=21, width=28) == ("perspective", 0.25, fields)
+    fields = {"n_x": 1, "n_y": 1, "interpolation": 1, "fill": 0}
+    transform = RandomPerspective(distortion_scale, fill=None)
+    assert only(transform, height=1, width=1) == ("perspective", 0.5, fields)

@@ -5,7 +5,7 @@ import reference
 import reference_sampler
 
 import fmnist_fast as ff
-from fmnist_fast.augment import compile_transforms
+from fmnist_fast.augment._views import compile_views
 
 SEED = 2**63 + 5
 RAW = {"dtype": "uint8", "normalize": None, "layout": "NHW", "label_dtype": "onehot"}
@@ -22,18 +22,21 @@ def dataset_of(height, width, n):
     return ff.Dataset.from_arrays(images, np.arange(n) % 3)
 
 
-def wanted(dataset, augment=None, *, with_index=False, columns=(), **options):
+def wanted(
+    dataset, augment=None, *, views=None, with_index=False, columns=(), **options
+):
     """Return the batches of an epoch that the reference computes.
 
     The options are those of Loader and of `reference.epoch`. The numbers of the rows
     are the column "row", if the dataset has one.
     """
     n_classes = len(dataset.classes)
-    compiled = compile_transforms(augment, *dataset.images.shape[1:], n_classes)
+    compiled = compile_views(augment, views, *dataset.images.shape[1:], n_classes)
     rows = dataset.extra.get("row", np.arange(len(dataset), dtype=np.int64))
     fields = [rows] if with_index else []
     fields += [dataset.extra[name] for name in columns]
-    options = {"n_classes": n_classes, "augment": compiled, **options, "fields": fields}
+    made = {"augment": compiled[0]} if views is None else {"views": compiled}
+    options = {"n_classes": n_classes, **made, **options, "fields": fields}
     if options.get("normalize", "dataset") == "dataset":  # of the whole dataset
         options["normalize"] = ff.Loader(dataset).normalize
     if isinstance(options.get("weights"), str):

@@ -35,11 +35,11 @@ def images(request):
     return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
 
 
-def augmented(images, transforms, threads=2):
+def augmented(images, transforms, threads=2, seed=SEED):
     """Return the images augmented by fmnist_fast. Image i has position i."""
     dataset = ff.Dataset.from_arrays(images, np.zeros(len(images), dtype=np.uint8))
     transforms = transforms if isinstance(transforms, list) else [transforms]
-    options = {"batch_size": 128, "seed": SEED, "threads": threads, **RAW}
+    options = {"batch_size": 128, "seed": seed, "threads": threads, **RAW}
     loader = ff.Loader(dataset, augment=transforms, **options)
     loader.set_epoch(EPOCH)
     return np.concatenate([x for x, _ in loader])
@@ -84,6 +84,12 @@ def share(got, want, levels=0):
 
 
 INTERPOLATIONS = ["nearest", "bilinear"]
+
+
+def fields_of(transform, shape):
+    """Return the fields of a transform that is one core transform, as attributes."""
+    ((_, _, fields),) = compile_transforms(transform, *shape, 1).transforms
+    return SimpleNamespace(**fields)
 
 
 def tied(transform, shape, i=0):

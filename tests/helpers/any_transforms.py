@@ -9,6 +9,7 @@ from fmnist_fast.augment import RECIPES, compile_transforms
 
 LEVEL, SHARE = st.integers(0, 255), st.floats(0, 1, width=16)
 MODE, SIDES = st.sampled_from(["nearest", "bilinear"]), st.integers(1, 48)
+RESAMPLING = st.sampled_from(["nearest", "bilinear", "bicubic"])
 STRENGTH = st.floats(0, 9, width=16)
 
 
@@ -56,6 +57,10 @@ def single(height, width):
     yield st.builds(
         ff.ElasticTransform, st.floats(0, 99), st.tuples(smooth, smooth), **turn
     )
+    yield st.builds(ff.RandomPerspective, SHARE, SHARE, **turn)
+    canvas = {"side_range": ranges(1, 4), "interpolation": MODE}
+    canvas |= {"antialias": st.booleans()}
+    yield st.builds(ff.RandomZoomOut, LEVEL, p=SHARE, **canvas)
     yield st.builds(ff.ColorJitter, SHARE, SHARE)
     yield st.builds(ff.ColorJitter, ranges(0, 3), ranges(0, 3))
     yield st.builds(ff.RandomInvert, SHARE)
@@ -69,20 +74,24 @@ def single(height, width):
     value = LEVEL | st.just("random")
     yield st.builds(ff.RandomErasing, SHARE, ranges(0, 1), ranges(0.1, 9), value)
     yield st.builds(ff.Cutout, st.integers(1, 12), LEVEL)
+    share = st.sampled_from([0.0, 0.3, 1.0])
+    yield st.builds(ff.SaltAndPepperNoise, SHARE | ranges(0, 1), share, SHARE)
     policy = {"interpolation": MODE, "fill": LEVEL}
     yield st.builds(ff.TrivialAugmentWide, **policy)
     yield st.builds(
         ff.RandAugment, st.integers(1, 3), magnitude=st.integers(0, 30), **policy
     )
+    known = st.sampled_from(["imagenet", "cifar10", "svhn"])
+    yield st.builds(ff.AutoAugment, known, **policy)
 
 
 def resized(height, width):
     """Return a strategy for transforms that return images of one size."""
     size, crop = (height, width), ff.RandomCrop((height, width), pad_if_needed=True)
     ways = st.sampled_from([ff.CenterCrop(size), crop])
-    ways |= st.builds(ff.Resize, st.just(size), MODE, antialias=st.booleans())
+    ways |= st.builds(ff.Resize, st.just(size), RESAMPLING, antialias=st.booleans())
     scaled = {"scale": ranges(0.05, 1), "ratio": ranges(0.2, 5)}
-    scaled |= {"interpolation": MODE, "antialias": st.booleans()}
+    scaled |= {"interpolation": RESAMPLING, "antialias": st.booleans()}
     return ways | st.builds(ff.RandomResizedCrop, st.just(size), **scaled)
 
 
@@ -99,7 +108,14 @@ def any_transform(height, width):
         ),
         max_leaves=5,
     )
-    same_size = st.booleans().flatmap(lambda is_nested: nested if is_nested else one)
+    parts = st.one_of(
+        one, st.builds(ff.RandomApply, lists(one)), st.builds(ff.Compose, lists(one))
+    )
+    order = st.builds(
+        ff.RandomOrder, st.lists(parts | choices(one), min_size=1, max_size=5)
+    )
+    order |= st.builds(ff.RandomApply, lists(order)) | choices(one | order)
+    same_size = st.sampled_from([one, one, nested, nested, order]).flatmap(lambda s: s)
     other = st.tuples(SIDES, SIDES).map(lambda size: resized(*size))
     other_size = st.one_of(
         paddings(height, width).map(lambda keywords: ff.Pad(**keywords)),

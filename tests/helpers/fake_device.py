@@ -23,7 +23,7 @@ _SOURCE_WORDS = 32
 # Arguments that are addresses, and whether a kernel writes to them.
 _ADDRESSES = {
     "start": {0: True, 1: False},
-    "plan": {0: False, 1: False, 3: True},
+    "plan": {0: False, 1: False, 5: True},
     "fill": {0: False, 1: False, 2: False, 3: True, 4: True},
     "cut": {0: False, 1: False, 2: False, 3: True, 4: True},
     "advance": {0: True},

@@ -59,7 +59,7 @@ static struct kernel {
 } kernels[] = {
     {"fm_kernels_start", FM_HOST_START, 10, 1, {0}, {0}},
     {"fm_kernels_advance", FM_HOST_ADVANCE, 2, 1, {0}, {0}},
-    {"fm_kernels_plan", FM_HOST_PLAN, 4, 1024, {0}, {0}},
+    {"fm_kernels_plan", FM_HOST_PLAN, 6, 1024, {0}, {0}},
     {"fm_kernels_fill", FM_HOST_FILL, 5, 128, {0}, {0}},
     {"fm_kernels_cut", FM_HOST_CUT, 5, 64, {0}, {0}},
     {"fm_kernels_gather", FM_HOST_GATHER, 7, 1024, {0}, {0}},

@@ -35,22 +35,39 @@ copied = ff.Dataset.from_arrays(copied, labels)
 images = parts[0] if n_parts == 1 else LazyImages(parts)
 guarded = ff.Dataset._make(images, labels, None)
 size = height, width
-for augment in (
-    None,
+AUGMENTS = [
     [ff.RandomCrop(size, padding=4), ff.RandomHorizontalFlip(), ff.RandomErasing()],
     [ff.RandomVerticalFlip(), ff.Cutout(3), ff.Pad(2)],
+    *[
+        [ff.RandomCrop(size, padding, padding_mode=mode), ff.RandomHorizontalFlip()]
+        for mode, padding in [
+            ("edge", 40),
+            ("reflect", (width - 1, height - 1)),
+            ("symmetric", (width, height)),
+        ]
+    ],
     [ff.RandomAffine(20, interpolation="bilinear")],
     [ff.Resize((9, 33)), ff.GaussianBlur(3)],
     [ff.ElasticTransform()],
+    [ff.RandomPerspective(p=1), ff.RandomZoomOut()],
+    [ff.RandomZoomOut(p=1)],
     [ff.RandomEqualize(p=1), ff.RandomAdjustSharpness(2, p=1)],
     [ff.RandomCrop(size, padding=4), ff.CutMix()],
+]
+RGB = {"channels": 3, "layout": "NHWC", "normalize": None}
+for augment, more in (
+    (None, {}),
+    (None, {"views": ff.TenCrop(1)}),
+    *((None, RGB | {"dtype": dtype}) for dtype in ff._core.DTYPES),
+    *((augment, {}) for augment in AUGMENTS),
 ):
     for level in ff._core.cpu_levels():
         ff._core.set_cpu_level(level)
         options = {"shuffle": True, "augment": augment, "label_dtype": "onehot"}
+        options |= more
         if augment is None:
             options["shuffle_block"] = 5  # blocks are requested ahead, too
         epochs = [ff.Loader(data, 64, **options) for data in (guarded, copied)]
         for (guarded_images, _), (copied_images, _) in zip(*epochs):
             if guarded_images.tobytes() != copied_images.tobytes():
-                raise RuntimeError(f"{augment} at {level} depends on bytes around it")
+                raise RuntimeError(f"{options} at {level} depends on bytes around it")

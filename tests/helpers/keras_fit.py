@@ -146,6 +146,21 @@ for data, weights in (
 check(np.isclose(losses[0], losses[1]), "losses with weights differ")
 check(losses[0] < losses[2] / 2, "weights have no effect")
 
+# A model with two inputs takes the two views, also of a short last batch.
+pair = [keras.Input((28, 28, 3)) for _ in "ab"]
+outputs = keras.layers.Dense(10)(keras.layers.Flatten()(keras.layers.Add()(pair)))
+both = keras.Model(tuple(pair), outputs)
+both.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+views = KerasLoader(train, views=2, channels=3, normalize="unit", **OPTIONS)
+history = both.fit(views, epochs=2, verbose=0).history
+check(np.isfinite(history["loss"]).all() and views.epoch == 2, "views do not fit")
+views = KerasLoader(train, 300, views=[None, [ff.RandomInvert(p=1.0)]], channels=3)
+outputs = both.predict(views, verbose=0)
+a, b = (np.concatenate(arrays) for arrays in zip(*(images for images, _ in views)))
+check(outputs.shape == (1000, 10), "views are counted as samples")
+made = keras.ops.convert_to_numpy(both((a, b)))
+check(np.allclose(outputs, made, atol=1e-3), "outputs of views differ")
+
 # A run that is stopped in the middle of an epoch continues with another loader.
 model.set_weights(begin)
 loader = KerasLoader(train, **OPTIONS)

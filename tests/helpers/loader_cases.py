@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import fmnist_fast as ff
 from fmnist_fast._core import MAX_EPOCH
+from fmnist_fast.augment import compile_transforms
 from helpers import any_transforms
 from helpers.against_reference import dataset_of
 
@@ -156,6 +157,64 @@ def last_epoch(n, options):
     return min(MAX_EPOCH - 3, (MAX_EPOCH * n_positions(n, options) - most) // taken)
 
 
+def sides_after(augment, height, width):
+    """Return the size of images after `augment`."""
+    compiled = compile_transforms(augment, height, width, 10)
+    return compiled.height, compiled.width
+
+
+def mixes(augment):
+    return isinstance(augment, list) and augment[-1]._is_mix
+
+
+def of_size(augment, size, height, width):
+    """Return `augment` with a crop to a size, if it leads to another one."""
+    if sides_after(augment, height, width) == size:
+        return augment
+    items = augment if isinstance(augment, list) else []
+    n = len(items) - mixes(items) if items else 0
+    return [*items[:n], ff.CenterCrop(size), *items[n:]]
+
+
+@st.composite
+def viewings(draw, height, width, augments=any_transforms.augments):
+    """Draw the options `augment` and `views`, and whether samples are mixed."""
+    augment = draw(augments(height, width))
+    kind = draw(st.sampled_from([None, None, "number", "crops", "list"]))
+    if kind is None:
+        return {"augment": augment}, mixes(augment)
+    if kind == "number":
+        return {"augment": augment, "views": draw(st.integers(1, 4))}, mixes(augment)
+    size = sides_after(augment, height, width)
+    if kind == "crops":
+        size = tuple(draw(st.integers(1, side)) for side in size)
+        crops = st.builds(ff.TenCrop, st.just(size), st.booleans())
+        crops |= st.just(ff.FiveCrop(size))
+        return {"augment": augment, "views": draw(crops)}, mixes(augment)
+    more = draw(st.lists(augments(height, width), max_size=2))
+    views = [augment, *(of_size(other, size, height, width) for other in more)]
+    return {"views": views}, any(map(mixes, views))
+
+
+def channelings(dtype):
+    """Return a strategy for the options of the channels and of their numbers."""
+    one, three = [None, "unit", (0.286, 0.353), (-3.0, 0.01)], (0.485, 0.456, 0.406)
+    several = [*one, (three, (0.229, 0.224, 0.225)), (three, 0.5)]
+
+    def options(channels, layouts, normalize):
+        normalize = [None] if dtype == "uint8" else normalize
+        return st.fixed_dictionaries(
+            {
+                "channels": st.just(channels),
+                "layout": st.sampled_from(layouts),
+                "normalize": st.sampled_from(normalize),
+            }
+        )
+
+    gray = options(1, ["NCHW", "NHWC", "NHW", "flat"], one)
+    return gray | options(3, ["NCHW", "NHWC", "flat"], several)
+
+
 @st.composite
 def cases(draw, most_rows, augments=any_transforms.augments):
     """Draw a case whose dataset has up to `most_rows` images."""
@@ -163,23 +222,19 @@ def cases(draw, most_rows, augments=any_transforms.augments):
     rows = dataset["rows"]
     n = dataset["n_again"] + (dataset["ends"][-1] if rows is None else len(rows))
     dtype = draw(st.sampled_from(["float32", "float16", "bfloat16", "uint8"]))
-    normalize = st.sampled_from([None, "unit", (0.286, 0.353), (-3.0, 0.01)])
     labels = ["int64", "int32", "onehot"] + ["uint8"] * (dataset["n_classes"] <= 256)
-    augment = draw(augments(*dataset["size"]))
-    is_mixed = isinstance(augment, list) and augment[-1]._is_mix
+    transforms, is_mixed = draw(viewings(*dataset["size"], augments))
     seeds = st.sampled_from([0, 2**64 - 1]) | st.integers(0, 2**64 - 1)
     options = {
         "seed": draw(seeds),
         "augment_seed": draw(st.none() | seeds),
         "dtype": dtype,
-        "normalize": None if dtype == "uint8" else draw(normalize),
-        "layout": draw(st.sampled_from(["NCHW", "NHWC", "NHW", "flat"])),
         "label_dtype": "onehot" if is_mixed else draw(st.sampled_from(labels)),
-        "augment": augment,
         "prefetch": draw(st.integers(1, 4)),
         "with_index": draw(st.booleans()),
         "columns": draw(st.lists(st.sampled_from(COLUMNS), unique=True)),
     }
+    options |= transforms | draw(channelings(dtype))
     options |= draw(samplings(n)) | draw(shares(n))
     last = last_epoch(n, options)
     return Case(

@@ -308,7 +308,7 @@ int main(int argc, char **argv)
     fm_pipeline_setup();
     fm_faults_setup(NULL);
     fill_dataset();
-    make_program();
+    make_programs(1);
     for (int n_threads = 1; n_threads <= 3; n_threads++)
         for (int n_consumers = 1; n_consumers <= MAX_THREADS; n_consumers *= 2) {
             test_each_batch_is_taken_once(1, n_threads, n_consumers, n_rounds / 10);
@@ -328,5 +328,10 @@ int main(int argc, char **argv)
         test_threads_start_with_scratch(5000);
     for (int i = 0; i < 3 * n_rounds; i++)
         test_batches_have_no_zeros(i % 2 ? 16 : 200, 1 + i % 3, 1 + i % 4, i % 5 < 2);
+    make_programs(2);
+    for (int n_consumers = 1; n_consumers <= MAX_THREADS; n_consumers *= 2) {
+        test_each_batch_is_taken_once(16, 3, n_consumers, n_rounds);
+        test_each_batch_is_taken_once(900, 3, n_consumers, n_rounds);
+    }
     return 0;
 }

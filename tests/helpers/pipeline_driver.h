@@ -52,17 +52,21 @@ static void fill_dataset(void)
     }
 }
 
-/* A program that inverts images, in a group. */
+/* The programs of the views. The first one inverts images, in a group, and the second
+   one changes nothing. */
+#define MAX_VIEWS 2
 #define N_TRANSFORMS 2
-static uint64_t program[1024];
+static uint64_t programs[MAX_VIEWS][1024];
+static const uint8_t *const expected[MAX_VIEWS] = {inverted, images};
+static uint32_t n_views; /* of a batch */
 
-/* Make the program somewhere else, copy its bytes, and overwrite the original. A pointer
+/* Make a program somewhere else, copy its bytes, and overwrite the original. A pointer
    in the program would then point to nothing. Members that are not given are 0xFF. */
-static void make_program(void)
+static void make_program(uint32_t view)
 {
     const size_t nbytes = fm_program_nbytes(N_TRANSFORMS);
     struct fm_program *original = (struct fm_program *)malloc(nbytes);
-    CHECK(original != NULL && nbytes <= sizeof program);
+    CHECK(original != NULL && nbytes <= sizeof programs[view]);
     memset(original, 0xFF, nbytes);
     struct fm_transform *transforms = (struct fm_transform *)(original + 1);
     for (int i = 0; i < N_TRANSFORMS; i++) {
@@ -77,22 +81,44 @@ static void make_program(void)
     original->out = original->in;
     original->dtype = FM_UINT8;
     original->label_dtype = FM_LABEL_INT64;
-    original->n_transforms = N_TRANSFORMS;
+    original->is_interleaved = 0;
+    original->view = original->draws_view = view;
+    original->n_views = n_views;
+    original->n_label_views = 1;
+    original->n_transforms = view == 0 ? N_TRANSFORMS : 0;
     original->mix.n_kinds = 0;
     fm_program_prepare(original);
-    memcpy(program, original, nbytes);
+    memcpy(programs[view], original, nbytes);
     memset(original, 0xFF, nbytes);
     free(original);
 }
 
+/* Let later pipelines make batches of n views. */
+static void make_programs(uint32_t n)
+{
+    n_views = n;
+    for (uint32_t view = 0; view < n; view++)
+        make_program(view);
+}
+
+/* The views of each pipeline in use: threads read them. */
+static struct fm_view views[64][MAX_VIEWS];
+static size_t n_pipelines; /* so far, counted by several threads */
+
 static struct fm_pipeline *new_pipeline(uint64_t batch_size, int n_threads)
 {
+    const size_t i_views = __atomic_fetch_add(&n_pipelines, 1, __ATOMIC_RELAXED) % 64;
     struct fm_job job = {.source = {.images = {1, begins, parts, IMAGE_NBYTES},
                                     .n = N_IMAGES,
                                     .labels = labels,
                                     .label_dtype = FM_LABEL_INT32},
-                         .program = (const struct fm_program *)program};
-    CHECK(fm_batch_prepare(&job, batch_size, fm_cpu_detect(), NULL) == FM_OK);
+                         .n_views = n_views,
+                         .views = views[i_views]};
+    for (uint32_t i = 0; i < n_views; i++) {
+        job.views[i].program = (const struct fm_program *)programs[i];
+        job.views[i].kernels.functions = NULL;
+    }
+    CHECK(fm_batch_prepare(&job, batch_size, fm_cpu_detect()) == FM_OK);
     struct fm_pipeline *p = fm_pipeline_new(&job, n_threads, 4, NULL, 0);
     CHECK(p != NULL);
     return p;
@@ -112,7 +138,7 @@ static enum fm_status start(struct fm_pipeline *p, uint64_t batch_size,
 static void check_batch(const struct fm_slot *slot, uint64_t batch_size, uint64_t first,
                         uint64_t n_rows)
 {
-    const uint64_t row_nbytes[] = {IMAGE_NBYTES, 8};
+    const uint64_t row_nbytes[] = {n_views * IMAGE_NBYTES, 8};
     struct fm_record record;
     CHECK(fm_record_init(&record, batch_size, row_nbytes, 2) == FM_OK);
     for (uint64_t i = 0; i < n_rows; i++) {
@@ -120,8 +146,10 @@ static void check_batch(const struct fm_slot *slot, uint64_t batch_size, uint64_
         memcpy(&label, fm_record_row(&record, FM_FIELD_LABELS, i, slot->memory), 8);
         CHECK(label == (int64_t)(first + i));
     }
-    CHECK(memcmp(fm_record_row(&record, FM_FIELD_IMAGES, 0, slot->memory),
-                 inverted + first * IMAGE_NBYTES, (size_t)n_rows * IMAGE_NBYTES) == 0);
+    const size_t nbytes = (size_t)n_rows * IMAGE_NBYTES; /* of a view */
+    const uint8_t *got = fm_record_row(&record, FM_FIELD_IMAGES, 0, slot->memory);
+    for (uint32_t i = 0; i < n_views; i++, got += nbytes)
+        CHECK(memcmp(got, expected[i] + first * IMAGE_NBYTES, nbytes) == 0);
 }
 
 /* A consumer: the epoch from which it takes batches, and its rows so far. */

@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 import fmnist_fast as ff
 from fmnist_fast._core import MAX_SHARED_NBYTES
-from fmnist_fast._loader.pipelines import new_program
+from fmnist_fast._loader.pipelines import new_programs
 from fmnist_fast.frameworks._resident import ResidentLoader
 from helpers.loader_cases import cases, compare_many, difference, run
 
@@ -24,8 +24,8 @@ def compared(case, folder):
     """Return how many bytes of a case were compared, and differ."""
     dataset = case.dataset(folder)
     assume(case.options.get("shuffle_block") is None)
-    program = new_program(ff.Loader(dataset, **case.options))
-    assume(program.shared_nbytes <= MAX_SHARED_NBYTES)
+    programs = new_programs(ff.Loader(dataset, **case.options))
+    assume(max(program.shared_nbytes for program in programs) <= MAX_SHARED_NBYTES)
     runs = [
         run(kind, dataset, case, threads)
         for kind, threads in [(ResidentLoader, 1 + case.n_taken % 4), (ff.Loader, 2)]

@@ -19,6 +19,25 @@ def crops(h, w):
         "crop symmetric": [
             ff.RandomCrop((h, w), padding=(w, h), padding_mode="symmetric")
         ],
+        "narrow crop edge": [
+            ff.RandomCrop((h, min(w, 31)), padding=(90, 40), padding_mode="edge"),
+            ff.RandomHorizontalFlip(),
+        ],
+        "narrow crop reflect": [
+            ff.RandomCrop(
+                (h, min(w, 32)), padding=(w - 1, h - 1), padding_mode="reflect"
+            ),
+            ff.RandomHorizontalFlip(mode="alternating"),
+            ff.RandomVerticalFlip(mode="alternating"),
+        ],
+        "narrow crop symmetric": [
+            ff.RandomCrop(
+                (h, min(2 * w, 20)), padding=(w, h, w, 0), padding_mode="symmetric"
+            ),
+            ff.RandomVerticalFlip(),
+            ff.RandomHorizontalFlip(),
+            ff.RandomErasing(0.8, value=200),
+        ],
         "crop to less": [ff.RandomCrop(least)],
         "crop to more": [ff.RandomCrop((h + 5, w + 33), padding=35, fill=3)],
         "center crop": [ff.CenterCrop(least)],
@@ -30,6 +49,12 @@ def crops(h, w):
         "flip always": [ff.RandomHorizontalFlip(p=1.0)],
         "flip never": [ff.RandomHorizontalFlip(p=0.0)],
         "flip alternating": [ff.RandomHorizontalFlip(mode="alternating")],
+        "flips alternating": [
+            ff.RandomHorizontalFlip(mode="alternating"),
+            ff.RandomHorizontalFlip(),
+            ff.RandomVerticalFlip(mode="alternating"),
+            ff.RandomHorizontalFlip(mode="alternating"),
+        ],
         "flip vertical": [ff.RandomVerticalFlip(0.3)],
         "flip both": [ff.RandomVerticalFlip(), ff.RandomHorizontalFlip(0.7)],
         "crop, flip": [ff.RandomCrop((h, w), padding=3), ff.RandomHorizontalFlip()],
@@ -115,6 +140,13 @@ def warps(h, w):
         "elastic rough": [ff.ElasticTransform(5.0, 0.3, fill=255)],
         "elastic wild": [ff.ElasticTransform(1e6, 60.0, fill=31)],
         "affine, elastic": [turn, ff.ElasticTransform(20.0, 3.0)],
+        "perspective": [ff.RandomPerspective()],
+        "perspective nearest": [
+            ff.RandomPerspective(0.7, 0.9, interpolation="nearest", fill=40)
+        ],
+        "perspective of any corners": [ff.RandomPerspective(1.0, 1.0, fill=255)],
+        "perspective of the same corners": [ff.RandomPerspective(0.0, 1.0, fill=9)],
+        "affine, perspective, affine": [turn, ff.RandomPerspective(0.3, 0.8), shift],
     }
 
 
@@ -126,14 +158,44 @@ def sizes(h, w):
         "resize down without antialias": [ff.Resize(less, antialias=False)],
         "resize nearest": [ff.Resize((h + 5, less[1]), interpolation="nearest")],
         "resize to the same": [ff.Resize((h, w))],
+        "resize bicubic up": [ff.Resize((h + 4, 2 * w), "bicubic")],
+        "resize bicubic down": [ff.Resize(less, "bicubic")],
+        "resize bicubic up without antialias": [
+            ff.Resize((2 * h, w + 3), "bicubic", antialias=False)
+        ],
+        "resize bicubic down without antialias": [
+            ff.Resize(less, "bicubic", antialias=False)
+        ],
+        "resize bicubic to the same": [ff.Resize((h, w), "bicubic")],
         "resized crop": [ff.RandomResizedCrop((h, w))],
         "resized crop, small": [ff.RandomResizedCrop(less, scale=(0.3, 0.9))],
         "resized crop, nearest": [
             ff.RandomResizedCrop((h, 40), (0.01, 0.4), interpolation="nearest")
         ],
+        "resized crop, bicubic": [
+            ff.RandomResizedCrop((h, w), (0.01, 0.9), interpolation="bicubic")
+        ],
+        "resized crop, bicubic without antialias": [
+            ff.RandomResizedCrop(
+                (9, 40), (0.001, 0.9), (0.2, 5.0), "bicubic", antialias=False
+            )
+        ],
         "resized crop falls back": [ff.RandomResizedCrop((9, 8), (1, 1), (0.1, 0.2))],
         "resized crop without antialias": [
             ff.RandomResizedCrop((4, 5), ratio=(0.2, 5.0), antialias=False)
+        ],
+        "zoom out": [ff.RandomZoomOut()],
+        "zoom out far": [ff.RandomZoomOut(77, (4, 5), 0.9)],
+        "zoom out nearest": [
+            ff.RandomZoomOut(9, (1.5, 3), 1.0, interpolation="nearest")
+        ],
+        "zoom out without antialias": [ff.RandomZoomOut(0, (2, 3), antialias=False)],
+        "zoom out to the same": [ff.RandomZoomOut(3, (1, 1), 1.0)],
+        "flips, zoom out, crop": [
+            ff.RandomHorizontalFlip(),
+            ff.RandomVerticalFlip(),
+            ff.RandomZoomOut(200, (1.2, 2.5), 0.8),
+            ff.RandomCrop((h, w), padding=2),
         ],
         "pad, resize, crop": [ff.Pad(2), ff.Resize((20, 30)), ff.RandomCrop((7, 29))],
     }
@@ -186,6 +248,12 @@ def filters(h, w):
         "erasing too much": [ff.RandomErasing(1.0, (1.0, 1.0), value=200)],
         "cutout": [ff.Cutout(max(1, min(h, w) // 2))],
         "cutout of one pixel": [ff.Cutout(1)],
+        "salt and pepper": [ff.SaltAndPepperNoise(0.4)],
+        "salt": [ff.SaltAndPepperNoise((0.1, 0.9), 1.0, p=0.7)],
+        "pepper": [ff.SaltAndPepperNoise(0.5, 0.0)],
+        "mostly pepper": [ff.SaltAndPepperNoise((0.2, 0.6), 0.1)],
+        "salt and pepper everywhere": [ff.SaltAndPepperNoise(1.0, 0.3)],
+        "salt and pepper nowhere": [ff.SaltAndPepperNoise(0.0)],
     }
 
 
@@ -221,6 +289,50 @@ def policies(h, w):
         "rand augment bilinear": [
             ff.RandAugment(3, magnitude=25, interpolation="bilinear", fill=5)
         ],
+        "auto augment": [ff.AutoAugment()],
+        "auto augment cifar10": [ff.AutoAugment("cifar10", "bilinear", 9)],
+        "auto augment svhn": [ff.AutoAugment("svhn")],
+    }
+
+
+def orders(h, w):
+    turn = ff.RandomRotation(40, interpolation="bilinear")
+    shift = ff.RandomAffine(0, translate=(0.3, 0.2), interpolation="bilinear")
+    tone = ff.RandomApply([ff.RandomInvert(), ff.RandomEqualize()], p=0.4)
+    box = ff.RandomErasing(1.0, value="random")
+    flips = [ff.RandomHorizontalFlip(0.7), ff.RandomVerticalFlip()]
+    return {
+        "order of one": [ff.RandomOrder([turn])],
+        "order of two": [ff.RandomOrder([turn, tone])],
+        "order of three": [ff.RandomOrder([tone, shift, turn])],
+        "order of flips and boxes": [
+            ff.RandomOrder([*flips, ff.Cutout(max(1, h // 2))])
+        ],
+        "order of many": [
+            ff.RandomOrder([ff.RandomInvert(0.5), ff.RandomSolarize(99), box] * 10)
+        ],
+        "most in an order": [ff.RandomOrder([*flips, turn, shift] * 8)],
+        "order of groups": [
+            ff.RandomOrder(
+                [
+                    ff.Compose([tone, turn]),
+                    ff.RandomApply([shift, *flips], p=0.6),
+                    ff.RandomChoice([box, ff.RandomSolarize(60, p=1.0), tone]),
+                    ff.Compose([ff.Pad(2), ff.RandomCrop((h, w))]),
+                ]
+            )
+        ],
+        "order, order": [
+            ff.RandomOrder([turn, tone]),
+            ff.RandomOrder([box, shift, *flips]),
+        ],
+        "orders in a choice": [
+            ff.RandomChoice(
+                [ff.RandomOrder([turn, *flips]), ff.RandomOrder([tone, box]), shift]
+            ),
+            ff.RandomApply([ff.RandomOrder([tone, turn])]),
+            ff.RandomCrop((h, w), padding=2),
+        ],
     }
 
 
@@ -247,4 +359,4 @@ def boxes(h, w):
     }
 
 
-KINDS = [crops, warps, sizes, tones, filters, boxes, policies]
+KINDS = [crops, warps, sizes, tones, filters, boxes, policies, orders]

@@ -1,12 +1,14 @@
 """Transforms of every class, and the core transforms of a few."""
 
 from fmnist_fast.augment import (
+    AutoAugment,
     CenterCrop,
     ColorJitter,
     Compose,
     CutMix,
     Cutout,
     ElasticTransform,
+    FiveCrop,
     GaussianBlur,
     GaussianNoise,
     MixUp,
@@ -22,12 +24,17 @@ from fmnist_fast.augment import (
     RandomErasing,
     RandomHorizontalFlip,
     RandomInvert,
+    RandomOrder,
+    RandomPerspective,
     RandomPosterize,
     RandomResizedCrop,
     RandomRotation,
     RandomSolarize,
     RandomVerticalFlip,
+    RandomZoomOut,
     Resize,
+    SaltAndPepperNoise,
+    TenCrop,
     TrivialAugmentWide,
     compile_transforms,
 )
@@ -74,11 +81,26 @@ def affine(**fields):
     return "affine", 1.0, defaults | fields
 
 
+def one_level(fields, level, sign):
+    """Return the fields of a core transform, with ranges fixed to a level and sign."""
+    out = dict(fields)
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            low, high, n = value["low"], value["high"], value["n_levels"]
+            number = low + (high - low) * (level / (n - 1)) if n > 1 else low
+            number = -number if sign and value["random_sign"] else number
+            fixed = {"low": number, "high": number, "n_levels": 0, "random_sign": 0}
+            out[name] = fixed
+    return out
+
+
 EVERY = [
     RandomCrop(28, padding=4),
     RandomCrop([28], [1, 2], True, 7, "edge"),
     CenterCrop((20, 24)),
     Pad([1, 2, 3, 4], 9, "symmetric"),
+    FiveCrop((20, 24)),
+    TenCrop(20, True),
     Resize(28, max_size=40),
     Resize([14, 20], "nearest"),
     RandomResizedCrop(28, [0.5, 1]),
@@ -87,6 +109,8 @@ EVERY = [
     RandomRotation(10, center=[3, 4]),
     RandomAffine([-5, 10], [0.1, 0.2], [0.9, 1.1], [1, 2, 3, 4], "bilinear", 3),
     ElasticTransform([1, 2], [3]),
+    RandomPerspective(0.25, 1, "nearest", 3),
+    RandomZoomOut(9, [1, 2.5], 1, "nearest", None),
     ColorJitter(0.2, [0.5, 1.5], 0.1, 0.1),
     RandomInvert(),
     RandomPosterize(3),
@@ -106,4 +130,7 @@ EVERY = [
     Compose([RandomInvert(), Pad(1)]),
     RandomApply([RandomInvert(), RandomEqualize()], 0.3),
     RandomChoice([RandomInvert(), Compose([RandomEqualize()])], [1, 2]),
+    RandomOrder([RandomInvert(), Compose([RandomEqualize(), RandomRotation(5)])]),
+    SaltAndPepperNoise([0.1, 0.2], 0.25),
+    AutoAugment("svhn", "bilinear", 7),
 ]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from . import devices, differences
 from .comparison import tables
 from .comparison.environments import FLOOR, OURS
 from .comparison.goals import is_measured, ratio
@@ -274,6 +275,49 @@ def _sampling(figures: dict) -> str:
     )
 
 
+def _views(figures: dict) -> str:
+    views = _part(figures, "bench_views")
+    rows = {
+        "`views=2`, `RandomCrop` and `RandomHorizontalFlip`": "crop + flip",
+        "`views=2`, the transforms of SimCLR": "simclr",
+    }
+    lines = ["| loader | batches of 128 | of 512 |", "|---|---|---|"]
+    for name, key in rows.items():
+        ratios = (f"{views[f'{key}, batch {size}']:.2f}" for size in (128, 512))
+        lines.append(f"| {name} | {' | '.join(ratios)} |")
+    floor = ["| `channels=3` | batches of 256 | of 4,096 |", "|---|---|---|"]
+    for dtype in ("float32", "bfloat16"):
+        for layout in ("NCHW", "NHWC"):
+            keys = (f"{layout}, {dtype}, batch {size}" for size in (256, 4096))
+            shares = " | ".join(percent(views[key]) for key in keys)
+            floor.append(f"| {dtype}, {layout} | {shares} |")
+    pairs, channels = (
+        tables.times(views[f"{name}, torchvision"])
+        for name in ("two views", "three channels")
+    )
+    return "\n\n".join(
+        [
+            wrapped("The time of an epoch with two views, relative to one view:"),
+            "\n".join(lines),
+            wrapped(
+                "The speed of an epoch with three channels, shuffled and normalized, "
+                "relative to the memory floor. It is a C loop that reads the same rows "
+                "and writes as many bytes, without arithmetic, in the fastest of "
+                "several variants:"
+            ),
+            "\n".join(floor),
+            wrapped(
+                f"With SimCLR's transforms, pairs come {pairs} faster than those of "
+                "torchvision's transforms and a DataLoader. With `channels=3`, gray "
+                f"images come {channels} faster than by `Grayscale`, `Normalize` and a "
+                "DataLoader. The DataLoaders have no worker or two, whichever takes "
+                "less time, and one thread of PyTorch."
+            ),
+            wrapped(_measured(figures, "bench_views")),
+        ]
+    )
+
+
 def _training(figures: dict) -> str:
     parts = [figures["training"][part] for part in ("accuracy", "speed")]
     accuracy, speed = (part["figures"] for part in parts)
@@ -339,61 +383,6 @@ def _spread(result: dict, name: str) -> str:
     return f"{result[name]:.2f} ± {deviation:.2f}"
 
 
-def _kernels(figures: dict) -> str:
-    result = figures["device_kernels"]
-    made = result["architectures"]
-    seconds = [about["seconds"] for about in made.values()]
-    sizes = [about["cubin bytes"] / 1000 for about in made.values()]
-    text = (
-        f"The joined source has {result['source bytes'] / 1000:.0f} KB. NVRTC "
-        f"{result['nvrtc']} makes {min(sizes):.0f} to {max(sizes):.0f} KB of it for an "
-        f"architecture, in {min(seconds):.1f} to {max(seconds):.1f} s."
-    )
-    rows = [f"{n / 1000:.1f} KB for {name}" for name, n in result["row bytes"].items()]
-    text += (
-        " A thread block of `fm_kernels_fill` gets shared memory at its launch. For "
-        f"28x28 pixels, these are {', '.join(rows)}."
-    )
-    names = ("registers", "stack", "spill stores", "spill loads", "shared")
-    lines = [f"| architecture | kernel | {' | '.join(names)} |", "|---" * 7 + "|"]
-    for name, about in made.items():
-        for kernel, values in about["kernels"].items():
-            numbers = " | ".join(str(values[column]) for column in names)
-            lines.append(f"| {name} | `{kernel}` | {numbers} |")
-    measured = (
-        f"Measured by `python tests/helpers/device_kernels.py`. {machines([result])}"
-    )
-    return "\n".join([wrapped(text), "", *lines, "", wrapped(measured)])
-
-
-def _gpu(figures: dict) -> str:
-    lines = [line for line in figures.get("gpu", ()) if line["device"] != "dry run"]
-    if not lines:
-        return "**The benchmark has not been run on a CUDA device yet.**"
-    results = {
-        (line["section"], line["name"]): line
-        for line in lines
-        if all(line.get(key) == lines[-1].get(key) for key in ("device", "code"))
-    }
-    rows: dict[str, dict[str, str]] = {}
-    for (section, name), line in results.items():
-        if section == "beside" and "ms" in line:
-            contender, _, augment = name.rpartition(" ")
-            rows.setdefault(contender, {})[augment] = f"{line['ms']:.3g}"
-    lines = ["| way | ms of an epoch, plain | with crops and flips |", "|---|---|---|"]
-    for name, ms in rows.items():
-        lines.append(f"| {name} | {ms.get('plain', '')} | {ms.get('crop_flip', '')} |")
-    lines += ["", "| goal | asked | measured |", "|---|---|---|"]
-    for goal in results.get(("summary", "summary"), {}).get("goals", ()):
-        value = goal["measured"]
-        measured = "not measured" if value is None else f"{value:.3g}"
-        lines.append(f"| {goal['goal']} | {goal['asked']} | {measured} |")
-    about = results["machine", "machine"]
-    device = f"{about['device']}, CUDA {about['driver']}, PyTorch {about['torch']}"
-    measured = f"Measured by `python -m benchmarks.gpu`. Device: {device}. "
-    return "\n".join([*lines, "", wrapped(measured + machines([{"machine": about}]))])
-
-
 # ---- what these share -------------------------------------------------------------
 
 
@@ -418,16 +407,19 @@ def _measured_training(parts: list[dict]) -> str:
 
 BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
     "README.md": {"comparison": _comparison, "gain": _gain, "parts": _parts},
-    "CONTRIBUTING.md": {"kernels": _kernels},
-    "docs/augmentation.md": {"transforms": _transforms},
+    "CONTRIBUTING.md": {"kernels": devices.kernels},
+    "docs/augmentation.md": {
+        "differences": differences.block,
+        "transforms": _transforms,
+    },
     "docs/dataset.md": {"rows": _rows},
     "docs/files.md": {"files": _files},
     "docs/frameworks.md": {"adapters": _adapters},
     "docs/photos.md": {"photos": _photos},
     "docs/processes.md": {"processes": _processes},
-    "docs/sampling.md": {"sampling": _sampling},
+    "docs/sampling.md": {"sampling": _sampling, "views": _views},
     "docs/speedrun.md": {"speedrun": _speedrun},
-    "docs/training.md": {"gain": _gains, "gpu": _gpu, "training": _training},
+    "docs/training.md": {"gain": _gains, "gpu": devices.gpu, "training": _training},
 }
 
 

@@ -1,8 +1,8 @@
 /* The memory floor of an epoch: the reads and writes of the loader and nothing else. It
    prefetches and reads rows of 784 bytes in a given order. It writes each row into the
-   next row of a ring of batches, as bytes or widened to float32's width. The stores go
-   through the caches or past them. contenders/probe.py compiles it with -O3
-   -march=native. */
+   next row of a ring of batches, once or several times, as bytes or widened to
+   float32's width. The stores go through the caches or past them. contenders/probe.py
+   compiles it with -O3 -march=native. */
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,7 +15,7 @@ enum { N_PIXELS = 784, LINE = 64, MAX_THREADS = 256 };
 struct epoch {
     const uint8_t *images, *labels;
     const uint32_t *order;
-    uint64_t n, batch_size, n_batches_in_ring, prefetch;
+    uint64_t n, batch_size, n_batches_in_ring, prefetch, n_copies;
     int is_float, is_streaming;
     uint8_t *out;
     int64_t *labels_out;
@@ -52,10 +52,12 @@ static inline void copy_pixels(const uint8_t *restrict source, uint8_t *restrict
         memcpy(target, source, (size_t)n);
 }
 
-/* Copy a row. Before each of its cache lines, prefetch a line of the row `ahead`:
-   prefetching all lines at once would fill the processor's queue of cache misses. */
+/* Copy a row, n_copies times. Before each cache line of the first copy, prefetch a line
+   of the row `ahead`: prefetching all lines at once would fill the processor's queue of
+   cache misses. */
 static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead,
-                            uint8_t *restrict target, int is_float, int is_streaming)
+                            uint8_t *restrict target, uint64_t n_copies, int is_float,
+                            int is_streaming)
 {
     const int item_nbytes = is_float ? 4 : 1;
     int j = 0;
@@ -66,6 +68,9 @@ static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead
     __builtin_prefetch(ahead + N_PIXELS - 1);
     copy_pixels(source + j, target + j * item_nbytes, N_PIXELS % LINE, is_float,
                 is_streaming);
+    for (uint64_t k = 1; k < n_copies; k++)
+        copy_pixels(source, target + k * N_PIXELS * item_nbytes, N_PIXELS, is_float,
+                    is_streaming);
 }
 
 /* Copy batches until none is left. Each thread claims one batch after the other, so that
@@ -74,7 +79,7 @@ static inline void copy_row(const uint8_t *restrict source, const uint8_t *ahead
 static void *copy_batches(void *argument)
 {
     struct epoch *e = argument;
-    const uint64_t row_nbytes = (uint64_t)N_PIXELS * (e->is_float ? 4 : 1);
+    const uint64_t row_nbytes = N_PIXELS * e->n_copies * (e->is_float ? 4 : 1);
     uint64_t begin = __atomic_fetch_add(&e->claimed, e->batch_size, __ATOMIC_RELAXED);
     while (begin < e->n) {
         uint64_t after =
@@ -94,9 +99,9 @@ static void *copy_batches(void *argument)
             uint8_t *target = out + (i - begin) * row_nbytes;
             /* A constant is_float removes the test from the loops of a row. */
             if (e->is_float)
-                copy_row(source, next, target, 1, e->is_streaming);
+                copy_row(source, next, target, e->n_copies, 1, e->is_streaming);
             else
-                copy_row(source, next, target, 0, e->is_streaming);
+                copy_row(source, next, target, e->n_copies, 0, e->is_streaming);
             labels_out[i - begin] = e->labels[e->order[i]];
         }
         begin = after;
@@ -109,19 +114,28 @@ static void *copy_batches(void *argument)
 
 /* Copy all rows of an epoch into the ring of batches, with n_threads threads.
    images: uint8 (n, 784), labels: uint8 (n,), order: uint32 (n,); out: n_batches_in_ring
-   batches of uint32 or uint8 (batch_size, 784), at an address that is a multiple of 64;
-   labels_out: int64 (n_batches_in_ring * batch_size,).
-   In numpy: out[...] = images[order].
-   Not checked: order is below n, 1 <= n_threads <= 256. */
+   batches of uint32 or uint8 (batch_size, n_copies, 784), at an address that is a
+   multiple of 64; labels_out: int64 (n_batches_in_ring * batch_size,).
+   In numpy: out[...] = images[order][:, None].
+   Not checked: order is below n, 1 <= n_copies, 1 <= n_threads <= 256. */
 void probe_epoch(const uint8_t *images, const uint8_t *labels, const uint32_t *order,
                  uint64_t n, uint64_t batch_size, uint64_t n_batches_in_ring,
-                 uint64_t prefetch, int is_float, int is_streaming, uint64_t n_threads,
-                 uint8_t *out, int64_t *labels_out)
+                 uint64_t prefetch, uint64_t n_copies, int is_float, int is_streaming,
+                 uint64_t n_threads, uint8_t *out, int64_t *labels_out)
 {
-    struct epoch epoch = {images,   labels,   order,        n,   batch_size,
-                          n_batches_in_ring,  prefetch,     is_float,
-                          is_streaming,       out,          labels_out,
-                          0};
+    struct epoch epoch = {.images = images,
+                          .labels = labels,
+                          .order = order,
+                          .n = n,
+                          .batch_size = batch_size,
+                          .n_batches_in_ring = n_batches_in_ring,
+                          .prefetch = prefetch,
+                          .n_copies = n_copies,
+                          .is_float = is_float,
+                          .is_streaming = is_streaming,
+                          .out = out,
+                          .labels_out = labels_out,
+                          .claimed = 0};
     pthread_t threads[MAX_THREADS];
     int is_started[MAX_THREADS] = {0};
     for (uint64_t t = 1; t < n_threads; t++)

@@ -44,6 +44,8 @@ RECIPES: dict[str, Any] = {
     "affine, affine": [_TURN, ff.RandomAffine(0, translate=(0.2, 0.3)), _TURN],
     "elastic": [ff.ElasticTransform(alpha=50.0, sigma=5.0)],
     "resize up": [ff.Resize((40, 31))],
+    "perspective": [ff.RandomPerspective(0.8, p=0.9, fill=30)],
+    "zoom out": [ff.RandomZoomOut(fill=20, p=0.9)],
     "resized crop": [ff.RandomResizedCrop((28, 28), scale=(0.3, 1.0))],
     "tones": [
         ff.RandomInvert(),
@@ -56,6 +58,9 @@ RECIPES: dict[str, Any] = {
     "blur": [ff.GaussianBlur((7, 5), sigma=(0.1, 2.0))],
     "sharpness": [ff.RandomAdjustSharpness(2.5, p=1.0)],
     "noise": [ff.GaussianNoise(mean=0.1, sigma=0.2)],
+    "salt and pepper": [ff.SaltAndPepperNoise((0.0, 0.5), 0.3)],
+    "auto augment": [ff.AutoAugment("cifar10", interpolation="bilinear")],
+    "order": [ff.RandomOrder([_TURN, ff.RandomInvert(), ff.Cutout(14), *CROP_FLIP])],
     "erasing random": [ff.RandomErasing(1.0, value="random"), *CROP_FLIP],
     "nested": [
         ff.RandomApply([ff.RandomChoice([_TURN, ff.Cutout(14)]), *CROP_FLIP], p=0.8)

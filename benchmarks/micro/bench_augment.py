@@ -21,6 +21,7 @@ CROP_FLIP_OVER_PLAIN = 1.5
 ERASING_OVER_PLAIN = 1.8
 OPENCV_OVER_OURS = 12
 AFFINE_MS, OTHER_MS, ELASTIC_MS = 40, 60, 120
+PERSPECTIVE_OVER_AFFINE = 1.5
 COST_PER_PIXEL_SPREAD = 1.5
 
 CROP_FLIP = [ff.RandomCrop(28, padding=4), ff.RandomHorizontalFlip()]
@@ -29,9 +30,16 @@ AFFINE = ff.RandomAffine(
 )
 OTHERS = {
     "crop, reflected": [ff.RandomCrop(28, padding=4, padding_mode="reflect")],
+    "crop, reflected + alternating flip": [
+        ff.RandomCrop(28, padding=4, padding_mode="reflect"),
+        ff.RandomHorizontalFlip(mode="alternating"),
+    ],
     "resize to 32": [ff.Resize(32)],
+    "resize to 32, bicubic": [ff.Resize(32, "bicubic")],
     "resize to 14": [ff.Resize(14)],
     "resized crop": [ff.RandomResizedCrop(28)],
+    "perspective, bilinear": [ff.RandomPerspective(p=1)],
+    "zoom out": [ff.RandomZoomOut(p=1)],
     "rotation, nearest": [ff.RandomRotation(15)],
     "jitter": [ff.ColorJitter(brightness=0.4, contrast=0.4)],
     "invert": [ff.RandomInvert(p=1)],
@@ -50,6 +58,17 @@ OTHERS = {
     "TrivialAugment": [ff.TrivialAugmentWide(interpolation="bilinear")],
     "RandAugment": [ff.RandAugment(interpolation="bilinear")],
     "recipe strong": "strong",
+    "salt and pepper": [ff.SaltAndPepperNoise()],
+    "AutoAugment": [ff.AutoAugment(interpolation="bilinear")],
+    "order of three": [
+        ff.RandomOrder(
+            [
+                ff.RandomInvert(p=1),
+                ff.RandomPosterize(4, p=1),
+                ff.RandomHorizontalFlip(p=1),
+            ]
+        )
+    ],
 }
 
 
@@ -160,6 +179,24 @@ def test_affine_against_opencv(train, rounds, measured, report, figure, benchmar
     if measured:
         assert 1 / ratio > OPENCV_OVER_OURS / NOISE
     benchmark(lambda: drain(ours))
+
+
+def test_perspective_against_affine(train, rounds, measured, report, benchmark):
+    loaders = {
+        "perspective": loader(train, OTHERS["perspective, bilinear"]),
+        "affine": loader(train, AFFINE),
+    }
+    for epoch in loaders.values():
+        check_epoch(train, epoch)
+    times = interleaved(
+        {name: lambda x=x: drain(x) for name, x in loaders.items()}, rounds
+    )
+    ratio, text = compare(times, "perspective", "affine")
+    report(f"perspective: {text}, {ratio:.2f} times as long as affine with shear")
+    benchmark.extra_info["perspective / affine"] = ratio
+    if measured:
+        assert ratio < PERSPECTIVE_OVER_AFFINE * NOISE
+    benchmark(lambda: drain(loaders["perspective"]))
 
 
 @pytest.mark.parametrize("name", ["elastic", *OTHERS])

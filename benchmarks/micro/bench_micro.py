@@ -21,6 +21,7 @@ from .bench_augment import AFFINE, CROP_FLIP, OTHERS
 from .bench_augment import loader as augmented
 from .bench_loader import drain, loader, numpy_loop
 from .bench_sampling import NAMES, loaders_of
+from .bench_views import loader as with_views
 
 ROW_ACCESSES = 20_000
 
@@ -80,6 +81,16 @@ WORKS = {
         f"sampling, {name}": epoch_of(lambda train, name=name: loaders_of(train)[name])
         for name in NAMES[1:]
     },
+    **{
+        f"three channels, {layout}, {dtype}": epoch_of(
+            lambda train, layout=layout, dtype=dtype: with_views(
+                train, 256, channels=3, layout=layout, dtype=dtype
+            )
+        )
+        for layout in ("NCHW", "NHWC")
+        for dtype in ("float32", "bfloat16")
+    },
+    "two views": epoch_of(lambda train: with_views(train, 128, views=2)),
     "order": lambda train, folder: lambda: _core.order(len(train), seed=1),
     "pixel sums": lambda train, folder: lambda: _core.pixel_sums(train.images),
     "rows": lambda train, folder: lambda: rows(train),
@@ -121,7 +132,7 @@ def test_against_baseline(
     benchmark.extra_info["relative to the numpy loop"] = ratio
     before = f"none for {processor}" if baseline is None else f"{baseline:.3f}"
     report(
-        f"{name:22} {ratio:6.3f} times as long as the numpy loop, baseline: {before}"
+        f"{name:32} {ratio:6.3f} times as long as the numpy loop, baseline: {before}"
     )
     if pytestconfig.getoption("save_baselines"):
         baselines.save({name: ratio}, processor)

@@ -53,7 +53,7 @@ def build():
         subprocess.run(command, check=True)
         function = ctypes.CDLL(library).probe_epoch
     u64, pointer = ctypes.c_uint64, ctypes.c_void_p
-    arrays, sizes, flags = [pointer] * 3, [u64] * 4, [ctypes.c_int] * 2
+    arrays, sizes, flags = [pointer] * 3, [u64] * 5, [ctypes.c_int] * 2
     function.argtypes = [*arrays, *sizes, *flags, u64, pointer, pointer]
     function.restype = None
     return function
@@ -77,23 +77,38 @@ def aligned(n_bytes):
 
 
 def epochs(data, work, threads, prefetch, streaming, few_batches):
-    probe_epoch = build()
-    ring, size = ring_of(data, work), work.batch_size
+    ring = ring_of(data, work)
     if few_batches:
         ring = min(ring, threads + 1)  # each thread fills one, and one is read
-    out = aligned(ring * size * 784 * np.dtype(work.dtype).itemsize)
-    labels_out = np.empty(ring * size, np.int64)
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(data)).astype(np.uint32)
-    arrays = [array.ctypes.data for array in (data.images, data.labels, order)]
     is_float = work.dtype == "float32"
-    numbers = [len(data), size, ring, prefetch, is_float, streaming, threads]
-    views = out.view(np.uint32 if is_float else np.uint8)
-
-    def epoch():
-        """Yield the ring once, after all batches were written to it."""
-        probe_epoch(*arrays, *numbers, out.ctypes.data, labels_out.ctypes.data)
-        yield views.reshape(ring, size, 784), labels_out.reshape(ring, size)
-
+    ring = Ring(data, work.batch_size, ring, is_float)
     while True:
-        yield epoch()
+        yield ring.epoch(prefetch, streaming, threads)
+
+
+class Ring:
+    """A ring of batches in memory, and the loop that writes an epoch into it.
+
+    Each row has `n_copies` copies of an image's pixels, as floats or as bytes.
+    """
+
+    def __init__(self, data, batch_size, n_batches, is_float, n_copies=1):
+        self._run = build()
+        shape = n_batches, batch_size, n_copies, 784
+        n_items = np.prod(shape)
+        rows = aligned(n_items * (4 if is_float else 1))
+        rows = rows.view(np.uint32 if is_float else np.uint8).reshape(shape)
+        self._rows = rows[:, :, 0] if n_copies == 1 else rows
+        self._labels = np.empty((n_batches, batch_size), np.int64)
+        order = np.random.default_rng(0).permutation(len(data)).astype(np.uint32)
+        self._arrays = data.images, data.labels, order
+        self._sizes = len(data), batch_size, n_batches
+        self._copies = n_copies, is_float
+
+    def epoch(self, prefetch, streaming, threads):
+        """Yield the ring once, after all batches were written to it."""
+        addresses = [array.ctypes.data for array in self._arrays]
+        numbers = [*self._sizes, prefetch, *self._copies, streaming, threads]
+        outputs = self._rows.ctypes.data, self._labels.ctypes.data
+        self._run(*addresses, *numbers, *outputs)
+        yield self._rows, self._labels

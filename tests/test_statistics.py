@@ -304,14 +304,14 @@ def test_pairs_of_pixels_to_255(odd, pair, right):
 @pytest.mark.parametrize(
     "normalize, error, message",
     [
-        (([0.5] * 3, [0.2] * 3), ValueError, "because images are grayscale, got 3 of"),
-        (np.ones((2, 3)), ValueError, "because images are grayscale, got 3 of each"),
+        (([0.5] * 3, [0.2] * 3), ValueError, "because images have one channel, got 3"),
+        (np.ones((2, 3)), ValueError, "because images have one channel, got 3"),
         ((0.4, 0.5, 0.6), TypeError, "a Dataset, or a pair of numbers"),
         ((True, 1), TypeError, r"pair of numbers \(mean, std\), got \(True, 1\)"),
         ((0.1, None), TypeError, r"pair of numbers \(mean, std\), got \(0.1, None\)"),
         (((0.1,), 0.2, 0.3), TypeError, "pair of numbers"),
         ([[[0.1]], [0.2]], TypeError, "pair of numbers"),
-        (([0.1, [1]], [0.2]), TypeError, "pair of numbers"),
+        (([0.1, [1]], [0.2]), ValueError, "one channel, got 2 and 1"),
         (([], []), TypeError, "pair of numbers"),
     ],
 )

@@ -193,7 +193,8 @@ def _check(
 ) -> None:
     for name, value in options.items():
         if name not in known:
-            table = table or ("Loader" if owner.endswith("Loader") else owner)
+            is_loader = owner.endswith(("Loader", "JaxBatches"))
+            table = table or ("Loader" if is_loader else owner)
             takes = f".\nIt takes {', '.join(known) or 'no arguments'}."
             raise TypeError(
                 f"{owner}() got an unexpected keyword argument {name!r}"

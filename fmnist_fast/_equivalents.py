@@ -104,6 +104,8 @@ _NAMES = {
 for _name in ("Torch", "Jax", "TensorFlow", "Keras", "Cupy"):
     _line = f"from fmnist_fast.frameworks.{_name.lower()} import {_name}Loader"
     _NAMES[f"{_name}Loader"] = f"Import it from its module: {_line}"
+_line = "from fmnist_fast.frameworks.jax import JaxBatches"
+_NAMES["JaxBatches"] = f"Import it from its module: {_line}"
 _FUNCTIONS = {  # of torchvision.transforms.functional
     "hflip horizontal_flip": "Pass ff.RandomHorizontalFlip(p=1).",
     "vflip vertical_flip": "Pass ff.RandomVerticalFlip(p=1).",
@@ -354,7 +356,7 @@ _TABLES = {
     "format": {
         "torch pt": "Use TorchLoader of fmnist_fast.frameworks.torch.",
         "tf tensorflow": "Use TensorFlowLoader of fmnist_fast.frameworks.tensorflow.",
-        "jax": "Use JaxLoader of fmnist_fast.frameworks.jax.",
+        "jax": "Use JaxBatches or JaxLoader of fmnist_fast.frameworks.jax.",
         "np": 'Pass "numpy".',
     },
     "label_dtype": {

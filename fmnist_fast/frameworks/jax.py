@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from .._checks import checked_dtype, hinting
 from ..dataset import Dataset
 from ..loader import Loader
-from ._adapter import Adapter, AdapterIterator, check_columns, importing
+from ._adapter import Adapter, AdapterIterator, importing
 
 with importing("jax", "JAX. Run: pip install jax"):
     import jax
 
-_LABEL_DTYPES = ("int32", "uint8", "onehot")
+from ._jax.batches import JaxBatches
+from ._jax.data import check_jax_columns
+from ._jax.formats import LABEL_DTYPES
+
+__all__ = ["JaxBatches", "JaxLoader"]
+
 Batch = tuple[jax.Array, ...]
 
 
@@ -29,6 +32,9 @@ class JaxLoader(Adapter):
     labels)`` for one epoch, and the next iteration yields the next epoch. `with_index`
     and `columns` add arrays of one dimension. Unless JAX is set to 64 bits, it converts
     indices to int32, and 64-bit columns to 32 bits.
+
+    Use it for what :class:`JaxBatches` refuses: other transforms, Python functions,
+    short batches, and datasets larger than the device.
 
     Parameters
     ----------
@@ -91,10 +97,9 @@ class JaxLoader(Adapter):
         label_dtype: str = "int32",
         **options: Any,
     ) -> None:
-        labels = checked_dtype("label_dtype", label_dtype, _LABEL_DTYPES)
+        labels = checked_dtype("label_dtype", label_dtype, LABEL_DTYPES)
         super().__init__(dataset, batch_size=batch_size, label_dtype=labels, **options)
-        check_columns(self.loader, "JAX", jax.numpy.asarray)
-        _check_integers(self.loader)
+        check_jax_columns(self.loader)
         self.sharding = sharding
         if sharding is None or isinstance(sharding, jax.Device):
             return
@@ -165,27 +170,8 @@ class JaxLoader(Adapter):
 def _copied(*arrays: Any) -> Batch:
     """Return copies of the arrays in JAX's memory.
 
-    JAX makes the copies asynchronously and keeps the numpy arrays alive until then.
-    The call into JAX takes most of the time, not the copy. A compiled function has the
-    fastest call. On two busy cores, an epoch in batches of 128 takes 2.1 times as long
-    with ``jax.numpy.array``, 2.4 times with ``device_put`` and 2.1 times with DLPack,
-    although the last two share numpy's memory. Numpy alone takes a third of the time.
+    JAX makes the copies asynchronously and keeps the numpy arrays alive until then. A
+    compiled function has the fastest call into JAX: bench_jax.py compares the ways.
+    Compiling it ahead of time, and copying several batches in a call, save nothing.
     """
     return tuple(map(jax.numpy.array, arrays))
-
-
-def _check_integers(loader: Loader) -> None:
-    """Raise ValueError for integers that JAX would cut to 32 bits."""
-    for name in loader.columns:
-        values = np.asarray(loader.dataset.extra[name])
-        dtype = jax.dtypes.canonicalize_dtype(values.dtype)
-        if values.dtype.kind not in "iu" or dtype == values.dtype:
-            continue
-        limits = np.iinfo(dtype)
-        wrong = (values < limits.min) | (values > limits.max)
-        if wrong.any():
-            raise ValueError(
-                f"columns must have integers that fit {dtype} for JAX, got "
-                f"{values[wrong.argmax()]} in {name!r}.\nCall jax.config.update("
-                "'jax_enable_x64', True) first, or convert the column."
-            )

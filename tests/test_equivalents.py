@@ -104,8 +104,8 @@ def test_a_folder_in_place_of_the_split(tmp_path):
 MODULE = """DataLoader FashionMNIST MNIST KMNIST EMNIST QMNIST datasets transforms v2
 load_data load_dataset load_mnist TensorDataset Subset random_split ConcatDataset KFold
 train_test_split DistributedSampler WeightedRandomSampler ImageFolder TorchLoader
-KerasLoader JaxLoader TensorFlowLoader CupyLoader download from_arrays AUTOTUNE
-concatenate concatenate_datasets ImageDataGenerator default_collate
+KerasLoader JaxLoader JaxBatches TensorFlowLoader CupyLoader download from_arrays
+AUTOTUNE concatenate concatenate_datasets ImageDataGenerator default_collate
 HorizontalFlip OneOf Rescaling Sequential Perspective hflip to_tensor normalize"""
 
 
@@ -312,7 +312,7 @@ def test_no_name_is_in_a_table_twice():
         names = " ".join(table).split()
         assert len(names) == len(set(names))
         for text in table.values():
-            assert re.fullmatch(r"(?s)[A-Z].*(\.|\)|verify|Loader)", text), text
+            assert re.fullmatch(r"(?s)[A-Z].*(\.|\)|verify|Loader|Batches)", text), text
 
 
 def test_names_that_exist_have_no_equivalent(small):

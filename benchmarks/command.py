@@ -122,7 +122,7 @@ def add_others(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--training",
         nargs="*",
-        choices=["accuracy", "speed", "gain", "speedrun"],
+        choices=["accuracy", "speed", "gain", "speedrun", "jax"],
         help="measure the examples that train instead; default: all parts",
     )
     parser.add_argument(

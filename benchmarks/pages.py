@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from . import devices, differences
+from . import devices, differences, jax_figures
 from .comparison import tables
 from .comparison.environments import FLOOR, OURS
 from .comparison.goals import is_measured, ratio
@@ -156,7 +156,7 @@ def _instead(seconds: dict) -> str:
 
 
 def _adapters(figures: dict) -> str:
-    adapters = _part(figures, "bench_frameworks")
+    adapters = _part(figures, "bench_frameworks") | _part(figures, "bench_jax")
     rows = {
         "`TorchLoader` on the CPU": "torch_over_numpy",
         "`TensorFlowLoader`": "tensorflow_over_numpy",
@@ -166,7 +166,7 @@ def _adapters(figures: dict) -> str:
     }
     times = {name: f"{adapters[key]:.3g}" for name, key in rows.items()}
     table = columns("adapter", "time of an epoch, relative to `Loader`", times)
-    return f"{table}\n\n{wrapped(_measured(figures, 'bench_frameworks'))}"
+    return f"{table}\n\n{wrapped(_measured(figures, 'bench_frameworks', 'bench_jax'))}"
 
 
 def _transforms(figures: dict) -> str:
@@ -319,12 +319,14 @@ def _views(figures: dict) -> str:
 
 
 def _training(figures: dict) -> str:
-    parts = [figures["training"][part] for part in ("accuracy", "speed")]
-    accuracy, speed = (part["figures"] for part in parts)
+    parts = [figures["training"][part] for part in ("accuracy", "speed", "jax")]
+    accuracy, speed, jax = (part["figures"] for part in parts)
+    accuracy, speed = accuracy | jax, speed | jax
     rows = {
         "`train_torch.py --seeds 3`": "fmnist_fast",
         "the same with `--loader torchvision --workers 2`": "torchvision",
         "`train_jax.py`": "jax",
+        "`ensemble_jax.py`": "ensemble",
         "`train_sklearn.py`, `partial_fit`": "sklearn",
         "`train_sklearn.py`, `fit`": "sklearn_fit",
     }
@@ -340,7 +342,7 @@ def _training(figures: dict) -> str:
         if name in speed:
             cells[1:] = [
                 f"{speed[name]['seconds']:.1f}",
-                f"{speed[name]['waiting']:.1f}%",
+                f"{speed[name]['waiting']:.1f}%" if "waiting" in speed[name] else "",
             ]
         lines.append(f"| {command} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", wrapped(_measured_training(parts))])
@@ -414,7 +416,7 @@ BLOCKS: dict[str, dict[str, Callable[[dict], str]]] = {
     },
     "docs/dataset.md": {"rows": _rows},
     "docs/files.md": {"files": _files},
-    "docs/frameworks.md": {"adapters": _adapters},
+    "docs/frameworks.md": {"adapters": _adapters, "jax": jax_figures.block},
     "docs/photos.md": {"photos": _photos},
     "docs/processes.md": {"processes": _processes},
     "docs/sampling.md": {"sampling": _sampling, "views": _views},

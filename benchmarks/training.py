@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,10 @@ LOADERS = {
     "fmnist_fast": ["train_torch.py"],
     "torchvision": ["train_torch.py", "--loader", "torchvision", "--workers", "2"],
 }
-OTHERS = {"jax": ["train_jax.py"], "sklearn": ["train_sklearn.py"]}
-PARTS = ("accuracy", "speed", "gain", "speedrun")
+OTHERS = {"sklearn": ["train_sklearn.py"]}
+JAX = {"jax": ["train_jax.py"], "ensemble": ["ensemble_jax.py"]}
+PICTURE = EXAMPLES.parent / "docs" / "images" / "ensemble.png"
+PARTS = ("accuracy", "speed", "gain", "speedrun", "jax")
 
 
 def measure(parts: Sequence[str], quick: bool) -> dict:
@@ -31,19 +34,22 @@ def measure(parts: Sequence[str], quick: bool) -> dict:
     Parameters
     ----------
     parts : list of str
-        "accuracy" runs all programs at the same time, each with one OpenMP thread, as
-        other load does not change an accuracy. "speed" runs the two loaders of
+        "accuracy" runs programs at the same time, each with one OpenMP thread, as other
+        load does not change an accuracy. "speed" runs the two loaders of
         train_torch.py one after the other and needs quiet cores. "gain" trains a CNN
         and an MLP behind two loaders in turn (gain.py), and needs quiet cores too.
-        So does "speedrun", which runs speedrun.py on the CPU.
+        So do "speedrun", which runs speedrun.py on the CPU, and "jax", which runs the
+        two programs for JAX.
     quick : bool
-        Take the options --quick and --synthetic of the programs.
+        Take the options --quick and --synthetic of the programs. Otherwise "jax" draws
+        the picture of docs/training.md.
     """
     measures = {
         "accuracy": _accuracies,
         "speed": _speeds,
         "gain": _gain,
         "speedrun": _speedrun,
+        "jax": _jax,
     }
     return {
         part: {
@@ -111,6 +117,20 @@ def _speedrun(quick: bool) -> dict[str, Any]:
         words = ["speedrun.py", "--device", "cpu", "--json", str(path)]
         _finish(_start([*words, *(["--quick", "--seeds", "2"] if quick else [])]))
         return json.loads(path.read_text("utf-8"))
+
+
+def _jax(quick: bool) -> dict[str, dict]:
+    """Return accuracies, and seconds of an epoch, of programs one after the other."""
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        picture = str(Path(folder, PICTURE.name) if quick else PICTURE)
+        for name, words in JAX.items():
+            more = ["--output", picture] if name == "ensemble" else []
+            text = _finish(_start([*words, *more, *_more(quick)]))
+            seconds = re.findall(r"^epoch \d+: ([\d.]+) s", text, re.MULTILINE)
+            figures[name] = _accuracy(text, -1)
+            figures[name]["seconds"] = statistics.median(map(float, seconds))
+    return figures
 
 
 def _speed(text: str) -> dict[str, float]:

@@ -259,6 +259,8 @@ def test_without_a_device_or_pytorch(capsys, monkeypatch):
         (("epochs", "float32 crop_flip 4096", "chunks_ms"), 0.1, 1.0),
         (("training", "resnet18", "resident_share"), 0.02, 0.021),
         (("beside", "indexed crop_flip", "ms"), 5.0, 4.9),
+        (("jax", "tones", "differ"), 0, 1),
+        (("jax", "seeds standard", "ratio"), 10, 9.9),
     ],
 )
 def test_goals(place, good, bad):

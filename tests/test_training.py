@@ -1,6 +1,7 @@
 """Figures of the programs in examples/ that train, from what they print."""
 
 import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,10 @@ TEXT = {
     "train_torch.py": "fmnist_fast, seed 0, epoch 1: 45 s, accuracy 90.00%\n"
     "fmnist_fast, 3 x 2 epochs: 45.10 s an epoch, 0.2% of it in next(loader), "
     "accuracy 93.50% +- 0.20%\n",
-    "train_jax.py": "epoch 1: accuracy 88.00%\nepoch 2: accuracy 89.00%\n",
+    "train_jax.py": "epoch 1: 9.00 s, accuracy 88.00%\n"
+    "epoch 2: 2.00 s, accuracy 89.00%\nepoch 3: 1.00 s, accuracy 89.50%\n",
+    "ensemble_jax.py": "epoch 1: 3.50 s, accuracy 85.00% +- 0.30%, from 84.00% to "
+    "86.00%\nPicture: a.png\n",
     "train_sklearn.py": "MLP: accuracy 86.00%\nSGD: accuracy 83.00%\n",
 }
 
@@ -47,11 +51,10 @@ def test_accuracies_are_those_of_the_last_lines(programs):
     assert result["accuracy"]["figures"] == {
         "fmnist_fast": torch,
         "torchvision": torch,
-        "jax": {"accuracy": 89.0},
         "sklearn": {"accuracy": 86.0},
         "sklearn_fit": {"accuracy": 83.0},
     }
-    assert len(programs) == 4 and "speed" not in result
+    assert len(programs) == 3 and "speed" not in result
     assert all(env == {"OMP_NUM_THREADS": "1"} for _, env in programs)
 
 
@@ -61,6 +64,26 @@ def test_speeds_are_those_of_both_loaders(programs):
     assert result["speed"]["figures"] == {"fmnist_fast": speed, "torchvision": speed}
     for words, environment in programs:
         assert words[-2:] == ["--quick", "--synthetic"] and not environment
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_figures_of_the_programs_for_jax(programs, quick):
+    result = training.measure(["jax"], quick)
+    assert result["jax"]["figures"] == {
+        "jax": {"accuracy": 89.5, "seconds": 2.0},
+        "ensemble": {"accuracy": 85.0, "deviation": 0.3, "seconds": 3.5},
+    }
+    assert [words[0] for words, _ in programs] == ["train_jax.py", "ensemble_jax.py"]
+    words = programs[1][0]
+    picture = Path(words[words.index("--output") + 1])
+    assert (picture == training.PICTURE) is not quick
+    assert ("--quick" in words) is quick
+
+
+def test_the_page_shows_the_picture():
+    page = (training.EXAMPLES.parent / "docs" / "training.md").read_text("utf-8")
+    assert f"](images/{training.PICTURE.name})" in page
+    assert training.PICTURE.stat().st_size < 40_000
 
 
 def test_a_program_that_prints_or_returns_something_else_is_an_error():
@@ -86,7 +109,7 @@ def test_no_program_is_left_after_an_error(monkeypatch):
     monkeypatch.setattr(training, "_finish", finish)
     with pytest.raises(RuntimeError, match=r"train_torch\.py failed"):
         training.measure(["accuracy"], quick=False)
-    assert len(killed) == 4
+    assert len(killed) == 3
 
 
 def test_the_gain_is_that_of_both_networks(gain, monkeypatch):

@@ -6,6 +6,7 @@
     beside    other ways to get batches on a device, checked and timed
     training  steps of networks: the loader's share, and the same weights
     safety    streams, stalls, memory
+    jax       batches that JAX makes: their bytes, and the time of scans
 
 Each section has a module with a function `tasks`, which returns functions by name. A
 task returns its figures. Checks have "ok". `__main__.py` divides the time among the

@@ -29,13 +29,14 @@ RESULTS = Path(__file__).parents[1] / "results" / "gpu.jsonl"
 # Seconds of each section in a run of 360. Sections get shares in this proportion.
 SECTIONS = {
     "build": 20,
-    "bits": 80,
+    "bits": 70,
     "epochs": 50,
-    "beside": 80,
-    "training": 90,
-    "safety": 40,
+    "beside": 70,
+    "training": 80,
+    "safety": 30,
+    "jax": 40,
 }
-CHECKED = ("bits", "safety")  # sections in which an error is a failed check
+CHECKED = ("bits", "safety", "jax")  # sections in which an error is a failed check
 _MOST_SECONDS = 86400
 _GRACE = 5  # seconds after which a call that can't be interrupted ends the process
 

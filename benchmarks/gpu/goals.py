@@ -10,6 +10,7 @@ Results = dict[tuple[str, str], dict[str, Any]]
 MOST_EPOCH_MS = 0.3  # float32, in chunks
 LEAST_RATIO = 10  # of an epoch that PyTorch indexes, to ours: crops and flips
 MOST_SHARE = 0.02  # of a captured ResNet-18 step
+LEAST_SEEDS_RATIO = 10  # of a scan of JAX for each of 64 seeds, to one scan for all
 
 
 def judge(results: Results, recipes: Iterable[str]) -> list[dict[str, Any]]:
@@ -36,7 +37,18 @@ def judge(results: Results, recipes: Iterable[str]) -> list[dict[str, Any]]:
     ours, indexed = (of("beside", name, "ms") for name in ways)
     ratio = indexed / ours if ours and indexed else None
     what = "times faster than PyTorch's indexing with crops and flips"
-    return [*judged, _judged(what, "at least", LEAST_RATIO, ratio)]
+    judged.append(_judged(what, "at least", LEAST_RATIO, ratio))
+    differ = [
+        line.get("differ") for (section, _), line in results.items() if section == "jax"
+    ]
+    counts = [n for n in differ if n is not None]
+    what = "bytes that differ, batches of JAX"
+    judged.append(_judged(what, "at most", 0, sum(counts) if counts else None))
+    for augment in ("plain", "standard"):
+        ratio = of("jax", f"seeds {augment}", "ratio")
+        what = f"times faster than a scan for each of 64 seeds, {augment}"
+        judged.append(_judged(what, "at least", LEAST_SEEDS_RATIO, ratio))
+    return judged
 
 
 def _judged(what: str, limit: str, asked: float, value: float | None) -> dict[str, Any]:

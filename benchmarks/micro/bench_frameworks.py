@@ -2,6 +2,8 @@
 
     pytest benchmarks/micro/bench_frameworks.py
 
+bench_jax.py compares arrays of JAX. It runs earlier: see conftest.py.
+
 Ratios are of medians from interleaved rounds: float32, batch 128, 2 threads.
 """
 
@@ -14,7 +16,6 @@ from .bench_loader import NOISE, drain
 from .conftest import compare, interleaved
 
 TORCH_OVER_NUMPY = 1.15
-JAX_OVER_NUMPY = 1.3  # it copies
 OPTIONS = {"batch_size": 128, "shuffle": True, "threads": 2}
 
 
@@ -42,42 +43,6 @@ def test_torch_against_numpy(train, rounds, measured, report, figure):
     figure("torch_over_numpy", ratio)
     if measured:
         assert ratio < TORCH_OVER_NUMPY * NOISE
-
-
-def test_jax_against_numpy(train, rounds, report, figure):
-    jax = pytest.importorskip("jax")
-    from fmnist_fast.frameworks.jax import JaxLoader
-
-    arrays = list(ff.Loader(train, label_dtype="int32", **OPTIONS))
-
-    copied = jax.jit(lambda x, y: (jax.numpy.array(x), jax.numpy.array(y)))
-
-    def make_arrays():
-        """Make JAX arrays without a loader, which shows the time that JAX takes."""
-        for images, labels in arrays:
-            copied(images, labels)
-
-    ours, plain = JaxLoader(train, **OPTIONS), ff.Loader(train, **OPTIONS)
-    check_epoch(train, ours)
-    times = interleaved(
-        {
-            "JaxLoader": lambda: drain(ours),
-            "numpy": lambda: drain(plain),
-            "a compiled copy": make_arrays,
-        },
-        rounds,
-    )
-    ratio, text = compare(times, "JaxLoader", "numpy")
-    missed = (
-        "" if ratio <= JAX_OVER_NUMPY else f", more than the goal of {JAX_OVER_NUMPY}"
-    )
-    report(f"JaxLoader: {text}, {ratio:.2f} times as long{missed}")
-    figure("jax_over_numpy", ratio)
-    ratio, text = compare(times, "JaxLoader", "a compiled copy")
-    report(f"JaxLoader: {text}, {ratio:.2f} times as long")
-
-
-# This test and the next come last, because the threads of TensorFlow slow JAX down.
 
 
 def test_tensorflow_against_numpy(train, rounds, report, figure):

@@ -83,6 +83,11 @@ def compare(times, name, against):
     return ours / theirs, text
 
 
+def pytest_collection_modifyitems(items):
+    """Run bench_frameworks.py last; the threads of TensorFlow slow JAX down."""
+    items.sort(key=lambda item: item.path.name == "bench_frameworks.py")
+
+
 def pytest_sessionfinish(session):
     """Write the figures of the modules that ran to the file of --figures."""
     path = session.config.getoption("figures")

@@ -48,7 +48,12 @@ def test_every_example_is_run_here():
     names = {path.name for path in EXAMPLES.glob("*.py")}
     # test_ray.py, test_speedrun.py, test_moving_in.py
     elsewhere = {"convert_ray.py", "speedrun.py", *MOVED.values()}
-    assert names - elsewhere == {"train_jax.py", "train_sklearn.py", "train_torch.py"}
+    assert names - elsewhere == {
+        "ensemble_jax.py",
+        "train_jax.py",
+        "train_sklearn.py",
+        "train_torch.py",
+    }
 
 
 @pytest.mark.parametrize("loader", ["fmnist_fast", "torchvision"])
@@ -76,9 +81,57 @@ def test_pytorch_on_the_published_files(real_root):
 
 def test_jax():
     pytest.importorskip("jax")
-    text = run_example("train_jax.py", *QUICK)
-    check_epochs(text)
-    assert text.splitlines()[-1].startswith(STATS)
+    lines = run_example("train_jax.py", *QUICK).splitlines()
+    assert len(lines) == 2
+    for epoch, line in enumerate(lines, 1):
+        assert re.fullmatch(rf"epoch {epoch}: \d+\.\d\d s, accuracy \d\d\.\d\d%", line)
+    assert accuracies(lines[-1])[0] > 50
+
+
+def test_ensemble(tmp_path):
+    for package in ("jax", "matplotlib"):
+        pytest.importorskip(package)
+    path = tmp_path / "a.png"
+    words = "--networks", "8", "--output", str(path)
+    *lines, last = run_example("ensemble_jax.py", *QUICK, *words).splitlines()
+    assert last == f"Picture: {path}" and path.read_bytes()[1:4] == b"PNG"
+    form = r"accuracy ([\d.]+)% \+- ([\d.]+)%, from ([\d.]+)% to ([\d.]+)%"
+    assert len(lines) == 3
+    for line in lines:
+        mean, deviation, low, high = map(float, re.search(form, line).groups())
+        # Each seed has other weights and batches.
+        assert low < mean < high and 0 < deviation < high - low
+    assert low > 50
+
+
+def test_ensemble_on_the_published_files(real_root, tmp_path):
+    for package in ("jax", "matplotlib"):
+        pytest.importorskip(package)
+    words = "--quick", "--networks", "1", "--output", str(tmp_path / "a.png")
+    *_, line, _ = run_example("ensemble_jax.py", *words).splitlines()
+    assert "+- 0.00%" in line and accuracies(line)[0] > 50
+
+
+@pytest.mark.parametrize(
+    "words, absent, message",
+    [
+        (["--output", "none/a.png"], [], "--output: there is no folder none"),
+        ([], ["matplotlib"], "requires matplotlib.\nRun: pip install matplotlib"),
+    ],
+)
+def test_ensemble_fails_before_it_trains(words, absent, message, tmp_path):
+    for package in ("jax", "matplotlib"):
+        pytest.importorskip(package)
+    code = (
+        "import runpy, sys\n"
+        f"sys.modules.update(dict.fromkeys({absent}))\n"
+        f"sys.argv = ['ensemble_jax.py', *{words}]\n"
+        f"runpy.run_path({str(EXAMPLES / 'ensemble_jax.py')!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode != 0 and message in done.stderr and not done.stdout
 
 
 def test_scikit_learn():

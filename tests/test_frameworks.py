@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.late_device import Device, cupy_stand_in
+from helpers.transforms import EVERY
 
 import fmnist_fast as ff
 
@@ -28,6 +29,7 @@ PACKAGES = {
     "Resident on the device": "torch",
     "Lightning": None,  # the test itself checks for it
     "JAX": "jax",
+    "JAX, batch by batch": "jax",
     "tf.data": "tensorflow",
     "Keras": "keras",
     "CuPy": None,  # a stand-in replaces it
@@ -67,8 +69,32 @@ def test_recipe(title, small, capsys, monkeypatch):
     exec(compile(code, title, "exec"), names)
     if title == "scikit-learn":
         assert float(capsys.readouterr().out) > 0.5
+    elif title == "JAX":
+        assert names["weights"].shape == (784, 10) and names["weights"].any()
     else:
         assert names["loader"].epoch == (2 if title == "tf.data" else 1)
+
+
+def test_the_page_lists_the_transforms_of_jax(small):
+    pytest.importorskip("jax")
+    from fmnist_fast.frameworks.jax import JaxBatches
+
+    groups = {"Compose", "RandomApply", "RandomChoice", "RandomOrder"}
+    exact = set()
+    for transform in EVERY:
+        name = type(transform).__name__
+        if name in groups:
+            continue
+        option = "views" if name in {"FiveCrop", "TenCrop"} else "augment"
+        options = {option: transform, "label_dtype": "onehot"}
+        try:
+            JaxBatches(small, 100, **options)
+        except ValueError as error:
+            assert f", got {name}.\n" in str(error)
+        else:
+            exact.add(name)
+    cells = re.findall(r"^\| (.+?) \|", TEXT.partition("| exact |")[2], re.MULTILINE)
+    assert set(re.findall(r"`([A-Z]\w+)`", " ".join(cells[:2]))) == exact | groups
 
 
 def test_columns_for_scikit_learn(small, odd):

@@ -52,6 +52,12 @@ CASES = {
         "normalize": ((0.1, 0.2, 0.3), (0.5, 0.6, 0.5)),
         "dtype": "float16",
     },
+    "padding on the left and top": {
+        "augment": [ff.RandomCrop((5, 7), padding=(2, 1, 0, 0), fill=99)],
+    },
+    "padding on the right and bottom": {
+        "augment": [ff.RandomCrop((5, 7), padding=(0, 0, 2, 1), fill=99)],
+    },
     "an order in a choice": {
         "augment": [
             ff.RandomChoice(

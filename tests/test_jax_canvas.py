@@ -11,7 +11,7 @@ import reference_pixels
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference_convert import arranged, convert
-from reference_draws import Key
+from reference_draws import Key, draw
 from reference_operations import Cut
 
 import fmnist_fast as ff
@@ -210,10 +210,17 @@ def test_sizes_of_cutout():
     )
 
 
+PAIR = [ff.RandomInvert(1), ff.RandomHorizontalFlip(1)]
+
+
 def test_probabilities():
     """A coin is compared with a whole number of 2**32nds."""
     shares = [0.0, 2.0**-32, 0.3, 1 - 2.0**-32, 1.0]
     all_of([[ff.RandomInvert(p)] for p in shares])
+    drawn = [draw(*DRAWS, position, 1, 0) for position in range(2)]  # of transform 0
+    all_of([[ff.RandomInvert((w + k) / 2**32)] for w, *_ in drawn for k in (0, 1)])
+    choices = [(w + k) / 2**32 for _, w, *_ in drawn for k in (0, 1)]
+    all_of([[ff.RandomChoice(PAIR, [share, 1 - share])] for share in choices])
 
 
 @pytest.mark.parametrize("n", [2, 5])

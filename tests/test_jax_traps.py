@@ -63,6 +63,27 @@ def test_parts_of_the_arrays(small):
         jax.tree.unflatten(structure, leaves)(0)
 
 
+def aligned(values):
+    """Return a copy whose memory JAX would share."""
+    memory = np.empty(values.nbytes + 64, np.uint8)
+    memory = memory[-memory.ctypes.data % 64 :][: values.nbytes]
+    copy = memory.view(values.dtype).reshape(values.shape)
+    copy[:] = values
+    return copy
+
+
+def test_later_changes_of_the_arrays(small):
+    """Arrays of JAX on a CPU may share the memory of numpy's."""
+    images, labels = aligned(small.images[:]), aligned(small.labels.astype(np.int32))
+    column = aligned(np.arange(len(small), dtype=np.int32))
+    dataset = ff.Dataset.from_arrays(images, labels, extra={"column": column})
+    batches = JaxBatches(dataset, 8, dtype="uint8", columns=["column"])
+    want = [np.array(array) for array in batches(1)]
+    images[:], column[:], labels[:] = 0, 7, 1
+    for got, array in zip(batches(1), want, strict=True):
+        assert np.array_equal(got, array)
+
+
 def test_a_random_key_is_not_a_step(small):
     batches = JaxBatches(small, 8)
     with pytest.raises(TypeError, match=r"step must be an integer, got a key of jax"):

@@ -145,6 +145,15 @@ def test_division_of_edges():
         assert quotient.tolist() == [*quotients] and rest.tolist() == rests, n
 
 
+@pytest.mark.parametrize("n", [2**31 + 448, 2**31 + 114, 2**31 + 914])
+def test_division_with_a_last_correction(n):
+    """The first guess of the quotient is too small by 1, which is rare."""
+    numbers = [(2**32 - 1 - k) * n - 1 + more for k in (0, 1) for more in (0, 1, 2)]
+    quotient, rest = words.divide(*pair(numbers), n)
+    want = [divmod(number, n) for number in numbers]
+    assert [*zip(quotient.tolist(), rest.tolist())] == want
+
+
 # ---- random words -------------------------------------------------------------------
 
 
@@ -343,6 +352,13 @@ def test_places_beyond_products_of_32_bits():
     later = plan_of(2**31 + 5, 3, 2**29 + 3, 1, steps=1)  # the sum carries too
     check_places(later, steps[:-1], [0] * len(steps[:-1]))
     assert last_step(plan) == 2**32 - 1 and wanted_places(plan, 2**32 - 1, 0)[0][0] > 0
+
+
+@pytest.mark.parametrize("begin", range(1, 6))
+def test_places_of_a_sum_beyond_32_bits(begin):
+    """The position in a pass of the first step is added to a product of 32 bits."""
+    plan = plan_of(4 * 10**9, 3, 333_333_333, begin, steps=1)
+    check_places(plan, range(6), [333_333_332] * 6)
 
 
 def test_epochs_of_less_than_a_pass_end_at_the_last_epoch():

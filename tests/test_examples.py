@@ -116,6 +116,7 @@ def test_ensemble_on_the_published_files(real_root, tmp_path):
     "words, absent, message",
     [
         (["--output", "none/a.png"], [], "--output: there is no folder none"),
+        (["--networks", "0"], [], "--networks, --epochs and --batch-size must be at"),
         ([], ["matplotlib"], "requires matplotlib.\nRun: pip install matplotlib"),
     ],
 )

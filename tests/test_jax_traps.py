@@ -116,10 +116,12 @@ for kind in (AxisType.Explicit, AxisType.Auto):
                 for array, expected in zip(got, want, strict=True):
                     assert np.array_equal(array, expected)
 batches = JaxBatches(small, 8, shard=("x", 2))
+odd = small.select(range(999))
 specs = {"mesh": mesh, "in_specs": (P("x"),), "out_specs": P("x")}
 for broken in (
     lambda: jax.jit(jax.shard_map(lambda b: b(3), **specs))(batches),
     lambda: JaxBatches(small, 8, sharding=NamedSharding(mesh, P("x", "y"))),
+    lambda: JaxBatches(odd, 8, sharding=NamedSharding(mesh, P("x"))),
 ):
     try:
         broken()
@@ -139,4 +141,6 @@ def test_meshes_of_two_axes(monkeypatch):
         "of (1000, 784).",
         "sharding must have a spec of at most one dimension, that of the rows, got "
         "P('x', 'y')",
+        "sharding must divide the 999 rows evenly, got P('x',) on a mesh of "
+        "{'x': 2, 'y': 2}.",
     ]

@@ -247,7 +247,7 @@ def _view(plan: Plan, data: Data, view: View, key: Key, index: Word) -> jax.Arra
 
 
 def _rank(plan: Plan) -> Word:
-    """Return the rank, which may be the place on an axis."""
+    """Return the rank, which may be the index on an axis."""
     name = plan.rank
     if isinstance(name, int):
         return word(name)

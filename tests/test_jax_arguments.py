@@ -11,6 +11,7 @@ from fmnist_fast import _core
 
 jax = pytest.importorskip("jax")
 from fmnist_fast.frameworks._jax import data as jax_data  # noqa: E402
+from fmnist_fast.frameworks._jax import plan as jax_plan  # noqa: E402
 from fmnist_fast.frameworks.jax import JaxBatches  # noqa: E402
 
 MAX_EPOCH = _core.MAX_EPOCH
@@ -280,6 +281,18 @@ def test_batches_of_several_sizes(odd):
     match = re.escape(match + "drop_last=True or drop_last='wrap'.")
     refused(odd, f"JaxBatches {match}$", batch_size=100, drop_last=False)
     assert JaxBatches(odd, 47, drop_last=False).steps_per_epoch == 11
+
+
+@pytest.mark.parametrize("most, shape", [(516, (517, 5, 7)), (34, (34, 5, 7))])
+def test_images_that_no_index_reaches(odd, most, shape, monkeypatch):
+    monkeypatch.setattr(jax_plan, "_MOST_INDEX", most)
+    match = re.escape(
+        "JaxBatches requires at most 2**31 - 1 images, and as many pixels of each, got "
+        f"the shape {shape}."
+    )
+    refused(odd.select(range(shape[0])), f"^{match}{ADVICE}\\.$", batch_size=2)
+    monkeypatch.setattr(jax_plan, "_MOST_INDEX", max(most + 1, 35))
+    assert JaxBatches(odd.select(range(shape[0])), 2).steps_per_epoch == shape[0] // 2
 
 
 def test_positions_beyond_32_bits(odd):
